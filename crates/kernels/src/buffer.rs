@@ -1,0 +1,194 @@
+//! Aligned memory for numbers, recycled through a pool.
+//!
+//! Fresh pages from the operating system cost more than the arithmetic of most elementwise ops, so
+//! freed buffers are kept and handed out again.
+
+use crate::Element;
+use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
+use std::collections::HashMap;
+use std::ops::{Deref, DerefMut};
+use std::ptr::NonNull;
+use std::sync::Mutex;
+
+const ALIGN: usize = 64;
+/// Smaller buffers go straight to the allocator, which is good at them.
+const POOLED_FROM: usize = 4096;
+/// The most that idle buffers may hold together.
+const IDLE_LIMIT: usize = 512 << 20;
+
+#[derive(Default)]
+struct Idle {
+    by_size: HashMap<usize, Vec<Chunk>>,
+    bytes: usize,
+}
+
+struct Chunk(NonNull<u8>);
+// SAFETY: a chunk in the pool is owned by the pool alone.
+unsafe impl Send for Chunk {}
+
+static IDLE: Mutex<Option<Idle>> = Mutex::new(None);
+
+/// Rounds up to one of eight sizes per power of two, so that buffers of about the same size can stand in for
+/// each other while less than an eighth is wasted.
+fn size_class(bytes: usize) -> usize {
+    if bytes < POOLED_FROM {
+        return bytes.max(1).next_multiple_of(ALIGN);
+    }
+    let step = (bytes.next_power_of_two() / 16).max(ALIGN);
+    bytes.next_multiple_of(step)
+}
+
+fn layout(capacity: usize) -> Layout {
+    Layout::from_size_align(capacity, ALIGN).expect("buffer size overflows the address space")
+}
+
+fn acquire(capacity: usize) -> (NonNull<u8>, bool) {
+    if capacity >= POOLED_FROM {
+        let mut idle = IDLE.lock().unwrap_or_else(|e| e.into_inner());
+        let idle = idle.get_or_insert_default();
+        if let Some(chunk) = idle.by_size.get_mut(&capacity).and_then(Vec::pop) {
+            idle.bytes -= capacity;
+            return (chunk.0, false);
+        }
+    }
+    let layout = layout(capacity);
+    // SAFETY: the capacity is never zero.
+    let p = unsafe { alloc_zeroed(layout) };
+    (NonNull::new(p).unwrap_or_else(|| handle_alloc_error(layout)), true)
+}
+
+fn release(p: NonNull<u8>, capacity: usize) {
+    if capacity >= POOLED_FROM {
+        let mut idle = IDLE.lock().unwrap_or_else(|e| e.into_inner());
+        let idle = idle.get_or_insert_default();
+        if idle.bytes + capacity <= IDLE_LIMIT {
+            idle.bytes += capacity;
+            idle.by_size.entry(capacity).or_default().push(Chunk(p));
+            return;
+        }
+    }
+    // SAFETY: `p` came from `acquire` with the same capacity, hence the same layout.
+    unsafe { dealloc(p.as_ptr(), layout(capacity)) }
+}
+
+/// Gives all idle buffers back to the operating system.
+pub fn trim() {
+    let idle = IDLE.lock().unwrap_or_else(|e| e.into_inner()).take();
+    for (capacity, chunks) in idle.into_iter().flat_map(|i| i.by_size) {
+        for chunk in chunks {
+            // SAFETY: the chunk came from `acquire` with this capacity and nobody else holds it.
+            unsafe { dealloc(chunk.0.as_ptr(), layout(capacity)) }
+        }
+    }
+}
+
+/// A fixed number of values in memory aligned to 64 bytes.
+pub struct Buffer<T: Element> {
+    data: NonNull<T>,
+    len: usize,
+    capacity: usize,
+}
+
+// SAFETY: a buffer owns its memory, and `T` is plain data.
+unsafe impl<T: Element> Send for Buffer<T> {}
+// SAFETY: as above; shared access only reads.
+unsafe impl<T: Element> Sync for Buffer<T> {}
+
+impl<T: Element> Buffer<T> {
+    fn acquire(len: usize) -> (Self, bool) {
+        let bytes = len.checked_mul(size_of::<T>()).expect("buffer size overflows");
+        let capacity = size_class(bytes);
+        let (p, fresh) = acquire(capacity);
+        (Buffer { data: p.cast(), len, capacity }, fresh)
+    }
+
+    /// `len` values that are not specified: zeros, or whatever an earlier buffer held. For outputs that are
+    /// about to be written in full.
+    pub fn unspecified(len: usize) -> Self {
+        Self::acquire(len).0
+    }
+
+    /// `len` zeros.
+    pub fn zeroed(len: usize) -> Self {
+        let (mut buffer, fresh) = Self::acquire(len);
+        if !fresh {
+            buffer.fill(T::default());
+        }
+        buffer
+    }
+
+    /// A copy of `values`.
+    pub fn from_slice(values: &[T]) -> Self {
+        let mut buffer = Self::unspecified(values.len());
+        buffer.copy_from_slice(values);
+        buffer
+    }
+}
+
+impl<T: Element> Deref for Buffer<T> {
+    type Target = [T];
+    fn deref(&self) -> &[T] {
+        // SAFETY: the memory holds `len` values; all bytes were initialized by `alloc_zeroed`, and every bit
+        // pattern is a valid `T`.
+        unsafe { std::slice::from_raw_parts(self.data.as_ptr(), self.len) }
+    }
+}
+
+impl<T: Element> DerefMut for Buffer<T> {
+    fn deref_mut(&mut self) -> &mut [T] {
+        // SAFETY: as in `deref`, and the access is exclusive.
+        unsafe { std::slice::from_raw_parts_mut(self.data.as_ptr(), self.len) }
+    }
+}
+
+impl<T: Element> Drop for Buffer<T> {
+    fn drop(&mut self) {
+        release(self.data.cast(), self.capacity);
+    }
+}
+
+impl<T: Element> Clone for Buffer<T> {
+    fn clone(&self) -> Self {
+        Self::from_slice(self)
+    }
+}
+
+impl<T: Element> std::fmt::Debug for Buffer<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        (**self).fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn size_classes_waste_less_than_an_eighth() {
+        for bytes in (1..100_000).chain([1 << 20, (1 << 20) + 1, 123_456_789]) {
+            let class = size_class(bytes);
+            assert!(class >= bytes);
+            assert_eq!(class % ALIGN, 0);
+            if bytes >= POOLED_FROM {
+                assert!(class - bytes <= bytes / 8, "{bytes} -> {class}");
+            }
+        }
+    }
+
+    #[test]
+    fn zeroed_is_zero_even_when_recycled() {
+        for len in [0, 1, 17, 1024, 100_003] {
+            let mut a = Buffer::<f32>::unspecified(len);
+            a.fill(7.0);
+            drop(a);
+            assert!(Buffer::<f32>::zeroed(len).iter().all(|&x| x == 0.0));
+        }
+    }
+
+    #[test]
+    fn buffers_are_aligned() {
+        for len in [1, 3, 5000] {
+            assert_eq!(Buffer::<u8>::zeroed(len).as_ptr() as usize % ALIGN, 0);
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! Arithmetic over slices and plain shape structs.
+//!
+//! The only room that holds `unsafe` code and instruction-set specific code. Everything here works on
+//! plain slices; tensors, autograd and layers live above.
+//!
+//! Two rules keep results the same on any number of threads: work is split by the problem's size,
+//! never by the number of threads, and partial sums are added in a fixed order.
+
+pub mod buffer;
+pub mod isa;
+pub mod simd;
+pub mod threads;
+
+pub use buffer::Buffer;
+
+/// A number that a [`Buffer`] can hold.
+///
+/// Every bit pattern is a valid value, which is what lets buffers be recycled without clearing them.
+///
+/// # Safety
+/// Implement it only for types for which all bit patterns, all zeros included, are valid.
+pub unsafe trait Element: Copy + Send + Sync + PartialEq + std::fmt::Debug + Default + 'static {}
+
+// SAFETY: all bit patterns of these are valid.
+unsafe impl Element for f32 {}
+// SAFETY: as above.
+unsafe impl Element for f64 {}
+// SAFETY: as above.
+unsafe impl Element for i64 {}
+// SAFETY: as above.
+unsafe impl Element for u8 {}

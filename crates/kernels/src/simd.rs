@@ -1,0 +1,162 @@
+//! Vectors of `f32`, one type per instruction set.
+//!
+//! A kernel is written once, over [`Simd`], and compiled for each set by [`crate::isa::dispatch`].
+
+/// The vector operations of one instruction set.
+///
+/// A value of an implementing type proves that the machine has that instruction set.
+pub trait Simd: Copy + Send + Sync + 'static {
+    /// How many `f32` a vector holds.
+    const LANES: usize;
+    /// A vector of `f32`.
+    type F32: Copy;
+
+    /// All lanes equal to `x`.
+    fn splat(self, x: f32) -> Self::F32;
+    /// Reads `LANES` values.
+    ///
+    /// # Safety
+    /// `from` must be valid for reading `LANES` values; it need not be aligned.
+    unsafe fn load(self, from: *const f32) -> Self::F32;
+    /// Writes `LANES` values.
+    ///
+    /// # Safety
+    /// `to` must be valid for writing `LANES` values; it need not be aligned.
+    unsafe fn store(self, to: *mut f32, v: Self::F32);
+    /// `a + b`
+    fn add(self, a: Self::F32, b: Self::F32) -> Self::F32;
+    /// `a - b`
+    fn sub(self, a: Self::F32, b: Self::F32) -> Self::F32;
+    /// `a * b`
+    fn mul(self, a: Self::F32, b: Self::F32) -> Self::F32;
+    /// `a * b + c`, rounded once where the instruction set has fused multiply-add.
+    fn mul_add(self, a: Self::F32, b: Self::F32, c: Self::F32) -> Self::F32;
+}
+
+/// Eight lanes in plain Rust.
+#[derive(Clone, Copy, Debug)]
+pub struct Portable;
+
+impl Simd for Portable {
+    const LANES: usize = 8;
+    type F32 = [f32; 8];
+
+    #[inline(always)]
+    fn splat(self, x: f32) -> [f32; 8] {
+        [x; 8]
+    }
+    #[inline(always)]
+    unsafe fn load(self, from: *const f32) -> [f32; 8] {
+        // SAFETY: the caller promises eight readable values.
+        unsafe { from.cast::<[f32; 8]>().read_unaligned() }
+    }
+    #[inline(always)]
+    unsafe fn store(self, to: *mut f32, v: [f32; 8]) {
+        // SAFETY: the caller promises eight writable values.
+        unsafe { to.cast::<[f32; 8]>().write_unaligned(v) }
+    }
+    #[inline(always)]
+    fn add(self, a: [f32; 8], b: [f32; 8]) -> [f32; 8] {
+        std::array::from_fn(|i| a[i] + b[i])
+    }
+    #[inline(always)]
+    fn sub(self, a: [f32; 8], b: [f32; 8]) -> [f32; 8] {
+        std::array::from_fn(|i| a[i] - b[i])
+    }
+    #[inline(always)]
+    fn mul(self, a: [f32; 8], b: [f32; 8]) -> [f32; 8] {
+        std::array::from_fn(|i| a[i] * b[i])
+    }
+    #[inline(always)]
+    fn mul_add(self, a: [f32; 8], b: [f32; 8], c: [f32; 8]) -> [f32; 8] {
+        std::array::from_fn(|i| a[i] * b[i] + c[i])
+    }
+}
+
+/// The x86-64 instruction sets.
+#[cfg(target_arch = "x86_64")]
+pub mod x86 {
+    use super::Simd;
+    use std::arch::x86_64::*;
+
+    macro_rules! x86_simd {
+        ($name:ident, $lanes:literal, $vec:ty, $doc:literal, $splat:ident, $load:ident, $store:ident, $add:ident, $sub:ident, $mul:ident, $fma:ident) => {
+            #[doc = $doc]
+            #[derive(Clone, Copy, Debug)]
+            pub struct $name(());
+
+            impl $name {
+                /// # Safety
+                /// The machine must have the instruction set.
+                #[inline(always)]
+                pub unsafe fn new_unchecked() -> Self {
+                    Self(())
+                }
+            }
+
+            // SAFETY (every block below): a value of this type exists only where the machine has
+            // the instruction set; the pointers are the caller's promise.
+            #[allow(clippy::undocumented_unsafe_blocks)]
+            impl Simd for $name {
+                const LANES: usize = $lanes;
+                type F32 = $vec;
+
+                #[inline(always)]
+                fn splat(self, x: f32) -> $vec {
+                    unsafe { $splat(x) }
+                }
+                #[inline(always)]
+                unsafe fn load(self, from: *const f32) -> $vec {
+                    unsafe { $load(from) }
+                }
+                #[inline(always)]
+                unsafe fn store(self, to: *mut f32, v: $vec) {
+                    unsafe { $store(to, v) }
+                }
+                #[inline(always)]
+                fn add(self, a: $vec, b: $vec) -> $vec {
+                    unsafe { $add(a, b) }
+                }
+                #[inline(always)]
+                fn sub(self, a: $vec, b: $vec) -> $vec {
+                    unsafe { $sub(a, b) }
+                }
+                #[inline(always)]
+                fn mul(self, a: $vec, b: $vec) -> $vec {
+                    unsafe { $mul(a, b) }
+                }
+                #[inline(always)]
+                fn mul_add(self, a: $vec, b: $vec, c: $vec) -> $vec {
+                    unsafe { $fma(a, b, c) }
+                }
+            }
+        };
+    }
+
+    x86_simd!(
+        Avx2,
+        8,
+        __m256,
+        "AVX2 with FMA.",
+        _mm256_set1_ps,
+        _mm256_loadu_ps,
+        _mm256_storeu_ps,
+        _mm256_add_ps,
+        _mm256_sub_ps,
+        _mm256_mul_ps,
+        _mm256_fmadd_ps
+    );
+    x86_simd!(
+        Avx512,
+        16,
+        __m512,
+        "AVX-512.",
+        _mm512_set1_ps,
+        _mm512_loadu_ps,
+        _mm512_storeu_ps,
+        _mm512_add_ps,
+        _mm512_sub_ps,
+        _mm512_mul_ps,
+        _mm512_fmadd_ps
+    );
+}
