@@ -7,11 +7,24 @@
 //! never by the number of threads, and partial sums are added in a fixed order.
 
 pub mod buffer;
+pub mod conv2d;
+pub mod copy;
+pub mod elementwise;
+pub mod float;
+pub mod gemm;
+pub mod index;
 pub mod isa;
+pub mod norm;
+pub mod optim;
+pub mod pool2d;
+pub mod reduce;
 pub mod simd;
+pub mod softmax;
+mod strided;
 pub mod threads;
 
 pub use buffer::Buffer;
+pub use float::Float;
 
 /// A number that a [`Buffer`] can hold.
 ///

@@ -1,1 +1,51 @@
-//! nn
+//! Networks: parameters, modules, layers, losses and optimizers, under PyTorch's names.
+//!
+//! ```
+//! use striate_nn::{Conv2d, Forward, Linear, Module, Pass};
+//! use striate_tensor::{DType, Generator, Tensor};
+//!
+//! #[derive(Module)]
+//! struct Net {
+//!     conv: Conv2d,
+//!     fc: Linear,
+//! }
+//!
+//! impl Forward for Net {
+//!     fn forward(&self, x: Tensor, pass: &Pass) -> Tensor {
+//!         let x = self.conv.forward(x, pass).relu().max_pool2d(2);
+//!         self.fc.forward(x.flatten(1, -1), pass)
+//!     }
+//! }
+//!
+//! let rng = &mut Generator::new(0);
+//! let net = Net { conv: Conv2d::new(1, 4, 3, rng), fc: Linear::new(36, 10, rng) };
+//! let logits = net.forward(Tensor::zeros([2, 1, 8, 8], DType::F32), &Pass::eval());
+//! assert_eq!(logits.shape(), [2, 10]);
+//! assert_eq!(net.named_parameters()[0].0, "conv.weight");
+//! ```
+
+extern crate self as striate_nn;
+
+pub mod init;
+pub mod layers;
+mod losses;
+pub mod module;
+pub mod optim;
+mod parameter;
+mod pass;
+mod state_dict;
+
+pub use layers::activation::{Flatten, LeakyReLU, LogSoftmax, ReLU, Sigmoid, Softmax, Tanh};
+pub use layers::conv2d::{Conv2d, Conv2dBuilder, Padding};
+pub use layers::dropout::{Dropout, Dropout2d};
+pub use layers::linear::Linear;
+pub use layers::norm::BatchNorm2d;
+pub use layers::pool::{AvgPool2d, MaxPool2d};
+pub use layers::sequential::Sequential;
+pub use losses::{CrossEntropyLoss, MSELoss, NLLLoss};
+pub use module::{Entry, EntryMut, Forward, Module};
+pub use optim::{Adam, Optimizer, OptimizerState, Sgd};
+pub use parameter::{Buffer, Parameter};
+pub use pass::Pass;
+pub use state_dict::{StateDict, StateDictError, load_state_dict, state_dict};
+pub use striate_nn_derive::Module;

@@ -1,1 +1,57 @@
-//! striate
+//! Train, explain, shrink and ship convolutional neural networks.
+//!
+//! ```
+//! use striate::prelude::*;
+//!
+//! // A network: its parameters are named after its fields, as in PyTorch.
+//! #[derive(Module)]
+//! struct Net {
+//!     conv: Conv2d,
+//!     fc: Linear,
+//! }
+//!
+//! impl Forward for Net {
+//!     fn forward(&self, x: Tensor, pass: &Pass) -> Tensor {
+//!         let x = self.conv.forward(x, pass).relu().max_pool2d(2);
+//!         self.fc.forward(x.flatten(1, -1), pass)
+//!     }
+//! }
+//!
+//! // Two noisy patterns, told apart after a few steps.
+//! let rng = &mut Generator::new(0);
+//! let mut net = Net { conv: Conv2d::new(1, 4, 3, rng), fc: Linear::new(4 * 3 * 3, 2, rng) };
+//! let noise = Tensor::randn([8, 1, 8, 8], DType::F32, rng) * 0.1;
+//! let labels = Tensor::from_vec(vec![0i64, 1, 0, 1, 0, 1, 0, 1], [8]);
+//! let images = noise + labels.clone().to_dtype(DType::F32).reshape([8, 1, 1, 1]);
+//!
+//! let mut optimizer = Adam::new(0.01);
+//! for step in 0..50 {
+//!     let logits = net.forward(images.clone(), &Pass::train(0, step));
+//!     let loss = CrossEntropyLoss::new().forward(logits, &labels);
+//!     optimizer.step(&mut net, &loss.backward());
+//! }
+//! let predicted = net.forward(images, &Pass::eval()).argmax(1, false);
+//! assert_eq!(predicted.to_vec::<i64>(), labels.to_vec::<i64>());
+//! ```
+
+// So that the derive macro's paths work inside this crate too.
+extern crate self as striate;
+
+pub use striate_data as data;
+pub use striate_formats as formats;
+pub use striate_graph as graph;
+pub use striate_nn as nn;
+pub use striate_tensor as tensor;
+pub use striate_tensor::*;
+pub use striate_train as train;
+pub use striate_zoo as zoo;
+
+/// What most programs need.
+pub mod prelude {
+    pub use striate_data::{Batch, Compose, DataLoader, Dataset, Normalize, Sample, ToTensor};
+    pub use striate_nn::*;
+    pub use striate_tensor::{
+        Conv2dOptions, DType, Device, Generator, Gradients, Leaf, Pool2dOptions, Reduction, Shape, Tensor, gradcheck,
+    };
+    pub use striate_train::{Config, Event, Model, OptimizerKind, Session, Sink};
+}

@@ -1,1 +1,39 @@
-//! tensor
+//! Tensors with automatic differentiation.
+//!
+//! A [`Tensor`] is an [`Array`] (numbers, shape, layout) and a record of how it was computed. Ops stand in [`ops`], each with its shape
+//! rule, forward and backward side by side; what computes them is a [`backend::Backend`]; [`autograd`] walks the record backwards.
+//!
+//! ```
+//! use striate_tensor::Tensor;
+//! let x = Tensor::from_vec(vec![1.0f32, 2.0, 3.0], [3]).requires_grad();
+//! let loss = x.clone().square().sum(&[], false);
+//! let grads = loss.backward();
+//! assert_eq!(grads.get(&x).unwrap().to_vec::<f32>(), [2.0, 4.0, 6.0]);
+//! ```
+
+pub mod array;
+pub mod autograd;
+pub mod backend;
+mod device;
+mod display;
+mod dtype;
+mod gradcheck;
+pub mod ops;
+mod random;
+mod shape;
+mod tensor;
+
+pub use array::Array;
+pub use autograd::{Gradients, Leaf};
+pub use backend::{AdamStep, Conv2dOptions, Pool2dOptions, SgdStep};
+pub use device::{Device, DeviceError};
+pub use dtype::{DType, Element};
+pub use gradcheck::{GradcheckError, gradcheck};
+pub use ops::batch_norm::BatchNorm;
+pub use ops::loss::Reduction;
+pub use random::Generator;
+pub use shape::{MAX_RANK, Shape};
+pub use striate_kernels::buffer::trim as trim_memory;
+pub use striate_kernels::isa;
+pub use striate_kernels::threads::{num_threads, set_num_threads};
+pub use tensor::Tensor;

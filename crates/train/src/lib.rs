@@ -1,1 +1,30 @@
-//! train
+//! Training: the loop, its settings, files and events, and what is measured.
+
+mod checkpoint;
+mod config;
+mod data;
+mod error;
+mod evaluate;
+mod events;
+mod metrics;
+mod metrics_csv;
+mod model_file;
+mod run_dir;
+mod session;
+pub mod sinks;
+mod task;
+mod trainer;
+
+pub use checkpoint::{Identity, load as load_checkpoint, save as save_checkpoint};
+pub use config::{Config, OptimizerKind};
+pub use data::{Loader, Splits, load_data};
+pub use error::TrainError;
+pub use evaluate::{Evaluation, evaluate};
+pub use events::{Event, Fanout, Sink};
+pub use metrics::{ConfusionMatrix, wilson_interval};
+pub use metrics_csv::MetricsCsv;
+pub use model_file::{FORMAT_VERSION, Model, ModelCard, SelfTest, Training, save as save_model};
+pub use run_dir::RunDir;
+pub use session::Session;
+pub use task::{Classification, Task};
+pub use trainer::{Batches, Outcome, Position, Running, Trainer};

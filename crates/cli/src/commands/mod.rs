@@ -1,0 +1,16 @@
+//! The commands.
+
+pub mod completions;
+pub mod eval;
+pub mod inspect;
+pub mod predict;
+pub mod train;
+
+use crate::args::Compute;
+
+/// Sets the number of threads. The device has been found to exist when the arguments were read.
+fn set_up(compute: &Compute) {
+    if let Some(n) = compute.threads {
+        striate::set_num_threads(n as usize);
+    }
+}

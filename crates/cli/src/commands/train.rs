@@ -1,0 +1,98 @@
+use crate::args::{Log, Train};
+use crate::output::{Failure, program, say};
+use crate::progress::Progress;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use striate::train::{Config, Event, Outcome, Session, Sink, sinks};
+
+/// What shells give a process that Ctrl-C has ended.
+const INTERRUPTED: u8 = 130;
+
+/// Passes events on, and remembers how the run ended.
+struct Listener {
+    inner: Option<Box<dyn Sink>>,
+    run: PathBuf,
+    end: Option<Event>,
+}
+
+impl Sink for Listener {
+    fn event(&mut self, event: &Event) {
+        if let Some(sink) = &mut self.inner {
+            sink.event(event);
+        }
+        match event {
+            Event::Started { run, .. } => self.run = run.clone(),
+            Event::Stopped { .. } | Event::Finished { .. } => self.end = Some(event.clone()),
+            _ => {}
+        }
+    }
+}
+
+pub fn run(args: Train) -> Result<ExitCode, Failure> {
+    super::set_up(&args.compute);
+    let stop = Arc::new(AtomicBool::new(false));
+    let seen = stop.clone();
+    ctrlc::set_handler(move || {
+        if seen.swap(true, Ordering::Relaxed) {
+            std::process::exit(INTERRUPTED.into());
+        }
+    })?;
+    let mut session = match &args.resume {
+        Some(run) => Session::resume(run)?,
+        None => Session::start(config(&args)?, args.out.as_deref())?,
+    };
+    let inner: Option<Box<dyn Sink>> = match (args.quiet, args.log) {
+        (true, _) => None,
+        (false, Log::Json) => Some(Box::new(sinks::JsonLines(std::io::stdout()))),
+        (false, Log::Text) => Some(Box::new(Progress::new())),
+    };
+    let talks = inner.is_some() && args.log == Log::Text;
+    let mut listener = Listener { inner, run: PathBuf::new(), end: None };
+    let outcome = session.run(&mut listener, &stop)?;
+    if talks && let Some(end) = &listener.end {
+        conclude(&listener.run, end)?;
+    }
+    Ok(match outcome {
+        Outcome::Finished(_) => ExitCode::SUCCESS,
+        Outcome::Stopped => ExitCode::from(INTERRUPTED),
+    })
+}
+
+fn config(args: &Train) -> Result<Config, Failure> {
+    let data = match &args.data {
+        None => "mnist".to_string(),
+        Some(path) => {
+            let full = std::fs::canonicalize(path).map_err(|e| format!("cannot read {}: {e}", path.display()))?;
+            full.to_str().ok_or_else(|| format!("{}: the path is not UTF-8", path.display()))?.to_string()
+        }
+    };
+    Ok(Config {
+        data,
+        model: args.model.clone(),
+        seed: args.seed,
+        epochs: args.epochs as usize,
+        batch_size: args.batch_size as usize,
+        optimizer: args.optimizer,
+        lr: args.lr,
+        log_every: args.log_every as usize,
+        checkpoint_every: args.checkpoint_every,
+    })
+}
+
+fn conclude(run: &Path, end: &Event) -> Result<(), Failure> {
+    let (program, run) = (program(), run.display());
+    match end {
+        Event::Finished { model, accuracy, seconds, .. } => {
+            let model = model.display();
+            say(format_args!(
+                "Done in {seconds:.0} s: {model} has {:.2}% test accuracy. {run}/ also holds checkpoint.safetensors, config.toml and metrics.csv.",
+                100.0 * accuracy
+            ))?;
+            say(format_args!("Measure it:  {program} eval {model}"))?;
+            say(format_args!("Use it:      {program} predict {model} IMAGE.png"))
+        }
+        _ => say(format_args!("Stopped; nothing is lost. Go on with:  {program} train --resume {run}")),
+    }
+}

@@ -1,0 +1,61 @@
+//! A progress bar for terminals.
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
+use std::io::{self, IsTerminal, Write};
+use std::time::Duration;
+use striate::train::{Event, Sink, sinks};
+
+/// Lines on standard output, with a bar on standard error below them where that is a terminal.
+pub struct Progress {
+    bar: ProgressBar,
+}
+
+impl Progress {
+    /// No bar yet: it comes with the first event.
+    pub fn new() -> Self {
+        Progress { bar: ProgressBar::hidden() }
+    }
+
+    fn start(&mut self, epochs: usize, steps: usize, batch_size: usize, done: u64) {
+        if !io::stderr().is_terminal() {
+            return;
+        }
+        let images = move |state: &ProgressState, w: &mut dyn std::fmt::Write| {
+            let _ = write!(w, "{:.0} images/s", state.per_sec() * batch_size as f64);
+        };
+        let style = ProgressStyle::with_template("{wide_bar} {pos}/{len} steps, {images}, ETA {eta}")
+            .expect("the template is well-formed")
+            .with_key("images", images);
+        self.bar = ProgressBar::with_draw_target(Some((epochs * steps) as u64), ProgressDrawTarget::stderr_with_hz(10));
+        self.bar.set_style(style);
+        self.bar.set_position(done);
+        self.bar.reset_eta();
+        self.bar.enable_steady_tick(Duration::from_millis(500));
+    }
+}
+
+impl Sink for Progress {
+    fn event(&mut self, event: &Event) {
+        match event {
+            Event::Started { epochs, steps, batch_size, resumed_at, .. } => {
+                self.print(event);
+                self.start(*epochs, *steps, *batch_size, resumed_at.unwrap_or(0));
+            }
+            Event::Step { .. } => self.bar.inc(1),
+            Event::Stopped { .. } | Event::Finished { .. } => self.bar.finish_and_clear(),
+            _ => self.print(event),
+        }
+    }
+}
+
+impl Progress {
+    fn print(&self, event: &Event) {
+        if let Some(line) = sinks::line(event) {
+            // A reader that has gone away does not end the training.
+            self.bar.suspend(|| {
+                let mut out = io::stdout().lock();
+                let _ = writeln!(out, "{line}").and_then(|()| out.flush());
+            });
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! What the commands print and write.
+
+mod common;
+
+use common::*;
+use std::fs;
+
+#[test]
+fn train_prints_the_promised_lines_and_leaves_a_run_directory() {
+    let dir = tempfile::tempdir().unwrap();
+    idx_dir(dir.path(), 200, 50, 28);
+    let out = succeed(dir.path(), &["train", "squares", "--epochs", "2", "--batch-size", "20", "--log-every", "5"]);
+    let lines: Vec<&str> = out.lines().collect();
+    let form = |line: &str, start: &str| line.starts_with(start) && line.ends_with('%');
+    assert!(lines[0].starts_with("Training mnist-net (1199882 parameters) on squares (200 training and 50 test images)"));
+    assert!(form(lines[1], "Epoch: [1/2], Step: [5/10], Loss: "), "{out}");
+    assert!(form(lines[2], "Epoch: [1/2], Step: [10/10], Loss: "), "{out}");
+    assert!(form(lines[3], "Epoch: [1/2], Test Accuracy: "), "{out}");
+    assert!(form(lines[6], "Epoch: [2/2], Test Accuracy: "), "{out}");
+    assert!(lines[8].contains(" eval runs/squares-mnist-net-1/model.safetensors"), "{out}");
+    assert!(lines[9].contains(" predict runs/squares-mnist-net-1/model.safetensors IMAGE.png"), "{out}");
+    let run = dir.path().join("runs/squares-mnist-net-1");
+    for file in ["model.safetensors", "checkpoint.safetensors", "config.toml", "metrics.csv"] {
+        assert!(run.join(file).is_file(), "{file}");
+    }
+    let metrics = fs::read_to_string(run.join("metrics.csv")).unwrap();
+    assert_eq!(metrics.lines().count(), 1 + 4 + 2, "{metrics}");
+    succeed(dir.path(), &["train", "squares", "--epochs", "1", "--batch-size", "100", "--quiet"]);
+    assert!(dir.path().join("runs/squares-mnist-net-2").is_dir());
+}
+
+#[test]
+fn quiet_says_nothing_and_json_is_json() {
+    let dir = tempfile::tempdir().unwrap();
+    idx_dir(dir.path(), 100, 20, 28);
+    let base = ["train", "squares", "--epochs", "1", "--model", "lenet"];
+    assert_eq!(succeed(dir.path(), &[&base[..], &["--quiet"]].concat()), "");
+    let out = succeed(dir.path(), &[&base[..], &["--log", "json"]].concat());
+    let events: Vec<serde_json::Value> = out.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+    let names: Vec<_> = events.iter().map(|e| e["event"].as_str().unwrap()).collect();
+    assert_eq!(names, ["started", "checkpoint", "progress", "tested", "checkpoint", "finished"]);
+    assert_eq!(events[0]["train_samples"], 100);
+}
+
+#[test]
+fn eval_measures_what_train_measured() {
+    let dir = tempfile::tempdir().unwrap();
+    idx_dir(dir.path(), 300, 60, 28);
+    let out = succeed(dir.path(), &["train", "squares", "--epochs", "2", "--batch-size", "20", "--out", "run"]);
+    let accuracy = out.lines().filter_map(|l| l.split("Test Accuracy: ").nth(1)).next_back().unwrap();
+    let text = succeed(dir.path(), &["eval", "run/model.safetensors"]);
+    assert!(text.contains(&format!("Accuracy: {accuracy} (95% interval: ")), "{text}");
+    let json: serde_json::Value =
+        serde_json::from_str(&succeed(dir.path(), &["eval", "run/model.safetensors", "squares", "--json"])).unwrap();
+    let total: u64 = json["confusion"].as_array().unwrap().iter().flat_map(|r| r.as_array().unwrap()).map(|n| n.as_u64().unwrap()).sum();
+    assert_eq!((total, json["images"].as_u64()), (60, Some(60)));
+    let interval = json["accuracy_interval_95"].as_array().unwrap();
+    let accuracy = json["accuracy"].as_f64().unwrap();
+    assert!(accuracy > 0.9, "bright squares are easy: {accuracy}");
+    assert!(interval[0].as_f64().unwrap() < accuracy && accuracy <= interval[1].as_f64().unwrap());
+}
+
+#[test]
+fn predict_goes_on_after_an_image_that_cannot_be_read() {
+    let dir = tempfile::tempdir().unwrap();
+    idx_dir(dir.path(), 100, 20, 28);
+    succeed(dir.path(), &["train", "squares", "--epochs", "1", "--out", "run", "--quiet"]);
+    let picture = image::GrayImage::from_fn(60, 40, |x, y| image::Luma([if x > 20 && x < 30 && y > 5 { 0 } else { 255 }]));
+    picture.save(dir.path().join("dark on light.png")).unwrap();
+    let mut inverted = picture;
+    image::imageops::colorops::invert(&mut inverted);
+    inverted.save(dir.path().join("light.png")).unwrap();
+    fs::write(dir.path().join("broken.png"), b"not a picture").unwrap();
+    let output =
+        run(dir.path(), &["predict", "run/model.safetensors", "dark on light.png", "broken.png", "missing.jpg", "light.png"]);
+    assert_eq!(output.status.code(), Some(1));
+    let (out, err) = (stdout(&output), stderr(&output));
+    let lines: Vec<&str> = out.lines().collect();
+    assert_eq!(lines.len(), 2, "{out}");
+    assert!(lines[0].starts_with("dark on light.png: ") && lines[0].contains("dark on light, so inverted"), "{out}");
+    assert!(lines[1].starts_with("light.png: ") && lines[1].contains("light on dark"), "{out}");
+    assert_eq!(lines[0].split(": ").nth(1).unwrap().split(';').next(), lines[1].split(": ").nth(1).unwrap().split(';').next());
+    assert_eq!(err.lines().count(), 2, "{err}");
+    assert!(err.contains("broken.png") && err.contains("missing.jpg"), "{err}");
+    let json = succeed(dir.path(), &["predict", "run/model.safetensors", "light.png", "--json"]);
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!((json["image"].as_str(), json["inverted"].as_bool()), (Some("light.png"), Some(false)));
+    assert_eq!(json["top"].as_array().unwrap().len(), 3);
+}
+
+#[test]
+fn inspect_shows_the_network_layer_by_layer() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = succeed(dir.path(), &["inspect", "mnist-net"]);
+    let row = |name: &str| out.lines().find(|l| l.starts_with(name)).unwrap_or_else(|| panic!("{name}: {out}")).to_string();
+    let cells = |name: &str| row(name).split_whitespace().map(String::from).collect::<Vec<_>>();
+    assert_eq!(cells("conv2"), ["conv2", "conv2d", "1×64×24×24", "18,496", "10,616,832", "147", "kB"]);
+    assert_eq!(cells("fc1"), ["fc1", "linear", "1×128", "1,179,776", "1,179,648", "1", "kB"]);
+    assert!(row("total").contains("1,199,882"), "{out}");
+    let json: serde_json::Value =
+        serde_json::from_str(&succeed(dir.path(), &["inspect", "lenet", "--json", "--batch-size", "3"])).unwrap();
+    assert_eq!((json["parameters"].as_u64(), json["input"][0].as_u64()), (Some(61706), Some(3)));
+}
+
+#[test]
+fn completions_exist_for_each_shell_and_a_closed_pipe_is_no_failure() {
+    let dir = tempfile::tempdir().unwrap();
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        assert!(succeed(dir.path(), &["completions", shell]).contains("striate"));
+    }
+    let mut child = striate(dir.path())
+        .args(["completions", "bash"])
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), stderr(&output).as_str()), (Some(0), ""));
+}
+
+#[test]
+fn help_is_there_for_every_command() {
+    let dir = tempfile::tempdir().unwrap();
+    for command in ["train", "eval", "predict", "inspect", "completions"] {
+        assert!(succeed(dir.path(), &[command, "--help"]).contains("Usage: striate"), "{command}");
+    }
+}

@@ -1,0 +1,98 @@
+//! The same seed gives the same bits: on any number of threads, and after a kill and a resume.
+
+mod common;
+
+use common::*;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+const TRAIN: [&str; 9] =
+    ["train", "squares", "--epochs", "2", "--batch-size", "20", "--log-every", "5", "--checkpoint-every"];
+
+fn train(dir: &Path, out: &str, more: &[&str]) -> Vec<u8> {
+    let args: Vec<&str> = TRAIN.iter().copied().chain(["3", "--out", out]).chain(more.iter().copied()).collect();
+    succeed(dir, &args);
+    weights(&dir.join(out).join("model.safetensors"))
+}
+
+#[test]
+fn one_thread_and_several_give_the_same_weights() {
+    for model in ["mnist-net", "lenet"] {
+        let dir = tempfile::tempdir().unwrap();
+        idx_dir(dir.path(), 250, 50, 28);
+        let one = train(dir.path(), "one", &["--threads", "1", "--model", model]);
+        let two = train(dir.path(), "two", &["--threads", "2", "--model", model]);
+        let five = train(dir.path(), "five", &["--threads", "5", "--model", model]);
+        assert!(one == two, "{model}: 2 threads end in other weights than 1");
+        assert!(one == five, "{model}: 5 threads end in other weights than 1");
+        let other = train(dir.path(), "other", &["--seed", "1", "--model", model]);
+        assert!(one != other, "{model}: the seed changes nothing");
+    }
+}
+
+fn metrics(run: &Path) -> String {
+    std::fs::read_to_string(run.join("metrics.csv")).unwrap()
+}
+
+#[test]
+fn a_run_that_was_killed_ends_in_the_same_weights() {
+    let dir = tempfile::tempdir().unwrap();
+    idx_dir(dir.path(), 250, 50, 28);
+    let undisturbed = train(dir.path(), "undisturbed", &[]);
+    let began = Instant::now();
+    train(dir.path(), "again", &[]);
+    let usual = began.elapsed();
+
+    // At other moments each time that the tests run; what was drawn is printed with a failure.
+    let seed = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().subsec_nanos();
+    for (i, share) in [seed % 30 + 10, seed / 7 % 40 + 30, seed / 11 % 20 + 70].into_iter().enumerate() {
+        let out = format!("killed-{i}");
+        let run = dir.path().join(&out);
+        let mut child = striate(dir.path())
+            .args(TRAIN)
+            .args(["3", "--out", &out, "--quiet"])
+            .spawn()
+            .unwrap();
+        while !run.join("checkpoint.safetensors").exists() {
+            assert!(child.try_wait().unwrap().is_none(), "the run ended before its first checkpoint");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        std::thread::sleep(usual * share / 100);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        // Once more, early in the second life.
+        let mut child = striate(dir.path()).args(["train", "--quiet", "--resume", &out]).spawn().unwrap();
+        std::thread::sleep(usual / 5);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        succeed(dir.path(), &["train", "--resume", &out]);
+        let weights = weights(&run.join("model.safetensors"));
+        assert!(weights == undisturbed, "killed after {share}% of {usual:?}: the weights differ");
+        assert_eq!(metrics(&run), metrics(&dir.path().join("undisturbed")), "killed after {share}%");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_loses_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    idx_dir(dir.path(), 250, 50, 28);
+    let undisturbed = train(dir.path(), "undisturbed", &[]);
+    let child = striate(dir.path())
+        .args(["train", "squares", "--epochs", "2", "--batch-size", "20", "--log-every", "1", "--out", "stopped"])
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    while !dir.path().join("stopped/checkpoint.safetensors").exists() {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    std::thread::sleep(Duration::from_millis(50));
+    let interrupted = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(interrupted.success());
+    let output = child.wait_with_output().unwrap();
+    let said = stdout(&output);
+    assert_eq!(output.status.code(), Some(130), "{said}");
+    assert!(said.contains("Stopped; nothing is lost.") && said.contains("train --resume stopped"), "{said}");
+    succeed(dir.path(), &["train", "--resume", "stopped"]);
+    assert!(weights(&dir.path().join("stopped/model.safetensors")) == undisturbed);
+}

@@ -1,0 +1,347 @@
+//! The backend that writes ops down instead of computing them.
+
+use crate::graph::{Graph, Node};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
+use striate_nn::{Forward, Module, Pass};
+use striate_tensor::array::Remote;
+use striate_tensor::backend::{
+    AdamStep, Backend, BatchNormed, Binary, Compare, Conv2dOptions, Pool2dOptions, Reduce, SgdStep, Unary,
+};
+use striate_tensor::ops::{conv2d::conv2d_shape, pool2d::pool2d_shape};
+use striate_tensor::{Array, DType, Device, Leaf, Shape, Tensor};
+
+/// Writes down what `network` does to an `f32` input of shape `input` in evaluation. Nothing is computed, so it costs little
+/// even for large networks.
+///
+/// # Panics
+/// As the network does if the input does not fit, and if it reads values (which are not there).
+pub fn capture(network: &dyn Forward, input: &[usize]) -> Graph {
+    let names = network.named_parameters().into_iter().map(|(name, p)| (p.leaf_id().unwrap_or_default(), name)).collect();
+    let recorder = Arc::new_cyclic(|me| Recorder { me: me.clone(), names, nodes: Mutex::default() });
+    let x = recorder.symbol(Origin::Input, Shape::new(input), DType::F32);
+    network.forward(Tensor::from(x), &Pass::eval().on(recorder.clone()));
+    let nodes = std::mem::take(&mut *recorder.nodes());
+    let parameters = network.named_parameters().into_iter().map(|(name, p)| (name, p.value().numel())).collect();
+    Graph { nodes, input: input.to_vec(), parameters }
+}
+
+struct Recorder {
+    me: Weak<Recorder>,
+    names: HashMap<u64, String>,
+    nodes: Mutex<Vec<Node>>,
+}
+
+#[derive(Clone)]
+enum Origin {
+    Input,
+    Constant,
+    Parameter(String),
+    Node(usize),
+}
+
+/// An array that stands for a value that is not computed.
+struct Symbol {
+    recorder: Arc<Recorder>,
+    origin: Origin,
+    dtype: DType,
+}
+
+impl Remote for Symbol {
+    fn backend(&self) -> Arc<dyn Backend> {
+        self.recorder.clone()
+    }
+    fn dtype(&self) -> DType {
+        self.dtype
+    }
+    fn download(&self, shape: Shape) -> Array {
+        panic!("capture: the network reads a value of shape {shape}, but a capture computes none")
+    }
+}
+
+fn origin(x: &Array) -> Origin {
+    match x.as_remote() {
+        Some(remote) => {
+            let any: &dyn std::any::Any = &**remote;
+            any.downcast_ref::<Symbol>().map_or(Origin::Constant, |s| s.origin.clone())
+        }
+        None => Origin::Constant,
+    }
+}
+
+impl Recorder {
+    fn nodes(&self) -> MutexGuard<'_, Vec<Node>> {
+        self.nodes.lock().unwrap_or_else(|e| e.into_inner())
+    }
+
+    fn symbol(&self, origin: Origin, shape: Shape, dtype: DType) -> Array {
+        let recorder = self.me.upgrade().expect("the recorder outlives its calls");
+        Array::remote(Arc::new(Symbol { recorder, origin, dtype }), shape)
+    }
+
+    fn write(&self, op: &'static str, inputs: &[&Array], shape: Shape, dtype: DType, macs: u64, is_view: bool) -> Array {
+        let (mut from, mut parameters) = (Vec::new(), Vec::new());
+        for x in inputs {
+            match origin(x) {
+                Origin::Node(n) => from.push(n),
+                Origin::Parameter(name) => parameters.push(name),
+                Origin::Input | Origin::Constant => {}
+            }
+        }
+        let layer = parameters.first().map(|p| p.rsplit_once('.').map_or(p.clone(), |(layer, _)| layer.to_string()));
+        let mut nodes = self.nodes();
+        nodes.push(Node { op, layer, parameters, inputs: from, shape, macs, is_view });
+        let id = nodes.len() - 1;
+        drop(nodes);
+        self.symbol(Origin::Node(id), shape, dtype)
+    }
+
+    fn op(&self, op: &'static str, inputs: &[&Array], shape: Shape) -> Array {
+        self.write(op, inputs, shape, inputs[0].dtype(), 0, false)
+    }
+
+    fn view(&self, op: &'static str, x: &Array, shape: Shape) -> Array {
+        self.write(op, &[x], shape, x.dtype(), 0, true)
+    }
+}
+
+fn replaced(shape: Shape, dim: usize, size: usize) -> Shape {
+    shape.iter().enumerate().map(|(d, &n)| if d == dim { size } else { n }).collect()
+}
+
+fn no_gradients(op: &str) -> ! {
+    panic!("capture: {op} belongs to training, and a capture runs a network in evaluation")
+}
+
+fn with_options<'a>(first: [&'a Array; 2], rest: &[&'a Option<Array>]) -> Vec<&'a Array> {
+    first.into_iter().chain(rest.iter().filter_map(|a| a.as_ref())).collect()
+}
+
+impl Backend for Recorder {
+    fn device(&self) -> Device {
+        Device::Capture
+    }
+    fn upload(&self, x: &Array, tag: Option<u64>) -> Array {
+        let name = tag.and_then(|id| self.names.get(&id));
+        self.symbol(name.map_or(Origin::Constant, |n| Origin::Parameter(n.clone())), x.shape(), x.dtype())
+    }
+
+    fn reshape(&self, x: Array, shape: Shape) -> Array {
+        if x.shape() == shape { x } else { self.view("reshape", &x, shape) }
+    }
+    fn permute(&self, x: Array, order: &[usize]) -> Array {
+        let shape = order.iter().map(|&d| x.shape()[d]).collect();
+        self.view("permute", &x, shape)
+    }
+    fn expand(&self, x: Array, shape: Shape) -> Array {
+        if x.shape() == shape { x } else { self.view("expand", &x, shape) }
+    }
+    fn narrow(&self, x: Array, dim: usize, _start: usize, len: usize) -> Array {
+        let shape = replaced(x.shape(), dim, len);
+        self.view("narrow", &x, shape)
+    }
+    fn cat(&self, xs: &[Array], dim: usize) -> Array {
+        let total = xs.iter().map(|x| x.shape()[dim]).sum();
+        self.op("cat", &xs.iter().collect::<Vec<_>>(), replaced(xs[0].shape(), dim, total))
+    }
+    fn pad(&self, x: Array, padding: &[[usize; 2]], _value: f64) -> Array {
+        let shape = x.shape().iter().zip(padding).map(|(n, p)| n + p[0] + p[1]).collect();
+        self.op("pad", &[&x], shape)
+    }
+    fn cast(&self, x: Array, dtype: DType) -> Array {
+        self.write("to_dtype", &[&x], x.shape(), dtype, 0, false)
+    }
+
+    fn unary(&self, op: Unary, x: Array) -> Array {
+        let name = match op {
+            Unary::Neg => "neg",
+            Unary::Abs => "abs",
+            Unary::Sign => "sign",
+            Unary::Exp => "exp",
+            Unary::Log => "log",
+            Unary::Sqrt => "sqrt",
+            Unary::Square => "square",
+            Unary::Recip => "reciprocal",
+            Unary::Sin => "sin",
+            Unary::Cos => "cos",
+            Unary::Tanh => "tanh",
+            Unary::Sigmoid => "sigmoid",
+            Unary::Relu => "relu",
+            Unary::LeakyRelu(_) => "leaky_relu",
+            Unary::AddScalar(_) => "add",
+            Unary::MulScalar(_) => "mul",
+            Unary::PowScalar(_) => "pow",
+            Unary::ClampMin(_) | Unary::ClampMax(_) => "clamp",
+        };
+        self.op(name, &[&x], x.shape())
+    }
+    fn binary(&self, op: Binary, a: Array, b: Array) -> Array {
+        let name = match op {
+            Binary::Add => "add",
+            Binary::Sub => "sub",
+            Binary::Mul => "mul",
+            Binary::Div => "div",
+            Binary::Pow => "pow",
+            Binary::Maximum => "maximum",
+            Binary::Minimum => "minimum",
+            _ => no_gradients("an activation's gradient"),
+        };
+        self.op(name, &[&a, &b], Shape::broadcast(name, &a.shape(), &b.shape()))
+    }
+    fn compare(&self, _op: Compare, a: Array, b: Array) -> Array {
+        let shape = Shape::broadcast("compare", &a.shape(), &b.shape());
+        self.write("compare", &[&a, &b], shape, DType::U8, 0, false)
+    }
+    fn select(&self, condition: Array, a: Array, b: Array) -> Array {
+        let shape = Shape::broadcast("where", &Shape::broadcast("where", &condition.shape(), &a.shape()), &b.shape());
+        self.write("where", &[&condition, &a, &b], shape, a.dtype(), 0, false)
+    }
+
+    fn reduce(&self, op: Reduce, x: Array, dims: &[usize]) -> Array {
+        let name = match op {
+            Reduce::Sum => "sum",
+            Reduce::Mean => "mean",
+            Reduce::Max => "max",
+            Reduce::Min => "min",
+            Reduce::Prod => "prod",
+        };
+        let shape = dims.iter().fold(x.shape(), |s, &d| replaced(s, d, 1));
+        self.op(name, &[&x], shape)
+    }
+    fn argmax(&self, x: Array, dim: usize) -> Array {
+        self.write("argmax", &[&x], replaced(x.shape(), dim, 1), DType::I64, 0, false)
+    }
+    fn matmul(&self, a: Array, b: Array) -> Array {
+        let (s, last) = (a.shape(), a.shape().rank() - 1);
+        let shape = replaced(s, last, b.shape()[last]);
+        let macs = shape.numel() as u64 * s[last] as u64;
+        self.write("matmul", &[&a, &b], shape, a.dtype(), macs, false)
+    }
+    fn linear(&self, x: Array, weight: Array, bias: Option<Array>) -> Array {
+        let (n, w) = (x.shape()[0], weight.shape());
+        let macs = (n * w.numel()) as u64;
+        self.write("linear", &with_options([&x, &weight], &[&bias]), Shape::from([n, w[0]]), x.dtype(), macs, false)
+    }
+
+    fn gather(&self, x: Array, _dim: usize, index: Array) -> Array {
+        self.op("gather", &[&x, &index], index.shape())
+    }
+    fn scatter_add(&self, _: Array, _: usize, _: Array, _: Shape) -> Array {
+        no_gradients("scatter_add")
+    }
+    fn index_select(&self, x: Array, dim: usize, index: Array) -> Array {
+        self.op("index_select", &[&x, &index], replaced(x.shape(), dim, index.shape()[0]))
+    }
+    fn index_add(&self, _: Array, _: usize, _: Array, _: Shape) -> Array {
+        no_gradients("index_add")
+    }
+
+    fn conv2d(&self, x: Array, weight: Array, bias: Option<Array>, options: &Conv2dOptions) -> Array {
+        let w = weight.shape();
+        let shape = conv2d_shape(x.shape(), w, options);
+        let macs = shape.numel() as u64 * w[1..].iter().product::<usize>() as u64;
+        self.write("conv2d", &with_options([&x, &weight], &[&bias]), shape, x.dtype(), macs, false)
+    }
+    fn conv2d_input_grad(&self, _: Array, _: Array, _: Shape, _: &Conv2dOptions) -> Array {
+        no_gradients("conv2d_input_grad")
+    }
+    fn conv2d_weight_grad(&self, _: Array, _: Array, _: Shape, _: &Conv2dOptions) -> Array {
+        no_gradients("conv2d_weight_grad")
+    }
+    fn max_pool2d(&self, x: Array, options: &Pool2dOptions) -> (Array, Array) {
+        let shape = pool2d_shape("max_pool2d", x.shape(), options);
+        (self.op("max_pool2d", &[&x], shape), self.symbol(Origin::Constant, shape, DType::U8))
+    }
+    fn max_pool2d_grad(&self, _: Array, _: Array, _: Shape, _: &Pool2dOptions) -> Array {
+        no_gradients("max_pool2d_grad")
+    }
+    fn avg_pool2d(&self, x: Array, options: &Pool2dOptions) -> Array {
+        self.op("avg_pool2d", &[&x], pool2d_shape("avg_pool2d", x.shape(), options))
+    }
+    fn avg_pool2d_grad(&self, _: Array, _: Shape, _: &Pool2dOptions) -> Array {
+        no_gradients("avg_pool2d_grad")
+    }
+
+    fn batch_norm(&self, _: Array, _: Option<Array>, _: Option<Array>, _: f64) -> BatchNormed {
+        no_gradients("batch_norm by batch statistics")
+    }
+    fn batch_norm_fixed(
+        &self,
+        x: Array,
+        mean: Array,
+        _var: Array,
+        weight: Option<Array>,
+        bias: Option<Array>,
+        _eps: f64,
+    ) -> Array {
+        let macs = x.shape().numel() as u64;
+        self.write("batch_norm", &with_options([&x, &mean], &[&weight, &bias]), x.shape(), x.dtype(), macs, false)
+    }
+    fn batch_norm_grad(&self, _: Array, _: Array, _: Array, _: Array, _: Option<Array>, _: f64) -> [Array; 3] {
+        no_gradients("batch_norm_grad")
+    }
+
+    fn softmax(&self, x: Array, _dim: usize, log: bool) -> Array {
+        self.op(if log { "log_softmax" } else { "softmax" }, &[&x], x.shape())
+    }
+    fn softmax_grad(&self, _: Array, _: Array, _: usize, _: bool) -> Array {
+        no_gradients("softmax_grad")
+    }
+    fn cross_entropy(&self, _: Array, _: Array) -> (Array, Array) {
+        no_gradients("cross_entropy")
+    }
+    fn cross_entropy_grad(&self, _: Array, _: Array, _: Array) -> Array {
+        no_gradients("cross_entropy_grad")
+    }
+
+    fn sgd_step(&self, _: &SgdStep, _: &mut Array, _: &Array, _: Option<&mut Array>) {
+        no_gradients("sgd_step")
+    }
+    fn adam_step(&self, _: &AdamStep, _: &mut Array, _: &Array, _: &mut Array, _: &mut Array) {
+        no_gradients("adam_step")
+    }
+    fn is_finite(&self, _: &Array) -> bool {
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use striate_nn::{BatchNorm2d, Conv2d, Dropout, Flatten, Linear, MaxPool2d, ReLU, Sequential};
+    use striate_tensor::Generator;
+
+    #[test]
+    fn a_network_is_written_down_with_shapes_and_costs() {
+        let rng = &mut Generator::new(0);
+        let net = Sequential::new()
+            .add(Conv2d::options(3, 8, 3).padding(1).groups(1).build(rng))
+            .add(BatchNorm2d::new(8))
+            .add(ReLU::default())
+            .add(MaxPool2d::new(2))
+            .add(Dropout::new(0.5))
+            .add(Flatten::default())
+            .add(Linear::new(8 * 4 * 4, 5, rng));
+        let g = capture(&net, &[2, 3, 8, 8]);
+        let rows: Vec<_> = g.nodes.iter().map(|n| (n.op, n.layer.as_deref(), n.shape.to_vec(), n.macs)).collect();
+        assert_eq!(
+            rows,
+            [
+                ("conv2d", Some("0"), vec![2, 8, 8, 8], 2 * 8 * 64 * 27),
+                ("batch_norm", Some("1"), vec![2, 8, 8, 8], 2 * 8 * 64),
+                ("relu", None, vec![2, 8, 8, 8], 0),
+                ("max_pool2d", None, vec![2, 8, 4, 4], 0),
+                ("reshape", None, vec![2, 128], 0),
+                ("linear", Some("6"), vec![2, 5], 2 * 128 * 5),
+            ]
+        );
+        assert_eq!(g.nodes[5].inputs, [4]);
+        assert_eq!(g.nodes[0].parameters, ["0.weight", "0.bias"]);
+    }
+
+    #[test]
+    #[should_panic(expected = "conv2d: got an input of shape [1, 4, 8, 8]")]
+    fn an_input_that_does_not_fit_is_refused() {
+        capture(&Conv2d::new(3, 8, 3, &mut Generator::new(0)), &[1, 4, 8, 8]);
+    }
+}

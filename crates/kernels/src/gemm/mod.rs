@@ -1,0 +1,122 @@
+//! Matrix multiplication.
+
+use crate::{Float, threads};
+
+/// A view of a matrix: element (i, j) is `data[i * row_stride + j * col_stride]`.
+///
+/// A transposed matrix is the same data with the strides swapped; a stride of zero repeats a row or a column.
+#[derive(Clone, Copy, Debug)]
+pub struct Matrix<'a, T> {
+    /// The elements; element (0, 0) is the first.
+    pub data: &'a [T],
+    /// The distance from one row to the next.
+    pub row_stride: usize,
+    /// The distance from one column to the next.
+    pub col_stride: usize,
+}
+
+impl<'a, T> Matrix<'a, T> {
+    /// A dense row-major matrix with `cols` columns.
+    pub fn row_major(data: &'a [T], cols: usize) -> Self {
+        Matrix { data, row_stride: cols, col_stride: 1 }
+    }
+
+    /// The transpose: the same data, seen with rows and columns exchanged.
+    pub fn t(self) -> Self {
+        Matrix { data: self.data, row_stride: self.col_stride, col_stride: self.row_stride }
+    }
+
+    /// How many elements a view with this many rows and columns reaches into.
+    fn reach(&self, rows: usize, cols: usize) -> usize {
+        if rows == 0 || cols == 0 { 0 } else { (rows - 1) * self.row_stride + (cols - 1) * self.col_stride + 1 }
+    }
+}
+
+/// `c = a · b`, or `c += a · b` if `accumulate`.
+///
+/// `a` is m × k, `b` is k × n, `c` is dense row-major m × n. Without `accumulate` what `c` held before is ignored, NaN
+/// included; with k = 0 it becomes zero.
+///
+/// # Panics
+/// If a slice is too short for its shape, or `c` has not m · n elements.
+pub fn gemm<T: Float>(m: usize, n: usize, k: usize, a: Matrix<T>, b: Matrix<T>, c: &mut [T], accumulate: bool) {
+    assert!(c.len() == m * n, "gemm: the product is {m}×{n}, but its slice has {} elements", c.len());
+    check(m, n, k, &a, &b, a.data.len(), b.data.len());
+    simple_gemm(m, n, k, a, b, c, accumulate);
+}
+
+/// `batch` independent products: `c[i] = a[i] · b[i]`, shapes as in [`gemm`].
+///
+/// `a[i]` starts `i * a_batch_stride` elements into `a`, likewise `b`; a batch stride of zero uses the same matrix for
+/// all. `c` is dense `batch` × m × n.
+///
+/// # Panics
+/// If a slice is too short for its shape, or `c` has not batch · m · n elements.
+pub fn batched_gemm<T: Float>(
+    batch: usize,
+    m: usize,
+    n: usize,
+    k: usize,
+    a: Matrix<T>,
+    a_batch_stride: usize,
+    b: Matrix<T>,
+    b_batch_stride: usize,
+    c: &mut [T],
+) {
+    assert!(
+        c.len() == batch * m * n,
+        "batched_gemm: the product is {batch}×{m}×{n}, but its slice has {} elements",
+        c.len()
+    );
+    if c.is_empty() {
+        return;
+    }
+    let last = batch - 1;
+    let a_len = a.data.len().saturating_sub(last * a_batch_stride);
+    let b_len = b.data.len().saturating_sub(last * b_batch_stride);
+    check(m, n, k, &a, &b, a_len, b_len);
+    threads::parallel_chunks(c, m * n, |i, c| {
+        let a = Matrix { data: &a.data[(i * a_batch_stride).min(a.data.len())..], ..a };
+        let b = Matrix { data: &b.data[(i * b_batch_stride).min(b.data.len())..], ..b };
+        simple_gemm(m, n, k, a, b, c, false);
+    });
+}
+
+fn check<T>(m: usize, n: usize, k: usize, a: &Matrix<T>, b: &Matrix<T>, a_len: usize, b_len: usize) {
+    assert!(
+        a.reach(m, k) <= a_len,
+        "gemm: the left matrix is {m}×{k} with strides ({}, {}), but its slice has {a_len} elements",
+        a.row_stride,
+        a.col_stride
+    );
+    assert!(
+        b.reach(k, n) <= b_len,
+        "gemm: the right matrix is {k}×{n} with strides ({}, {}), but its slice has {b_len} elements",
+        b.row_stride,
+        b.col_stride
+    );
+}
+
+/// Row by row, without blocking: for `f64` and for tiny products.
+fn simple_gemm<T: Float>(m: usize, n: usize, k: usize, a: Matrix<T>, b: Matrix<T>, c: &mut [T], accumulate: bool) {
+    if m * n == 0 {
+        return;
+    }
+    threads::parallel_chunks(c, n, |i, row| {
+        if !accumulate {
+            row.fill(T::ZERO);
+        }
+        for p in 0..k {
+            let x = a.data[i * a.row_stride + p * a.col_stride];
+            if b.col_stride == 1 {
+                for (c, &y) in row.iter_mut().zip(&b.data[p * b.row_stride..][..n]) {
+                    *c += x * y;
+                }
+            } else {
+                for (j, c) in row.iter_mut().enumerate() {
+                    *c += x * b.data[p * b.row_stride + j * b.col_stride];
+                }
+            }
+        }
+    });
+}

@@ -1,0 +1,67 @@
+//! Dropout.
+
+use crate::module::Forward;
+use crate::pass::Pass;
+use striate_nn_derive::Module;
+use striate_tensor::{Shape, Tensor};
+
+/// Zeroes a share `p` of `x`, in units of `shape` broadcast, and scales the rest by 1/(1−p).
+fn drop(x: Tensor, p: f64, shape: Shape, pass: &Pass) -> Tensor {
+    assert!((0.0..=1.0).contains(&p), "dropout: the probability must be from 0 to 1, got {p}");
+    // The stream is taken even for p = 0, so that the next layer's numbers do not depend on this one's setting.
+    let Some(mut generator) = pass.generator() else { return x };
+    if p == 0.0 {
+        return x;
+    }
+    let scale = if p == 1.0 { 0.0 } else { 1.0 / (1.0 - p) };
+    let mask = Tensor::bernoulli(shape, 1.0 - p, x.dtype(), &mut generator) * scale;
+    x * pass.constant(mask)
+}
+
+/// In training, zeroes each element with probability `p` and scales the others by 1/(1−p) (`torch.nn.Dropout`; Srivastava et al., 2014).
+#[derive(Clone, Debug, Module)]
+pub struct Dropout {
+    /// The probability that an element is zeroed.
+    pub p: f64,
+}
+
+impl Dropout {
+    /// # Panics
+    /// If `p` is not from 0 to 1.
+    pub fn new(p: f64) -> Self {
+        assert!((0.0..=1.0).contains(&p), "Dropout: the probability must be from 0 to 1, got {p}");
+        Dropout { p }
+    }
+}
+
+impl Forward for Dropout {
+    fn forward(&self, x: Tensor, pass: &Pass) -> Tensor {
+        let shape = x.shape_value();
+        drop(x, self.p, shape, pass)
+    }
+}
+
+/// In training, zeroes whole channels of `[n, c, h, w]` with probability `p` and scales the others by 1/(1−p) (`torch.nn.Dropout2d`;
+/// Tompson et al., 2015).
+#[derive(Clone, Debug, Module)]
+pub struct Dropout2d {
+    /// The probability that a channel of a sample is zeroed.
+    pub p: f64,
+}
+
+impl Dropout2d {
+    /// # Panics
+    /// If `p` is not from 0 to 1.
+    pub fn new(p: f64) -> Self {
+        assert!((0.0..=1.0).contains(&p), "Dropout2d: the probability must be from 0 to 1, got {p}");
+        Dropout2d { p }
+    }
+}
+
+impl Forward for Dropout2d {
+    fn forward(&self, x: Tensor, pass: &Pass) -> Tensor {
+        let s = x.shape_value();
+        assert!(s.rank() == 4, "Dropout2d: the input must be [n, c, h, w], got {s} (Dropout takes any shape)");
+        drop(x, self.p, Shape::from([s[0], s[1], 1, 1]), pass)
+    }
+}

@@ -1,0 +1,31 @@
+//! Layers.
+
+pub mod activation;
+pub mod conv2d;
+pub mod dropout;
+pub mod linear;
+pub mod norm;
+pub mod pool;
+pub mod sequential;
+
+/// One number for both dimensions, or one for each (height, width).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pair(pub [usize; 2]);
+
+impl From<usize> for Pair {
+    fn from(n: usize) -> Self {
+        Pair([n, n])
+    }
+}
+
+impl From<[usize; 2]> for Pair {
+    fn from(pair: [usize; 2]) -> Self {
+        Pair(pair)
+    }
+}
+
+impl From<(usize, usize)> for Pair {
+    fn from((height, width): (usize, usize)) -> Self {
+        Pair([height, width])
+    }
+}

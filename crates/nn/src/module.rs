@@ -1,0 +1,141 @@
+//! Modules: things that have parameters.
+
+use crate::parameter::{Buffer, Parameter};
+use crate::pass::Pass;
+use striate_tensor::Tensor;
+
+/// One tensor of a module's state.
+pub enum Entry<'a> {
+    /// A trained one.
+    Parameter(&'a Parameter),
+    /// One that is kept but not trained.
+    Buffer(&'a Buffer),
+}
+
+/// As [`Entry`], to change.
+pub enum EntryMut<'a> {
+    /// A trained one.
+    Parameter(&'a mut Parameter),
+    /// One that is kept but not trained.
+    Buffer(&'a Buffer),
+}
+
+/// Something with parameters: a layer, a network, or a part of one. Derive it for your own structs.
+pub trait Module {
+    /// Calls `f` with the name and value of every parameter and buffer. Names start with `prefix`.
+    fn visit<'a>(&'a self, prefix: &str, f: &mut dyn FnMut(&str, Entry<'a>));
+
+    /// As [`Module::visit`], with access to change them.
+    fn visit_mut<'a>(&'a mut self, prefix: &str, f: &mut dyn FnMut(&str, EntryMut<'a>));
+
+    /// The parameters with their names, in the order of the fields.
+    fn named_parameters(&self) -> Vec<(String, &Parameter)> {
+        let mut all = Vec::new();
+        self.visit("", &mut |name, entry| {
+            if let Entry::Parameter(p) = entry {
+                all.push((name.to_string(), p));
+            }
+        });
+        all
+    }
+
+    /// As [`Module::named_parameters`], to change.
+    fn named_parameters_mut(&mut self) -> Vec<(String, &mut Parameter)> {
+        let mut all = Vec::new();
+        self.visit_mut("", &mut |name, entry| {
+            if let EntryMut::Parameter(p) = entry {
+                all.push((name.to_string(), p));
+            }
+        });
+        all
+    }
+
+    /// How many numbers training changes.
+    fn num_parameters(&self) -> usize {
+        self.named_parameters().iter().map(|(_, p)| p.value().numel()).sum()
+    }
+}
+
+/// A module that turns one tensor into another.
+pub trait Forward: Module + Send + Sync {
+    /// The module's output for `x`.
+    fn forward(&self, x: Tensor, pass: &Pass) -> Tensor;
+}
+
+/// `prefix.name`, or `name` alone where there is no prefix.
+pub fn join(prefix: &str, name: &str) -> String {
+    if prefix.is_empty() { name.to_string() } else { format!("{prefix}.{name}") }
+}
+
+impl Module for Parameter {
+    fn visit<'a>(&'a self, prefix: &str, f: &mut dyn FnMut(&str, Entry<'a>)) {
+        f(prefix, Entry::Parameter(self));
+    }
+    fn visit_mut<'a>(&'a mut self, prefix: &str, f: &mut dyn FnMut(&str, EntryMut<'a>)) {
+        f(prefix, EntryMut::Parameter(self));
+    }
+}
+
+impl Module for Buffer {
+    fn visit<'a>(&'a self, prefix: &str, f: &mut dyn FnMut(&str, Entry<'a>)) {
+        f(prefix, Entry::Buffer(self));
+    }
+    fn visit_mut<'a>(&'a mut self, prefix: &str, f: &mut dyn FnMut(&str, EntryMut<'a>)) {
+        f(prefix, EntryMut::Buffer(self));
+    }
+}
+
+impl<M: Module> Module for [M] {
+    fn visit<'a>(&'a self, prefix: &str, f: &mut dyn FnMut(&str, Entry<'a>)) {
+        for (i, m) in self.iter().enumerate() {
+            m.visit(&join(prefix, &i.to_string()), f);
+        }
+    }
+    fn visit_mut<'a>(&'a mut self, prefix: &str, f: &mut dyn FnMut(&str, EntryMut<'a>)) {
+        for (i, m) in self.iter_mut().enumerate() {
+            m.visit_mut(&join(prefix, &i.to_string()), f);
+        }
+    }
+}
+
+macro_rules! delegate {
+    ([$($generics:tt)*] $type:ty, |$this:ident| $inner:expr, $inner_mut:expr) => {
+        impl<$($generics)*> Module for $type {
+            fn visit<'a>(&'a self, prefix: &str, f: &mut dyn FnMut(&str, Entry<'a>)) {
+                let $this = self;
+                for m in $inner {
+                    m.visit(prefix, f);
+                }
+            }
+            fn visit_mut<'a>(&'a mut self, prefix: &str, f: &mut dyn FnMut(&str, EntryMut<'a>)) {
+                let $this = self;
+                for m in $inner_mut {
+                    m.visit_mut(prefix, f);
+                }
+            }
+        }
+    };
+}
+
+delegate!([M: Module + ?Sized] Box<M>, |x| [&**x], [&mut **x]);
+delegate!([M: Module] Option<M>, |x| x.iter(), x.iter_mut());
+delegate!([M: Module] Vec<M>, |x| [x.as_slice()], [x.as_mut_slice()]);
+delegate!([M: Module, const N: usize] [M; N], |x| [x.as_slice()], [x.as_mut_slice()]);
+
+/// Settings have no parameters, so that a struct with settings beside its layers can be derived.
+macro_rules! no_parameters {
+    ($($type:ty),*) => {$(
+        impl Module for $type {
+            fn visit<'a>(&'a self, _: &str, _: &mut dyn FnMut(&str, Entry<'a>)) {}
+            fn visit_mut<'a>(&'a mut self, _: &str, _: &mut dyn FnMut(&str, EntryMut<'a>)) {}
+        }
+    )*};
+}
+
+no_parameters!(bool, usize, u64, i64, f32, f64, String, striate_tensor::Conv2dOptions, striate_tensor::Pool2dOptions);
+
+impl<F: Forward + ?Sized> Forward for Box<F> {
+    fn forward(&self, x: Tensor, pass: &Pass) -> Tensor {
+        (**self).forward(x, pass)
+    }
+}

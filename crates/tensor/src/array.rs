@@ -1,0 +1,235 @@
+//! Arrays: numbers with a shape and a layout, and no gradients.
+//!
+//! [`Array`] is what a [`Backend`] works on. [`crate::Tensor`] puts autograd on top. Four-dimensional arrays are made
+//! channels-last (NHWC in memory, NCHW in meaning); views may have any strides.
+
+use crate::backend::{Backend, Place};
+use crate::dtype::{DType, Element};
+use crate::shape::Shape;
+use std::any::Any;
+use std::borrow::Cow;
+use std::ops::Deref;
+use std::sync::Arc;
+use striate_kernels::{Buffer, copy};
+
+/// Where an array's elements are.
+#[derive(Clone)]
+pub enum Storage {
+    /// `f32` in this process's memory.
+    F32(Arc<Buffer<f32>>),
+    /// `f64` in this process's memory.
+    F64(Arc<Buffer<f64>>),
+    /// `i64` in this process's memory.
+    I64(Arc<Buffer<i64>>),
+    /// `u8` in this process's memory.
+    U8(Arc<Buffer<u8>>),
+    /// Somewhere that only another backend knows.
+    Remote(Arc<dyn Remote>),
+}
+
+/// An array's elements in the keeping of a backend other than the CPU's.
+pub trait Remote: Any + Send + Sync {
+    /// The backend that keeps them.
+    fn backend(&self) -> Arc<dyn Backend>;
+    /// The type of the elements.
+    fn dtype(&self) -> DType;
+    /// Copies the elements to memory, in the default layout of their shape.
+    fn download(&self, shape: Shape) -> Array;
+}
+
+/// Numbers with a shape and a layout. A clone is a handle to the same numbers, which are copied before either changes.
+#[derive(Clone)]
+pub struct Array {
+    pub(crate) storage: Storage,
+    pub(crate) shape: Shape,
+    pub(crate) strides: Shape,
+    pub(crate) offset: usize,
+}
+
+/// The order in which memory runs through the dimensions of a fresh array, the slowest first.
+pub(crate) fn memory_order(rank: usize) -> &'static [usize] {
+    match rank {
+        4 => &[0, 2, 3, 1],
+        _ => &[0, 1, 2, 3, 4, 5, 6, 7][..rank],
+    }
+}
+
+/// Elements in dense order: borrowed from an array where they lie so already, else copied.
+pub(crate) enum Packed<'a, T: Element> {
+    Borrowed(&'a [T]),
+    Owned(Buffer<T>),
+}
+
+impl<T: Element> Deref for Packed<'_, T> {
+    type Target = [T];
+    fn deref(&self) -> &[T] {
+        match self {
+            Packed::Borrowed(s) => s,
+            Packed::Owned(b) => b,
+        }
+    }
+}
+
+impl Array {
+    /// An array in the default layout of `shape`, whose values lie in `buffer` in that layout.
+    pub(crate) fn from_buffer<T: Element>(buffer: Buffer<T>, shape: Shape) -> Array {
+        Array::in_order(buffer, shape, memory_order(shape.rank()))
+    }
+
+    /// An array whose values lie in `buffer` in row-major order of the dimensions taken in `order`.
+    pub(crate) fn in_order<T: Element>(buffer: Buffer<T>, shape: Shape, order: &[usize]) -> Array {
+        assert_eq!(buffer.len(), shape.numel(), "{} values do not fill shape {shape}", buffer.len());
+        Array { storage: T::wrap(Arc::new(buffer)), shape, strides: shape.strides_in(order), offset: 0 }
+    }
+
+    /// An array from values in row-major order.
+    ///
+    /// # Panics
+    /// If the number of values does not fit `shape`.
+    pub fn from_slice<T: Element>(values: &[T], shape: Shape) -> Array {
+        let rows = Array::in_order(Buffer::from_slice(values), shape, &(0..shape.rank()).collect::<Vec<_>>());
+        rows.dense()
+    }
+
+    /// An array of `shape` filled with `value`.
+    pub fn full(value: f64, shape: Shape, dtype: DType) -> Array {
+        fn fill<T: Element>(value: f64, shape: Shape) -> Array {
+            let mut buffer = Buffer::zeroed(shape.numel());
+            if value != 0.0 {
+                buffer.fill(T::from_f64(value));
+            }
+            Array::from_buffer(buffer, shape)
+        }
+        match dtype {
+            DType::F32 => fill::<f32>(value, shape),
+            DType::F64 => fill::<f64>(value, shape),
+            DType::I64 => fill::<i64>(value, shape),
+            DType::U8 => fill::<u8>(value, shape),
+        }
+    }
+
+    /// An array kept by another backend.
+    pub fn remote(remote: Arc<dyn Remote>, shape: Shape) -> Array {
+        let strides = shape.strides_in(memory_order(shape.rank()));
+        Array { storage: Storage::Remote(remote), shape, strides, offset: 0 }
+    }
+
+    /// The sizes of its dimensions.
+    pub fn shape(&self) -> Shape {
+        self.shape
+    }
+
+    /// The type of its elements.
+    pub fn dtype(&self) -> DType {
+        match &self.storage {
+            Storage::F32(_) => DType::F32,
+            Storage::F64(_) => DType::F64,
+            Storage::I64(_) => DType::I64,
+            Storage::U8(_) => DType::U8,
+            Storage::Remote(r) => r.dtype(),
+        }
+    }
+
+    /// The backend that keeps it.
+    pub fn place(&self) -> Place {
+        match &self.storage {
+            Storage::Remote(r) => Place::Remote(r.backend()),
+            _ => Place::Cpu,
+        }
+    }
+
+    /// The keeper's own handle, where that is not the CPU.
+    pub fn as_remote(&self) -> Option<&Arc<dyn Remote>> {
+        match &self.storage {
+            Storage::Remote(r) => Some(r),
+            _ => None,
+        }
+    }
+
+    /// The array in this process's memory.
+    pub fn to_cpu(&self) -> Cow<'_, Array> {
+        match &self.storage {
+            Storage::Remote(r) => Cow::Owned(r.download(self.shape)),
+            _ => Cow::Borrowed(self),
+        }
+    }
+
+    /// Whether memory runs through the dimensions in `order` without gaps.
+    pub(crate) fn is_dense_in(&self, order: &[usize]) -> bool {
+        let mut step = 1;
+        for &d in order.iter().rev() {
+            if self.shape[d] > 1 && self.strides[d] != step {
+                return false;
+            }
+            step *= self.shape[d].max(1);
+        }
+        true
+    }
+
+    fn typed<T: Element>(&self) -> &Arc<Buffer<T>> {
+        T::of(&self.storage).unwrap_or_else(|| panic!("expected a {} array in memory, got {}", T::DTYPE, self.dtype()))
+    }
+
+    /// The elements from the first on, with this array's strides.
+    pub(crate) fn data<T: Element>(&self) -> &[T] {
+        &self.typed::<T>()[self.offset..]
+    }
+
+    /// The elements, dense in row-major order of the dimensions taken in `order`.
+    pub(crate) fn packed<T: Element>(&self, order: &[usize]) -> Packed<'_, T> {
+        let n = self.shape.numel();
+        if self.is_dense_in(order) {
+            return Packed::Borrowed(&self.data::<T>()[..n]);
+        }
+        let mut out = Buffer::unspecified(n);
+        copy::copy_strided(&self.shape.permuted(order), self.data::<T>(), &self.strides.permuted(order), &mut out);
+        Packed::Owned(out)
+    }
+
+    /// The elements in the default layout.
+    pub(crate) fn packed_default<T: Element>(&self) -> Packed<'_, T> {
+        self.packed(memory_order(self.shape.rank()))
+    }
+
+    /// The elements in row-major order, copied.
+    pub fn to_vec<T: Element>(&self) -> Vec<T> {
+        let here = self.to_cpu();
+        here.packed::<T>(&(0..self.shape.rank()).collect::<Vec<_>>()).to_vec()
+    }
+
+    /// The array in its default layout, copied only if it is not in it yet.
+    pub(crate) fn dense(self) -> Array {
+        if matches!(self.storage, Storage::Remote(_)) || self.is_dense_in(memory_order(self.shape.rank())) {
+            return self;
+        }
+        fn copied<T: Element>(x: &Array) -> Array {
+            let Packed::Owned(buffer) = x.packed_default::<T>() else { unreachable!("a dense array is not copied") };
+            Array::from_buffer(buffer, x.shape)
+        }
+        match self.dtype() {
+            DType::F32 => copied::<f32>(&self),
+            DType::F64 => copied::<f64>(&self),
+            DType::I64 => copied::<i64>(&self),
+            DType::U8 => copied::<u8>(&self),
+        }
+    }
+
+    /// The elements to write to, in the default layout, if nobody else holds them and they lie so.
+    pub(crate) fn exclusive<T: Element>(&mut self) -> Option<&mut [T]> {
+        if !self.is_dense_in(memory_order(self.shape.rank())) {
+            return None;
+        }
+        let (offset, n) = (self.offset, self.shape.numel());
+        let buffer = Arc::get_mut(T::of_mut(&mut self.storage)?)?;
+        Some(&mut buffer[offset..offset + n])
+    }
+
+    /// The elements to write to, in the default layout, copied first if somebody else holds them.
+    pub(crate) fn make_mut<T: Element>(&mut self) -> &mut [T] {
+        if self.exclusive::<T>().is_none() {
+            let copy = Buffer::from_slice(&self.packed_default::<T>());
+            *self = Array::from_buffer(copy, self.shape);
+        }
+        self.exclusive().expect("a fresh copy is held by nobody else")
+    }
+}

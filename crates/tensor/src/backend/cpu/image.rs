@@ -1,0 +1,102 @@
+//! Convolution and pooling.
+
+use crate::array::Array;
+use crate::backend::{Conv2dOptions, Pool2dOptions};
+use crate::dtype::{DType, Element};
+use crate::shape::Shape;
+use striate_kernels::conv2d::{self as conv, Conv2dShape};
+use striate_kernels::pool2d::{self as pool, Pool2dShape};
+use striate_kernels::{Buffer, Float};
+
+fn conv_shape(input: Shape, weight: Shape, o: &Conv2dOptions) -> Conv2dShape {
+    Conv2dShape {
+        batch: input[0],
+        in_channels: input[1],
+        in_size: [input[2], input[3]],
+        out_channels: weight[0],
+        kernel: [weight[2], weight[3]],
+        stride: o.stride,
+        padding: o.padding,
+        dilation: o.dilation,
+        groups: o.groups,
+    }
+}
+
+pub fn conv2d<T: Element + Float>(x: &Array, weight: &Array, bias: Option<&Array>, o: &Conv2dOptions) -> Array {
+    let s = conv_shape(x.shape, weight.shape, o);
+    let [h, w] = s.out_size();
+    let mut out = Buffer::unspecified(s.output_len());
+    let bias = bias.map(|b| b.packed_default::<T>());
+    conv::conv2d(&s, &x.packed_default::<T>(), &weight.packed_default(), bias.as_deref(), &mut out);
+    Array::from_buffer(out, Shape::from([s.batch, s.out_channels, h, w]))
+}
+
+pub fn conv2d_input_grad<T: Element + Float>(grad: &Array, weight: &Array, input: Shape, o: &Conv2dOptions) -> Array {
+    let s = conv_shape(input, weight.shape, o);
+    let mut out = Buffer::unspecified(s.input_len());
+    conv::conv2d_input_grad(&s, &grad.packed_default::<T>(), &weight.packed_default(), &mut out);
+    Array::from_buffer(out, input)
+}
+
+pub fn conv2d_weight_grad<T: Element + Float>(x: &Array, grad: &Array, weight: Shape, o: &Conv2dOptions) -> Array {
+    let s = conv_shape(x.shape, weight, o);
+    let mut out = Buffer::unspecified(s.weight_len());
+    conv::conv2d_weight_grad(&s, &x.packed_default::<T>(), &grad.packed_default(), &mut out);
+    Array::from_buffer(out, weight)
+}
+
+fn pool_shape(input: Shape, o: &Pool2dOptions) -> Pool2dShape {
+    Pool2dShape {
+        batch: input[0],
+        channels: input[1],
+        in_size: [input[2], input[3]],
+        kernel: o.kernel_size,
+        stride: o.stride,
+        padding: o.padding,
+        dilation: o.dilation,
+        ceil_mode: o.ceil_mode,
+    }
+}
+
+fn pooled(s: &Pool2dShape) -> Shape {
+    let [h, w] = s.out_size();
+    Shape::from([s.batch, s.channels, h, w])
+}
+
+pub fn max_pool2d<T: Element + Float>(x: &Array, o: &Pool2dOptions) -> (Array, Array) {
+    fn run<T: Element + Float, I: Element + pool::WindowIndex>(x: &Array, s: &Pool2dShape) -> (Array, Array) {
+        let shape = pooled(s);
+        let (mut out, mut position) = (Buffer::unspecified(shape.numel()), Buffer::<I>::unspecified(shape.numel()));
+        pool::max_pool2d(s, &x.packed_default::<T>(), &mut out, &mut position);
+        (Array::from_buffer(out, shape), Array::from_buffer(position, shape))
+    }
+    let s = pool_shape(x.shape, o);
+    if s.kernel[0] * s.kernel[1] <= 256 { run::<T, u8>(x, &s) } else { run::<T, i64>(x, &s) }
+}
+
+pub fn max_pool2d_grad<T: Element + Float>(grad: &Array, position: &Array, input: Shape, o: &Pool2dOptions) -> Array {
+    let s = pool_shape(input, o);
+    let mut out = Buffer::unspecified(input.numel());
+    let grad = grad.packed_default::<T>();
+    if position.dtype() == DType::U8 {
+        pool::max_pool2d_grad(&s, &grad, &*position.packed_default::<u8>(), &mut out);
+    } else {
+        pool::max_pool2d_grad(&s, &grad, &*position.packed_default::<i64>(), &mut out);
+    }
+    Array::from_buffer(out, input)
+}
+
+pub fn avg_pool2d<T: Element + Float>(x: &Array, o: &Pool2dOptions) -> Array {
+    let s = pool_shape(x.shape, o);
+    let shape = pooled(&s);
+    let mut out = Buffer::unspecified(shape.numel());
+    pool::avg_pool2d(&s, o.count_include_pad, &x.packed_default::<T>(), &mut out);
+    Array::from_buffer(out, shape)
+}
+
+pub fn avg_pool2d_grad<T: Element + Float>(grad: &Array, input: Shape, o: &Pool2dOptions) -> Array {
+    let s = pool_shape(input, o);
+    let mut out = Buffer::unspecified(input.numel());
+    pool::avg_pool2d_grad(&s, o.count_include_pad, &grad.packed_default::<T>(), &mut out);
+    Array::from_buffer(out, input)
+}

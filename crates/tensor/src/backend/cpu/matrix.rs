@@ -1,0 +1,45 @@
+//! Matrix products.
+
+use super::views;
+use crate::array::Array;
+use crate::dtype::Element;
+use crate::shape::Shape;
+use striate_kernels::gemm::{Matrix, batched_gemm, gemm};
+use striate_kernels::{Buffer, Float};
+
+/// The stride from one matrix of a stack to the next, if it is one number.
+fn batch_stride(x: &Array) -> Option<usize> {
+    let lead = x.shape.rank() - 2;
+    let dims: Vec<(usize, usize)> = (0..lead).map(|d| (x.shape[d], x.strides[d])).filter(|d| d.0 != 1).collect();
+    let even = dims.windows(2).all(|w| w[0].1 == w[1].0 * w[1].1);
+    even.then(|| dims.last().map_or(0, |d| d.1))
+}
+
+fn matrix<T: Element>(x: &Array) -> Matrix<'_, T> {
+    let rank = x.shape.rank();
+    Matrix { data: x.data(), row_stride: x.strides[rank - 2], col_stride: x.strides[rank - 1] }
+}
+
+pub fn matmul<T: Element + Float>(a: Array, b: Array) -> Array {
+    let rank = a.shape.rank();
+    let [m, k, n] = [a.shape[rank - 2], a.shape[rank - 1], b.shape[rank - 1]];
+    let shape = a.shape.with(rank - 1, n);
+    let mut out = Buffer::unspecified(shape.numel());
+    if rank == 2 {
+        gemm(m, n, k, matrix::<T>(&a), matrix::<T>(&b), &mut out, false);
+        return Array::from_buffer(out, shape);
+    }
+    let even = |x: Array| match batch_stride(&x) {
+        Some(stride) => (x, stride),
+        None => {
+            let rows: Vec<usize> = (0..rank).collect();
+            let packed = Array::in_order(Buffer::<T>::from_slice(&x.packed::<T>(&rows)), x.shape, &rows);
+            (packed, x.shape[rank - 2] * x.shape[rank - 1])
+        }
+    };
+    let batch: usize = shape[..rank - 2].iter().product();
+    let ((a, a_stride), (b, b_stride)) = (even(a), even(b));
+    batched_gemm(batch, m, n, k, matrix::<T>(&a), a_stride, matrix::<T>(&b), b_stride, &mut out);
+    let stacked = Array::in_order(out, Shape::from([batch, m, n]), &[0, 1, 2]);
+    views::reshape(stacked, shape)
+}

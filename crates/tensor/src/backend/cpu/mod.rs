@@ -1,0 +1,412 @@
+//! The CPU's side of the seam: each op calls a kernel.
+
+mod image;
+mod index;
+mod matrix;
+mod views;
+
+use super::{AdamStep, Backend, BatchNormed, Binary, Compare, Conv2dOptions, Pool2dOptions, Reduce, SgdStep, Unary};
+use crate::array::{Array, memory_order};
+use crate::device::Device;
+use crate::dtype::{DType, Element};
+use crate::shape::Shape;
+use striate_kernels::elementwise::{self as ew, Operand};
+use striate_kernels::{Buffer, norm, optim, reduce, softmax};
+
+/// Computes on this machine's processor.
+#[derive(Clone, Copy, Debug)]
+pub struct Cpu;
+
+/// Calls `$f::<T>($args)` with the Rust type of a floating-point array.
+macro_rules! by_float {
+    ($x:expr, $op:expr, |$t:ident| $body:expr) => {
+        match $x.dtype() {
+            DType::F32 => {
+                type $t = f32;
+                $body
+            }
+            DType::F64 => {
+                type $t = f64;
+                $body
+            }
+            other => panic!("{}: needs a floating-point tensor, got {other}", $op),
+        }
+    };
+}
+
+/// As `by_float`, for every element type.
+macro_rules! by_type {
+    ($x:expr, |$t:ident| $body:expr) => {
+        match $x.dtype() {
+            DType::F32 => {
+                type $t = f32;
+                $body
+            }
+            DType::F64 => {
+                type $t = f64;
+                $body
+            }
+            DType::I64 => {
+                type $t = i64;
+                $body
+            }
+            DType::U8 => {
+                type $t = u8;
+                $body
+            }
+        }
+    };
+}
+pub(crate) use by_type;
+
+/// Two or three arrays seen through one broadcast shape, in the memory order of the result.
+struct Aligned<const N: usize> {
+    shape: Shape,
+    memory_shape: Shape,
+    strides: [Shape; N],
+}
+
+impl<const N: usize> Aligned<N> {
+    fn new(arrays: [&Array; N]) -> Self {
+        let shape = arrays[1..].iter().fold(arrays[0].shape, |s, a| Shape::broadcast("broadcast", &s, &a.shape));
+        let order = memory_order(shape.rank());
+        let strides = arrays.map(|a| views::expanded_strides(a, shape).permuted(order));
+        Aligned { shape, memory_shape: shape.permuted(order), strides }
+    }
+}
+
+/// Whether reading `x` in the order of `shape` would hop through memory, so that packing it first pays.
+fn packed_first(x: Array, shape: Shape) -> Array {
+    if x.shape == shape { x.dense() } else { x }
+}
+
+fn binary<T: Element + striate_kernels::Float>(op: Binary, a: Array, b: Array) -> Array {
+    let shape = Shape::broadcast("broadcast", &a.shape, &b.shape);
+    let (mut a, mut b) = (packed_first(a, shape), packed_first(b, shape));
+    let v = Aligned::new([&a, &b]);
+    let (ms, [sa, sb]) = (v.memory_shape, v.strides);
+    if a.shape == shape
+        && let Some(out) = a.exclusive::<T>()
+    {
+        ew::binary_assign(op, &ms, out, Operand { data: b.data(), strides: &sb }, false);
+        return a;
+    }
+    if b.shape == shape
+        && let Some(out) = b.exclusive::<T>()
+    {
+        ew::binary_assign(op, &ms, out, Operand { data: a.data(), strides: &sa }, true);
+        return b;
+    }
+    let mut out = Buffer::unspecified(shape.numel());
+    let (a, b) = (Operand { data: a.data::<T>(), strides: &sa }, Operand { data: b.data::<T>(), strides: &sb });
+    ew::binary(op, &ms, a, b, &mut out);
+    Array::from_buffer(out, v.shape)
+}
+
+fn channels_last(x: &Array) -> (usize, usize) {
+    let c = x.shape[1];
+    (x.shape.numel().checked_div(c).unwrap_or(0), c)
+}
+
+/// Dimension `dim` last, the others in order.
+fn dim_last(rank: usize, dim: usize) -> Vec<usize> {
+    (0..rank).filter(|&d| d != dim).chain([dim]).collect()
+}
+
+impl Backend for Cpu {
+    fn device(&self) -> Device {
+        Device::Cpu
+    }
+    fn upload(&self, x: &Array, _tag: Option<u64>) -> Array {
+        x.clone()
+    }
+
+    fn reshape(&self, x: Array, shape: Shape) -> Array {
+        views::reshape(x, shape)
+    }
+    fn permute(&self, x: Array, order: &[usize]) -> Array {
+        views::permute(x, order)
+    }
+    fn expand(&self, x: Array, shape: Shape) -> Array {
+        views::expand(x, shape)
+    }
+    fn narrow(&self, x: Array, dim: usize, start: usize, len: usize) -> Array {
+        views::narrow(x, dim, start, len)
+    }
+    fn cat(&self, xs: &[Array], dim: usize) -> Array {
+        by_type!(xs[0], |T| views::cat::<T>(xs, dim))
+    }
+    fn pad(&self, x: Array, padding: &[[usize; 2]], value: f64) -> Array {
+        by_type!(x, |T| views::pad::<T>(&x, padding, value))
+    }
+    fn cast(&self, x: Array, dtype: DType) -> Array {
+        fn cast<A: Element, B: Element>(x: &Array) -> Array
+        where
+            A: ew::CastTo<B>,
+        {
+            let mut out = Buffer::unspecified(x.shape.numel());
+            ew::cast::<A, B>(&x.packed_default::<A>(), &mut out);
+            Array::from_buffer(out, x.shape)
+        }
+        by_type!(x, |A| match dtype {
+            DType::F32 => cast::<A, f32>(&x),
+            DType::F64 => cast::<A, f64>(&x),
+            DType::I64 => cast::<A, i64>(&x),
+            DType::U8 => cast::<A, u8>(&x),
+        })
+    }
+
+    fn unary(&self, op: Unary, x: Array) -> Array {
+        let mut x = x.dense();
+        by_float!(x, "elementwise function", |T| {
+            if let Some(values) = x.exclusive::<T>() {
+                ew::unary_assign(op, values);
+                return x;
+            }
+            let mut out = Buffer::unspecified(x.shape.numel());
+            ew::unary(op, &x.packed_default::<T>(), &mut out);
+            Array::from_buffer(out, x.shape)
+        })
+    }
+    fn binary(&self, op: Binary, a: Array, b: Array) -> Array {
+        if a.dtype() == DType::I64 {
+            let v = Aligned::new([&a, &b]);
+            let mut out = Buffer::unspecified(v.shape.numel());
+            let (a, b) = (a.data::<i64>(), b.data::<i64>());
+            let (a, b) = (Operand { data: a, strides: &v.strides[0] }, Operand { data: b, strides: &v.strides[1] });
+            ew::binary_i64(op, &v.memory_shape, a, b, &mut out);
+            return Array::from_buffer(out, v.shape);
+        }
+        by_float!(a, "elementwise function", |T| binary::<T>(op, a, b))
+    }
+    fn compare(&self, op: Compare, a: Array, b: Array) -> Array {
+        let v = Aligned::new([&a, &b]);
+        let mut out = Buffer::unspecified(v.shape.numel());
+        by_type!(a, |T| {
+            let a = Operand { data: a.data::<T>(), strides: &v.strides[0] };
+            let b = Operand { data: b.data::<T>(), strides: &v.strides[1] };
+            ew::compare(op, &v.memory_shape, a, b, &mut out)
+        });
+        Array::from_buffer(out, v.shape)
+    }
+    fn select(&self, condition: Array, a: Array, b: Array) -> Array {
+        let v = Aligned::new([&condition, &a, &b]);
+        let condition = Operand { data: condition.data::<u8>(), strides: &v.strides[0] };
+        by_type!(a, |T| {
+            let mut out = Buffer::unspecified(v.shape.numel());
+            let a = Operand { data: a.data::<T>(), strides: &v.strides[1] };
+            let b = Operand { data: b.data::<T>(), strides: &v.strides[2] };
+            ew::select(&v.memory_shape, condition, a, b, &mut out);
+            Array::from_buffer(out, v.shape)
+        })
+    }
+
+    fn reduce(&self, op: Reduce, x: Array, dims: &[usize]) -> Array {
+        let order = memory_order(x.shape.rank());
+        let reduced: Vec<bool> = order.iter().map(|d| dims.contains(d)).collect();
+        let shape = dims.iter().fold(x.shape, |s, &d| s.with(d, 1));
+        by_float!(x, "reduction", |T| {
+            let mut out = Buffer::unspecified(shape.numel());
+            let (xs, strides) = (x.shape.permuted(order), x.strides.permuted(order));
+            reduce::reduce(op, &xs, &strides, x.data::<T>(), &reduced, &mut out);
+            Array::from_buffer(out, shape)
+        })
+    }
+    fn argmax(&self, x: Array, dim: usize) -> Array {
+        let order = dim_last(x.shape.rank(), dim);
+        let (n, shape) = (x.shape[dim], x.shape.with(dim, 1));
+        let mut out = Buffer::unspecified(shape.numel());
+        by_float!(x, "argmax", |T| reduce::argmax(shape.numel(), n, 1, &x.packed::<T>(&order), &mut out));
+        Array::in_order(out, shape, &order)
+    }
+    fn matmul(&self, a: Array, b: Array) -> Array {
+        by_float!(a, "matmul", |T| matrix::matmul::<T>(a, b))
+    }
+    fn linear(&self, x: Array, weight: Array, bias: Option<Array>) -> Array {
+        let y = self.matmul(x, weight.transposed());
+        match bias {
+            Some(bias) => self.binary(Binary::Add, y, bias),
+            None => y,
+        }
+    }
+
+    fn gather(&self, x: Array, dim: usize, index: Array) -> Array {
+        by_type!(x, |T| index::gather::<T>(&x, dim, &index))
+    }
+    fn scatter_add(&self, grad: Array, dim: usize, index: Array, shape: Shape) -> Array {
+        by_float!(grad, "scatter_add", |T| index::scatter_add::<T>(&grad, dim, &index, shape))
+    }
+    fn index_select(&self, x: Array, dim: usize, index: Array) -> Array {
+        by_type!(x, |T| index::index_select::<T>(&x, dim, &index))
+    }
+    fn index_add(&self, grad: Array, dim: usize, index: Array, shape: Shape) -> Array {
+        by_float!(grad, "index_add", |T| index::index_add::<T>(&grad, dim, &index, shape))
+    }
+
+    fn conv2d(&self, x: Array, weight: Array, bias: Option<Array>, options: &Conv2dOptions) -> Array {
+        by_float!(x, "conv2d", |T| image::conv2d::<T>(&x, &weight, bias.as_ref(), options))
+    }
+    fn conv2d_input_grad(&self, grad: Array, weight: Array, input: Shape, options: &Conv2dOptions) -> Array {
+        by_float!(grad, "conv2d", |T| image::conv2d_input_grad::<T>(&grad, &weight, input, options))
+    }
+    fn conv2d_weight_grad(&self, x: Array, grad: Array, weight: Shape, options: &Conv2dOptions) -> Array {
+        by_float!(x, "conv2d", |T| image::conv2d_weight_grad::<T>(&x, &grad, weight, options))
+    }
+    fn max_pool2d(&self, x: Array, options: &Pool2dOptions) -> (Array, Array) {
+        by_float!(x, "max_pool2d", |T| image::max_pool2d::<T>(&x, options))
+    }
+    fn max_pool2d_grad(&self, grad: Array, position: Array, input: Shape, options: &Pool2dOptions) -> Array {
+        by_float!(grad, "max_pool2d", |T| image::max_pool2d_grad::<T>(&grad, &position, input, options))
+    }
+    fn avg_pool2d(&self, x: Array, options: &Pool2dOptions) -> Array {
+        by_float!(x, "avg_pool2d", |T| image::avg_pool2d::<T>(&x, options))
+    }
+    fn avg_pool2d_grad(&self, grad: Array, input: Shape, options: &Pool2dOptions) -> Array {
+        by_float!(grad, "avg_pool2d", |T| image::avg_pool2d_grad::<T>(&grad, input, options))
+    }
+
+    fn batch_norm(&self, x: Array, weight: Option<Array>, bias: Option<Array>, eps: f64) -> BatchNormed {
+        let (rows, c) = channels_last(&x);
+        let shape = Shape::from([c]);
+        by_float!(x, "batch_norm", |T| {
+            let x = x.dense();
+            let (mut mean, mut var) = (Buffer::unspecified(c), Buffer::unspecified(c));
+            norm::batch_norm_stats(rows, c, &x.packed_default::<T>(), &mut mean, &mut var);
+            let (mean, var) = (Array::from_buffer(mean, shape), Array::from_buffer(var, shape));
+            let output = self.batch_norm_fixed(x, mean.clone(), var.clone(), weight, bias, eps);
+            BatchNormed { output, mean, var }
+        })
+    }
+    fn batch_norm_fixed(
+        &self,
+        x: Array,
+        mean: Array,
+        var: Array,
+        weight: Option<Array>,
+        bias: Option<Array>,
+        eps: f64,
+    ) -> Array {
+        let (rows, c) = channels_last(&x);
+        by_float!(x, "batch_norm", |T| {
+            let mut out = Buffer::unspecified(x.shape.numel());
+            let inv_std = inverse_std::<T>(&var, eps);
+            let (weight, bias) = (weight.map(Array::dense), bias.map(Array::dense));
+            norm::batch_norm_apply(
+                rows,
+                c,
+                &x.packed_default::<T>(),
+                &mean.packed_default(),
+                &inv_std,
+                weight.as_ref().map(|w| &w.data::<T>()[..c]),
+                bias.as_ref().map(|b| &b.data::<T>()[..c]),
+                &mut out,
+            );
+            Array::from_buffer(out, x.shape)
+        })
+    }
+    fn batch_norm_grad(
+        &self,
+        grad: Array,
+        x: Array,
+        mean: Array,
+        var: Array,
+        weight: Option<Array>,
+        eps: f64,
+    ) -> [Array; 3] {
+        let (rows, c) = channels_last(&x);
+        by_float!(x, "batch_norm", |T| {
+            let mut grad_x = Buffer::unspecified(x.shape.numel());
+            let (mut grad_weight, mut grad_bias) = (Buffer::unspecified(c), Buffer::unspecified(c));
+            let inv_std = inverse_std::<T>(&var, eps);
+            let weight = weight.map(Array::dense);
+            norm::batch_norm_grad(
+                rows,
+                c,
+                &x.packed_default::<T>(),
+                &grad.packed_default(),
+                &mean.packed_default(),
+                &inv_std,
+                weight.as_ref().map(|w| &w.data::<T>()[..c]),
+                &mut grad_x,
+                &mut grad_weight,
+                &mut grad_bias,
+            );
+            let per_channel = Shape::from([c]);
+            [
+                Array::from_buffer(grad_x, x.shape),
+                Array::from_buffer(grad_weight, per_channel),
+                Array::from_buffer(grad_bias, per_channel),
+            ]
+        })
+    }
+
+    fn softmax(&self, x: Array, dim: usize, log: bool) -> Array {
+        let order = dim_last(x.shape.rank(), dim);
+        let (rows, cols) = (x.shape.without(dim).numel(), x.shape[dim]);
+        by_float!(x, "softmax", |T| {
+            let mut out = Buffer::unspecified(rows * cols);
+            let f = if log { softmax::log_softmax } else { softmax::softmax };
+            f(rows, cols, &x.packed::<T>(&order), &mut out);
+            Array::in_order(out, x.shape, &order)
+        })
+    }
+    fn softmax_grad(&self, y: Array, grad: Array, dim: usize, log: bool) -> Array {
+        let order = dim_last(y.shape.rank(), dim);
+        let (rows, cols) = (y.shape.without(dim).numel(), y.shape[dim]);
+        by_float!(y, "softmax", |T| {
+            let mut out = Buffer::unspecified(rows * cols);
+            let f = if log { softmax::log_softmax_grad } else { softmax::softmax_grad };
+            f(rows, cols, &y.packed::<T>(&order), &grad.packed::<T>(&order), &mut out);
+            Array::in_order(out, y.shape, &order)
+        })
+    }
+    fn cross_entropy(&self, logits: Array, target: Array) -> (Array, Array) {
+        let [rows, cols] = [logits.shape[0], logits.shape[1]];
+        by_float!(logits, "cross_entropy", |T| {
+            let (mut losses, mut log_probs) = (Buffer::unspecified(rows), Buffer::unspecified(rows * cols));
+            softmax::cross_entropy(
+                rows,
+                cols,
+                &logits.packed_default::<T>(),
+                &target.packed_default(),
+                &mut losses,
+                &mut log_probs,
+            );
+            (Array::from_buffer(losses, Shape::from([rows])), Array::from_buffer(log_probs, logits.shape))
+        })
+    }
+    fn cross_entropy_grad(&self, log_probs: Array, target: Array, grad: Array) -> Array {
+        let [rows, cols] = [log_probs.shape[0], log_probs.shape[1]];
+        by_float!(log_probs, "cross_entropy", |T| {
+            let mut out = Buffer::unspecified(rows * cols);
+            softmax::cross_entropy_grad(
+                rows,
+                cols,
+                &log_probs.packed_default::<T>(),
+                &target.packed_default(),
+                &grad.packed_default(),
+                &mut out,
+            );
+            Array::from_buffer(out, log_probs.shape)
+        })
+    }
+
+    fn sgd_step(&self, step: &SgdStep, param: &mut Array, grad: &Array, velocity: Option<&mut Array>) {
+        by_float!(grad, "sgd_step", |T| {
+            let velocity = velocity.map(|v| v.make_mut::<T>());
+            optim::sgd_step(step, param.make_mut::<T>(), &grad.packed_default(), velocity)
+        })
+    }
+    fn adam_step(&self, step: &AdamStep, param: &mut Array, grad: &Array, m: &mut Array, v: &mut Array) {
+        by_float!(grad, "adam_step", |T| {
+            optim::adam_step(step, param.make_mut::<T>(), &grad.packed_default(), m.make_mut(), v.make_mut())
+        })
+    }
+    fn is_finite(&self, x: &Array) -> bool {
+        by_float!(x, "is_finite", |T| ew::first_non_finite(&x.packed_default::<T>()).is_none())
+    }
+}
+
+fn inverse_std<T: Element + striate_kernels::Float>(var: &Array, eps: f64) -> Vec<T> {
+    var.packed_default::<T>().iter().map(|&v| <T as Element>::from_f64(1.0 / (Element::to_f64(v) + eps).sqrt())).collect()
+}

@@ -1,0 +1,113 @@
+//! Batch normalization.
+
+use crate::array::Array;
+use crate::autograd::{Node, record};
+use crate::backend::{Binary, Reduce, Unary, meet};
+use crate::shape::Shape;
+use crate::tensor::Tensor;
+use std::sync::Arc;
+
+/// A batch normalized by its own statistics.
+pub struct BatchNorm {
+    /// The normalized batch.
+    pub output: Tensor,
+    /// The mean of each channel. No gradient flows through it.
+    pub mean: Tensor,
+    /// The biased variance of each channel. No gradient flows through it.
+    pub var: Tensor,
+}
+
+type Affine = (Option<Array>, Option<Arc<Node>>);
+
+fn affine(t: Option<&Tensor>) -> Affine {
+    t.map_or((None, None), |t| (Some(t.array.clone()), t.node.clone()))
+}
+
+impl Tensor {
+    fn check_batch_norm(&self, per_channel: &[Option<&Tensor>]) {
+        let x = self.array.shape;
+        assert!(x.rank() >= 2, "batch_norm: the input must be [n, c, ..], got {x}");
+        for t in per_channel.iter().flatten() {
+            self.same_dtype("batch_norm", t);
+            assert!(
+                t.shape() == [x[1]],
+                "batch_norm: got an input of shape {x} and statistics or weights for {} channels",
+                t.array.shape
+            );
+        }
+    }
+
+    /// Channels last: `[n, c, h, w]` is in memory `[n·h·w, c]`, which is what the statistics run over.
+    fn as_image(self) -> Tensor {
+        let s = self.array.shape;
+        let rest = s[2..].iter().product::<usize>();
+        if s.rank() == 4 { self } else { self.reshape([s[0], s[1], rest, 1]) }
+    }
+
+    /// Normalizes each channel (dimension 1) to mean 0 and variance 1 over the batch, then scales by `weight` and shifts
+    /// by `bias`, both `[c]` (`torch.nn.functional.batch_norm` with `training=True`).
+    ///
+    /// # Panics
+    /// If shapes do not fit, types differ, or there is only one value per channel.
+    pub fn batch_norm(self, weight: Option<&Tensor>, bias: Option<&Tensor>, eps: f64) -> BatchNorm {
+        self.check_batch_norm(&[weight, bias]);
+        let shape = self.array.shape;
+        let per_channel = shape.numel().checked_div(shape[1]).unwrap_or(0);
+        assert!(per_channel > 1, "batch_norm: needs more than one value per channel in training, got shape {shape}");
+        let (x, xn) = self.as_image().split();
+        let ((w, wn), (b, bn)) = (affine(weight), affine(bias));
+        let saved = (xn.is_some() || wn.is_some() || bn.is_some()).then(|| (x.clone(), w.clone()));
+        let normed = x.place().batch_norm(x, w, b, eps);
+        let (mean, var) = (normed.mean, normed.var);
+        let statistics = (Tensor::from(mean.clone()), Tensor::from(var.clone()));
+        let output = record("batch_norm", normed.output, [xn, wn, bn], move |_| {
+            move |g: Array, [wx, ww, wb]| {
+                let (x, w) = saved.expect("kept when a gradient is wanted");
+                let [to_x, to_w, to_b] = g.place().batch_norm_grad(g, x, mean, var, w, eps);
+                [wx.then_some(to_x), ww.then_some(to_w), wb.then_some(to_b)]
+            }
+        });
+        BatchNorm { output: output.reshape(shape), mean: statistics.0, var: statistics.1 }
+    }
+
+    /// As [`Tensor::batch_norm`], by the statistics given (`training=False`).
+    ///
+    /// # Panics
+    /// If shapes do not fit or types differ.
+    pub fn batch_norm_fixed(
+        self,
+        mean: &Tensor,
+        var: &Tensor,
+        weight: Option<&Tensor>,
+        bias: Option<&Tensor>,
+        eps: f64,
+    ) -> Tensor {
+        self.check_batch_norm(&[Some(mean), Some(var), weight, bias]);
+        let shape = self.array.shape;
+        let c = Shape::from([shape[1]]);
+        let wide = Shape::from([1, shape[1], 1, 1]);
+        let (mean, var) = (mean.array.clone(), var.array.clone());
+        let (x, xn) = self.as_image().split();
+        let ((w, wn), (b, bn)) = (affine(weight), affine(bias));
+        let saved_x = wn.is_some().then(|| x.clone());
+        let saved_w = w.clone();
+        let y = meet(&[&x, &mean]).batch_norm_fixed(x, mean.clone(), var.clone(), w, b, eps);
+        let output = record("batch_norm", y, [xn, wn, bn], move |_| {
+            move |g: Array, [wx, _, wb]| {
+                let inv_std = var.unary(Unary::AddScalar(eps)).unary(Unary::Sqrt).unary(Unary::Recip);
+                let to_b = wb.then(|| g.clone().reduce(Reduce::Sum, &[0, 2, 3]).reshape(c));
+                let to_w = saved_x.map(|x| {
+                    let centred = x.binary(Binary::Sub, mean.reshape(wide));
+                    let sum = centred.binary(Binary::Mul, g.clone()).reduce(Reduce::Sum, &[0, 2, 3]).reshape(c);
+                    sum.binary(Binary::Mul, inv_std.clone())
+                });
+                let to_x = wx.then(|| {
+                    let factor = saved_w.into_iter().fold(inv_std, |f, w| f.binary(Binary::Mul, w));
+                    g.binary(Binary::Mul, factor.reshape(wide))
+                });
+                [to_x, to_w, to_b]
+            }
+        });
+        output.reshape(shape)
+    }
+}

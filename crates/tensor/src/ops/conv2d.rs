@@ -1,0 +1,79 @@
+//! 2-D convolution (cross-correlation, as everywhere in the field).
+
+use crate::array::Array;
+use crate::autograd::record;
+use crate::backend::{Conv2dOptions, Reduce, meet};
+use crate::shape::Shape;
+use crate::tensor::Tensor;
+
+/// The size of an output dimension, or none if the window does not fit.
+fn out_size(size: usize, kernel: usize, o: &Conv2dOptions, d: usize) -> Option<usize> {
+    let window = (kernel - 1) * o.dilation[d] + 1;
+    let padded = size + o.padding[d][0] + o.padding[d][1];
+    Some(padded.checked_sub(window)? / o.stride[d] + 1)
+}
+
+fn check(x: Shape, weight: Shape, bias: Option<Shape>, o: &Conv2dOptions) {
+    assert!(x.rank() == 4, "conv2d: the input must be [n, c, h, w], got {x}");
+    assert!(weight.rank() == 4, "conv2d: the weight must be [out, in/groups, kh, kw], got {weight}");
+    let g = o.groups;
+    assert!(
+        g > 0 && o.stride[0] > 0 && o.stride[1] > 0 && o.dilation[0] > 0 && o.dilation[1] > 0,
+        "conv2d: stride, dilation and groups must be at least 1, got {o:?}"
+    );
+    assert!(
+        weight[0] % g == 0 && x[1] % g == 0 && weight[1] * g == x[1],
+        "conv2d: got an input of shape {x}; a weight of shape {weight} with groups {g} takes [n, {}, h, w]",
+        weight[1] * g
+    );
+    assert!(weight[2] > 0 && weight[3] > 0, "conv2d: the kernel is empty: weight of shape {weight}");
+    for d in 0..2 {
+        assert!(
+            out_size(x[2 + d], weight[2 + d], o, d).is_some(),
+            "conv2d: a kernel of {}×{} with dilation {:?} does not fit an input of shape {x} with padding {:?}",
+            weight[2],
+            weight[3],
+            o.dilation,
+            o.padding
+        );
+    }
+    if let Some(b) = bias {
+        assert!(*b == [weight[0]], "conv2d: the bias must be [{}], got {b}", weight[0]);
+    }
+}
+
+/// The shape of `conv2d`'s result.
+///
+/// # Panics
+/// If shapes and options do not fit.
+pub fn conv2d_shape(x: Shape, weight: Shape, o: &Conv2dOptions) -> Shape {
+    check(x, weight, None, o);
+    let size = |d: usize| out_size(x[2 + d], weight[2 + d], o, d).expect("checked");
+    Shape::from([x[0], weight[0], size(0), size(1)])
+}
+
+impl Tensor {
+    /// Convolves `[n, c, h, w]` with `weight [out, c/groups, kh, kw]` and adds `bias [out]`
+    /// (`torch.nn.functional.conv2d`). The padding is zeros.
+    ///
+    /// # Panics
+    /// If shapes and options do not fit, or types differ.
+    pub fn conv2d(self, weight: &Tensor, bias: Option<&Tensor>, options: &Conv2dOptions) -> Tensor {
+        self.same_dtype("conv2d", weight);
+        check(self.array.shape, weight.array.shape, bias.map(|b| b.array.shape), options);
+        let o = *options;
+        let ((x, xn), (w, wn)) = (self.split(), weight.clone().split());
+        let (b, bn) = bias.map_or((None, None), |b| (Some(b.array.clone()), b.node.clone()));
+        let (input, kernel) = (x.shape(), w.shape());
+        let saved_x = wn.is_some().then(|| x.clone());
+        let saved_w = xn.is_some().then(|| w.clone());
+        record("conv2d", meet(&[&x, &w]).conv2d(x, w, b, &o), [xn, wn, bn], move |_| {
+            move |g: Array, [_, _, wb]| {
+                let place = g.place();
+                let to_b = wb.then(|| g.clone().reduce(Reduce::Sum, &[0, 2, 3]).reshape(Shape::from([kernel[0]])));
+                let to_w = saved_x.map(|x| place.conv2d_weight_grad(x, g.clone(), kernel, &o));
+                [saved_w.map(|w| place.conv2d_input_grad(g, w, input, &o)), to_w, to_b]
+            }
+        })
+    }
+}

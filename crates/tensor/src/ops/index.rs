@@ -1,0 +1,46 @@
+//! Picking elements by number.
+
+use crate::array::Array;
+use crate::autograd::record;
+use crate::backend::meet;
+use crate::dtype::DType;
+use crate::tensor::Tensor;
+
+impl Tensor {
+    /// Element `index[i][j]…` of dimension `dim` at each place `i, j, …` of `index` (`torch.gather`).
+    ///
+    /// # Panics
+    /// If `index` is not `i64`, its rank differs, it is larger in another dimension, or an index is out of range.
+    pub fn gather(self, dim: isize, index: &Tensor) -> Tensor {
+        let (shape, by) = (self.array.shape, index.array.shape);
+        let d = shape.dim("gather", dim);
+        assert!(index.dtype() == DType::I64, "gather: the index must be i64, got {}", index.dtype());
+        let fits = by.rank() == shape.rank() && (0..by.rank()).all(|i| i == d || by[i] <= shape[i]);
+        assert!(fits, "gather: an index of shape {by} does not fit a tensor of shape {shape} along dimension {dim}");
+        let index = index.array.clone();
+        let (x, node) = self.split();
+        record("gather", meet(&[&x, &index]).gather(x, d, index.clone()), [node], move |_| {
+            move |g: Array, _| [Some(meet(&[&g, &index]).scatter_add(g, d, index, shape))]
+        })
+    }
+
+    /// The slices of dimension `dim` that `index` names, in its order.
+    ///
+    /// # Panics
+    /// If `index` is not `i64` and one-dimensional, or an index is out of range.
+    pub fn index_select(self, dim: isize, index: &Tensor) -> Tensor {
+        let shape = self.array.shape;
+        let d = shape.dim("index_select", dim);
+        assert!(
+            index.dtype() == DType::I64 && index.rank() == 1,
+            "index_select: the index must be a list of i64, got {} {}",
+            index.dtype(),
+            index.array.shape
+        );
+        let index = index.array.clone();
+        let (x, node) = self.split();
+        record("index_select", meet(&[&x, &index]).index_select(x, d, index.clone()), [node], move |_| {
+            move |g: Array, _| [Some(meet(&[&g, &index]).index_add(g, d, index, shape))]
+        })
+    }
+}

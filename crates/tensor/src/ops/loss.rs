@@ -1,0 +1,86 @@
+//! Losses.
+
+use crate::array::Array;
+use crate::autograd::record;
+use crate::backend::meet;
+use crate::dtype::DType;
+use crate::shape::Shape;
+use crate::tensor::Tensor;
+
+/// What a loss gives of the losses of all elements.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Reduction {
+    /// All of them.
+    None,
+    /// Their mean.
+    #[default]
+    Mean,
+    /// Their sum.
+    Sum,
+}
+
+impl Reduction {
+    fn apply(self, losses: Tensor) -> Tensor {
+        match self {
+            Reduction::None => losses,
+            Reduction::Mean => losses.mean(&[], false),
+            Reduction::Sum => losses.sum(&[], false),
+        }
+    }
+}
+
+impl Tensor {
+    /// Classes in the last dimension and one row per sample or pixel, with the shape that the losses have.
+    fn by_class(self, name: &str, target: &Tensor) -> (Tensor, Shape) {
+        let (x, t) = (self.array.shape, target.array.shape);
+        assert!(target.dtype() == DType::I64, "{name}: the target must hold classes as i64, got {}", target.dtype());
+        assert!(x.rank() >= 2, "{name}: the input must be [n, classes, ..], got {x}");
+        let (expected, classes) = (x.without(1), x[1]);
+        assert!(t == expected, "{name}: an input of shape {x} takes a target of shape {expected}, got {t}");
+        if target.device() == crate::Device::Cpu
+            && let Some(bad) = target.to_vec::<i64>().iter().find(|&&c| c < 0 || c >= classes as i64)
+        {
+            panic!("{name}: class {bad} is not one of the {classes} classes, 0 to {}", classes as i64 - 1);
+        }
+        let order: Vec<isize> = [0].into_iter().chain(2..x.rank() as isize).chain([1]).collect();
+        let rows = if x.rank() == 2 { self } else { self.permute(&order).reshape([expected.numel(), classes]) };
+        (rows, expected)
+    }
+
+    /// The cross-entropy of logits `[n, classes, ..]` against classes `[n, ..]` (`i64`)
+    /// (`torch.nn.functional.cross_entropy`).
+    ///
+    /// # Panics
+    /// If shapes do not fit, or a target is not a class.
+    pub fn cross_entropy(self, target: &Tensor, reduction: Reduction) -> Tensor {
+        let (logits, shape) = self.by_class("cross_entropy", target);
+        let target = target.array.clone().reshape(Shape::from([shape.numel()]));
+        let (x, node) = logits.split();
+        let (losses, log_probs) = meet(&[&x, &target]).cross_entropy(x, target.clone());
+        let losses = record("cross_entropy", losses, [node], move |_| {
+            move |g: Array, _| [Some(g.place().cross_entropy_grad(log_probs, target, g))]
+        });
+        reduction.apply(if losses.shape_value() == shape { losses } else { losses.reshape(shape) })
+    }
+
+    /// The negative log-likelihood of classes `[n, ..]` (`i64`) under log-probabilities `[n, classes, ..]`
+    /// (`torch.nn.functional.nll_loss`).
+    ///
+    /// # Panics
+    /// If shapes do not fit, or a target is not a class.
+    pub fn nll_loss(self, target: &Tensor, reduction: Reduction) -> Tensor {
+        let (log_probs, shape) = self.by_class("nll_loss", target);
+        let index = target.clone().reshape([shape.numel(), 1]);
+        reduction.apply(log_probs.gather(1, &index).neg().reshape(shape))
+    }
+
+    /// The squared difference (`torch.nn.functional.mse_loss`).
+    ///
+    /// # Panics
+    /// If the shapes differ (they are not broadcast, which is rarely meant here) or the types do.
+    pub fn mse_loss(self, target: &Tensor, reduction: Reduction) -> Tensor {
+        let (a, b) = (self.array.shape, target.array.shape);
+        assert!(a == b, "mse_loss: the input has shape {a}, the target {b}");
+        reduction.apply((self - target).square())
+    }
+}

@@ -1,0 +1,114 @@
+//! Reductions over some or all dimensions. An empty list of dimensions means all.
+
+use crate::array::Array;
+use crate::autograd::record;
+use crate::backend::{Binary, Compare, Reduce};
+use crate::shape::Shape;
+use crate::tensor::Tensor;
+
+/// The shape after `dims` are gone, or kept with size 1.
+fn reduced(shape: Shape, dims: &[usize], keepdim: bool) -> Shape {
+    if keepdim {
+        dims.iter().fold(shape, |s, &d| s.with(d, 1))
+    } else {
+        (0..shape.rank()).filter(|d| !dims.contains(d)).map(|d| shape[d]).collect()
+    }
+}
+
+impl Tensor {
+    fn reduce_by(
+        self,
+        name: &'static str,
+        op: Reduce,
+        dims: &[isize],
+        keepdim: bool,
+        grad: impl FnOnce(Option<Array>, Array, Array) -> Array + Send + 'static,
+        keeps_input: bool,
+    ) -> Tensor {
+        let dims = self.array.shape.dims(name, dims);
+        let (x, node) = self.split();
+        let shape = x.shape();
+        let kept = reduced(shape, &dims, true);
+        let saved = (keeps_input && node.is_some()).then(|| x.clone());
+        let y = x.reduce(op, &dims).reshape(reduced(shape, &dims, keepdim));
+        record(name, y, [node], |y| {
+            let y = y.clone().reshape(kept);
+            move |g: Array, _| [Some(grad(saved, y, g.reshape(kept)).expand(shape))]
+        })
+    }
+
+    /// The sum over `dims`.
+    ///
+    /// # Panics
+    /// If a dimension does not exist or is named twice. So do the other reductions.
+    pub fn sum(self, dims: &[isize], keepdim: bool) -> Tensor {
+        self.reduce_by("sum", Reduce::Sum, dims, keepdim, |_, _, g| g, false)
+    }
+
+    /// The mean over `dims`; NaN over no elements.
+    pub fn mean(self, dims: &[isize], keepdim: bool) -> Tensor {
+        let shape = self.array.shape;
+        let n: usize = shape.dims("mean", dims).iter().map(|&d| shape[d]).product();
+        self.reduce_by("mean", Reduce::Mean, dims, keepdim, move |_, _, g| g.scale(1.0 / n as f64), false)
+    }
+
+    /// The maximum over `dims`; NaN if any element is. Equal maxima share the gradient (`torch.amax`).
+    ///
+    /// # Panics
+    /// Also if there are no elements to choose from.
+    pub fn max(self, dims: &[isize], keepdim: bool) -> Tensor {
+        self.extreme("max", Reduce::Max, dims, keepdim)
+    }
+
+    /// The minimum over `dims`; NaN if any element is. Equal minima share the gradient (`torch.amin`).
+    ///
+    /// # Panics
+    /// Also if there are no elements to choose from.
+    pub fn min(self, dims: &[isize], keepdim: bool) -> Tensor {
+        self.extreme("min", Reduce::Min, dims, keepdim)
+    }
+
+    fn extreme(self, name: &'static str, op: Reduce, dims: &[isize], keepdim: bool) -> Tensor {
+        let which = self.array.shape.dims(name, dims);
+        let n: usize = which.iter().map(|&d| self.array.shape[d]).product();
+        assert!(n > 0, "{name}: there is nothing to choose from over dimensions {dims:?} of shape {}", self.array.shape);
+        let share = move |x: Option<Array>, y: Array, g: Array| {
+            let mask = x.expect("the input is kept").compare(Compare::Eq, y).cast(g.dtype());
+            let count = mask.clone().reduce(Reduce::Sum, &which);
+            mask.binary(Binary::Mul, g.binary(Binary::Div, count))
+        };
+        self.reduce_by(name, op, dims, keepdim, share, true)
+    }
+
+    /// The product over `dims`.
+    pub fn prod(self, dims: &[isize], keepdim: bool) -> Tensor {
+        let which = self.array.shape.dims("prod", dims);
+        let grad = move |x: Option<Array>, _: Array, g: Array| {
+            // The gradient is the product of the others: with one zero among them only the zero has any.
+            let x = x.expect("the input is kept");
+            let (zero, one) = (x.like(0.0), x.like(1.0));
+            let is_zero = x.clone().compare(Compare::Eq, zero.clone());
+            let others = is_zero.clone().select(one.clone(), x);
+            let product = others.clone().reduce(Reduce::Prod, &which);
+            let zeros = is_zero.clone().cast(g.dtype()).reduce(Reduce::Sum, &which);
+            let none = zeros.clone().compare(Compare::Eq, zero.clone());
+            let single = zeros.compare(Compare::Eq, one);
+            let at_zero = single.select(product.clone(), zero.clone());
+            let elsewhere = none.select(product.binary(Binary::Div, others), zero);
+            is_zero.select(at_zero, elsewhere).binary(Binary::Mul, g)
+        };
+        self.reduce_by("prod", Reduce::Prod, dims, keepdim, grad, true)
+    }
+
+    /// The position (`i64`) of the maximum along `dim`, the first of several; a NaN counts as the maximum.
+    ///
+    /// # Panics
+    /// If the dimension does not exist or is empty.
+    pub fn argmax(&self, dim: isize, keepdim: bool) -> Tensor {
+        let shape = self.array.shape;
+        let d = shape.dim("argmax", dim);
+        assert!(shape[d] > 0, "argmax: dimension {dim} of shape {shape} is empty");
+        let x = self.array.clone();
+        x.place().argmax(x, d).reshape(reduced(shape, &[d], keepdim)).into()
+    }
+}

@@ -1,0 +1,32 @@
+//! Optimizer updates: the only ops that change a tensor in place.
+
+use crate::array::Array;
+use crate::backend::{AdamStep, SgdStep};
+use crate::tensor::Tensor;
+
+impl Tensor {
+    fn check_update(&self, op: &str, grad: &Tensor) {
+        self.same_dtype(op, grad);
+        let (own, got) = (self.array.shape, grad.array.shape);
+        assert!(own == got, "{op}: the parameter has shape {own}, its gradient {got}");
+    }
+
+    /// Changes this tensor by one step of stochastic gradient descent (`torch.optim.SGD`); `velocity` has its shape.
+    ///
+    /// # Panics
+    /// If shapes or types differ.
+    pub fn sgd_step(&mut self, step: &SgdStep, grad: &Tensor, velocity: Option<&mut Array>) {
+        self.check_update("sgd_step", grad);
+        self.array.place().sgd_step(step, &mut self.array, &grad.array, velocity);
+    }
+
+    /// Changes this tensor by one step of Adam (`torch.optim.Adam`, or AdamW where `step.decoupled`); the means `m` and `v` of the gradient and of its
+    /// square have its shape.
+    ///
+    /// # Panics
+    /// If shapes or types differ.
+    pub fn adam_step(&mut self, step: &AdamStep, grad: &Tensor, m: &mut Array, v: &mut Array) {
+        self.check_update("adam_step", grad);
+        self.array.place().adam_step(step, &mut self.array, &grad.array, m, v);
+    }
+}

@@ -1,0 +1,97 @@
+//! Checkpoints: all that a run needs to go on as if nothing had happened.
+
+use crate::error::TrainError;
+use crate::trainer::Position;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::Path;
+use striate_formats::safetensors;
+use striate_nn::{Forward, Optimizer, OptimizerState, StateDict, load_state_dict, state_dict};
+
+/// The version of the layout that this program writes.
+const VERSION: u32 = 1;
+const KEY: &str = "striate_checkpoint";
+
+#[derive(Serialize, Deserialize)]
+struct Header {
+    version: u32,
+    model: String,
+    seed: u64,
+    optimizer_steps: u64,
+    position: Position,
+}
+
+/// What tells one run's checkpoints from another's.
+#[derive(Clone, Copy, Debug)]
+pub struct Identity<'a> {
+    /// The network's name.
+    pub model: &'a str,
+    /// The run's seed.
+    pub seed: u64,
+}
+
+/// Writes a checkpoint. Whatever happens, `path` holds either the old one or the new one.
+pub fn save(
+    path: &Path,
+    who: Identity,
+    position: &Position,
+    model: &dyn Forward,
+    optimizer: &dyn Optimizer,
+) -> Result<(), striate_formats::FormatError> {
+    let state = optimizer.state();
+    let mut tensors = BTreeMap::new();
+    tensors.extend(state_dict(model).into_iter().map(|(name, t)| (format!("model.{name}"), t)));
+    tensors.extend(state.tensors.iter().map(|(name, t)| (format!("optimizer.{name}"), t.clone())));
+    let header = Header {
+        version: VERSION,
+        model: who.model.to_string(),
+        seed: who.seed,
+        optimizer_steps: state.steps,
+        position: position.clone(),
+    };
+    let header = serde_json::to_string(&header).expect("a header is plain values");
+    let metadata = BTreeMap::from([(KEY.to_string(), header)]);
+    safetensors::write(path, &tensors, &metadata)
+}
+
+/// Reads a checkpoint into `model` and `optimizer`, and says where the run stood.
+pub fn load(
+    path: &Path,
+    who: Identity,
+    model: &mut dyn Forward,
+    optimizer: &mut dyn Optimizer,
+) -> Result<Position, TrainError> {
+    let bad = |reason: String| TrainError::Checkpoint { path: path.to_path_buf(), reason };
+    let contents = safetensors::read(path)?;
+    let header = contents.metadata.get(KEY).ok_or_else(|| bad("not a checkpoint of Striate's".into()))?;
+    let version: serde_json::Value = serde_json::from_str(header).map_err(|e| bad(format!("damaged header: {e}")))?;
+    let version = version["version"].as_u64().unwrap_or(0);
+    if version != VERSION as u64 {
+        return Err(bad(format!("has format version {version}, this program reads version {VERSION}")));
+    }
+    let header: Header = serde_json::from_str(header).map_err(|e| bad(format!("damaged header: {e}")))?;
+    if header.model != who.model || header.seed != who.seed {
+        return Err(bad(format!(
+            "belongs to a run of {} with seed {}, not {} with seed {}",
+            header.model, header.seed, who.model, who.seed
+        )));
+    }
+    let (mut weights, mut state) = (StateDict::new(), OptimizerState::default());
+    for (name, tensor) in contents.tensors {
+        if let Some(name) = name.strip_prefix("model.") {
+            weights.insert(name.to_string(), tensor);
+        } else if let Some(name) = name.strip_prefix("optimizer.") {
+            state.tensors.insert(name.to_string(), tensor);
+        }
+    }
+    state.steps = header.optimizer_steps;
+    load_state_dict(model, &weights).map_err(|cause| TrainError::Weights { path: path.to_path_buf(), cause })?;
+    for (name, tensor) in &state.tensors {
+        let parameter = name.split_once('.').and_then(|(_, parameter)| weights.get(parameter));
+        if parameter.is_none_or(|p| p.shape() != tensor.shape()) {
+            return Err(bad(format!("the optimizer's tensor '{name}' fits no parameter")));
+        }
+    }
+    optimizer.set_state(state);
+    Ok(header.position)
+}

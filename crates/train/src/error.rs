@@ -1,0 +1,149 @@
+//! What can go wrong with a run, a model file or a checkpoint.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use striate_data::DataError;
+use striate_formats::FormatError;
+use striate_nn::StateDictError;
+
+/// What can go wrong with a run, a model file or a checkpoint. Each message is one line that says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum TrainError {
+    /// A setting has an impossible value.
+    #[error("--{name} is {got}, it must be {need}")]
+    Setting {
+        /// The setting, as on the command line.
+        name: String,
+        /// Its value.
+        got: String,
+        /// What it may be.
+        need: String,
+    },
+    /// A configuration file cannot be read.
+    #[error("{}: {reason}", path.display())]
+    Config {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// There is no such network.
+    #[error("there is no network '{name}': known are {known}")]
+    UnknownModel {
+        /// The name asked for.
+        name: String,
+        /// The names there are.
+        known: String,
+    },
+    /// The data's images are not of a size that the network takes.
+    #[error("{model} takes {need} images, {data} has {got} ones")]
+    ImageSize {
+        /// The network.
+        model: String,
+        /// What it takes.
+        need: String,
+        /// The data.
+        data: String,
+        /// What it has.
+        got: String,
+    },
+    /// The data has more classes than the model.
+    #[error("{data} has {got} classes, the model knows {model}")]
+    Classes {
+        /// Classes of the model.
+        model: usize,
+        /// The data.
+        data: String,
+        /// Its classes.
+        got: usize,
+    },
+    /// The data cannot be used.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// A tensor file cannot be used.
+    #[error(transparent)]
+    Format(#[from] FormatError),
+    /// A file or directory cannot be used.
+    #[error("cannot {action} {}: {source}", path.display())]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// Why it failed.
+        source: io::Error,
+    },
+    /// The run directory is there already.
+    #[error("{} is not empty: choose another --out, or go on with --resume {}", .0.display(), .0.display())]
+    RunExists(PathBuf),
+    /// Another process trains in the run directory.
+    #[error("{} is in use by another process", .0.display())]
+    RunBusy(PathBuf),
+    /// What should be a run directory is none.
+    #[error("{} is not a run directory: it has no {missing}", path.display())]
+    NotARun {
+        /// The directory.
+        path: PathBuf,
+        /// The file it lacks.
+        missing: &'static str,
+    },
+    /// A checkpoint does not belong to the run.
+    #[error("{}: {reason}", path.display())]
+    Checkpoint {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A checkpoint could not be written.
+    #[error("{cause}; the last good checkpoint is {}: make room, then go on with striate train --resume {}", last.display(), run.display())]
+    CheckpointWrite {
+        /// Why.
+        cause: FormatError,
+        /// The checkpoint that is still there.
+        last: PathBuf,
+        /// The run directory.
+        run: PathBuf,
+    },
+    /// A file is not a model of ours.
+    #[error("{}: {reason}", path.display())]
+    Model {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Weights do not fit the network.
+    #[error("{}: {cause}", path.display())]
+    Weights {
+        /// The file.
+        path: PathBuf,
+        /// What does not fit.
+        cause: StateDictError,
+    },
+    /// The loss, a weight or an activation is not finite any more.
+    #[error(
+        "step {step} (epoch {epoch}): the loss is {loss}, {place}; the last good checkpoint is {}{advice}",
+        checkpoint.display()
+    )]
+    NonFinite {
+        /// The epoch, from 1.
+        epoch: usize,
+        /// Steps in all, from 1.
+        step: u64,
+        /// The loss.
+        loss: f64,
+        /// Where numbers first went wrong.
+        place: String,
+        /// The checkpoint from before.
+        checkpoint: PathBuf,
+        /// What to try.
+        advice: &'static str,
+    },
+}
+
+impl TrainError {
+    pub(crate) fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
+        TrainError::Io { action, path: path.to_path_buf(), source }
+    }
+}

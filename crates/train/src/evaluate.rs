@@ -1,0 +1,43 @@
+//! Measuring a model on test data.
+
+use crate::data::{Loader, Splits};
+use crate::error::TrainError;
+use crate::metrics::ConfusionMatrix;
+use crate::model_file::Model;
+use crate::task::{Classification, Task};
+use crate::trainer::Batches;
+use striate_nn::Pass;
+
+/// Images per batch. It changes no result.
+const BATCH: usize = 250;
+
+/// How a model did on test data.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Evaluation {
+    /// Mean cross-entropy.
+    pub loss: f64,
+    /// How often each class was taken for each.
+    pub confusion: ConfusionMatrix,
+}
+
+/// Runs `model` on the test images of `data`.
+pub fn evaluate(model: &Model, data: &Splits) -> Result<Evaluation, TrainError> {
+    let classes = &model.card.classes;
+    if data.classes.len() > classes.len() {
+        return Err(TrainError::Classes { model: classes.len(), data: data.name.clone(), got: data.classes.len() });
+    }
+    data.check_size(&model.card.architecture, &model.card.preprocessing)?;
+    let task = Classification;
+    let mut confusion = ConfusionMatrix::new(classes.len());
+    let mut loss = 0.0;
+    let loader = Loader::in_order(&data.test, &model.card.preprocessing, BATCH);
+    for batch in loader.epoch_from(0, 0) {
+        let batch = batch?;
+        let output = model.network.forward(task.input(&batch), &Pass::eval());
+        for (actual, predicted) in batch.labels.to_vec::<i64>().into_iter().zip(Classification::predicted(&output)) {
+            confusion.add(actual as usize, predicted);
+        }
+        loss += task.loss(output, &batch).item::<f32>() as f64 * task.samples(&batch) as f64;
+    }
+    Ok(Evaluation { loss: loss / confusion.total().max(1) as f64, confusion })
+}

@@ -1,0 +1,129 @@
+//! What happens in a training run, told to whoever listens.
+
+use serde::Serialize;
+use std::path::PathBuf;
+
+/// Something that happened. Epochs and steps count from 1.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// Training begins, or goes on.
+    Started {
+        /// Where the run keeps its files.
+        run: PathBuf,
+        /// The network's name.
+        model: String,
+        /// How many numbers are trained.
+        parameters: usize,
+        /// The data's name.
+        data: String,
+        /// Training samples.
+        train_samples: usize,
+        /// Test samples.
+        test_samples: usize,
+        /// Epochs in all.
+        epochs: usize,
+        /// Steps in an epoch.
+        steps: usize,
+        /// Samples in a step.
+        batch_size: usize,
+        /// What all random numbers come from.
+        seed: u64,
+        /// Threads that compute.
+        threads: usize,
+        /// The instruction set in use.
+        isa: &'static str,
+        /// Steps that were done before, in a run that goes on.
+        resumed_at: Option<u64>,
+    },
+    /// A step is done.
+    Step {
+        /// The epoch.
+        epoch: usize,
+        /// The step within it.
+        step: usize,
+        /// Samples in the step.
+        samples: usize,
+        /// The mean loss of the step.
+        loss: f64,
+    },
+    /// A line's worth of steps is done.
+    Progress {
+        /// The epoch.
+        epoch: usize,
+        /// Epochs in all.
+        epochs: usize,
+        /// The step within the epoch.
+        step: usize,
+        /// Steps in an epoch.
+        steps: usize,
+        /// Mean loss since the last line.
+        loss: f64,
+        /// Share of right answers since the last line.
+        accuracy: f64,
+        /// The learning rate.
+        lr: f64,
+    },
+    /// The network has been tried on the test data.
+    Tested {
+        /// The epoch.
+        epoch: usize,
+        /// Epochs in all.
+        epochs: usize,
+        /// Steps in all so far.
+        steps: u64,
+        /// Mean loss.
+        loss: f64,
+        /// Share of right answers.
+        accuracy: f64,
+    },
+    /// A checkpoint lies on the disk.
+    Checkpoint {
+        /// Its file.
+        path: PathBuf,
+        /// Steps in all so far.
+        steps: u64,
+    },
+    /// Training was asked to stop, and has.
+    Stopped {
+        /// Where the run keeps its files.
+        run: PathBuf,
+        /// Steps in all so far.
+        steps: u64,
+    },
+    /// Training is done.
+    Finished {
+        /// Where the run keeps its files.
+        run: PathBuf,
+        /// The model file.
+        model: PathBuf,
+        /// Share of right answers on the test data.
+        accuracy: f64,
+        /// Seconds that this process has trained.
+        seconds: f64,
+    },
+}
+
+/// Something that listens to events.
+pub trait Sink {
+    /// Takes note of `event`.
+    fn event(&mut self, event: &Event);
+}
+
+impl Sink for Vec<Event> {
+    fn event(&mut self, event: &Event) {
+        self.push(event.clone());
+    }
+}
+
+/// Several sinks as one.
+#[derive(Default)]
+pub struct Fanout<'a>(pub Vec<Box<dyn Sink + 'a>>);
+
+impl Sink for Fanout<'_> {
+    fn event(&mut self, event: &Event) {
+        for sink in &mut self.0 {
+            sink.event(event);
+        }
+    }
+}

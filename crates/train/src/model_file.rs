@@ -1,0 +1,164 @@
+//! The model file: weights and all that is needed to use them, in one safetensors file.
+
+use crate::error::TrainError;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::Path;
+use striate_data::{Image, Preprocessing};
+use striate_formats::safetensors;
+use striate_nn::{Forward, Pass, StateDict, load_state_dict, state_dict};
+use striate_tensor::{Generator, Tensor};
+
+/// The version of the layout that this program writes, and the newest that it reads.
+pub const FORMAT_VERSION: u32 = 1;
+const KEY: &str = "striate";
+/// How far, as a share of the largest output, a self-test may be off: instruction sets round differently.
+const SELF_TEST_TOLERANCE: f32 = 1e-3;
+
+/// What a model file says about its weights.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ModelCard {
+    /// The version of the file's layout.
+    pub format_version: u32,
+    /// The network's name.
+    pub architecture: String,
+    /// The names of the classes, in the order of the outputs.
+    pub classes: Vec<String>,
+    /// How an image becomes the network's input.
+    pub preprocessing: Preprocessing,
+    /// How it was trained.
+    pub training: Training,
+    /// Images with the outputs that they must give.
+    pub self_test: Vec<SelfTest>,
+}
+
+/// How a model was trained.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Training {
+    /// `mnist`, or the path of the data.
+    pub data: String,
+    /// The optimizer's name.
+    pub optimizer: String,
+    /// The learning rate.
+    pub lr: f64,
+    /// Samples in a step.
+    pub batch_size: usize,
+    /// Epochs done.
+    pub epochs: usize,
+    /// What all random numbers came from.
+    pub seed: u64,
+    /// Share of right answers on the test data after the last epoch.
+    pub test_accuracy: f64,
+    /// The version of Striate that trained it.
+    pub striate_version: String,
+}
+
+/// An image with the output that it must give.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SelfTest {
+    /// Width in pixels.
+    pub width: usize,
+    /// Height in pixels.
+    pub height: usize,
+    /// Values per pixel.
+    pub channels: usize,
+    /// The values, row by row.
+    pub pixels: Vec<u8>,
+    /// The network's logits.
+    pub output: Vec<f32>,
+}
+
+impl SelfTest {
+    /// What `network` gives for `image`.
+    pub fn record(network: &dyn Forward, preprocessing: &Preprocessing, image: &Image) -> SelfTest {
+        SelfTest {
+            width: image.width,
+            height: image.height,
+            channels: image.channels,
+            pixels: image.data.clone(),
+            output: logits(network, preprocessing, image),
+        }
+    }
+
+    fn image(&self) -> Option<Image> {
+        let fits = self.pixels.len() == self.width.checked_mul(self.height)?.checked_mul(self.channels)?;
+        let Self { width, height, channels, .. } = *self;
+        fits.then(|| Image { width, height, channels, data: self.pixels.clone() })
+    }
+}
+
+fn logits(network: &dyn Forward, preprocessing: &Preprocessing, image: &Image) -> Vec<f32> {
+    let (x, _) = preprocessing.apply(image);
+    network.forward(x, &Pass::eval()).to_vec()
+}
+
+/// A network with all that is needed to use it.
+pub struct Model {
+    /// What its file says about it.
+    pub card: ModelCard,
+    /// The network.
+    pub network: Box<dyn Forward>,
+}
+
+/// Writes a model file. Whatever happens, `path` holds either the old one or the new one.
+pub fn save(path: &Path, card: &ModelCard, network: &dyn Forward) -> Result<(), TrainError> {
+    let card = serde_json::to_string(card).expect("a card is plain values");
+    let metadata = BTreeMap::from([(KEY.to_string(), card), ("format".to_string(), "pt".to_string())]);
+    Ok(safetensors::write(path, &state_dict(network), &metadata)?)
+}
+
+impl Model {
+    /// Reads a model file, and checks that it gives the outputs that it promises.
+    pub fn load(path: &Path) -> Result<Model, TrainError> {
+        let bad = |reason: String| TrainError::Model { path: path.to_path_buf(), reason };
+        let contents = safetensors::read(path)?;
+        let card = contents.metadata.get(KEY).ok_or_else(|| bad("not a model of Striate's: it says nothing of its network".into()))?;
+        let raw: serde_json::Value = serde_json::from_str(card).map_err(|e| bad(format!("damaged metadata: {e}")))?;
+        match raw["format_version"].as_u64() {
+            Some(v) if v > FORMAT_VERSION as u64 => {
+                return Err(bad(format!(
+                    "has format version {v}, this program reads up to {FORMAT_VERSION}: use a newer Striate"
+                )));
+            }
+            Some(_) => {}
+            None => return Err(bad("damaged metadata: no format version".into())),
+        }
+        let card: ModelCard = serde_json::from_value(raw).map_err(|e| bad(format!("damaged metadata: {e}")))?;
+        let architecture = striate_zoo::find(&card.architecture)
+            .ok_or_else(|| bad(format!("holds a network '{}', which this program does not know", card.architecture)))?;
+        let mut network = architecture.build(card.classes.len(), &mut Generator::new(0));
+        let weights: StateDict = contents.tensors.into_iter().collect();
+        load_state_dict(&mut *network, &weights)
+            .map_err(|cause| TrainError::Weights { path: path.to_path_buf(), cause })?;
+        let model = Model { card, network };
+        model.check_preprocessing(architecture.input).map_err(&bad)?;
+        model.self_test().map_err(bad)?;
+        Ok(model)
+    }
+
+    fn check_preprocessing(&self, input: [usize; 3]) -> Result<(), String> {
+        let made = self.card.preprocessing.output_shape();
+        if made == input {
+            return Ok(());
+        }
+        Err(format!("damaged metadata: its preprocessing makes images of {made:?}, its network takes {input:?}"))
+    }
+
+    fn self_test(&self) -> Result<(), String> {
+        for (i, test) in self.card.self_test.iter().enumerate() {
+            let image = test.image().ok_or("damaged metadata: a self-test image of the wrong size")?;
+            let got = logits(&*self.network, &self.card.preprocessing, &image);
+            let scale = test.output.iter().fold(1.0f32, |m, x| m.max(x.abs()));
+            let close = |a: &f32, b: &f32| (a - b).abs() <= SELF_TEST_TOLERANCE * scale;
+            if got.len() != test.output.len() || !got.iter().zip(&test.output).all(|(a, b)| close(a, b)) {
+                return Err(format!("self-test {} gives other outputs than it did when the model was written", i + 1));
+            }
+        }
+        Ok(())
+    }
+
+    /// The probability of each class for a batch of preprocessed images.
+    pub fn probabilities(&self, images: Tensor) -> Tensor {
+        self.network.forward(images, &Pass::eval()).softmax(1)
+    }
+}

@@ -1,0 +1,150 @@
+//! A training run from settings to model file.
+
+use crate::checkpoint::{self, Identity};
+use crate::config::Config;
+use crate::data::{Splits, Loader, load_data};
+use crate::error::TrainError;
+use crate::events::{Event, Sink};
+use crate::metrics_csv::MetricsCsv;
+use crate::model_file::{self, FORMAT_VERSION, ModelCard, SelfTest, Training};
+use crate::run_dir::RunDir;
+use crate::task::Classification;
+use crate::trainer::{Batches, Outcome, Position, Running, Trainer};
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
+use striate_data::Preprocessing;
+use striate_formats::write_atomic;
+use striate_nn::{Forward, Module, Optimizer};
+use striate_tensor::{Generator, isa, num_threads};
+
+/// Tells the random numbers of initial weights from others under the same seed.
+const INIT_STREAM: u64 = 0x696e_6974;
+/// Images per test batch. It changes no result.
+const TEST_BATCH: usize = 250;
+/// Images that the model file carries to test itself.
+const SELF_TESTS: usize = 2;
+
+/// A training run, ready to go.
+pub struct Session {
+    config: Config,
+    run: RunDir,
+    data: Splits,
+    preprocessing: Preprocessing,
+    network: Box<dyn Forward>,
+    optimizer: Box<dyn Optimizer>,
+    /// Where an earlier process left off.
+    resumed: Option<Position>,
+}
+
+impl Session {
+    /// A new run, into `out` or else `runs/<data>-<model>-<n>` in the working directory.
+    pub fn start(config: Config, out: Option<&Path>) -> Result<Session, TrainError> {
+        config.validate()?;
+        let architecture = find(&config.model)?;
+        let data = load_data(&config.data)?;
+        let preprocessing = data.preprocessing_for(architecture)?;
+        let run = match out {
+            Some(path) => RunDir::create_at(path)?,
+            None => RunDir::create(Path::new("runs"), &format!("{}-{}", data.name, config.model))?,
+        };
+        write_atomic(&run.config(), config.to_toml().as_bytes())?;
+        let rng = &mut Generator::keyed([config.seed, INIT_STREAM, 0, 0]);
+        let network = architecture.build(data.classes.len(), rng);
+        let optimizer = config.build_optimizer();
+        Ok(Session { config, run, data, preprocessing, network, optimizer, resumed: None })
+    }
+
+    /// The run that left off in directory `path`.
+    pub fn resume(path: &Path) -> Result<Session, TrainError> {
+        let run = RunDir::open(path)?;
+        let config = Config::read(&run.config())?;
+        let architecture = find(&config.model)?;
+        let data = load_data(&config.data)?;
+        let preprocessing = data.preprocessing_for(architecture)?;
+        let mut network = architecture.build(data.classes.len(), &mut Generator::new(0));
+        let mut optimizer = config.build_optimizer();
+        let who = Identity { model: &config.model, seed: config.seed };
+        let position = checkpoint::load(&run.checkpoint(), who, &mut *network, &mut *optimizer)?;
+        Ok(Session { config, run, data, preprocessing, network, optimizer, resumed: Some(position) })
+    }
+
+    /// Trains until all epochs are done or `stop` is set.
+    pub fn run(&mut self, sink: &mut dyn Sink, stop: &AtomicBool) -> Result<Outcome, TrainError> {
+        let began = Instant::now();
+        let Session { config, run, data, preprocessing, network, optimizer, resumed } = self;
+        let train = Loader::train(&data.train, preprocessing, config.batch_size, config.seed);
+        let test = Loader::in_order(&data.test, preprocessing, TEST_BATCH);
+        sink.event(&Event::Started {
+            run: run.path().to_path_buf(),
+            model: config.model.clone(),
+            parameters: network.num_parameters(),
+            data: data.name.clone(),
+            train_samples: data.train.len(),
+            test_samples: data.test.len(),
+            epochs: config.epochs,
+            steps: train.per_epoch(),
+            batch_size: config.batch_size,
+            seed: config.seed,
+            threads: num_threads(),
+            isa: isa::isa().name(),
+            resumed_at: resumed.as_ref().map(|p| p.steps),
+        });
+        let metrics = match resumed {
+            Some(p) => MetricsCsv::resume(&run.metrics(), p, p.batch == 0)?,
+            None => MetricsCsv::create(&run.metrics())?,
+        };
+        let fresh = resumed.is_none();
+        let mut trainer = Trainer {
+            task: &Classification,
+            model: &mut **network,
+            optimizer: &mut **optimizer,
+            config,
+            run,
+            metrics,
+            position: resumed.clone().unwrap_or_default(),
+        };
+        if fresh {
+            // So that even a run killed in its first step can go on.
+            trainer.checkpoint(sink)?;
+        }
+        let mut save = |network: &dyn Forward, epochs: usize, tested: &Running| {
+            let images = (0..data.test.len().min(SELF_TESTS)).map(|i| data.test.image(i));
+            let card = ModelCard {
+                format_version: FORMAT_VERSION,
+                architecture: config.model.clone(),
+                classes: data.classes.clone(),
+                preprocessing: preprocessing.clone(),
+                training: Training {
+                    data: config.data.clone(),
+                    optimizer: format!("{:?}", config.optimizer).to_lowercase(),
+                    lr: config.lr,
+                    batch_size: config.batch_size,
+                    epochs,
+                    seed: config.seed,
+                    test_accuracy: tested.accuracy(),
+                    striate_version: env!("CARGO_PKG_VERSION").to_string(),
+                },
+                self_test: images.map(|image| SelfTest::record(network, preprocessing, &image)).collect(),
+            };
+            model_file::save(&run.model(), &card, network)
+        };
+        let outcome = trainer.fit(&train, &test, sink, stop, &mut save)?;
+        if let Outcome::Finished(tested) = &outcome {
+            sink.event(&Event::Finished {
+                run: run.path().to_path_buf(),
+                model: run.model(),
+                accuracy: tested.accuracy(),
+                seconds: began.elapsed().as_secs_f64(),
+            });
+        }
+        Ok(outcome)
+    }
+}
+
+fn find(name: &str) -> Result<&'static striate_zoo::Architecture, TrainError> {
+    striate_zoo::find(name).ok_or_else(|| {
+        let known: Vec<_> = striate_zoo::ARCHITECTURES.iter().map(|a| a.name).collect();
+        TrainError::UnknownModel { name: name.to_string(), known: known.join(", ") }
+    })
+}

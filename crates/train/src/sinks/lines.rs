@@ -1,0 +1,56 @@
+//! Events as lines for people.
+
+use crate::events::{Event, Sink};
+use std::io::Write;
+
+/// The line that tells `event` to a person; none for events that are not worth one.
+pub fn line(event: &Event) -> Option<String> {
+    Some(match event {
+        Event::Started { run, model, parameters, data, train_samples, test_samples, epochs, batch_size, seed, threads, isa, resumed_at, .. } => {
+            let threads = format!("{threads} thread{}", if *threads == 1 { "" } else { "s" });
+            let mut line = format!(
+                "Training {model} ({parameters} parameters) on {data} ({train_samples} training and {test_samples} test images): \
+                 {epochs} epochs, batch {batch_size}, seed {seed}, {threads}, {isa}, into {}",
+                run.display()
+            );
+            if let Some(steps) = resumed_at {
+                line += &format!(", going on after step {steps}");
+            }
+            line
+        }
+        Event::Progress { epoch, epochs, step, steps, loss, accuracy, .. } => format!(
+            "Epoch: [{epoch}/{epochs}], Step: [{step}/{steps}], Loss: {loss:.4}, Accuracy: {:.2}%",
+            100.0 * accuracy
+        ),
+        Event::Tested { epoch, epochs, accuracy, .. } => {
+            format!("Epoch: [{epoch}/{epochs}], Test Accuracy: {:.2}%", 100.0 * accuracy)
+        }
+        Event::Step { .. } | Event::Checkpoint { .. } | Event::Stopped { .. } | Event::Finished { .. } => return None,
+    })
+}
+
+/// Writes the lines that [`line`] gives.
+pub struct Lines<W: Write>(pub W);
+
+impl<W: Write> Sink for Lines<W> {
+    fn event(&mut self, event: &Event) {
+        if let Some(line) = line(event) {
+            // A reader that has gone away does not end the training.
+            let _ = writeln!(self.0, "{line}").and_then(|()| self.0.flush());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_have_the_promised_form() {
+        let progress =
+            Event::Progress { epoch: 1, epochs: 5, step: 100, steps: 600, loss: 0.25014, accuracy: 0.92411, lr: 0.001 };
+        assert_eq!(line(&progress).unwrap(), "Epoch: [1/5], Step: [100/600], Loss: 0.2501, Accuracy: 92.41%");
+        let tested = Event::Tested { epoch: 1, epochs: 5, steps: 600, loss: 0.1, accuracy: 0.9831 };
+        assert_eq!(line(&tested).unwrap(), "Epoch: [1/5], Test Accuracy: 98.31%");
+    }
+}

@@ -1,0 +1,47 @@
+//! Tasks: what a network is trained to do.
+
+use striate_data::Batch;
+use striate_nn::CrossEntropyLoss;
+use striate_tensor::Tensor;
+
+/// What a network is trained to do: which part of a batch it sees, and how its output is judged.
+pub trait Task: Send + Sync {
+    /// What the data loader gives.
+    type Batch;
+    /// What the network sees of a batch.
+    fn input(&self, batch: &Self::Batch) -> Tensor;
+    /// How many samples are in a batch.
+    fn samples(&self, batch: &Self::Batch) -> usize;
+    /// The mean loss over a batch.
+    fn loss(&self, output: Tensor, batch: &Self::Batch) -> Tensor;
+    /// How many samples of a batch the network got right.
+    fn correct(&self, output: &Tensor, batch: &Self::Batch) -> usize;
+}
+
+/// One class per image, by cross-entropy.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Classification;
+
+impl Classification {
+    /// The class that the network holds most likely, for each sample.
+    pub fn predicted(output: &Tensor) -> Vec<usize> {
+        output.argmax(1, false).to_vec::<i64>().into_iter().map(|c| c as usize).collect()
+    }
+}
+
+impl Task for Classification {
+    type Batch = Batch;
+    fn input(&self, batch: &Batch) -> Tensor {
+        batch.images.clone()
+    }
+    fn samples(&self, batch: &Batch) -> usize {
+        batch.images.size(0)
+    }
+    fn loss(&self, output: Tensor, batch: &Batch) -> Tensor {
+        CrossEntropyLoss::new().forward(output, &batch.labels)
+    }
+    fn correct(&self, output: &Tensor, batch: &Batch) -> usize {
+        let labels = batch.labels.to_vec::<i64>();
+        Classification::predicted(output).iter().zip(labels).filter(|(p, l)| **p as i64 == *l).count()
+    }
+}

@@ -1,0 +1,237 @@
+//! The training loop.
+
+use crate::checkpoint::{self, Identity};
+use crate::config::Config;
+use crate::error::TrainError;
+use crate::events::{Event, Sink};
+use crate::metrics_csv::MetricsCsv;
+use crate::run_dir::RunDir;
+use crate::task::Task;
+use serde::{Deserialize, Serialize};
+use std::sync::atomic::{AtomicBool, Ordering};
+use striate_data::DataError;
+use striate_nn::{Forward, Module, Optimizer, Pass};
+use striate_tensor::Leaf;
+use striate_tensor::autograd::find_non_finite;
+
+/// Where a run stands. Epochs and batches count from 0 here.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Position {
+    /// The epoch under way.
+    pub epoch: usize,
+    /// The next batch of it.
+    pub batch: usize,
+    /// Steps in all so far.
+    pub steps: u64,
+    /// What the next line of progress sums up.
+    pub running: Running,
+}
+
+/// Losses and right answers of some samples.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Running {
+    /// The sum of the samples' losses.
+    pub loss: f64,
+    /// Right answers.
+    pub correct: usize,
+    /// Samples.
+    pub samples: usize,
+}
+
+impl Running {
+    fn add(&mut self, loss: f64, correct: usize, samples: usize) {
+        self.loss += loss * samples as f64;
+        self.correct += correct;
+        self.samples += samples;
+    }
+
+    /// The mean loss; 0 of no samples.
+    pub fn mean_loss(&self) -> f64 {
+        self.loss / self.samples.max(1) as f64
+    }
+
+    /// The share of right answers; 0 of no samples.
+    pub fn accuracy(&self) -> f64 {
+        self.correct as f64 / self.samples.max(1) as f64
+    }
+}
+
+/// Batches that come in the same order each time an epoch is asked for.
+pub trait Batches {
+    /// One batch.
+    type Batch;
+    /// How many there are in an epoch.
+    fn per_epoch(&self) -> usize;
+    /// Those of `epoch` from number `first` on.
+    fn epoch_from(&self, epoch: usize, first: usize) -> Box<dyn Iterator<Item = Result<Self::Batch, DataError>> + '_>;
+}
+
+/// How a run ended.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    /// All epochs are done.
+    Finished(Running),
+    /// It was asked to stop, and has written a checkpoint.
+    Stopped,
+}
+
+/// What the loop works with.
+pub struct Trainer<'a, T: Task> {
+    /// What the network is trained to do.
+    pub task: &'a T,
+    /// The network.
+    pub model: &'a mut dyn Forward,
+    /// What changes its parameters.
+    pub optimizer: &'a mut dyn Optimizer,
+    /// The settings.
+    pub config: &'a Config,
+    /// Where files go.
+    pub run: &'a RunDir,
+    /// Losses and accuracies over time.
+    pub metrics: MetricsCsv,
+    /// Where the run stands.
+    pub position: Position,
+}
+
+impl<T: Task> Trainer<'_, T> {
+    /// Trains until all epochs are done or `stop` is set, which is looked at after each step. After each epoch `save` writes the model.
+    pub fn fit(
+        &mut self,
+        train: &dyn Batches<Batch = T::Batch>,
+        test: &dyn Batches<Batch = T::Batch>,
+        sink: &mut dyn Sink,
+        stop: &AtomicBool,
+        save: &mut dyn FnMut(&dyn Forward, usize, &Running) -> Result<(), TrainError>,
+    ) -> Result<Outcome, TrainError> {
+        let mut last = Running::default();
+        while self.position.epoch < self.config.epochs {
+            let epoch = self.position.epoch;
+            for batch in train.epoch_from(epoch, self.position.batch) {
+                self.step(&batch?, train.per_epoch(), sink)?;
+                let due = self.config.checkpoint_every.is_some_and(|n| self.position.steps.is_multiple_of(n));
+                if stop.load(Ordering::Relaxed) {
+                    return self.stop(sink);
+                }
+                if due {
+                    self.checkpoint(sink)?;
+                }
+            }
+            let Some(tested) = self.test(test, stop)? else { return self.stop(sink) };
+            let (loss, accuracy) = (tested.mean_loss(), tested.accuracy());
+            self.metrics.add(self.position.steps, epoch + 1, loss, accuracy, None)?;
+            let (epochs, steps) = (self.config.epochs, self.position.steps);
+            sink.event(&Event::Tested { epoch: epoch + 1, epochs, steps, loss, accuracy });
+            self.position.epoch += 1;
+            self.position.batch = 0;
+            self.checkpoint(sink)?;
+            save(&*self.model, epoch + 1, &tested)?;
+            last = tested;
+        }
+        Ok(Outcome::Finished(last))
+    }
+
+    fn step(&mut self, batch: &T::Batch, steps: usize, sink: &mut dyn Sink) -> Result<(), TrainError> {
+        let pass = Pass::train(self.config.seed, self.position.steps);
+        let output = self.model.forward(self.task.input(batch), &pass);
+        let (correct, samples) = (self.task.correct(&output, batch), self.task.samples(batch));
+        let loss = self.task.loss(output, batch);
+        let value = loss.item::<f32>() as f64;
+        if !value.is_finite() {
+            return Err(self.non_finite(batch, value));
+        }
+        self.optimizer.step(self.model, &loss.backward());
+
+        let position = &mut self.position;
+        position.running.add(value, correct, samples);
+        position.batch += 1;
+        position.steps += 1;
+        let (epoch, step, epochs) = (position.epoch + 1, position.batch, self.config.epochs);
+        sink.event(&Event::Step { epoch, step, samples, loss: value });
+        if step.is_multiple_of(self.config.log_every) || step == steps {
+            let running = std::mem::take(&mut position.running);
+            let (loss, accuracy, lr) = (running.mean_loss(), running.accuracy(), self.optimizer.lr());
+            self.metrics.add(self.position.steps, epoch, loss, accuracy, Some(lr))?;
+            sink.event(&Event::Progress { epoch, epochs, step, steps, loss, accuracy, lr });
+        }
+        Ok(())
+    }
+
+    /// The loss and right answers on the test data; none if asked to stop on the way.
+    fn test(&mut self, test: &dyn Batches<Batch = T::Batch>, stop: &AtomicBool) -> Result<Option<Running>, TrainError> {
+        let mut tested = Running::default();
+        for batch in test.epoch_from(0, 0) {
+            if stop.load(Ordering::Relaxed) {
+                return Ok(None);
+            }
+            let batch = batch?;
+            let output = self.model.forward(self.task.input(&batch), &Pass::eval());
+            let correct = self.task.correct(&output, &batch);
+            let loss = self.task.loss(output, &batch).item::<f32>() as f64;
+            tested.add(loss, correct, self.task.samples(&batch));
+        }
+        Ok(Some(tested))
+    }
+
+    fn stop(&mut self, sink: &mut dyn Sink) -> Result<Outcome, TrainError> {
+        self.checkpoint(sink)?;
+        sink.event(&Event::Stopped { run: self.run.path().to_path_buf(), steps: self.position.steps });
+        Ok(Outcome::Stopped)
+    }
+
+    /// Writes a checkpoint, unless a weight is not finite: then the last one stays, for it is the last good one.
+    pub fn checkpoint(&mut self, sink: &mut dyn Sink) -> Result<(), TrainError> {
+        if let Some(name) = self.non_finite_parameter() {
+            return Err(self.non_finite_error(f64::NAN, format!("first in the weights of layer {}", layer_of(&name))));
+        }
+        let path = self.run.checkpoint();
+        let who = Identity { model: &self.config.model, seed: self.config.seed };
+        checkpoint::save(&path, who, &self.position, self.model, self.optimizer).map_err(|cause| {
+            TrainError::CheckpointWrite { cause, last: path.clone(), run: self.run.path().to_path_buf() }
+        })?;
+        sink.event(&Event::Checkpoint { path, steps: self.position.steps });
+        Ok(())
+    }
+
+    fn non_finite_parameter(&self) -> Option<String> {
+        self.model.named_parameters().into_iter().find(|(_, p)| !p.value().is_finite()).map(|(name, _)| name)
+    }
+
+    /// Finds out where numbers first went wrong, by computing the step once more and reading every result.
+    fn non_finite(&self, batch: &T::Batch, loss: f64) -> TrainError {
+        if let Some(name) = self.non_finite_parameter() {
+            return self.non_finite_error(loss, format!("first in the weights of layer {}", layer_of(&name)));
+        }
+        let input = self.task.input(batch);
+        if !input.is_finite() {
+            return self.non_finite_error(loss, "already in the images".into());
+        }
+        let (_, found) = find_non_finite(|| {
+            let pass = Pass::train(self.config.seed, self.position.steps);
+            self.task.loss(self.model.forward(input, &pass), batch)
+        });
+        let place = found.map_or("for an unknown reason".to_string(), |found| {
+            let name = |id| self.model.named_parameters().into_iter().find(|(_, p)| p.leaf_id() == Some(id));
+            match found.leaf.and_then(name) {
+                Some((name, _)) => format!("first at layer {} (op {})", layer_of(&name), found.op),
+                None => format!("first at op {}", found.op),
+            }
+        });
+        self.non_finite_error(loss, place)
+    }
+
+    fn non_finite_error(&self, loss: f64, place: String) -> TrainError {
+        TrainError::NonFinite {
+            epoch: self.position.epoch + 1,
+            step: self.position.steps + 1,
+            loss,
+            place,
+            checkpoint: self.run.checkpoint(),
+            advice: "; try a smaller --lr",
+        }
+    }
+}
+
+/// `conv1` of `conv1.weight`.
+fn layer_of(parameter: &str) -> &str {
+    parameter.rsplit_once('.').map_or(parameter, |(layer, _)| layer)
+}

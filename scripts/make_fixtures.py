@@ -1,0 +1,59 @@
+#!/usr/bin/env python3
+"""Writes crates/striate/tests/fixtures with PyTorch:
+
+    python3 scripts/make_fixtures.py
+
+Each file holds the cases of one family of ops in the safetensors format: tensors `<case>/<name>` (`input`, `weight`, `grad_output`,
+`output`, `grad.input`, …) and metadata `cases`, a JSON list of {name, op, args} with PyTorch's names for the arguments. PyTorch
+computes in f64 from inputs that f32 holds exactly; the results are stored as f32. Seeds are fixed, so that running it again
+writes the same bytes.
+"""
+
+import pathlib
+import sys
+import warnings
+
+from torch_venv import ROOT, run_inside
+
+run_inside()
+
+import torch  # noqa: E402
+
+import fixture_cases as cases  # noqa: E402
+import fixture_nets as nets  # noqa: E402
+from fixture_file import File  # noqa: E402
+
+FILES = {
+    "conv2d": cases.conv2d,
+    "pool2d": cases.pool2d,
+    "matrix": cases.matrix,
+    "activation": cases.activation,
+    "loss": cases.loss,
+    "elementwise": cases.elementwise,
+    "reduce": cases.reduce,
+    "shape": cases.shape,
+    "batch_norm": nets.batch_norm,
+    "optimizer": nets.optimizer,
+    "init": nets.initial_values,
+    "nets": nets.nets,
+}
+
+
+def main() -> None:
+    torch.set_num_threads(1)
+    # PyTorch's hint that an uneven 'same' padding costs it a copy.
+    warnings.filterwarnings("ignore", "Using padding='same'")
+    directory = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "crates/striate/tests/fixtures"
+    directory.mkdir(parents=True, exist_ok=True)
+    total = 0
+    for name, fill in FILES.items():
+        file = File(name)
+        fill(file)
+        size = file.write(directory)
+        total += size
+        print(f"{name:12} {len(file.cases):4} cases {size / 1024:8.1f} KiB")
+    print(f"{'':12} {total / 1024:19.1f} KiB")
+
+
+if __name__ == "__main__":
+    main()
