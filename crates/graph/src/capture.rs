@@ -3,7 +3,7 @@
 use crate::graph::{Graph, Node};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
-use striate_nn::{Forward, Module, Pass};
+use striate_nn::{Forward, Pass};
 use striate_tensor::array::Remote;
 use striate_tensor::backend::{
     AdamStep, Backend, BatchNormed, Binary, Compare, Conv2dOptions, Pool2dOptions, Reduce, SgdStep, Unary,

@@ -1,14 +1,11 @@
 //! Copies between operands with strides: transposes, slices, concatenation, padding.
 
+mod transpose;
+
 use crate::Element;
 use crate::float::Float;
-use crate::isa::{Kernel, dispatch};
-use crate::simd::Simd;
 use crate::strided::{CHUNK, Dim, check, collapse, dense, for_rows, parallel_parts};
 use crate::threads::parallel_chunks;
-
-/// Side of the square tiles of a transpose: 8 rows of `f32` make whole cache lines every second tile.
-const TILE: usize = 8;
 
 /// Rows of a large transpose that one task takes.
 const ROWS: usize = 32;
@@ -28,7 +25,7 @@ pub fn copy_strided<T: Element>(shape: &[usize], src: &[T], src_strides: &[usize
         && outer.len() <= 1
     {
         let (images, image_stride) = outer.first().map_or((1, 0), |d| (d.size, d.strides[0]));
-        return transpose(images, image_stride, rows.size, cols.size, cols.strides[0], src, out);
+        return transpose_images(images, image_stride, rows.size, cols.size, cols.strides[0], src, out);
     }
     parallel_chunks(out, CHUNK, |i, out| copy_rows(&dims, i * CHUNK, src, out));
 }
@@ -50,7 +47,7 @@ fn copy_rows<T: Element>(dims: &[Dim<2>], start: usize, src: &[T], out: &mut [T]
 }
 
 /// For each image, `out[row, col] = src[col · stride + row]`.
-fn transpose<T: Element>(
+fn transpose_images<T: Element>(
     images: usize,
     image_stride: usize,
     rows: usize,
@@ -65,46 +62,8 @@ fn transpose<T: Element>(
     parallel_chunks(out, per_part * cols, |i, out| {
         let (image, part) = (i / parts_per_image, i % parts_per_image);
         let src = &src[image * image_stride + part * per_part..];
-        dispatch(Transpose { cols, stride, src, out });
+        transpose::transpose(cols, stride, src, out);
     });
-}
-
-struct Transpose<'a, T> {
-    cols: usize,
-    stride: usize,
-    src: &'a [T],
-    out: &'a mut [T],
-}
-
-impl<T: Element> Kernel for Transpose<'_, T> {
-    type Output = ();
-    #[inline(always)]
-    fn run<S: Simd>(self, _: S) {
-        let Transpose { cols, stride, src, out } = self;
-        let rows = out.len() / cols;
-        for c in (0..cols).step_by(TILE) {
-            for r in (0..rows).step_by(TILE) {
-                if r + TILE <= rows && c + TILE <= cols {
-                    let mut tile = [[T::default(); TILE]; TILE];
-                    for (j, column) in tile.iter_mut().enumerate() {
-                        column.copy_from_slice(&src[(c + j) * stride + r..][..TILE]);
-                    }
-                    for i in 0..TILE {
-                        let row = &mut out[(r + i) * cols + c..][..TILE];
-                        for j in 0..TILE {
-                            row[j] = tile[j][i];
-                        }
-                    }
-                } else {
-                    for i in r..rows.min(r + TILE) {
-                        for j in c..cols.min(c + TILE) {
-                            out[i * cols + j] = src[j * stride + i];
-                        }
-                    }
-                }
-            }
-        }
-    }
 }
 
 /// Calls `row` for rows of the source and of the destination, in parallel where the destination's outermost rows lie
@@ -126,7 +85,9 @@ fn into_strided<T: Element>(
     }
     let [src_stride, dst_stride] = dims[dims.len() - 1].strides;
     let rows = move |dims: &[Dim<2>], start: usize, len: usize, base: usize, dst: &mut [T]| {
-        for_rows(dims, start, len, |[from, to], _, n| row(&src[from..], src_stride, &mut dst[to - base..], dst_stride, n));
+        for_rows(dims, start, len, |[from, to], _, n| {
+            row(&src[from..], src_stride, &mut dst[to - base..], dst_stride, n)
+        });
     };
     let (outer, inner) = (dims[0], len / dims[0].size);
     let inner_span: usize = 1 + dims[1..].iter().map(|d| (d.size - 1) * d.strides[1]).sum::<usize>();

@@ -106,10 +106,20 @@ pub trait Kernel {
 /// Runs `kernel` compiled for the instruction set in use.
 #[inline]
 pub fn dispatch<K: Kernel>(kernel: K) -> K::Output {
-    match isa() {
+    dispatch_on(isa(), kernel)
+}
+
+/// Runs `kernel` compiled for `isa`: for work whose parts must agree on one instruction set.
+///
+/// # Panics
+/// If this machine cannot run it.
+#[inline]
+pub fn dispatch_on<K: Kernel>(isa: Isa, kernel: K) -> K::Output {
+    assert!(isa.is_available(), "this machine cannot run {}", isa.name());
+    match isa {
         Isa::Portable => kernel.run(Portable),
         #[cfg(target_arch = "x86_64")]
-        // SAFETY: `isa` gives only instruction sets that this machine has.
+        // SAFETY: asserted above that this machine has it.
         Isa::Avx2 => unsafe { x86::avx2(kernel) },
         #[cfg(target_arch = "x86_64")]
         // SAFETY: as above.

@@ -21,6 +21,7 @@ pub mod reduce;
 pub mod simd;
 pub mod softmax;
 mod strided;
+mod target;
 pub mod threads;
 
 pub use buffer::Buffer;

@@ -31,7 +31,52 @@ pub trait Simd: Copy + Send + Sync + 'static {
     fn mul(self, a: Self::F32, b: Self::F32) -> Self::F32;
     /// `a * b + c`, rounded once where the instruction set has fused multiply-add.
     fn mul_add(self, a: Self::F32, b: Self::F32, c: Self::F32) -> Self::F32;
+
+    /// Reads `n` values; the other lanes are zero.
+    ///
+    /// # Safety
+    /// `n` must be at most `LANES`, and `from` valid for reading `n` values.
+    #[inline(always)]
+    unsafe fn load_first(self, from: *const f32, n: usize) -> Self::F32 {
+        let mut lanes = [0.0f32; MAX_LANES];
+        // SAFETY: the caller promises `n` readable values; a vector has at most `MAX_LANES`.
+        unsafe {
+            std::ptr::copy_nonoverlapping(from, lanes.as_mut_ptr(), n);
+            self.load(lanes.as_ptr())
+        }
+    }
+    /// Writes the first `n` lanes.
+    ///
+    /// # Safety
+    /// `n` must be at most `LANES`, and `to` valid for writing `n` values.
+    #[inline(always)]
+    unsafe fn store_first(self, to: *mut f32, v: Self::F32, n: usize) {
+        let mut lanes = [0.0f32; MAX_LANES];
+        // SAFETY: the caller promises `n` writable values; a vector has at most `MAX_LANES`.
+        unsafe {
+            self.store(lanes.as_mut_ptr(), v);
+            std::ptr::copy_nonoverlapping(lanes.as_ptr(), to, n);
+        }
+    }
+    /// The sum of all lanes, added in pairs.
+    #[inline(always)]
+    fn sum(self, v: Self::F32) -> f32 {
+        let mut lanes = [0.0f32; MAX_LANES];
+        // SAFETY: a vector has at most `MAX_LANES`.
+        unsafe { self.store(lanes.as_mut_ptr(), v) };
+        let mut half = Self::LANES;
+        while half > 1 {
+            half /= 2;
+            for i in 0..half {
+                lanes[i] += lanes[i + half];
+            }
+        }
+        lanes[0]
+    }
 }
+
+/// No vector has more lanes.
+pub const MAX_LANES: usize = 16;
 
 /// Eight lanes in plain Rust.
 #[derive(Clone, Copy, Debug)]

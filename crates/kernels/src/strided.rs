@@ -61,6 +61,22 @@ pub(crate) fn collapse<const N: usize>(shape: &[usize], strides: [&[usize]; N]) 
     dims
 }
 
+/// The index of element number `start`, counted in row-major order, and its offsets in the operands.
+#[inline(never)]
+fn position<const N: usize>(dims: &[Dim<N>], start: usize) -> (Vec<usize>, [usize; N]) {
+    let mut index = vec![0; dims.len()];
+    let mut offsets = [0; N];
+    let mut rest = start;
+    for (d, dim) in dims.iter().enumerate().rev() {
+        index[d] = rest % dim.size;
+        rest /= dim.size;
+        for k in 0..N {
+            offsets[k] += index[d] * dim.strides[k];
+        }
+    }
+    (index, offsets)
+}
+
 /// Visits the elements `start..start + len`, counted in row-major order, row by row of the innermost loop: calls
 /// `row(offsets, at, n)` for `n` elements, of which the first is the `at`-th visited and lies at `offsets` in the operands.
 #[inline(always)]
@@ -73,18 +89,7 @@ pub(crate) fn for_rows<const N: usize>(
     if len == 0 {
         return;
     }
-    let mut index = vec![0; dims.len()];
-    let mut rest = start;
-    for d in (0..dims.len()).rev() {
-        index[d] = rest % dims[d].size;
-        rest /= dims[d].size;
-    }
-    let mut offsets = [0; N];
-    for (i, dim) in index.iter().zip(dims) {
-        for k in 0..N {
-            offsets[k] += i * dim.strides[k];
-        }
-    }
+    let (mut index, mut offsets) = position(dims, start);
     let last = dims.len() - 1;
     let mut at = 0;
     loop {

@@ -10,7 +10,7 @@ use crate::task::Task;
 use serde::{Deserialize, Serialize};
 use std::sync::atomic::{AtomicBool, Ordering};
 use striate_data::DataError;
-use striate_nn::{Forward, Module, Optimizer, Pass};
+use striate_nn::{Forward, Optimizer, Pass};
 use striate_tensor::Leaf;
 use striate_tensor::autograd::find_non_finite;
 

@@ -131,26 +131,32 @@ impl<A: Element, O: Element, F: Fn(A, A) -> O> Kernel for Rows<'_, A, O, F> {
     }
 }
 
-struct Into<'a, A, O> {
+struct Write<'a, A, O> {
     dims: Vec<Dim<2>>,
     a: &'a [A],
     b: &'a [A],
     out: &'a mut [O],
 }
 
-impl<A: Element, O: Element> WithBinary<A, O> for Into<'_, A, O> {
+impl<A: Element, O: Element> WithBinary<A, O> for Write<'_, A, O> {
     fn call(self, f: impl Fn(A, A) -> O + Copy + Sync) {
-        let Into { dims, a, b, out } = self;
+        let Write { dims, a, b, out } = self;
         parallel_chunks(out, CHUNK, |i, out| dispatch(Rows { dims: &dims, start: i * CHUNK, a, b, out, f }));
     }
 }
 
-fn into<'a, A, O>(op: &str, shape: &[usize], a: Operand<'a, A>, b: Operand<'a, A>, out: &'a mut [O]) -> Into<'a, A, O> {
+fn write<'a, A, O>(
+    op: &str,
+    shape: &[usize],
+    a: Operand<'a, A>,
+    b: Operand<'a, A>,
+    out: &'a mut [O],
+) -> Write<'a, A, O> {
     check(op, shape, a.strides, a.data.len());
     check(op, shape, b.strides, b.data.len());
     let n: usize = shape.iter().product();
     assert_eq!(out.len(), n, "{op}: shape {shape:?} needs {n} outputs, got {}", out.len());
-    Into { dims: collapse(shape, [a.strides, b.strides]), a: a.data, b: b.data, out }
+    Write { dims: collapse(shape, [a.strides, b.strides]), a: a.data, b: b.data, out }
 }
 
 /// `out = op(a, b)`, dense and row-major over `shape`.
@@ -158,7 +164,7 @@ fn into<'a, A, O>(op: &str, shape: &[usize], a: Operand<'a, A>, b: Operand<'a, A
 /// # Panics
 /// If the operands or the output do not fit the shape.
 pub fn binary<T: Float>(op: Binary, shape: &[usize], a: Operand<T>, b: Operand<T>, out: &mut [T]) {
-    with_binary(op, into("binary", shape, a, b, out));
+    with_binary(op, write("binary", shape, a, b, out));
 }
 
 /// As [`Rows`], with `a` and the output in the same place.
@@ -237,7 +243,7 @@ pub fn binary_assign<T: Float>(op: Binary, shape: &[usize], a: &mut [T], b: Oper
 /// # Panics
 /// If the operation is none of `Add`, `Sub` and `Mul`, or the operands or the output do not fit the shape.
 pub fn binary_i64(op: Binary, shape: &[usize], a: Operand<i64>, b: Operand<i64>, out: &mut [i64]) {
-    let then = into("binary", shape, a, b, out);
+    let then = write("binary", shape, a, b, out);
     match op {
         Binary::Add => then.call(i64::wrapping_add),
         Binary::Sub => then.call(i64::wrapping_sub),
@@ -250,14 +256,8 @@ pub fn binary_i64(op: Binary, shape: &[usize], a: Operand<i64>, b: Operand<i64>,
 ///
 /// # Panics
 /// If the operands or the output do not fit the shape.
-pub fn compare<T: Element + PartialOrd>(
-    op: Compare,
-    shape: &[usize],
-    a: Operand<T>,
-    b: Operand<T>,
-    out: &mut [u8],
-) {
-    let then = into("compare", shape, a, b, out);
+pub fn compare<T: Element + PartialOrd>(op: Compare, shape: &[usize], a: Operand<T>, b: Operand<T>, out: &mut [u8]) {
+    let then = write("compare", shape, a, b, out);
     match op {
         Compare::Eq => then.call(|a, b| (a == b) as u8),
         Compare::Ne => then.call(|a, b| (a != b) as u8),
@@ -354,6 +354,8 @@ mod tests {
     /// Shape and the strides of both operands.
     type Case = (&'static [usize], &'static [usize], &'static [usize]);
 
+    type Test = fn(&f32, &f32) -> bool;
+
     const CASES: [Case; 12] = [
         (&[], &[], &[]),
         (&[1], &[1], &[1]),
@@ -433,11 +435,9 @@ mod tests {
     fn integers_wrap() {
         let (a, b) = ([i64::MAX, 5, -7], [1, 3]);
         let mut out = [0; 3];
-        for (op, want) in [
-            (Binary::Add, [i64::MIN, 6, -6]),
-            (Binary::Sub, [i64::MAX - 1, 4, -8]),
-            (Binary::Mul, [i64::MAX, 5, -7]),
-        ] {
+        for (op, want) in
+            [(Binary::Add, [i64::MIN, 6, -6]), (Binary::Sub, [i64::MAX - 1, 4, -8]), (Binary::Mul, [i64::MAX, 5, -7])]
+        {
             binary_i64(op, &[3], Operand { data: &a, strides: &[1] }, Operand { data: &b, strides: &[0] }, &mut out);
             assert_eq!(out, want);
         }
@@ -449,7 +449,7 @@ mod tests {
             let (oa, ob) = (offsets(shape, sa), offsets(shape, sb));
             let (a, b) = (values::<f32>(span(shape, sa), 3), values::<f32>(span(shape, sb), 11));
             let (left, right) = (Operand { data: &a, strides: sa }, Operand { data: &b, strides: sb });
-            let ops: [(Compare, fn(&f32, &f32) -> bool); 6] = [
+            let ops: [(Compare, Test); 6] = [
                 (Compare::Eq, f32::eq),
                 (Compare::Ne, f32::ne),
                 (Compare::Lt, f32::lt),

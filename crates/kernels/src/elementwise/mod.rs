@@ -142,12 +142,12 @@ impl<T: Float, F: Fn(T) -> T> Kernel for MapAssign<'_, T, F> {
     }
 }
 
-struct Into<'a, T> {
+struct Write<'a, T> {
     x: &'a [T],
     out: &'a mut [T],
 }
 
-impl<T: Float> WithUnary<T> for Into<'_, T> {
+impl<T: Float> WithUnary<T> for Write<'_, T> {
     fn call(self, f: impl Fn(T) -> T + Copy + Sync) {
         parallel_chunks(self.out, CHUNK, |i, out| {
             let x = &self.x[i * CHUNK..][..out.len()];
@@ -172,7 +172,7 @@ impl<T: Float> WithUnary<T> for Assign<'_, T> {
 /// If the lengths differ.
 pub fn unary<T: Float>(op: Unary, x: &[T], out: &mut [T]) {
     assert_eq!(x.len(), out.len(), "{op:?}: {} inputs, {} outputs", x.len(), out.len());
-    with_unary(op, Into { x, out });
+    with_unary(op, Write { x, out });
 }
 
 /// `x[i] = op(x[i])`.
@@ -204,6 +204,8 @@ mod tests {
             Unary::LeakyRelu(s) => x.max(0.0) + s * x.min(if x.is_nan() { x } else { 0.0 }),
             Unary::AddScalar(s) => x + s,
             Unary::MulScalar(s) => x * s,
+            // As in PyTorch: NaN for -∞, where powf gives ∞.
+            Unary::PowScalar(0.5) => x.sqrt(),
             Unary::PowScalar(s) => x.powf(s),
             Unary::ClampMin(_) | Unary::ClampMax(_) if x.is_nan() => x,
             Unary::ClampMin(s) => x.max(s),
@@ -234,7 +236,7 @@ mod tests {
         Unary::PowScalar(2.0),
         Unary::PowScalar(3.0),
         Unary::PowScalar(-1.0),
-        Unary::PowScalar(1.7),
+        Unary::PowScalar(1.75),
         Unary::ClampMin(-0.5),
         Unary::ClampMax(0.5),
     ];

@@ -1,5 +1,10 @@
 //! Matrix multiplication.
 
+mod blocked;
+mod dot;
+pub(crate) mod tile;
+
+use crate::target::Target;
 use crate::{Float, threads};
 
 /// A view of a matrix: element (i, j) is `data[i * row_stride + j * col_stride]`.
@@ -42,7 +47,7 @@ impl<'a, T> Matrix<'a, T> {
 pub fn gemm<T: Float>(m: usize, n: usize, k: usize, a: Matrix<T>, b: Matrix<T>, c: &mut [T], accumulate: bool) {
     assert!(c.len() == m * n, "gemm: the product is {m}×{n}, but its slice has {} elements", c.len());
     check(m, n, k, &a, &b, a.data.len(), b.data.len());
-    simple_gemm(m, n, k, a, b, c, accumulate);
+    dispatch(m, n, k, a, b, c, accumulate);
 }
 
 /// `batch` independent products: `c[i] = a[i] · b[i]`, shapes as in [`gemm`].
@@ -78,7 +83,7 @@ pub fn batched_gemm<T: Float>(
     threads::parallel_chunks(c, m * n, |i, c| {
         let a = Matrix { data: &a.data[(i * a_batch_stride).min(a.data.len())..], ..a };
         let b = Matrix { data: &b.data[(i * b_batch_stride).min(b.data.len())..], ..b };
-        simple_gemm(m, n, k, a, b, c, false);
+        dispatch(m, n, k, a, b, c, false);
     });
 }
 
@@ -95,6 +100,25 @@ fn check<T>(m: usize, n: usize, k: usize, a: &Matrix<T>, b: &Matrix<T>, a_len: u
         b.row_stride,
         b.col_stride
     );
+}
+
+/// Products with fewer multiplications than this are not worth packing.
+const TINY: usize = 4096;
+
+fn dispatch<T: Float>(m: usize, n: usize, k: usize, a: Matrix<T>, b: Matrix<T>, c: &mut [T], accumulate: bool) {
+    if m * n * k > TINY
+        && let (Some(a_data), Some(b_data)) = (T::as_f32(a.data), T::as_f32(b.data))
+        && let Some(c) = T::as_f32_mut(c)
+    {
+        let a = Matrix { data: a_data, row_stride: a.row_stride, col_stride: a.col_stride };
+        let b = Matrix { data: b_data, row_stride: b.row_stride, col_stride: b.col_stride };
+        let target = Target::current();
+        if a.col_stride == 1 && b.row_stride == 1 && k >= dot::MIN_DEPTH {
+            return dot::gemm(target, m, n, k, a, b, c, accumulate);
+        }
+        return blocked::gemm(target, m, n, k, a, b, c, accumulate);
+    }
+    simple_gemm(m, n, k, a, b, c, accumulate);
 }
 
 /// Row by row, without blocking: for `f64` and for tiny products.
@@ -120,3 +144,31 @@ fn simple_gemm<T: Float>(m: usize, n: usize, k: usize, a: Matrix<T>, b: Matrix<T
         }
     });
 }
+
+/// How long sums are split: `parts` ranges of `depth` terms each, so that a small product gives work to many threads.
+///
+/// `tasks` is how many parts the product has without that; `block` is what the ranges are a multiple of.
+fn split_depth(k: usize, tasks: usize, block: usize) -> (usize, usize) {
+    const WANTED: usize = 16;
+    let parts = (WANTED / tasks.max(1)).min(k / (2 * block)).max(1);
+    let depth = k.div_ceil(parts).next_multiple_of(block);
+    (k.div_ceil(depth).max(1), depth)
+}
+
+/// Adds up partial products, the first to the last, into `c`.
+fn add_partials(partials: &[f32], c: &mut [f32], accumulate: bool) {
+    let len = c.len();
+    threads::parallel_chunks(c, 8192, |i, c| {
+        if !accumulate {
+            c.fill(0.0);
+        }
+        for partial in partials.chunks_exact(len) {
+            for (c, p) in c.iter_mut().zip(&partial[i * 8192..]) {
+                *c += p;
+            }
+        }
+    });
+}
+
+#[cfg(test)]
+mod tests;

@@ -118,21 +118,21 @@ impl Tensor {
         })
     }
 
-    /// Each element, but at least `min`. The gradient flows where the element was not changed.
+    /// Each element, but at least `min`. The gradient flows where the element lies above it.
     pub fn clamp_min(self, min: f64) -> Tensor {
         self.unary_by_input("clamp", Unary::ClampMin(min), move |x, g| {
             let limit = x.like(min);
             let zero = g.like(0.0);
-            x.compare(Compare::Ge, limit).select(g, zero)
+            x.compare(Compare::Gt, limit).select(g, zero)
         })
     }
 
-    /// Each element, but at most `max`. The gradient flows where the element was not changed.
+    /// Each element, but at most `max`. The gradient flows where the element lies below it.
     pub fn clamp_max(self, max: f64) -> Tensor {
         self.unary_by_input("clamp", Unary::ClampMax(max), move |x, g| {
             let limit = x.like(max);
             let zero = g.like(0.0);
-            x.compare(Compare::Le, limit).select(g, zero)
+            x.compare(Compare::Lt, limit).select(g, zero)
         })
     }
 

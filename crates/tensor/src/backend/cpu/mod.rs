@@ -410,3 +410,19 @@ impl Backend for Cpu {
 fn inverse_std<T: Element + striate_kernels::Float>(var: &Array, eps: f64) -> Vec<T> {
     var.packed_default::<T>().iter().map(|&v| <T as Element>::from_f64(1.0 / (Element::to_f64(v) + eps).sqrt())).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::{DType, Tensor};
+
+    #[test]
+    fn memory_that_nobody_else_holds_is_reused() {
+        let x = Tensor::ones([1000], DType::F32);
+        let place = x.data::<f32>().as_ptr();
+        let y = (x.relu() + 1.0) * Tensor::ones([1000], DType::F32);
+        assert_eq!(y.data::<f32>().as_ptr(), place);
+        let kept = y.clone();
+        assert_ne!(y.neg().data::<f32>().as_ptr(), place);
+        assert_eq!(kept.to_vec::<f32>(), vec![2.0; 1000]);
+    }
+}

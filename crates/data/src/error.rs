@@ -1,0 +1,105 @@
+//! [`DataError`].
+
+use std::error::Error;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Why data cannot be used. Each message is one line that names the file.
+#[derive(Debug, thiserror::Error)]
+pub enum DataError {
+    /// A file cannot be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A directory of idx files lacks one.
+    #[error(
+        "{} has no {file} (nor {file}.gz); it must hold train-images-idx3-ubyte, train-labels-idx1-ubyte, \
+         t10k-images-idx3-ubyte and t10k-labels-idx1-ubyte, each plain or .gz",
+        directory.display()
+    )]
+    MissingFile {
+        /// The directory.
+        directory: PathBuf,
+        /// The file that was looked for.
+        file: String,
+    },
+    /// A file is no idx file, or a damaged one.
+    #[error("{}: {reason}", path.display())]
+    Idx {
+        /// The file.
+        path: PathBuf,
+        /// What was expected and what was found.
+        reason: String,
+    },
+    /// There are more images than labels, or fewer.
+    #[error("{} holds {images} images, but {} holds {labels} labels", images_path.display(), labels_path.display())]
+    Counts {
+        /// The file of images.
+        images_path: PathBuf,
+        /// How many it holds.
+        images: usize,
+        /// The file of labels.
+        labels_path: PathBuf,
+        /// How many it holds.
+        labels: usize,
+    },
+    /// A test image has a label that no training image has prepared the network for.
+    #[error("{}: label {label} of image {index} is outside the {classes} classes of the training labels", path.display())]
+    Label {
+        /// The file of labels.
+        path: PathBuf,
+        /// The label.
+        label: usize,
+        /// Which image has it.
+        index: usize,
+        /// How many classes there are.
+        classes: usize,
+    },
+    /// A picture cannot be decoded.
+    #[error("{}: {reason}", path.display())]
+    Image {
+        /// The file.
+        path: PathBuf,
+        /// Why, and what to do.
+        reason: String,
+    },
+    /// Data built into the program is not what it was when it was built.
+    #[error("the built-in {name} is damaged ({reason}): install the program again")]
+    Embedded {
+        /// The file.
+        name: &'static str,
+        /// What does not fit.
+        reason: String,
+    },
+    /// There is no such sample.
+    #[error("sample {index} was asked for, the data set has {len}")]
+    Index {
+        /// What was asked for.
+        index: usize,
+        /// How many there are.
+        len: usize,
+    },
+    /// The samples of a batch do not fit together.
+    #[error("samples {first} and {other} do not fit into one batch: {reason}")]
+    Collate {
+        /// The index of the batch's first sample.
+        first: usize,
+        /// The index of the sample that differs from it.
+        other: usize,
+        /// How they differ.
+        reason: String,
+    },
+    /// What a data set from outside this crate has to report.
+    #[error(transparent)]
+    Other(#[from] Box<dyn Error + Send + Sync>),
+}
+
+impl DataError {
+    pub(crate) fn idx(path: &Path, reason: impl ToString) -> DataError {
+        DataError::Idx { path: path.to_path_buf(), reason: reason.to_string() }
+    }
+}

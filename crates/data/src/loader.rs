@@ -1,0 +1,210 @@
+//! [`DataLoader`]: batches in an order that depends on nothing but the seed and the epoch.
+
+use crate::collate::Collate;
+use crate::dataset::Dataset;
+use crate::error::DataError;
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use std::panic::resume_unwind;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::thread::{self, JoinHandle};
+
+/// Makes batches of a data set (`torch.utils.data.DataLoader`). The batches are the same for any number of workers.
+#[derive(Debug)]
+pub struct DataLoader<D> {
+    dataset: Arc<D>,
+    batch_size: usize,
+    shuffle: Option<u64>,
+    drop_last: bool,
+    workers: usize,
+    prefetch: usize,
+}
+
+type Made<D> = Result<<<D as Dataset>::Item as Collate>::Batch, DataError>;
+
+impl<D: Dataset> DataLoader<D> {
+    /// Batches of `batch_size` samples in the data set's order, the last one smaller if need be, made when asked for.
+    ///
+    /// # Panics
+    /// If `batch_size` is 0.
+    pub fn new(dataset: D, batch_size: usize) -> DataLoader<D> {
+        assert!(batch_size > 0, "DataLoader: batch_size must be positive");
+        DataLoader { dataset: Arc::new(dataset), batch_size, shuffle: None, drop_last: false, workers: 0, prefetch: 2 }
+    }
+
+    /// In an order drawn anew for each epoch.
+    pub fn shuffle(self, seed: u64) -> Self {
+        DataLoader { shuffle: Some(seed), ..self }
+    }
+
+    /// Whether a last batch that is smaller is left out.
+    pub fn drop_last(self, drop_last: bool) -> Self {
+        DataLoader { drop_last, ..self }
+    }
+
+    /// How many threads make batches ahead; with 0 each is made when it is asked for.
+    pub fn workers(self, workers: usize) -> Self {
+        DataLoader { workers, ..self }
+    }
+
+    /// How many batches may lie ready ahead of the one in use, besides the one that each worker is at.
+    pub fn prefetch(self, prefetch: usize) -> Self {
+        DataLoader { prefetch, ..self }
+    }
+
+    /// The data set.
+    pub fn dataset(&self) -> &D {
+        &self.dataset
+    }
+
+    /// How many batches an epoch has.
+    pub fn num_batches(&self) -> usize {
+        let n = self.dataset.len();
+        if self.drop_last { n / self.batch_size } else { n.div_ceil(self.batch_size) }
+    }
+
+    /// The order of the samples in `epoch`: a Fisher–Yates shuffle by a ChaCha8 stream whose key is the seed and the epoch.
+    pub fn order(&self, epoch: usize) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..self.dataset.len()).collect();
+        if let Some(seed) = self.shuffle {
+            let mut key = [0; 32];
+            key[..8].copy_from_slice(&seed.to_le_bytes());
+            key[8..16].copy_from_slice(&(epoch as u64).to_le_bytes());
+            key[16..23].copy_from_slice(b"shuffle");
+            let mut rng = ChaCha8Rng::from_seed(key);
+            for i in (1..order.len()).rev() {
+                order.swap(i, below(&mut rng, i as u64 + 1) as usize);
+            }
+        }
+        order
+    }
+}
+
+/// A number below `n`, each as likely (Lemire, "Fast random integer generation in an interval", 2019).
+fn below(rng: &mut ChaCha8Rng, n: u64) -> u64 {
+    loop {
+        let product = rng.next_u64() as u128 * n as u128;
+        if product as u64 >= n.wrapping_neg() % n {
+            return (product >> 64) as u64;
+        }
+    }
+}
+
+impl<D: Dataset + 'static> DataLoader<D> {
+    /// The batches of `epoch`.
+    pub fn epoch(&self, epoch: usize) -> Epoch<D> {
+        self.epoch_from(epoch, 0)
+    }
+
+    /// The batches of `epoch` from number `first_batch` on.
+    pub fn epoch_from(&self, epoch: usize, first_batch: usize) -> Epoch<D> {
+        let batches = self.num_batches();
+        let plan =
+            Arc::new(Plan { dataset: self.dataset.clone(), order: self.order(epoch), batch_size: self.batch_size });
+        let workers = self.workers.min(batches.saturating_sub(first_batch));
+        let workers = (0..workers)
+            .map(|w| Worker::start(plan.clone(), first_batch + w..batches, workers, self.prefetch))
+            .collect();
+        Epoch { plan, next: first_batch, first: first_batch, end: batches, workers }
+    }
+}
+
+/// What the batches of one epoch are made of.
+struct Plan<D> {
+    dataset: Arc<D>,
+    order: Vec<usize>,
+    batch_size: usize,
+}
+
+impl<D: Dataset> Plan<D> {
+    fn make(&self, batch: usize) -> Made<D> {
+        let start = batch * self.batch_size;
+        let end = (start + self.batch_size).min(self.order.len());
+        self.dataset.batch(&self.order[start..end])
+    }
+}
+
+/// A thread that makes every so manieth batch.
+struct Worker<D: Dataset> {
+    batches: Option<Receiver<Made<D>>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl<D: Dataset + 'static> Worker<D> {
+    fn start(plan: Arc<Plan<D>>, batches: std::ops::Range<usize>, workers: usize, prefetch: usize) -> Worker<D> {
+        let (sender, receiver) = sync_channel(prefetch / workers);
+        let work = move || {
+            for batch in batches.step_by(workers) {
+                // The receiver is gone once nobody wants the batches any more.
+                if sender.send(plan.make(batch)).is_err() {
+                    return;
+                }
+            }
+        };
+        let thread = thread::Builder::new().name("striate-data".into()).spawn(work);
+        Worker { batches: Some(receiver), thread: Some(thread.expect("the system starts a thread")) }
+    }
+}
+
+impl<D: Dataset> Worker<D> {
+    fn receive(&mut self) -> Made<D> {
+        if let Some(Ok(made)) = self.batches.as_ref().map(|b| b.recv()) {
+            return made;
+        }
+        // The worker ended before it had made all its batches, which only a panic does.
+        let panic = self.thread.take().and_then(|t| t.join().err());
+        resume_unwind(panic.unwrap_or_else(|| Box::new("a data worker ended early")))
+    }
+}
+
+/// The batches of one epoch, in order.
+///
+/// Dropping it ends its threads, after the batches that they are at. A data set's panic in a worker goes on in the thread that
+/// asks for the batch.
+pub struct Epoch<D: Dataset> {
+    plan: Arc<Plan<D>>,
+    first: usize,
+    next: usize,
+    end: usize,
+    workers: Vec<Worker<D>>,
+}
+
+impl<D: Dataset> Iterator for Epoch<D> {
+    type Item = Made<D>;
+
+    fn next(&mut self) -> Option<Made<D>> {
+        if self.next >= self.end {
+            return None;
+        }
+        let batch = self.next;
+        self.next += 1;
+        if self.workers.is_empty() {
+            return Some(self.plan.make(batch));
+        }
+        let worker = (batch - self.first) % self.workers.len();
+        let made = self.workers[worker].receive();
+        Some(made)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let left = self.end.saturating_sub(self.next);
+        (left, Some(left))
+    }
+}
+
+impl<D: Dataset> ExactSizeIterator for Epoch<D> {}
+
+impl<D: Dataset> Drop for Epoch<D> {
+    fn drop(&mut self) {
+        for worker in &mut self.workers {
+            worker.batches = None;
+        }
+        for worker in &mut self.workers {
+            if let Some(thread) = worker.thread.take() {
+                // A panic that nobody asked a batch of is of no interest any more.
+                let _ = thread.join();
+            }
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! The loader: order, resuming, workers, and what goes wrong in them.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+use striate_data::{Collate, DataError, DataLoader, Dataset, ImageDataset, Subset, TensorDataset};
+use striate_tensor::Tensor;
+
+/// Numbers; some cannot be read, and one is worse than that.
+struct Numbers {
+    n: usize,
+    unreadable: Option<usize>,
+    panics: Option<usize>,
+    made: Arc<AtomicUsize>,
+}
+
+struct Number(usize);
+
+impl Collate for Number {
+    type Batch = Vec<usize>;
+    fn collate(items: Vec<Number>, _: &[usize]) -> Result<Vec<usize>, DataError> {
+        Ok(items.into_iter().map(|n| n.0).collect())
+    }
+}
+
+impl Dataset for Numbers {
+    type Item = Number;
+    fn len(&self) -> usize {
+        self.n
+    }
+    fn get(&self, index: usize) -> Result<Number, DataError> {
+        assert!(Some(index) != self.panics, "number {index} is cursed");
+        self.made.fetch_add(1, Ordering::SeqCst);
+        if Some(index) == self.unreadable { Err(DataError::Other("unreadable".into())) } else { Ok(Number(index)) }
+    }
+}
+
+fn numbers(n: usize) -> Numbers {
+    Numbers { n, unreadable: None, panics: None, made: Arc::default() }
+}
+
+fn all<D: Dataset + 'static>(loader: &DataLoader<D>, epoch: usize, first: usize) -> Vec<<D::Item as Collate>::Batch> {
+    loader.epoch_from(epoch, first).map(Result::unwrap).collect()
+}
+
+#[test]
+fn the_order_is_a_permutation_of_its_own_for_each_epoch_and_seed() {
+    let loader = |seed| DataLoader::new(numbers(1000), 7).shuffle(seed);
+    let order = loader(3).order(0);
+    let mut sorted = order.clone();
+    sorted.sort_unstable();
+    assert_eq!(sorted, (0..1000).collect::<Vec<_>>());
+    assert_eq!(order, loader(3).order(0));
+    assert_ne!(order, loader(3).order(1));
+    assert_ne!(order, loader(4).order(0));
+    assert_eq!(DataLoader::new(numbers(5), 2).order(9), [0, 1, 2, 3, 4]);
+}
+
+#[test]
+fn every_place_is_as_likely_for_every_sample() {
+    let loader = DataLoader::new(numbers(4), 1).shuffle(1);
+    let mut counts = [[0; 4]; 4];
+    for epoch in 0..4000 {
+        for (place, sample) in loader.order(epoch).into_iter().enumerate() {
+            counts[place][sample] += 1;
+        }
+    }
+    // Five standard deviations of a count with mean 1000.
+    assert!(counts.iter().flatten().all(|&c| (c - 1000i32).abs() < 140), "{counts:?}");
+}
+
+#[test]
+fn any_number_of_workers_makes_the_same_batches_and_any_start_the_rest_of_them() {
+    for (n, size, drop_last) in
+        [(0, 3, false), (1, 3, false), (17, 3, false), (17, 3, true), (2, 3, true), (18, 3, true)]
+    {
+        let loader = |workers, prefetch| {
+            DataLoader::new(numbers(n), size).shuffle(5).drop_last(drop_last).workers(workers).prefetch(prefetch)
+        };
+        let plain = all(&loader(0, 0), 2, 0);
+        assert_eq!(plain.len(), loader(0, 0).num_batches());
+        let seen: usize = plain.iter().map(Vec::len).sum();
+        assert_eq!(seen, if drop_last { n / size * size } else { n });
+        for (workers, prefetch) in [(1, 0), (1, 4), (2, 1), (3, 5), (16, 2)] {
+            for first in [0, 1, 4, 100] {
+                let rest = plain.get(first..).unwrap_or_default();
+                assert_eq!(all(&loader(workers, prefetch), 2, first), rest, "{n} {workers} {prefetch} {first}");
+            }
+        }
+    }
+}
+
+#[test]
+fn no_more_is_made_ahead_than_asked_for() {
+    let data = numbers(1000);
+    let made = data.made.clone();
+    let loader = DataLoader::new(data, 1).workers(2).prefetch(4);
+    let mut epoch = loader.epoch(0);
+    epoch.next().unwrap().unwrap();
+    std::thread::sleep(Duration::from_millis(50));
+    let ahead = made.load(Ordering::SeqCst);
+    assert!(ahead <= 1 + 4 + 2, "{ahead} samples made for one batch taken");
+    let start = Instant::now();
+    drop(epoch);
+    assert!(start.elapsed() < Duration::from_secs(5));
+    assert!(made.load(Ordering::SeqCst) <= ahead + 2);
+}
+
+#[test]
+fn a_sample_that_cannot_be_read_is_an_error_in_its_place() {
+    for workers in [0, 2] {
+        let loader = DataLoader::new(Numbers { unreadable: Some(5), ..numbers(9) }, 2).workers(workers);
+        let results: Vec<bool> = loader.epoch(0).map(|b| b.is_ok()).collect();
+        assert_eq!(results, [true, true, false, true, true]);
+    }
+}
+
+#[test]
+fn a_panic_in_a_worker_reaches_the_caller() {
+    for workers in [0, 1, 3] {
+        let loader = DataLoader::new(Numbers { panics: Some(5), ..numbers(9) }, 2).workers(workers);
+        let caught =
+            std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| loader.epoch(0).map(Result::unwrap).count()));
+        let payload = caught.expect_err("the panic goes on");
+        assert_eq!(payload.downcast_ref::<String>().unwrap(), "number 5 is cursed");
+        // Nobody asks for the cursed batch.
+        let mut epoch = loader.epoch(0);
+        assert_eq!(epoch.next().unwrap().unwrap(), [0, 1]);
+    }
+}
+
+#[test]
+fn images_tensors_and_subsets() {
+    let images = ImageDataset::new(2, 2, 1, (0..20).collect(), vec![0, 1, 2, 3, 4]);
+    let batches = all(&DataLoader::new(images.clone(), 2).shuffle(1).workers(1), 0, 0);
+    let order = DataLoader::new(images.clone(), 2).shuffle(1).order(0);
+    assert_eq!(batches.iter().flat_map(|b| b.indices.clone()).collect::<Vec<_>>(), order);
+    assert_eq!(batches[2].images.shape(), [1, 1, 2, 2]);
+    let whole = images.batch(&[0, 1, 2, 3, 4]).unwrap();
+    let tensors = TensorDataset::new(whole.images, &whole.labels);
+    let batch = Subset::new(tensors, vec![4, 2]).batch(&[1, 0]).unwrap();
+    assert_eq!(batch.labels.to_vec::<i64>(), [2, 4]);
+    assert_eq!(batch.images.to_vec::<f32>(), images.batch(&[2, 4]).unwrap().images.to_vec::<f32>());
+}
+
+#[test]
+fn images_of_two_sizes_are_no_batch() {
+    struct Mixed;
+    impl Dataset for Mixed {
+        type Item = striate_data::Sample;
+        fn len(&self) -> usize {
+            2
+        }
+        fn get(&self, index: usize) -> Result<Self::Item, DataError> {
+            let n = index + 1;
+            Ok(striate_data::Sample { image: Tensor::from_vec(vec![0f32; n], [1, 1, n]), label: 0 })
+        }
+    }
+    let line = Mixed.batch(&[0, 1]).err().unwrap().to_string();
+    assert!(line.contains("[1, 1, 1]") && line.contains("[1, 1, 2]"), "{line}");
+}

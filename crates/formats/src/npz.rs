@@ -1,0 +1,80 @@
+//! npz files: named arrays in a zip archive, as `numpy.savez` and `numpy.savez_compressed` write them.
+
+use crate::atomic::write_atomic;
+use crate::error::{FormatError, read_file};
+use crate::npy;
+use npyz::npz::{NpzArchive, NpzWriter, array_name_from_file_name, file_name_from_array_name};
+use npyz::zip::write::FileOptions;
+use npyz::zip::{CompressionMethod, DateTime};
+use std::collections::BTreeMap;
+use std::io::{Cursor, Read, Write};
+use std::path::Path;
+use striate_tensor::Tensor;
+
+/// The largest array that is unpacked: a small archive may claim to hold any number of bytes.
+const ARRAY_LIMIT: u64 = 4 << 30;
+
+/// Reads an npz file: its arrays with their names, in the order of the file.
+///
+/// # Errors
+/// If the file cannot be read, is not a zip archive, is cut short or damaged, or an array is one that [`npy::read`] refuses.
+pub fn read(path: &Path) -> Result<Vec<(String, Tensor)>, FormatError> {
+    from_bytes(&read_file(path)?, path)
+}
+
+/// Reads the bytes of an npz file; `path` is what errors call it.
+///
+/// # Errors
+/// As [`read`].
+pub fn from_bytes(bytes: &[u8], path: &Path) -> Result<Vec<(String, Tensor)>, FormatError> {
+    if !bytes.starts_with(b"PK") {
+        let reason = "it is no zip archive".to_string();
+        return Err(FormatError::NotThisFormat { path: path.to_path_buf(), format: "npz", reason });
+    }
+    let mut archive = NpzArchive::new(Cursor::new(bytes)).map_err(|e| FormatError::damaged(path, e))?;
+    let zip = archive.zip_archive();
+    let mut arrays = Vec::new();
+    for index in 0..zip.len() {
+        let mut entry = zip.by_index(index).map_err(|e| FormatError::damaged(path, e))?;
+        let Some(name) = array_name_from_file_name(entry.name()).map(str::to_string) else { continue };
+        let inside = path.join(entry.name());
+        let size = entry.size();
+        if size > ARRAY_LIMIT {
+            return Err(FormatError::damaged(
+                &inside,
+                format!("it claims {size} bytes, at most {ARRAY_LIMIT} are accepted"),
+            ));
+        }
+        let mut array = Vec::new();
+        (&mut entry).take(size + 1).read_to_end(&mut array).map_err(|e| FormatError::damaged(&inside, e))?;
+        arrays.push((name, npy::from_bytes(&array, &inside)?));
+    }
+    Ok(arrays)
+}
+
+/// Writes an npz file with [`write_atomic`], uncompressed.
+///
+/// # Errors
+/// If the file cannot be written.
+pub fn write(path: &Path, tensors: &BTreeMap<String, Tensor>) -> Result<(), FormatError> {
+    write_atomic(path, &to_bytes(tensors))
+}
+
+/// The bytes of an npz file. The same tensors give the same bytes.
+pub fn to_bytes(tensors: &BTreeMap<String, Tensor>) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut writer = NpzWriter::new(Cursor::new(&mut bytes));
+    let zip = writer.zip_writer();
+    for (name, tensor) in tensors {
+        // The date is left at the format's first day, so that equal contents make equal files.
+        let options = FileOptions::default()
+            .compression_method(CompressionMethod::Stored)
+            .last_modified_time(DateTime::default())
+            .large_file(true);
+        zip.start_file(file_name_from_array_name(name), options).expect("memory takes all that is written");
+        zip.write_all(&npy::to_bytes(tensor)).expect("memory takes all that is written");
+    }
+    zip.finish().expect("memory takes all that is written");
+    drop(writer);
+    bytes
+}

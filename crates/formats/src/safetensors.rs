@@ -1,0 +1,340 @@
+//! safetensors files: named tensors with text metadata, as of <https://huggingface.co/docs/safetensors>.
+
+use crate::atomic::write_atomic;
+use crate::error::{FormatError, read_file};
+use crate::values::{check_shape, parse, to_le_bytes};
+use safetensors::tensor::{Dtype, Metadata, SafeTensors, TensorView};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::path::Path;
+use striate_tensor::{DType, Tensor};
+
+/// The largest header that the format allows.
+const HEADER_LIMIT: u64 = 100_000_000;
+const METADATA: &str = "__metadata__";
+const SUPPORTED: &str = "F32, F64, I64, U8, F16 and BF16";
+
+/// What a safetensors file holds.
+#[derive(Clone)]
+pub struct Contents {
+    /// The tensors with their names, in the order of the file. F16 and BF16 have become [`DType::F32`].
+    pub tensors: Vec<(String, Tensor)>,
+    /// The texts that go with them.
+    pub metadata: BTreeMap<String, String>,
+}
+
+/// Reads a safetensors file.
+///
+/// # Errors
+/// If the file cannot be read, is not a safetensors file, is cut short or damaged, or holds a tensor of a type that is not supported.
+pub fn read(path: &Path) -> Result<Contents, FormatError> {
+    from_bytes(&read_file(path)?, path)
+}
+
+/// Reads the bytes of a safetensors file; `path` is what errors call it.
+///
+/// # Errors
+/// As [`read`].
+pub fn from_bytes(bytes: &[u8], path: &Path) -> Result<Contents, FormatError> {
+    let not_this =
+        |reason: String| FormatError::NotThisFormat { path: path.to_path_buf(), format: "safetensors", reason };
+    let damaged = |e: safetensors::SafeTensorError| FormatError::damaged(path, e);
+    let Some((size, rest)) = bytes.split_first_chunk::<8>() else {
+        return Err(not_this(format!("it has only {} bytes", bytes.len())));
+    };
+    let size = u64::from_le_bytes(*size);
+    // Any header begins with a brace: what does not is of another kind, and its "size" means nothing.
+    match rest.first() {
+        Some(b'{') => {}
+        Some(_) => return Err(not_this("it does not begin with a header".into())),
+        None => return Err(FormatError::truncated(path, size.saturating_add(8), bytes.len())),
+    }
+    if size > HEADER_LIMIT {
+        return Err(FormatError::HeaderTooLarge { path: path.to_path_buf(), bytes: size, limit: HEADER_LIMIT });
+    }
+    let Some((header, data)) = rest.split_at_checked(size as usize) else {
+        return Err(FormatError::truncated(path, 8 + size, bytes.len()));
+    };
+    let metadata: Metadata = serde_json::from_slice(header).map_err(|e| FormatError::damaged(path, e))?;
+    // Before the crate adds up lengths that may be near the largest number there is.
+    let need = metadata.tensors().values().map(|t| t.data_offsets.1).max().unwrap_or(0) as u64;
+    if need > data.len() as u64 {
+        return Err(FormatError::truncated(path, need.saturating_add(8 + size), bytes.len()));
+    }
+    let file = SafeTensors::deserialize(bytes).map_err(damaged)?;
+    let mut tensors = Vec::with_capacity(file.len());
+    for name in metadata.offset_keys() {
+        let tensor = tensor(path, &name, &file.tensor(&name).map_err(damaged)?)?;
+        tensors.push((name, tensor));
+    }
+    Ok(Contents { tensors, metadata: metadata.metadata().clone().unwrap_or_default().into_iter().collect() })
+}
+
+fn tensor(path: &Path, name: &str, view: &TensorView) -> Result<Tensor, FormatError> {
+    let sizes: Vec<u64> = view.shape().iter().map(|&size| size as u64).collect();
+    let shape = check_shape(path, name, &sizes)?;
+    let data = view.data();
+    Ok(match view.dtype() {
+        Dtype::F32 => Tensor::from_vec(parse(data, f32::from_le_bytes), shape),
+        Dtype::F64 => Tensor::from_vec(parse(data, f64::from_le_bytes), shape),
+        Dtype::I64 => Tensor::from_vec(parse(data, i64::from_le_bytes), shape),
+        Dtype::U8 => Tensor::from_slice(data, shape),
+        Dtype::F16 => Tensor::from_vec(parse(data, |b| half_to_f32(u16::from_le_bytes(b))), shape),
+        Dtype::BF16 => Tensor::from_vec(parse(data, |b| f32::from_bits((u16::from_le_bytes(b) as u32) << 16)), shape),
+        other => {
+            let (tensor, dtype) = (name.to_string(), format!("{other:?}"));
+            return Err(FormatError::Dtype { path: path.to_path_buf(), tensor, dtype, supported: SUPPORTED });
+        }
+    })
+}
+
+/// An IEEE 754 half-precision number; each has an exact `f32`.
+fn half_to_f32(bits: u16) -> f32 {
+    let (sign, exponent, fraction) = (bits >> 15, (bits >> 10) & 0x1f, (bits & 0x3ff) as u32);
+    let magnitude = match exponent {
+        0 => fraction as f32 * 2f32.powi(-24),
+        0x1f => f32::from_bits(0x7f80_0000 | fraction << 13),
+        _ => f32::from_bits((exponent as u32 + 112) << 23 | fraction << 13),
+    };
+    if sign == 1 { -magnitude } else { magnitude }
+}
+
+fn json(value: &impl Serialize) -> String {
+    serde_json::to_string(value).expect("plain values have a JSON form")
+}
+
+/// Writes a safetensors file with [`write_atomic`].
+///
+/// # Errors
+/// If the file cannot be written, or a tensor is named `__metadata__`, a name that the format keeps for itself.
+pub fn write(
+    path: &Path,
+    tensors: &BTreeMap<String, Tensor>,
+    metadata: &BTreeMap<String, String>,
+) -> Result<(), FormatError> {
+    if tensors.contains_key(METADATA) {
+        return Err(FormatError::Name { path: path.to_path_buf(), name: METADATA.into() });
+    }
+    let mut bytes = Vec::new();
+    write_to(&mut bytes, tensors, metadata).expect("a vector takes all that is written");
+    write_atomic(path, &bytes)
+}
+
+/// Writes the bytes of a safetensors file. The same tensors and metadata give the same bytes.
+///
+/// Wider types come first, so that every tensor is aligned; within a type the order is that of the names.
+///
+/// # Errors
+/// If `out` does not take the bytes.
+///
+/// # Panics
+/// If a tensor is named `__metadata__`.
+pub fn write_to(
+    mut out: impl Write,
+    tensors: &BTreeMap<String, Tensor>,
+    metadata: &BTreeMap<String, String>,
+) -> io::Result<()> {
+    #[derive(Serialize)]
+    struct Entry {
+        dtype: &'static str,
+        shape: Vec<usize>,
+        data_offsets: [usize; 2],
+    }
+    assert!(!tensors.contains_key(METADATA), "write_to: a tensor may not be named '{METADATA}'");
+    let mut order: Vec<(&String, &Tensor)> = tensors.iter().collect();
+    order.sort_by_key(|(_, tensor)| std::cmp::Reverse(tensor.dtype().size()));
+    // The crate's writer takes the metadata as a hash map, whose order changes from run to run.
+    let mut header = String::from("{");
+    if !metadata.is_empty() {
+        header += &format!("\"{METADATA}\":{},", json(metadata));
+    }
+    let mut end = 0;
+    for &(name, tensor) in &order {
+        let dtype = match tensor.dtype() {
+            DType::F32 => "F32",
+            DType::F64 => "F64",
+            DType::I64 => "I64",
+            DType::U8 => "U8",
+        };
+        let start = end;
+        end += tensor.numel() * tensor.dtype().size();
+        let entry = Entry { dtype, shape: tensor.shape().to_vec(), data_offsets: [start, end] };
+        header += &format!("{}:{},", json(name), json(&entry));
+    }
+    if header.ends_with(',') {
+        header.pop();
+    }
+    header.push('}');
+    while header.len() % 8 != 0 {
+        header.push(' ');
+    }
+    out.write_all(&(header.len() as u64).to_le_bytes())?;
+    out.write_all(header.as_bytes())?;
+    for (_, tensor) in order {
+        out.write_all(&to_le_bytes(tensor))?;
+    }
+    out.flush()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample() -> (BTreeMap<String, Tensor>, BTreeMap<String, String>) {
+        let image: Vec<f32> = (0..2 * 3 * 2 * 5).map(|i| i as f32 - 7.5).collect();
+        let tensors = [
+            ("conv.weight", Tensor::from_vec(image, [2, 3, 2, 5])),
+            ("odd", Tensor::from_vec(vec![f32::NAN, f32::INFINITY, -0.0], [3])),
+            ("long", Tensor::from_vec(vec![i64::MIN, i64::MAX], [2, 1])),
+            ("double", Tensor::from_vec(vec![std::f64::consts::PI], [])),
+            ("bytes", Tensor::from_vec(vec![0u8, 255, 7], [3])),
+            ("empty", Tensor::from_vec(Vec::<f32>::new(), [0, 3])),
+        ];
+        let metadata = [("b", "two\n\"quoted\""), ("a", "é"), ("c", "")];
+        (
+            tensors.into_iter().map(|(n, t)| (n.to_string(), t)).collect(),
+            metadata.into_iter().map(|(k, v)| (k.to_string(), v.to_string())).collect(),
+        )
+    }
+
+    fn bytes_of(tensors: &BTreeMap<String, Tensor>, metadata: &BTreeMap<String, String>) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        write_to(&mut bytes, tensors, metadata).unwrap();
+        bytes
+    }
+
+    fn refused(bytes: &[u8]) -> FormatError {
+        match from_bytes(bytes, Path::new("some.safetensors")) {
+            Ok(_) => panic!("accepted {} bytes", bytes.len()),
+            Err(e) => {
+                assert!(e.to_string().contains("some.safetensors"), "{e}");
+                e
+            }
+        }
+    }
+
+    /// A file with this header and that many bytes of data.
+    fn with_header(header: &str, data: usize) -> Vec<u8> {
+        [&(header.len() as u64).to_le_bytes()[..], header.as_bytes(), &vec![0; data]].concat()
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.safetensors");
+        let (tensors, metadata) = sample();
+        write(&path, &tensors, &metadata).unwrap();
+        let back = read(&path).unwrap();
+        assert_eq!(back.metadata, metadata);
+        let order: Vec<&str> = back.tensors.iter().map(|(n, _)| n.as_str()).collect();
+        assert_eq!(order[..2], ["double", "long"], "eight-byte types come first");
+        assert_eq!(back.tensors.len(), tensors.len());
+        for (name, tensor) in &back.tensors {
+            let was = &tensors[name];
+            assert_eq!((was.shape(), was.dtype()), (tensor.shape(), tensor.dtype()), "{name}");
+            assert_eq!(to_le_bytes(was), to_le_bytes(tensor), "{name}");
+        }
+    }
+
+    #[test]
+    fn the_same_contents_give_the_same_bytes_and_the_crate_reads_them() {
+        let (tensors, metadata) = sample();
+        let bytes = bytes_of(&tensors, &metadata);
+        assert_eq!(bytes, bytes_of(&sample().0, &sample().1));
+        let file = SafeTensors::deserialize(&bytes).unwrap();
+        assert_eq!(file.tensor("conv.weight").unwrap().shape(), [2, 3, 2, 5]);
+        assert_eq!(file.tensor("conv.weight").unwrap().data()[..4], (-7.5f32).to_le_bytes());
+        let none = bytes_of(&BTreeMap::new(), &BTreeMap::new());
+        assert!(from_bytes(&none, Path::new("x")).unwrap().tensors.is_empty());
+    }
+
+    #[test]
+    fn every_length_that_is_too_short_is_refused() {
+        let (tensors, metadata) = sample();
+        let bytes = bytes_of(&tensors, &metadata);
+        for length in 0..bytes.len() {
+            refused(&bytes[..length]);
+        }
+        assert!(matches!(refused(&bytes[..bytes.len() - 1]), FormatError::Truncated { .. }));
+        assert!(matches!(refused(&[&bytes[..], b"x"].concat()), FormatError::Damaged { .. }));
+    }
+
+    #[test]
+    fn every_changed_byte_of_the_header_is_survived() {
+        let (tensors, metadata) = sample();
+        let bytes = bytes_of(&tensors, &metadata);
+        let header = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+        for at in 0..8 + header {
+            for value in [0, b'0', b'9', b'"', b'{', 0xff] {
+                let mut changed = bytes.clone();
+                changed[at] = value;
+                let _ = from_bytes(&changed, Path::new("x"));
+            }
+        }
+    }
+
+    #[test]
+    fn lies_are_refused() {
+        assert!(matches!(refused(b"PK\x03\x04 something else"), FormatError::NotThisFormat { .. }));
+        assert!(matches!(refused(b""), FormatError::NotThisFormat { .. }));
+        let huge = [&u64::MAX.to_le_bytes()[..], b"{}"].concat();
+        assert!(matches!(refused(&huge), FormatError::HeaderTooLarge { .. }));
+        let long = [&1000u64.to_le_bytes()[..], b"{}"].concat();
+        assert!(matches!(refused(&long), FormatError::Truncated { need: 1008, got: 10, .. }));
+        for header in [
+            r#"{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"b":{"dtype":"F32","shape":[2],"data_offsets":[4,12]}}"#,
+            r#"{"a":{"dtype":"F32","shape":[3],"data_offsets":[0,8]}}"#,
+            r#"{"a":{"dtype":"F32","shape":[2],"data_offsets":[8,0]}}"#,
+            r#"{"a":{"dtype":"F32","shape":[-2],"data_offsets":[0,8]}}"#,
+            r#"{"a":{"dtype":"U8","shape":[18446744073709551615],"data_offsets":[0,18446744073709551615]}}"#,
+            r#"{"a":{"dtype":"F32","shape":[4294967296,4294967296,4],"data_offsets":[0,0]}}"#,
+            r#"{"a":{"dtype":"F32","shape":[0,9223372036854775808,4],"data_offsets":[0,0]}}"#,
+            r#"{"a":{"dtype":"F32","shape":[1,1,1,1,1,1,1,1,2],"data_offsets":[0,8]}}"#,
+            r#"{"a":"#,
+            r#"{"a":1}"#,
+            &format!("{{\"a\":{}", "[".repeat(100_000)),
+        ] {
+            refused(&with_header(header, 8));
+        }
+    }
+
+    #[test]
+    fn a_type_that_is_not_supported_is_named() {
+        let header = r#"{"w":{"dtype":"I32","shape":[2],"data_offsets":[0,8]}}"#;
+        let line = refused(&with_header(header, 8)).to_string();
+        assert!(line.contains("'w'") && line.contains("I32") && line.contains("BF16"), "{line}");
+    }
+
+    #[test]
+    fn half_precision_becomes_f32() {
+        for (bits, value) in [
+            (0x3c00, 1.0),
+            (0xc000, -2.0),
+            (0x7bff, 65504.0),
+            (0x0001, 5.960_464_5e-8),
+            (0x03ff, 6.097_555e-5),
+            (0x8000, -0.0),
+            (0x7c00, f32::INFINITY),
+            (0x3555, 0.333_251_95),
+        ] {
+            assert_eq!(half_to_f32(bits).to_bits(), f32::to_bits(value), "{bits:#x}");
+        }
+        assert!(half_to_f32(0x7e01).is_nan());
+        let header = r#"{"h":{"dtype":"F16","shape":[1],"data_offsets":[0,2]},"b":{"dtype":"BF16","shape":[1],"data_offsets":[2,4]}}"#;
+        let mut bytes = with_header(header, 0);
+        bytes.extend([0x00, 0x3e, 0xc0, 0x3f]);
+        let contents = from_bytes(&bytes, Path::new("x")).unwrap();
+        for (name, tensor) in contents.tensors {
+            assert_eq!(tensor.to_vec::<f32>(), [1.5], "{name}");
+        }
+    }
+
+    #[test]
+    fn a_missing_file_and_a_reserved_name() {
+        let line = read(Path::new("nowhere.safetensors")).err().unwrap().to_string();
+        assert!(line.starts_with("cannot read nowhere.safetensors: "), "{line}");
+        let tensors = BTreeMap::from([(METADATA.to_string(), Tensor::from_vec(vec![1u8], [1]))]);
+        assert!(matches!(write(Path::new("x"), &tensors, &BTreeMap::new()), Err(FormatError::Name { .. })));
+    }
+}

@@ -1,0 +1,152 @@
+//! npy and npz files as NumPy writes them, and as nobody should.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use striate_formats::{FormatError, npy, npz};
+use striate_tensor::{DType, Element, Tensor};
+
+fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
+}
+
+fn is_count<T: Element>(tensor: &Tensor) {
+    assert_eq!(tensor.shape(), [2, 3, 4]);
+    let expected: Vec<T> = (0..24).map(|i| T::from_f64(i as f64)).collect();
+    assert_eq!(tensor.to_vec::<T>(), expected);
+}
+
+#[test]
+fn what_numpy_writes_is_read() {
+    is_count::<f32>(&npy::read(&fixture("f4.npy")).unwrap());
+    is_count::<f64>(&npy::read(&fixture("f8_fortran.npy")).unwrap());
+    is_count::<i64>(&npy::read(&fixture("i8_big.npy")).unwrap());
+    is_count::<u8>(&npy::read(&fixture("u1.npy")).unwrap());
+    let scalar = npy::read(&fixture("scalar.npy")).unwrap();
+    assert_eq!((scalar.rank(), scalar.item::<f32>()), (0, 2.5));
+    for name in ["two.npz", "two_compressed.npz"] {
+        let arrays: BTreeMap<_, _> = npz::read(&fixture(name)).unwrap().into_iter().collect();
+        is_count::<f32>(&arrays["x"]);
+        assert_eq!(arrays["y"].to_vec::<i64>(), [1, -2]);
+    }
+}
+
+#[test]
+fn types_that_are_not_supported_are_named() {
+    for (name, dtype) in [("i4.npy", "i4"), ("object.npy", "O")] {
+        let error = npy::read(&fixture(name)).err().unwrap();
+        assert!(matches!(error, FormatError::Dtype { .. }), "{error}");
+        let line = error.to_string();
+        assert!(line.contains(name) && line.contains(dtype) && line.contains("float32"), "{line}");
+    }
+}
+
+fn tensors() -> BTreeMap<String, Tensor> {
+    let image: Vec<f32> = (0..2 * 3 * 2 * 5).map(|i| i as f32).collect();
+    [
+        ("image", Tensor::from_vec(image, [2, 3, 2, 5])),
+        ("odd", Tensor::from_vec(vec![f64::NAN, f64::NEG_INFINITY, -0.0], [3])),
+        ("empty", Tensor::from_vec(Vec::<i64>::new(), [0, 4])),
+        ("bytes", Tensor::from_vec(vec![1u8], [1])),
+        ("scalar", Tensor::from_vec(vec![7i64], [])),
+    ]
+    .into_iter()
+    .map(|(name, tensor)| (name.to_string(), tensor))
+    .collect()
+}
+
+fn bits(tensor: &Tensor) -> Vec<u64> {
+    match tensor.dtype() {
+        DType::F32 => tensor.to_vec::<f32>().into_iter().map(|x| x.to_bits() as u64).collect(),
+        DType::F64 => tensor.to_vec::<f64>().into_iter().map(f64::to_bits).collect(),
+        DType::I64 => tensor.to_vec::<i64>().into_iter().map(|x| x as u64).collect(),
+        DType::U8 => tensor.to_vec::<u8>().into_iter().map(u64::from).collect(),
+    }
+}
+
+#[test]
+fn what_is_written_is_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let all = tensors();
+    for (name, tensor) in &all {
+        let path = dir.path().join("a.npy");
+        npy::write(&path, tensor).unwrap();
+        let back = npy::read(&path).unwrap();
+        assert_eq!((back.shape(), back.dtype(), bits(&back)), (tensor.shape(), tensor.dtype(), bits(tensor)), "{name}");
+    }
+    let path = dir.path().join("a.npz");
+    npz::write(&path, &all).unwrap();
+    let back = npz::read(&path).unwrap();
+    assert_eq!(back.len(), all.len());
+    for (name, tensor) in back {
+        assert_eq!((tensor.shape(), bits(&tensor)), (all[&name].shape(), bits(&all[&name])), "{name}");
+    }
+    assert_eq!(npz::to_bytes(&all), npz::to_bytes(&tensors()));
+}
+
+#[test]
+fn every_length_that_is_too_short_is_refused() {
+    let all = tensors();
+    let bytes = npy::to_bytes(&all["image"]);
+    for length in 0..bytes.len() {
+        let line = npy::from_bytes(&bytes[..length], Path::new("some.npy")).expect_err("too short").to_string();
+        assert!(line.contains("some.npy"), "{line}");
+    }
+    assert!(npy::from_bytes(&[&bytes[..], b"x"].concat(), Path::new("some.npy")).is_err());
+    let bytes = npz::to_bytes(&all);
+    for length in 0..bytes.len() {
+        let line = npz::from_bytes(&bytes[..length], Path::new("some.npz")).expect_err("too short").to_string();
+        assert!(line.contains("some.npz"), "{line}");
+    }
+}
+
+#[test]
+fn every_changed_byte_is_survived() {
+    let npy_bytes = npy::to_bytes(&tensors()["image"]);
+    let npz_bytes = std::fs::read(fixture("two_compressed.npz")).unwrap();
+    for value in [0, b'9', b'(', 0x7f, 0xff] {
+        for at in 0..npy_bytes.len() {
+            let mut changed = npy_bytes.clone();
+            changed[at] = value;
+            let _ = npy::from_bytes(&changed, Path::new("x"));
+        }
+        for at in 0..npz_bytes.len() {
+            let mut changed = npz_bytes.clone();
+            changed[at] = value;
+            let _ = npz::from_bytes(&changed, Path::new("x"));
+        }
+    }
+}
+
+/// An npy file of version 2 with this header.
+fn with_header(text: &str) -> Vec<u8> {
+    [b"\x93NUMPY\x02\x00", &(text.len() as u32).to_le_bytes()[..], text.as_bytes(), &[0; 16]].concat()
+}
+
+#[test]
+fn lies_are_refused() {
+    let dict = |shape: &str| format!("{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}\n");
+    assert!(npy::from_bytes(&with_header(&dict("(4,)")), Path::new("x")).is_ok());
+    for text in [
+        dict("(5,)"),
+        dict("(-4,)"),
+        dict("(4.0,)"),
+        dict("(18446744073709551616,)"),
+        dict("(9223372036854775807, 9223372036854775807)"),
+        dict("(0, 9223372036854775807, 9223372036854775807)"),
+        dict("(4294967296, 4294967296, 4294967296)"),
+        dict("(1, 1, 1, 1, 1, 1, 1, 1, 4)"),
+        dict(&"(".repeat(3000)),
+        "(".repeat(4000),
+        "not a dictionary".to_string(),
+        "{}".to_string(),
+        String::new(),
+    ] {
+        let error =
+            npy::from_bytes(&with_header(&text), Path::new("x.npy")).err().unwrap_or_else(|| panic!("accepted {text}"));
+        assert!(error.to_string().contains("x.npy"), "{error}");
+    }
+    let long = [b"\x93NUMPY\x02\x00", &u32::MAX.to_le_bytes()[..], b"{}"].concat();
+    assert!(matches!(npy::from_bytes(&long, Path::new("x")), Err(FormatError::HeaderTooLarge { .. })));
+    assert!(matches!(npy::from_bytes(b"PK\x03\x04", Path::new("x")), Err(FormatError::NotThisFormat { .. })));
+    assert!(matches!(npz::from_bytes(b"\x93NUMPY", Path::new("x")), Err(FormatError::NotThisFormat { .. })));
+}

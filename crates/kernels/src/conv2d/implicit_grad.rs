@@ -1,0 +1,267 @@
+//! The weight gradient, and the input gradient with a stride, as products with patches that are never written out.
+
+use super::Conv2dShape;
+use super::implicit::{Correlation, pixel_offsets};
+use super::window::{Window, band_rows, overlap};
+use crate::gemm::tile::{self, MAX_ROWS, Panels, Walk, tile_cols};
+use crate::isa::Kernel;
+use crate::simd::Simd;
+use crate::target::Target;
+use crate::{Buffer, threads};
+
+/// The most partial sums of a weight gradient.
+const MAX_PARTIALS: usize = 16;
+/// A partial sum is worth its own pass over the weights if it adds this many terms to each.
+const TERMS_PER_PARTIAL: usize = 4096;
+
+/// As [`super::conv2d_weight_grad`]. Images are split among a fixed number of partial sums.
+pub fn weight_grad(s: &Conv2dShape, input: &[f32], grad_output: &[f32], grad_weight: &mut [f32]) {
+    let target = Target::current();
+    let c = Correlation::forward(s);
+    let [ci, co] = c.group();
+    let depth = c.kernel[0] * c.kernel[1] * ci;
+    let pixels = c.out_size[0] * c.out_size[1];
+    if grad_weight.is_empty() {
+        return;
+    }
+    let images = c.batch.div_ceil((c.batch * pixels).div_ceil(TERMS_PER_PARTIAL).clamp(1, MAX_PARTIALS)).max(1);
+    let partials = c.batch.div_ceil(images).max(1);
+    let len = c.groups * depth * co;
+    let mut sums = Buffer::<f32>::unspecified(partials * len);
+    threads::parallel_chunks(&mut sums, len, |i, sums| {
+        sums.fill(0.0);
+        for n in i * images..((i + 1) * images).min(c.batch) {
+            let rows = band_rows(c.out_size);
+            for first in (0..c.out_size[0]).step_by(rows) {
+                let rows = rows.min(c.out_size[0] - first);
+                let start = (n * c.out_size[0] + first) * c.out_size[1] * c.out_channels;
+                let grad = &grad_output[start..][..rows * c.out_size[1] * c.out_channels];
+                target.run(WeightBand { c: &c, window: c.window(input, n, first, rows), rows, grad, sums });
+            }
+        }
+    });
+    threads::parallel_chunks(grad_weight, depth, |o, kernel| {
+        let (g, o) = (o / co, o % co);
+        for (p, w) in kernel.iter_mut().enumerate() {
+            *w = (0..partials).map(|i| sums[i * len + (g * depth + p) * co + o]).sum();
+        }
+    });
+}
+
+struct WeightBand<'a> {
+    c: &'a Correlation,
+    window: Window<'a>,
+    rows: usize,
+    grad: &'a [f32],
+    /// groups × (ky, kx, in) × out
+    sums: &'a mut [f32],
+}
+
+impl Kernel for WeightBand<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        if S::LANES == 16 { self.all::<S, MAX_ROWS>(simd) } else { self.all::<S, 6>(simd) }
+    }
+}
+
+impl WeightBand<'_> {
+    #[inline(always)]
+    fn all<S: Simd, const R: usize>(self, simd: S) {
+        let c = self.c;
+        let [ci, co] = c.group();
+        let row_stride = self.window.row_stride();
+        let [kh, kw] = c.kernel;
+        let offsets: Vec<usize> = (0..kh * kw * ci)
+            .map(|p| {
+                let (ky, kx) = (p / ci / kw, p / ci % kw);
+                ky * c.dilation[0] * row_stride + kx * c.dilation[1] * c.in_channels + p % ci
+            })
+            .collect();
+        let walk = Walk {
+            outer: 1,
+            outer_stride: 0,
+            inner: self.rows,
+            inner_stride: c.stride[0] * row_stride,
+            len: c.out_size[1],
+            step: c.stride[1] * c.in_channels,
+        };
+        let data = self.window.data();
+        let pixels = self.rows * c.out_size[1];
+        let last = offsets[offsets.len() - 1] + (c.groups - 1) * ci;
+        assert!(walk.last().is_none_or(|w| last + w < data.len()));
+        assert!(self.grad.len() == pixels * c.out_channels && walk.count() == pixels);
+        let width = tile_cols(S::LANES);
+        let mut padded = Buffer::zeroed(if co % S::LANES == 0 { 0 } else { pixels * width });
+        for g in 0..c.groups {
+            for first in (0..co).step_by(width) {
+                let cols = width.min(co - first);
+                let stored = cols.next_multiple_of(S::LANES);
+                let grad = &self.grad[g * co + first..];
+                let (b, b_step) = if cols == stored {
+                    (grad, c.out_channels)
+                } else {
+                    for (to, from) in padded.chunks_exact_mut(width).zip(grad.chunks(c.out_channels)) {
+                        to[..cols].copy_from_slice(&from[..cols]);
+                        to[cols..].fill(0.0);
+                    }
+                    (&*padded, width)
+                };
+                let sums = &mut self.sums[g * offsets.len() * co + first..][..(offsets.len() - 1) * co + cols];
+                let job = Terms { data: &data[g * ci..], offsets: &offsets, walk: &walk, b, b_step, cols, stride: co };
+                if tile::is_narrow(S::LANES, cols) {
+                    job.tiles::<S, R, 1>(simd, sums)
+                } else {
+                    job.tiles::<S, R, 2>(simd, sums)
+                }
+            }
+        }
+    }
+}
+
+struct Terms<'a> {
+    data: &'a [f32],
+    offsets: &'a [usize],
+    walk: &'a Walk,
+    b: &'a [f32],
+    b_step: usize,
+    cols: usize,
+    stride: usize,
+}
+
+impl Terms<'_> {
+    #[inline(always)]
+    fn tiles<S: Simd, const R: usize, const V: usize>(&self, simd: S, sums: &mut [f32]) {
+        assert!(self.b.len() >= (self.walk.count() - 1) * self.b_step + V * S::LANES && self.cols <= V * S::LANES);
+        let depth = self.offsets.len();
+        for p in (0..depth).step_by(R) {
+            let mut rows = [self.data.as_ptr(); R];
+            for r in 0..R {
+                rows[r] = self.data.as_ptr().wrapping_add(self.offsets[(p + r).min(depth - 1)]);
+            }
+            let to = &mut sums[p * self.stride..];
+            let count = R.min(depth - p);
+            assert!(to.len() >= (count - 1) * self.stride + self.cols);
+            // SAFETY: just asserted for the sums; every offset plus the walk's last lies within `data`, as the caller
+            // asserts, and `b` has `V` vectors for every step of the walk.
+            unsafe {
+                let acc = tile::load::<S, R, V>(simd, to.as_ptr(), self.stride, count, self.cols);
+                let acc = tile::multiply(simd, &rows, self.walk, self.b.as_ptr(), self.b_step, acc);
+                tile::store(simd, &acc, to.as_mut_ptr(), self.stride, count, self.cols);
+            }
+        }
+    }
+}
+
+/// As [`super::conv2d_input_grad`], for any stride: the gradient of each patch, added into the image.
+pub fn strided_input_grad(s: &Conv2dShape, grad_output: &[f32], weight: &[f32], grad_input: &mut [f32]) {
+    let target = Target::current();
+    let c = Correlation::forward(s);
+    let [ci, co] = c.group();
+    let depth = c.kernel[0] * c.kernel[1] * ci;
+    if grad_input.is_empty() {
+        return;
+    }
+    let panels: Vec<Panels> = (0..c.groups)
+        .map(|g| Panels::pack(target.lanes(), co, depth, |o, p| weight[(g * co + o) * depth + p]))
+        .collect();
+    let image = c.in_size[0] * c.in_size[1] * c.in_channels;
+    let out_image = c.out_size[0] * c.out_size[1] * c.out_channels;
+    threads::parallel_chunks(grad_input, image, |n, grad_input| {
+        let size = [0, 1].map(|d| (c.out_size[d] - 1) * c.stride[d] + c.dilation[d] * (c.kernel[d] - 1) + 1);
+        let row_stride = size[1] * c.in_channels;
+        let mut padded = Buffer::zeroed(size[0] * row_stride);
+        let grad = &grad_output[n * out_image..][..out_image];
+        target.run(Scatter { c: &c, grad, panels: &panels, image: &mut padded, row_stride });
+        grad_input.fill(0.0);
+        let corner = [-c.before[0], -c.before[1]];
+        let ((y0, y1), (x0, x1)) =
+            (overlap(corner[0], size[0], c.in_size[0]), overlap(corner[1], size[1], c.in_size[1]));
+        for y in y0..y1 {
+            let to =
+                ((y as isize + corner[0]) * c.in_size[1] as isize + x0 as isize + corner[1]) as usize * c.in_channels;
+            let len = (x1 - x0) * c.in_channels;
+            grad_input[to..][..len].copy_from_slice(&padded[y * row_stride + x0 * c.in_channels..][..len]);
+        }
+    });
+}
+
+struct Scatter<'a> {
+    c: &'a Correlation,
+    grad: &'a [f32],
+    panels: &'a [Panels],
+    /// The padded image, which patches are added into.
+    image: &'a mut [f32],
+    row_stride: usize,
+}
+
+impl Kernel for Scatter<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        if S::LANES == 16 { self.all::<S, MAX_ROWS>(simd) } else { self.all::<S, 6>(simd) }
+    }
+}
+
+impl Scatter<'_> {
+    #[inline(always)]
+    fn all<S: Simd, const R: usize>(self, simd: S) {
+        let c = self.c;
+        let [ci, co] = c.group();
+        let [kh, kw] = c.kernel;
+        let depth = kh * kw * ci;
+        let offsets = pixel_offsets(c, c.out_size[0], self.row_stride);
+        let mut patches = Buffer::<f32>::unspecified(R * depth);
+        for (g, panels) in self.panels.iter().enumerate() {
+            for q in (0..offsets.len()).step_by(R) {
+                let count = R.min(offsets.len() - q);
+                for j in 0..panels.len() {
+                    let (first, cols, b) = panels.get(j);
+                    let patches = &mut patches[first..];
+                    let grad = &self.grad[q * c.out_channels + g * co..];
+                    if tile::is_narrow(S::LANES, cols) {
+                        patch_tile::<S, R, 1>(simd, grad, c.out_channels, co, b, count, cols, patches, depth)
+                    } else {
+                        patch_tile::<S, R, 2>(simd, grad, c.out_channels, co, b, count, cols, patches, depth)
+                    }
+                }
+                for (patch, &at) in patches.chunks_exact(depth).zip(&offsets[q..][..count]) {
+                    for (i, from) in patch.chunks_exact(ci).enumerate() {
+                        let (ky, kx) = (i / kw, i % kw);
+                        let at = at + ky * c.dilation[0] * self.row_stride + kx * c.dilation[1] * c.in_channels;
+                        for (x, &d) in self.image[at + g * ci..][..ci].iter_mut().zip(from) {
+                            *x += d;
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The gradients of `count` patches, `cols` elements of each.
+#[inline(always)]
+fn patch_tile<S: Simd, const R: usize, const V: usize>(
+    simd: S,
+    grad: &[f32],
+    grad_stride: usize,
+    channels: usize,
+    b: &[f32],
+    count: usize,
+    cols: usize,
+    patches: &mut [f32],
+    stride: usize,
+) {
+    assert!(grad.len() >= (count - 1) * grad_stride + channels && cols <= V * S::LANES);
+    assert!(b.len() == channels * V * S::LANES && patches.len() >= (count - 1) * stride + cols);
+    let mut rows = [grad.as_ptr(); R];
+    for r in 0..R {
+        rows[r] = grad.as_ptr().wrapping_add(r.min(count - 1) * grad_stride);
+    }
+    let zero = [[simd.splat(0.0); V]; R];
+    // SAFETY: just asserted.
+    unsafe {
+        let acc = tile::multiply(simd, &rows, &Walk::run(channels, 1), b.as_ptr(), V * S::LANES, zero);
+        tile::store(simd, &acc, patches.as_mut_ptr(), stride, count, cols);
+    }
+}

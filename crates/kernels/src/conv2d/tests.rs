@@ -1,0 +1,214 @@
+use super::*;
+use crate::target::tests::on_every_target;
+
+/// Values in -1..1 that look random and are the same each time.
+fn noise(len: usize, seed: u32) -> Vec<f64> {
+    let mut state = seed;
+    (0..len)
+        .map(|_| {
+            state = state.wrapping_mul(1664525).wrapping_add(1013904223);
+            f64::from(((state >> 8) as f32) / (1 << 23) as f32 - 1.0)
+        })
+        .collect()
+}
+
+fn to_f32(x: &[f64]) -> Vec<f32> {
+    x.iter().map(|&x| x as f32).collect()
+}
+
+/// Calls `term(output index, input index, weight index)` for every product in the sum that defines the convolution.
+fn reference_terms(s: &Conv2dShape, mut term: impl FnMut(usize, usize, usize)) {
+    let [oh, ow] = s.out_size();
+    let (ci, co) = (s.in_channels / s.groups, s.out_channels / s.groups);
+    for n in 0..s.batch {
+        for (oy, ox) in (0..oh).flat_map(|y| (0..ow).map(move |x| (y, x))) {
+            for (ky, kx) in (0..s.kernel[0]).flat_map(|y| (0..s.kernel[1]).map(move |x| (y, x))) {
+                let y = (oy * s.stride[0] + ky * s.dilation[0]) as isize - s.padding[0][0] as isize;
+                let x = (ox * s.stride[1] + kx * s.dilation[1]) as isize - s.padding[1][0] as isize;
+                if y < 0 || x < 0 || y >= s.in_size[0] as isize || x >= s.in_size[1] as isize {
+                    continue;
+                }
+                let pixel = (n * s.in_size[0] + y as usize) * s.in_size[1] + x as usize;
+                for o in 0..s.out_channels {
+                    for c in 0..ci {
+                        term(
+                            ((n * oh + oy) * ow + ox) * s.out_channels + o,
+                            pixel * s.in_channels + o / co * ci + c,
+                            ((o * s.kernel[0] + ky) * s.kernel[1] + kx) * ci + c,
+                        );
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Output with bias, input gradient, weight gradient.
+type Results<T> = (Vec<T>, Vec<T>, Vec<T>);
+
+fn reference(s: &Conv2dShape, input: &[f64], weight: &[f64], bias: &[f64], grad: &[f64]) -> Results<f64> {
+    let mut output: Vec<f64> = (0..s.output_len()).map(|i| bias[i % s.out_channels]).collect();
+    let mut grad_input = vec![0.0; s.input_len()];
+    let mut grad_weight = vec![0.0; s.weight_len()];
+    reference_terms(s, |o, i, w| {
+        output[o] += input[i] * weight[w];
+        grad_input[i] += grad[o] * weight[w];
+        grad_weight[w] += grad[o] * input[i];
+    });
+    (output, grad_input, grad_weight)
+}
+
+fn compute<T: Float>(s: &Conv2dShape, input: &[T], weight: &[T], bias: &[T], grad: &[T]) -> Results<T> {
+    let mut output = vec![T::NAN; s.output_len()];
+    let mut grad_input = vec![T::NAN; s.input_len()];
+    let mut grad_weight = vec![T::NAN; s.weight_len()];
+    conv2d(s, input, weight, Some(bias), &mut output);
+    conv2d_input_grad(s, grad, weight, &mut grad_input);
+    conv2d_weight_grad(s, input, grad, &mut grad_weight);
+    (output, grad_input, grad_weight)
+}
+
+/// As [`compute`], by the fast paths that [`exact`] leaves.
+fn compute_exact(s: &Conv2dShape, input: &[f32], weight: &[f32], bias: &[f32], grad: &[f32]) -> Results<f32> {
+    let mut output = vec![f32::NAN; s.output_len()];
+    let mut grad_input = vec![f32::NAN; s.input_len()];
+    let mut grad_weight = vec![f32::NAN; s.weight_len()];
+    implicit::forward(s, input, weight, Some(bias), &mut output);
+    if s.stride == [1, 1] {
+        implicit::input_grad(s, grad, weight, &mut grad_input);
+    } else {
+        implicit_grad::strided_input_grad(s, grad, weight, &mut grad_input);
+    }
+    implicit_grad::weight_grad(s, input, grad, &mut grad_weight);
+    (output, grad_input, grad_weight)
+}
+
+fn assert_close<T: Float>(what: &str, got: &[T], want: &[f64], tolerance: f64) {
+    let scale = want.iter().fold(1e-6f64, |a, &b| a.max(b.abs()));
+    for (i, (g, w)) in got.iter().zip(want).enumerate() {
+        assert!((g.to_f64() - w).abs() <= tolerance * scale, "{what}: element {i} is {g}, not {w} (largest {scale})");
+    }
+}
+
+fn shapes() -> Vec<Conv2dShape> {
+    let base = Conv2dShape {
+        batch: 2,
+        in_channels: 3,
+        in_size: [7, 9],
+        out_channels: 5,
+        kernel: [3, 3],
+        stride: [1, 1],
+        padding: [[0, 0], [0, 0]],
+        dilation: [1, 1],
+        groups: 1,
+    };
+    let one = |p: usize| [[p, p], [p, p]];
+    vec![
+        base.clone(),
+        Conv2dShape { batch: 0, ..base.clone() },
+        Conv2dShape { in_channels: 1, out_channels: 32, ..base.clone() },
+        Conv2dShape { in_channels: 1, out_channels: 6, kernel: [5, 5], ..base.clone() },
+        Conv2dShape { in_channels: 6, out_channels: 16, kernel: [5, 5], padding: one(2), ..base.clone() },
+        Conv2dShape { in_channels: 17, out_channels: 33, padding: one(1), ..base.clone() },
+        Conv2dShape { in_channels: 16, out_channels: 16, ..base.clone() },
+        Conv2dShape { in_channels: 32, out_channels: 64, in_size: [10, 11], batch: 3, ..base.clone() },
+        Conv2dShape { in_channels: 19, out_channels: 40, padding: [[2, 0], [1, 2]], in_size: [5, 6], ..base.clone() },
+        Conv2dShape { in_channels: 24, out_channels: 16, padding: one(3), in_size: [2, 1], ..base.clone() },
+        Conv2dShape { in_channels: 16, out_channels: 16, in_size: [3, 3], batch: 1, ..base.clone() },
+        Conv2dShape { in_channels: 16, out_channels: 17, in_size: [37, 4], batch: 1, padding: one(1), ..base.clone() },
+        Conv2dShape { stride: [2, 3], padding: one(1), ..base.clone() },
+        Conv2dShape { stride: [4, 4], kernel: [2, 3], ..base.clone() },
+        Conv2dShape { stride: [2, 1], dilation: [2, 3], padding: [[1, 3], [2, 0]], ..base.clone() },
+        Conv2dShape { dilation: [3, 2], padding: one(2), ..base.clone() },
+        Conv2dShape { kernel: [1, 1], in_channels: 20, out_channels: 35, ..base.clone() },
+        Conv2dShape { kernel: [1, 1], stride: [2, 2], padding: one(1), ..base.clone() },
+        Conv2dShape { kernel: [1, 4], padding: one(5), ..base.clone() },
+        Conv2dShape { groups: 3, in_channels: 6, out_channels: 9, padding: one(1), ..base.clone() },
+        Conv2dShape { groups: 2, in_channels: 34, out_channels: 36, stride: [2, 2], ..base.clone() },
+        Conv2dShape { groups: 21, in_channels: 21, out_channels: 21, padding: one(1), ..base.clone() },
+        Conv2dShape { groups: 4, in_channels: 4, out_channels: 8, stride: [2, 1], dilation: [1, 2], ..base.clone() },
+        Conv2dShape { in_size: [70, 30], in_channels: 4, out_channels: 8, batch: 1, padding: one(1), ..base.clone() },
+        Conv2dShape { in_size: [1, 1], kernel: [1, 1], in_channels: 1, out_channels: 1, batch: 1, ..base },
+    ]
+}
+
+#[test]
+fn agrees_with_the_definition() {
+    for s in shapes() {
+        let (input, weight) = (noise(s.input_len(), 1), noise(s.weight_len(), 2));
+        let (bias, grad) = (noise(s.out_channels, 3), noise(s.output_len(), 4));
+        let want = reference(&s, &input, &weight, &bias, &grad);
+        let check = |name: &str, got: Results<f32>, tolerance: f64| {
+            assert_close(&format!("{name} output {s:?}"), &got.0, &want.0, tolerance);
+            assert_close(&format!("{name} input gradient {s:?}"), &got.1, &want.1, tolerance);
+            assert_close(&format!("{name} weight gradient {s:?}"), &got.2, &want.2, tolerance);
+        };
+        let (input32, weight32, bias32, grad32) = (to_f32(&input), to_f32(&weight), to_f32(&bias), to_f32(&grad));
+        on_every_target(|target| {
+            check(&format!("{target:?}"), compute(&s, &input32, &weight32, &bias32, &grad32), 5e-6);
+            check(&format!("{target:?} exact"), compute_exact(&s, &input32, &weight32, &bias32, &grad32), 3e-6);
+        });
+        let got = compute(&s, &input, &weight, &bias, &grad);
+        assert_close(&format!("f64 output {s:?}"), &got.0, &want.0, 1e-13);
+        assert_close(&format!("f64 input gradient {s:?}"), &got.1, &want.1, 1e-13);
+        assert_close(&format!("f64 weight gradient {s:?}"), &got.2, &want.2, 1e-13);
+    }
+}
+
+/// 32 → 64 channels on 26 × 26, as in the MNIST network.
+fn mnist_shape() -> Conv2dShape {
+    Conv2dShape { batch: 10, in_channels: 32, in_size: [26, 26], out_channels: 64, ..shapes()[0].clone() }
+}
+
+#[test]
+fn winograd_is_as_accurate_as_documented() {
+    let s = mnist_shape();
+    assert!(winograd::applies(&s));
+    let (input, weight) = (noise(s.input_len(), 1), noise(s.weight_len(), 2));
+    let (bias, grad) = (noise(s.out_channels, 3), noise(s.output_len(), 4));
+    let want = compute(&s, &input, &weight, &bias, &grad);
+    let got = compute(&s, &to_f32(&input), &to_f32(&weight), &to_f32(&bias), &to_f32(&grad));
+    let error = |got: &[f32], want: &[f64]| {
+        let largest = want.iter().fold(0.0f64, |a, b| a.max(b.abs()));
+        got.iter().zip(want).fold(0.0f64, |a, (g, w)| a.max((f64::from(*g) - w).abs())) / largest
+    };
+    let errors = [error(&got.0, &want.0), error(&got.1, &want.1), error(&got.2, &want.2)];
+    assert!(errors.iter().all(|&e| e < 4e-6), "{errors:?}");
+}
+
+#[test]
+fn the_number_of_threads_changes_no_bit() {
+    for s in [mnist_shape(), Conv2dShape { in_channels: 1, out_channels: 32, ..mnist_shape() }] {
+        let (input, weight) = (to_f32(&noise(s.input_len(), 1)), to_f32(&noise(s.weight_len(), 2)));
+        let (bias, grad) = (to_f32(&noise(s.out_channels, 3)), to_f32(&noise(s.output_len(), 4)));
+        let results = [1, 2, 5].map(|n| {
+            crate::threads::set_num_threads(n);
+            compute(&s, &input, &weight, &bias, &grad)
+        });
+        assert!(results[0] == results[1] && results[0] == results[2]);
+    }
+}
+
+#[test]
+fn infinity_and_nan_reach_the_output() {
+    let s = Conv2dShape { batch: 1, ..shapes()[5].clone() };
+    let mut input = to_f32(&noise(s.input_len(), 1));
+    input[0] = f32::NAN;
+    let mut output = vec![0.0; s.output_len()];
+    conv2d(&s, &input, &to_f32(&noise(s.weight_len(), 2)), None, &mut output);
+    assert!(output[..s.out_channels].iter().all(|x| x.is_nan()));
+    assert!(output[s.output_len() - 1].is_finite());
+}
+
+#[test]
+#[should_panic(expected = "conv2d: a [3, 3] kernel")]
+fn a_kernel_larger_than_the_input() {
+    Conv2dShape { in_size: [2, 9], ..shapes()[0].clone() }.out_size();
+}
+
+#[test]
+#[should_panic(expected = "output elements, got")]
+fn a_slice_of_the_wrong_length() {
+    let s = &shapes()[0];
+    conv2d(s, &vec![0.0f32; s.input_len()], &vec![0.0; s.weight_len()], None, &mut [0.0; 3]);
+}

@@ -1,0 +1,209 @@
+//! The tiles of a Winograd convolution: where they lie, and their transforms.
+
+use super::super::window::overlap;
+use super::transform;
+use crate::simd::Simd;
+
+/// Output pixels of a tile in each direction.
+pub(super) const STEP: usize = 4;
+/// Elements of a transformed tile.
+pub(super) const POINTS: usize = 36;
+
+/// A stack of images in NHWC.
+#[derive(Clone, Copy)]
+pub(super) struct Images<'a> {
+    pub data: &'a [f32],
+    pub size: [usize; 2],
+    pub channels: usize,
+}
+
+/// How the output of a convolution is cut into tiles.
+#[derive(Clone, Copy)]
+pub(super) struct Grid {
+    pub batch: usize,
+    pub tiles: [usize; 2],
+}
+
+impl Grid {
+    pub fn new(batch: usize, out_size: [usize; 2]) -> Grid {
+        Grid { batch, tiles: out_size.map(|x| x.div_ceil(STEP)) }
+    }
+
+    pub fn len(&self) -> usize {
+        self.batch * self.tiles[0] * self.tiles[1]
+    }
+
+    /// The image of a tile, and its first output pixel.
+    pub fn get(&self, tile: usize) -> (usize, [usize; 2]) {
+        let in_image = tile % (self.tiles[0] * self.tiles[1]);
+        let at = [in_image / self.tiles[1] * STEP, in_image % self.tiles[1] * STEP];
+        (tile / (self.tiles[0] * self.tiles[1]), at)
+    }
+}
+
+/// Calls `visit` with the `size` × `size` pixels at `corner` of image `n`, zeros where they lie outside, as a slice and
+/// the distance between its rows. `scratch` holds at least `size * size * channels` values.
+#[inline(always)]
+fn pixels<'a>(
+    images: &Images<'a>,
+    n: usize,
+    corner: [isize; 2],
+    size: usize,
+    scratch: &'a mut [f32],
+) -> (&'a [f32], usize) {
+    let ([h, w], c) = (images.size, images.channels);
+    let image = &images.data[n * h * w * c..][..h * w * c];
+    let (y0, y1) = overlap(corner[0], size, h);
+    let (x0, x1) = overlap(corner[1], size, w);
+    if (y0, y1, x0, x1) == (0, size, 0, size) {
+        return (&image[(corner[0] as usize * w + corner[1] as usize) * c..], w * c);
+    }
+    scratch[..size * size * c].fill(0.0);
+    if x0 < x1 {
+        for y in y0..y1 {
+            let from = ((y as isize + corner[0]) * w as isize + x0 as isize + corner[1]) as usize * c;
+            let to = (y * size + x0) * c;
+            let len = (x1 - x0) * c;
+            scratch[to..to + len].copy_from_slice(&image[from..from + len]);
+        }
+    }
+    (scratch, size * c)
+}
+
+/// Writes the transform of an input tile: point p of channel c goes to `to[p * stride + c]`.
+#[inline(always)]
+pub(super) fn transform_input<S: Simd>(
+    simd: S,
+    images: &Images,
+    n: usize,
+    corner: [isize; 2],
+    scratch: &mut [f32],
+    to: &mut [f32],
+    stride: usize,
+) {
+    let c = images.channels;
+    let (from, row) = pixels(images, n, corner, 6, scratch);
+    assert!(from.len() >= 5 * row + 6 * c);
+    assert!(to.len() >= (POINTS - 1) * stride + c.next_multiple_of(S::LANES));
+    for first in (0..c).step_by(S::LANES) {
+        let lanes = S::LANES.min(c - first);
+        let mut half = [[simd.splat(0.0); 6]; 6];
+        for j in 0..6 {
+            let mut column = [simd.splat(0.0); 6];
+            for i in 0..6 {
+                // SAFETY: pixel (i, j) has `c` channels within `from`, as asserted; `lanes` of them are left.
+                unsafe {
+                    let pixel = from.as_ptr().add(i * row + j * c + first);
+                    column[i] = if lanes == S::LANES { simd.load(pixel) } else { simd.load_first(pixel, lanes) };
+                }
+            }
+            let column = transform::input(simd, column);
+            for i in 0..6 {
+                half[i][j] = column[i];
+            }
+        }
+        for i in 0..6 {
+            let row = transform::input(simd, half[i]);
+            for j in 0..6 {
+                // SAFETY: asserted above; the stride leaves room for a whole last vector.
+                unsafe { simd.store(to.as_mut_ptr().add((i * 6 + j) * stride + first), row[j]) };
+            }
+        }
+    }
+}
+
+/// Writes the transform of a tile of the output's gradient: point p of channel c goes to `to[p * stride + c]`.
+#[inline(always)]
+pub(super) fn transform_output_grad<S: Simd>(
+    simd: S,
+    images: &Images,
+    n: usize,
+    corner: [usize; 2],
+    scratch: &mut [f32],
+    to: &mut [f32],
+    stride: usize,
+) {
+    let c = images.channels;
+    let (from, row) = pixels(images, n, corner.map(|x| x as isize), STEP, scratch);
+    assert!(from.len() >= 3 * row + 4 * c);
+    assert!(to.len() >= (POINTS - 1) * stride + c.next_multiple_of(S::LANES));
+    for first in (0..c).step_by(S::LANES) {
+        let lanes = S::LANES.min(c - first);
+        let mut half = [[simd.splat(0.0); 4]; 6];
+        for j in 0..4 {
+            let mut column = [simd.splat(0.0); 4];
+            for i in 0..4 {
+                // SAFETY: pixel (i, j) has `c` channels within `from`, as asserted; `lanes` of them are left.
+                unsafe {
+                    let pixel = from.as_ptr().add(i * row + j * c + first);
+                    column[i] = if lanes == S::LANES { simd.load(pixel) } else { simd.load_first(pixel, lanes) };
+                }
+            }
+            let column = transform::output_grad(simd, column);
+            for i in 0..6 {
+                half[i][j] = column[i];
+            }
+        }
+        for i in 0..6 {
+            let row = transform::output_grad(simd, half[i]);
+            for j in 0..6 {
+                // SAFETY: asserted above; the stride leaves room for a whole last vector.
+                unsafe { simd.store(to.as_mut_ptr().add((i * 6 + j) * stride + first), row[j]) };
+            }
+        }
+    }
+}
+
+/// Where a tile of the output goes.
+pub(super) struct OutputTile {
+    /// Valid for writing `cols` values of `size[0]` × `size[1]` pixels, which nobody else touches.
+    pub at: *mut f32,
+    pub row_stride: usize,
+    pub pixel_stride: usize,
+    pub size: [usize; 2],
+    pub cols: usize,
+}
+
+/// Transforms one vector of channels back, adds the bias and writes it; point p is at `from[p * stride]`.
+///
+/// # Safety
+/// `to` must be as [`OutputTile`] says, with `first < to.cols`.
+#[inline(always)]
+pub(super) unsafe fn transform_output<S: Simd>(
+    simd: S,
+    from: &[f32],
+    stride: usize,
+    first: usize,
+    bias: S::F32,
+    to: &OutputTile,
+) {
+    assert!(from.len() >= (POINTS - 1) * stride + S::LANES);
+    let lanes = S::LANES.min(to.cols - first);
+    let mut half = [[simd.splat(0.0); 6]; 4];
+    for j in 0..6 {
+        let mut column = [simd.splat(0.0); 6];
+        for i in 0..6 {
+            // SAFETY: asserted above.
+            column[i] = unsafe { simd.load(from.as_ptr().add((i * 6 + j) * stride)) };
+        }
+        let column = transform::output(simd, column);
+        for i in 0..4 {
+            half[i][j] = column[i];
+        }
+    }
+    for i in 0..4 {
+        if i < to.size[0] {
+            let row = transform::output(simd, half[i]);
+            for j in 0..4 {
+                if j < to.size[1] {
+                    let value = simd.add(row[j], bias);
+                    // SAFETY: the pixel belongs to the tile, and `lanes` of its columns are left.
+                    unsafe {
+                        let at = to.at.add(i * to.row_stride + j * to.pixel_stride + first);
+                        if lanes == S::LANES { simd.store(at, value) } else { simd.store_first(at, value, lanes) }
+                    }
+                }
+            }
+        }
+    }
+}

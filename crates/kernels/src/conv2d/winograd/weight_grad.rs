@@ -1,0 +1,168 @@
+//! The weight gradient: at each of the 36 points, the product of the input's transforms with those of the output's
+//! gradient, summed over tiles.
+
+use super::super::Conv2dShape;
+use super::tiles::{Grid, Images, POINTS, transform_input, transform_output_grad};
+use super::transform;
+use crate::gemm::tile::{self, MAX_ROWS, Walk, tile_cols};
+use crate::isa::Kernel;
+use crate::simd::Simd;
+use crate::target::Target;
+use crate::{Buffer, threads};
+
+/// Tiles of a block.
+const BLOCK: usize = 48;
+/// Output channels of one task: its sums stay in a cache.
+const ROWS: usize = 64;
+/// Tiles that a partial sum is worth being kept for.
+const TILES_PER_PARTIAL: usize = 256;
+/// The most partial sums.
+const MAX_PARTIALS: usize = 16;
+/// The most values in all partial sums together, if there is more than one.
+const MAX_VALUES: usize = 8 << 20;
+
+/// As [`super::super::conv2d_weight_grad`].
+pub fn weight_grad(s: &Conv2dShape, input: &[f32], grad_output: &[f32], grad_weight: &mut [f32]) {
+    let target = Target::current();
+    let (ci, co) = (s.in_channels, s.out_channels);
+    let grid = Grid::new(s.batch, s.out_size());
+    let groups = co.div_ceil(ROWS);
+    let len = POINTS * ROWS * ci;
+    let wanted = (grid.len() / TILES_PER_PARTIAL).min(MAX_PARTIALS).min(MAX_VALUES / (groups * len)).max(1);
+    let tiles = grid.len().div_ceil(wanted).next_multiple_of(BLOCK).max(BLOCK);
+    let partials = grid.len().div_ceil(tiles).max(1);
+    let mut sums = Buffer::<f32>::unspecified(groups * partials * len);
+    threads::parallel_chunks(&mut sums, len, |task, sums| {
+        let (group, partial) = (task / partials, task % partials);
+        sums.fill(0.0);
+        target.run(Part {
+            input: Images { data: input, size: s.in_size, channels: ci },
+            grad: Images { data: grad_output, size: s.out_size(), channels: co },
+            before: [s.padding[0][0] as isize, s.padding[1][0] as isize],
+            grid,
+            first: partial * tiles,
+            end: ((partial + 1) * tiles).min(grid.len()),
+            row: group * ROWS,
+            rows: ROWS.min(co - group * ROWS),
+            sums,
+        });
+    });
+    threads::parallel_chunks(grad_weight, 9 * ci, |o, kernel| {
+        let (group, o) = (o / ROWS, o % ROWS);
+        let mut points = vec![0.0f64; POINTS * ci];
+        for part in sums[group * partials * len..][..partials * len].chunks_exact(len) {
+            for (p, points) in points.chunks_exact_mut(ci).enumerate() {
+                for (sum, &x) in points.iter_mut().zip(&part[(p * ROWS + o) * ci..]) {
+                    *sum += f64::from(x);
+                }
+            }
+        }
+        for i in 0..ci {
+            let of_channel = std::array::from_fn(|p| points[p * ci + i]);
+            for (k, value) in transform::kernel_grad(&of_channel).into_iter().enumerate() {
+                kernel[k * ci + i] = value;
+            }
+        }
+    });
+}
+
+struct Part<'a> {
+    input: Images<'a>,
+    grad: Images<'a>,
+    before: [isize; 2],
+    grid: Grid,
+    first: usize,
+    end: usize,
+    /// The first output channel, and how many.
+    row: usize,
+    rows: usize,
+    /// point × `ROWS` output channels × input channel
+    sums: &'a mut [f32],
+}
+
+impl Kernel for Part<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        if S::LANES == 16 { self.all::<S, MAX_ROWS>(simd) } else { self.all::<S, 6>(simd) }
+    }
+}
+
+impl Part<'_> {
+    #[inline(always)]
+    fn all<S: Simd, const R: usize>(self, simd: S) {
+        let (ci, co) = (self.input.channels, self.grad.channels);
+        let width = tile_cols(S::LANES);
+        let [in_stride, out_stride] = [ci, co].map(|c| c.next_multiple_of(S::LANES));
+        let mut scratch = Buffer::<f32>::unspecified((6 * 6 * ci).max(4 * 4 * co));
+        let mut inputs = Buffer::<f32>::unspecified(POINTS * BLOCK * in_stride);
+        let mut grads = Buffer::<f32>::unspecified(POINTS * BLOCK * out_stride);
+        for first in (self.first..self.end).step_by(BLOCK) {
+            let count = BLOCK.min(self.end - first);
+            for t in 0..count {
+                let (n, at) = self.grid.get(first + t);
+                let corner = [at[0] as isize - self.before[0], at[1] as isize - self.before[1]];
+                let to = &mut inputs[t * in_stride..];
+                transform_input(simd, &self.input, n, corner, &mut scratch, to, BLOCK * in_stride);
+                let to = &mut grads[t * out_stride..];
+                transform_output_grad(simd, &self.grad, n, at, &mut scratch, to, BLOCK * out_stride);
+            }
+            for p in 0..POINTS {
+                for column in (0..ci).step_by(width) {
+                    let job = Point {
+                        grad: &grads[p * BLOCK * out_stride + self.row..],
+                        out_stride,
+                        rows: self.rows,
+                        input: &inputs[p * BLOCK * in_stride + column..],
+                        in_stride,
+                        cols: width.min(ci - column),
+                        count,
+                    };
+                    let sums = &mut self.sums[p * ROWS * ci + column..];
+                    if tile::is_narrow(S::LANES, job.cols) {
+                        job.add::<S, R, 1>(simd, sums, ci)
+                    } else {
+                        job.add::<S, R, 2>(simd, sums, ci)
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The transforms of a block of tiles at one point.
+struct Point<'a> {
+    grad: &'a [f32],
+    out_stride: usize,
+    rows: usize,
+    input: &'a [f32],
+    in_stride: usize,
+    cols: usize,
+    count: usize,
+}
+
+impl Point<'_> {
+    /// Adds the products of `rows` output channels with `cols` input channels.
+    #[inline(always)]
+    fn add<S: Simd, const R: usize, const V: usize>(&self, simd: S, sums: &mut [f32], stride: usize) {
+        assert!(self.cols <= V * S::LANES);
+        assert!(self.grad.len() >= (self.count - 1) * self.out_stride + self.rows);
+        assert!(self.input.len() >= (self.count - 1) * self.in_stride + V * S::LANES);
+        assert!(sums.len() >= (self.rows - 1) * stride + self.cols);
+        let walk = Walk::run(self.count, self.out_stride);
+        for o in (0..self.rows).step_by(R) {
+            let count = R.min(self.rows - o);
+            let mut rows = [self.grad.as_ptr(); R];
+            for r in 0..R {
+                rows[r] = self.grad.as_ptr().wrapping_add(o + r.min(count - 1));
+            }
+            // SAFETY: each row is one channel of all tiles, within the lengths asserted above.
+            unsafe {
+                let to = sums.as_mut_ptr().add(o * stride);
+                let acc = tile::load::<S, R, V>(simd, to, stride, count, self.cols);
+                let acc = tile::multiply(simd, &rows, &walk, self.input.as_ptr(), self.in_stride, acc);
+                tile::store(simd, &acc, to, stride, count, self.cols);
+            }
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! The register tile on which all products rest: a few rows by one or two vectors of columns.
+//!
+//! The left operand is read where it lies, one broadcast value at a time, through one pointer per row and a walk that
+//! all rows share. That covers row-major matrices, packed panels, and the patches of a convolution without ever writing
+//! them out. The right operand comes as rows of adjacent columns: usually a packed panel.
+
+use crate::Buffer;
+use crate::simd::{MAX_LANES, Simd};
+
+/// The most rows that a tile has on any instruction set.
+pub(crate) const MAX_ROWS: usize = 12;
+
+/// Rows of a tile: with two vectors of columns the accumulators fill most of the register file, which is 16 vectors on
+/// AVX2 and 32 on AVX-512.
+pub(crate) const fn tile_rows(lanes: usize) -> usize {
+    if lanes == 16 { 12 } else { 6 }
+}
+
+/// Columns of a tile of two vectors.
+pub(crate) const fn tile_cols(lanes: usize) -> usize {
+    2 * lanes
+}
+
+/// The offsets that the rows of the left operand step through: `outer` times `inner` runs of `len` elements.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Walk {
+    pub outer: usize,
+    pub outer_stride: usize,
+    pub inner: usize,
+    pub inner_stride: usize,
+    pub len: usize,
+    pub step: usize,
+}
+
+impl Walk {
+    /// One run.
+    pub fn run(len: usize, step: usize) -> Walk {
+        Walk { outer: 1, outer_stride: 0, inner: 1, inner_stride: 0, len, step }
+    }
+
+    /// How many elements each row yields.
+    pub fn count(&self) -> usize {
+        self.outer * self.inner * self.len
+    }
+
+    /// The largest offset, if there is any.
+    pub fn last(&self) -> Option<usize> {
+        (self.count() > 0).then(|| {
+            (self.outer - 1) * self.outer_stride + (self.inner - 1) * self.inner_stride + (self.len - 1) * self.step
+        })
+    }
+}
+
+/// `acc[r] + Σ rows[r][walk(p)] · b[p]` for each row `r`.
+///
+/// # Safety
+/// Each row must be valid for reading at every offset of the walk, and `b` for reading `V` vectors at each of
+/// `walk.count()` multiples of `b_step`.
+#[inline(always)]
+pub(crate) unsafe fn multiply<S: Simd, const R: usize, const V: usize>(
+    simd: S,
+    rows: &[*const f32; R],
+    walk: &Walk,
+    mut b: *const f32,
+    b_step: usize,
+    mut acc: [[S::F32; V]; R],
+) -> [[S::F32; V]; R] {
+    let rows = *rows;
+    for outer in 0..walk.outer {
+        for inner in 0..walk.inner {
+            let mut at = outer * walk.outer_stride + inner * walk.inner_stride;
+            for _ in 0..walk.len {
+                let mut y = [simd.splat(0.0); V];
+                for v in 0..V {
+                    // SAFETY: the caller's promise about `b`.
+                    y[v] = unsafe { simd.load(b.add(v * S::LANES)) };
+                }
+                for r in 0..R {
+                    // SAFETY: the caller's promise about the rows.
+                    let x = simd.splat(unsafe { *rows[r].add(at) });
+                    for v in 0..V {
+                        acc[r][v] = simd.mul_add(x, y[v], acc[r][v]);
+                    }
+                }
+                at += walk.step;
+                // The last step may leave the buffer, so it must not promise to stay inside.
+                b = b.wrapping_add(b_step);
+            }
+        }
+    }
+    acc
+}
+
+/// Reads `rows` × `cols` values into a tile; the rest is zero.
+///
+/// # Safety
+/// `c` must be valid for reading `cols` values at each of the first `rows` multiples of `stride`; `rows` ≤ `R` and
+/// `cols` ≤ `V * S::LANES`.
+#[inline(always)]
+pub(crate) unsafe fn load<S: Simd, const R: usize, const V: usize>(
+    simd: S,
+    c: *const f32,
+    stride: usize,
+    rows: usize,
+    cols: usize,
+) -> [[S::F32; V]; R] {
+    let mut tile = [[simd.splat(0.0); V]; R];
+    for r in 0..R {
+        if r < rows {
+            for v in 0..V {
+                let n = cols.saturating_sub(v * S::LANES);
+                // SAFETY: the caller's promise; `n` values are left in the row.
+                unsafe {
+                    let from = c.add(r * stride + (v * S::LANES).min(cols));
+                    tile[r][v] = if n >= S::LANES { simd.load(from) } else { simd.load_first(from, n) };
+                }
+            }
+        }
+    }
+    tile
+}
+
+/// Writes the first `rows` × `cols` values of a tile.
+///
+/// # Safety
+/// As [`load`], for writing.
+#[inline(always)]
+pub(crate) unsafe fn store<S: Simd, const R: usize, const V: usize>(
+    simd: S,
+    tile: &[[S::F32; V]; R],
+    c: *mut f32,
+    stride: usize,
+    rows: usize,
+    cols: usize,
+) {
+    for r in 0..R {
+        if r < rows {
+            for v in 0..V {
+                let n = cols.saturating_sub(v * S::LANES);
+                // SAFETY: the caller's promise; `n` values are left in the row.
+                unsafe {
+                    let to = c.add(r * stride + (v * S::LANES).min(cols));
+                    if n >= S::LANES { simd.store(to, tile[r][v]) } else { simd.store_first(to, tile[r][v], n) }
+                }
+            }
+        }
+    }
+}
+
+/// A right operand cut into panels of adjacent columns, each stored row after row.
+///
+/// All panels are [`tile_cols`] wide, except that the last has one vector if that is enough. Missing columns are zero.
+pub(crate) struct Panels {
+    data: Buffer<f32>,
+    lanes: usize,
+    depth: usize,
+    cols: usize,
+}
+
+impl Panels {
+    /// Packs a matrix of `depth` × `cols` whose element (p, j) is `at(p, j)`.
+    pub fn pack(lanes: usize, depth: usize, cols: usize, at: impl Fn(usize, usize) -> f32) -> Panels {
+        let width = tile_cols(lanes);
+        let mut data = Buffer::zeroed(depth * cols.next_multiple_of(lanes));
+        for (j, panel) in data.chunks_mut((depth * width).max(1)).enumerate() {
+            let (first, width) = (j * width, panel.len() / depth);
+            for (p, row) in panel.chunks_exact_mut(width).enumerate() {
+                for (i, x) in row.iter_mut().enumerate().take(cols - first) {
+                    *x = at(p, first + i);
+                }
+            }
+        }
+        Panels { data, lanes, depth, cols }
+    }
+
+    /// How many panels there are.
+    pub fn len(&self) -> usize {
+        self.cols.div_ceil(tile_cols(self.lanes))
+    }
+
+    /// Panel `j`: its first column, how many of its columns are used, and its rows.
+    pub fn get(&self, j: usize) -> (usize, usize, &[f32]) {
+        let width = tile_cols(self.lanes);
+        let cols = width.min(self.cols - j * width);
+        let stored = cols.next_multiple_of(self.lanes);
+        (j * width, cols, &self.data[j * width * self.depth..][..stored * self.depth])
+    }
+}
+
+/// `V` for a panel with `cols` used columns.
+pub(crate) const fn is_narrow(lanes: usize, cols: usize) -> bool {
+    cols <= lanes
+}
+
+const _: () = assert!(tile_rows(MAX_LANES) == MAX_ROWS);

@@ -1,0 +1,345 @@
+//! Batch normalization over the columns of a dense matrix [rows, c]: images in channels-last order, where a row is a pixel.
+
+use crate::buffer::Buffer;
+use crate::float::Float;
+use crate::isa::{Kernel, dispatch};
+use crate::reduce::{LANES, sum_columns};
+use crate::simd::Simd;
+use crate::strided::CHUNK;
+use crate::threads::parallel_chunks;
+
+fn rows_per_task(c: usize) -> usize {
+    (CHUNK / c.max(1)).next_multiple_of(LANES).max(LANES)
+}
+
+fn check_matrix(op: &str, what: &str, rows: usize, c: usize, len: usize) {
+    assert_eq!(len, rows * c, "{op}: {what} of [{rows}, {c}] has {len} elements");
+}
+
+fn check_channels(op: &str, what: &str, c: usize, len: usize) {
+    assert_eq!(len, c, "{op}: {what} of {c} channels has {len} elements");
+}
+
+/// The mean of each column of a few rows, and the sum of the squared distances from it.
+struct Moments<'a, T> {
+    c: usize,
+    x: &'a [T],
+    /// The means, then the sums.
+    partial: &'a mut [f64],
+}
+
+impl<T: Float> Kernel for Moments<'_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, _: S) {
+        let Moments { c, x, partial } = self;
+        let rows = x.len() / c;
+        let (mean, squares) = partial.split_at_mut(c);
+        let mut run = vec![T::ZERO; c];
+        sum_columns(x, rows, c, &mut run, mean);
+        mean.iter_mut().for_each(|m| *m /= rows as f64);
+        let center: Vec<T> = mean.iter().map(|m| T::from_f64(*m)).collect();
+        squares.fill(0.0);
+        for rows in x.chunks(LANES * c) {
+            run.fill(T::ZERO);
+            for row in rows.chunks_exact(c) {
+                for ((run, x), center) in run.iter_mut().zip(row).zip(&center) {
+                    let d = *x - *center;
+                    *run += d * d;
+                }
+            }
+            squares.iter_mut().zip(&run).for_each(|(s, run)| *s += run.to_f64());
+        }
+    }
+}
+
+/// The mean and the biased variance of each column. NaN if there are no rows.
+///
+/// Blocks of rows are summed around their own means and joined in order, in `f64` (Chan, Golub and LeVeque, 1979).
+///
+/// # Panics
+/// If a length does not fit.
+pub fn batch_norm_stats<T: Float>(rows: usize, c: usize, x: &[T], mean: &mut [T], var: &mut [T]) {
+    check_matrix("batch_norm", "input", rows, c, x.len());
+    check_channels("batch_norm", "mean", c, mean.len());
+    check_channels("batch_norm", "variance", c, var.len());
+    let per_task = rows_per_task(c);
+    let mut partials = Buffer::<f64>::unspecified(rows.div_ceil(per_task) * 2 * c);
+    parallel_chunks(&mut partials, 2 * c, |i, partial| {
+        let first = i * per_task;
+        dispatch(Moments { c, x: &x[first * c..rows.min(first + per_task) * c], partial })
+    });
+    for j in 0..c {
+        let (mut n, mut m, mut squares) = (0.0, 0.0, 0.0);
+        for (i, block) in partials.chunks_exact(2 * c).enumerate() {
+            let more = per_task.min(rows - i * per_task) as f64;
+            let d = block[j] - m;
+            squares += block[c + j] + d * d * n * more / (n + more);
+            n += more;
+            m += d * more / n;
+        }
+        mean[j] = if rows == 0 { T::NAN } else { T::from_f64(m) };
+        var[j] = T::from_f64(squares / n);
+    }
+}
+
+struct Apply<'a, T> {
+    x: &'a [T],
+    mean: &'a [T],
+    scale: &'a [T],
+    bias: &'a [T],
+    out: &'a mut [T],
+}
+
+impl<T: Float> Kernel for Apply<'_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, _: S) {
+        let c = self.mean.len();
+        for (out, x) in self.out.chunks_exact_mut(c).zip(self.x.chunks_exact(c)) {
+            let (mean, scale, bias) = (&self.mean[..c], &self.scale[..c], &self.bias[..c]);
+            for j in 0..c {
+                out[j] = (x[j] - mean[j]) * scale[j] + bias[j];
+            }
+        }
+    }
+}
+
+/// `out = (x - mean) · inv_std · weight + bias`; a missing weight is 1, a missing bias 0.
+///
+/// # Panics
+/// If a length does not fit.
+pub fn batch_norm_apply<T: Float>(
+    rows: usize,
+    c: usize,
+    x: &[T],
+    mean: &[T],
+    inv_std: &[T],
+    weight: Option<&[T]>,
+    bias: Option<&[T]>,
+    out: &mut [T],
+) {
+    check_matrix("batch_norm", "input", rows, c, x.len());
+    check_matrix("batch_norm", "output", rows, c, out.len());
+    check_channels("batch_norm", "mean", c, mean.len());
+    let scale = scaled(c, inv_std, weight);
+    let bias = bias.map_or_else(|| vec![T::ZERO; c], <[T]>::to_vec);
+    check_channels("batch_norm", "bias", c, bias.len());
+    let chunk = rows_per_task(c) * c;
+    parallel_chunks(out, chunk, |i, out| {
+        dispatch(Apply { x: &x[i * chunk..][..out.len()], mean, scale: &scale, bias: &bias, out })
+    });
+}
+
+fn scaled<T: Float>(c: usize, inv_std: &[T], weight: Option<&[T]>) -> Vec<T> {
+    check_channels("batch_norm", "inverse standard deviation", c, inv_std.len());
+    match weight {
+        None => inv_std.to_vec(),
+        Some(weight) => {
+            check_channels("batch_norm", "weight", c, weight.len());
+            inv_std.iter().zip(weight).map(|(s, w)| *s * *w).collect()
+        }
+    }
+}
+
+/// The sums over a few rows of the gradient, and of the gradient times the distance from the mean.
+struct GradSums<'a, T> {
+    x: &'a [T],
+    grad: &'a [T],
+    mean: &'a [T],
+    partial: &'a mut [f64],
+}
+
+impl<T: Float> Kernel for GradSums<'_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, _: S) {
+        let c = self.mean.len();
+        let (sums, dots) = self.partial.split_at_mut(c);
+        let (mut sum, mut dot) = (vec![T::ZERO; c], vec![T::ZERO; c]);
+        sums.fill(0.0);
+        dots.fill(0.0);
+        for (x, grad) in self.x.chunks(LANES * c).zip(self.grad.chunks(LANES * c)) {
+            sum.fill(T::ZERO);
+            dot.fill(T::ZERO);
+            for (x, g) in x.chunks_exact(c).zip(grad.chunks_exact(c)) {
+                let (sum, dot, mean) = (&mut sum[..c], &mut dot[..c], &self.mean[..c]);
+                for j in 0..c {
+                    sum[j] += g[j];
+                    dot[j] += g[j] * (x[j] - mean[j]);
+                }
+            }
+            for j in 0..c {
+                sums[j] += sum[j].to_f64();
+                dots[j] += dot[j].to_f64();
+            }
+        }
+    }
+}
+
+struct GradApply<'a, T> {
+    x: &'a [T],
+    grad: &'a [T],
+    mean: &'a [T],
+    scale: &'a [T],
+    grad_mean: &'a [T],
+    slope: &'a [T],
+    grad_x: &'a mut [T],
+}
+
+impl<T: Float> Kernel for GradApply<'_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, _: S) {
+        let c = self.mean.len();
+        let inputs = self.x.chunks_exact(c).zip(self.grad.chunks_exact(c));
+        for (out, (x, g)) in self.grad_x.chunks_exact_mut(c).zip(inputs) {
+            let (mean, scale, grad_mean, slope) =
+                (&self.mean[..c], &self.scale[..c], &self.grad_mean[..c], &self.slope[..c]);
+            for j in 0..c {
+                out[j] = scale[j] * (g[j] - grad_mean[j] - (x[j] - mean[j]) * slope[j]);
+            }
+        }
+    }
+}
+
+/// The gradients of the input, the weight and the bias of batch normalization with the statistics of `x` itself, from
+/// the gradient of its output (Ioffe and Szegedy, 2015). With `x̂ = (x - mean) · inv_std`:
+/// `grad_bias = Σ grad`, `grad_weight = Σ grad · x̂`,
+/// `grad_x = weight · inv_std · (grad - grad_bias / rows - x̂ · grad_weight / rows)`.
+///
+/// # Panics
+/// If a length does not fit.
+pub fn batch_norm_grad<T: Float>(
+    rows: usize,
+    c: usize,
+    x: &[T],
+    grad: &[T],
+    mean: &[T],
+    inv_std: &[T],
+    weight: Option<&[T]>,
+    grad_x: &mut [T],
+    grad_weight: &mut [T],
+    grad_bias: &mut [T],
+) {
+    check_matrix("batch_norm", "input", rows, c, x.len());
+    check_matrix("batch_norm", "gradient", rows, c, grad.len());
+    check_matrix("batch_norm", "input gradient", rows, c, grad_x.len());
+    check_channels("batch_norm", "mean", c, mean.len());
+    check_channels("batch_norm", "weight gradient", c, grad_weight.len());
+    check_channels("batch_norm", "bias gradient", c, grad_bias.len());
+    let scale = scaled(c, inv_std, weight);
+    let per_task = rows_per_task(c);
+    let mut partials = Buffer::<f64>::unspecified(rows.div_ceil(per_task) * 2 * c);
+    parallel_chunks(&mut partials, 2 * c, |i, partial| {
+        let part = i * per_task * c..rows.min((i + 1) * per_task) * c;
+        dispatch(GradSums { x: &x[part.clone()], grad: &grad[part], mean, partial })
+    });
+    let (mut grad_mean, mut slope) = (vec![T::ZERO; c], vec![T::ZERO; c]);
+    for j in 0..c {
+        let total = |j: usize| partials.chunks_exact(2 * c).map(|block| block[j]).sum::<f64>();
+        let (sum, dot, s) = (total(j), total(c + j), inv_std[j].to_f64());
+        grad_bias[j] = T::from_f64(sum);
+        grad_weight[j] = T::from_f64(dot * s);
+        grad_mean[j] = T::from_f64(sum / rows as f64);
+        slope[j] = T::from_f64(dot * s * s / rows as f64);
+    }
+    let chunk = per_task * c;
+    parallel_chunks(grad_x, chunk, |i, grad_x| {
+        let (x, grad) = (&x[i * chunk..][..grad_x.len()], &grad[i * chunk..][..grad_x.len()]);
+        dispatch(GradApply { x, grad, mean, scale: &scale, grad_mean: &grad_mean, slope: &slope, grad_x })
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SHAPES: [(usize, usize); 6] = [(1, 1), (3, 17), (17, 3), (1000, 1), (5000, 20), (2, 40_000)];
+
+    fn values(n: usize, seed: usize) -> Vec<f64> {
+        (0..n).map(|i| (((i * 37 + seed * 11) % 103) as f64 / 16.0 - 2.0) as f32 as f64).collect()
+    }
+
+    fn to_t<T: Float>(x: &[f64]) -> Vec<T> {
+        x.iter().map(|&x| T::from_f64(x)).collect()
+    }
+
+    fn assert_close<T: Float>(got: &[T], want: &[f64], tolerance: f64, what: &str) {
+        assert_eq!(got.len(), want.len());
+        let size = want.iter().fold(1.0, |a: f64, b| a.max(b.abs()));
+        for (g, w) in got.iter().zip(want) {
+            assert!((g.to_f64() - w).abs() <= tolerance * size, "{what}: {g}, expected {w}");
+        }
+    }
+
+    fn reference_stats(rows: usize, c: usize, x: &[f64]) -> (Vec<f64>, Vec<f64>) {
+        let column = |j: usize| x.iter().skip(j).step_by(c);
+        let mean: Vec<f64> = (0..c).map(|j| column(j).sum::<f64>() / rows as f64).collect();
+        let var = (0..c).map(|j| column(j).map(|x| (x - mean[j]).powi(2)).sum::<f64>() / rows as f64).collect();
+        (mean, var)
+    }
+
+    fn check<T: Float>(tolerance: f64) {
+        for (rows, c) in SHAPES {
+            let (x, grad) = (values(rows * c, 1), values(rows * c, 5));
+            let (weight, bias) = (values(c, 2), values(c, 3));
+            let (mean, var) = reference_stats(rows, c, &x);
+            let (mut m, mut v) = (vec![T::NAN; c], vec![T::NAN; c]);
+            batch_norm_stats(rows, c, &to_t::<T>(&x), &mut m, &mut v);
+            assert_close(&m, &mean, tolerance, "mean");
+            assert_close(&v, &var, tolerance, "variance");
+
+            let inv_std: Vec<f64> = var.iter().map(|v| 1.0 / (v + 0.01).sqrt()).collect();
+            let [xt, gt] = [&x, &grad].map(|v| to_t::<T>(v));
+            let [mt, st, wt, bt] = [&mean, &inv_std, &weight, &bias].map(|v| to_t::<T>(v));
+            for affine in [true, false] {
+                let (w, b) = (affine.then_some(&wt[..]), affine.then_some(&bt[..]));
+                let mut out = vec![T::NAN; rows * c];
+                batch_norm_apply(rows, c, &xt, &mt, &st, w, b, &mut out);
+                let normal = |i: usize| (x[i] - mean[i % c]) * inv_std[i % c];
+                let weight = |j: usize| if affine { weight[j] } else { 1.0 };
+                let bias = |j: usize| if affine { bias[j] } else { 0.0 };
+                let want: Vec<f64> = (0..rows * c).map(|i| normal(i) * weight(i % c) + bias(i % c)).collect();
+                assert_close(&out, &want, 4.0 * tolerance, "output");
+
+                let (mut gw, mut gb) = (vec![T::NAN; c], vec![T::NAN; c]);
+                batch_norm_grad(rows, c, &xt, &gt, &mt, &st, w, &mut out, &mut gw, &mut gb);
+                let over = |j: usize, f: &dyn Fn(usize) -> f64| (0..rows).map(|r| f(r * c + j)).sum::<f64>();
+                let want_b: Vec<f64> = (0..c).map(|j| over(j, &|i| grad[i])).collect();
+                let want_w: Vec<f64> = (0..c).map(|j| over(j, &|i| grad[i] * normal(i))).collect();
+                assert_close(&gb, &want_b, tolerance, "bias gradient");
+                assert_close(&gw, &want_w, 4.0 * tolerance, "weight gradient");
+                let want: Vec<f64> = (0..rows * c)
+                    .map(|i| {
+                        let (j, n) = (i % c, rows as f64);
+                        weight(j) * inv_std[j] * (grad[i] - want_b[j] / n - normal(i) * want_w[j] / n)
+                    })
+                    .collect();
+                assert_close(&out, &want, 10.0 * tolerance, "input gradient");
+            }
+        }
+    }
+
+    #[test]
+    fn matches_the_reference() {
+        check::<f32>(1e-6);
+        check::<f64>(1e-13);
+    }
+
+    #[test]
+    fn the_variance_of_distant_values_is_precise() {
+        let x: Vec<f32> = (0..100_000).map(|i| 1000.0 + (i % 2) as f32).collect();
+        let (mut mean, mut var) = ([0.0], [0.0]);
+        batch_norm_stats(x.len(), 1, &x, &mut mean, &mut var);
+        assert!((mean[0] - 1000.5).abs() < 1e-4 && (var[0] - 0.25).abs() < 1e-6, "{mean:?} {var:?}");
+    }
+
+    #[test]
+    fn no_rows_have_no_mean() {
+        let (mut mean, mut var) = ([0f32; 2], [0f32; 2]);
+        batch_norm_stats(0, 2, &[], &mut mean, &mut var);
+        assert!(mean.iter().chain(&var).all(|x| x.is_nan()));
+        batch_norm_stats::<f32>(3, 0, &[], &mut [], &mut []);
+    }
+}

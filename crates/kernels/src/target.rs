@@ -1,0 +1,133 @@
+//! One instruction set for all parts of one operation.
+
+use crate::isa::{self, Isa, Kernel};
+use crate::simd::Simd;
+
+/// The instruction set that an operation read once and hands to its parallel parts, so that all agree on the layout of
+/// packed data whatever [`isa::force_isa`] does meanwhile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Target {
+    Isa(Isa),
+    /// Sixteen lanes in plain Rust: runs the code paths of AVX-512 on any machine.
+    #[cfg(test)]
+    Wide,
+}
+
+struct Lanes;
+
+impl Kernel for Lanes {
+    type Output = usize;
+    #[inline(always)]
+    fn run<S: Simd>(self, _: S) -> usize {
+        S::LANES
+    }
+}
+
+impl Target {
+    /// The one in use.
+    pub fn current() -> Target {
+        #[cfg(test)]
+        if let Some(target) = tests::FORCED.get() {
+            return target;
+        }
+        Target::Isa(isa::isa())
+    }
+
+    /// How many `f32` its vectors hold.
+    pub fn lanes(self) -> usize {
+        self.run(Lanes)
+    }
+
+    /// Runs `kernel` compiled for it.
+    #[inline]
+    pub fn run<K: Kernel>(self, kernel: K) -> K::Output {
+        match self {
+            Target::Isa(isa) => isa::dispatch_on(isa, kernel),
+            #[cfg(test)]
+            Target::Wide => kernel.run(tests::Wide),
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use std::cell::Cell;
+
+    thread_local! {
+        pub(super) static FORCED: Cell<Option<Target>> = const { Cell::new(None) };
+    }
+
+    /// Calls `check` once for each instruction set that this machine can run, and once with sixteen plain lanes.
+    pub fn on_every_target(check: impl Fn(Target)) {
+        for target in Isa::available().into_iter().map(Target::Isa).chain([Target::Wide]) {
+            FORCED.set(Some(target));
+            check(target);
+        }
+        FORCED.set(None);
+    }
+
+    #[derive(Clone, Copy)]
+    pub struct Wide;
+
+    impl Simd for Wide {
+        const LANES: usize = 16;
+        type F32 = [f32; 16];
+
+        #[inline(always)]
+        fn splat(self, x: f32) -> [f32; 16] {
+            [x; 16]
+        }
+        #[inline(always)]
+        unsafe fn load(self, from: *const f32) -> [f32; 16] {
+            // SAFETY: the caller promises sixteen readable values.
+            unsafe { from.cast::<[f32; 16]>().read_unaligned() }
+        }
+        #[inline(always)]
+        unsafe fn store(self, to: *mut f32, v: [f32; 16]) {
+            // SAFETY: the caller promises sixteen writable values.
+            unsafe { to.cast::<[f32; 16]>().write_unaligned(v) }
+        }
+        #[inline(always)]
+        fn add(self, a: [f32; 16], b: [f32; 16]) -> [f32; 16] {
+            std::array::from_fn(|i| a[i] + b[i])
+        }
+        #[inline(always)]
+        fn sub(self, a: [f32; 16], b: [f32; 16]) -> [f32; 16] {
+            std::array::from_fn(|i| a[i] - b[i])
+        }
+        #[inline(always)]
+        fn mul(self, a: [f32; 16], b: [f32; 16]) -> [f32; 16] {
+            std::array::from_fn(|i| a[i] * b[i])
+        }
+        #[inline(always)]
+        fn mul_add(self, a: [f32; 16], b: [f32; 16], c: [f32; 16]) -> [f32; 16] {
+            std::array::from_fn(|i| a[i] * b[i] + c[i])
+        }
+    }
+
+    #[test]
+    fn part_of_a_vector_and_its_sum() {
+        struct Parts(usize);
+        impl Kernel for Parts {
+            type Output = (Vec<f32>, f32);
+            #[inline(always)]
+            fn run<S: Simd>(self, simd: S) -> Self::Output {
+                let from: Vec<f32> = (1..=self.0).map(|x| x as f32).collect();
+                let mut to = vec![-1.0; self.0];
+                // SAFETY: both have exactly the length that is passed, which is at most `LANES`.
+                let v = unsafe { simd.load_first(from.as_ptr(), self.0) };
+                // SAFETY: as above.
+                unsafe { simd.store_first(to.as_mut_ptr(), v, self.0) };
+                (to, simd.sum(v))
+            }
+        }
+        on_every_target(|target| {
+            for n in 0..=target.lanes() {
+                let (copied, sum) = target.run(Parts(n));
+                assert_eq!(copied, (1..=n).map(|x| x as f32).collect::<Vec<_>>());
+                assert_eq!(sum, (n * (n + 1) / 2) as f32);
+            }
+        });
+    }
+}

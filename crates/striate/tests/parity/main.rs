@@ -1,0 +1,14 @@
+//! Every op against PyTorch: values and gradients, on every instruction set that this machine has.
+//!
+//! The fixtures in `tests/fixtures` are written by `scripts/make_fixtures.py`. Tolerances are stated per op: see
+//! [`fixtures::Tolerance`].
+
+mod batch_norm;
+mod elementwise;
+mod fixtures;
+mod image;
+mod init;
+mod matrix;
+mod nets;
+mod optimizer;
+mod shape;
