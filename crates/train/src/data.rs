@@ -20,7 +20,7 @@ pub struct Splits {
     /// The images to measure on.
     pub test: ImageDataset,
     /// How a picture from elsewhere becomes one of these.
-    pub preprocessing: Preprocessing,
+    preprocessing: Preprocessing,
 }
 
 /// `mnist`, the built-in data, or the path of a directory of idx files.
@@ -32,5 +32,70 @@ pub fn load_data(name: &str) -> Result<Splits, TrainError> {
         let stem = path.file_name().map_or_else(|| "data".into(), |n| n.to_string_lossy().into_owned());
         (stem, IdxFolder::open(path)?)
     };
-    todo!()
+    let preprocessing = folder.preprocessing();
+    Ok(Splits { name, classes: folder.classes, train: folder.train, test: folder.test, preprocessing })
+}
+
+fn size([_, h, w]: [usize; 3]) -> String {
+    format!("{h}×{w}")
+}
+
+impl Splits {
+    /// The preprocessing that makes these images fit a network: as they are, or with an even border of black.
+    pub fn preprocessing_for(&self, architecture: &Architecture) -> Result<Preprocessing, TrainError> {
+        let [c, h, w] = self.preprocessing.output_shape();
+        let [need_c, need_h, need_w] = architecture.input;
+        let border = |have: usize, need: usize| need.checked_sub(have).filter(|d| d % 2 == 0).map(|d| d / 2);
+        match (border(h, need_h), border(w, need_w)) {
+            (Some(pad), Some(other)) if c == need_c && pad == other && pad <= MAX_BORDER => {
+                Ok(Preprocessing { pad, ..self.preprocessing.clone() })
+            }
+            _ => Err(TrainError::ImageSize {
+                model: architecture.name.to_string(),
+                need: size(architecture.input),
+                data: self.name.clone(),
+                got: size([c, h, w]),
+            }),
+        }
+    }
+
+    /// Whether the images are of the size that `preprocessing` was made for.
+    pub fn check_size(&self, model: &str, preprocessing: &Preprocessing) -> Result<(), TrainError> {
+        let [h, w] = preprocessing.size;
+        let got = self.preprocessing.output_shape();
+        if [got[1], got[2]] == [h, w] && got[0] == preprocessing.channels {
+            return Ok(());
+        }
+        let need = size([preprocessing.channels, h, w]);
+        Err(TrainError::ImageSize { model: model.to_string(), need, data: self.name.clone(), got: size(got) })
+    }
+}
+
+/// The widest border that is still a matter of course: MNIST's 28×28 in a network for 32×32.
+const MAX_BORDER: usize = 2;
+
+/// Batches of images, in a new order each epoch or always as they are.
+pub struct Loader(DataLoader<ImageDataset>);
+
+impl Loader {
+    /// Training batches: shuffled by `seed` and epoch, the last one may be smaller.
+    pub fn train(images: &ImageDataset, preprocessing: &Preprocessing, batch_size: usize, seed: u64) -> Loader {
+        Loader(Loader::in_order(images, preprocessing, batch_size).0.shuffle(seed))
+    }
+
+    /// Batches in the order of the images.
+    pub fn in_order(images: &ImageDataset, preprocessing: &Preprocessing, batch_size: usize) -> Loader {
+        let images = images.with_transform(preprocessing.transform());
+        Loader(DataLoader::new(images, batch_size).workers(1).prefetch(PREFETCH))
+    }
+}
+
+impl Batches for Loader {
+    type Batch = Batch;
+    fn per_epoch(&self) -> usize {
+        self.0.num_batches()
+    }
+    fn epoch_from(&self, epoch: usize, first: usize) -> Box<dyn Iterator<Item = Result<Batch, DataError>> + '_> {
+        Box::new(self.0.epoch_from(epoch, first))
+    }
 }
