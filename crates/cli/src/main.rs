@@ -46,7 +46,8 @@ fn usage(e: &clap::Error) -> ExitCode {
     }
     let text = e.render().to_string();
     let first: Vec<&str> = text.lines().take_while(|l| !l.is_empty()).map(str::trim).collect();
-    let tip = text.lines().map(str::trim).find(|l| l.starts_with("tip:")).map(|t| format!(" ({t})")).unwrap_or_default();
+    let tip =
+        text.lines().map(str::trim).find(|l| l.starts_with("tip:")).map(|t| format!(" ({t})")).unwrap_or_default();
     let line = first.join(" ");
     output::complain(&format!("{}{tip}; see --help", line.trim_start_matches("error: ")));
     ExitCode::from(2)

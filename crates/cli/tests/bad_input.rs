@@ -9,7 +9,10 @@ use std::path::Path;
 
 fn trained(dir: &Path) {
     idx_dir(dir, 100, 20, 28);
-    succeed(dir, &["train", "squares", "--epochs", "1", "--batch-size", "50", "--model", "lenet", "--out", "run", "--quiet"]);
+    succeed(
+        dir,
+        &["train", "squares", "--epochs", "1", "--batch-size", "50", "--model", "lenet", "--out", "run", "--quiet"],
+    );
 }
 
 #[test]
@@ -97,7 +100,8 @@ fn edited(file: &[u8], edit: impl Fn(&mut serde_json::Value)) -> Vec<u8> {
 }
 
 fn edit_card(header: &mut serde_json::Value, edit: impl Fn(&mut serde_json::Value)) {
-    let mut card: serde_json::Value = serde_json::from_str(header["__metadata__"]["striate"].as_str().unwrap()).unwrap();
+    let mut card: serde_json::Value =
+        serde_json::from_str(header["__metadata__"]["striate"].as_str().unwrap()).unwrap();
     edit(&mut card);
     header["__metadata__"]["striate"] = card.to_string().into();
 }
@@ -110,7 +114,11 @@ fn model_files_that_are_not_what_they_should_be() {
     let good = fs::read(d.join("run/model.safetensors")).unwrap();
     let refused = |bytes: &[u8], parts: &[&str]| {
         fs::write(d.join("bad.safetensors"), bytes).unwrap();
-        for command in [&["eval", "bad.safetensors"][..], &["inspect", "bad.safetensors"], &["predict", "bad.safetensors", "x.png"]] {
+        for command in [
+            &["eval", "bad.safetensors"][..],
+            &["inspect", "bad.safetensors"],
+            &["predict", "bad.safetensors", "x.png"],
+        ] {
             fail(d, command, 1, &[&["bad.safetensors"], parts].concat());
         }
     };
@@ -121,7 +129,10 @@ fn model_files_that_are_not_what_they_should_be() {
     refused(&good[..good.len() - 1], &[]);
     refused(&[0xff; 64], &[]);
     refused(&edited(&good, |h| h["__metadata__"] = serde_json::json!({})), &["not a model of Striate's"]);
-    refused(&edited(&good, |h| edit_card(h, |c| c["format_version"] = 99.into())), &["format version 99", "newer Striate"]);
+    refused(
+        &edited(&good, |h| edit_card(h, |c| c["format_version"] = 99.into())),
+        &["format version 99", "newer Striate"],
+    );
     refused(&edited(&good, |h| edit_card(h, |c| c["architecture"] = "mnist-net".into())), &["tensor"]);
     refused(&edited(&good, |h| edit_card(h, |c| c["architecture"] = "skynet".into())), &["skynet"]);
     refused(
@@ -187,7 +198,21 @@ fn a_loss_that_is_not_finite_stops_the_run() {
     idx_dir(d, 400, 20, 28);
     let line = fail(
         d,
-        &["train", "squares", "--lr", "1e30", "--optimizer", "sgd", "--batch-size", "20", "--model", "lenet", "--out", "run", "--quiet"],
+        &[
+            "train",
+            "squares",
+            "--lr",
+            "1e30",
+            "--optimizer",
+            "sgd",
+            "--batch-size",
+            "20",
+            "--model",
+            "lenet",
+            "--out",
+            "run",
+            "--quiet",
+        ],
         1,
         &["step ", "the loss is", "layer ", "run/checkpoint.safetensors", "--lr"],
     );
@@ -219,7 +244,19 @@ fn a_full_disk_leaves_the_last_good_checkpoint() {
     let result = std::panic::catch_unwind(|| {
         fail(
             d,
-            &["train", "squares", "--epochs", "1", "--batch-size", "20", "--model", "lenet", "--out", "disk/run", "--quiet"],
+            &[
+                "train",
+                "squares",
+                "--epochs",
+                "1",
+                "--batch-size",
+                "20",
+                "--model",
+                "lenet",
+                "--out",
+                "disk/run",
+                "--quiet",
+            ],
             1,
             &["disk/run/checkpoint.safetensors", "last good checkpoint", "--resume disk/run"],
         );

@@ -12,7 +12,9 @@ fn train_prints_the_promised_lines_and_leaves_a_run_directory() {
     let out = succeed(dir.path(), &["train", "squares", "--epochs", "2", "--batch-size", "20", "--log-every", "5"]);
     let lines: Vec<&str> = out.lines().collect();
     let form = |line: &str, start: &str| line.starts_with(start) && line.ends_with('%');
-    assert!(lines[0].starts_with("Training mnist-net (1199882 parameters) on squares (200 training and 50 test images)"));
+    assert!(
+        lines[0].starts_with("Training mnist-net (1199882 parameters) on squares (200 training and 50 test images)")
+    );
     assert!(form(lines[1], "Epoch: [1/2], Step: [5/10], Loss: "), "{out}");
     assert!(form(lines[2], "Epoch: [1/2], Step: [10/10], Loss: "), "{out}");
     assert!(form(lines[3], "Epoch: [1/2], Test Accuracy: "), "{out}");
@@ -52,7 +54,13 @@ fn eval_measures_what_train_measured() {
     assert!(text.contains(&format!("Accuracy: {accuracy} (95% interval: ")), "{text}");
     let json: serde_json::Value =
         serde_json::from_str(&succeed(dir.path(), &["eval", "run/model.safetensors", "squares", "--json"])).unwrap();
-    let total: u64 = json["confusion"].as_array().unwrap().iter().flat_map(|r| r.as_array().unwrap()).map(|n| n.as_u64().unwrap()).sum();
+    let total: u64 = json["confusion"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .flat_map(|r| r.as_array().unwrap())
+        .map(|n| n.as_u64().unwrap())
+        .sum();
     assert_eq!((total, json["images"].as_u64()), (60, Some(60)));
     let interval = json["accuracy_interval_95"].as_array().unwrap();
     let accuracy = json["accuracy"].as_f64().unwrap();
@@ -65,21 +73,27 @@ fn predict_goes_on_after_an_image_that_cannot_be_read() {
     let dir = tempfile::tempdir().unwrap();
     idx_dir(dir.path(), 100, 20, 28);
     succeed(dir.path(), &["train", "squares", "--epochs", "1", "--out", "run", "--quiet"]);
-    let picture = image::GrayImage::from_fn(60, 40, |x, y| image::Luma([if x > 20 && x < 30 && y > 5 { 0 } else { 255 }]));
+    let picture =
+        image::GrayImage::from_fn(60, 40, |x, y| image::Luma([if x > 20 && x < 30 && y > 5 { 0 } else { 255 }]));
     picture.save(dir.path().join("dark on light.png")).unwrap();
     let mut inverted = picture;
     image::imageops::colorops::invert(&mut inverted);
     inverted.save(dir.path().join("light.png")).unwrap();
     fs::write(dir.path().join("broken.png"), b"not a picture").unwrap();
-    let output =
-        run(dir.path(), &["predict", "run/model.safetensors", "dark on light.png", "broken.png", "missing.jpg", "light.png"]);
+    let output = run(
+        dir.path(),
+        &["predict", "run/model.safetensors", "dark on light.png", "broken.png", "missing.jpg", "light.png"],
+    );
     assert_eq!(output.status.code(), Some(1));
     let (out, err) = (stdout(&output), stderr(&output));
     let lines: Vec<&str> = out.lines().collect();
     assert_eq!(lines.len(), 2, "{out}");
     assert!(lines[0].starts_with("dark on light.png: ") && lines[0].contains("dark on light, so inverted"), "{out}");
     assert!(lines[1].starts_with("light.png: ") && lines[1].contains("light on dark"), "{out}");
-    assert_eq!(lines[0].split(": ").nth(1).unwrap().split(';').next(), lines[1].split(": ").nth(1).unwrap().split(';').next());
+    assert_eq!(
+        lines[0].split(": ").nth(1).unwrap().split(';').next(),
+        lines[1].split(": ").nth(1).unwrap().split(';').next()
+    );
     assert_eq!(err.lines().count(), 2, "{err}");
     assert!(err.contains("broken.png") && err.contains("missing.jpg"), "{err}");
     let json = succeed(dir.path(), &["predict", "run/model.safetensors", "light.png", "--json"]);
@@ -92,7 +106,8 @@ fn predict_goes_on_after_an_image_that_cannot_be_read() {
 fn inspect_shows_the_network_layer_by_layer() {
     let dir = tempfile::tempdir().unwrap();
     let out = succeed(dir.path(), &["inspect", "mnist-net"]);
-    let row = |name: &str| out.lines().find(|l| l.starts_with(name)).unwrap_or_else(|| panic!("{name}: {out}")).to_string();
+    let row =
+        |name: &str| out.lines().find(|l| l.starts_with(name)).unwrap_or_else(|| panic!("{name}: {out}")).to_string();
     let cells = |name: &str| row(name).split_whitespace().map(String::from).collect::<Vec<_>>();
     assert_eq!(cells("conv2"), ["conv2", "conv2d", "1×64×24×24", "18,496", "10,616,832", "147", "kB"]);
     assert_eq!(cells("fc1"), ["fc1", "linear", "1×128", "1,179,776", "1,179,648", "1", "kB"]);

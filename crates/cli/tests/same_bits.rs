@@ -48,11 +48,7 @@ fn a_run_that_was_killed_ends_in_the_same_weights() {
     for (i, share) in [seed % 30 + 10, seed / 7 % 40 + 30, seed / 11 % 20 + 70].into_iter().enumerate() {
         let out = format!("killed-{i}");
         let run = dir.path().join(&out);
-        let mut child = striate(dir.path())
-            .args(TRAIN)
-            .args(["3", "--out", &out, "--quiet"])
-            .spawn()
-            .unwrap();
+        let mut child = striate(dir.path()).args(TRAIN).args(["3", "--out", &out, "--quiet"]).spawn().unwrap();
         while !run.join("checkpoint.safetensors").exists() {
             assert!(child.try_wait().unwrap().is_none(), "the run ended before its first checkpoint");
             std::thread::sleep(Duration::from_millis(1));

@@ -17,7 +17,8 @@ use striate_tensor::{Array, DType, Device, Leaf, Shape, Tensor};
 /// # Panics
 /// As the network does if the input does not fit, and if it reads values (which are not there).
 pub fn capture(network: &dyn Forward, input: &[usize]) -> Graph {
-    let names = network.named_parameters().into_iter().map(|(name, p)| (p.leaf_id().unwrap_or_default(), name)).collect();
+    let names =
+        network.named_parameters().into_iter().map(|(name, p)| (p.leaf_id().unwrap_or_default(), name)).collect();
     let recorder = Arc::new_cyclic(|me| Recorder { me: me.clone(), names, nodes: Mutex::default() });
     let x = recorder.symbol(Origin::Input, Shape::new(input), DType::F32);
     network.forward(Tensor::from(x), &Pass::eval().on(recorder.clone()));
@@ -79,7 +80,15 @@ impl Recorder {
         Array::remote(Arc::new(Symbol { recorder, origin, dtype }), shape)
     }
 
-    fn write(&self, op: &'static str, inputs: &[&Array], shape: Shape, dtype: DType, macs: u64, is_view: bool) -> Array {
+    fn write(
+        &self,
+        op: &'static str,
+        inputs: &[&Array],
+        shape: Shape,
+        dtype: DType,
+        macs: u64,
+        is_view: bool,
+    ) -> Array {
         let (mut from, mut parameters) = (Vec::new(), Vec::new());
         for x in inputs {
             match origin(x) {

@@ -43,7 +43,10 @@ fn is_skipped(field: &Field) -> Result<bool> {
 
 fn expand(input: &DeriveInput) -> Result<TokenStream> {
     let Data::Struct(data) = &input.data else {
-        return Err(Error::new_spanned(&input.ident, "Module can be derived for structs; implement it by hand for this"));
+        return Err(Error::new_spanned(
+            &input.ident,
+            "Module can be derived for structs; implement it by hand for this",
+        ));
     };
     let nn = nn();
     let (mut visit, mut visit_mut) = (Vec::new(), Vec::new());

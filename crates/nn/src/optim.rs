@@ -181,7 +181,8 @@ impl Optimizer for Adam {
         };
         for_each(model, gradients, |name, value, grad| {
             let keys = [format!("exp_avg.{name}"), format!("exp_avg_sq.{name}")];
-            let mut take = |key: &String| state.tensors.remove(key).map_or_else(|| zeros_like(value), Tensor::into_array);
+            let mut take =
+                |key: &String| state.tensors.remove(key).map_or_else(|| zeros_like(value), Tensor::into_array);
             let [mut m, mut v] = [take(&keys[0]), take(&keys[1])];
             value.adam_step(&step, &grad, &mut m, &mut v);
             let [m_key, v_key] = keys;

@@ -3,7 +3,7 @@
 use crate::module::{Entry, EntryMut, Module};
 use std::collections::BTreeMap;
 use std::fmt;
-use striate_tensor::{DType, Shape, Tensor};
+use striate_tensor::{DType, Tensor};
 
 /// Tensors by name, as in PyTorch's `state_dict()`.
 pub type StateDict = BTreeMap<String, Tensor>;
@@ -20,9 +20,9 @@ pub enum StateDictError {
         /// The tensor's name.
         name: String,
         /// What the network has.
-        expected: (DType, Shape),
+        expected: (DType, Vec<usize>),
         /// What the state dict has.
-        got: (DType, Shape),
+        got: (DType, Vec<usize>),
     },
 }
 
@@ -30,12 +30,12 @@ impl fmt::Display for StateDictError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             StateDictError::Missing(names) => write!(f, "tensors are missing: {}", names.join(", ")),
-            StateDictError::Unexpected(names) => write!(f, "there are tensors that the network lacks: {}", names.join(", ")),
-            StateDictError::Mismatch { name, expected, got } => write!(
-                f,
-                "tensor '{name}' is {} {}, the network needs {} {}",
-                got.0, got.1, expected.0, expected.1
-            ),
+            StateDictError::Unexpected(names) => {
+                write!(f, "there are tensors that the network lacks: {}", names.join(", "))
+            }
+            StateDictError::Mismatch { name, expected, got } => {
+                write!(f, "tensor '{name}' is {} {:?}, the network needs {} {:?}", got.0, got.1, expected.0, expected.1)
+            }
         }
     }
 }
@@ -58,7 +58,8 @@ pub fn state_dict(module: &dyn Module) -> StateDict {
 /// Replaces every parameter and buffer of `module`. On an error nothing has changed.
 pub fn load_state_dict(module: &mut dyn Module, state: &StateDict) -> Result<(), StateDictError> {
     let own = state_dict(module);
-    let lacking = |a: &StateDict, b: &StateDict| -> Vec<String> { a.keys().filter(|k| !b.contains_key(*k)).cloned().collect() };
+    let lacking =
+        |a: &StateDict, b: &StateDict| -> Vec<String> { a.keys().filter(|k| !b.contains_key(*k)).cloned().collect() };
     let missing = lacking(&own, state);
     if !missing.is_empty() {
         return Err(StateDictError::Missing(missing));
@@ -68,7 +69,7 @@ pub fn load_state_dict(module: &mut dyn Module, state: &StateDict) -> Result<(),
         return Err(StateDictError::Unexpected(unexpected));
     }
     for (name, mine) in &own {
-        let kind = |t: &Tensor| (t.dtype(), t.shape_value());
+        let kind = |t: &Tensor| (t.dtype(), t.shape().to_vec());
         let (expected, got) = (kind(mine), kind(&state[name]));
         if expected != got {
             return Err(StateDictError::Mismatch { name: name.clone(), expected, got });

@@ -22,8 +22,16 @@ struct Net {
 struct Pair<M: Module>(M, Box<Linear>);
 
 fn net(rng: &mut Generator) -> Net {
-    let block = |rng: &mut Generator| Block { conv: Conv2d::options(2, 2, 3).padding("same").bias(false).build(rng), bn: BatchNorm2d::new(2) };
-    Net { blocks: vec![block(rng), block(rng)], head: Some(Linear::new(2, 3, rng)), scale: 1.0, note: Default::default() }
+    let block = |rng: &mut Generator| Block {
+        conv: Conv2d::options(2, 2, 3).padding("same").bias(false).build(rng),
+        bn: BatchNorm2d::new(2),
+    };
+    Net {
+        blocks: vec![block(rng), block(rng)],
+        head: Some(Linear::new(2, 3, rng)),
+        scale: 1.0,
+        note: Default::default(),
+    }
 }
 
 #[test]

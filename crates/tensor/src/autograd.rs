@@ -71,9 +71,7 @@ where
 {
     record_many(op, result, inputs.into(), |result| {
         let backward = save(result);
-        move |grad, wants: &[bool]| {
-            backward(grad, wants.try_into().expect("one flag per input")).into_iter().collect()
-        }
+        move |grad, wants: &[bool]| backward(grad, wants.try_into().expect("one flag per input")).into_iter().collect()
     })
 }
 

@@ -27,9 +27,9 @@ impl fmt::Display for DeviceError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             DeviceError::Unknown(name) => write!(f, "unknown device '{name}': it is one of auto, cpu, gpu"),
-            DeviceError::GpuNotBuiltIn => {
-                f.write_str("this build of Striate has no GPU support: use --device cpu, or auto, which takes what is there")
-            }
+            DeviceError::GpuNotBuiltIn => f.write_str(
+                "this build of Striate has no GPU support: use --device cpu, or auto, which takes what is there",
+            ),
         }
     }
 }

@@ -114,12 +114,12 @@ mod tests {
     #[test]
     fn small_tensors_are_shown_whole() {
         let t = Tensor::from_vec(vec![1.0f32, 2.5, -3.0, 0.25], [2, 2]);
-        assert_eq!(
-            t.to_string(),
-            "tensor([[ 1.0000,  2.5000],\n        [-3.0000,  0.2500]], shape=[2, 2], dtype=f32)"
-        );
+        assert_eq!(t.to_string(), "tensor([[ 1.0000,  2.5000],\n        [-3.0000,  0.2500]], shape=[2, 2], dtype=f32)");
         assert_eq!(Tensor::from_vec(vec![3i64], []).to_string(), "tensor(3, shape=[], dtype=i64)");
-        assert_eq!(Tensor::from_vec(vec![1.0f64, f64::NAN], [2]).to_string(), "tensor([ 1., nan], shape=[2], dtype=f64)");
+        assert_eq!(
+            Tensor::from_vec(vec![1.0f64, f64::NAN], [2]).to_string(),
+            "tensor([ 1., nan], shape=[2], dtype=f64)"
+        );
         assert_eq!(Tensor::zeros([0, 3], DType::F32).to_string(), "tensor([], shape=[0, 3], dtype=f32)");
     }
 

@@ -166,7 +166,11 @@ impl Tensor {
     /// # Panics
     /// If the elements are not floating-point.
     pub fn leaf(self, id: u64) -> Tensor {
-        assert!(self.dtype().is_float(), "requires_grad: only floating-point tensors have gradients, got {}", self.dtype());
+        assert!(
+            self.dtype().is_float(),
+            "requires_grad: only floating-point tensors have gradients, got {}",
+            self.dtype()
+        );
         let node = Node::leaf(id, self.array.shape);
         Tensor { array: self.array, node: Some(node) }
     }

@@ -33,7 +33,9 @@ fn nan_is_not_hidden() {
     assert_eq!(x.argmax(0, false).item::<i64>(), 1);
     assert!(!x.is_finite() && t(&[1.0, 2.0]).is_finite());
     assert!(!t(&[f32::INFINITY]).is_finite());
-    let image = x.reshape([1, 1, 1, 3]).max_pool2d(striate_tensor::Pool2dOptions { stride: [1, 1], ..striate_tensor::Pool2dOptions::new([1, 2]) });
+    let image = x
+        .reshape([1, 1, 1, 3])
+        .max_pool2d(striate_tensor::Pool2dOptions { stride: [1, 1], ..striate_tensor::Pool2dOptions::new([1, 2]) });
     assert!(image.to_vec::<f32>().iter().all(|x| x.is_nan()));
 }
 

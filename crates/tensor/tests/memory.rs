@@ -13,7 +13,10 @@ fn an_op_leaves_a_tensor_alone_that_somebody_else_holds() {
     let z = x.clone() + 1.0;
     let w = &x * &x;
     assert_eq!(x.to_vec::<f32>(), [-1.0, 2.0]);
-    assert_eq!((y.to_vec::<f32>(), z.to_vec::<f32>(), w.to_vec::<f32>()), (vec![0.0, 2.0], vec![0.0, 3.0], vec![1.0, 4.0]));
+    assert_eq!(
+        (y.to_vec::<f32>(), z.to_vec::<f32>(), w.to_vec::<f32>()),
+        (vec![0.0, 2.0], vec![0.0, 3.0], vec![1.0, 4.0])
+    );
 }
 
 #[test]

@@ -22,7 +22,10 @@ fn wrong_shapes_are_explained() {
     let classes = Tensor::from_vec(vec![0i64, 3], [2]);
     let cases = [
         (message(|| z(&[2, 3]) + z(&[4])), "add: shapes [2, 3] and [4] do not broadcast"),
-        (message(|| z(&[2, 3]).matmul(&z(&[2, 3]))), "matmul: shapes [2, 3] and [2, 3]: the inner sizes 3 and 2 differ"),
+        (
+            message(|| z(&[2, 3]).matmul(&z(&[2, 3]))),
+            "matmul: shapes [2, 3] and [2, 3]: the inner sizes 3 and 2 differ",
+        ),
         (
             message(|| z(&[1, 4, 8, 8]).conv2d(&z(&[2, 3, 3, 3]), None, &conv)),
             "conv2d: got an input of shape [1, 4, 8, 8]; a weight of shape [2, 3, 3, 3] with groups 1 takes [n, 3, h, w]",
@@ -31,7 +34,10 @@ fn wrong_shapes_are_explained() {
             message(|| z(&[1, 3, 2, 8]).conv2d(&z(&[2, 3, 3, 3]), None, &conv)),
             "conv2d: a kernel of 3×3 with dilation [1, 1] does not fit an input of shape [1, 3, 2, 8] with padding [[0, 0], [0, 0]]",
         ),
-        (message(|| z(&[3, 8, 8]).conv2d(&z(&[2, 3, 3, 3]), None, &conv)), "conv2d: the input must be [n, c, h, w], got [3, 8, 8]"),
+        (
+            message(|| z(&[3, 8, 8]).conv2d(&z(&[2, 3, 3, 3]), None, &conv)),
+            "conv2d: the input must be [n, c, h, w], got [3, 8, 8]",
+        ),
         (
             message(|| z(&[5, 100]).linear(&z(&[10, 99]), None)),
             "linear: got an input of shape [5, 100], a weight of shape [10, 99] takes [.., 99]",
@@ -44,9 +50,15 @@ fn wrong_shapes_are_explained() {
             message(|| z(&[2, 3]).cross_entropy(&classes, Reduction::Mean)),
             "cross_entropy: class 3 is not one of the 3 classes, 0 to 2",
         ),
-        (message(|| z(&[2, 3]).mse_loss(&z(&[3]), Reduction::Mean)), "mse_loss: the input has shape [2, 3], the target [3]"),
+        (
+            message(|| z(&[2, 3]).mse_loss(&z(&[3]), Reduction::Mean)),
+            "mse_loss: the input has shape [2, 3], the target [3]",
+        ),
         (message(|| z(&[2, 3]).reshape([7])), "reshape: [2, 3] has 6 elements, [7] 7"),
-        (message(|| z(&[2]) + Tensor::zeros([2], DType::F64)), "add: needs tensors of one type, got f32 and f64 (convert one with to_dtype)"),
+        (
+            message(|| z(&[2]) + Tensor::zeros([2], DType::F64)),
+            "add: needs tensors of one type, got f32 and f64 (convert one with to_dtype)",
+        ),
         (message(|| z(&[2, 3]).sum(&[2], false)), "sum: dimension 2 is out of range for shape [2, 3]"),
         (message(|| z(&[0]).max(&[], false)), "max: there is nothing to choose from over dimensions [] of shape [0]"),
         (

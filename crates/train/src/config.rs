@@ -97,10 +97,8 @@ impl Config {
     /// Reads the settings of an earlier run.
     pub fn read(path: &Path) -> Result<Config, TrainError> {
         let text = std::fs::read_to_string(path).map_err(|e| TrainError::io("read", path, e))?;
-        let config: Config = toml::from_str(&text).map_err(|e| TrainError::Config {
-            path: path.to_path_buf(),
-            reason: e.message().to_string(),
-        })?;
+        let config: Config = toml::from_str(&text)
+            .map_err(|e| TrainError::Config { path: path.to_path_buf(), reason: e.message().to_string() })?;
         config.validate()?;
         Ok(config)
     }

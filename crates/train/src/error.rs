@@ -99,7 +99,7 @@ pub enum TrainError {
     #[error("{cause}; the last good checkpoint is {}: make room, then go on with striate train --resume {}", last.display(), run.display())]
     CheckpointWrite {
         /// Why.
-        cause: FormatError,
+        cause: Box<FormatError>,
         /// The checkpoint that is still there.
         last: PathBuf,
         /// The run directory.

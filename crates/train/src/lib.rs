@@ -27,4 +27,4 @@ pub use model_file::{FORMAT_VERSION, Model, ModelCard, SelfTest, Training, save 
 pub use run_dir::RunDir;
 pub use session::Session;
 pub use task::{Classification, Task};
-pub use trainer::{Batches, Outcome, Position, Running, Trainer};
+pub use trainer::{Batches, Outcome, Position, Running, SaveModel, Trainer};

@@ -76,9 +76,12 @@ mod tests {
     #[test]
     fn wilson_matches_published_values() {
         // statsmodels.stats.proportion.proportion_confint(…, method="wilson")
-        for (k, n, low, high) in
-            [(9899, 10_000, 0.986_743, 0.990_690), (0, 10, 0.0, 0.277_533), (10, 10, 0.722_467, 1.0), (5, 10, 0.236_593, 0.763_407)]
-        {
+        for (k, n, low, high) in [
+            (9899, 10_000, 0.986_743, 0.990_690),
+            (0, 10, 0.0, 0.277_533),
+            (10, 10, 0.722_467, 1.0),
+            (5, 10, 0.236_593, 0.763_407),
+        ] {
             let (a, b) = wilson_interval(k, n);
             assert!((a - low).abs() < 2e-4 && (b - high).abs() < 2e-4, "{k}/{n}: {a} {b}");
         }

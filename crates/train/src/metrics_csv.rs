@@ -49,7 +49,14 @@ impl MetricsCsv {
     }
 
     /// Adds a line. `lr` is given for training, not for tests.
-    pub fn add(&mut self, steps: u64, epoch: usize, loss: f64, accuracy: f64, lr: Option<f64>) -> Result<(), TrainError> {
+    pub fn add(
+        &mut self,
+        steps: u64,
+        epoch: usize,
+        loss: f64,
+        accuracy: f64,
+        lr: Option<f64>,
+    ) -> Result<(), TrainError> {
         let (split, lr) = lr.map_or(("test", String::new()), |lr| ("train", lr.to_string()));
         self.write(&format!("{steps},{epoch},{split},{loss:.6},{accuracy:.6},{lr}"))
     }

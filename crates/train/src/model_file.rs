@@ -112,7 +112,10 @@ impl Model {
     pub fn load(path: &Path) -> Result<Model, TrainError> {
         let bad = |reason: String| TrainError::Model { path: path.to_path_buf(), reason };
         let contents = safetensors::read(path)?;
-        let card = contents.metadata.get(KEY).ok_or_else(|| bad("not a model of Striate's: it says nothing of its network".into()))?;
+        let card = contents
+            .metadata
+            .get(KEY)
+            .ok_or_else(|| bad("not a model of Striate's: it says nothing of its network".into()))?;
         let raw: serde_json::Value = serde_json::from_str(card).map_err(|e| bad(format!("damaged metadata: {e}")))?;
         match raw["format_version"].as_u64() {
             Some(v) if v > FORMAT_VERSION as u64 => {

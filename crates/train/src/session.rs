@@ -2,7 +2,7 @@
 
 use crate::checkpoint::{self, Identity};
 use crate::config::Config;
-use crate::data::{Splits, Loader, load_data};
+use crate::data::{Loader, Splits, load_data};
 use crate::error::TrainError;
 use crate::events::{Event, Sink};
 use crate::metrics_csv::MetricsCsv;

@@ -75,6 +75,9 @@ pub enum Outcome {
     Stopped,
 }
 
+/// Writes the model, given the epochs done and what the test gave.
+pub type SaveModel<'a> = dyn FnMut(&dyn Forward, usize, &Running) -> Result<(), TrainError> + 'a;
+
 /// What the loop works with.
 pub struct Trainer<'a, T: Task> {
     /// What the network is trained to do.
@@ -101,7 +104,7 @@ impl<T: Task> Trainer<'_, T> {
         test: &dyn Batches<Batch = T::Batch>,
         sink: &mut dyn Sink,
         stop: &AtomicBool,
-        save: &mut dyn FnMut(&dyn Forward, usize, &Running) -> Result<(), TrainError>,
+        save: &mut SaveModel,
     ) -> Result<Outcome, TrainError> {
         let mut last = Running::default();
         while self.position.epoch < self.config.epochs {
@@ -186,7 +189,11 @@ impl<T: Task> Trainer<'_, T> {
         let path = self.run.checkpoint();
         let who = Identity { model: &self.config.model, seed: self.config.seed };
         checkpoint::save(&path, who, &self.position, self.model, self.optimizer).map_err(|cause| {
-            TrainError::CheckpointWrite { cause, last: path.clone(), run: self.run.path().to_path_buf() }
+            TrainError::CheckpointWrite {
+                cause: Box::new(cause),
+                last: path.clone(),
+                run: self.run.path().to_path_buf(),
+            }
         })?;
         sink.event(&Event::Checkpoint { path, steps: self.position.steps });
         Ok(())

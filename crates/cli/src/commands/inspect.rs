@@ -16,7 +16,12 @@ pub fn run(args: Inspect) -> Result<ExitCode, Failure> {
             let path = Path::new(&args.model);
             if !path.exists() {
                 let known: Vec<_> = zoo::ARCHITECTURES.iter().map(|a| a.name).collect();
-                return Err(format!("'{}' is neither a file nor a network: known are {}", args.model, known.join(", ")).into());
+                return Err(format!(
+                    "'{}' is neither a file nor a network: known are {}",
+                    args.model,
+                    known.join(", ")
+                )
+                .into());
             }
             let model = Model::load(path)?;
             let card = &model.card;

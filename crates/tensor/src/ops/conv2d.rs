@@ -22,7 +22,7 @@ fn check(x: Shape, weight: Shape, bias: Option<Shape>, o: &Conv2dOptions) {
         "conv2d: stride, dilation and groups must be at least 1, got {o:?}"
     );
     assert!(
-        weight[0] % g == 0 && x[1] % g == 0 && weight[1] * g == x[1],
+        weight[0].is_multiple_of(g) && x[1].is_multiple_of(g) && weight[1] * g == x[1],
         "conv2d: got an input of shape {x}; a weight of shape {weight} with groups {g} takes [n, {}, h, w]",
         weight[1] * g
     );

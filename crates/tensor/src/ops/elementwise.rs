@@ -27,12 +27,11 @@ impl Tensor {
     ) -> Tensor {
         let (x, node) = self.split();
         let saved = node.is_some().then(|| x.clone());
-        record(name, x.unary(op), [node], |_| {
-            move |g, _| [saved.map(|x| grad(x, g))]
-        })
+        record(name, x.unary(op), [node], |_| move |g, _| [saved.map(|x| grad(x, g))])
     }
 
-    /// The negative.
+    /// The negative, also written `-x`.
+    #[allow(clippy::should_implement_trait)]
     pub fn neg(self) -> Tensor {
         let (x, node) = self.split();
         record("neg", x.unary(Unary::Neg), [node], |_| |g: Array, _| [Some(g.unary(Unary::Neg))])
@@ -200,7 +199,8 @@ impl Tensor {
             let saved_y = wants_b.then(|| y.clone());
             move |g: Array, [wa, _]| {
                 let by_a = saved_b.map(|b| g.binary(Binary::Div, b));
-                let to_b = saved_y.zip(by_a.clone()).map(|(y, g)| y.binary(Binary::Mul, g).unary(Unary::Neg).unbroadcast(sb));
+                let to_b =
+                    saved_y.zip(by_a.clone()).map(|(y, g)| y.binary(Binary::Mul, g).unary(Unary::Neg).unbroadcast(sb));
                 [by_a.filter(|_| wa).map(|g| g.unbroadcast(sa)), to_b]
             }
         })

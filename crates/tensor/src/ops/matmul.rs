@@ -17,7 +17,11 @@ impl Tensor {
         let (a, b) = (self.array.shape, other.array.shape);
         assert!(a.rank() > 0 && b.rank() > 0, "matmul: needs vectors or matrices, got shapes {a} and {b}");
         let inner = if b.rank() == 1 { b[0] } else { b[b.rank() - 2] };
-        assert!(a[a.rank() - 1] == inner, "matmul: shapes {a} and {b}: the inner sizes {} and {inner} differ", a[a.rank() - 1]);
+        assert!(
+            a[a.rank() - 1] == inner,
+            "matmul: shapes {a} and {b}: the inner sizes {} and {inner} differ",
+            a[a.rank() - 1]
+        );
         if a.rank() == 1 {
             return self.unsqueeze(0).matmul(other).squeeze(if b.rank() == 1 { 0 } else { -2 });
         }

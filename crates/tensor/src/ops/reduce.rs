@@ -71,7 +71,11 @@ impl Tensor {
     fn extreme(self, name: &'static str, op: Reduce, dims: &[isize], keepdim: bool) -> Tensor {
         let which = self.array.shape.dims(name, dims);
         let n: usize = which.iter().map(|&d| self.array.shape[d]).product();
-        assert!(n > 0, "{name}: there is nothing to choose from over dimensions {dims:?} of shape {}", self.array.shape);
+        assert!(
+            n > 0,
+            "{name}: there is nothing to choose from over dimensions {dims:?} of shape {}",
+            self.array.shape
+        );
         let share = move |x: Option<Array>, y: Array, g: Array| {
             let mask = x.expect("the input is kept").compare(Compare::Eq, y).cast(g.dtype());
             let count = mask.clone().reduce(Reduce::Sum, &which);

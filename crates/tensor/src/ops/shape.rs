@@ -10,7 +10,12 @@ impl Tensor {
     fn reshape_as(self, name: &'static str, shape: Shape) -> Tensor {
         let (x, node) = self.split();
         let from = x.shape();
-        assert!(from.numel() == shape.numel(), "{name}: {from} has {} elements, {shape} {}", from.numel(), shape.numel());
+        assert!(
+            from.numel() == shape.numel(),
+            "{name}: {from} has {} elements, {shape} {}",
+            from.numel(),
+            shape.numel()
+        );
         record(name, x.reshape(shape), [node], move |_| move |g: Array, _| [Some(g.reshape(from))])
     }
 

@@ -6,7 +6,21 @@ use std::io::Write;
 /// The line that tells `event` to a person; none for events that are not worth one.
 pub fn line(event: &Event) -> Option<String> {
     Some(match event {
-        Event::Started { run, model, parameters, data, train_samples, test_samples, epochs, batch_size, seed, threads, isa, resumed_at, .. } => {
+        Event::Started {
+            run,
+            model,
+            parameters,
+            data,
+            train_samples,
+            test_samples,
+            epochs,
+            batch_size,
+            seed,
+            threads,
+            isa,
+            resumed_at,
+            ..
+        } => {
             let threads = format!("{threads} thread{}", if *threads == 1 { "" } else { "s" });
             let mut line = format!(
                 "Training {model} ({parameters} parameters) on {data} ({train_samples} training and {test_samples} test images): \

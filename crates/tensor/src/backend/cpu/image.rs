@@ -79,9 +79,9 @@ pub fn max_pool2d_grad<T: Element + Float>(grad: &Array, position: &Array, input
     let mut out = Buffer::unspecified(input.numel());
     let grad = grad.packed_default::<T>();
     if position.dtype() == DType::U8 {
-        pool::max_pool2d_grad(&s, &grad, &*position.packed_default::<u8>(), &mut out);
+        pool::max_pool2d_grad(&s, &grad, &position.packed_default::<u8>(), &mut out);
     } else {
-        pool::max_pool2d_grad(&s, &grad, &*position.packed_default::<i64>(), &mut out);
+        pool::max_pool2d_grad(&s, &grad, &position.packed_default::<i64>(), &mut out);
     }
     Array::from_buffer(out, input)
 }

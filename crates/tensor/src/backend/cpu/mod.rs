@@ -140,10 +140,7 @@ impl Backend for Cpu {
         by_type!(x, |T| views::pad::<T>(&x, padding, value))
     }
     fn cast(&self, x: Array, dtype: DType) -> Array {
-        fn cast<A: Element, B: Element>(x: &Array) -> Array
-        where
-            A: ew::CastTo<B>,
-        {
+        fn cast<A: Element + ew::CastTo<B>, B: Element>(x: &Array) -> Array {
             let mut out = Buffer::unspecified(x.shape.numel());
             ew::cast::<A, B>(&x.packed_default::<A>(), &mut out);
             Array::from_buffer(out, x.shape)
@@ -408,7 +405,10 @@ impl Backend for Cpu {
 }
 
 fn inverse_std<T: Element + striate_kernels::Float>(var: &Array, eps: f64) -> Vec<T> {
-    var.packed_default::<T>().iter().map(|&v| <T as Element>::from_f64(1.0 / (Element::to_f64(v) + eps).sqrt())).collect()
+    var.packed_default::<T>()
+        .iter()
+        .map(|&v| <T as Element>::from_f64(1.0 / (Element::to_f64(v) + eps).sqrt()))
+        .collect()
 }
 
 #[cfg(test)]
