@@ -80,7 +80,7 @@ pub struct Train {
     /// What all random numbers come from. The same seed gives the same model, bit for bit.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub seed: u64,
-    /// The run's directory [default: runs/<data>-<model>-<n>].
+    /// The run's directory [default: runs/DATA-MODEL-N].
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
     /// Write a checkpoint every N steps, besides the one after each epoch.

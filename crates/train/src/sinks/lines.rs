@@ -43,7 +43,7 @@ pub fn line(event: &Event) -> Option<String> {
     })
 }
 
-/// Writes the lines that [`line`] gives.
+/// Writes the lines that [`line()`] gives.
 pub struct Lines<W: Write>(pub W);
 
 impl<W: Write> Sink for Lines<W> {
