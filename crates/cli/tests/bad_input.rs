@@ -221,11 +221,12 @@ fn a_loss_that_is_not_finite_stops_the_run() {
     assert!(!d.join("run/model.safetensors").exists(), "no model is written of weights gone wrong");
 }
 
-/// A file system of one megabyte; none where this process may not mount any.
+/// A file system of 900 kB; none where this process may not mount any.
 #[cfg(target_os = "linux")]
 fn small_disk(at: &Path) -> bool {
     fs::create_dir(at).unwrap();
-    let mounted = std::process::Command::new("mount").args(["-t", "tmpfs", "-o", "size=1m", "tmpfs"]).arg(at).output();
+    let mounted =
+        std::process::Command::new("mount").args(["-t", "tmpfs", "-o", "size=900k", "tmpfs"]).arg(at).output();
     mounted.is_ok_and(|o| o.status.success())
 }
 
