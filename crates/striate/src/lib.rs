@@ -55,3 +55,8 @@ pub mod prelude {
     };
     pub use striate_train::{Config, Event, Model, OptimizerKind, Session, Sink};
 }
+
+/// The README's code, so that it is compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
