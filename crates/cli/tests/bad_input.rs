@@ -173,7 +173,10 @@ fn a_finished_run_that_is_resumed_is_still_finished() {
     trained(dir.path());
     let before = weights(&dir.path().join("run/model.safetensors"));
     let out = succeed(dir.path(), &["train", "--resume", "run"]);
-    assert!(out.contains("test accuracy"), "{out}");
+    let measured = succeed(dir.path(), &["eval", "run/model.safetensors", "--json"]);
+    let measured: serde_json::Value = serde_json::from_str(&measured).unwrap();
+    let accuracy = format!("has {:.2}% test accuracy", 100.0 * measured["accuracy"].as_f64().unwrap());
+    assert!(out.contains(&accuracy), "{out} should say: {accuracy}");
     assert!(before == weights(&dir.path().join("run/model.safetensors")));
 }
 

@@ -185,11 +185,6 @@ impl Tensor {
         self.node.is_some()
     }
 
-    /// The name of the op that made it, if it was recorded.
-    pub fn recorded_op(&self) -> Option<&'static str> {
-        self.node.as_ref().map(|n| n.op)
-    }
-
     /// Whether every element is finite.
     ///
     /// # Panics

@@ -115,15 +115,3 @@ impl Sink for Vec<Event> {
         self.push(event.clone());
     }
 }
-
-/// Several sinks as one.
-#[derive(Default)]
-pub struct Fanout<'a>(pub Vec<Box<dyn Sink + 'a>>);
-
-impl Sink for Fanout<'_> {
-    fn event(&mut self, event: &Event) {
-        for sink in &mut self.0 {
-            sink.event(event);
-        }
-    }
-}

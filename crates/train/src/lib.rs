@@ -20,7 +20,7 @@ pub use config::{Config, OptimizerKind};
 pub use data::{Loader, Splits, load_data};
 pub use error::TrainError;
 pub use evaluate::{Evaluation, evaluate};
-pub use events::{Event, Fanout, Sink};
+pub use events::{Event, Sink};
 pub use metrics::{ConfusionMatrix, wilson_interval};
 pub use metrics_csv::MetricsCsv;
 pub use model_file::{FORMAT_VERSION, Model, ModelCard, SelfTest, Training, save as save_model};

@@ -39,8 +39,8 @@ impl RunDir {
 
     /// Opens the directory of an earlier run.
     pub fn open(path: &Path) -> Result<RunDir, TrainError> {
-        for (missing, file) in [("config.toml", "config.toml"), ("checkpoint.safetensors", "checkpoint.safetensors")] {
-            if !path.join(file).is_file() {
+        for missing in ["config.toml", "checkpoint.safetensors"] {
+            if !path.join(missing).is_file() {
                 return Err(TrainError::NotARun { path: path.to_path_buf(), missing });
             }
         }

@@ -106,7 +106,7 @@ impl<T: Task> Trainer<'_, T> {
         stop: &AtomicBool,
         save: &mut SaveModel,
     ) -> Result<Outcome, TrainError> {
-        let mut last = Running::default();
+        let mut last = None;
         while self.position.epoch < self.config.epochs {
             let epoch = self.position.epoch;
             for batch in train.epoch_from(epoch, self.position.batch) {
@@ -126,11 +126,18 @@ impl<T: Task> Trainer<'_, T> {
             sink.event(&Event::Tested { epoch: epoch + 1, epochs, steps, loss, accuracy });
             self.position.epoch += 1;
             self.position.batch = 0;
-            self.checkpoint(sink)?;
+            self.check_weights()?;
+            // The model first: a run killed between the two does its last steps again and writes it anew.
             save(&*self.model, epoch + 1, &tested)?;
-            last = tested;
+            self.checkpoint(sink)?;
+            last = Some(tested);
         }
-        Ok(Outcome::Finished(last))
+        // A run that was finished before is measured again, for its result is not in the checkpoint.
+        let last = match last {
+            Some(tested) => Some(tested),
+            None => self.test(test, stop)?,
+        };
+        Ok(last.map_or(Outcome::Stopped, Outcome::Finished))
     }
 
     fn step(&mut self, batch: &T::Batch, steps: usize, sink: &mut dyn Sink) -> Result<(), TrainError> {
@@ -183,9 +190,7 @@ impl<T: Task> Trainer<'_, T> {
 
     /// Writes a checkpoint, unless a weight is not finite: then the last one stays, for it is the last good one.
     pub fn checkpoint(&mut self, sink: &mut dyn Sink) -> Result<(), TrainError> {
-        if let Some(name) = self.non_finite_parameter() {
-            return Err(self.non_finite_error(f64::NAN, format!("first in the weights of layer {}", layer_of(&name))));
-        }
+        self.check_weights()?;
         let path = self.run.checkpoint();
         let who = Identity { model: &self.config.model, seed: self.config.seed };
         checkpoint::save(&path, who, &self.position, self.model, self.optimizer).map_err(|cause| {
@@ -197,6 +202,15 @@ impl<T: Task> Trainer<'_, T> {
         })?;
         sink.event(&Event::Checkpoint { path, steps: self.position.steps });
         Ok(())
+    }
+
+    fn check_weights(&self) -> Result<(), TrainError> {
+        match self.non_finite_parameter() {
+            Some(name) => {
+                Err(self.non_finite_error(f64::NAN, format!("first in the weights of layer {}", layer_of(&name))))
+            }
+            None => Ok(()),
+        }
     }
 
     fn non_finite_parameter(&self) -> Option<String> {

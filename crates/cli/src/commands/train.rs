@@ -1,7 +1,6 @@
 use crate::args::{Log, Train};
 use crate::output::{Failure, program, say};
 use crate::progress::Progress;
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,7 +12,6 @@ const INTERRUPTED: u8 = 130;
 /// Passes events on, and remembers how the run ended.
 struct Listener {
     inner: Option<Box<dyn Sink>>,
-    run: PathBuf,
     end: Option<Event>,
 }
 
@@ -22,10 +20,8 @@ impl Sink for Listener {
         if let Some(sink) = &mut self.inner {
             sink.event(event);
         }
-        match event {
-            Event::Started { run, .. } => self.run = run.clone(),
-            Event::Stopped { .. } | Event::Finished { .. } => self.end = Some(event.clone()),
-            _ => {}
+        if matches!(event, Event::Stopped { .. } | Event::Finished { .. }) {
+            self.end = Some(event.clone());
         }
     }
 }
@@ -49,10 +45,10 @@ pub fn run(args: Train) -> Result<ExitCode, Failure> {
         (false, Log::Text) => Some(Box::new(Progress::new())),
     };
     let talks = inner.is_some() && args.log == Log::Text;
-    let mut listener = Listener { inner, run: PathBuf::new(), end: None };
+    let mut listener = Listener { inner, end: None };
     let outcome = session.run(&mut listener, &stop)?;
     if talks && let Some(end) = &listener.end {
-        conclude(&listener.run, end)?;
+        conclude(end)?;
     }
     Ok(match outcome {
         Outcome::Finished(_) => ExitCode::SUCCESS,
@@ -81,11 +77,11 @@ fn config(args: &Train) -> Result<Config, Failure> {
     })
 }
 
-fn conclude(run: &Path, end: &Event) -> Result<(), Failure> {
-    let (program, run) = (program(), run.display());
+fn conclude(end: &Event) -> Result<(), Failure> {
+    let program = program();
     match end {
-        Event::Finished { model, accuracy, seconds, .. } => {
-            let model = model.display();
+        Event::Finished { run, model, accuracy, seconds } => {
+            let (run, model) = (run.display(), model.display());
             say(format_args!(
                 "Done in {seconds:.0} s: {model} has {:.2}% test accuracy. {run}/ also holds checkpoint.safetensors, config.toml and metrics.csv.",
                 100.0 * accuracy
@@ -93,6 +89,9 @@ fn conclude(run: &Path, end: &Event) -> Result<(), Failure> {
             say(format_args!("Measure it:  {program} eval {model}"))?;
             say(format_args!("Use it:      {program} predict {model} IMAGE.png"))
         }
-        _ => say(format_args!("Stopped; nothing is lost. Go on with:  {program} train --resume {run}")),
+        Event::Stopped { run, .. } => {
+            say(format_args!("Stopped; nothing is lost. Go on with:  {program} train --resume {}", run.display()))
+        }
+        _ => Ok(()),
     }
 }
