@@ -45,7 +45,7 @@ impl MetricsCsv {
     }
 
     fn write(&mut self, row: &str) -> Result<(), TrainError> {
-        writeln!(self.file, "{row}").map_err(|e| TrainError::io("write", &self.path, e))
+        self.file.write_all(format!("{row}\n").as_bytes()).map_err(|e| TrainError::io("write", &self.path, e))
     }
 
     /// Adds a line. `lr` is given for training, not for tests.
