@@ -19,7 +19,9 @@ run_inside()
 
 import torch  # noqa: E402
 
+import fixture_activations  # noqa: E402
 import fixture_cases as cases  # noqa: E402
+import fixture_layers as layers  # noqa: E402
 import fixture_nets as nets  # noqa: E402
 from fixture_file import File  # noqa: E402
 
@@ -36,6 +38,13 @@ FILES = {
     "optimizer": nets.optimizer,
     "init": nets.initial_values,
     "nets": nets.nets,
+    "activations": fixture_activations.activations,
+    "conv1d": layers.conv1d,
+    "conv_transpose": layers.conv_transpose,
+    "adaptive_pool": layers.adaptive_pool,
+    "resize": layers.resize,
+    "norm": layers.norm,
+    "modules": layers.modules,
 }
 
 

@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use striate_nn::{Forward, Pass};
 use striate_tensor::array::Remote;
 use striate_tensor::backend::{
-    AdamStep, Backend, BatchNormed, Binary, Compare, Conv2dOptions, Pool2dOptions, Reduce, SgdStep, Unary,
+    AdamStep, Backend, BatchNormed, Binary, Compare, Conv2dOptions, GroupNormed, Pool2dOptions, Reduce, SgdStep, Taps,
+    Unary,
 };
 use striate_tensor::ops::{conv2d::conv2d_shape, pool2d::pool2d_shape};
 use striate_tensor::{Array, DType, Device, Leaf, Shape, Tensor};
@@ -181,6 +182,7 @@ impl Backend for Recorder {
             Unary::MulScalar(_) => "mul",
             Unary::PowScalar(_) => "pow",
             Unary::ClampMin(_) | Unary::ClampMax(_) => "clamp",
+            Unary::Activation(a) => a.name(),
         };
         self.op(name, &[&x], x.shape())
     }
@@ -251,8 +253,10 @@ impl Backend for Recorder {
         let macs = shape.numel() as u64 * w[1..].iter().product::<usize>() as u64;
         self.write("conv2d", &with_options([&x, &weight], &[&bias]), shape, x.dtype(), macs, false)
     }
-    fn conv2d_input_grad(&self, _: Array, _: Array, _: Shape, _: &Conv2dOptions) -> Array {
-        no_gradients("conv2d_input_grad")
+    fn conv2d_input_grad(&self, grad: Array, weight: Array, input: Shape, _: &Conv2dOptions) -> Array {
+        // In evaluation nothing else asks for it.
+        let macs = grad.shape().numel() as u64 * weight.shape()[1..].iter().product::<usize>() as u64;
+        self.write("conv_transpose2d", &[&grad, &weight], input, grad.dtype(), macs, false)
     }
     fn conv2d_weight_grad(&self, _: Array, _: Array, _: Shape, _: &Conv2dOptions) -> Array {
         no_gradients("conv2d_weight_grad")
@@ -290,6 +294,31 @@ impl Backend for Recorder {
         no_gradients("batch_norm_grad")
     }
 
+    fn group_norm(
+        &self,
+        x: Array,
+        groups: usize,
+        weight: Option<Array>,
+        bias: Option<Array>,
+        _eps: f64,
+    ) -> GroupNormed {
+        let macs = x.shape().numel() as u64;
+        let statistics = Shape::from([x.shape()[0], groups]);
+        let inputs: Vec<&Array> = [Some(&x), weight.as_ref(), bias.as_ref()].into_iter().flatten().collect();
+        GroupNormed {
+            output: self.write("group_norm", &inputs, x.shape(), x.dtype(), macs, false),
+            mean: self.symbol(Origin::Constant, statistics, x.dtype()),
+            var: self.symbol(Origin::Constant, statistics, x.dtype()),
+        }
+    }
+    fn group_norm_grad(&self, _: Array, _: Array, _: Array, _: Array, _: Option<Array>, _: f64) -> [Array; 3] {
+        no_gradients("group_norm_grad")
+    }
+    fn resample(&self, op: &'static str, x: Array, steps: &[(usize, Taps)]) -> Array {
+        let shape = steps.iter().fold(x.shape(), |s, (dim, taps)| replaced(s, *dim, taps.outputs()));
+        self.op(op, &[&x], shape)
+    }
+
     fn softmax(&self, x: Array, _dim: usize, log: bool) -> Array {
         self.op(if log { "log_softmax" } else { "softmax" }, &[&x], x.shape())
     }
@@ -317,8 +346,11 @@ impl Backend for Recorder {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use striate_nn::{BatchNorm2d, Conv2d, Dropout, Flatten, Linear, MaxPool2d, ReLU, Sequential};
-    use striate_tensor::Generator;
+    use striate_nn::{
+        AdaptiveAvgPool2d, BatchNorm2d, Conv2d, ConvTranspose2d, Dropout, Flatten, GroupNorm, Linear, MaxPool2d, PReLU,
+        ReLU, ReflectionPad2d, Sequential, SiLU, Upsample,
+    };
+    use striate_tensor::{Generator, Interpolation};
 
     #[test]
     fn a_network_is_written_down_with_shapes_and_costs() {
@@ -346,6 +378,28 @@ mod tests {
         );
         assert_eq!(g.nodes[5].inputs, [4]);
         assert_eq!(g.nodes[0].parameters, ["0.weight", "0.bias"]);
+    }
+
+    #[test]
+    fn layers_beyond_convolution_are_written_down() {
+        let rng = &mut Generator::new(0);
+        let net = Sequential::new()
+            .add(GroupNorm::new(2, 4))
+            .add(SiLU::default())
+            .add(ConvTranspose2d::options(4, 6, 2).stride(2).build(rng))
+            .add(PReLU::new(6))
+            .add(Upsample::new([5, 5], Interpolation::Bilinear { align_corners: false }))
+            .add(ReflectionPad2d::new(1))
+            .add(AdaptiveAvgPool2d::new(2));
+        let g = capture(&net, &[1, 4, 3, 3]);
+        let rows: Vec<_> = g.nodes.iter().map(|n| (n.op, n.shape.to_vec(), n.macs)).collect();
+        let last = rows.len() - 3;
+        assert_eq!(rows[0], ("group_norm", vec![1, 4, 3, 3], 36));
+        assert_eq!(rows[1], ("silu", vec![1, 4, 3, 3], 0));
+        assert_eq!(rows[2], ("conv_transpose2d", vec![1, 6, 6, 6], 36 * 6 * 4));
+        assert_eq!(rows[last], ("interpolate", vec![1, 6, 5, 5], 0));
+        assert_eq!(rows[last + 1], ("pad", vec![1, 6, 7, 7], 0));
+        assert_eq!(rows[last + 2], ("adaptive_avg_pool2d", vec![1, 6, 2, 2], 0));
     }
 
     #[test]

@@ -35,13 +35,26 @@ mod parameter;
 mod pass;
 mod state_dict;
 
-pub use layers::activation::{Flatten, LeakyReLU, LogSoftmax, ReLU, Sigmoid, Softmax, Tanh};
+pub use layers::activation::{
+    Approximate, ELU, Flatten, GELU, Hardsigmoid, Hardswish, Hardtanh, LeakyReLU, LogSoftmax, Mish, PReLU, ReLU, ReLU6,
+    SiLU, Sigmoid, Softmax, Softplus, Tanh,
+};
+pub use layers::adaptive_pool::{AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveMaxPool1d, AdaptiveMaxPool2d};
+pub use layers::branches::{Identity, Join, Parallel, Residual};
+pub use layers::conv_transpose::{ConvTranspose1d, ConvTranspose1dBuilder, ConvTranspose2d, ConvTranspose2dBuilder};
+pub use layers::conv1d::{Conv1d, Conv1dBuilder};
 pub use layers::conv2d::{Conv2d, Conv2dBuilder, Padding};
-pub use layers::dropout::{Dropout, Dropout2d};
+pub use layers::dropout::{Dropout, Dropout2d, StochasticDepth, StochasticDepthMode};
+pub use layers::embedding::{Embedding, PixelShuffle, PixelUnshuffle};
+pub use layers::group_norm::{GroupNorm, LayerNorm, LocalResponseNorm};
+pub use layers::instance_norm::InstanceNorm2d;
 pub use layers::linear::Linear;
-pub use layers::norm::BatchNorm2d;
-pub use layers::pool::{AvgPool2d, MaxPool2d};
+pub use layers::norm::{BatchNorm1d, BatchNorm2d};
+pub use layers::pad::{CircularPad2d, ReflectionPad2d, ReplicationPad2d, ZeroPad2d};
+pub use layers::pool::{AvgPool1d, AvgPool2d, MaxPool1d, MaxPool2d};
 pub use layers::sequential::Sequential;
+pub use layers::squeeze_excitation::SqueezeExcitation;
+pub use layers::upsample::Upsample;
 pub use losses::{CrossEntropyLoss, MSELoss, NLLLoss};
 pub use module::{Entry, EntryMut, Forward, Module};
 pub use optim::{Adam, Optimizer, OptimizerState, Sgd};

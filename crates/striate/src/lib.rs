@@ -51,7 +51,9 @@ pub mod prelude {
     pub use striate_data::{Batch, Compose, DataLoader, Dataset, Normalize, Sample, ToTensor};
     pub use striate_nn::*;
     pub use striate_tensor::{
-        Conv2dOptions, DType, Device, Generator, Gradients, Leaf, Pool2dOptions, Reduction, Shape, Tensor, gradcheck,
+        Conv1dOptions, Conv2dOptions, ConvTranspose1dOptions, ConvTranspose2dOptions, DType, Device, Generator,
+        Gradients, Interpolation, Leaf, PaddingMode, Pool1dOptions, Pool2dOptions, Reduction, Resize, Shape, Tensor,
+        gradcheck,
     };
     pub use striate_train::{Config, Event, Model, OptimizerKind, Session, Sink};
 }

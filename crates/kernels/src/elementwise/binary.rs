@@ -1,5 +1,6 @@
 //! Functions of two or three operands that broadcast against each other.
 
+use super::activation::{self, Activation};
 use crate::Element;
 use crate::float::Float;
 use crate::isa::{Kernel, dispatch};
@@ -34,6 +35,8 @@ pub enum Binary {
     TanhGrad,
     /// gradient · y · (1 - y)
     SigmoidGrad,
+    /// gradient · the slope of an activation function at its input, which stands in the place of y.
+    ActivationGrad(Activation),
 }
 
 /// A comparison of two numbers. All but `Ne` are false if one is NaN.
@@ -62,7 +65,7 @@ pub struct Operand<'a, T> {
     pub strides: &'a [usize],
 }
 
-trait WithBinary<A, O> {
+pub(super) trait WithBinary<A, O> {
     fn call(self, f: impl Fn(A, A) -> O + Copy + Sync);
 }
 
@@ -82,6 +85,7 @@ fn with_binary<T: Float>(op: Binary, then: impl WithBinary<T, T>) {
         }
         Binary::TanhGrad => then.call(|y: T, g: T| g * (T::ONE - y * y)),
         Binary::SigmoidGrad => then.call(|y: T, g: T| g * y * (T::ONE - y)),
+        Binary::ActivationGrad(a) => activation::with_slope(a, then),
     }
 }
 
@@ -334,6 +338,7 @@ mod tests {
             Binary::LeakyReluGrad(s) => b * if a > 0.0 { 1.0 } else { s },
             Binary::TanhGrad => b * (1.0 - a * a),
             Binary::SigmoidGrad => b * a * (1.0 - a),
+            Binary::ActivationGrad(f) => b * activation::tests::slope(f, a),
         }
     }
 

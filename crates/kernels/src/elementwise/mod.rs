@@ -1,9 +1,11 @@
 //! Functions applied element by element.
 
+mod activation;
 mod binary;
 mod cast;
 pub(crate) mod math;
 
+pub use activation::Activation;
 pub use binary::{Binary, Compare, Operand, binary, binary_assign, binary_i64, compare, select};
 pub use cast::{CastTo, cast, first_non_finite};
 
@@ -54,6 +56,8 @@ pub enum Unary {
     ClampMin(f64),
     /// The smaller of x and the scalar; NaN stays NaN.
     ClampMax(f64),
+    /// An activation function.
+    Activation(Activation),
 }
 
 /// What is done with a function once it is known which.
@@ -108,6 +112,7 @@ fn with_unary<T: Float>(op: Unary, then: impl WithUnary<T>) {
             let s = t(s);
             then.call(move |x: T| if x > s { s } else { x })
         }
+        Unary::Activation(a) => activation::with_value(a, then),
     }
 }
 
@@ -210,6 +215,7 @@ mod tests {
             Unary::ClampMin(_) | Unary::ClampMax(_) if x.is_nan() => x,
             Unary::ClampMin(s) => x.max(s),
             Unary::ClampMax(s) => x.min(s),
+            Unary::Activation(_) => panic!("see the tests of activations"),
         }
     }
 

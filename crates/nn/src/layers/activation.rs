@@ -1,16 +1,27 @@
-//! Layers without parameters: activations and flatten.
+//! Activations and flatten.
 
 use crate::module::Forward;
+use crate::parameter::Parameter;
 use crate::pass::Pass;
 use striate_nn_derive::Module;
-use striate_tensor::Tensor;
+use striate_tensor::{DType, Tensor};
+
+/// How [`GELU`] is computed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Approximate {
+    /// Exactly.
+    #[default]
+    None,
+    /// By a hyperbolic tangent, as the first networks with it did.
+    Tanh,
+}
 
 macro_rules! activation {
     ($name:ident { $($field:ident: $type:ty = $default:expr, $field_doc:literal),* }, $doc:literal, |$this:ident, $x:ident| $body:expr) => {
         #[doc = $doc]
         #[derive(Clone, Debug, Module)]
         pub struct $name {
-            $(#[doc = $field_doc] pub $field: $type,)*
+            $(#[doc = $field_doc] #[module(skip)] pub $field: $type,)*
         }
 
         impl Default for $name {
@@ -28,6 +39,26 @@ macro_rules! activation {
     };
 }
 
+/// x where positive, else a learned multiple of it (`torch.nn.PReLU`; He et al., 2015).
+#[derive(Debug, Module)]
+pub struct PReLU {
+    /// The slope for negative numbers: one for all, or one for each channel.
+    pub weight: Parameter,
+}
+
+impl PReLU {
+    /// `num_parameters` slopes (1, or the number of channels) that start as 0.25.
+    pub fn new(num_parameters: usize) -> Self {
+        PReLU { weight: Parameter::new(Tensor::full(0.25, [num_parameters], DType::F32)) }
+    }
+}
+
+impl Forward for PReLU {
+    fn forward(&self, x: Tensor, pass: &Pass) -> Tensor {
+        x.prelu(&self.weight.tensor(pass))
+    }
+}
+
 activation!(ReLU {}, "max(x, 0) (`torch.nn.ReLU`).", |_s, x| x.relu());
 activation!(Tanh {}, "The hyperbolic tangent (`torch.nn.Tanh`).", |_s, x| x.tanh());
 activation!(Sigmoid {}, "1 / (1 + e⁻ˣ) (`torch.nn.Sigmoid`).", |_s, x| x.sigmoid());
@@ -36,6 +67,40 @@ activation!(
     "x where positive, else a small multiple of it (`torch.nn.LeakyReLU`).",
     |s, x| x.leaky_relu(s.negative_slope)
 );
+activation!(ReLU6 {}, "min(max(x, 0), 6) (`torch.nn.ReLU6`).", |_s, x| x.relu6());
+activation!(
+    Hardtanh {
+        min_val: f64 = -1.0, "The smallest value.",
+        max_val: f64 = 1.0, "The largest value."
+    },
+    "The nearest number from `min_val` to `max_val` (`torch.nn.Hardtanh`).",
+    |s, x| x.hardtanh(s.min_val, s.max_val)
+);
+activation!(
+    ELU { alpha: f64 = 1.0, "How far below 0 it goes." },
+    "x where positive, else `alpha` · (eˣ − 1) (`torch.nn.ELU`).",
+    |s, x| x.elu(s.alpha)
+);
+activation!(
+    GELU { approximate: Approximate = Approximate::None, "Exact, or by a hyperbolic tangent." },
+    "x · Φ(x) with the standard normal distribution Φ (`torch.nn.GELU`).",
+    |s, x| match s.approximate {
+        Approximate::None => x.gelu(),
+        Approximate::Tanh => x.gelu_tanh(),
+    }
+);
+activation!(SiLU {}, "x / (1 + e⁻ˣ), also called swish (`torch.nn.SiLU`).", |_s, x| x.silu());
+activation!(Hardswish {}, "x · min(max(x + 3, 0), 6) / 6 (`torch.nn.Hardswish`).", |_s, x| x.hardswish());
+activation!(Hardsigmoid {}, "min(max(x + 3, 0), 6) / 6 (`torch.nn.Hardsigmoid`).", |_s, x| x.hardsigmoid());
+activation!(
+    Softplus {
+        beta: f64 = 1.0, "How sharp the bend at 0 is.",
+        threshold: f64 = 20.0, "Where `beta` · x is above it, x itself."
+    },
+    "ln(1 + e^(`beta` · x)) / `beta` (`torch.nn.Softplus`).",
+    |s, x| x.softplus(s.beta, s.threshold)
+);
+activation!(Mish {}, "x · tanh(ln(1 + eˣ)) (`torch.nn.Mish`).", |_s, x| x.mish());
 activation!(
     Softmax { dim: i64 = -1, "The dimension whose elements come to sum 1." },
     "Probabilities from logits (`torch.nn.Softmax`). Losses take logits: do not put it before them.",

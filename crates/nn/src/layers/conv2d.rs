@@ -6,7 +6,7 @@ use crate::module::Forward;
 use crate::parameter::Parameter;
 use crate::pass::Pass;
 use striate_nn_derive::Module;
-use striate_tensor::{Conv2dOptions, Generator, Tensor};
+use striate_tensor::{Conv2dOptions, Generator, PaddingMode, Tensor};
 
 /// Convolves `[n, in, h, w]` to `[n, out, h', w']` (`torch.nn.Conv2d`).
 #[derive(Debug, Module)]
@@ -17,14 +17,17 @@ pub struct Conv2d {
     pub bias: Option<Parameter>,
     /// Stride, padding, dilation and groups.
     pub options: Conv2dOptions,
+    /// What the padding consists of.
+    #[module(skip)]
+    pub padding_mode: PaddingMode,
 }
 
 /// How much is added around a convolution's input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Padding {
-    /// This many zeros on each side, for height and width.
+    /// This much on each side, for height and width.
     Zeros([usize; 2]),
-    /// As many zeros as keep the size, which takes stride 1. Where the number is odd the extra one comes after.
+    /// As much as keeps the size, which takes stride 1. Where the number is odd the extra one comes after.
     Same,
 }
 
@@ -41,7 +44,7 @@ impl From<&str> for Padding {
         match name {
             "same" => Padding::Same,
             "valid" => Padding::Zeros([0; 2]),
-            _ => panic!("Conv2d: padding is a number, 'same' or 'valid', got '{name}'"),
+            _ => panic!("padding is a number, 'same' or 'valid', got '{name}'"),
         }
     }
 }
@@ -61,6 +64,7 @@ impl Conv2d {
             padding: Padding::Zeros([0; 2]),
             bias: true,
             options: Conv2dOptions::default(),
+            padding_mode: PaddingMode::Zeros,
         }
     }
 }
@@ -68,7 +72,13 @@ impl Conv2d {
 impl Forward for Conv2d {
     fn forward(&self, x: Tensor, pass: &Pass) -> Tensor {
         let bias = self.bias.as_ref().map(|b| b.tensor(pass));
-        x.conv2d(&self.weight.tensor(pass), bias.as_ref(), &self.options)
+        let weight = self.weight.tensor(pass);
+        if self.padding_mode == PaddingMode::Zeros {
+            return x.conv2d(&weight, bias.as_ref(), &self.options);
+        }
+        let [height, width] = self.options.padding;
+        let options = Conv2dOptions { padding: [[0; 2]; 2], ..self.options };
+        x.pad_mode(&[width, height], self.padding_mode).conv2d(&weight, bias.as_ref(), &options)
     }
 }
 
@@ -81,6 +91,7 @@ pub struct Conv2dBuilder {
     padding: Padding,
     bias: bool,
     options: Conv2dOptions,
+    padding_mode: PaddingMode,
 }
 
 impl Conv2dBuilder {
@@ -93,6 +104,12 @@ impl Conv2dBuilder {
     /// Zeros on each side: a number, one for height and one for width, or `"same"`.
     pub fn padding(mut self, padding: impl Into<Padding>) -> Self {
         self.padding = padding.into();
+        self
+    }
+
+    /// What the padding consists of: `"zeros"`, `"reflect"`, `"replicate"` or `"circular"`.
+    pub fn padding_mode(mut self, mode: impl Into<PaddingMode>) -> Self {
+        self.padding_mode = mode.into();
         self
     }
 
@@ -119,7 +136,8 @@ impl Conv2dBuilder {
     /// # Panics
     /// If `groups` does not divide both numbers of channels, padding `same` meets a stride, or a size is zero.
     pub fn build(self, rng: &mut Generator) -> Conv2d {
-        let Conv2dBuilder { in_channels, out_channels, kernel_size: k, padding, bias, mut options } = self;
+        let Conv2dBuilder { in_channels, out_channels, kernel_size: k, padding, bias, mut options, padding_mode } =
+            self;
         let g = options.groups;
         assert!(
             g > 0 && in_channels.is_multiple_of(g) && out_channels.is_multiple_of(g),
@@ -140,6 +158,6 @@ impl Conv2dBuilder {
         let weight = init::default_weight([out_channels, in_channels / g, k[0], k[1]], rng);
         let fan_in = init::fan_in(weight.shape_value());
         let bias = bias.then(|| Parameter::new(init::default_bias(out_channels, fan_in, rng)));
-        Conv2d { weight: Parameter::new(weight), bias, options }
+        Conv2d { weight: Parameter::new(weight), bias, options, padding_mode }
     }
 }

@@ -1,4 +1,4 @@
-//! Dropout.
+//! Dropout: layers that leave out elements, channels or whole branches in training.
 
 use crate::module::Forward;
 use crate::pass::Pass;
@@ -63,5 +63,45 @@ impl Forward for Dropout2d {
         let s = x.shape_value();
         assert!(s.rank() == 4, "Dropout2d: the input must be [n, c, h, w], got {s} (Dropout takes any shape)");
         drop(x, self.p, Shape::from([s[0], s[1], 1, 1]), pass)
+    }
+}
+
+/// What [`StochasticDepth`] leaves out at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum StochasticDepthMode {
+    /// The whole batch.
+    Batch,
+    /// Each sample by itself.
+    #[default]
+    Row,
+}
+
+/// In training, zeroes a branch with probability `p`, for the whole batch or for each sample, and scales it by 1/(1−p) otherwise
+/// (`torchvision.ops.StochasticDepth`; Huang et al., 2016).
+#[derive(Clone, Debug, Module)]
+pub struct StochasticDepth {
+    /// The probability that the branch is left out.
+    pub p: f64,
+    /// For the whole batch or for each sample.
+    #[module(skip)]
+    pub mode: StochasticDepthMode,
+}
+
+impl StochasticDepth {
+    /// # Panics
+    /// If `p` is not from 0 to 1.
+    pub fn new(p: f64, mode: StochasticDepthMode) -> Self {
+        assert!((0.0..=1.0).contains(&p), "StochasticDepth: the probability must be from 0 to 1, got {p}");
+        StochasticDepth { p, mode }
+    }
+}
+
+impl Forward for StochasticDepth {
+    fn forward(&self, x: Tensor, pass: &Pass) -> Tensor {
+        let s = x.shape_value();
+        assert!(s.rank() > 0, "StochasticDepth: the input must be [n, ..], got a scalar");
+        let samples = if self.mode == StochasticDepthMode::Row { s[0] } else { 1 };
+        let shape = (0..s.rank()).map(|d| if d == 0 { samples } else { 1 }).collect();
+        drop(x, self.p, shape, pass)
     }
 }

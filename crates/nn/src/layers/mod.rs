@@ -1,12 +1,22 @@
 //! Layers.
 
 pub mod activation;
+pub mod adaptive_pool;
+pub mod branches;
+pub mod conv1d;
 pub mod conv2d;
+pub mod conv_transpose;
 pub mod dropout;
+pub mod embedding;
+pub mod group_norm;
+pub mod instance_norm;
 pub mod linear;
 pub mod norm;
+pub mod pad;
 pub mod pool;
 pub mod sequential;
+pub mod squeeze_excitation;
+pub mod upsample;
 
 /// One number for both dimensions, or one for each (height, width).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -85,6 +85,23 @@ impl Case {
         self.ints(arg).into_iter().map(|n| n as usize).collect()
     }
 
+    /// A list of names.
+    pub fn texts(&self, arg: &str) -> Vec<String> {
+        let list = self.args[arg].as_array().unwrap_or_else(|| panic!("{}: no list {arg}", self.name));
+        list.iter().map(|v| v.as_str().expect("a name").to_string()).collect()
+    }
+
+    /// PyTorch's state dict: names with shapes.
+    pub fn state(&self) -> Vec<(String, Vec<usize>)> {
+        let list = self.args["state"].as_array().unwrap_or_else(|| panic!("{}: no state", self.name));
+        let size = |v: &Value| v.as_u64().expect("a size") as usize;
+        let entry = |v: &Value| {
+            let shape = v[1].as_array().expect("a shape").iter().map(size).collect();
+            (v[0].as_str().expect("a name").to_string(), shape)
+        };
+        list.iter().map(entry).collect()
+    }
+
     /// Two sizes, or the default.
     pub fn pair(&self, arg: &str, default: [usize; 2]) -> [usize; 2] {
         if self.has(arg) { self.sizes(arg).try_into().expect("two sizes") } else { default }

@@ -3,12 +3,15 @@
 //! The fixtures in `tests/fixtures` are written by `scripts/make_fixtures.py`. Tolerances are stated per op: see
 //! [`fixtures::Tolerance`].
 
+mod activations;
 mod batch_norm;
 mod elementwise;
 mod fixtures;
 mod image;
 mod init;
+mod layers;
 mod matrix;
 mod nets;
+mod norm;
 mod optimizer;
 mod shape;

@@ -12,9 +12,10 @@ use crate::dtype::DType;
 use crate::shape::Shape;
 use std::ops::Deref;
 use std::sync::Arc;
-pub use striate_kernels::elementwise::{Binary, Compare, Unary};
+pub use striate_kernels::elementwise::{Activation, Binary, Compare, Unary};
 pub use striate_kernels::optim::{AdamStep, SgdStep};
 pub use striate_kernels::reduce::Reduce;
+pub use striate_kernels::resample::Taps;
 
 /// The settings of a 2-D convolution, each for height, then width.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,6 +84,16 @@ pub struct BatchNormed {
     pub var: Array,
 }
 
+/// What group normalization gives: the output and the statistics of each sample's groups.
+pub struct GroupNormed {
+    /// The normalized input.
+    pub output: Array,
+    /// Mean per group, `[n, groups]`.
+    pub mean: Array,
+    /// Biased variance per group, `[n, groups]`.
+    pub var: Array,
+}
+
 /// One place where ops are computed, or written down.
 ///
 /// Unless said otherwise all arrays of a call have the same floating-point type, and the result has it too.
@@ -136,7 +147,7 @@ pub trait Backend: Send + Sync {
 
     /// `x [n, c, h, w]`, `weight [o, c/groups, kh, kw]`, `bias [o]`
     fn conv2d(&self, x: Array, weight: Array, bias: Option<Array>, options: &Conv2dOptions) -> Array;
-    /// The gradient of `conv2d` with respect to its input.
+    /// The gradient of `conv2d` with respect to its input, which is also what a transposed convolution computes.
     fn conv2d_input_grad(&self, grad: Array, weight: Array, input: Shape, options: &Conv2dOptions) -> Array;
     /// The gradient of `conv2d` with respect to its weight.
     fn conv2d_weight_grad(&self, x: Array, grad: Array, weight: Shape, options: &Conv2dOptions) -> Array;
@@ -171,6 +182,21 @@ pub trait Backend: Send + Sync {
         weight: Option<Array>,
         eps: f64,
     ) -> [Array; 3];
+
+    /// Normalizes groups of channels of each sample `[n, c, h, w]`; `weight` and `bias` are `[c]`.
+    fn group_norm(&self, x: Array, groups: usize, weight: Option<Array>, bias: Option<Array>, eps: f64) -> GroupNormed;
+    /// The gradients of `group_norm` with respect to `x`, `weight` and `bias`.
+    fn group_norm_grad(
+        &self,
+        grad: Array,
+        x: Array,
+        mean: Array,
+        var: Array,
+        weight: Option<Array>,
+        eps: f64,
+    ) -> [Array; 3];
+    /// Applies a sparse matrix along each of some dimensions, one after the other. `op` says what that amounts to.
+    fn resample(&self, op: &'static str, x: Array, steps: &[(usize, Taps)]) -> Array;
 
     /// Softmax, or its logarithm, along `dim`.
     fn softmax(&self, x: Array, dim: usize, log: bool) -> Array;

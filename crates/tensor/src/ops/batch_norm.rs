@@ -38,7 +38,7 @@ impl Tensor {
     }
 
     /// Channels last: `[n, c, h, w]` is in memory `[n·h·w, c]`, which is what the statistics run over.
-    fn into_image(self) -> Tensor {
+    pub(crate) fn into_image(self) -> Tensor {
         let s = self.array.shape;
         let rest = s[2..].iter().product::<usize>();
         if s.rank() == 4 { self } else { self.reshape([s[0], s[1], rest, 1]) }

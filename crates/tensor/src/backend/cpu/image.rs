@@ -1,12 +1,12 @@
-//! Convolution and pooling.
+//! Convolution, pooling and resampling.
 
-use crate::array::Array;
-use crate::backend::{Conv2dOptions, Pool2dOptions};
+use crate::array::{Array, memory_order};
+use crate::backend::{Conv2dOptions, Pool2dOptions, Taps};
 use crate::dtype::{DType, Element};
 use crate::shape::Shape;
 use striate_kernels::conv2d::{self as conv, Conv2dShape};
 use striate_kernels::pool2d::{self as pool, Pool2dShape};
-use striate_kernels::{Buffer, Float};
+use striate_kernels::{Buffer, Float, resample as sparse};
 
 fn conv_shape(input: Shape, weight: Shape, o: &Conv2dOptions) -> Conv2dShape {
     Conv2dShape {
@@ -99,4 +99,15 @@ pub fn avg_pool2d_grad<T: Element + Float>(grad: &Array, input: Shape, o: &Pool2
     let mut out = Buffer::unspecified(input.numel());
     pool::avg_pool2d_grad(&s, o.count_include_pad, &grad.packed_default::<T>(), &mut out);
     Array::from_buffer(out, input)
+}
+
+pub fn resample<T: Element + Float>(x: &Array, dim: usize, taps: &Taps) -> Array {
+    let order = memory_order(x.shape.rank());
+    let at = order.iter().position(|&d| d == dim).expect("every dimension lies in memory");
+    let memory = x.shape.permuted(order);
+    let (outer, inner) = (memory[..at].iter().product(), memory[at + 1..].iter().product());
+    let shape = x.shape.with(dim, taps.outputs());
+    let mut out = Buffer::unspecified(shape.numel());
+    sparse::resample(outer, inner, taps, &x.packed_default::<T>(), &mut out);
+    Array::from_buffer(out, shape)
 }

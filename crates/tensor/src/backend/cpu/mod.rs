@@ -1,11 +1,15 @@
 //! The CPU's side of the seam: each op calls a kernel.
 
+mod group_norm;
 mod image;
 mod index;
 mod matrix;
 mod views;
 
-use super::{AdamStep, Backend, BatchNormed, Binary, Compare, Conv2dOptions, Pool2dOptions, Reduce, SgdStep, Unary};
+use super::{
+    AdamStep, Backend, BatchNormed, Binary, Compare, Conv2dOptions, GroupNormed, Pool2dOptions, Reduce, SgdStep, Taps,
+    Unary,
+};
 use crate::array::{Array, memory_order};
 use crate::device::Device;
 use crate::dtype::{DType, Element};
@@ -335,6 +339,24 @@ impl Backend for Cpu {
                 Array::from_buffer(grad_bias, per_channel),
             ]
         })
+    }
+
+    fn group_norm(&self, x: Array, groups: usize, weight: Option<Array>, bias: Option<Array>, eps: f64) -> GroupNormed {
+        by_float!(x, "group_norm", |T| group_norm::group_norm::<T>(&x, groups, weight, bias, eps))
+    }
+    fn group_norm_grad(
+        &self,
+        grad: Array,
+        x: Array,
+        mean: Array,
+        var: Array,
+        weight: Option<Array>,
+        eps: f64,
+    ) -> [Array; 3] {
+        by_float!(x, "group_norm", |T| group_norm::group_norm_grad::<T>(&grad, &x, &mean, &var, weight, eps))
+    }
+    fn resample(&self, op: &'static str, x: Array, steps: &[(usize, Taps)]) -> Array {
+        by_float!(x, op, |T| steps.iter().fold(x, |x, (dim, taps)| image::resample::<T>(&x, *dim, taps)))
     }
 
     fn softmax(&self, x: Array, dim: usize, log: bool) -> Array {

@@ -1,0 +1,280 @@
+//! Activation functions of one number, and their slopes.
+
+use super::WithUnary;
+use super::binary::WithBinary;
+use super::math::{exp, exp_m1, ln_1p, normal_cdf, sigmoid};
+use crate::float::Float;
+
+/// An activation function whose slope is computed from its input.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Activation {
+    /// The nearest number from the first to the second; NaN stays NaN. The slope is 0 at both ends.
+    Hardtanh(f64, f64),
+    /// x if it is positive, or else α · (e^x - 1) (Clevert, Unterthiner and Hochreiter, 2016).
+    Elu(f64),
+    /// x · Φ(x), where Φ is the standard normal distribution (Hendrycks and Gimpel, 2016).
+    Gelu,
+    /// The approximation of `Gelu` by a hyperbolic tangent: x/2 · (1 + tanh(√(2/π) · (x + 0.044715 · x³))).
+    GeluTanh,
+    /// x / (1 + e^-x)
+    Silu,
+    /// x · min(max(x + 3, 0), 6) / 6 (Howard et al., 2019).
+    Hardswish,
+    /// min(max(x + 3, 0), 6) / 6
+    Hardsigmoid,
+    /// ln(1 + e^(β·x)) / β, and x itself where β·x is above the threshold.
+    Softplus {
+        /// β
+        beta: f64,
+        /// Above it the function is taken for linear.
+        threshold: f64,
+    },
+    /// x · tanh(ln(1 + e^x)) (Misra, 2019).
+    Mish,
+}
+
+impl Activation {
+    /// PyTorch's name for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Activation::Hardtanh(..) => "hardtanh",
+            Activation::Elu(_) => "elu",
+            Activation::Gelu | Activation::GeluTanh => "gelu",
+            Activation::Silu => "silu",
+            Activation::Hardswish => "hardswish",
+            Activation::Hardsigmoid => "hardsigmoid",
+            Activation::Softplus { .. } => "softplus",
+            Activation::Mish => "mish",
+        }
+    }
+}
+
+/// √(2/π)
+const TANH_SCALE: f64 = 0.797_884_560_802_865_4;
+const TANH_CUBE: f64 = 0.044715;
+
+/// Comparisons in this direction let NaN through.
+#[inline(always)]
+fn clamp<T: Float>(x: T, low: T, high: T) -> T {
+    let x = if x < low { low } else { x };
+    if x > high { high } else { x }
+}
+
+/// The argument of the sigmoid that gelu's approximation comes to, 2 · √(2/π) · (x + 0.044715 · x³), and its slope.
+#[inline(always)]
+fn gelu_tanh<T: Float>(x: T) -> [T; 2] {
+    let t = T::from_f64;
+    // Beyond this the sigmoid is 0 or 1, and the cube of a larger number could overflow.
+    let x = clamp(x, t(-30.0), t(30.0));
+    let square = x * x;
+    let (scale, cube) = (t(2.0 * TANH_SCALE), t(TANH_CUBE));
+    [scale * x * (T::ONE + cube * square), scale * (T::ONE + t(3.0) * cube * square)]
+}
+
+/// e^x and tanh(ln(1 + e^x)) = n / (n + 2) with n = e^x · (e^x + 2); for x above 20 the quotient is 1.
+#[inline(always)]
+fn mish<T: Float>(x: T) -> [T; 3] {
+    let two = T::from_f64(2.0);
+    let limit = T::from_f64(20.0);
+    let e = exp(if x > limit { limit } else { x });
+    let n = e * (e + two);
+    [e, n / (n + two), n + two]
+}
+
+/// Calls `then` with the function.
+pub(super) fn with_value<T: Float>(activation: Activation, then: impl WithUnary<T>) {
+    let t = T::from_f64;
+    match activation {
+        Activation::Hardtanh(low, high) => {
+            let (low, high) = (t(low), t(high));
+            then.call(move |x: T| clamp(x, low, high))
+        }
+        Activation::Elu(alpha) => {
+            let alpha = t(alpha);
+            then.call(move |x: T| if x <= T::ZERO { alpha * exp_m1(x) } else { x })
+        }
+        Activation::Gelu => then.call(|x: T| x * normal_cdf(x)[0]),
+        Activation::GeluTanh => then.call(|x: T| x * sigmoid(gelu_tanh(x)[0])),
+        Activation::Silu => then.call(|x: T| x * sigmoid(x)),
+        Activation::Hardswish => {
+            then.call(|x: T| x * clamp(x + T::from_f64(3.0), T::ZERO, T::from_f64(6.0)) / T::from_f64(6.0))
+        }
+        Activation::Hardsigmoid => {
+            then.call(|x: T| clamp(x + T::from_f64(3.0), T::ZERO, T::from_f64(6.0)) / T::from_f64(6.0))
+        }
+        Activation::Softplus { beta, threshold } => {
+            let (beta, threshold) = (t(beta), t(threshold));
+            then.call(move |x: T| {
+                let y = x * beta;
+                let positive = if y < T::ZERO { T::ZERO } else { y };
+                let soft = (positive + ln_1p(exp(-y.abs()))) / beta;
+                if y > threshold { x } else { soft }
+            })
+        }
+        Activation::Mish => then.call(|x: T| x * mish(x)[1]),
+    }
+}
+
+/// Calls `then` with the product of the slope at x and a gradient.
+pub(super) fn with_slope<T: Float>(activation: Activation, then: impl WithBinary<T, T>) {
+    let t = T::from_f64;
+    match activation {
+        Activation::Hardtanh(low, high) => {
+            let (low, high) = (t(low), t(high));
+            then.call(move |x: T, g: T| if (x <= low) | (x >= high) { T::ZERO } else { g })
+        }
+        Activation::Elu(alpha) => {
+            let alpha = t(alpha);
+            then.call(move |x: T, g: T| if x <= T::ZERO { g * alpha * exp(x) } else { g })
+        }
+        Activation::Gelu => then.call(|x: T, g: T| {
+            let [cdf, density] = normal_cdf(x);
+            g * (cdf + x * density)
+        }),
+        Activation::GeluTanh => then.call(|x: T, g: T| {
+            let [u, slope] = gelu_tanh(x);
+            let s = sigmoid(u);
+            g * (s + x * s * (T::ONE - s) * slope)
+        }),
+        Activation::Silu => then.call(|x: T, g: T| {
+            let s = sigmoid(x);
+            g * s * (T::ONE + x * (T::ONE - s))
+        }),
+        Activation::Hardswish => then.call(|x: T, g: T| {
+            let three = T::from_f64(3.0);
+            let inner = g * (x / three + T::from_f64(0.5));
+            let upper = if x < three { inner } else { g };
+            if x <= -three { T::ZERO } else { upper }
+        }),
+        Activation::Hardsigmoid => then.call(|x: T, g: T| {
+            let three = T::from_f64(3.0);
+            if (x > -three) & (x < three) { g / T::from_f64(6.0) } else { T::ZERO }
+        }),
+        Activation::Softplus { beta, threshold } => {
+            let (beta, threshold) = (t(beta), t(threshold));
+            then.call(move |x: T, g: T| {
+                let y = x * beta;
+                let soft = g * sigmoid(y);
+                if y > threshold { g } else { soft }
+            })
+        }
+        Activation::Mish => then.call(|x: T, g: T| {
+            // The slope of tanh(ln(1 + e^x)) is 4 · e^x · (1 + e^x) / (n + 2)².
+            let [e, quotient, below] = mish(x);
+            let bend = T::from_f64(4.0) * x * e * (T::ONE + e) / (below * below);
+            g * if x > T::from_f64(20.0) { T::ONE } else { quotient + bend }
+        }),
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::elementwise::{Binary, Operand, Unary, binary, unary};
+
+    fn value(activation: Activation, x: f64) -> f64 {
+        match activation {
+            Activation::Hardtanh(low, high) => x.clamp(low, high),
+            Activation::Elu(alpha) => x.max(0.0) + alpha * x.min(0.0).exp_m1(),
+            Activation::Gelu => x * 0.5 * libm::erfc(-x / std::f64::consts::SQRT_2),
+            // 1 + tanh(u) = 2 / (1 + e^-2u), which does not cancel.
+            Activation::GeluTanh => x / (1.0 + (-2.0 * TANH_SCALE * (x + TANH_CUBE * x.powi(3))).exp()),
+            Activation::Silu => x / (1.0 + (-x).exp()),
+            Activation::Hardswish => x * (x + 3.0).clamp(0.0, 6.0) / 6.0,
+            Activation::Hardsigmoid => (x + 3.0).clamp(0.0, 6.0) / 6.0,
+            Activation::Softplus { beta, threshold } if beta * x > threshold => x,
+            Activation::Softplus { beta, .. } => (beta * x).exp().ln_1p() / beta,
+            Activation::Mish => x * x.exp().ln_1p().tanh(),
+        }
+    }
+
+    /// The slope by a central difference of fourth order.
+    pub fn slope(activation: Activation, x: f64) -> f64 {
+        let h = 1e-3;
+        let at = |k: f64| value(activation, x + k * h);
+        (8.0 * (at(1.0) - at(-1.0)) - (at(2.0) - at(-2.0))) / (12.0 * h)
+    }
+
+    const ALL: [Activation; 13] = [
+        Activation::Hardtanh(-1.0, 1.0),
+        Activation::Hardtanh(0.0, 6.0),
+        Activation::Elu(1.0),
+        Activation::Elu(0.3),
+        Activation::Gelu,
+        Activation::GeluTanh,
+        Activation::Silu,
+        Activation::Hardswish,
+        Activation::Hardsigmoid,
+        Activation::Softplus { beta: 1.0, threshold: 20.0 },
+        Activation::Softplus { beta: 3.0, threshold: 2.0 },
+        Activation::Softplus { beta: 0.5, threshold: 20.0 },
+        Activation::Mish,
+    ];
+
+    /// Where a function has a corner there is no slope to compare with.
+    fn corners(activation: Activation) -> Vec<f64> {
+        match activation {
+            Activation::Hardtanh(low, high) => vec![low, high],
+            Activation::Elu(_) => vec![0.0],
+            Activation::Hardswish | Activation::Hardsigmoid => vec![-3.0, 3.0],
+            Activation::Softplus { beta, threshold } => vec![threshold / beta],
+            _ => vec![],
+        }
+    }
+
+    fn check<T: Float>(relative: f64, absolute: f64) {
+        let x: Vec<f64> = (-4000..=4000).map(|i| (i as f64 * 5.03e-3) as f32 as f64).collect();
+        let typed: Vec<T> = x.iter().map(|&x| T::from_f64(x)).collect();
+        let mut out = vec![T::NAN; x.len()];
+        for activation in ALL {
+            unary(Unary::Activation(activation), &typed, &mut out);
+            for (x, got) in x.iter().zip(&out) {
+                let (got, want) = (got.to_f64(), value(activation, *x));
+                // Less than a normal f32 may be 0.
+                let allowed = relative * want.abs() + f32::MIN_POSITIVE as f64;
+                assert!((got - want).abs() <= allowed, "{activation:?}({x}) = {got}, expected {want}");
+            }
+            let op = Binary::ActivationGrad(activation);
+            let two = [T::from_f64(2.0)];
+            let x_operand = Operand { data: &typed, strides: &[1] };
+            binary(op, &[x.len()], x_operand, Operand { data: &two, strides: &[0] }, &mut out);
+            for (x, got) in x.iter().zip(&out) {
+                if corners(activation).iter().any(|c| (x - c).abs() < 3e-3) {
+                    continue;
+                }
+                let (got, want) = (got.to_f64(), 2.0 * slope(activation, *x));
+                assert!((got - want).abs() <= absolute, "slope of {activation:?} at {x}: {got}, expected {want}");
+            }
+        }
+    }
+
+    #[test]
+    fn values_and_slopes_match_the_reference() {
+        // The relative error of e^(-x²/2) grows with x²; in f64 the reference's own error counts.
+        check::<f32>(2e-5, 2e-6);
+        check::<f64>(1e-12, 1e-8);
+    }
+
+    #[test]
+    fn far_out_nothing_overflows() {
+        let x = [1e4f32, -1e4, 1e15, -1e15];
+        let g = [1f32; 4];
+        for activation in [Activation::Gelu, Activation::GeluTanh, Activation::Silu, Activation::Mish] {
+            let mut out = [f32::NAN; 4];
+            unary(Unary::Activation(activation), &x, &mut out);
+            assert_eq!(out, [1e4, 0.0, 1e15, 0.0], "{activation:?}");
+            let operands = [&x, &g].map(|data| Operand { data: &data[..], strides: &[1] });
+            binary(Binary::ActivationGrad(activation), &[4], operands[0], operands[1], &mut out);
+            assert_eq!(out, [1.0, 0.0, 1.0, 0.0], "slope of {activation:?}");
+        }
+    }
+
+    #[test]
+    fn nan_stays_nan() {
+        for activation in ALL {
+            let mut out = [0f32];
+            unary(Unary::Activation(activation), &[f32::NAN], &mut out);
+            assert!(out[0].is_nan(), "{activation:?}");
+        }
+    }
+}

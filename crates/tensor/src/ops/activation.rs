@@ -1,0 +1,106 @@
+//! Activation functions whose gradient is computed from their input, in one pass each way.
+
+use crate::array::Array;
+use crate::autograd::record;
+use crate::backend::{Activation, Binary, Compare, Reduce, Unary};
+use crate::shape::Shape;
+use crate::tensor::Tensor;
+
+impl Tensor {
+    fn activation(self, activation: Activation) -> Tensor {
+        let (x, node) = self.split();
+        let saved = node.is_some().then(|| x.clone());
+        record(activation.name(), x.unary(Unary::Activation(activation)), [node], move |_| {
+            move |g: Array, _| [saved.map(|x| x.binary(Binary::ActivationGrad(activation), g))]
+        })
+    }
+
+    /// The nearest number from `min_val` to `max_val`; the gradient flows strictly between them
+    /// (`torch.nn.functional.hardtanh`).
+    ///
+    /// # Panics
+    /// If `min_val` is larger than `max_val`.
+    pub fn hardtanh(self, min_val: f64, max_val: f64) -> Tensor {
+        assert!(min_val <= max_val, "hardtanh: min_val {min_val} is larger than max_val {max_val}");
+        self.activation(Activation::Hardtanh(min_val, max_val))
+    }
+
+    /// min(max(x, 0), 6) (`torch.nn.functional.relu6`).
+    pub fn relu6(self) -> Tensor {
+        self.hardtanh(0.0, 6.0)
+    }
+
+    /// x where x > 0, else `alpha` · (eˣ − 1) (`torch.nn.functional.elu`; Clevert et al., 2016).
+    pub fn elu(self, alpha: f64) -> Tensor {
+        self.activation(Activation::Elu(alpha))
+    }
+
+    /// x · Φ(x) with the standard normal distribution Φ (`torch.nn.functional.gelu`; Hendrycks and Gimpel, 2016).
+    pub fn gelu(self) -> Tensor {
+        self.activation(Activation::Gelu)
+    }
+
+    /// The approximation of [`Tensor::gelu`] by a hyperbolic tangent (`torch.nn.functional.gelu(approximate='tanh')`).
+    pub fn gelu_tanh(self) -> Tensor {
+        self.activation(Activation::GeluTanh)
+    }
+
+    /// x / (1 + e⁻ˣ), also called swish (`torch.nn.functional.silu`).
+    pub fn silu(self) -> Tensor {
+        self.activation(Activation::Silu)
+    }
+
+    /// x · min(max(x + 3, 0), 6) / 6 (`torch.nn.functional.hardswish`; Howard et al., 2019).
+    pub fn hardswish(self) -> Tensor {
+        self.activation(Activation::Hardswish)
+    }
+
+    /// min(max(x + 3, 0), 6) / 6 (`torch.nn.functional.hardsigmoid`).
+    pub fn hardsigmoid(self) -> Tensor {
+        self.activation(Activation::Hardsigmoid)
+    }
+
+    /// ln(1 + e^(`beta` · x)) / `beta`, and x itself where `beta` · x is above `threshold`
+    /// (`torch.nn.functional.softplus`, whose defaults are 1 and 20).
+    pub fn softplus(self, beta: f64, threshold: f64) -> Tensor {
+        self.activation(Activation::Softplus { beta, threshold })
+    }
+
+    /// x · tanh(ln(1 + eˣ)) (`torch.nn.functional.mish`; Misra, 2019).
+    pub fn mish(self) -> Tensor {
+        self.activation(Activation::Mish)
+    }
+
+    /// x where x > 0, else `weight` · x, with a weight for each channel (dimension 1) or one for all
+    /// (`torch.nn.functional.prelu`; He et al., 2015).
+    ///
+    /// # Panics
+    /// If `weight` is neither `[1]` nor has an element for each channel, or the types differ.
+    pub fn prelu(self, weight: &Tensor) -> Tensor {
+        self.same_dtype("prelu", weight);
+        let (shape, w) = (self.array.shape, weight.array.shape);
+        let channels = if shape.rank() >= 2 { shape[1] } else { 1 };
+        assert!(
+            w.rank() == 1 && (w[0] == 1 || w[0] == channels),
+            "prelu: an input of shape {shape} takes a weight [1] or [{channels}], got {w}"
+        );
+        let wide: Shape = (0..shape.rank()).map(|d| if d == 1 { w[0] } else { 1 }).collect();
+        let ((x, xn), (weight, wn)) = (self.split(), weight.clone().split());
+        let weight = weight.reshape(wide);
+        let positive = |x: &Array| x.clone().compare(Compare::Gt, x.like(0.0));
+        let y = positive(&x).select(x.clone(), x.clone().binary(Binary::Mul, weight.clone()));
+        record("prelu", y, [xn, wn], move |_| {
+            move |g: Array, [wants_x, wants_w]| {
+                let mask = positive(&x);
+                let to_x = wants_x.then(|| mask.clone().select(g.clone(), g.clone().binary(Binary::Mul, weight)));
+                let to_w = wants_w.then(|| {
+                    let zero = g.like(0.0);
+                    let slopes = mask.select(zero, x.binary(Binary::Mul, g));
+                    let dims: Vec<usize> = (0..shape.rank()).filter(|&d| wide[d] == 1).collect();
+                    slopes.reduce(Reduce::Sum, &dims).reshape(w)
+                });
+                [to_x, to_w]
+            }
+        })
+    }
+}

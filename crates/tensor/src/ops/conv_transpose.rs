@@ -1,0 +1,174 @@
+//! Transposed convolution: the gradient of a convolution with respect to its input, as a layer of its own.
+
+use crate::array::Array;
+use crate::autograd::record;
+use crate::backend::{Binary, Conv2dOptions, Reduce, meet};
+use crate::ops::conv1d::as_image;
+use crate::shape::Shape;
+use crate::tensor::Tensor;
+
+/// The settings of a 2-D transposed convolution, each for height, then width.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConvTranspose2dOptions {
+    /// Steps between the places that neighbouring inputs are spread around.
+    pub stride: [usize; 2],
+    /// Cut off from both sides of the output.
+    pub padding: [usize; 2],
+    /// Added to the output's end.
+    pub output_padding: [usize; 2],
+    /// Distance between the elements of a window.
+    pub dilation: [usize; 2],
+    /// Groups of channels that do not see each other.
+    pub groups: usize,
+}
+
+impl Default for ConvTranspose2dOptions {
+    fn default() -> Self {
+        ConvTranspose2dOptions { stride: [1; 2], padding: [0; 2], output_padding: [0; 2], dilation: [1; 2], groups: 1 }
+    }
+}
+
+/// The settings of a 1-D transposed convolution.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConvTranspose1dOptions {
+    /// Steps between the places that neighbouring inputs are spread around.
+    pub stride: usize,
+    /// Cut off from both sides of the output.
+    pub padding: usize,
+    /// Added to the output's end.
+    pub output_padding: usize,
+    /// Distance between the elements of a window.
+    pub dilation: usize,
+    /// Groups of channels that do not see each other.
+    pub groups: usize,
+}
+
+impl Default for ConvTranspose1dOptions {
+    fn default() -> Self {
+        ConvTranspose1dOptions { stride: 1, padding: 0, output_padding: 0, dilation: 1, groups: 1 }
+    }
+}
+
+/// The size of an output dimension: (size − 1) · stride − 2 · padding + dilation · (kernel − 1) + output padding + 1.
+fn out_size(size: usize, kernel: usize, o: &ConvTranspose2dOptions, d: usize) -> Option<usize> {
+    let full = size.checked_sub(1)? * o.stride[d] + o.dilation[d] * (kernel - 1) + 1 + o.output_padding[d];
+    full.checked_sub(2 * o.padding[d]).filter(|&n| n > 0)
+}
+
+fn check(op: &str, x: Shape, weight: Shape, bias: Option<Shape>, o: &ConvTranspose2dOptions) -> Shape {
+    assert!(x.rank() == 4, "{op}: the input must be [n, c, h, w], got {x}");
+    assert!(weight.rank() == 4, "{op}: the weight must be [in, out/groups, kh, kw], got {weight}");
+    assert!(
+        o.groups > 0 && o.stride.iter().chain(&o.dilation).all(|&n| n > 0) && weight[2] > 0 && weight[3] > 0,
+        "{op}: kernel size, stride, dilation and groups must be at least 1, got a weight of shape {weight} and {o:?}"
+    );
+    assert!(
+        weight[0] == x[1] && x[1].is_multiple_of(o.groups),
+        "{op}: got an input of shape {x}; a weight of shape {weight} with groups {} takes [n, {}, h, w] (the weight is [in, \
+         out/groups, kh, kw], the other way round than a convolution's)",
+        o.groups,
+        weight[0]
+    );
+    let out = weight[1] * o.groups;
+    if let Some(b) = bias {
+        assert!(*b == [out], "{op}: the bias must be [{out}], got {b}");
+    }
+    let size = |d: usize| {
+        assert!(
+            o.output_padding[d] < o.stride[d].max(o.dilation[d]),
+            "{op}: output padding {:?} must be smaller than stride {:?} or dilation {:?}",
+            o.output_padding,
+            o.stride,
+            o.dilation
+        );
+        out_size(x[2 + d], weight[2 + d], o, d).unwrap_or_else(|| {
+            panic!(
+                "{op}: padding {:?} leaves nothing of the output of an input of shape {x} and a kernel of {}×{}",
+                o.padding, weight[2], weight[3]
+            )
+        })
+    };
+    Shape::from([x[0], out, size(0), size(1)])
+}
+
+/// The convolution whose input gradient is wanted, with an output of exactly the size of `x`, and how much of the output's end no
+/// window of it reaches.
+fn convolution(o: &ConvTranspose2dOptions) -> (Conv2dOptions, [usize; 2]) {
+    let mut conv = Conv2dOptions { stride: o.stride, dilation: o.dilation, groups: o.groups, ..Default::default() };
+    let mut beyond = [0; 2];
+    for d in 0..2 {
+        // The rest of a division by the stride hides an output padding that is smaller.
+        let (padding, extra) = (o.padding[d], o.output_padding[d]);
+        let after = if extra < o.stride[d] { padding } else { padding.saturating_sub(extra) };
+        let rest = extra.saturating_sub(padding - after);
+        conv.padding[d] = [padding, after];
+        beyond[d] = if rest < o.stride[d] { 0 } else { rest };
+    }
+    (conv, beyond)
+}
+
+impl Tensor {
+    /// The transposed convolution of `[n, in, h, w]` by `weight [in, out/groups, kh, kw]`, plus `bias [out]`
+    /// (`torch.nn.functional.conv_transpose2d`). The output has (size − 1) · stride − 2 · padding + dilation · (kernel − 1) +
+    /// output padding + 1 pixels a dimension.
+    ///
+    /// # Panics
+    /// If shapes and options do not fit, types differ, or the output padding is not smaller than stride or dilation.
+    pub fn conv_transpose2d(self, weight: &Tensor, bias: Option<&Tensor>, options: &ConvTranspose2dOptions) -> Tensor {
+        self.conv_transpose("conv_transpose2d", weight, bias, options)
+    }
+
+    fn conv_transpose(
+        self,
+        op: &'static str,
+        weight: &Tensor,
+        bias: Option<&Tensor>,
+        options: &ConvTranspose2dOptions,
+    ) -> Tensor {
+        self.same_dtype(op, weight);
+        let shape = check(op, self.array.shape, weight.array.shape, bias.map(|b| b.array.shape), options);
+        let (o, beyond) = convolution(options);
+        let ((x, xn), (w, wn)) = (self.split(), weight.clone().split());
+        let (b, bn) = bias.map_or((None, None), |b| (Some(b.array.clone()), b.node.clone()));
+        let kernel = w.shape();
+        let saved_x = wn.is_some().then(|| x.clone());
+        let saved_w = xn.is_some().then(|| w.clone());
+        let reached = shape.with(2, shape[2] - beyond[0]).with(3, shape[3] - beyond[1]);
+        let mut y = meet(&[&x, &w]).conv2d_input_grad(x, w, reached, &o);
+        if beyond != [0; 2] {
+            y = y.place().pad(y, &[[0; 2], [0; 2], [0, beyond[0]], [0, beyond[1]]], 0.0);
+        }
+        if let Some(b) = b {
+            y = y.binary(Binary::Add, b.reshape(Shape::from([1, shape[1], 1, 1])));
+        }
+        record(op, y, [xn, wn, bn], move |_| {
+            move |g: Array, [_, _, wb]| {
+                let place = g.place();
+                let to_b = wb.then(|| g.clone().reduce(Reduce::Sum, &[0, 2, 3]).reshape(Shape::from([shape[1]])));
+                let g = g.narrow(2, 0, reached[2]).narrow(3, 0, reached[3]);
+                let to_w = saved_x.map(|x| place.conv2d_weight_grad(g.clone(), x, kernel, &o));
+                [saved_w.map(|w| place.conv2d(g, w, None, &o)), to_w, to_b]
+            }
+        })
+    }
+
+    /// The transposed convolution of `[n, in, l]` by `weight [in, out/groups, k]`, plus `bias [out]`
+    /// (`torch.nn.functional.conv_transpose1d`).
+    ///
+    /// # Panics
+    /// As [`Tensor::conv_transpose2d`].
+    pub fn conv_transpose1d(self, weight: &Tensor, bias: Option<&Tensor>, options: &ConvTranspose1dOptions) -> Tensor {
+        let op = "conv_transpose1d";
+        let (x, w) = (self.array.shape, weight.array.shape);
+        assert!(x.rank() == 3, "{op}: the input must be [n, c, l], got {x}");
+        assert!(w.rank() == 3, "{op}: the weight must be [in, out/groups, k], got {w}");
+        let o = ConvTranspose2dOptions {
+            stride: [1, options.stride],
+            padding: [0, options.padding],
+            output_padding: [0, options.output_padding],
+            dilation: [1, options.dilation],
+            groups: options.groups,
+        };
+        as_image(self).conv_transpose(op, &as_image(weight.clone()), bias, &o).squeeze(2)
+    }
+}
