@@ -133,7 +133,7 @@ def resize(file: File) -> None:
     file.case("pad_replicate_beyond", "pad", {"input": normal([1, 2, 2, 1])}, {"padding": [3, 2, 4, 1], "mode": "replicate"}, call)
 
     sizes = [([3, 3, 4, 5], [8, 10]), ([1, 17, 5, 3], [7, 2]), ([2, 2, 6, 7], [3, 5]), ([1, 3, 1, 4], [3, 1]), ([3, 1, 3, 3], [3, 6])]
-    factors = [([1, 3, 4, 5], [2.0, 2.0]), ([2, 2, 5, 7], [1.7, 0.6]), ([1, 3, 3, 4], [1.1, 2.3])]
+    factors = [([1, 3, 4, 5], [2.0, 2.0]), ([2, 2, 5, 7], [1.7, 0.6]), ([1, 3, 3, 4], [1.1, 2.3]), ([1, 2, 4, 5], [2.2, 1.15])]
     targets = [(x, {"size": s}) for x, s in sizes] + [(x, {"scale_factor": s}) for x, s in factors]
     for mode, corners in [("nearest", None), ("nearest-exact", None), ("bilinear", False), ("bilinear", True), ("bicubic", False), ("bicubic", True)]:
         for x, target in targets:
@@ -194,7 +194,7 @@ def norm(file: File) -> None:
         ("instance", "instance_norm2d", instance, [3, 3, 4, 5], {}),
         ("instance_affine", "instance_norm2d", instance, [1, 17, 3, 2], {"affine": True, "eps": 1e-3}),
         ("instance_tracked", "instance_norm2d", instance, [3, 5, 3, 4], tracked),
-        ("instance_tracked_plain", "instance_norm2d", instance, [2, 3, 2, 1], {"track_running_stats": True, "momentum": 0.4}),
+        ("instance_tracked_plain", "instance_norm2d", instance, [2, 3, 2, 3], {"track_running_stats": True, "momentum": 0.4}),
     ]:
         layer = make(shape[1], **args).double()
         c = shape[1:2]

@@ -105,6 +105,8 @@ fn interpolation(mode: Interpolation, size: usize, out: usize, factor: Option<f6
         }
     };
     let row = |i: usize| match mode {
+        // As in PyTorch, whatever the factor was that gave these sizes.
+        Interpolation::Nearest if out == size || out == 2 * size => vec![(i * size / out, 1.0)],
         Interpolation::Nearest => vec![(((i as f64 * scale) as usize).min(last), 1.0)],
         Interpolation::NearestExact => vec![((((i as f64 + 0.5) * scale) as usize).min(last), 1.0)],
         Interpolation::Bilinear { .. } if size == out => vec![(i, 1.0)],
