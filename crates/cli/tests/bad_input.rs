@@ -268,8 +268,15 @@ fn a_full_disk_leaves_the_last_good_checkpoint() {
         assert!(!left.iter().any(|n| n.to_string_lossy().contains("tmp")), "no half-written file is left: {left:?}");
         let bytes = fs::read(disk.join("run/checkpoint.safetensors")).unwrap();
         assert!(bytes.len() > 200_000, "the checkpoint from before is whole");
+        let remount = |how: &str| {
+            let status = std::process::Command::new("mount").args(["-o", how]).arg(&disk).status().unwrap();
+            assert!(status.success(), "mount -o {how}");
+        };
+        remount("remount,ro,size=64m");
+        fail(d, &["train", "--resume", "disk/run"], 1, &["disk/run"]);
+        assert!(fs::read(disk.join("run/checkpoint.safetensors")).unwrap() == bytes);
         // With room again the run goes on from it.
-        std::process::Command::new("mount").args(["-o", "remount,size=64m"]).arg(&disk).status().unwrap();
+        remount("remount,rw");
         succeed(d, &["train", "--resume", "disk/run"]);
     });
     std::process::Command::new("umount").arg(&disk).status().unwrap();

@@ -75,7 +75,8 @@ fn ctrl_c_loses_nothing() {
     idx_dir(dir.path(), 250, 50, 28);
     let undisturbed = train(dir.path(), "undisturbed", &[]);
     let child = striate(dir.path())
-        .args(["train", "squares", "--epochs", "2", "--batch-size", "20", "--log-every", "1", "--out", "stopped"])
+        .args(TRAIN)
+        .args(["3", "--out", "stopped"])
         .stdout(std::process::Stdio::piped())
         .spawn()
         .unwrap();
@@ -89,6 +90,16 @@ fn ctrl_c_loses_nothing() {
     let said = stdout(&output);
     assert_eq!(output.status.code(), Some(130), "{said}");
     assert!(said.contains("Stopped; nothing is lost.") && said.contains("train --resume stopped"), "{said}");
-    succeed(dir.path(), &["train", "--resume", "stopped"]);
-    assert!(weights(&dir.path().join("stopped/model.safetensors")) == undisturbed);
+    let run = dir.path().join("stopped");
+    let checkpoint = run.join("checkpoint.safetensors");
+    let earlier = std::fs::read(&checkpoint).unwrap();
+    // The second time it starts as a run that was killed after its last model was written and before its last checkpoint.
+    for killed in [false, true] {
+        if killed {
+            std::fs::write(&checkpoint, &earlier).unwrap();
+        }
+        succeed(dir.path(), &["train", "--resume", "stopped"]);
+        assert!(weights(&run.join("model.safetensors")) == undisturbed, "killed: {killed}");
+        assert_eq!(metrics(&run), metrics(&dir.path().join("undisturbed")), "killed: {killed}");
+    }
 }

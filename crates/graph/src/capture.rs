@@ -118,6 +118,13 @@ fn replaced(shape: Shape, dim: usize, size: usize) -> Shape {
     shape.iter().enumerate().map(|(d, &n)| if d == dim { size } else { n }).collect()
 }
 
+/// Whether neighbouring dimensions become one and the others stay.
+fn is_flatten(from: Shape, to: Shape) -> bool {
+    let before = from.iter().zip(to.iter()).take_while(|(a, b)| a == b).count();
+    let after = from.iter().rev().zip(to.iter().rev()).take_while(|(a, b)| a == b).count();
+    to.rank() < from.rank() && before + 1 + after >= to.rank()
+}
+
 fn no_gradients(op: &str) -> ! {
     panic!("capture: {op} belongs to training, and a capture runs a network in evaluation")
 }
@@ -136,7 +143,10 @@ impl Backend for Recorder {
     }
 
     fn reshape(&self, x: Array, shape: Shape) -> Array {
-        if x.shape() == shape { x } else { self.view("reshape", &x, shape) }
+        if x.shape() == shape {
+            return x;
+        }
+        self.view(if is_flatten(x.shape(), shape) { "flatten" } else { "reshape" }, &x, shape)
     }
     fn permute(&self, x: Array, order: &[usize]) -> Array {
         let shape = order.iter().map(|&d| x.shape()[d]).collect();
@@ -340,7 +350,7 @@ mod tests {
                 ("batch_norm", Some("1"), vec![2, 8, 8, 8], 2 * 8 * 64),
                 ("relu", None, vec![2, 8, 8, 8], 0),
                 ("max_pool2d", None, vec![2, 8, 4, 4], 0),
-                ("reshape", None, vec![2, 128], 0),
+                ("flatten", None, vec![2, 128], 0),
                 ("linear", Some("6"), vec![2, 5], 2 * 128 * 5),
             ]
         );

@@ -26,12 +26,12 @@ pub fn run(args: Inspect) -> Result<ExitCode, Failure> {
             let model = Model::load(path)?;
             let card = &model.card;
             let title = format!(
-                "{}: {} for {} classes, trained {} epochs on {}, {:.2}% test accuracy",
+                "{}: {} for {} classes, trained on {} (epochs: {}), {:.2}% test accuracy",
                 path.display(),
                 card.architecture,
                 card.classes.len(),
-                card.training.epochs,
                 card.training.data,
+                card.training.epochs,
                 100.0 * card.training.test_accuracy
             );
             (model.network, card.preprocessing.output_shape(), title)
