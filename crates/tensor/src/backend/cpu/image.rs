@@ -27,21 +27,21 @@ pub fn conv2d<T: Element + Float>(x: &Array, weight: &Array, bias: Option<&Array
     let [h, w] = s.out_size();
     let mut out = Buffer::unspecified(s.output_len());
     let bias = bias.map(|b| b.packed_default::<T>());
-    conv::conv2d(&s, &x.packed_default::<T>(), &weight.packed_default(), bias.as_deref(), &mut out);
+    conv::conv2d(&s, &x.packed_default::<T>()[..], &weight.packed_default(), bias.as_deref(), &mut out);
     Array::from_buffer(out, Shape::from([s.batch, s.out_channels, h, w]))
 }
 
 pub fn conv2d_input_grad<T: Element + Float>(grad: &Array, weight: &Array, input: Shape, o: &Conv2dOptions) -> Array {
     let s = conv_shape(input, weight.shape, o);
     let mut out = Buffer::unspecified(s.input_len());
-    conv::conv2d_input_grad(&s, &grad.packed_default::<T>(), &weight.packed_default(), &mut out);
+    conv::conv2d_input_grad(&s, &grad.packed_default::<T>(), &weight.packed_default(), None, &mut out);
     Array::from_buffer(out, input)
 }
 
 pub fn conv2d_weight_grad<T: Element + Float>(x: &Array, grad: &Array, weight: Shape, o: &Conv2dOptions) -> Array {
     let s = conv_shape(x.shape, weight, o);
     let mut out = Buffer::unspecified(s.weight_len());
-    conv::conv2d_weight_grad(&s, &x.packed_default::<T>(), &grad.packed_default(), &mut out);
+    conv::conv2d_weight_grad(&s, &x.packed_default::<T>()[..], &grad.packed_default(), &mut out);
     Array::from_buffer(out, weight)
 }
 
@@ -67,11 +67,15 @@ pub fn max_pool2d<T: Element + Float>(x: &Array, o: &Pool2dOptions) -> (Array, A
     fn run<T: Element + Float, I: Element + pool::WindowIndex>(x: &Array, s: &Pool2dShape) -> (Array, Array) {
         let shape = pooled(s);
         let (mut out, mut position) = (Buffer::unspecified(shape.numel()), Buffer::<I>::unspecified(shape.numel()));
-        pool::max_pool2d(s, &x.packed_default::<T>(), &mut out, &mut position);
+        pool::max_pool2d(s, &x.packed_default::<T>(), false, &mut out, &mut position);
         (Array::from_buffer(out, shape), Array::from_buffer(position, shape))
     }
     let s = pool_shape(x.shape, o);
-    if s.kernel[0] * s.kernel[1] <= 256 { run::<T, u8>(x, &s) } else { run::<T, i64>(x, &s) }
+    if s.kernel[0] * s.kernel[1] <= <u8 as pool::WindowIndex>::LIMIT {
+        run::<T, u8>(x, &s)
+    } else {
+        run::<T, i64>(x, &s)
+    }
 }
 
 pub fn max_pool2d_grad<T: Element + Float>(grad: &Array, position: &Array, input: Shape, o: &Pool2dOptions) -> Array {
