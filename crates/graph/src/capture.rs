@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use striate_nn::{Forward, Pass};
 use striate_tensor::array::Remote;
 use striate_tensor::backend::{
-    AdamStep, Backend, BatchNormed, Binary, Compare, Conv2dOptions, Pool2dOptions, Reduce, SgdStep, Unary,
+    AdamStep, Backend, BatchNormed, Binary, Compare, Conv2dOptions, Input, Pool2dOptions, Reduce, SgdStep, Unary,
 };
 use striate_tensor::ops::{conv2d::conv2d_shape, pool2d::pool2d_shape};
 use striate_tensor::{Array, DType, Device, Leaf, Shape, Tensor};
@@ -255,19 +255,20 @@ impl Backend for Recorder {
         no_gradients("index_add")
     }
 
-    fn conv2d(&self, x: Array, weight: Array, bias: Option<Array>, options: &Conv2dOptions) -> Array {
-        let w = weight.shape();
+    fn conv2d(&self, x: Input, weight: Array, bias: Option<Array>, options: &Conv2dOptions) -> Array {
+        let (x, w) = (x.settled(), weight.shape());
         let shape = conv2d_shape(x.shape(), w, options);
         let macs = shape.numel() as u64 * w[1..].iter().product::<usize>() as u64;
         self.write("conv2d", &with_options([&x, &weight], &[&bias]), shape, x.dtype(), macs, false)
     }
-    fn conv2d_input_grad(&self, _: Array, _: Array, _: Shape, _: &Conv2dOptions) -> Array {
+    fn conv2d_input_grad(&self, _: Array, _: Array, _: Option<Array>, _: Shape, _: &Conv2dOptions) -> Array {
         no_gradients("conv2d_input_grad")
     }
-    fn conv2d_weight_grad(&self, _: Array, _: Array, _: Shape, _: &Conv2dOptions) -> Array {
+    fn conv2d_weight_grad(&self, _: Input, _: Array, _: Shape, _: &Conv2dOptions) -> Array {
         no_gradients("conv2d_weight_grad")
     }
-    fn max_pool2d(&self, x: Array, options: &Pool2dOptions) -> (Array, Array) {
+    fn max_pool2d(&self, x: Input, options: &Pool2dOptions) -> (Array, Array) {
+        let x = x.settled();
         let shape = pool2d_shape("max_pool2d", x.shape(), options);
         (self.op("max_pool2d", &[&x], shape), self.symbol(Origin::Constant, shape, DType::U8))
     }

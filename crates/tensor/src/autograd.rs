@@ -37,6 +37,19 @@ impl Node {
         Arc::new(Node { id, op: "leaf", shape, state: Mutex::new(State::Leaf) })
     }
 
+    /// The node of this op's only input. The op is gone then.
+    pub(crate) fn take_input(&mut self) -> Option<Arc<Node>> {
+        let state = self.state.get_mut().unwrap_or_else(|e| e.into_inner());
+        match state {
+            State::Op { inputs, .. } if inputs.len() == 1 => {
+                let input = inputs[0].take();
+                *state = State::Consumed;
+                input
+            }
+            _ => None,
+        }
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(|e| e.into_inner())
     }
@@ -87,12 +100,12 @@ where
 {
     watch(op, &result, &inputs);
     if inputs.iter().all(Option::is_none) {
-        return Tensor { array: result, node: None };
+        return result.into();
     }
     let backward = Box::new(save(&result));
     let state = Mutex::new(State::Op { inputs, backward });
     let node = Node { id: next_id(), op, shape: result.shape(), state };
-    Tensor { array: result, node: Some(Arc::new(node)) }
+    Tensor { array: result.into(), node: Some(Arc::new(node)) }
 }
 
 /// Something that has a gradient after [`Tensor::backward`]: a tensor made with [`Tensor::requires_grad`], or a parameter.
@@ -122,7 +135,7 @@ impl Gradients {
 
     /// As [`Gradients::get`], by the leaf's identity.
     pub fn by_id(&self, id: u64) -> Option<Tensor> {
-        self.by_leaf.get(&id).map(|array| Tensor { array: array.clone(), node: None })
+        self.by_leaf.get(&id).map(|array| array.clone().into())
     }
 
     /// How many leaves have a gradient.
@@ -155,7 +168,7 @@ impl Tensor {
     /// As [`Tensor::backward`], and if `grad` has another shape or type.
     pub fn backward_with(self, grad: Tensor) -> Gradients {
         assert!(
-            grad.shape == self.shape && grad.dtype() == self.dtype(),
+            grad.shape_value() == self.shape_value() && grad.dtype() == self.dtype(),
             "backward: the gradient is {} {}, the tensor {} {}",
             grad.dtype(),
             grad.shape,
@@ -170,7 +183,7 @@ impl Tensor {
         let mut gradients = Gradients::default();
         let mut pending: HashMap<u64, (Arc<Node>, Array)> = HashMap::new();
         let mut order = BinaryHeap::from([root.id]);
-        pending.insert(root.id, (root, grad.array));
+        pending.insert(root.id, (root, grad.into_array()));
         // An op's number is larger than its inputs', so the largest pending one has all its gradient.
         while let Some(id) = order.pop() {
             let (node, grad) = pending.remove(&id).expect("each number is queued once");

@@ -18,6 +18,7 @@ mod device;
 mod display;
 mod dtype;
 mod gradcheck;
+mod lazy;
 pub mod ops;
 mod random;
 mod shape;

@@ -73,6 +73,28 @@ impl From<usize> for Pool2dOptions {
     }
 }
 
+/// What an op reads: an array, or max(x, 0) of one, which then needs no pass of its own.
+#[derive(Clone)]
+pub struct Input {
+    /// The array.
+    pub array: Array,
+    /// Whether its ReLU is meant.
+    pub relu: bool,
+}
+
+impl From<Array> for Input {
+    fn from(array: Array) -> Self {
+        Input { array, relu: false }
+    }
+}
+
+impl Input {
+    /// The array that is meant.
+    pub fn settled(self) -> Array {
+        if self.relu { self.array.unary(Unary::Relu) } else { self.array }
+    }
+}
+
 /// What batch normalization gives: the output and the statistics of the batch.
 pub struct BatchNormed {
     /// The normalized input.
@@ -135,13 +157,22 @@ pub trait Backend: Send + Sync {
     fn index_add(&self, grad: Array, dim: usize, index: Array, shape: Shape) -> Array;
 
     /// `x [n, c, h, w]`, `weight [o, c/groups, kh, kw]`, `bias [o]`
-    fn conv2d(&self, x: Array, weight: Array, bias: Option<Array>, options: &Conv2dOptions) -> Array;
-    /// The gradient of `conv2d` with respect to its input.
-    fn conv2d_input_grad(&self, grad: Array, weight: Array, input: Shape, options: &Conv2dOptions) -> Array;
+    fn conv2d(&self, x: Input, weight: Array, bias: Option<Array>, options: &Conv2dOptions) -> Array;
+    /// The gradient of `conv2d` with respect to its input, or, if `before_relu` is given, to the array whose ReLU that is: then it is 0
+    /// where `before_relu` (that array, or its ReLU) is not above 0.
+    fn conv2d_input_grad(
+        &self,
+        grad: Array,
+        weight: Array,
+        before_relu: Option<Array>,
+        input: Shape,
+        options: &Conv2dOptions,
+    ) -> Array;
     /// The gradient of `conv2d` with respect to its weight.
-    fn conv2d_weight_grad(&self, x: Array, grad: Array, weight: Shape, options: &Conv2dOptions) -> Array;
-    /// The maxima of windows, and where in its window each was found.
-    fn max_pool2d(&self, x: Array, options: &Pool2dOptions) -> (Array, Array);
+    fn conv2d_weight_grad(&self, x: Input, grad: Array, weight: Shape, options: &Conv2dOptions) -> Array;
+    /// The maxima of windows, and where in its window each was found. With a ReLU, windows without anything above 0 have no such
+    /// place, and `max_pool2d_grad` gives the gradient of the array before it.
+    fn max_pool2d(&self, x: Input, options: &Pool2dOptions) -> (Array, Array);
     /// The gradient of `max_pool2d`.
     fn max_pool2d_grad(&self, grad: Array, position: Array, input: Shape, options: &Pool2dOptions) -> Array;
     /// The means of windows.

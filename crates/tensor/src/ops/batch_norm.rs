@@ -20,7 +20,7 @@ pub struct BatchNorm {
 type Affine = (Option<Array>, Option<Arc<Node>>);
 
 fn affine(t: Option<&Tensor>) -> Affine {
-    t.map_or((None, None), |t| (Some(t.array.clone()), t.node.clone()))
+    t.map_or((None, None), |t| (Some(t.array().clone()), t.node.clone()))
 }
 
 impl Tensor {
@@ -86,7 +86,7 @@ impl Tensor {
         let shape = self.array.shape;
         let c = Shape::from([shape[1]]);
         let wide = Shape::from([1, shape[1], 1, 1]);
-        let (mean, var) = (mean.array.clone(), var.array.clone());
+        let (mean, var) = (mean.array().clone(), var.array().clone());
         let (x, xn) = self.into_image().split();
         let ((w, wn), (b, bn)) = (affine(weight), affine(bias));
         let saved_x = wn.is_some().then(|| x.clone());

@@ -60,19 +60,20 @@ impl Tensor {
     /// If shapes and options do not fit, or types differ.
     pub fn conv2d(self, weight: &Tensor, bias: Option<&Tensor>, options: &Conv2dOptions) -> Tensor {
         self.same_dtype("conv2d", weight);
-        check(self.array.shape, weight.array.shape, bias.map(|b| b.array.shape), options);
+        check(self.shape_value(), weight.shape_value(), bias.map(Tensor::shape_value), options);
         let o = *options;
-        let ((x, xn), (w, wn)) = (self.split(), weight.clone().split());
-        let (b, bn) = bias.map_or((None, None), |b| (Some(b.array.clone()), b.node.clone()));
-        let (input, kernel) = (x.shape(), w.shape());
+        let ((x, xn, before_relu), (w, wn)) = (self.split_before_relu(), weight.clone().split());
+        let (b, bn) = bias.map_or((None, None), |b| (Some(b.array().clone()), b.node.clone()));
+        let (input, kernel) = (x.array.shape(), w.shape());
         let saved_x = wn.is_some().then(|| x.clone());
+        let mask = before_relu.then(|| x.array.clone());
         let saved_w = xn.is_some().then(|| w.clone());
-        record("conv2d", meet(&[&x, &w]).conv2d(x, w, b, &o), [xn, wn, bn], move |_| {
+        record("conv2d", meet(&[&x.array, &w]).conv2d(x, w, b, &o), [xn, wn, bn], move |_| {
             move |g: Array, [_, _, wb]| {
                 let place = g.place();
                 let to_b = wb.then(|| g.clone().reduce(Reduce::Sum, &[0, 2, 3]).reshape(Shape::from([kernel[0]])));
                 let to_w = saved_x.map(|x| place.conv2d_weight_grad(x, g.clone(), kernel, &o));
-                [saved_w.map(|w| place.conv2d_input_grad(g, w, input, &o)), to_w, to_b]
+                [saved_w.map(|w| place.conv2d_input_grad(g, w, mask, input, &o)), to_w, to_b]
             }
         })
     }

@@ -2,8 +2,9 @@
 
 use crate::array::Array;
 use crate::autograd::record;
-use crate::backend::{Binary, Compare, Unary};
+use crate::backend::{Binary, Compare, Place, Unary};
 use crate::dtype::DType;
+use crate::lazy::{Lazy, PendingRelu};
 use crate::shape::Shape;
 use crate::tensor::Tensor;
 use std::ops::{Add, Div, Mul, Neg, Sub};
@@ -96,7 +97,17 @@ impl Tensor {
 
     /// max(x, 0); its gradient at 0 is 0. NaN stays NaN.
     pub fn relu(self) -> Tensor {
-        self.unary_by_output("relu", Unary::Relu, |y, g| y.binary(Binary::ReluGrad, g))
+        let (x, node) = self.split();
+        if !matches!(x.place(), Place::Cpu) || !x.dtype().is_float() {
+            return Tensor { array: x.into(), node }
+                .unary_by_output("relu", Unary::Relu, |y, g| y.binary(Binary::ReluGrad, g));
+        }
+        let pending = PendingRelu::new(x.clone());
+        let saved = pending.clone();
+        let recorded = record("relu", x, [node], move |_| {
+            move |g: Array, _| [Some(saved.input().array.binary(Binary::ReluGrad, g))]
+        });
+        Tensor { array: Lazy::Relu(pending), node: recorded.node }
     }
 
     /// x where x > 0, else `negative_slope` · x.
@@ -276,7 +287,7 @@ impl Tensor {
 
     fn compared(&self, name: &str, op: Compare, other: &Tensor) -> Tensor {
         self.check_pair(name, other);
-        self.array.clone().compare(op, other.array.clone()).into()
+        self.array().clone().compare(op, other.array().clone()).into()
     }
 
     /// 1 (`u8`) where the elements are equal, else 0, with broadcasting.
@@ -315,7 +326,7 @@ impl Tensor {
         assert!(self.dtype() == DType::U8, "where: the condition must be u8, got {}", self.dtype());
         let shape = a.check_pair("where", &b);
         Shape::broadcast("where", &self.array.shape, &shape);
-        let condition = self.array.clone();
+        let condition = self.array().clone();
         let ((a, an), (b, bn)) = (a.split(), b.split());
         let (sa, sb) = (a.shape(), b.shape());
         record("where", condition.clone().select(a, b), [an, bn], move |_| {

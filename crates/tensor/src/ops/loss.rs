@@ -54,7 +54,7 @@ impl Tensor {
     /// If shapes do not fit, or a target is not a class.
     pub fn cross_entropy(self, target: &Tensor, reduction: Reduction) -> Tensor {
         let (logits, shape) = self.by_class("cross_entropy", target);
-        let target = target.array.clone().reshape(Shape::from([shape.numel()]));
+        let target = target.array().clone().reshape(Shape::from([shape.numel()]));
         let (x, node) = logits.split();
         let (losses, log_probs) = meet(&[&x, &target]).cross_entropy(x, target.clone());
         let losses = record("cross_entropy", losses, [node], move |_| {

@@ -66,7 +66,7 @@ impl Tensor {
         let x = if shape.rank() == 2 { self } else { self.reshape([rows, w[1]]) };
         let (x, xn) = x.split();
         let (wa, wn) = weight.clone().split();
-        let (ba, bn) = bias.map_or((None, None), |b| (Some(b.array.clone()), b.node.clone()));
+        let (ba, bn) = bias.map_or((None, None), |b| (Some(b.array().clone()), b.node.clone()));
         let saved_x = wn.is_some().then(|| x.clone());
         let saved_w = xn.is_some().then(|| wa.clone());
         let y = record("linear", meet(&[&x, &wa]).linear(x, wa, ba), [xn, wn, bn], |_| {

@@ -2,7 +2,7 @@
 
 use crate::array::Array;
 use crate::autograd::record;
-use crate::backend::Pool2dOptions;
+use crate::backend::{Input, Pool2dOptions};
 use crate::shape::Shape;
 use crate::tensor::Tensor;
 
@@ -56,10 +56,11 @@ impl Tensor {
     /// If the windows do not fit.
     pub fn max_pool2d(self, options: impl Into<Pool2dOptions>) -> Tensor {
         let o = options.into();
-        check("max_pool2d", self.array.shape, &o);
-        let (x, node) = self.split();
-        let input = x.shape();
-        let (y, position) = x.place().max_pool2d(x, &o);
+        check("max_pool2d", self.shape_value(), &o);
+        let (x, node, before_relu) = self.split_before_relu();
+        let x = Input { relu: x.relu || before_relu, ..x };
+        let input = x.array.shape();
+        let (y, position) = x.array.place().max_pool2d(x, &o);
         record("max_pool2d", y, [node], move |_| {
             move |g: Array, _| [Some(g.place().max_pool2d_grad(g, position, input, &o))]
         })

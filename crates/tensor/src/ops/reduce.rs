@@ -112,7 +112,7 @@ impl Tensor {
         let shape = self.array.shape;
         let d = shape.dim("argmax", dim);
         assert!(shape[d] > 0, "argmax: dimension {dim} of shape {shape} is empty");
-        let x = self.array.clone();
+        let x = self.array().clone();
         x.place().argmax(x, d).reshape(reduced(shape, &[d], keepdim)).into()
     }
 }

@@ -155,7 +155,7 @@ impl Tensor {
             let fits = t.rank() == first.rank() && t.array.shape.with(d, 0) == first.with(d, 0);
             assert!(fits, "cat: shapes {first} and {} differ in more than dimension {dim}", t.array.shape);
         }
-        let arrays: Vec<Array> = tensors.iter().map(|t| t.array.clone()).collect();
+        let arrays: Vec<Array> = tensors.iter().map(|t| t.array().clone()).collect();
         let sizes: Vec<usize> = arrays.iter().map(|a| a.shape()[d]).collect();
         let nodes = tensors.iter().map(|t| t.node.clone()).collect();
         let place = meet(&arrays.iter().collect::<Vec<_>>());

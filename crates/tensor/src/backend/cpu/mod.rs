@@ -5,7 +5,9 @@ mod index;
 mod matrix;
 mod views;
 
-use super::{AdamStep, Backend, BatchNormed, Binary, Compare, Conv2dOptions, Pool2dOptions, Reduce, SgdStep, Unary};
+use super::{
+    AdamStep, Backend, BatchNormed, Binary, Compare, Conv2dOptions, Input, Pool2dOptions, Reduce, SgdStep, Unary,
+};
 use crate::array::{Array, memory_order};
 use crate::device::Device;
 use crate::dtype::{DType, Element};
@@ -240,17 +242,30 @@ impl Backend for Cpu {
         by_float!(grad, "index_add", |T| index::index_add::<T>(&grad, dim, &index, shape))
     }
 
-    fn conv2d(&self, x: Array, weight: Array, bias: Option<Array>, options: &Conv2dOptions) -> Array {
-        by_float!(x, "conv2d", |T| image::conv2d::<T>(&x, &weight, bias.as_ref(), options))
+    fn conv2d(&self, x: Input, weight: Array, bias: Option<Array>, options: &Conv2dOptions) -> Array {
+        by_float!(x.array, "conv2d", |T| image::conv2d::<T>(&x, &weight, bias.as_ref(), options))
     }
-    fn conv2d_input_grad(&self, grad: Array, weight: Array, input: Shape, options: &Conv2dOptions) -> Array {
-        by_float!(grad, "conv2d", |T| image::conv2d_input_grad::<T>(&grad, &weight, input, options))
+    fn conv2d_input_grad(
+        &self,
+        grad: Array,
+        weight: Array,
+        before_relu: Option<Array>,
+        input: Shape,
+        options: &Conv2dOptions,
+    ) -> Array {
+        by_float!(grad, "conv2d", |T| image::conv2d_input_grad::<T>(
+            &grad,
+            &weight,
+            before_relu.as_ref(),
+            input,
+            options
+        ))
     }
-    fn conv2d_weight_grad(&self, x: Array, grad: Array, weight: Shape, options: &Conv2dOptions) -> Array {
-        by_float!(x, "conv2d", |T| image::conv2d_weight_grad::<T>(&x, &grad, weight, options))
+    fn conv2d_weight_grad(&self, x: Input, grad: Array, weight: Shape, options: &Conv2dOptions) -> Array {
+        by_float!(x.array, "conv2d", |T| image::conv2d_weight_grad::<T>(&x, &grad, weight, options))
     }
-    fn max_pool2d(&self, x: Array, options: &Pool2dOptions) -> (Array, Array) {
-        by_float!(x, "max_pool2d", |T| image::max_pool2d::<T>(&x, options))
+    fn max_pool2d(&self, x: Input, options: &Pool2dOptions) -> (Array, Array) {
+        by_float!(x.array, "max_pool2d", |T| image::max_pool2d::<T>(&x, options))
     }
     fn max_pool2d_grad(&self, grad: Array, position: Array, input: Shape, options: &Pool2dOptions) -> Array {
         by_float!(grad, "max_pool2d", |T| image::max_pool2d_grad::<T>(&grad, &position, input, options))
