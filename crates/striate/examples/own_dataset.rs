@@ -40,7 +40,7 @@ impl Dataset for Shapes {
         for y in 0..SIZE {
             for x in 0..SIZE {
                 let ink = inside(x as f64 - x0, y as f64 - y0) as u8 as f64;
-                values.push((ink + 0.3 * rng.normal()) as f32);
+                values.push((ink + 0.2 * rng.normal()) as f32);
             }
         }
         Ok(Sample { image: Tensor::from_vec(values, [1, SIZE, SIZE]), label })
@@ -56,10 +56,10 @@ pub fn run(images: usize) -> Result<f64, Box<dyn Error>> {
         .add(MaxPool2d::new(2))
         .add(Flatten::default())
         .add(Linear::new(8 * 6 * 6, CLASSES.len(), rng));
-    let mut optimizer = Adam::new(0.003);
+    let mut optimizer = Adam::new(0.01);
     let train = DataLoader::new(Shapes { len: images, seed: 1 }, 50).shuffle(0).workers(2);
     let mut step = 0;
-    for epoch in 0..3 {
+    for epoch in 0..5 {
         let mut last = 0.0;
         for batch in train.epoch(epoch) {
             let batch = batch?;
