@@ -114,8 +114,8 @@ pub fn run(dir: &Path, model: Option<&Path>, steps: usize) -> Result<(), Failure
     let relu2 = relu1.conv2d(weight("conv2.weight")?, Some(weight("conv2.bias")?), &plain).relu();
     write(&dir.join("conv2-relu.png"), &pictures(&relu2.clone().select(0, 0), 2, grey), 16)?;
     let pooled = relu2.clone().max_pool2d(2);
-    let mut rows = pictures(&relu2.select(0, 0).narrow(0, 0, 8), 4, grey);
-    rows.extend(pictures(&pooled.select(0, 0).narrow(0, 0, 8), 8, grey));
+    let mut rows = pictures(&relu2.select(0, 0).narrow(0, 8, 8), 4, grey);
+    rows.extend(pictures(&pooled.select(0, 0).narrow(0, 8, 8), 8, grey));
     write(&dir.join("pool.png"), &rows, 8)
 }
 
