@@ -2,6 +2,7 @@
 
 pub mod batch_norm;
 pub mod conv2d;
+pub mod custom;
 pub mod elementwise;
 pub mod index;
 pub mod loss;
