@@ -22,6 +22,7 @@ pub fn line(event: &Event) -> Option<String> {
             ..
         } => {
             let threads = format!("{threads} thread{}", if *threads == 1 { "" } else { "s" });
+            let model = striate_zoo::title_of(model);
             let mut line = format!(
                 "Training {model} ({parameters} parameters) on {data} ({train_samples} training and {test_samples} test images): \
                  {epochs} epochs, batch {batch_size}, seed {seed}, {threads}, {isa}, into {}",
