@@ -44,6 +44,13 @@ fn learning_rate(text: &str) -> Result<f64, String> {
     }
 }
 
+fn input_shape(text: &str) -> Result<[usize; 3], String> {
+    let sizes: Option<Vec<usize>> = text.split(['x', '×']).map(|n| n.parse().ok().filter(|&n| n > 0)).collect();
+    let sizes = sizes.and_then(|sizes| <[usize; 3]>::try_from(sizes).ok());
+    let fits = |s: &[usize; 3]| s.iter().all(|&n| n <= 16_384) && s.iter().product::<usize>() <= 100_000_000;
+    sizes.filter(fits).ok_or_else(|| "it must be channels, height and width, such as 3x32x32".into())
+}
+
 fn optimizer(name: &str) -> Result<OptimizerKind, String> {
     match name {
         "adam" => Ok(OptimizerKind::Adam),
@@ -62,8 +69,12 @@ pub struct Train {
     /// A directory of idx files (MNIST's format, plain or .gz) [default: the built-in MNIST].
     #[arg(value_name = "DATA")]
     pub data: Option<PathBuf>,
-    /// The network: mnist-net or lenet.
-    #[arg(long, value_name = "NAME", default_value = "mnist-net")]
+    /// The network: mnist-net, lenet, or its layers, such as "conv 32 3, relu, maxpool 2, flatten, linear", or @FILE that holds them.
+    ///
+    /// Sizes of inputs are worked out; the last linear or conv without a number takes the number of classes. A part is repeated by
+    /// (conv 32 3, relu) x3 and its input added by residual(…). In a file each line is a layer or more, and # starts a comment; a path
+    /// that ends in .txt needs no @. The words are in the book under "Networks as text".
+    #[arg(long, value_name = "NAME|LAYERS|@FILE", default_value = "mnist-net")]
     pub model: String,
     /// How many times to go through the training images.
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = value_parser!(u32).range(1..))]
@@ -149,11 +160,19 @@ pub struct Predict {
 }
 
 /// Show a network layer by layer: output shape, parameters, multiply-adds, activation memory.
+///
+/// For a network that is written as its layers: striate inspect "conv 8 3, relu, flatten, linear" --input 1x28x28
 #[derive(Debug, Args)]
 pub struct Inspect {
-    /// A model file, or the name of a network: mnist-net, lenet.
-    #[arg(value_name = "MODEL|NAME")]
+    /// A model file, or a network: mnist-net, lenet, its layers, or @FILE that holds them (see train --help).
+    #[arg(value_name = "MODEL|NAME|LAYERS|@FILE")]
     pub model: String,
+    /// Channels, height and width of the images, for a network that is written as its layers [default: 1x28x28].
+    #[arg(long, value_name = "CxHxW", value_parser = input_shape)]
+    pub input: Option<[usize; 3]>,
+    /// How many classes there are, for a network that is not a model file [default: 10].
+    #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..))]
+    pub classes: Option<u32>,
     /// Images in a batch.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = value_parser!(u32).range(1..))]
     pub batch_size: u32,

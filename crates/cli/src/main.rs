@@ -2,6 +2,7 @@
 
 mod args;
 mod commands;
+mod model_arg;
 mod output;
 mod progress;
 mod table;
@@ -28,6 +29,10 @@ fn main() -> ExitCode {
         Ok(Err(Failure::BrokenPipe)) => ExitCode::SUCCESS,
         Ok(Err(Failure::Message(message))) => {
             output::complain(&message);
+            ExitCode::FAILURE
+        }
+        Ok(Err(Failure::Screen(screen))) => {
+            output::show(&screen);
             ExitCode::FAILURE
         }
         Err(_) => ExitCode::FAILURE,

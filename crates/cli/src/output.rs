@@ -10,6 +10,8 @@ pub enum Failure {
     BrokenPipe,
     /// What to tell the user, in one line.
     Message(String),
+    /// What to tell and show the user, in several lines.
+    Screen(String),
 }
 
 impl<E: Display> From<E> for Failure {
@@ -25,6 +27,16 @@ pub fn say(text: impl Display) -> Result<(), Failure> {
         io::ErrorKind::BrokenPipe => Failure::BrokenPipe,
         _ => Failure::Message(format!("cannot write to standard output: {e}")),
     })
+}
+
+/// Writes what the user should know, though nothing is wrong, to standard error.
+pub fn remark(note: &str) {
+    let _ = writeln!(io::stderr(), "note: {note}");
+}
+
+/// Writes several lines to standard error.
+pub fn show(screen: &str) {
+    let _ = writeln!(io::stderr(), "error: {screen}");
 }
 
 /// Writes one line to standard error.

@@ -109,7 +109,7 @@ impl Shape {
                 (x, y) if x == y => x,
                 (1, y) => y,
                 (x, 1) => x,
-                _ => panic!("{op}: shapes {a} and {b} do not broadcast"),
+                _ => panic!("{op}: shapes {a} and {b} do not broadcast{}", crate::ops::hints::broadcast(a, b)),
             })
             .collect()
     }

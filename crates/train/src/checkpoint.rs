@@ -24,7 +24,7 @@ struct Header {
 /// What tells one run's checkpoints from another's.
 #[derive(Clone, Copy, Debug)]
 pub struct Identity<'a> {
-    /// The network's name.
+    /// The network's name, or its canonical text.
     pub model: &'a str,
     /// The run's seed.
     pub seed: u64,

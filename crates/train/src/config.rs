@@ -22,7 +22,7 @@ pub enum OptimizerKind {
 pub struct Config {
     /// `mnist`, or the path of a directory of idx files.
     pub data: String,
-    /// The network's name.
+    /// The network: a name, or layers as text. A run directory has the canonical text.
     pub model: String,
     /// What all random numbers come from.
     pub seed: u64,

@@ -17,6 +17,7 @@ use striate_data::Preprocessing;
 use striate_formats::write_atomic;
 use striate_nn::{Forward, Module, Optimizer};
 use striate_tensor::{Generator, isa, num_threads};
+use striate_zoo::{Blueprint, Description};
 
 /// Tells the random numbers of initial weights from others under the same seed.
 const INIT_STREAM: u64 = 0x696e_6974;
@@ -33,46 +34,55 @@ pub struct Session {
     preprocessing: Preprocessing,
     network: Box<dyn Forward>,
     optimizer: Box<dyn Optimizer>,
+    note: Option<String>,
     /// Where an earlier process left off.
     resumed: Option<Position>,
 }
 
 impl Session {
     /// A new run, into `out` or else `runs/<data>-<model>-<n>` in the working directory.
-    pub fn start(config: Config, out: Option<&Path>) -> Result<Session, TrainError> {
+    pub fn start(mut config: Config, out: Option<&Path>) -> Result<Session, TrainError> {
         config.validate()?;
-        let architecture = find(&config.model)?;
-        let data = load_data(&config.data)?;
-        let preprocessing = data.preprocessing_for(architecture)?;
+        let (data, blueprint) = data_and_network(&config)?;
+        let preprocessing = data.preprocessing_for(&blueprint)?;
         let run = match out {
             Some(path) => RunDir::create_at(path)?,
-            None => RunDir::create(Path::new("runs"), &format!("{}-{}", data.name, config.model))?,
+            None => RunDir::create(Path::new("runs"), &format!("{}-{}", data.name, blueprint.short_name()))?,
         };
+        config.model = blueprint.name().to_string();
         write_atomic(&run.config(), config.to_toml().as_bytes())?;
         let rng = &mut Generator::keyed([config.seed, INIT_STREAM, 0, 0]);
-        let network = architecture.build(data.classes.len(), rng);
+        let network = blueprint.build(rng);
         let optimizer = config.build_optimizer();
-        Ok(Session { config, run, data, preprocessing, network, optimizer, resumed: None })
+        let note = blueprint.note().map(String::from);
+        Ok(Session { config, run, data, preprocessing, network, optimizer, note, resumed: None })
     }
 
     /// The run that left off in directory `path`.
     pub fn resume(path: &Path) -> Result<Session, TrainError> {
         let run = RunDir::open(path)?;
         let config = Config::read(&run.config())?;
-        let architecture = find(&config.model)?;
-        let data = load_data(&config.data)?;
-        let preprocessing = data.preprocessing_for(architecture)?;
-        let mut network = architecture.build(data.classes.len(), &mut Generator::new(0));
+        let (data, blueprint) = data_and_network(&config).map_err(|e| match e {
+            TrainError::Text(e) => TrainError::Config { path: run.config(), reason: format!("model: {e}") },
+            e => e,
+        })?;
+        let preprocessing = data.preprocessing_for(&blueprint)?;
+        let mut network = blueprint.build(&mut Generator::new(0));
         let mut optimizer = config.build_optimizer();
         let who = Identity { model: &config.model, seed: config.seed };
         let position = checkpoint::load(&run.checkpoint(), who, &mut *network, &mut *optimizer)?;
-        Ok(Session { config, run, data, preprocessing, network, optimizer, resumed: Some(position) })
+        Ok(Session { config, run, data, preprocessing, network, optimizer, note: None, resumed: Some(position) })
+    }
+
+    /// What the author of the network should know before it trains.
+    pub fn note(&self) -> Option<&str> {
+        self.note.as_deref()
     }
 
     /// Trains until all epochs are done or `stop` is set.
     pub fn run(&mut self, sink: &mut dyn Sink, stop: &AtomicBool) -> Result<Outcome, TrainError> {
         let began = Instant::now();
-        let Session { config, run, data, preprocessing, network, optimizer, resumed } = self;
+        let Session { config, run, data, preprocessing, network, optimizer, resumed, .. } = self;
         let train = Loader::train(&data.train, preprocessing, config.batch_size, config.seed);
         let test = Loader::in_order(&data.test, preprocessing, TEST_BATCH);
         sink.event(&Event::Started {
@@ -142,9 +152,12 @@ impl Session {
     }
 }
 
-fn find(name: &str) -> Result<&'static striate_zoo::Architecture, TrainError> {
-    striate_zoo::find(name).ok_or_else(|| {
-        let known: Vec<_> = striate_zoo::ARCHITECTURES.iter().map(|a| a.name).collect();
-        TrainError::UnknownModel { name: name.to_string(), known: known.join(", ") }
-    })
+/// The data that `config` names, and the network for it.
+fn data_and_network(config: &Config) -> Result<(Splits, Blueprint), TrainError> {
+    let unknown =
+        || TrainError::UnknownModel { name: config.model.clone(), advice: Description::advice(&config.model) };
+    let description = Description::of(&config.model).ok_or_else(unknown)?;
+    let data = load_data(&config.data)?;
+    let blueprint = description.blueprint(data.image_shape(), data.classes.len())?;
+    Ok((data, blueprint))
 }

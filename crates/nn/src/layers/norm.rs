@@ -4,6 +4,7 @@ use crate::module::Forward;
 use crate::parameter::{Buffer, Parameter};
 use crate::pass::Pass;
 use striate_nn_derive::Module;
+use striate_tensor::ops::hints::check_images;
 use striate_tensor::{DType, Tensor};
 
 /// Normalizes each channel of `[n, c, h, w]` over the batch, or by running statistics in evaluation (`torch.nn.BatchNorm2d`; Ioffe and
@@ -44,7 +45,7 @@ impl BatchNorm2d {
 
 impl Forward for BatchNorm2d {
     fn forward(&self, x: Tensor, pass: &Pass) -> Tensor {
-        assert!(x.rank() == 4, "BatchNorm2d: the input must be [n, c, h, w], got {}", x.shape_value());
+        check_images("BatchNorm2d", x.shape_value());
         let weight = self.weight.as_ref().map(|p| p.tensor(pass));
         let bias = self.bias.as_ref().map(|p| p.tensor(pass));
         let (weight, bias) = (weight.as_ref(), bias.as_ref());

@@ -35,7 +35,7 @@ impl Tensor {
         F: FnOnce(Tensor, [bool; N]) -> [Option<Tensor>; N] + Send + 'static,
     {
         let forms = inputs.map(|x| (x.array.shape, x.dtype()));
-        record(op, output.array, inputs.map(|x| x.node.clone()), move |_| {
+        record(op, output.into_array(), inputs.map(|x| x.node.clone()), move |_| {
             move |grad: Array, wants| {
                 let grads = backward(grad.into(), wants);
                 for (i, (grad, (shape, dtype))) in grads.iter().zip(forms).enumerate() {

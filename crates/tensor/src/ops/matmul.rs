@@ -1,5 +1,6 @@
 //! Matrix products.
 
+use super::hints;
 use crate::array::Array;
 use crate::autograd::record;
 use crate::backend::{Reduce, meet};
@@ -17,10 +18,11 @@ impl Tensor {
         let (a, b) = (self.array.shape, other.array.shape);
         assert!(a.rank() > 0 && b.rank() > 0, "matmul: needs vectors or matrices, got shapes {a} and {b}");
         let inner = if b.rank() == 1 { b[0] } else { b[b.rank() - 2] };
+        let (k, hint) = (a[a.rank() - 1], "; the second one transposed would fit");
         assert!(
-            a[a.rank() - 1] == inner,
-            "matmul: shapes {a} and {b}: the inner sizes {} and {inner} differ",
-            a[a.rank() - 1]
+            k == inner,
+            "matmul: shapes {a} and {b}: the inner sizes {k} and {inner} differ{}",
+            if b.rank() > 1 && b[b.rank() - 1] == k { hint } else { "" }
         );
         if a.rank() == 1 {
             return self.unsqueeze(0).matmul(other).squeeze(if b.rank() == 1 { 0 } else { -2 });
@@ -57,7 +59,12 @@ impl Tensor {
         self.same_dtype("linear", weight);
         assert!(w.rank() == 2, "linear: the weight must be [out, in], got {w}");
         let fits = shape.rank() > 0 && shape[shape.rank() - 1] == w[1];
-        assert!(fits, "linear: got an input of shape {shape}, a weight of shape {w} takes [.., {}]", w[1]);
+        assert!(
+            fits,
+            "linear: got an input of shape {shape}, a weight of shape {w} takes [.., {}]{}",
+            w[1],
+            hints::features(shape, w[0], w[1])
+        );
         if let Some(b) = bias {
             self.same_dtype("linear", b);
             assert!(b.shape() == [w[0]], "linear: the bias must be [{}], got {}", w[0], b.array.shape);

@@ -4,6 +4,7 @@ pub mod batch_norm;
 pub mod conv2d;
 pub mod custom;
 pub mod elementwise;
+pub mod hints;
 pub mod index;
 pub mod loss;
 pub mod matmul;

@@ -1,5 +1,6 @@
 //! 2-D pooling.
 
+use super::hints;
 use crate::array::Array;
 use crate::autograd::record;
 use crate::backend::{Input, Pool2dOptions};
@@ -17,7 +18,7 @@ fn out_size(size: usize, o: &Pool2dOptions, d: usize) -> Option<usize> {
 }
 
 fn check(op: &str, x: Shape, o: &Pool2dOptions) {
-    assert!(x.rank() == 4, "{op}: the input must be [n, c, h, w], got {x}");
+    hints::check_images(op, x);
     for d in 0..2 {
         assert!(
             o.kernel_size[d] > 0 && o.stride[d] > 0 && o.dilation[d] > 0,
@@ -31,7 +32,7 @@ fn check(op: &str, x: Shape, o: &Pool2dOptions) {
         );
         assert!(
             out_size(x[2 + d], o, d).is_some(),
-            "{op}: a window of {:?} does not fit an input of shape {x} with padding {:?}",
+            "{op}: a window of {:?} does not fit an input of shape {x} with padding {:?}; shrink the images less before it",
             o.kernel_size,
             o.padding
         );

@@ -27,6 +27,7 @@ pub fn line(event: &Event) -> Option<String> {
             ..
         } => {
             let (epochs, threads) = (count(*epochs, "epoch"), count(*threads, "thread"));
+            let model = striate_zoo::title_of(model);
             let mut line = format!(
                 "Training {model} ({parameters} parameters) on {data} ({train_samples} training and {test_samples} test images): \
                  {epochs}, batch {batch_size}, seed {seed}, {threads}, {isa}, into {}",
