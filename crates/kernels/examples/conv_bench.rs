@@ -49,7 +49,7 @@ fn main() {
         let (mut input, mut weight, mut output) = (noise(s.input_len()), noise(s.weight_len()), noise(s.output_len()));
         let bias = noise(out_channels);
         let name = format!("conv2d {in_channels}→{out_channels} k{kernel} on {size}×{size}");
-        report(&name, s.macs(), || conv2d(&s, &input, &weight, Some(&bias), &mut output));
+        report(&name, s.macs(), || conv2d(&s, &input[..], &weight, Some(&bias), &mut output));
         report(&format!("{name}, input gradient"), s.macs(), || {
             conv2d_input_grad(&s, &output, &weight, None, &mut input)
         });
