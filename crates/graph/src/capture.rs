@@ -168,7 +168,14 @@ impl Backend for Recorder {
             Unary::Sign => "sign",
             Unary::Exp => "exp",
             Unary::Log => "log",
+            Unary::Log1p => "log1p",
+            Unary::Expm1 => "expm1",
+            Unary::Erf => "erf",
             Unary::Sqrt => "sqrt",
+            Unary::Rsqrt => "rsqrt",
+            Unary::Floor => "floor",
+            Unary::Ceil => "ceil",
+            Unary::Round => "round",
             Unary::Square => "square",
             Unary::Recip => "reciprocal",
             Unary::Sin => "sin",
@@ -220,6 +227,15 @@ impl Backend for Recorder {
     fn argmax(&self, x: Array, dim: usize) -> Array {
         self.write("argmax", &[&x], replaced(x.shape(), dim, 1), DType::I64, 0, false)
     }
+    fn argmin(&self, x: Array, dim: usize) -> Array {
+        self.write("argmin", &[&x], replaced(x.shape(), dim, 1), DType::I64, 0, false)
+    }
+    fn argsort(&self, x: Array, _dim: usize, _descending: bool) -> Array {
+        self.write("argsort", &[&x], x.shape(), DType::I64, 0, false)
+    }
+    fn cumsum(&self, x: Array, _dim: usize, _reverse: bool) -> Array {
+        self.op("cumsum", &[&x], x.shape())
+    }
     fn matmul(&self, a: Array, b: Array) -> Array {
         let (s, last) = (a.shape(), a.shape().rank() - 1);
         let shape = replaced(s, last, b.shape()[last]);
@@ -235,14 +251,14 @@ impl Backend for Recorder {
     fn gather(&self, x: Array, _dim: usize, index: Array) -> Array {
         self.op("gather", &[&x, &index], index.shape())
     }
-    fn scatter_add(&self, _: Array, _: usize, _: Array, _: Shape) -> Array {
-        no_gradients("scatter_add")
+    fn scatter_add(&self, grad: Array, _dim: usize, index: Array, shape: Shape) -> Array {
+        self.op("scatter_add", &[&grad, &index], shape)
     }
     fn index_select(&self, x: Array, dim: usize, index: Array) -> Array {
         self.op("index_select", &[&x, &index], replaced(x.shape(), dim, index.shape()[0]))
     }
-    fn index_add(&self, _: Array, _: usize, _: Array, _: Shape) -> Array {
-        no_gradients("index_add")
+    fn index_add(&self, grad: Array, _dim: usize, index: Array, shape: Shape) -> Array {
+        self.op("index_add", &[&grad, &index], shape)
     }
 
     fn conv2d(&self, x: Array, weight: Array, bias: Option<Array>, options: &Conv2dOptions) -> Array {

@@ -14,10 +14,15 @@
 pub mod array;
 pub mod autograd;
 pub mod backend;
+mod create;
 mod device;
 mod display;
 mod dtype;
 mod gradcheck;
+#[cfg(feature = "image")]
+mod image;
+#[cfg(feature = "ndarray")]
+mod ndarray;
 pub mod ops;
 mod random;
 mod shape;
@@ -30,7 +35,10 @@ pub use device::{Device, DeviceError};
 pub use dtype::{DType, Element};
 pub use gradcheck::{GradcheckError, gradcheck};
 pub use ops::batch_norm::BatchNorm;
+pub use ops::compare::Operand;
 pub use ops::loss::Reduction;
+pub use ops::slicing::{Index, Indices};
+pub use ops::unfold::UnfoldOptions;
 pub use random::Generator;
 pub use shape::{MAX_RANK, Shape};
 pub use striate_kernels::buffer::trim as trim_memory;
