@@ -334,7 +334,7 @@ impl Backend for Recorder {
 mod tests {
     use super::*;
     use striate_nn::{BatchNorm2d, Conv2d, Dropout, Flatten, Linear, MaxPool2d, ReLU, Sequential};
-    use striate_tensor::Generator;
+    use striate_tensor::{Generator, Index};
 
     #[test]
     fn a_network_is_written_down_with_shapes_and_costs() {
@@ -362,6 +362,49 @@ mod tests {
         );
         assert_eq!(g.nodes[5].inputs, [4]);
         assert_eq!(g.nodes[0].parameters, ["0.weight", "0.bias"]);
+    }
+
+    /// Ops of all kinds, one after the other.
+    struct Mixed;
+
+    impl striate_nn::Module for Mixed {
+        fn visit<'a>(&'a self, _: &str, _: &mut dyn FnMut(&str, striate_nn::Entry<'a>)) {}
+        fn visit_mut<'a>(&'a mut self, _: &str, _: &mut dyn FnMut(&str, striate_nn::EntryMut<'a>)) {}
+    }
+
+    impl Forward for Mixed {
+        fn forward(&self, x: Tensor, _: &Pass) -> Tensor {
+            let x = x.unfold(2).fold([4, 4], 2);
+            let x = x.gt(0.0).where_(x.clone().erf(), -x).clamp(-1.0, 1.0);
+            let x = x.index((Index::Rest, vec![3, 0, -1], Index::step(.., 2))).flip(&[1]).roll(&[1], &[1]);
+            let (x, _) = x.cumsum(1).sort(2, true);
+            let x = x.clone() / x.var(&[2], 1, true);
+            let x = Tensor::einsum("nchw,ndhw->ncd", &[x.clone(), x.log1p()]);
+            let best = x.argmin(2, false).one_hot(3).to_dtype(DType::F32);
+            let zeros = Tensor::full_like(&x, 0.0);
+            (zeros.scatter_add(2, &x.argsort(2, false), x) * best).logsumexp(&[-1], false)
+        }
+    }
+
+    #[test]
+    fn ops_that_order_and_move_elements_read_no_values() {
+        let g = capture(&Mixed, &[2, 3, 4, 4]);
+        let ops: Vec<_> = g.nodes.iter().map(|n| n.op).collect();
+        for op in [
+            "index_select",
+            "index_add",
+            "compare",
+            "where",
+            "erf",
+            "cumsum",
+            "argsort",
+            "gather",
+            "argmin",
+            "scatter_add",
+        ] {
+            assert!(ops.contains(&op), "{op} is not among {ops:?}");
+        }
+        assert_eq!(g.nodes.last().map(|n| n.shape.to_vec()), Some(vec![2, 3]));
     }
 
     #[test]

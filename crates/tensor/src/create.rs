@@ -22,7 +22,9 @@ impl Tensor {
     pub fn linspace(start: f64, end: f64, steps: usize, dtype: DType) -> Tensor {
         let step = if steps > 1 { (end - start) / (steps - 1) as f64 } else { 0.0 };
         // From both ends, so that both are exact.
-        let value = |i: usize| if i < steps.div_ceil(2) { start + step * i as f64 } else { end - step * (steps - 1 - i) as f64 };
+        let value = |i: usize| {
+            if i < steps.div_ceil(2) { start + step * i as f64 } else { end - step * (steps - 1 - i) as f64 }
+        };
         of_values(&(0..steps).map(value).collect::<Vec<_>>(), Shape::from([steps]), dtype)
     }
 
@@ -81,7 +83,9 @@ impl<T: Element, const A: usize, const B: usize, const C: usize> From<[[[T; C]; 
     }
 }
 
-impl<T: Element, const A: usize, const B: usize, const C: usize, const D: usize> From<[[[[T; D]; C]; B]; A]> for Tensor {
+impl<T: Element, const A: usize, const B: usize, const C: usize, const D: usize> From<[[[[T; D]; C]; B]; A]>
+    for Tensor
+{
     /// Four dimensions.
     fn from(values: [[[[T; D]; C]; B]; A]) -> Self {
         Tensor::from_slice(values.as_flattened().as_flattened().as_flattened(), [A, B, C, D])

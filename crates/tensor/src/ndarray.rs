@@ -33,6 +33,7 @@ impl Tensor {
     /// # Panics
     /// If the tensor's type is not `T`.
     pub fn to_ndarray<T: Element>(&self) -> ArrayD<T> {
-        ArrayD::from_shape_vec(IxDyn(self.shape()), self.to_vec::<T>()).expect("as many values as the shape has elements")
+        ArrayD::from_shape_vec(IxDyn(self.shape()), self.to_vec::<T>())
+            .expect("as many values as the shape has elements")
     }
 }

@@ -277,7 +277,8 @@ mod tests {
     ];
 
     fn inputs() -> Vec<f64> {
-        let special = [0.0, 1.0, -1.0, 1e30, -1e30, f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 88.5, -86.0, 1e-7, 0.5, 2.5];
+        let special =
+            [0.0, 1.0, -1.0, 1e30, -1e30, f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 88.5, -86.0, 1e-7, 0.5, 2.5];
         // The values must be the same in f32 and f64.
         let plain = (0..1000).map(|i| ((i as f64 - 500.0) * 0.0173) as f32 as f64);
         special.into_iter().map(|x| x as f32 as f64).chain(plain).collect()

@@ -122,7 +122,9 @@ impl Tensor {
 
     /// Whether shape, type and every element are equal (`torch.equal`); a NaN equals nothing.
     pub fn equal(&self, other: &Tensor) -> bool {
-        self.array.shape == other.array.shape && self.dtype() == other.dtype() && self.eq(other).all(&[], false).is_true()
+        self.array.shape == other.array.shape
+            && self.dtype() == other.dtype()
+            && self.eq(other).all(&[], false).is_true()
     }
 
     /// Whether every element differs by at most `atol + rtol · |other|` (`torch.allclose`, where 10⁻⁵ and 10⁻⁸ are the

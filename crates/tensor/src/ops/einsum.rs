@@ -50,7 +50,8 @@ impl Term {
 
     /// Sums over the dimensions that are not `needed`.
     fn summed(mut self, needed: impl Fn(Label) -> bool) -> Term {
-        let dims: Vec<isize> = (0..self.labels.len()).filter(|&d| !needed(self.labels[d])).map(|d| d as isize).collect();
+        let dims: Vec<isize> =
+            (0..self.labels.len()).filter(|&d| !needed(self.labels[d])).map(|d| d as isize).collect();
         if !dims.is_empty() {
             self.x = self.x.sum(&dims, false);
             self.labels.retain(|&l| needed(l));
@@ -69,7 +70,8 @@ impl Term {
     fn times(self, other: Term, needed: impl Fn(Label) -> bool) -> Term {
         let a = self.summed(|l| needed(l) || other.has(l));
         let b = other.summed(|l| needed(l) || a.has(l));
-        let (batch, inner): (Vec<Label>, Vec<Label>) = a.labels.iter().filter(|&&l| b.has(l)).partition(|&&l| needed(l));
+        let (batch, inner): (Vec<Label>, Vec<Label>) =
+            a.labels.iter().filter(|&&l| b.has(l)).partition(|&&l| needed(l));
         let rows: Vec<Label> = a.labels.iter().copied().filter(|&l| !b.has(l)).collect();
         let columns: Vec<Label> = b.labels.iter().copied().filter(|&l| !a.has(l)).collect();
         let sizes = |t: &Term, of: &[Label]| -> Vec<usize> {
@@ -140,7 +142,10 @@ impl Tensor {
         for (i, label) in output.iter().enumerate() {
             let repeated = output[..i].contains(label);
             let known = terms.iter().any(|t| t.has(*label)) || *label >= hidden(0);
-            assert!(known && !repeated, "einsum: {label:?} in the result of {equation:?} is there twice or in no operand");
+            assert!(
+                known && !repeated,
+                "einsum: {label:?} in the result of {equation:?} is there twice or in no operand"
+            );
         }
         broadcast(equation, &mut terms);
 
@@ -161,7 +166,11 @@ fn broadcast(equation: &str, terms: &mut [Term]) {
     let full = |label: Label| {
         let own = || sizes.iter().filter(|(l, _)| *l == label).map(|(_, n)| *n);
         let n = own().find(|&n| n != 1).unwrap_or(1);
-        assert!(own().all(|m| m == n || m == 1), "einsum: {label:?} in {equation:?} has sizes {:?}", own().collect::<Vec<_>>());
+        assert!(
+            own().all(|m| m == n || m == 1),
+            "einsum: {label:?} in {equation:?} has sizes {:?}",
+            own().collect::<Vec<_>>()
+        );
         n
     };
     for term in terms {

@@ -200,7 +200,10 @@ impl Tensor {
             match index {
                 Index::At(at) => {
                     let n = sizes[d] as isize;
-                    assert!((-n..n).contains(&at), "index: there is no element {at} in a dimension of size {n} of shape {shape}");
+                    assert!(
+                        (-n..n).contains(&at),
+                        "index: there is no element {at} in a dimension of size {n} of shape {shape}"
+                    );
                     x = x.select(d as isize, at.rem_euclid(n) as usize);
                 }
                 Index::Range { start, end, step } => {
@@ -247,8 +250,7 @@ impl Tensor {
         let neighbours = dims.windows(2).all(|w| w[1] == w[0] + 1);
         let at = if neighbours { dims[0] } else { 0 };
         let others: Vec<usize> = (0..shape.rank()).filter(|d| !dims.contains(d)).collect();
-        let order: Vec<isize> =
-            others[..at].iter().chain(&dims).chain(&others[at..]).map(|&d| d as isize).collect();
+        let order: Vec<isize> = others[..at].iter().chain(&dims).chain(&others[at..]).map(|&d| d as isize).collect();
 
         let broadcast = |s: Shape, t: &Tensor| Shape::broadcast("index", &s, &t.array.shape);
         let picked = by.iter().fold(Shape::from([]), |s, (_, t)| broadcast(s, t));

@@ -87,10 +87,7 @@ impl Tensor {
         if shape.rank() == 2 {
             return self.unsqueeze(0).fold(output_size, o).squeeze(0);
         }
-        assert!(
-            shape.rank() == 3,
-            "fold: the input must be [n, c·kh·kw, windows] or [c·kh·kw, windows], got {shape}"
-        );
+        assert!(shape.rank() == 3, "fold: the input must be [n, c·kh·kw, windows] or [c·kh·kw, windows], got {shape}");
         let [oh, ow] = o.windows("fold", output_size);
         let [kh, kw] = o.kernel_size;
         assert!(

@@ -123,12 +123,7 @@ fn channels_last(x: &Array) -> (usize, usize) {
 }
 
 /// What `f(rows, n, x, out)` makes of the elements along `dim`, which then has size `size`.
-fn along_last<T: Element>(
-    x: &Array,
-    dim: usize,
-    size: usize,
-    f: impl FnOnce(usize, usize, &[T], &mut [i64]),
-) -> Array {
+fn along_last<T: Element>(x: &Array, dim: usize, size: usize, f: impl FnOnce(usize, usize, &[T], &mut [i64])) -> Array {
     let order = dim_last(x.shape.rank(), dim);
     let shape = x.shape.with(dim, size);
     let mut out = Buffer::unspecified(shape.numel());
