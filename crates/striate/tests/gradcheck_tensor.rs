@@ -79,7 +79,7 @@ fn indexing_and_rearranging() {
         ("index by a list", |x| x.index((.., vec![2, 0, -1, 0], 1..))),
         ("index by two lists", |x| x.index((vec![0, 1, 0], .., vec![3, -1, 3]))),
         ("index by a condition", |x| x.index(x.gt(0.1))),
-        ("one piece", |x| x.split_size(2, 1).remove(1)),
+        ("one piece", |x| x.split(2, 1).remove(1)),
         ("pieces", |x| Tensor::cat(&x.chunk(2, 1).into_iter().rev().collect::<Vec<_>>(), 1)),
         ("unbind", |x| x.unbind(2).into_iter().reduce(|a, b| a * b).unwrap()),
         ("movedim", |x| x.movedim(1, -1)),

@@ -193,7 +193,7 @@ impl Tensor {
         self.place().is_finite(&self.array)
     }
 
-    pub(crate) fn split(self) -> (Array, Option<Arc<Node>>) {
+    pub(crate) fn into_parts(self) -> (Array, Option<Arc<Node>>) {
         (self.array, self.node)
     }
 

@@ -98,7 +98,7 @@ fn empty_tensors_flow_through() {
     assert_eq!(x.nonzero().shape(), [0, 2]);
     assert_eq!(x.clone().flip(&[0]).roll(&[1, 2], &[0, 1]).repeat(&[2, 2]).shape(), [0, 6]);
     assert_eq!(x.chunk(2, 0).len(), 2);
-    assert_eq!(x.split_size(2, 0).len(), 1);
+    assert_eq!(x.split(2, 0).len(), 1);
     assert_eq!(x.clone().tril(0).shape(), [0, 3]);
     assert_eq!(x.index((.., vec![0, 2])).shape(), [0, 2]);
     assert_eq!(x.index(x.gt(0.0)).shape(), [0]);

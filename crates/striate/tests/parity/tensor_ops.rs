@@ -205,7 +205,7 @@ fn indexing_and_rearranging() {
                 "scatter_add" => x.scatter_add(dim(), &t.get("index"), t.get("src")),
                 "index_add" => x.index_add(dim(), &t.get("index"), t.get("src")),
                 "one_hot" => x.one_hot(size("num_classes")),
-                "split" => in_a_row(x.split_size(size("size"), dim())),
+                "split" => in_a_row(x.split(size("size"), dim())),
                 "split_with_sizes" => in_a_row(x.split_with_sizes(&case.sizes("sizes"), dim())),
                 "chunk" => in_a_row(x.chunk(size("size"), dim())),
                 "unbind" => in_a_row(x.unbind(dim())),

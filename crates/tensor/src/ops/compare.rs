@@ -217,7 +217,7 @@ impl Tensor {
         let shape = a.check_pair("where", &b);
         Shape::broadcast("where", &self.array.shape, &shape);
         let condition = self.array.clone();
-        let ((a, an), (b, bn)) = (a.split(), b.split());
+        let ((a, an), (b, bn)) = (a.into_parts(), b.into_parts());
         let (sa, sb) = (a.shape(), b.shape());
         record("where", condition.clone().select(a, b), [an, bn], move |_| {
             move |g: Array, [wa, wb]| {

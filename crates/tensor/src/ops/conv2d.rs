@@ -62,7 +62,7 @@ impl Tensor {
         self.same_dtype("conv2d", weight);
         check(self.array.shape, weight.array.shape, bias.map(|b| b.array.shape), options);
         let o = *options;
-        let ((x, xn), (w, wn)) = (self.split(), weight.clone().split());
+        let ((x, xn), (w, wn)) = (self.into_parts(), weight.clone().into_parts());
         let (b, bn) = bias.map_or((None, None), |b| (Some(b.array.clone()), b.node.clone()));
         let (input, kernel) = (x.shape(), w.shape());
         let saved_x = wn.is_some().then(|| x.clone());

@@ -11,7 +11,7 @@ use std::ops::{Add, Div, Mul, Neg, Sub};
 impl Tensor {
     /// A function whose gradient is computed from its output `y`.
     pub(super) fn unary_by_output(self, name: &'static str, op: Unary, grad: fn(Array, Array) -> Array) -> Tensor {
-        let (x, node) = self.split();
+        let (x, node) = self.into_parts();
         record(name, x.unary(op), [node], |y| {
             let y = y.clone();
             move |g, _| [Some(grad(y, g))]
@@ -25,7 +25,7 @@ impl Tensor {
         op: Unary,
         grad: impl FnOnce(Array, Array) -> Array + Send + 'static,
     ) -> Tensor {
-        let (x, node) = self.split();
+        let (x, node) = self.into_parts();
         let saved = node.is_some().then(|| x.clone());
         record(name, x.unary(op), [node], |_| move |g, _| [saved.map(|x| grad(x, g))])
     }
@@ -36,7 +36,7 @@ impl Tensor {
         if self.dtype() == DType::I64 {
             return self.mul_scalar(-1.0);
         }
-        let (x, node) = self.split();
+        let (x, node) = self.into_parts();
         record("neg", x.unary(Unary::Neg), [node], |_| |g: Array, _| [Some(g.unary(Unary::Neg))])
     }
 
@@ -158,7 +158,7 @@ impl Tensor {
             let number = self.number("add", value);
             return self.add_tensor(number);
         }
-        let (x, node) = self.split();
+        let (x, node) = self.into_parts();
         record("add", x.unary(Unary::AddScalar(value)), [node], |_| |g, _| [Some(g)])
     }
 
@@ -167,7 +167,7 @@ impl Tensor {
             let number = self.number("mul", value);
             return self.mul_tensor(number);
         }
-        let (x, node) = self.split();
+        let (x, node) = self.into_parts();
         record("mul", x.unary(Unary::MulScalar(value)), [node], move |_| move |g: Array, _| [Some(g.scale(value))])
     }
 
@@ -178,7 +178,7 @@ impl Tensor {
 
     fn add_tensor(self, other: Tensor) -> Tensor {
         self.check_pair("add", &other);
-        let ((a, an), (b, bn)) = (self.split(), other.split());
+        let ((a, an), (b, bn)) = (self.into_parts(), other.into_parts());
         let (sa, sb) = (a.shape(), b.shape());
         record("add", a.binary(Binary::Add, b), [an, bn], move |_| {
             move |g: Array, [wa, wb]| [wa.then(|| g.clone().unbroadcast(sa)), wb.then(|| g.unbroadcast(sb))]
@@ -187,7 +187,7 @@ impl Tensor {
 
     fn sub_tensor(self, other: Tensor) -> Tensor {
         self.check_pair("sub", &other);
-        let ((a, an), (b, bn)) = (self.split(), other.split());
+        let ((a, an), (b, bn)) = (self.into_parts(), other.into_parts());
         let (sa, sb) = (a.shape(), b.shape());
         record("sub", a.binary(Binary::Sub, b), [an, bn], move |_| {
             move |g: Array, [wa, wb]| {
@@ -198,7 +198,7 @@ impl Tensor {
 
     fn mul_tensor(self, other: Tensor) -> Tensor {
         self.check_pair("mul", &other);
-        let ((a, an), (b, bn)) = (self.split(), other.split());
+        let ((a, an), (b, bn)) = (self.into_parts(), other.into_parts());
         let (sa, sb) = (a.shape(), b.shape());
         let saved_a = bn.is_some().then(|| a.clone());
         let saved_b = an.is_some().then(|| b.clone());
@@ -212,7 +212,7 @@ impl Tensor {
 
     fn div_tensor(self, other: Tensor) -> Tensor {
         self.check_pair("div", &other);
-        let ((a, an), (b, bn)) = (self.split(), other.split());
+        let ((a, an), (b, bn)) = (self.into_parts(), other.into_parts());
         let (sa, sb) = (a.shape(), b.shape());
         let saved_b = (an.is_some() || bn.is_some()).then(|| b.clone());
         let wants_b = bn.is_some();
@@ -233,7 +233,7 @@ impl Tensor {
     /// If the shapes do not broadcast or the types differ.
     pub fn pow(self, exponent: Tensor) -> Tensor {
         self.check_pair("pow", &exponent);
-        let ((a, an), (b, bn)) = (self.split(), exponent.split());
+        let ((a, an), (b, bn)) = (self.into_parts(), exponent.into_parts());
         let (sa, sb) = (a.shape(), b.shape());
         let saved = (an.is_some() || bn.is_some()).then(|| (a.clone(), b.clone()));
         record("pow", a.binary(Binary::Pow, b), [an, bn], move |y| {
@@ -262,7 +262,7 @@ impl Tensor {
 
     fn extremum(self, name: &'static str, op: Binary, wins: Compare, other: Tensor) -> Tensor {
         self.check_pair(name, &other);
-        let ((a, an), (b, bn)) = (self.split(), other.split());
+        let ((a, an), (b, bn)) = (self.into_parts(), other.into_parts());
         let (sa, sb) = (a.shape(), b.shape());
         let saved = (an.is_some() || bn.is_some()).then(|| (a.clone(), b.clone()));
         record(name, a.binary(op, b), [an, bn], move |_| {

@@ -19,7 +19,7 @@ impl Tensor {
     ///
     /// # Panics
     /// If the dimension does not exist or `split_size` is 0.
-    pub fn split_size(&self, split_size: usize, dim: isize) -> Vec<Tensor> {
+    pub fn split(&self, split_size: usize, dim: isize) -> Vec<Tensor> {
         let shape = self.array.shape;
         let d = shape.dim("split", dim);
         assert!(split_size > 0, "split: pieces of dimension {dim} of shape {shape} need at least one element");
@@ -55,7 +55,7 @@ impl Tensor {
         if shape[d] == 0 {
             return vec![self.clone(); chunks];
         }
-        self.split_size(shape[d].div_ceil(chunks), dim)
+        self.split(shape[d].div_ceil(chunks), dim)
     }
 
     /// The elements of dimension `dim`, which goes (`torch.unbind`).

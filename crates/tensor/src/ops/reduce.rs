@@ -27,7 +27,7 @@ impl Tensor {
         keeps_input: bool,
     ) -> Tensor {
         let dims = self.array.shape.dims(name, dims);
-        let (x, node) = self.split();
+        let (x, node) = self.into_parts();
         let shape = x.shape();
         let kept = reduced(shape, &dims, true);
         let saved = (keeps_input && node.is_some()).then(|| x.clone());

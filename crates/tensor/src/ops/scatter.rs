@@ -31,7 +31,7 @@ impl Tensor {
         }
         let src = (0..by.rank()).filter(|&i| by[i] < from[i]).fold(src, |s, i| s.narrow(i as isize, 0, by[i]));
         let index = index.array.clone();
-        let (x, node) = src.split();
+        let (x, node) = src.into_parts();
         let sums = meet(&[&x, &index]).scatter_add(x, d, index.clone(), shape);
         self + record("scatter_add", sums, [node], move |_| {
             move |g: Array, _| [Some(meet(&[&g, &index]).gather(g, d, index))]
@@ -41,7 +41,7 @@ impl Tensor {
     /// Zeros, `size` along dimension `d`, with the slices of this tensor added at the places that `index` names.
     pub(super) fn added_up(self, d: usize, index: Array, size: usize) -> Tensor {
         let shape: Shape = self.array.shape.with(d, size);
-        let (x, node) = self.split();
+        let (x, node) = self.into_parts();
         record("index_add", meet(&[&x, &index]).index_add(x, d, index.clone(), shape), [node], move |_| {
             move |g: Array, _| [Some(meet(&[&g, &index]).index_select(g, d, index))]
         })

@@ -47,7 +47,7 @@ impl Tensor {
     /// # Panics
     /// As [`Tensor::var`].
     pub fn std(self, dims: &[isize], correction: usize, keepdim: bool) -> Tensor {
-        let (x, node) = self.var(dims, correction, keepdim).split();
+        let (x, node) = self.var(dims, correction, keepdim).into_parts();
         record("std", x.unary(Unary::Sqrt), [node], |y| {
             let y = y.clone();
             move |g: Array, _| [Some(zero_where_zero(y.clone(), g.scale(0.5).binary(Binary::Div, y)))]
@@ -73,7 +73,7 @@ impl Tensor {
             return self.ne(0.0).sum(dims, keepdim).to_dtype(dtype);
         }
         let which = self.array.shape.dims("norm", dims);
-        let (x, node) = self.split();
+        let (x, node) = self.into_parts();
         let saved = node.is_some().then(|| x.clone());
         let sum = |x: Array| x.reduce(Reduce::Sum, &which);
         let y = match p {
@@ -124,7 +124,7 @@ impl Tensor {
     /// If the dimension does not exist.
     pub fn cumsum(self, dim: isize) -> Tensor {
         let d = self.array.shape.dim("cumsum", dim);
-        let (x, node) = self.widened().split();
+        let (x, node) = self.widened().into_parts();
         let y = x.place().cumsum(x, d, false);
         record("cumsum", y, [node], move |_| move |g: Array, _| [Some(g.place().cumsum(g, d, true))])
     }
