@@ -21,6 +21,7 @@ import torch  # noqa: E402
 
 import fixture_cases as cases  # noqa: E402
 import fixture_nets as nets  # noqa: E402
+import fixture_tensor as tensor  # noqa: E402
 from fixture_file import File  # noqa: E402
 
 FILES = {
@@ -32,6 +33,10 @@ FILES = {
     "elementwise": cases.elementwise,
     "reduce": cases.reduce,
     "shape": cases.shape,
+    "tensor": tensor.tensor,
+    "tensor_order": tensor.tensor_order,
+    "tensor_index": tensor.tensor_index,
+    "tensor_einsum": tensor.tensor_einsum,
     "batch_norm": nets.batch_norm,
     "optimizer": nets.optimizer,
     "init": nets.initial_values,
@@ -43,6 +48,8 @@ def main() -> None:
     torch.set_num_threads(1)
     # PyTorch's hint that an uneven 'same' padding costs it a copy.
     warnings.filterwarnings("ignore", "Using padding='same'")
+    # The variance of one number is among the cases.
+    warnings.filterwarnings("ignore", "(var|std)\\(\\): degrees of freedom is <= 0")
     directory = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "crates/striate/tests/fixtures"
     directory.mkdir(parents=True, exist_ok=True)
     total = 0

@@ -178,7 +178,14 @@ impl Backend for Recorder {
             Unary::Sign => "sign",
             Unary::Exp => "exp",
             Unary::Log => "log",
+            Unary::Log1p => "log1p",
+            Unary::Expm1 => "expm1",
+            Unary::Erf => "erf",
             Unary::Sqrt => "sqrt",
+            Unary::Rsqrt => "rsqrt",
+            Unary::Floor => "floor",
+            Unary::Ceil => "ceil",
+            Unary::Round => "round",
             Unary::Square => "square",
             Unary::Recip => "reciprocal",
             Unary::Sin => "sin",
@@ -230,6 +237,15 @@ impl Backend for Recorder {
     fn argmax(&self, x: Array, dim: usize) -> Array {
         self.write("argmax", &[&x], replaced(x.shape(), dim, 1), DType::I64, 0, false)
     }
+    fn argmin(&self, x: Array, dim: usize) -> Array {
+        self.write("argmin", &[&x], replaced(x.shape(), dim, 1), DType::I64, 0, false)
+    }
+    fn argsort(&self, x: Array, _dim: usize, _descending: bool) -> Array {
+        self.write("argsort", &[&x], x.shape(), DType::I64, 0, false)
+    }
+    fn cumsum(&self, x: Array, _dim: usize, _reverse: bool) -> Array {
+        self.op("cumsum", &[&x], x.shape())
+    }
     fn matmul(&self, a: Array, b: Array) -> Array {
         let (s, last) = (a.shape(), a.shape().rank() - 1);
         let shape = replaced(s, last, b.shape()[last]);
@@ -245,14 +261,14 @@ impl Backend for Recorder {
     fn gather(&self, x: Array, _dim: usize, index: Array) -> Array {
         self.op("gather", &[&x, &index], index.shape())
     }
-    fn scatter_add(&self, _: Array, _: usize, _: Array, _: Shape) -> Array {
-        no_gradients("scatter_add")
+    fn scatter_add(&self, grad: Array, _dim: usize, index: Array, shape: Shape) -> Array {
+        self.op("scatter_add", &[&grad, &index], shape)
     }
     fn index_select(&self, x: Array, dim: usize, index: Array) -> Array {
         self.op("index_select", &[&x, &index], replaced(x.shape(), dim, index.shape()[0]))
     }
-    fn index_add(&self, _: Array, _: usize, _: Array, _: Shape) -> Array {
-        no_gradients("index_add")
+    fn index_add(&self, grad: Array, _dim: usize, index: Array, shape: Shape) -> Array {
+        self.op("index_add", &[&grad, &index], shape)
     }
 
     fn conv2d(&self, x: Input, weight: Array, bias: Option<Array>, options: &Conv2dOptions) -> Array {
@@ -329,7 +345,7 @@ impl Backend for Recorder {
 mod tests {
     use super::*;
     use striate_nn::{BatchNorm2d, Conv2d, Dropout, Flatten, Linear, MaxPool2d, ReLU, Sequential};
-    use striate_tensor::Generator;
+    use striate_tensor::{Generator, Index};
 
     #[test]
     fn a_network_is_written_down_with_shapes_and_costs() {
@@ -357,6 +373,49 @@ mod tests {
         );
         assert_eq!(g.nodes[5].inputs, [4]);
         assert_eq!(g.nodes[0].parameters, ["0.weight", "0.bias"]);
+    }
+
+    /// Ops of all kinds, one after the other.
+    struct Mixed;
+
+    impl striate_nn::Module for Mixed {
+        fn visit<'a>(&'a self, _: &str, _: &mut dyn FnMut(&str, striate_nn::Entry<'a>)) {}
+        fn visit_mut<'a>(&'a mut self, _: &str, _: &mut dyn FnMut(&str, striate_nn::EntryMut<'a>)) {}
+    }
+
+    impl Forward for Mixed {
+        fn forward(&self, x: Tensor, _: &Pass) -> Tensor {
+            let x = x.unfold(2).fold([4, 4], 2);
+            let x = x.gt(0.0).where_(x.clone().erf(), -x).clamp(-1.0, 1.0);
+            let x = x.index((Index::Rest, vec![3, 0, -1], Index::step(.., 2))).flip(&[1]).roll(&[1], &[1]);
+            let (x, _) = x.cumsum(1).sort(2, true);
+            let x = x.clone() / x.var(&[2], 1, true);
+            let x = Tensor::einsum("nchw,ndhw->ncd", &[x.clone(), x.log1p()]);
+            let best = x.argmin(2, false).one_hot(3).to_dtype(DType::F32);
+            let zeros = Tensor::full_like(&x, 0.0);
+            (zeros.scatter_add(2, &x.argsort(2, false), x) * best).logsumexp(&[-1], false)
+        }
+    }
+
+    #[test]
+    fn ops_that_order_and_move_elements_read_no_values() {
+        let g = capture(&Mixed, &[2, 3, 4, 4]);
+        let ops: Vec<_> = g.nodes.iter().map(|n| n.op).collect();
+        for op in [
+            "index_select",
+            "index_add",
+            "compare",
+            "where",
+            "erf",
+            "cumsum",
+            "argsort",
+            "gather",
+            "argmin",
+            "scatter_add",
+        ] {
+            assert!(ops.contains(&op), "{op} is not among {ops:?}");
+        }
+        assert_eq!(g.nodes.last().map(|n| n.shape.to_vec()), Some(vec![2, 3]));
     }
 
     #[test]

@@ -72,8 +72,12 @@ pub trait Float:
     fn cos(self) -> Self;
     /// The largest integer not above `self`.
     fn floor(self) -> Self;
+    /// The smallest integer not below `self`.
+    fn ceil(self) -> Self;
     /// The nearest integer, halves away from zero.
     fn round(self) -> Self;
+    /// The nearest integer, halves to the even one.
+    fn round_ties_even(self) -> Self;
     /// The larger of the two; the other one when one is NaN.
     fn max(self, other: Self) -> Self;
     /// The smaller of the two; the other one when one is NaN.
@@ -161,6 +165,14 @@ macro_rules! float {
             #[inline(always)]
             fn floor(self) -> Self {
                 $t::floor(self)
+            }
+            #[inline(always)]
+            fn ceil(self) -> Self {
+                $t::ceil(self)
+            }
+            #[inline(always)]
+            fn round_ties_even(self) -> Self {
+                $t::round_ties_even(self)
             }
             #[inline(always)]
             fn round(self) -> Self {

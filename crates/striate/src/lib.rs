@@ -51,7 +51,8 @@ pub mod prelude {
     pub use striate_data::{Batch, Compose, DataLoader, Dataset, Normalize, Sample, ToTensor};
     pub use striate_nn::*;
     pub use striate_tensor::{
-        Conv2dOptions, DType, Device, Generator, Gradients, Leaf, Pool2dOptions, Reduction, Shape, Tensor, gradcheck,
+        Conv2dOptions, DType, Device, Generator, Gradients, Index, Leaf, Pool2dOptions, Reduction, Shape, Tensor,
+        UnfoldOptions, gradcheck,
     };
     pub use striate_train::{Config, Event, Model, OptimizerKind, Session, Sink};
 }

@@ -22,6 +22,8 @@ type Backward = Box<dyn FnOnce(Array, &[bool]) -> Vec<Option<Array>> + Send>;
 pub(crate) struct Node {
     pub(crate) id: u64,
     pub(crate) op: &'static str,
+    /// Whether this is a ReLU, which the op that reads its result may apply itself.
+    pub(crate) is_relu: bool,
     shape: Shape,
     state: Mutex<State>,
 }
@@ -34,7 +36,7 @@ enum State {
 
 impl Node {
     pub(crate) fn leaf(id: u64, shape: Shape) -> Arc<Node> {
-        Arc::new(Node { id, op: "leaf", shape, state: Mutex::new(State::Leaf) })
+        Arc::new(Node { id, op: "leaf", is_relu: false, shape, state: Mutex::new(State::Leaf) })
     }
 
     /// The node of this op's only input. The op is gone then.
@@ -104,7 +106,7 @@ where
     }
     let backward = Box::new(save(&result));
     let state = Mutex::new(State::Op { inputs, backward });
-    let node = Node { id: next_id(), op, shape: result.shape(), state };
+    let node = Node { id: next_id(), op, is_relu: false, shape: result.shape(), state };
     Tensor { array: result.into(), node: Some(Arc::new(node)) }
 }
 

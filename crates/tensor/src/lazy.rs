@@ -123,7 +123,7 @@ impl Clone for Lazy {
 /// gradient there, past the ReLU. Otherwise `node` as it was.
 pub(crate) fn skip_relu(node: Option<Arc<Node>>) -> (Option<Arc<Node>>, bool) {
     match node {
-        Some(mut node) if node.op == "relu" => match Arc::get_mut(&mut node).and_then(Node::take_input) {
+        Some(mut node) if node.is_relu => match Arc::get_mut(&mut node).and_then(Node::take_input) {
             Some(input) => (Some(input), true),
             None => (Some(node), false),
         },

@@ -14,11 +14,16 @@
 pub mod array;
 pub mod autograd;
 pub mod backend;
+mod create;
 mod device;
 mod display;
 mod dtype;
 mod gradcheck;
+#[cfg(feature = "image")]
+mod image;
 mod lazy;
+#[cfg(feature = "ndarray")]
+mod ndarray;
 pub mod ops;
 mod random;
 mod shape;
@@ -31,7 +36,10 @@ pub use device::{Device, DeviceError};
 pub use dtype::{DType, Element};
 pub use gradcheck::{GradcheckError, gradcheck};
 pub use ops::batch_norm::BatchNorm;
+pub use ops::compare::Operand;
 pub use ops::loss::Reduction;
+pub use ops::slicing::{Index, Indices};
+pub use ops::unfold::UnfoldOptions;
 pub use random::Generator;
 pub use shape::{MAX_RANK, Shape};
 pub use striate_kernels::buffer::trim as trim_memory;

@@ -198,13 +198,13 @@ impl Tensor {
         self.place().is_finite(&self.array)
     }
 
-    pub(crate) fn split(self) -> (Array, Option<Arc<Node>>) {
+    pub(crate) fn into_parts(self) -> (Array, Option<Arc<Node>>) {
         (self.array.into_array(), self.node)
     }
 
-    /// As [`Tensor::split`], for an op that can apply a ReLU as it reads. The flag says whether the node is the one before a
+    /// As [`Tensor::into_parts`], for an op that can apply a ReLU as it reads. The flag says whether the node is the one before a
     /// ReLU, so that the gradient must be 0 where the array is not above 0.
-    pub(crate) fn split_before_relu(self) -> (Input, Option<Arc<Node>>, bool) {
+    pub(crate) fn into_parts_before_relu(self) -> (Input, Option<Arc<Node>>, bool) {
         let input = self.array.into_input();
         let (node, skipped) = skip_relu(self.node);
         (input, node, skipped)
@@ -222,7 +222,7 @@ impl Tensor {
         if from == dtype {
             return self;
         }
-        let (x, node) = self.split();
+        let (x, node) = self.into_parts();
         let node = node.filter(|_| dtype.is_float());
         crate::autograd::record("to_dtype", x.cast(dtype), [node], |_| move |g: Array, _| [Some(g.cast(from))])
     }

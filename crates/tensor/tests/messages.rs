@@ -1,7 +1,7 @@
 //! A wrong shape names the op and the shapes.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use striate_tensor::{Conv2dOptions, DType, Pool2dOptions, Reduction, Tensor};
+use striate_tensor::{Conv2dOptions, DType, Index, Pool2dOptions, Reduction, Tensor};
 
 fn message<R>(f: impl FnOnce() -> R) -> String {
     let hook = std::panic::take_hook();
@@ -216,6 +216,55 @@ fn likely_mistakes_are_named() {
             message(|| z(&[2, 3]).gather(0, &z(&[2, 3]))),
             "gather: the index must be i64, got f32 (convert it with to_dtype)",
         ),
+    ];
+    for (got, expected) in cases {
+        assert_eq!(got, expected);
+    }
+}
+
+#[test]
+fn what_indexing_and_the_like_were_given_is_explained() {
+    let ids = |ids: &[i64]| Tensor::from(ids);
+    let x = || z(&[2, 3]);
+    let cases = [
+        (message(|| x().index((0, 1, 2))), "index: 3 indices for shape [2, 3]"),
+        (message(|| x().index((.., 3))), "index: there is no element 3 in a dimension of size 3 of shape [2, 3]"),
+        (message(|| x().index((.., ids(&[0, -4])))), "index: -4 is out of range for a dimension of size 3"),
+        (message(|| x().index((Index::Rest, Index::Rest))), "index: Rest can stand in one place only, got it 2 times"),
+        (message(|| x().index(z(&[2]))), "index: an index tensor must be i64 or u8, got f32"),
+        (message(|| x().index(z(&[3]).gt(0.0))), "index: a condition of shape [3] stands for dimensions of [2]"),
+        (message(|| z(&[2]).where_(0.0, 1.0)), "where: the condition must be u8, such as a comparison gives, got f32"),
+        (
+            message(|| ids(&[1]).eq(1).where_(ids(&[1]), 0.5)),
+            "where: a tensor of i64 cannot hold 0.5 (convert it with to_dtype)",
+        ),
+        (
+            message(|| ids(&[1, 2]).mean(&[], false)),
+            "mean: needs a floating-point tensor, got i64 (convert it with to_dtype)",
+        ),
+        (message(|| x().topk(4, 1, true)), "topk: there are no 4 elements in dimension 1 of shape [2, 3]"),
+        (message(|| z(&[2, 0]).argmin(1, false)), "argmin: dimension 1 of shape [2, 0] is empty"),
+        (
+            message(|| x().scatter_add(0, &ids(&[0]), z(&[1]))),
+            "scatter_add: an index of shape [1] does not fit a source of shape [1] and a tensor of shape [2, 3] along dimension 0",
+        ),
+        (message(|| ids(&[0, 3]).one_hot(3)), "one_hot: class 3 is not one of the 3 classes, 0 to 2"),
+        (
+            message(|| x().split_with_sizes(&[1, 1], 1)),
+            "split_with_sizes: [1, 1] add up to 2, dimension 1 of shape [2, 3] has 3",
+        ),
+        (message(|| x().repeat(&[2])), "repeat: 1 sizes for shape [2, 3]"),
+        (
+            message(|| z(&[1, 9, 3]).fold([4, 4], 3)),
+            "fold: an image of 4×4 has 2×2 windows of 3×3, which takes [n, c·9, 4], got [1, 9, 3]",
+        ),
+        (message(|| Tensor::einsum("ij,jk->ik", &[x(), x()])), "einsum: 'j' in \"ij,jk->ik\" has sizes [3, 2]"),
+        (message(|| Tensor::einsum("ijk->i", &[x()])), "einsum: \"ijk\" in \"ijk->i\" does not fit shape [2, 3]"),
+        (
+            message(|| Tensor::einsum("ij->k", &[x()])),
+            "einsum: 'k' in the result of \"ij->k\" is there twice or in no operand",
+        ),
+        (message(|| Tensor::einsum("ij,jk->ik", &[x()])), "einsum: \"ij,jk->ik\" names 2 operands, got 1"),
     ];
     for (got, expected) in cases {
         assert_eq!(got, expected);

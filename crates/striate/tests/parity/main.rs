@@ -12,3 +12,4 @@ mod matrix;
 mod nets;
 mod optimizer;
 mod shape;
+mod tensor_ops;

@@ -138,10 +138,16 @@ pub trait Backend: Send + Sync {
     /// Any type. `a` where `condition` (`u8`) is not zero, else `b`; all broadcast against each other.
     fn select(&self, condition: Array, a: Array, b: Array) -> Array;
 
-    /// Reduces the dimensions `dims` to size 1.
+    /// Also `i64`, but for the mean. Reduces the dimensions `dims` to size 1.
     fn reduce(&self, op: Reduce, x: Array, dims: &[usize]) -> Array;
-    /// The position (`i64`) of the maximum along `dim`, which becomes size 1.
+    /// Any type. The position (`i64`) of the maximum along `dim`, which becomes size 1.
     fn argmax(&self, x: Array, dim: usize) -> Array;
+    /// As `argmax`, of the minimum.
+    fn argmin(&self, x: Array, dim: usize) -> Array;
+    /// Any type. The positions (`i64`) that sort `x` along `dim`; equal elements keep their order, NaN is the largest.
+    fn argsort(&self, x: Array, dim: usize, descending: bool) -> Array;
+    /// Also `i64`. The running sums along `dim`, from the end on if `reverse`.
+    fn cumsum(&self, x: Array, dim: usize, reverse: bool) -> Array;
     /// `[…, m, k] × […, k, n]` with equal leading dimensions.
     fn matmul(&self, a: Array, b: Array) -> Array;
     /// `x [n, in] × weightᵀ [in, out] + bias [out]`
@@ -149,11 +155,11 @@ pub trait Backend: Send + Sync {
 
     /// Any type. `torch.gather`: `index` (`i64`) has the rank of `x` and picks along `dim`.
     fn gather(&self, x: Array, dim: usize, index: Array) -> Array;
-    /// The gradient of `gather`: zeros of `shape` with `grad` added at the places that `index` names.
+    /// Also `i64`. The gradient of `gather`: zeros of `shape` with `grad` added at the places that `index` names.
     fn scatter_add(&self, grad: Array, dim: usize, index: Array, shape: Shape) -> Array;
     /// Any type. The slices of `x` along `dim` that `index` (`i64`, one-dimensional) names.
     fn index_select(&self, x: Array, dim: usize, index: Array) -> Array;
-    /// The gradient of `index_select`: zeros of `shape` with the slices of `grad` added.
+    /// Also `i64`. The gradient of `index_select`: zeros of `shape` with the slices of `grad` added.
     fn index_add(&self, grad: Array, dim: usize, index: Array, shape: Shape) -> Array;
 
     /// `x [n, c, h, w]`, `weight [o, c/groups, kh, kw]`, `bias [o]`

@@ -59,7 +59,7 @@ impl Tensor {
             per_channel > 1,
             "batch_norm: needs more than one value per channel in training, got shape {shape}; a batch of one sample has no variance: use a larger one"
         );
-        let (x, xn) = self.into_image().split();
+        let (x, xn) = self.into_image().into_parts();
         let ((w, wn), (b, bn)) = (affine(weight), affine(bias));
         let saved = (xn.is_some() || wn.is_some() || bn.is_some()).then(|| (x.clone(), w.clone()));
         let normed = x.place().batch_norm(x, w, b, eps);
@@ -92,7 +92,7 @@ impl Tensor {
         let c = Shape::from([shape[1]]);
         let wide = Shape::from([1, shape[1], 1, 1]);
         let (mean, var) = (mean.array().clone(), var.array().clone());
-        let (x, xn) = self.into_image().split();
+        let (x, xn) = self.into_image().into_parts();
         let ((w, wn), (b, bn)) = (affine(weight), affine(bias));
         let saved_x = wn.is_some().then(|| x.clone());
         let saved_w = w.clone();

@@ -69,7 +69,7 @@ impl Tensor {
         self.same_dtype("conv2d", weight);
         check(self.shape_value(), weight.shape_value(), bias.map(Tensor::shape_value), options);
         let o = *options;
-        let ((x, xn, before_relu), (w, wn)) = (self.split_before_relu(), weight.clone().split());
+        let ((x, xn, before_relu), (w, wn)) = (self.into_parts_before_relu(), weight.clone().into_parts());
         let (b, bn) = bias.map_or((None, None), |b| (Some(b.array().clone()), b.node.clone()));
         let (input, kernel) = (x.array.shape(), w.shape());
         let saved_x = wn.is_some().then(|| x.clone());

@@ -22,7 +22,7 @@ impl Tensor {
         let fits = by.rank() == shape.rank() && (0..by.rank()).all(|i| i == d || by[i] <= shape[i]);
         assert!(fits, "gather: an index of shape {by} does not fit a tensor of shape {shape} along dimension {dim}");
         let index = index.array().clone();
-        let (x, node) = self.split();
+        let (x, node) = self.into_parts();
         record("gather", meet(&[&x, &index]).gather(x, d, index.clone()), [node], move |_| {
             move |g: Array, _| [Some(meet(&[&g, &index]).scatter_add(g, d, index, shape))]
         })
@@ -42,7 +42,7 @@ impl Tensor {
             index.array.shape
         );
         let index = index.array().clone();
-        let (x, node) = self.split();
+        let (x, node) = self.into_parts();
         record("index_select", meet(&[&x, &index]).index_select(x, d, index.clone()), [node], move |_| {
             move |g: Array, _| [Some(meet(&[&g, &index]).index_add(g, d, index, shape))]
         })

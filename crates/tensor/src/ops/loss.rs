@@ -80,7 +80,7 @@ impl Tensor {
     pub fn cross_entropy(self, target: &Tensor, reduction: Reduction) -> Tensor {
         let (logits, shape) = self.by_class("cross_entropy", target);
         let target = target.array().clone().reshape(Shape::from([shape.numel()]));
-        let (x, node) = logits.split();
+        let (x, node) = logits.into_parts();
         let (losses, log_probs) = meet(&[&x, &target]).cross_entropy(x, target.clone());
         let losses = record("cross_entropy", losses, [node], move |_| {
             move |g: Array, _| [Some(g.place().cross_entropy_grad(log_probs, target, g))]

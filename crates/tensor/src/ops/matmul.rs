@@ -39,7 +39,7 @@ impl Tensor {
         let lead = Shape::broadcast("matmul", &Shape::new(&a[..a.rank() - 2]), &Shape::new(&b[..b.rank() - 2]));
         let stacked = |s: Shape| lead.iter().copied().chain(s[s.rank() - 2..].iter().copied()).collect::<Shape>();
         let (x, y) = (self.expand(stacked(a)), other.clone().expand(stacked(b)));
-        let ((x, xn), (y, yn)) = (x.split(), y.split());
+        let ((x, xn), (y, yn)) = (x.into_parts(), y.into_parts());
         let saved = (xn.is_some() || yn.is_some()).then(|| (x.clone(), y.clone()));
         record("matmul", x.matmul(y), [xn, yn], |_| {
             move |g: Array, [wx, wy]| {
@@ -71,8 +71,8 @@ impl Tensor {
         }
         let rows: usize = shape[..shape.rank() - 1].iter().product();
         let x = if shape.rank() == 2 { self } else { self.reshape([rows, w[1]]) };
-        let (x, xn) = x.split();
-        let (wa, wn) = weight.clone().split();
+        let (x, xn) = x.into_parts();
+        let (wa, wn) = weight.clone().into_parts();
         let (ba, bn) = bias.map_or((None, None), |b| (Some(b.array().clone()), b.node.clone()));
         let saved_x = wn.is_some().then(|| x.clone());
         let saved_w = xn.is_some().then(|| wa.clone());

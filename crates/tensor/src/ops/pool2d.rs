@@ -58,7 +58,7 @@ impl Tensor {
     pub fn max_pool2d(self, options: impl Into<Pool2dOptions>) -> Tensor {
         let o = options.into();
         check("max_pool2d", self.shape_value(), &o);
-        let (x, node, before_relu) = self.split_before_relu();
+        let (x, node, before_relu) = self.into_parts_before_relu();
         let x = Input { relu: x.relu || before_relu, ..x };
         let input = x.array.shape();
         let (y, position) = x.array.place().max_pool2d(x, &o);
@@ -75,7 +75,7 @@ impl Tensor {
         let o = options.into();
         check("avg_pool2d", self.array.shape, &o);
         assert!(o.dilation == [1; 2], "avg_pool2d: has no dilation, got {:?}", o.dilation);
-        let (x, node) = self.split();
+        let (x, node) = self.into_parts();
         let input = x.shape();
         record("avg_pool2d", x.place().avg_pool2d(x, &o), [node], move |_| {
             move |g: Array, _| [Some(g.place().avg_pool2d_grad(g, input, &o))]
