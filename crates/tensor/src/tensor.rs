@@ -209,7 +209,7 @@ impl Tensor {
         if from == dtype {
             return self;
         }
-        let (x, node) = self.split();
+        let (x, node) = self.into_parts();
         let node = node.filter(|_| dtype.is_float());
         crate::autograd::record("to_dtype", x.cast(dtype), [node], |_| move |g: Array, _| [Some(g.cast(from))])
     }
