@@ -71,7 +71,7 @@ fn erf_f32(x: f32) -> f32 {
     let p = p * z - 2.685_381_2e-2;
     let p = p * z + 1.128_358_5e-1;
     let p = p * z - 3.761_262_6e-1;
-    let p = p * z + 1.128_379_2;
+    let p = p * z + std::f32::consts::FRAC_2_SQRT_PI;
     let small = x * p;
     // 1 - erf(a) is e^(-a²)/a times a polynomial in 1/a², fitted for a up to 2; beyond, it matters less and less.
     let q = 1.0 / a;
@@ -82,7 +82,7 @@ fn erf_f32(x: f32) -> f32 {
     let p = p * y - 5.824_733e-1;
     let p = p * y + 6.210_004_6e-1;
     let p = p * y - 4.944_515_3e-1;
-    let p = p * y + 3.404_879_9e-1;
+    let p = p * y + 3.404_88e-1;
     let p = p * y - 2.741_127e-1;
     let p = p * y + 5.638_259_4e-1;
     let large = 1.0 - exp_f32(-z) * q * p;
