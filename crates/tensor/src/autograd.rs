@@ -144,7 +144,10 @@ impl Tensor {
     /// earlier call.
     pub fn backward(self) -> Gradients {
         let shape = self.shape;
-        assert!(shape.numel() == 1, "backward: needs a tensor of one element (a loss), got shape {shape}; take its mean or sum first");
+        assert!(
+            shape.numel() == 1,
+            "backward: needs a tensor of one element (a loss), got shape {shape}; take its mean or sum first"
+        );
         let one = Tensor::full_like(&self, 1.0);
         self.backward_with(one)
     }

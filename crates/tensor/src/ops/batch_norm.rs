@@ -1,10 +1,10 @@
 //! Batch normalization.
 
+use super::hints;
 use crate::array::Array;
 use crate::autograd::{Node, record};
 use crate::backend::{Binary, Reduce, Unary, meet};
 use crate::shape::Shape;
-use super::hints;
 use crate::tensor::Tensor;
 use std::sync::Arc;
 
@@ -55,7 +55,10 @@ impl Tensor {
         self.check_batch_norm(&[weight, bias]);
         let shape = self.array.shape;
         let per_channel = shape.numel().checked_div(shape[1]).unwrap_or(0);
-        assert!(per_channel > 1, "batch_norm: needs more than one value per channel in training, got shape {shape}; a batch of one sample has no variance: use a larger one");
+        assert!(
+            per_channel > 1,
+            "batch_norm: needs more than one value per channel in training, got shape {shape}; a batch of one sample has no variance: use a larger one"
+        );
         let (x, xn) = self.into_image().split();
         let ((w, wn), (b, bn)) = (affine(weight), affine(bias));
         let saved = (xn.is_some() || wn.is_some() || bn.is_some()).then(|| (x.clone(), w.clone()));

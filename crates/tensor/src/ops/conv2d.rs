@@ -1,10 +1,10 @@
 //! 2-D convolution (cross-correlation, as everywhere in the field).
 
+use super::hints;
 use crate::array::Array;
 use crate::autograd::record;
 use crate::backend::{Conv2dOptions, Reduce, meet};
 use crate::shape::Shape;
-use super::hints;
 use crate::tensor::Tensor;
 
 /// The size of an output dimension, or none if the window does not fit.
@@ -28,7 +28,11 @@ fn check(x: Shape, weight: Shape, bias: Option<Shape>, o: &Conv2dOptions) {
         "conv2d: got an input of shape {x}, a weight of shape {weight} with groups {g} takes [n, {channels}, h, w]{}",
         hints::channels(x, channels)
     );
-    assert!(weight[0].is_multiple_of(g), "conv2d: groups {g} must divide the {} output channels of weight {weight}", weight[0]);
+    assert!(
+        weight[0].is_multiple_of(g),
+        "conv2d: groups {g} must divide the {} output channels of weight {weight}",
+        weight[0]
+    );
     assert!(weight[2] > 0 && weight[3] > 0, "conv2d: the kernel is empty: weight of shape {weight}");
     for d in 0..2 {
         assert!(

@@ -14,7 +14,11 @@ impl Tensor {
     pub fn gather(self, dim: isize, index: &Tensor) -> Tensor {
         let (shape, by) = (self.array.shape, index.array.shape);
         let d = shape.dim("gather", dim);
-        assert!(index.dtype() == DType::I64, "gather: the index must be i64, got {} (convert it with to_dtype)", index.dtype());
+        assert!(
+            index.dtype() == DType::I64,
+            "gather: the index must be i64, got {} (convert it with to_dtype)",
+            index.dtype()
+        );
         let fits = by.rank() == shape.rank() && (0..by.rank()).all(|i| i == d || by[i] <= shape[i]);
         assert!(fits, "gather: an index of shape {by} does not fit a tensor of shape {shape} along dimension {dim}");
         let index = index.array.clone();

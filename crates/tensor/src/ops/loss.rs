@@ -33,7 +33,8 @@ impl Tensor {
     /// Classes in the last dimension and one row per sample or pixel, with the shape that the losses have.
     fn by_class(self, name: &str, target: &Tensor) -> (Tensor, Shape) {
         let (x, t) = (self.array.shape, target.array.shape);
-        let per_class = if t == x && t.rank() >= 2 { "; it has a number for each class: give the classes, argmax(1)" } else { "" };
+        let per_class =
+            if t == x && t.rank() >= 2 { "; it has a number for each class: give the classes, argmax(1)" } else { "" };
         let convert = if per_class.is_empty() { "; convert it with to_dtype(DType::I64)" } else { per_class };
         assert!(
             target.dtype() == DType::I64,
@@ -45,10 +46,15 @@ impl Tensor {
             (1, 0) => "; for a single sample add the batch dimension to both with unsqueeze(0)",
             _ => "",
         };
-        assert!(x.rank() >= 2, "{name}: the input must be [n, classes, ..], got {x} with a target of shape {t}{single}");
+        assert!(
+            x.rank() >= 2,
+            "{name}: the input must be [n, classes, ..], got {x} with a target of shape {t}{single}"
+        );
         let (expected, classes) = (x.without(1), x[1]);
         let hint = match t.rank() {
-            1 if x.rank() > 2 && t[0] == x[0] => "; for one class per image bring the input to [n, classes] with flatten or a mean",
+            1 if x.rank() > 2 && t[0] == x[0] => {
+                "; for one class per image bring the input to [n, classes] with flatten or a mean"
+            }
             2 if t == expected.inserted(1, 1) => "; squeeze(1) it",
             _ => per_class,
         };
@@ -57,7 +63,9 @@ impl Tensor {
             && let Some(bad) = target.to_vec::<i64>().iter().find(|&&c| c < 0 || c >= classes as i64)
         {
             let last = classes as i64 - 1;
-            panic!("{name}: the target holds class {bad}, the input has {classes} classes, 0 to {last}: labels start at 0");
+            panic!(
+                "{name}: the target holds class {bad}, the input has {classes} classes, 0 to {last}: labels start at 0"
+            );
         }
         let order: Vec<isize> = [0].into_iter().chain(2..x.rank() as isize).chain([1]).collect();
         let rows = if x.rank() == 2 { self } else { self.permute(&order).reshape([expected.numel(), classes]) };

@@ -1,10 +1,10 @@
 //! Matrix products.
 
+use super::hints;
 use crate::array::Array;
 use crate::autograd::record;
 use crate::backend::{Reduce, meet};
 use crate::shape::Shape;
-use super::hints;
 use crate::tensor::Tensor;
 
 impl Tensor {
@@ -59,7 +59,12 @@ impl Tensor {
         self.same_dtype("linear", weight);
         assert!(w.rank() == 2, "linear: the weight must be [out, in], got {w}");
         let fits = shape.rank() > 0 && shape[shape.rank() - 1] == w[1];
-        assert!(fits, "linear: got an input of shape {shape}, a weight of shape {w} takes [.., {}]{}", w[1], hints::features(shape, w[0], w[1]));
+        assert!(
+            fits,
+            "linear: got an input of shape {shape}, a weight of shape {w} takes [.., {}]{}",
+            w[1],
+            hints::features(shape, w[0], w[1])
+        );
         if let Some(b) = bias {
             self.same_dtype("linear", b);
             assert!(b.shape() == [w[0]], "linear: the bias must be [{}], got {}", w[0], b.array.shape);

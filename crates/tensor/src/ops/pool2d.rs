@@ -1,10 +1,10 @@
 //! 2-D pooling.
 
+use super::hints;
 use crate::array::Array;
 use crate::autograd::record;
 use crate::backend::Pool2dOptions;
 use crate::shape::Shape;
-use super::hints;
 use crate::tensor::Tensor;
 
 /// The size of an output dimension by PyTorch's rule, or none if the window does not fit.
