@@ -133,6 +133,11 @@ impl Model {
         let blueprint = description
             .blueprint(card.preprocessing.output_shape(), card.classes.len())
             .map_err(|e| bad(format!("holds a network that this program cannot build: {e}")))?;
+        // A damaged text may name a network that takes gigabytes: it is not built.
+        let held: usize = contents.tensors.iter().map(|(_, t)| t.numel()).sum();
+        if let Some(needed) = blueprint.num_parameters().filter(|&n| n > held) {
+            return Err(bad(format!("its network has {needed} parameters, its tensors hold {held} numbers")));
+        }
         let mut network = blueprint.build(&mut Generator::new(0));
         let weights: StateDict = contents.tensors.into_iter().collect();
         load_state_dict(&mut *network, &weights)

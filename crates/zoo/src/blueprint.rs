@@ -103,6 +103,14 @@ impl Blueprint {
         }
     }
 
+    /// How many numbers training changes, where that depends on a text.
+    pub fn num_parameters(&self) -> Option<usize> {
+        match &self.kind {
+            Kind::Ready(_) => None,
+            Kind::Text(_, plan) => Some(plan.num_parameters()),
+        }
+    }
+
     /// The network with fresh weights.
     pub fn build(&self, rng: &mut Generator) -> Box<dyn Forward> {
         match &self.kind {
