@@ -28,8 +28,9 @@ extern crate self as striate_nn;
 
 pub mod init;
 pub mod layers;
-mod losses;
+pub mod losses;
 pub mod module;
+pub mod notice;
 pub mod optim;
 mod parameter;
 mod pass;
@@ -42,7 +43,10 @@ pub use layers::linear::Linear;
 pub use layers::norm::BatchNorm2d;
 pub use layers::pool::{AvgPool2d, MaxPool2d};
 pub use layers::sequential::Sequential;
-pub use losses::{CrossEntropyLoss, MSELoss, NLLLoss};
+pub use losses::{
+    BCEWithLogitsLoss, CosineEmbeddingLoss, CrossEntropyLoss, FocalLoss, HingeEmbeddingLoss, HuberLoss, KLDivLoss,
+    L1Loss, MSELoss, MultiMarginLoss, NLLLoss, SigmoidFocalLoss, SmoothL1Loss, TripletMarginLoss,
+};
 pub use module::{Entry, EntryMut, Forward, Module};
 pub use optim::{Adam, Optimizer, OptimizerState, Sgd};
 pub use parameter::{Buffer, Parameter};

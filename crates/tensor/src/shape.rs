@@ -65,7 +65,7 @@ impl Shape {
         self
     }
 
-    pub(crate) fn without(&self, dim: usize) -> Self {
+    pub fn without(&self, dim: usize) -> Self {
         let mut sizes = self.to_vec();
         sizes.remove(dim);
         Shape::new(&sizes)

@@ -8,6 +8,7 @@ mod elementwise;
 mod fixtures;
 mod image;
 mod init;
+mod losses;
 mod matrix;
 mod nets;
 mod optimizer;

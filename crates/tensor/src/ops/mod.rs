@@ -4,6 +4,7 @@ pub mod batch_norm;
 pub mod conv2d;
 pub mod elementwise;
 pub mod index;
+pub mod log_sigmoid;
 pub mod loss;
 pub mod matmul;
 pub mod pool2d;
