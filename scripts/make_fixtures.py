@@ -22,6 +22,7 @@ import torch  # noqa: E402
 import fixture_cases as cases  # noqa: E402
 import fixture_losses as losses  # noqa: E402
 import fixture_nets as nets  # noqa: E402
+import fixture_optim as optim  # noqa: E402
 from fixture_file import File  # noqa: E402
 
 FILES = {
@@ -37,6 +38,8 @@ FILES = {
     "shape": cases.shape,
     "batch_norm": nets.batch_norm,
     "optimizer": nets.optimizer,
+    "optim": optim.optimizers,
+    "schedules": optim.schedules,
     "init": nets.initial_values,
     "nets": nets.nets,
 }

@@ -23,6 +23,7 @@ pub mod softmax;
 mod strided;
 mod target;
 pub mod threads;
+pub mod update;
 
 pub use buffer::Buffer;
 pub use float::Float;

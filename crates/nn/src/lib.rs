@@ -34,6 +34,7 @@ pub mod notice;
 pub mod optim;
 mod parameter;
 mod pass;
+pub mod schedule;
 mod state_dict;
 
 pub use layers::activation::{Flatten, LeakyReLU, LogSoftmax, ReLU, Sigmoid, Softmax, Tanh};
@@ -48,8 +49,11 @@ pub use losses::{
     L1Loss, MSELoss, MultiMarginLoss, NLLLoss, SigmoidFocalLoss, SmoothL1Loss, TripletMarginLoss,
 };
 pub use module::{Entry, EntryMut, Forward, Module};
-pub use optim::{Adam, Optimizer, OptimizerState, Sgd};
+pub use optim::{
+    Adagrad, Adam, AdamW, Ema, Lamb, Lion, NAdam, Optimizer, OptimizerState, ParamGroup, ParamGroups, RMSprop, Sgd,
+};
 pub use parameter::{Buffer, Parameter};
 pub use pass::Pass;
+pub use schedule::{ReduceOnPlateau, Schedule};
 pub use state_dict::{StateDict, StateDictError, load_state_dict, state_dict};
 pub use striate_nn_derive::Module;

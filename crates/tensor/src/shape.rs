@@ -65,6 +65,10 @@ impl Shape {
         self
     }
 
+    /// The shape without dimension `dim`.
+    ///
+    /// # Panics
+    /// If there is no such dimension.
     pub fn without(&self, dim: usize) -> Self {
         let mut sizes = self.to_vec();
         sizes.remove(dim);

@@ -11,5 +11,7 @@ mod init;
 mod losses;
 mod matrix;
 mod nets;
+mod optim;
 mod optimizer;
+mod schedules;
 mod shape;
