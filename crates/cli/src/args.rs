@@ -4,6 +4,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum, value_parser};
 use clap_complete::Shell;
 use std::path::PathBuf;
 use striate::prelude::{Device, OptimizerKind};
+use striate::train::SchedulePlan;
 
 /// Train, explain, shrink and ship convolutional neural networks.
 #[derive(Debug, Parser)]
@@ -37,13 +38,6 @@ fn device(name: &str) -> Result<Device, String> {
     name.parse().map_err(|e: striate::DeviceError| e.to_string())
 }
 
-fn learning_rate(text: &str) -> Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(lr) if lr > 0.0 && lr.is_finite() => Ok(lr),
-        _ => Err("it must be a positive number".into()),
-    }
-}
-
 fn input_shape(text: &str) -> Result<[usize; 3], String> {
     let sizes: Option<Vec<usize>> = text.split(['x', '×']).map(|n| n.parse().ok().filter(|&n| n > 0)).collect();
     let sizes = sizes.and_then(|sizes| <[usize; 3]>::try_from(sizes).ok());
@@ -52,11 +46,38 @@ fn input_shape(text: &str) -> Result<[usize; 3], String> {
 }
 
 fn optimizer(name: &str) -> Result<OptimizerKind, String> {
-    match name {
-        "adam" => Ok(OptimizerKind::Adam),
-        "sgd" => Ok(OptimizerKind::Sgd),
-        _ => Err("it is adam or sgd (with Nesterov momentum 0.9)".into()),
+    OptimizerKind::ALL.into_iter().find(|kind| kind.name() == name).ok_or_else(|| {
+        let names = OptimizerKind::ALL.map(OptimizerKind::name);
+        format!("it is one of {}", names.join(", "))
+    })
+}
+
+fn schedule(text: &str) -> Result<String, String> {
+    SchedulePlan::parse(text).map(|_| text.trim().to_string())
+}
+
+/// A number that is neither infinite nor NaN and of which `right` holds.
+fn number(text: &str, right: impl Fn(f64) -> bool, need: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(x) if x.is_finite() && right(x) => Ok(x),
+        _ => Err(format!("it must be {need}")),
     }
+}
+
+fn not_negative(text: &str) -> Result<f64, String> {
+    number(text, |x| x >= 0.0, "0 or a positive number")
+}
+
+fn positive(text: &str) -> Result<f64, String> {
+    number(text, |x| x > 0.0, "a positive number")
+}
+
+fn decay(text: &str) -> Result<f64, String> {
+    number(text, |x| x > 0.0 && x < 1.0, "between 0 and 1")
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    number(text, |x| (0.0..1.0).contains(&x), "at least 0 and below 1")
 }
 
 /// Train a network. Without arguments: the MNIST tutorial's, on MNIST, which is built in.
@@ -79,15 +100,40 @@ pub struct Train {
     /// How many times to go through the training images.
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = value_parser!(u32).range(1..))]
     pub epochs: u32,
-    /// How many images make a step.
+    /// How many images make a batch.
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = value_parser!(u32).range(1..))]
     pub batch_size: u32,
     /// The learning rate.
-    #[arg(long, value_name = "RATE", default_value_t = 0.001, value_parser = learning_rate, allow_negative_numbers = true)]
+    #[arg(long, value_name = "RATE", default_value_t = 0.001, value_parser = positive, allow_negative_numbers = true)]
     pub lr: f64,
-    /// The optimizer: adam or sgd.
+    /// The optimizer: adam, adamw, sgd (with Nesterov momentum 0.9), rmsprop, adagrad, nadam, lion or lamb, with PyTorch's
+    /// settings (lion's and lamb's are their papers'). lion takes a --lr several times smaller.
     #[arg(long, value_name = "NAME", default_value = "adam", value_parser = optimizer)]
     pub optimizer: OptimizerKind,
+    /// The weight decay [default: 0.01 for adamw, 0 for the others]. Biases and the scales of normalization layers do not decay.
+    #[arg(long, value_name = "X", value_parser = not_negative, allow_negative_numbers = true)]
+    pub weight_decay: Option<f64>,
+    /// Let biases and the scales of normalization layers decay too, as in PyTorch.
+    #[arg(long)]
+    pub decay_bias_and_norm: bool,
+    /// How the learning rate changes, --lr being the largest: constant, cosine [MIN_LR], onecycle [SHARE_UP], polynomial [POWER],
+    /// step EPOCHS [FACTOR], multistep EPOCH... [FACTOR], exponential FACTOR (each epoch), restarts EPOCHS [TIMES], plateau [EPOCHS]
+    /// [FACTOR] (of the test loss). All but onecycle may come after "warmup STEPS,", as in "warmup 100, cosine".
+    #[arg(long, value_name = "SCHEDULE", value_parser = schedule)]
+    pub schedule: Option<String>,
+    /// Scale a gradient whose norm is larger down to this norm.
+    #[arg(long, value_name = "X", value_parser = positive, allow_negative_numbers = true)]
+    pub clip_norm: Option<f64>,
+    /// Make one step of N batches: the effect of a batch N times as large in the memory of one.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = value_parser!(u32).range(1..=65536))]
+    pub accumulate: u32,
+    /// Test and save an average of the weights over the last steps; DECAY is how much of it remains at each step, such as 0.999 (less
+    /// in the first steps).
+    #[arg(long, value_name = "DECAY", value_parser = decay, allow_negative_numbers = true)]
+    pub ema: Option<f64>,
+    /// Spread this share of each training target over all classes. Test losses are without.
+    #[arg(long, value_name = "X", default_value_t = 0.0, value_parser = share, allow_negative_numbers = true)]
+    pub label_smoothing: f64,
     /// What all random numbers come from. The same seed gives the same model, bit for bit.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub seed: u64,
@@ -105,7 +151,8 @@ pub struct Train {
         long,
         value_name = "RUN",
         conflicts_with_all = [
-            "data", "model", "epochs", "batch_size", "lr", "optimizer", "seed", "out", "checkpoint_every", "log_every",
+            "data", "model", "epochs", "batch_size", "lr", "optimizer", "weight_decay", "decay_bias_and_norm", "schedule",
+            "clip_norm", "accumulate", "ema", "label_smoothing", "seed", "out", "checkpoint_every", "log_every",
         ],
     )]
     pub resume: Option<PathBuf>,

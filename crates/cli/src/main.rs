@@ -19,6 +19,7 @@ fn main() -> ExitCode {
         let what = info.payload_as_str().unwrap_or("unknown").replace('\n', " ");
         output::complain(&format!("internal error, please report it: {what}{place}"));
     }));
+    striate::nn::notice::listen(output::note);
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(e) => return usage(&e),

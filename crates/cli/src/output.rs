@@ -45,6 +45,11 @@ pub fn complain(message: &str) {
     let _ = writeln!(io::stderr(), "error: {line}");
 }
 
+/// Writes one line to standard error about something that works, but is hardly meant.
+pub fn note(message: &str) {
+    let _ = writeln!(io::stderr(), "note: {message}");
+}
+
 /// The program as it was called, to be typed again in what it suggests.
 pub fn program() -> String {
     std::env::args().next().filter(|p| !p.is_empty()).unwrap_or_else(|| "striate".into())

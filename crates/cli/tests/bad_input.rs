@@ -25,7 +25,14 @@ fn impossible_settings() {
     fail(d, &["train", "--threads", "0"], 2, &["--threads", "0"]);
     fail(d, &["train", "--epochs", "0"], 2, &["--epochs"]);
     fail(d, &["train", "--checkpoint-every", "0"], 2, &["--checkpoint-every"]);
-    fail(d, &["train", "--optimizer", "magic"], 2, &["adam or sgd"]);
+    fail(d, &["train", "--optimizer", "magic"], 2, &["adam, adamw, sgd"]);
+    fail(d, &["train", "--schedule", "cosin"], 2, &["--schedule", "no schedule 'cosin'", "cosine"]);
+    fail(d, &["train", "--weight-decay", "-1"], 2, &["--weight-decay", "0 or a positive number"]);
+    fail(d, &["train", "--clip-norm", "0"], 2, &["--clip-norm", "positive number"]);
+    fail(d, &["train", "--accumulate", "0"], 2, &["--accumulate"]);
+    fail(d, &["train", "--ema", "1"], 2, &["--ema", "between 0 and 1"]);
+    fail(d, &["train", "--label-smoothing", "1"], 2, &["--label-smoothing", "below 1"]);
+    fail(d, &["train", "--resume", "run", "--ema", "0.9"], 2, &["--resume", "--ema"]);
     fail(d, &["train", "--model", "resnet-9000"], 1, &["resnet-9000", "mnist-net, lenet"]);
     fail(d, &["train", "--device", "gpu"], 2, &["no GPU support", "--device cpu"]);
     fail(d, &["train", "--device", "abacus"], 2, &["unknown device 'abacus'", "auto, cpu, gpu"]);

@@ -7,6 +7,7 @@ use striate_nn::{Forward, Pass};
 use striate_tensor::array::Remote;
 use striate_tensor::backend::{
     AdamStep, Backend, BatchNormed, Binary, Compare, Conv2dOptions, Input, Pool2dOptions, Reduce, SgdStep, Unary,
+    Update,
 };
 use striate_tensor::ops::{conv2d::conv2d_shape, pool2d::pool2d_shape};
 use striate_tensor::{Array, DType, Device, Leaf, Shape, Tensor};
@@ -335,6 +336,9 @@ impl Backend for Recorder {
     }
     fn adam_step(&self, _: &AdamStep, _: &mut Array, _: &Array, _: &mut Array, _: &mut Array) {
         no_gradients("adam_step")
+    }
+    fn update(&self, _: &Update, _: &mut Array, _: &Array, _: &mut [Array]) {
+        no_gradients("update")
     }
     fn is_finite(&self, _: &Array) -> bool {
         true

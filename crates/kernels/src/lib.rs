@@ -25,6 +25,7 @@ pub mod sort;
 mod strided;
 mod target;
 pub mod threads;
+pub mod update;
 
 pub use buffer::Buffer;
 pub use float::Float;

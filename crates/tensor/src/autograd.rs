@@ -140,6 +140,21 @@ impl Gradients {
         self.by_leaf.get(&id).map(|array| array.clone().into())
     }
 
+    /// Takes the gradient with respect to `leaf` out, so that it can be changed in place.
+    pub fn take(&mut self, leaf: &impl Leaf) -> Option<Tensor> {
+        let array = self.by_leaf.remove(&leaf.leaf_id()?)?;
+        Some(array.into())
+    }
+
+    /// Replaces the gradient with respect to `leaf`.
+    ///
+    /// # Panics
+    /// If `leaf` is none.
+    pub fn set(&mut self, leaf: &impl Leaf, gradient: Tensor) {
+        let id = leaf.leaf_id().expect("Gradients::set: the tensor is no leaf");
+        self.by_leaf.insert(id, gradient.into_array());
+    }
+
     /// How many leaves have a gradient.
     pub fn len(&self) -> usize {
         self.by_leaf.len()

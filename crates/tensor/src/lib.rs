@@ -31,7 +31,9 @@ mod tensor;
 
 pub use array::Array;
 pub use autograd::{Gradients, Leaf};
-pub use backend::{AdamStep, Conv2dOptions, Pool2dOptions, SgdStep};
+pub use backend::{
+    AdagradStep, AdamStep, Conv2dOptions, LambStep, LionStep, NAdamStep, Pool2dOptions, RmsPropStep, SgdStep, Update,
+};
 pub use device::{Device, DeviceError};
 pub use dtype::{DType, Element};
 pub use gradcheck::{GradcheckError, gradcheck};

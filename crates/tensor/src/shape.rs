@@ -65,7 +65,11 @@ impl Shape {
         self
     }
 
-    pub(crate) fn without(&self, dim: usize) -> Self {
+    /// The shape without dimension `dim`.
+    ///
+    /// # Panics
+    /// If there is no such dimension.
+    pub fn without(&self, dim: usize) -> Self {
         let mut sizes = self.to_vec();
         sizes.remove(dim);
         Shape::new(&sizes)

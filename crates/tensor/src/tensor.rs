@@ -190,6 +190,11 @@ impl Tensor {
         self.node.is_some()
     }
 
+    /// The name of the op that computed this tensor, such as `softmax`, where it is recorded for a gradient.
+    pub fn op_name(&self) -> Option<&'static str> {
+        self.node.as_ref().map(|node| node.op)
+    }
+
     /// Whether every element is finite.
     ///
     /// # Panics

@@ -20,6 +20,14 @@ pub enum TrainError {
         /// What it may be.
         need: String,
     },
+    /// A learning-rate schedule cannot be read.
+    #[error("--schedule '{text}': {reason}")]
+    Schedule {
+        /// What was written.
+        text: String,
+        /// What is wrong with it, and what could be written.
+        reason: String,
+    },
     /// A configuration file cannot be read.
     #[error("{}: {reason}", path.display())]
     Config {

@@ -5,6 +5,7 @@ use crate::config::Config;
 use crate::data::{Loader, Splits, load_data};
 use crate::error::TrainError;
 use crate::events::{Event, Sink};
+use crate::learning_rate::LearningRate;
 use crate::metrics_csv::MetricsCsv;
 use crate::model_file::{self, FORMAT_VERSION, ModelCard, SelfTest, Training};
 use crate::run_dir::RunDir;
@@ -15,7 +16,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 use striate_data::Preprocessing;
 use striate_formats::write_atomic;
-use striate_nn::{Forward, Module, Optimizer};
+use striate_nn::{Ema, Forward, Module, Optimizer};
 use striate_tensor::{Generator, isa, num_threads};
 use striate_zoo::{Blueprint, Description};
 
@@ -35,6 +36,7 @@ pub struct Session {
     network: Box<dyn Forward>,
     optimizer: Box<dyn Optimizer>,
     note: Option<String>,
+    ema: Option<Ema>,
     /// Where an earlier process left off.
     resumed: Option<Position>,
 }
@@ -55,7 +57,8 @@ impl Session {
         let network = blueprint.build(rng);
         let optimizer = config.build_optimizer();
         let note = blueprint.note().map(String::from);
-        Ok(Session { config, run, data, preprocessing, network, optimizer, note, resumed: None })
+        let ema = average(&config, &*network);
+        Ok(Session { config, run, data, preprocessing, network, optimizer, ema, note, resumed: None })
     }
 
     /// The run that left off in directory `path`.
@@ -70,8 +73,9 @@ impl Session {
         let mut network = blueprint.build(&mut Generator::new(0));
         let mut optimizer = config.build_optimizer();
         let who = Identity { model: &config.model, seed: config.seed };
-        let position = checkpoint::load(&run.checkpoint(), who, &mut *network, &mut *optimizer)?;
-        Ok(Session { config, run, data, preprocessing, network, optimizer, note: None, resumed: Some(position) })
+        let mut ema = average(&config, &*network);
+        let position = checkpoint::load(&run.checkpoint(), who, &mut *network, &mut *optimizer, ema.as_mut())?;
+        Ok(Session { config, run, data, preprocessing, network, optimizer, ema, note: None, resumed: Some(position) })
     }
 
     /// What the author of the network should know before it trains.
@@ -82,7 +86,7 @@ impl Session {
     /// Trains until all epochs are done or `stop` is set.
     pub fn run(&mut self, sink: &mut dyn Sink, stop: &AtomicBool) -> Result<Outcome, TrainError> {
         let began = Instant::now();
-        let Session { config, run, data, preprocessing, network, optimizer, resumed, .. } = self;
+        let Session { config, run, data, preprocessing, network, optimizer, ema, resumed, .. } = self;
         let train = Loader::train(&data.train, preprocessing, config.batch_size, config.seed);
         let test = Loader::in_order(&data.test, preprocessing, TEST_BATCH);
         sink.event(&Event::Started {
@@ -93,8 +97,8 @@ impl Session {
             train_samples: data.train.len(),
             test_samples: data.test.len(),
             epochs: config.epochs,
-            steps: train.per_epoch(),
-            batch_size: config.batch_size,
+            steps: train.per_epoch().div_ceil(config.accumulate),
+            batch_size: config.batch_size * config.accumulate,
             seed: config.seed,
             threads: num_threads(),
             isa: isa::isa().name(),
@@ -105,14 +109,21 @@ impl Session {
             None => MetricsCsv::create(&run.metrics())?,
         };
         let fresh = resumed.is_none();
+        let position = resumed.clone().unwrap_or_default();
+        let per_epoch = train.per_epoch().div_ceil(config.accumulate);
+        let plan = config.schedule_plan()?;
+        let learning_rate =
+            plan.map(|plan| LearningRate::new(&plan, config.lr, config.epochs, per_epoch, position.plateau.as_ref()));
         let mut trainer = Trainer {
-            task: &Classification,
+            task: &Classification { label_smoothing: config.label_smoothing },
             model: &mut **network,
             optimizer: &mut **optimizer,
+            learning_rate,
+            ema: ema.as_mut(),
             config,
             run,
             metrics,
-            position: resumed.clone().unwrap_or_default(),
+            position,
         };
         if fresh {
             // So that even a run killed in its first step can go on.
@@ -127,7 +138,7 @@ impl Session {
                 preprocessing: preprocessing.clone(),
                 training: Training {
                     data: config.data.clone(),
-                    optimizer: format!("{:?}", config.optimizer).to_lowercase(),
+                    optimizer: config.optimizer.name().to_string(),
                     lr: config.lr,
                     batch_size: config.batch_size,
                     epochs,
@@ -160,4 +171,9 @@ fn data_and_network(config: &Config) -> Result<(Splits, Blueprint), TrainError> 
     let data = load_data(&config.data)?;
     let blueprint = description.blueprint(data.image_shape(), data.classes.len())?;
     Ok((data, blueprint))
+}
+
+/// The average of weights, if the settings ask for one.
+fn average(config: &Config, network: &dyn Forward) -> Option<Ema> {
+    config.ema.map(|decay| Ema::new(network, decay).warmup(true))
 }

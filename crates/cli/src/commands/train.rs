@@ -79,6 +79,13 @@ fn config(args: &Train, model: &ModelArg) -> Result<Config, Failure> {
         batch_size: args.batch_size as usize,
         optimizer: args.optimizer,
         lr: args.lr,
+        schedule: args.schedule.clone(),
+        weight_decay: args.weight_decay,
+        decay_bias_and_norm: args.decay_bias_and_norm,
+        clip_norm: args.clip_norm,
+        accumulate: args.accumulate as usize,
+        ema: args.ema,
+        label_smoothing: args.label_smoothing,
         log_every: args.log_every as usize,
         checkpoint_every: args.checkpoint_every,
     })

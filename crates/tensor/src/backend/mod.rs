@@ -15,6 +15,7 @@ use std::sync::Arc;
 pub use striate_kernels::elementwise::{Binary, Compare, Unary};
 pub use striate_kernels::optim::{AdamStep, SgdStep};
 pub use striate_kernels::reduce::Reduce;
+pub use striate_kernels::update::{AdagradStep, LambStep, LionStep, NAdamStep, RmsPropStep, Update};
 
 /// The settings of a 2-D convolution, each for height, then width.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -222,6 +223,8 @@ pub trait Backend: Send + Sync {
     fn sgd_step(&self, step: &SgdStep, param: &mut Array, grad: &Array, velocity: Option<&mut Array>);
     /// One step of Adam.
     fn adam_step(&self, step: &AdamStep, param: &mut Array, grad: &Array, m: &mut Array, v: &mut Array);
+    /// One step of another optimizer; `state` has [`Update::slots`] arrays.
+    fn update(&self, step: &Update, param: &mut Array, grad: &Array, state: &mut [Array]);
     /// Whether every element is finite.
     fn is_finite(&self, x: &Array) -> bool;
 }

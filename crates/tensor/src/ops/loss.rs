@@ -20,7 +20,8 @@ pub enum Reduction {
 }
 
 impl Reduction {
-    fn apply(self, losses: Tensor) -> Tensor {
+    /// What this gives of `losses`: the tensor itself, or a scalar.
+    pub fn apply(self, losses: Tensor) -> Tensor {
         match self {
             Reduction::None => losses,
             Reduction::Mean => losses.mean(&[], false),

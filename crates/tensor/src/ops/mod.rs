@@ -9,6 +9,7 @@ pub mod elementwise;
 pub mod functions;
 pub mod hints;
 pub mod index;
+pub mod log_sigmoid;
 pub mod loss;
 pub mod matmul;
 pub mod ordering;

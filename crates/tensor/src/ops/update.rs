@@ -1,7 +1,7 @@
 //! Optimizer updates: the only ops that change a tensor in place.
 
 use crate::array::Array;
-use crate::backend::{AdamStep, SgdStep};
+use crate::backend::{AdamStep, SgdStep, Update};
 use crate::tensor::Tensor;
 
 impl Tensor {
@@ -28,5 +28,14 @@ impl Tensor {
     pub fn adam_step(&mut self, step: &AdamStep, grad: &Tensor, m: &mut Array, v: &mut Array) {
         self.check_update("adam_step", grad);
         self.place().adam_step(step, self.array.ready(), grad.array(), m, v);
+    }
+
+    /// Changes this tensor by one step of the optimizer that `step` names; the arrays of `state` have its shape.
+    ///
+    /// # Panics
+    /// If shapes or types differ, or there are not [`Update::slots`] arrays.
+    pub fn update(&mut self, step: &Update, grad: &Tensor, state: &mut [Array]) {
+        self.check_update("update", grad);
+        self.place().update(step, self.array.ready(), grad.array(), state);
     }
 }

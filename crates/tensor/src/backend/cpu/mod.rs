@@ -7,13 +7,14 @@ mod views;
 
 use super::{
     AdamStep, Backend, BatchNormed, Binary, Compare, Conv2dOptions, Input, Pool2dOptions, Reduce, SgdStep, Unary,
+    Update,
 };
 use crate::array::{Array, memory_order};
 use crate::device::Device;
 use crate::dtype::{DType, Element};
 use crate::shape::Shape;
 use striate_kernels::elementwise::{self as ew, Operand};
-use striate_kernels::{Buffer, norm, optim, reduce, scan, softmax, sort};
+use striate_kernels::{Buffer, norm, optim, reduce, scan, softmax, sort, update};
 
 /// Computes on this machine's processor.
 #[derive(Clone, Copy, Debug)]
@@ -466,6 +467,12 @@ impl Backend for Cpu {
     fn adam_step(&self, step: &AdamStep, param: &mut Array, grad: &Array, m: &mut Array, v: &mut Array) {
         by_float!(grad, "adam_step", |T| {
             optim::adam_step(step, param.make_mut::<T>(), &grad.packed_default(), m.make_mut(), v.make_mut())
+        })
+    }
+    fn update(&self, step: &Update, param: &mut Array, grad: &Array, state: &mut [Array]) {
+        by_float!(grad, "update", |T| {
+            let state = state.iter_mut().map(|s| s.make_mut::<T>()).collect();
+            update::update(step, param.make_mut::<T>(), &grad.packed_default(), state)
         })
     }
     fn is_finite(&self, x: &Array) -> bool {
