@@ -275,7 +275,7 @@ impl<T: Float, R: Rule<T, N>, const N: usize> Kernel for Part<'_, T, R, N> {
         let Part { rule, param, grad, state } = self;
         let n = param.len();
         let grad = &grad[..n];
-        let mut state = state.map(|s| &mut s[..n]);
+        let state = state.map(|s| &mut s[..n]);
         for i in 0..n {
             let mut old = [T::ZERO; N];
             for k in 0..N {
