@@ -22,7 +22,10 @@ import torch  # noqa: E402
 import fixture_activations  # noqa: E402
 import fixture_cases as cases  # noqa: E402
 import fixture_layers as layers  # noqa: E402
+import fixture_losses as losses  # noqa: E402
 import fixture_nets as nets  # noqa: E402
+import fixture_tensor as tensor  # noqa: E402
+import fixture_optim as optim  # noqa: E402
 from fixture_file import File  # noqa: E402
 
 FILES = {
@@ -31,11 +34,19 @@ FILES = {
     "matrix": cases.matrix,
     "activation": cases.activation,
     "loss": cases.loss,
+    "class_losses": losses.class_losses,
+    "losses": losses.losses,
     "elementwise": cases.elementwise,
     "reduce": cases.reduce,
     "shape": cases.shape,
+    "tensor": tensor.tensor,
+    "tensor_order": tensor.tensor_order,
+    "tensor_index": tensor.tensor_index,
+    "tensor_einsum": tensor.tensor_einsum,
     "batch_norm": nets.batch_norm,
     "optimizer": nets.optimizer,
+    "optim": optim.optimizers,
+    "schedules": optim.schedules,
     "init": nets.initial_values,
     "nets": nets.nets,
     "activations": fixture_activations.activations,
@@ -52,6 +63,10 @@ def main() -> None:
     torch.set_num_threads(1)
     # PyTorch's hint that an uneven 'same' padding costs it a copy.
     warnings.filterwarnings("ignore", "Using padding='same'")
+    # The variance of one number is among the cases.
+    warnings.filterwarnings("ignore", "(var|std)\\(\\): degrees of freedom is <= 0")
+    # And that the mean of kl_div over elements is not its definition.
+    warnings.filterwarnings("ignore", "reduction: 'mean' divides")
     directory = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "crates/striate/tests/fixtures"
     directory.mkdir(parents=True, exist_ok=True)
     total = 0

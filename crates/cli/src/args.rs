@@ -4,6 +4,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum, value_parser};
 use clap_complete::Shell;
 use std::path::PathBuf;
 use striate::prelude::{Device, OptimizerKind};
+use striate::train::SchedulePlan;
 
 /// Train, explain, shrink and ship convolutional neural networks.
 #[derive(Debug, Parser)]
@@ -37,19 +38,46 @@ fn device(name: &str) -> Result<Device, String> {
     name.parse().map_err(|e: striate::DeviceError| e.to_string())
 }
 
-fn learning_rate(text: &str) -> Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(lr) if lr > 0.0 && lr.is_finite() => Ok(lr),
-        _ => Err("it must be a positive number".into()),
-    }
+fn input_shape(text: &str) -> Result<[usize; 3], String> {
+    let sizes: Option<Vec<usize>> = text.split(['x', '×']).map(|n| n.parse().ok().filter(|&n| n > 0)).collect();
+    let sizes = sizes.and_then(|sizes| <[usize; 3]>::try_from(sizes).ok());
+    let fits = |s: &[usize; 3]| s.iter().all(|&n| n <= 16_384) && s.iter().product::<usize>() <= 100_000_000;
+    sizes.filter(fits).ok_or_else(|| "it must be channels, height and width, such as 3x32x32".into())
 }
 
 fn optimizer(name: &str) -> Result<OptimizerKind, String> {
-    match name {
-        "adam" => Ok(OptimizerKind::Adam),
-        "sgd" => Ok(OptimizerKind::Sgd),
-        _ => Err("it is adam or sgd (with Nesterov momentum 0.9)".into()),
+    OptimizerKind::ALL.into_iter().find(|kind| kind.name() == name).ok_or_else(|| {
+        let names = OptimizerKind::ALL.map(OptimizerKind::name);
+        format!("it is one of {}", names.join(", "))
+    })
+}
+
+fn schedule(text: &str) -> Result<String, String> {
+    SchedulePlan::parse(text).map(|_| text.trim().to_string())
+}
+
+/// A number that is neither infinite nor NaN and of which `right` holds.
+fn number(text: &str, right: impl Fn(f64) -> bool, need: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(x) if x.is_finite() && right(x) => Ok(x),
+        _ => Err(format!("it must be {need}")),
     }
+}
+
+fn not_negative(text: &str) -> Result<f64, String> {
+    number(text, |x| x >= 0.0, "0 or a positive number")
+}
+
+fn positive(text: &str) -> Result<f64, String> {
+    number(text, |x| x > 0.0, "a positive number")
+}
+
+fn decay(text: &str) -> Result<f64, String> {
+    number(text, |x| x > 0.0 && x < 1.0, "between 0 and 1")
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    number(text, |x| (0.0..1.0).contains(&x), "at least 0 and below 1")
 }
 
 /// Train a network. Without arguments: the MNIST tutorial's, on MNIST, which is built in.
@@ -62,21 +90,50 @@ pub struct Train {
     /// A directory of idx files (MNIST's format, plain or .gz) [default: the built-in MNIST].
     #[arg(value_name = "DATA")]
     pub data: Option<PathBuf>,
-    /// The network: mnist-net or lenet.
-    #[arg(long, value_name = "NAME", default_value = "mnist-net")]
+    /// The network: mnist-net, lenet, or its layers, such as "conv 32 3, relu, maxpool 2, flatten, linear", or @FILE that holds them.
+    ///
+    /// Sizes of inputs are worked out; the last linear or conv without a number takes the number of classes. A part is repeated by
+    /// (conv 32 3, relu) x3 and its input added by residual(…). In a file each line is a layer or more, and # starts a comment; a path
+    /// that ends in .txt needs no @. The words are in the book under "Networks as text".
+    #[arg(long, value_name = "NAME|LAYERS|@FILE", default_value = "mnist-net")]
     pub model: String,
     /// How many times to go through the training images.
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = value_parser!(u32).range(1..))]
     pub epochs: u32,
-    /// How many images make a step.
+    /// How many images make a batch.
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = value_parser!(u32).range(1..))]
     pub batch_size: u32,
     /// The learning rate.
-    #[arg(long, value_name = "RATE", default_value_t = 0.001, value_parser = learning_rate, allow_negative_numbers = true)]
+    #[arg(long, value_name = "RATE", default_value_t = 0.001, value_parser = positive, allow_negative_numbers = true)]
     pub lr: f64,
-    /// The optimizer: adam or sgd.
+    /// The optimizer: adam, adamw, sgd (with Nesterov momentum 0.9), rmsprop, adagrad, nadam, lion or lamb, with PyTorch's
+    /// settings (lion's and lamb's are their papers'). lion takes a --lr several times smaller.
     #[arg(long, value_name = "NAME", default_value = "adam", value_parser = optimizer)]
     pub optimizer: OptimizerKind,
+    /// The weight decay [default: 0.01 for adamw, 0 for the others]. Biases and the scales of normalization layers do not decay.
+    #[arg(long, value_name = "X", value_parser = not_negative, allow_negative_numbers = true)]
+    pub weight_decay: Option<f64>,
+    /// Let biases and the scales of normalization layers decay too, as in PyTorch.
+    #[arg(long)]
+    pub decay_bias_and_norm: bool,
+    /// How the learning rate changes, --lr being the largest: constant, cosine [MIN_LR], onecycle [SHARE_UP], polynomial [POWER],
+    /// step EPOCHS [FACTOR], multistep EPOCH... [FACTOR], exponential FACTOR (each epoch), restarts EPOCHS [TIMES], plateau [EPOCHS]
+    /// [FACTOR] (of the test loss). All but onecycle may come after "warmup STEPS,", as in "warmup 100, cosine".
+    #[arg(long, value_name = "SCHEDULE", value_parser = schedule)]
+    pub schedule: Option<String>,
+    /// Scale a gradient whose norm is larger down to this norm.
+    #[arg(long, value_name = "X", value_parser = positive, allow_negative_numbers = true)]
+    pub clip_norm: Option<f64>,
+    /// Make one step of N batches: the effect of a batch N times as large in the memory of one.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = value_parser!(u32).range(1..=65536))]
+    pub accumulate: u32,
+    /// Test and save an average of the weights over the last steps; DECAY is how much of it remains at each step, such as 0.999 (less
+    /// in the first steps).
+    #[arg(long, value_name = "DECAY", value_parser = decay, allow_negative_numbers = true)]
+    pub ema: Option<f64>,
+    /// Spread this share of each training target over all classes. Test losses are without.
+    #[arg(long, value_name = "X", default_value_t = 0.0, value_parser = share, allow_negative_numbers = true)]
+    pub label_smoothing: f64,
     /// What all random numbers come from. The same seed gives the same model, bit for bit.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub seed: u64,
@@ -94,7 +151,8 @@ pub struct Train {
         long,
         value_name = "RUN",
         conflicts_with_all = [
-            "data", "model", "epochs", "batch_size", "lr", "optimizer", "seed", "out", "checkpoint_every", "log_every",
+            "data", "model", "epochs", "batch_size", "lr", "optimizer", "weight_decay", "decay_bias_and_norm", "schedule",
+            "clip_norm", "accumulate", "ema", "label_smoothing", "seed", "out", "checkpoint_every", "log_every",
         ],
     )]
     pub resume: Option<PathBuf>,
@@ -149,11 +207,19 @@ pub struct Predict {
 }
 
 /// Show a network layer by layer: output shape, parameters, multiply-adds, activation memory.
+///
+/// For a network that is written as its layers: striate inspect "conv 8 3, relu, flatten, linear" --input 1x28x28
 #[derive(Debug, Args)]
 pub struct Inspect {
-    /// A model file, or the name of a network: mnist-net, lenet.
-    #[arg(value_name = "MODEL|NAME")]
+    /// A model file, or a network: mnist-net, lenet, its layers, or @FILE that holds them (see train --help).
+    #[arg(value_name = "MODEL|NAME|LAYERS|@FILE")]
     pub model: String,
+    /// Channels, height and width of the images, for a network that is written as its layers [default: 1x28x28].
+    #[arg(long, value_name = "CxHxW", value_parser = input_shape)]
+    pub input: Option<[usize; 3]>,
+    /// How many classes there are, for a network that is not a model file [default: 10].
+    #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..))]
+    pub classes: Option<u32>,
     /// Images in a batch.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = value_parser!(u32).range(1..))]
     pub batch_size: u32,

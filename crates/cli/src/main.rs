@@ -2,6 +2,7 @@
 
 mod args;
 mod commands;
+mod model_arg;
 mod output;
 mod progress;
 mod table;
@@ -18,6 +19,7 @@ fn main() -> ExitCode {
         let what = info.payload_as_str().unwrap_or("unknown").replace('\n', " ");
         output::complain(&format!("internal error, please report it: {what}{place}"));
     }));
+    striate::nn::notice::listen(output::note);
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(e) => return usage(&e),
@@ -28,6 +30,10 @@ fn main() -> ExitCode {
         Ok(Err(Failure::BrokenPipe)) => ExitCode::SUCCESS,
         Ok(Err(Failure::Message(message))) => {
             output::complain(&message);
+            ExitCode::FAILURE
+        }
+        Ok(Err(Failure::Screen(screen))) => {
+            output::show(&screen);
             ExitCode::FAILURE
         }
         Err(_) => ExitCode::FAILURE,

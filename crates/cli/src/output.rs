@@ -10,6 +10,8 @@ pub enum Failure {
     BrokenPipe,
     /// What to tell the user, in one line.
     Message(String),
+    /// What to tell and show the user, in several lines.
+    Screen(String),
 }
 
 impl<E: Display> From<E> for Failure {
@@ -27,10 +29,25 @@ pub fn say(text: impl Display) -> Result<(), Failure> {
     })
 }
 
+/// Writes what the user should know, though nothing is wrong, to standard error.
+pub fn remark(note: &str) {
+    let _ = writeln!(io::stderr(), "note: {note}");
+}
+
+/// Writes several lines to standard error.
+pub fn show(screen: &str) {
+    let _ = writeln!(io::stderr(), "error: {screen}");
+}
+
 /// Writes one line to standard error.
 pub fn complain(message: &str) {
     let line = message.lines().map(str::trim).collect::<Vec<_>>().join(" ");
     let _ = writeln!(io::stderr(), "error: {line}");
+}
+
+/// Writes one line to standard error about something that works, but is hardly meant.
+pub fn note(message: &str) {
+    let _ = writeln!(io::stderr(), "note: {message}");
 }
 
 /// The program as it was called, to be typed again in what it suggests.

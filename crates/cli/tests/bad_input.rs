@@ -25,7 +25,14 @@ fn impossible_settings() {
     fail(d, &["train", "--threads", "0"], 2, &["--threads", "0"]);
     fail(d, &["train", "--epochs", "0"], 2, &["--epochs"]);
     fail(d, &["train", "--checkpoint-every", "0"], 2, &["--checkpoint-every"]);
-    fail(d, &["train", "--optimizer", "magic"], 2, &["adam or sgd"]);
+    fail(d, &["train", "--optimizer", "magic"], 2, &["adam, adamw, sgd"]);
+    fail(d, &["train", "--schedule", "cosin"], 2, &["--schedule", "no schedule 'cosin'", "cosine"]);
+    fail(d, &["train", "--weight-decay", "-1"], 2, &["--weight-decay", "0 or a positive number"]);
+    fail(d, &["train", "--clip-norm", "0"], 2, &["--clip-norm", "positive number"]);
+    fail(d, &["train", "--accumulate", "0"], 2, &["--accumulate"]);
+    fail(d, &["train", "--ema", "1"], 2, &["--ema", "between 0 and 1"]);
+    fail(d, &["train", "--label-smoothing", "1"], 2, &["--label-smoothing", "below 1"]);
+    fail(d, &["train", "--resume", "run", "--ema", "0.9"], 2, &["--resume", "--ema"]);
     fail(d, &["train", "--model", "resnet-9000"], 1, &["resnet-9000", "mnist-net, lenet"]);
     fail(d, &["train", "--device", "gpu"], 2, &["no GPU support", "--device cpu"]);
     fail(d, &["train", "--device", "abacus"], 2, &["unknown device 'abacus'", "auto, cpu, gpu"]);
@@ -268,8 +275,15 @@ fn a_full_disk_leaves_the_last_good_checkpoint() {
         assert!(!left.iter().any(|n| n.to_string_lossy().contains("tmp")), "no half-written file is left: {left:?}");
         let bytes = fs::read(disk.join("run/checkpoint.safetensors")).unwrap();
         assert!(bytes.len() > 200_000, "the checkpoint from before is whole");
+        let remount = |how: &str| {
+            let status = std::process::Command::new("mount").args(["-o", how]).arg(&disk).status().unwrap();
+            assert!(status.success(), "mount -o {how}");
+        };
+        remount("remount,ro,size=64m");
+        fail(d, &["train", "--resume", "disk/run"], 1, &["disk/run"]);
+        assert!(fs::read(disk.join("run/checkpoint.safetensors")).unwrap() == bytes);
         // With room again the run goes on from it.
-        std::process::Command::new("mount").args(["-o", "remount,size=64m"]).arg(&disk).status().unwrap();
+        remount("remount,rw");
         succeed(d, &["train", "--resume", "disk/run"]);
     });
     std::process::Command::new("umount").arg(&disk).status().unwrap();

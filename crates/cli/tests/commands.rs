@@ -31,6 +31,47 @@ fn train_prints_the_promised_lines_and_leaves_a_run_directory() {
     assert!(dir.path().join("runs/squares-mnist-net-2").is_dir());
 }
 
+/// Each setting changes the weights, and a run's directory says what it was.
+#[test]
+fn the_optimizer_and_its_settings_are_taken() {
+    let dir = tempfile::tempdir().unwrap();
+    idx_dir(dir.path(), 60, 20, 28);
+    let train = |out: &str, more: &[&str]| {
+        let base =
+            ["train", "squares", "--model", "lenet", "--epochs", "2", "--batch-size", "20", "--quiet", "--out", out];
+        succeed(dir.path(), &[&base[..], more].concat());
+        weights(&dir.path().join(out).join("model.safetensors"))
+    };
+    let mut seen = vec![train("plain", &[])];
+    let settings: [&[&str]; 12] = [
+        &["--optimizer", "adamw"],
+        &["--optimizer", "rmsprop"],
+        &["--optimizer", "adagrad"],
+        &["--optimizer", "nadam"],
+        &["--optimizer", "lion"],
+        &["--optimizer", "lamb"],
+        &["--weight-decay", "0.1"],
+        &["--weight-decay", "0.1", "--decay-bias-and-norm"],
+        &["--schedule", "onecycle"],
+        &["--clip-norm", "0.01"],
+        &["--accumulate", "3", "--ema", "0.9"],
+        &["--label-smoothing", "0.2"],
+    ];
+    for (i, more) in settings.into_iter().enumerate() {
+        let weights = train(&format!("run-{i}"), more);
+        assert!(!seen.contains(&weights), "{more:?} changes nothing");
+        seen.push(weights);
+    }
+    let config = fs::read_to_string(dir.path().join("run-10/config.toml")).unwrap();
+    assert!(config.contains("accumulate = 3") && config.contains("ema = 0.9"), "{config}");
+    // Three batches of an epoch make one step, and the learning rate of the last one is written down.
+    let metrics = fs::read_to_string(dir.path().join("run-10/metrics.csv")).unwrap();
+    assert!(metrics.lines().nth(1).unwrap().starts_with("1,1,train,"), "{metrics}");
+    let metrics = fs::read_to_string(dir.path().join("run-8/metrics.csv")).unwrap();
+    let lr: f64 = metrics.lines().nth(3).unwrap().rsplit(',').next().unwrap().parse().unwrap();
+    assert!(lr < 1e-6, "{metrics}");
+}
+
 #[test]
 fn quiet_says_nothing_and_json_is_json() {
     let dir = tempfile::tempdir().unwrap();

@@ -34,21 +34,22 @@ fn metrics(run: &Path) -> String {
     std::fs::read_to_string(run.join("metrics.csv")).unwrap()
 }
 
-#[test]
-fn a_run_that_was_killed_ends_in_the_same_weights() {
+/// Kills runs with the settings `more` at other moments each time that the tests run, twice each; what was drawn is printed with a
+/// failure.
+fn kill_and_resume(more: &[&str], shares: impl FnOnce(u32) -> Vec<u32>) {
     let dir = tempfile::tempdir().unwrap();
     idx_dir(dir.path(), 250, 50, 28);
-    let undisturbed = train(dir.path(), "undisturbed", &[]);
+    let undisturbed = train(dir.path(), "undisturbed", more);
     let began = Instant::now();
-    train(dir.path(), "again", &[]);
+    train(dir.path(), "again", more);
     let usual = began.elapsed();
 
-    // At other moments each time that the tests run; what was drawn is printed with a failure.
     let seed = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().subsec_nanos();
-    for (i, share) in [seed % 30 + 10, seed / 7 % 40 + 30, seed / 11 % 20 + 70].into_iter().enumerate() {
+    for (i, share) in shares(seed).into_iter().enumerate() {
         let out = format!("killed-{i}");
         let run = dir.path().join(&out);
-        let mut child = striate(dir.path()).args(TRAIN).args(["3", "--out", &out, "--quiet"]).spawn().unwrap();
+        let args = TRAIN.iter().copied().chain(["3", "--out", &out, "--quiet"]).chain(more.iter().copied());
+        let mut child = striate(dir.path()).args(args).spawn().unwrap();
         while !run.join("checkpoint.safetensors").exists() {
             assert!(child.try_wait().unwrap().is_none(), "the run ended before its first checkpoint");
             std::thread::sleep(Duration::from_millis(1));
@@ -68,6 +69,37 @@ fn a_run_that_was_killed_ends_in_the_same_weights() {
     }
 }
 
+#[test]
+fn a_run_that_was_killed_ends_in_the_same_weights() {
+    kill_and_resume(&[], |seed| vec![seed % 30 + 10, seed / 7 % 40 + 30, seed / 11 % 20 + 70]);
+}
+
+/// All that a checkpoint has to hold besides: averaged weights, the optimizer's decay, and where the learning rate stands.
+#[test]
+fn a_run_with_every_setting_that_was_killed_ends_in_the_same_weights() {
+    let settings = [
+        "--model",
+        "lenet",
+        "--optimizer",
+        "adamw",
+        "--weight-decay",
+        "0.05",
+        "--clip-norm",
+        "1",
+        "--accumulate",
+        "2",
+        "--ema",
+        "0.9",
+        "--label-smoothing",
+        "0.1",
+        "--schedule",
+    ];
+    for schedule in ["warmup 3, cosine", "plateau 1 0.5"] {
+        let all: Vec<&str> = settings.iter().copied().chain([schedule]).collect();
+        kill_and_resume(&all, |seed| vec![seed % 70 + 20]);
+    }
+}
+
 #[cfg(unix)]
 #[test]
 fn ctrl_c_loses_nothing() {
@@ -75,7 +107,8 @@ fn ctrl_c_loses_nothing() {
     idx_dir(dir.path(), 250, 50, 28);
     let undisturbed = train(dir.path(), "undisturbed", &[]);
     let child = striate(dir.path())
-        .args(["train", "squares", "--epochs", "2", "--batch-size", "20", "--log-every", "1", "--out", "stopped"])
+        .args(TRAIN)
+        .args(["3", "--out", "stopped"])
         .stdout(std::process::Stdio::piped())
         .spawn()
         .unwrap();
@@ -89,6 +122,16 @@ fn ctrl_c_loses_nothing() {
     let said = stdout(&output);
     assert_eq!(output.status.code(), Some(130), "{said}");
     assert!(said.contains("Stopped; nothing is lost.") && said.contains("train --resume stopped"), "{said}");
-    succeed(dir.path(), &["train", "--resume", "stopped"]);
-    assert!(weights(&dir.path().join("stopped/model.safetensors")) == undisturbed);
+    let run = dir.path().join("stopped");
+    let checkpoint = run.join("checkpoint.safetensors");
+    let earlier = std::fs::read(&checkpoint).unwrap();
+    // The second time it starts as a run that was killed after its last model was written and before its last checkpoint.
+    for killed in [false, true] {
+        if killed {
+            std::fs::write(&checkpoint, &earlier).unwrap();
+        }
+        succeed(dir.path(), &["train", "--resume", "stopped"]);
+        assert!(weights(&run.join("model.safetensors")) == undisturbed, "killed: {killed}");
+        assert_eq!(metrics(&run), metrics(&dir.path().join("undisturbed")), "killed: {killed}");
+    }
 }

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use striate_nn::{Forward, Pass};
 use striate_tensor::array::Remote;
 use striate_tensor::backend::{
-    AdamStep, Backend, BatchNormed, Binary, Compare, Conv2dOptions, GroupNormed, Pool2dOptions, Reduce, SgdStep, Taps,
-    Unary,
+    AdamStep, Backend, BatchNormed, Binary, Compare, Conv2dOptions, GroupNormed, Input, Pool2dOptions, Reduce, SgdStep,
+    Taps, Unary, Update,
 };
 use striate_tensor::ops::{conv2d::conv2d_shape, pool2d::pool2d_shape};
 use striate_tensor::{Array, DType, Device, Leaf, Shape, Tensor};
@@ -119,6 +119,13 @@ fn replaced(shape: Shape, dim: usize, size: usize) -> Shape {
     shape.iter().enumerate().map(|(d, &n)| if d == dim { size } else { n }).collect()
 }
 
+/// Whether neighbouring dimensions become one and the others stay.
+fn is_flatten(from: Shape, to: Shape) -> bool {
+    let before = from.iter().zip(to.iter()).take_while(|(a, b)| a == b).count();
+    let after = from.iter().rev().zip(to.iter().rev()).take_while(|(a, b)| a == b).count();
+    to.rank() < from.rank() && before + 1 + after >= to.rank()
+}
+
 fn no_gradients(op: &str) -> ! {
     panic!("capture: {op} belongs to training, and a capture runs a network in evaluation")
 }
@@ -137,7 +144,10 @@ impl Backend for Recorder {
     }
 
     fn reshape(&self, x: Array, shape: Shape) -> Array {
-        if x.shape() == shape { x } else { self.view("reshape", &x, shape) }
+        if x.shape() == shape {
+            return x;
+        }
+        self.view(if is_flatten(x.shape(), shape) { "flatten" } else { "reshape" }, &x, shape)
     }
     fn permute(&self, x: Array, order: &[usize]) -> Array {
         let shape = order.iter().map(|&d| x.shape()[d]).collect();
@@ -169,7 +179,14 @@ impl Backend for Recorder {
             Unary::Sign => "sign",
             Unary::Exp => "exp",
             Unary::Log => "log",
+            Unary::Log1p => "log1p",
+            Unary::Expm1 => "expm1",
+            Unary::Erf => "erf",
             Unary::Sqrt => "sqrt",
+            Unary::Rsqrt => "rsqrt",
+            Unary::Floor => "floor",
+            Unary::Ceil => "ceil",
+            Unary::Round => "round",
             Unary::Square => "square",
             Unary::Recip => "reciprocal",
             Unary::Sin => "sin",
@@ -222,6 +239,15 @@ impl Backend for Recorder {
     fn argmax(&self, x: Array, dim: usize) -> Array {
         self.write("argmax", &[&x], replaced(x.shape(), dim, 1), DType::I64, 0, false)
     }
+    fn argmin(&self, x: Array, dim: usize) -> Array {
+        self.write("argmin", &[&x], replaced(x.shape(), dim, 1), DType::I64, 0, false)
+    }
+    fn argsort(&self, x: Array, _dim: usize, _descending: bool) -> Array {
+        self.write("argsort", &[&x], x.shape(), DType::I64, 0, false)
+    }
+    fn cumsum(&self, x: Array, _dim: usize, _reverse: bool) -> Array {
+        self.op("cumsum", &[&x], x.shape())
+    }
     fn matmul(&self, a: Array, b: Array) -> Array {
         let (s, last) = (a.shape(), a.shape().rank() - 1);
         let shape = replaced(s, last, b.shape()[last]);
@@ -237,31 +263,32 @@ impl Backend for Recorder {
     fn gather(&self, x: Array, _dim: usize, index: Array) -> Array {
         self.op("gather", &[&x, &index], index.shape())
     }
-    fn scatter_add(&self, _: Array, _: usize, _: Array, _: Shape) -> Array {
-        no_gradients("scatter_add")
+    fn scatter_add(&self, grad: Array, _dim: usize, index: Array, shape: Shape) -> Array {
+        self.op("scatter_add", &[&grad, &index], shape)
     }
     fn index_select(&self, x: Array, dim: usize, index: Array) -> Array {
         self.op("index_select", &[&x, &index], replaced(x.shape(), dim, index.shape()[0]))
     }
-    fn index_add(&self, _: Array, _: usize, _: Array, _: Shape) -> Array {
-        no_gradients("index_add")
+    fn index_add(&self, grad: Array, _dim: usize, index: Array, shape: Shape) -> Array {
+        self.op("index_add", &[&grad, &index], shape)
     }
 
-    fn conv2d(&self, x: Array, weight: Array, bias: Option<Array>, options: &Conv2dOptions) -> Array {
-        let w = weight.shape();
+    fn conv2d(&self, x: Input, weight: Array, bias: Option<Array>, options: &Conv2dOptions) -> Array {
+        let (x, w) = (x.settled(), weight.shape());
         let shape = conv2d_shape(x.shape(), w, options);
         let macs = shape.numel() as u64 * w[1..].iter().product::<usize>() as u64;
         self.write("conv2d", &with_options([&x, &weight], &[&bias]), shape, x.dtype(), macs, false)
     }
-    fn conv2d_input_grad(&self, grad: Array, weight: Array, input: Shape, _: &Conv2dOptions) -> Array {
-        // In evaluation nothing else asks for it.
-        let macs = grad.shape().numel() as u64 * weight.shape()[1..].iter().product::<usize>() as u64;
-        self.write("conv_transpose2d", &[&grad, &weight], input, grad.dtype(), macs, false)
+    fn conv2d_input_grad(&self, g: Array, weight: Array, _: Option<Array>, input: Shape, _: &Conv2dOptions) -> Array {
+        // In evaluation only a transposed convolution asks for it.
+        let macs = g.shape().numel() as u64 * weight.shape()[1..].iter().product::<usize>() as u64;
+        self.write("conv_transpose2d", &[&g, &weight], input, g.dtype(), macs, false)
     }
-    fn conv2d_weight_grad(&self, _: Array, _: Array, _: Shape, _: &Conv2dOptions) -> Array {
+    fn conv2d_weight_grad(&self, _: Input, _: Array, _: Shape, _: &Conv2dOptions) -> Array {
         no_gradients("conv2d_weight_grad")
     }
-    fn max_pool2d(&self, x: Array, options: &Pool2dOptions) -> (Array, Array) {
+    fn max_pool2d(&self, x: Input, options: &Pool2dOptions) -> (Array, Array) {
+        let x = x.settled();
         let shape = pool2d_shape("max_pool2d", x.shape(), options);
         (self.op("max_pool2d", &[&x], shape), self.symbol(Origin::Constant, shape, DType::U8))
     }
@@ -338,6 +365,9 @@ impl Backend for Recorder {
     fn adam_step(&self, _: &AdamStep, _: &mut Array, _: &Array, _: &mut Array, _: &mut Array) {
         no_gradients("adam_step")
     }
+    fn update(&self, _: &Update, _: &mut Array, _: &Array, _: &mut [Array]) {
+        no_gradients("update")
+    }
     fn is_finite(&self, _: &Array) -> bool {
         true
     }
@@ -350,7 +380,7 @@ mod tests {
         AdaptiveAvgPool2d, BatchNorm2d, Conv2d, ConvTranspose2d, Dropout, Flatten, GroupNorm, Linear, MaxPool2d, PReLU,
         ReLU, ReflectionPad2d, Sequential, SiLU, Upsample,
     };
-    use striate_tensor::{Generator, Interpolation};
+    use striate_tensor::{Generator, Index, Interpolation};
 
     #[test]
     fn a_network_is_written_down_with_shapes_and_costs() {
@@ -372,12 +402,55 @@ mod tests {
                 ("batch_norm", Some("1"), vec![2, 8, 8, 8], 2 * 8 * 64),
                 ("relu", None, vec![2, 8, 8, 8], 0),
                 ("max_pool2d", None, vec![2, 8, 4, 4], 0),
-                ("reshape", None, vec![2, 128], 0),
+                ("flatten", None, vec![2, 128], 0),
                 ("linear", Some("6"), vec![2, 5], 2 * 128 * 5),
             ]
         );
         assert_eq!(g.nodes[5].inputs, [4]);
         assert_eq!(g.nodes[0].parameters, ["0.weight", "0.bias"]);
+    }
+
+    /// Ops of all kinds, one after the other.
+    struct Mixed;
+
+    impl striate_nn::Module for Mixed {
+        fn visit<'a>(&'a self, _: &str, _: &mut dyn FnMut(&str, striate_nn::Entry<'a>)) {}
+        fn visit_mut<'a>(&'a mut self, _: &str, _: &mut dyn FnMut(&str, striate_nn::EntryMut<'a>)) {}
+    }
+
+    impl Forward for Mixed {
+        fn forward(&self, x: Tensor, _: &Pass) -> Tensor {
+            let x = x.unfold(2).fold([4, 4], 2);
+            let x = x.gt(0.0).where_(x.clone().erf(), -x).clamp(-1.0, 1.0);
+            let x = x.index((Index::Rest, vec![3, 0, -1], Index::step(.., 2))).flip(&[1]).roll(&[1], &[1]);
+            let (x, _) = x.cumsum(1).sort(2, true);
+            let x = x.clone() / x.var(&[2], 1, true);
+            let x = Tensor::einsum("nchw,ndhw->ncd", &[x.clone(), x.log1p()]);
+            let best = x.argmin(2, false).one_hot(3).to_dtype(DType::F32);
+            let zeros = Tensor::full_like(&x, 0.0);
+            (zeros.scatter_add(2, &x.argsort(2, false), x) * best).logsumexp(&[-1], false)
+        }
+    }
+
+    #[test]
+    fn ops_that_order_and_move_elements_read_no_values() {
+        let g = capture(&Mixed, &[2, 3, 4, 4]);
+        let ops: Vec<_> = g.nodes.iter().map(|n| n.op).collect();
+        for op in [
+            "index_select",
+            "index_add",
+            "compare",
+            "where",
+            "erf",
+            "cumsum",
+            "argsort",
+            "gather",
+            "argmin",
+            "scatter_add",
+        ] {
+            assert!(ops.contains(&op), "{op} is not among {ops:?}");
+        }
+        assert_eq!(g.nodes.last().map(|n| n.shape.to_vec()), Some(vec![2, 3]));
     }
 
     #[test]

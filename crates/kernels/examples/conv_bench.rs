@@ -49,9 +49,13 @@ fn main() {
         let (mut input, mut weight, mut output) = (noise(s.input_len()), noise(s.weight_len()), noise(s.output_len()));
         let bias = noise(out_channels);
         let name = format!("conv2d {in_channels}→{out_channels} k{kernel} on {size}×{size}");
-        report(&name, s.macs(), || conv2d(&s, &input, &weight, Some(&bias), &mut output));
-        report(&format!("{name}, input gradient"), s.macs(), || conv2d_input_grad(&s, &output, &weight, &mut input));
-        report(&format!("{name}, weight gradient"), s.macs(), || conv2d_weight_grad(&s, &input, &output, &mut weight));
+        report(&name, s.macs(), || conv2d(&s, &input[..], &weight, Some(&bias), &mut output));
+        report(&format!("{name}, input gradient"), s.macs(), || {
+            conv2d_input_grad(&s, &output, &weight, None, &mut input)
+        });
+        report(&format!("{name}, weight gradient"), s.macs(), || {
+            conv2d_weight_grad(&s, &input[..], &output, &mut weight)
+        });
     }
     let (batch, inputs, outputs) = (100, 9216, 128);
     let macs = (batch * inputs * outputs) as u64;

@@ -73,7 +73,7 @@ fn main() {
     };
     let (mut out, mut argmax) = (vec![0.0; N / 4], vec![0u8; N / 4]);
     let floats = N + N / 4 + N / 16;
-    measure("max_pool2d 2×2", floats, &x, &mut spare, || max_pool2d(&pool, &x, &mut out, &mut argmax));
+    measure("max_pool2d 2×2", floats, &x, &mut spare, || max_pool2d(&pool, &x, false, &mut out, &mut argmax));
     measure("max_pool2d 2×2 gradient", floats, &x, &mut spare, || max_pool2d_grad(&pool, &out, &argmax, &mut y));
     let (mut mean, mut var) = (vec![0.0; 64], vec![0.0; 64]);
     measure("batch_norm_stats", N, &x, &mut spare, || batch_norm_stats(N / 64, 64, &x, &mut mean, &mut var));

@@ -72,8 +72,12 @@ pub trait Float:
     fn cos(self) -> Self;
     /// The largest integer not above `self`.
     fn floor(self) -> Self;
+    /// The smallest integer not below `self`.
+    fn ceil(self) -> Self;
     /// The nearest integer, halves away from zero.
     fn round(self) -> Self;
+    /// The nearest integer, halves to the even one.
+    fn round_ties_even(self) -> Self;
     /// The larger of the two; the other one when one is NaN.
     fn max(self, other: Self) -> Self;
     /// The smaller of the two; the other one when one is NaN.
@@ -82,6 +86,8 @@ pub trait Float:
     fn is_nan(self) -> bool;
     /// Whether it is neither infinite nor NaN.
     fn is_finite(self) -> bool;
+    /// `self` if `keep`, else 0: by a mask, which compilers turn into vector code where they would turn a choice into jumps.
+    fn masked(self, keep: bool) -> Self;
 
     /// The slice as `f32`, if it is one: the door to the fast kernels.
     fn as_f32(x: &[Self]) -> Option<&[f32]>;
@@ -90,7 +96,7 @@ pub trait Float:
 }
 
 macro_rules! float {
-    ($t:ident, $as_f32:expr, $as_f32_mut:expr) => {
+    ($t:ident, $bits:ident, $as_f32:expr, $as_f32_mut:expr) => {
         impl Float for $t {
             const ZERO: Self = 0.0;
             const ONE: Self = 1.0;
@@ -161,6 +167,14 @@ macro_rules! float {
                 $t::floor(self)
             }
             #[inline(always)]
+            fn ceil(self) -> Self {
+                $t::ceil(self)
+            }
+            #[inline(always)]
+            fn round_ties_even(self) -> Self {
+                $t::round_ties_even(self)
+            }
+            #[inline(always)]
             fn round(self) -> Self {
                 $t::round(self)
             }
@@ -181,6 +195,10 @@ macro_rules! float {
                 $t::is_finite(self)
             }
             #[inline(always)]
+            fn masked(self, keep: bool) -> Self {
+                $t::from_bits(self.to_bits() & $bits::from(keep).wrapping_neg())
+            }
+            #[inline(always)]
             fn as_f32(x: &[Self]) -> Option<&[f32]> {
                 let f: fn(&[Self]) -> Option<&[f32]> = $as_f32;
                 f(x)
@@ -194,5 +212,5 @@ macro_rules! float {
     };
 }
 
-float!(f32, |x| Some(x), |x| Some(x));
-float!(f64, |_| None, |_| None);
+float!(f32, u32, |x| Some(x), |x| Some(x));
+float!(f64, u64, |_| None, |_| None);

@@ -1,9 +1,9 @@
 //! Picking elements and rows by number, and adding gradients back to where they were picked.
 
 use crate::Element;
-use crate::float::Float;
 use crate::strided::CHUNK;
 use crate::threads::parallel_chunks;
+use std::ops::AddAssign;
 
 fn check_len(op: &str, what: &str, shape: [usize; 3], len: usize) {
     assert_eq!(shape.iter().product::<usize>(), len, "{op}: {what} {shape:?} does not have {len} elements");
@@ -38,7 +38,7 @@ pub fn gather<T: Element>(outer: usize, len: usize, inner: usize, n: usize, x: &
 ///
 /// # Panics
 /// If a length does not fit, or an index is not in `0..len`.
-pub fn scatter_add<T: Float>(
+pub fn scatter_add<T: Element + AddAssign>(
     outer: usize,
     len: usize,
     inner: usize,
@@ -93,7 +93,14 @@ pub fn index_select<T: Element>(outer: usize, len: usize, inner: usize, x: &[T],
 ///
 /// # Panics
 /// If a length does not fit, or an index is not in `0..len`.
-pub fn index_add<T: Float>(outer: usize, len: usize, inner: usize, grad: &[T], index: &[i64], out: &mut [T]) {
+pub fn index_add<T: Element + AddAssign>(
+    outer: usize,
+    len: usize,
+    inner: usize,
+    grad: &[T],
+    index: &[i64],
+    out: &mut [T],
+) {
     let n = index.len();
     check_len("index_add", "gradient", [outer, n, inner], grad.len());
     check_len("index_add", "output", [outer, len, inner], out.len());

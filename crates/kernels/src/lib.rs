@@ -20,11 +20,14 @@ pub mod optim;
 pub mod pool2d;
 pub mod reduce;
 pub mod resample;
+pub mod scan;
 pub mod simd;
 pub mod softmax;
+pub mod sort;
 mod strided;
 mod target;
 pub mod threads;
+pub mod update;
 
 pub use buffer::Buffer;
 pub use float::Float;

@@ -117,8 +117,10 @@ impl Pool2dShape {
 
 /// The type that keeps a position in a window, `ky · kernel width + kx`.
 pub trait WindowIndex: Element {
-    /// How many positions it can tell apart.
+    /// How many positions it can tell apart, besides none.
     const LIMIT: usize;
+    /// What stands for no position: a window whose gradient goes nowhere.
+    const NONE: i32;
     /// From a position.
     fn from_position(position: i32) -> Self;
     /// To a position.
@@ -126,7 +128,8 @@ pub trait WindowIndex: Element {
 }
 
 impl WindowIndex for u8 {
-    const LIMIT: usize = 256;
+    const LIMIT: usize = 255;
+    const NONE: i32 = 255;
     #[inline(always)]
     fn from_position(position: i32) -> u8 {
         position as u8
@@ -139,6 +142,7 @@ impl WindowIndex for u8 {
 
 impl WindowIndex for i64 {
     const LIMIT: usize = i32::MAX as usize;
+    const NONE: i32 = i32::MAX;
     #[inline(always)]
     fn from_position(position: i32) -> i64 {
         position as i64
@@ -169,6 +173,7 @@ macro_rules! by_lanes {
 
 struct MaxRows<'a, T, I> {
     s: &'a Pool2dShape,
+    relu: bool,
     /// The first output row, counted over all images.
     first: usize,
     out_size: [usize; 2],
@@ -180,6 +185,7 @@ struct MaxRows<'a, T, I> {
 #[inline(always)]
 fn max_block<T: Float, I: WindowIndex, const L: usize>(
     positions: &[(i32, usize)],
+    relu: bool,
     x: &[T],
     out: &mut [T],
     argmax: &mut [I],
@@ -194,6 +200,13 @@ fn max_block<T: Float, I: WindowIndex, const L: usize>(
             position[j] = if better { k } else { position[j] };
         }
     }
+    if relu {
+        for j in 0..L {
+            let dead = best[j] <= T::ZERO;
+            best[j] = best[j].masked(!dead);
+            position[j] = if dead { I::NONE } else { position[j] };
+        }
+    }
     out[..L].copy_from_slice(&best);
     for (argmax, position) in argmax[..L].iter_mut().zip(position) {
         *argmax = I::from_position(position);
@@ -204,7 +217,7 @@ impl<T: Float, I: WindowIndex> Kernel for MaxRows<'_, T, I> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, _: S) {
-        let MaxRows { s, first, out_size: [oh, ow], x, out, argmax } = self;
+        let MaxRows { s, relu, first, out_size: [oh, ow], x, out, argmax } = self;
         let c = s.channels;
         let image = s.in_size[0] * s.in_size[1] * c;
         let mut positions = Vec::new();
@@ -214,7 +227,7 @@ impl<T: Float, I: WindowIndex> Kernel for MaxRows<'_, T, I> {
             for ox in 0..ow {
                 s.list(y, s.window(1, ox), &mut positions);
                 let (out, argmax) = (&mut out[ox * c..][..c], &mut argmax[ox * c..][..c]);
-                by_lanes!(c, max_block, |j| (&positions, &x[j..], &mut out[j..], &mut argmax[j..]));
+                by_lanes!(c, max_block, |j| (&positions, relu, &x[j..], &mut out[j..], &mut argmax[j..]));
             }
         }
     }
@@ -223,9 +236,11 @@ impl<T: Float, I: WindowIndex> Kernel for MaxRows<'_, T, I> {
 /// The largest value of each window, and its position in the window; padding never wins. As in PyTorch, the first of several
 /// equals is taken, and NaN, the last of several, before all numbers.
 ///
+/// With `relu` it is the pooling of max(x, 0): a window without anything above 0 has no position, so that its gradient is lost.
+///
 /// # Panics
 /// If a length does not fit, as [`Pool2dShape::out_size`] does, or if `I` cannot hold the positions of a window.
-pub fn max_pool2d<T: Float, I: WindowIndex>(s: &Pool2dShape, x: &[T], out: &mut [T], argmax: &mut [I]) {
+pub fn max_pool2d<T: Float, I: WindowIndex>(s: &Pool2dShape, x: &[T], relu: bool, out: &mut [T], argmax: &mut [I]) {
     s.check_lens("max_pool2d", x.len(), [out.len(), argmax.len()]);
     check_index::<I>(s);
     if out.is_empty() {
@@ -235,7 +250,9 @@ pub fn max_pool2d<T: Float, I: WindowIndex>(s: &Pool2dShape, x: &[T], out: &mut 
     let row = out_size[1] * s.channels;
     let per_task = (CHUNK / (row * s.kernel[0] * s.kernel[1])).max(1);
     let parts = out.chunks_mut(per_task * row).zip(argmax.chunks_mut(per_task * row));
-    parallel_parts(parts, |i, (out, argmax)| dispatch(MaxRows { s, first: i * per_task, out_size, x, out, argmax }));
+    parallel_parts(parts, |i, (out, argmax)| {
+        dispatch(MaxRows { s, relu, first: i * per_task, out_size, x, out, argmax })
+    });
 }
 
 struct MaxGradImages<'a, T, I> {
@@ -265,7 +282,7 @@ fn max_grad_block<T: Float, I: WindowIndex, const L: usize>(
     for &(k, at) in positions {
         let grad_x = &mut grad_x[at..at + L];
         for j in 0..L {
-            let g = if position[j] == k { grad[j] } else { T::ZERO };
+            let g = grad[j].masked(position[j] == k);
             grad_x[j] = if tiled { g } else { grad_x[j] + g };
         }
     }

@@ -3,6 +3,7 @@
 //! Short runs are added up in the element type, the runs' results in `f64` and in order, so that the error stays near the
 //! element type's rounding however many elements there are.
 
+use crate::Element;
 use crate::buffer::Buffer;
 use crate::copy::copy_strided;
 use crate::float::Float;
@@ -298,28 +299,70 @@ fn reduce_dense<T: Float>(op: Reduce, outer: usize, len: usize, inner: usize, x:
     }
 }
 
+/// [`reduce`] for integers, over the last dimension of dense `x` [rows, len]; what overflows wraps around.
+///
+/// # Panics
+/// If `x` does not fit, a maximum or minimum is taken of nothing, or the operation is `Mean`.
+pub fn reduce_i64(op: Reduce, len: usize, x: &[i64], out: &mut [i64]) {
+    assert_eq!(x.len(), out.len() * len, "{op:?}: {} rows of {len} do not have {} elements", out.len(), x.len());
+    let fold = |row: &[i64]| match op {
+        Reduce::Sum => row.iter().fold(0, |a: i64, b| a.wrapping_add(*b)),
+        Reduce::Prod => row.iter().fold(1, |a: i64, b| a.wrapping_mul(*b)),
+        Reduce::Max => *row.iter().max().expect("there are elements to choose from"),
+        Reduce::Min => *row.iter().min().expect("there are elements to choose from"),
+        Reduce::Mean => panic!("Mean: not there for integers"),
+    };
+    let per_task = (CHUNK / len.max(1)).max(1);
+    parallel_chunks(out, per_task, |i, out| {
+        for (j, out) in out.iter_mut().enumerate() {
+            *out = fold(&x[(i * per_task + j) * len..][..len]);
+        }
+    });
+}
+
 /// Where the largest element along the middle dimension of dense `x` [outer, len, inner] stands: the first of several. NaN
 /// counts as larger than every number. `out` is [outer, inner].
 ///
 /// # Panics
 /// If `x` or `out` does not fit, or `len` is 0 while `out` is not empty.
-pub fn argmax<T: Float>(outer: usize, len: usize, inner: usize, x: &[T], out: &mut [i64]) {
-    assert_eq!(x.len(), outer * len * inner, "argmax: [{outer}, {len}, {inner}] does not have {} elements", x.len());
-    assert_eq!(out.len(), outer * inner, "argmax: [{outer}, {len}, {inner}] does not give {} results", out.len());
+pub fn argmax<T: Element + PartialOrd>(outer: usize, len: usize, inner: usize, x: &[T], out: &mut [i64]) {
+    first_of("argmax", outer, len, inner, x, out, |a, b| a > b);
+}
+
+/// As [`argmax`], the smallest element; NaN counts as smaller than every number.
+///
+/// # Panics
+/// As [`argmax`].
+pub fn argmin<T: Element + PartialOrd>(outer: usize, len: usize, inner: usize, x: &[T], out: &mut [i64]) {
+    first_of("argmin", outer, len, inner, x, out, |a, b| a < b);
+}
+
+fn first_of<T: Element + PartialOrd>(
+    op: &str,
+    outer: usize,
+    len: usize,
+    inner: usize,
+    x: &[T],
+    out: &mut [i64],
+    wins: impl Fn(T, T) -> bool + Sync,
+) {
+    assert_eq!(x.len(), outer * len * inner, "{op}: [{outer}, {len}, {inner}] does not have {} elements", x.len());
+    assert_eq!(out.len(), outer * inner, "{op}: [{outer}, {len}, {inner}] does not give {} results", out.len());
     if out.is_empty() {
         return;
     }
-    assert!(len > 0, "argmax: [{outer}, {len}, {inner}] has no elements to choose from");
+    assert!(len > 0, "{op}: [{outer}, {len}, {inner}] has no elements to choose from");
+    let is_nan = |x: &T| x.partial_cmp(x).is_none();
     let per_task = (CHUNK / (len * inner)).max(1);
     parallel_chunks(out, per_task * inner, |i, out| {
-        let mut best = vec![T::ZERO; inner];
+        let mut best = vec![T::default(); inner];
         for (o, out) in out.chunks_mut(inner).enumerate() {
             let x = &x[(i * per_task + o) * len * inner..][..len * inner];
             best.copy_from_slice(&x[..inner]);
             out.fill(0);
             for (l, row) in x.chunks(inner).enumerate().skip(1) {
                 for j in 0..inner {
-                    if row[j] > best[j] || row[j].is_nan() && !best[j].is_nan() {
+                    if wins(row[j], best[j]) || is_nan(&row[j]) && !is_nan(&best[j]) {
                         best[j] = row[j];
                         out[j] = l as i64;
                     }
@@ -459,6 +502,23 @@ mod tests {
     }
 
     #[test]
+    fn integers_are_exact() {
+        let x = [i64::MAX, 1, -3, 0, 7, 7];
+        let of = |op| {
+            let mut out = [9; 2];
+            reduce_i64(op, 3, &x, &mut out);
+            out
+        };
+        assert_eq!(of(Reduce::Sum), [i64::MAX - 2, 14]);
+        assert_eq!(of(Reduce::Max), [i64::MAX, 7]);
+        assert_eq!(of(Reduce::Min), [-3, 0]);
+        assert_eq!(of(Reduce::Prod), [i64::MAX.wrapping_mul(-3), 0]);
+        let mut none = [9; 2];
+        reduce_i64(Reduce::Sum, 0, &[], &mut none);
+        assert_eq!(none, [0; 2]);
+    }
+
+    #[test]
     fn argmax_takes_the_first_and_nan() {
         let nan = f32::NAN;
         let mut out = [9; 4];
@@ -466,6 +526,10 @@ mod tests {
         assert_eq!(out, [1, 1, 0, 2]);
         argmax(2, 2, 2, &[1.0, 5.0, 2.0, 4.0, nan, 0.0, 7.0, nan], &mut out);
         assert_eq!(out, [1, 0, 0, 1]);
+        argmin(4, 3, 1, &[1.0, 0.0, 0.0, 2.0, nan, nan, -1.0, -2.0, -3.0, 0.0, 0.0, f32::NEG_INFINITY], &mut out);
+        assert_eq!(out, [1, 1, 2, 2]);
+        argmin(1, 3, 2, &[3u8, 1, 2, 1, 9, 0], &mut out[..2]);
+        assert_eq!(out[..2], [1, 2]);
         argmax::<f32>(0, 3, 1, &[], &mut []);
     }
 }

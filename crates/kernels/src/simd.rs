@@ -31,6 +31,10 @@ pub trait Simd: Copy + Send + Sync + 'static {
     fn mul(self, a: Self::F32, b: Self::F32) -> Self::F32;
     /// `a * b + c`, rounded once where the instruction set has fused multiply-add.
     fn mul_add(self, a: Self::F32, b: Self::F32, c: Self::F32) -> Self::F32;
+    /// `a` where it is above `b`, else `b`: where either is NaN, `b`.
+    fn max(self, a: Self::F32, b: Self::F32) -> Self::F32;
+    /// 0 where `x` ≤ 0, else `v`: where `x` is NaN, `v`.
+    fn zero_unless_positive(self, x: Self::F32, v: Self::F32) -> Self::F32;
 
     /// Reads `n` values; the other lanes are zero.
     ///
@@ -116,6 +120,14 @@ impl Simd for Portable {
     fn mul_add(self, a: [f32; 8], b: [f32; 8], c: [f32; 8]) -> [f32; 8] {
         std::array::from_fn(|i| a[i] * b[i] + c[i])
     }
+    #[inline(always)]
+    fn max(self, a: [f32; 8], b: [f32; 8]) -> [f32; 8] {
+        std::array::from_fn(|i| if a[i] > b[i] { a[i] } else { b[i] })
+    }
+    #[inline(always)]
+    fn zero_unless_positive(self, x: [f32; 8], v: [f32; 8]) -> [f32; 8] {
+        std::array::from_fn(|i| if x[i] <= 0.0 { 0.0 } else { v[i] })
+    }
 }
 
 /// The x86-64 instruction sets.
@@ -125,7 +137,7 @@ pub mod x86 {
     use std::arch::x86_64::*;
 
     macro_rules! x86_simd {
-        ($name:ident, $lanes:literal, $vec:ty, $doc:literal, $splat:ident, $load:ident, $store:ident, $add:ident, $sub:ident, $mul:ident, $fma:ident) => {
+        ($name:ident, $lanes:literal, $vec:ty, $doc:literal, $splat:ident, $load:ident, $store:ident, $add:ident, $sub:ident, $mul:ident, $fma:ident, $max:ident, $unless:expr) => {
             #[doc = $doc]
             #[derive(Clone, Copy, Debug)]
             pub struct $name(());
@@ -174,6 +186,14 @@ pub mod x86 {
                 fn mul_add(self, a: $vec, b: $vec, c: $vec) -> $vec {
                     unsafe { $fma(a, b, c) }
                 }
+                #[inline(always)]
+                fn max(self, a: $vec, b: $vec) -> $vec {
+                    unsafe { $max(a, b) }
+                }
+                #[inline(always)]
+                fn zero_unless_positive(self, x: $vec, v: $vec) -> $vec {
+                    unsafe { $unless(x, v) }
+                }
             }
         };
     }
@@ -189,7 +209,9 @@ pub mod x86 {
         _mm256_add_ps,
         _mm256_sub_ps,
         _mm256_mul_ps,
-        _mm256_fmadd_ps
+        _mm256_fmadd_ps,
+        _mm256_max_ps,
+        |x, v| _mm256_and_ps(_mm256_cmp_ps::<_CMP_NLE_UQ>(x, _mm256_setzero_ps()), v)
     );
     x86_simd!(
         Avx512,
@@ -202,6 +224,8 @@ pub mod x86 {
         _mm512_add_ps,
         _mm512_sub_ps,
         _mm512_mul_ps,
-        _mm512_fmadd_ps
+        _mm512_fmadd_ps,
+        _mm512_max_ps,
+        |x, v| _mm512_maskz_mov_ps(_mm512_cmp_ps_mask::<_CMP_NLE_UQ>(x, _mm512_setzero_ps()), v)
     );
 }

@@ -104,6 +104,14 @@ pub(crate) mod tests {
         fn mul_add(self, a: [f32; 16], b: [f32; 16], c: [f32; 16]) -> [f32; 16] {
             std::array::from_fn(|i| a[i] * b[i] + c[i])
         }
+        #[inline(always)]
+        fn max(self, a: [f32; 16], b: [f32; 16]) -> [f32; 16] {
+            std::array::from_fn(|i| if a[i] > b[i] { a[i] } else { b[i] })
+        }
+        #[inline(always)]
+        fn zero_unless_positive(self, x: [f32; 16], v: [f32; 16]) -> [f32; 16] {
+            std::array::from_fn(|i| if x[i] <= 0.0 { 0.0 } else { v[i] })
+        }
     }
 
     #[test]

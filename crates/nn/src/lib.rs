@@ -28,11 +28,13 @@ extern crate self as striate_nn;
 
 pub mod init;
 pub mod layers;
-mod losses;
+pub mod losses;
 pub mod module;
+pub mod notice;
 pub mod optim;
 mod parameter;
 mod pass;
+pub mod schedule;
 mod state_dict;
 
 pub use layers::activation::{
@@ -55,10 +57,16 @@ pub use layers::pool::{AvgPool1d, AvgPool2d, MaxPool1d, MaxPool2d};
 pub use layers::sequential::Sequential;
 pub use layers::squeeze_excitation::SqueezeExcitation;
 pub use layers::upsample::Upsample;
-pub use losses::{CrossEntropyLoss, MSELoss, NLLLoss};
+pub use losses::{
+    BCEWithLogitsLoss, CosineEmbeddingLoss, CrossEntropyLoss, FocalLoss, HingeEmbeddingLoss, HuberLoss, KLDivLoss,
+    L1Loss, MSELoss, MultiMarginLoss, NLLLoss, SigmoidFocalLoss, SmoothL1Loss, TripletMarginLoss,
+};
 pub use module::{Entry, EntryMut, Forward, Module};
-pub use optim::{Adam, Optimizer, OptimizerState, Sgd};
+pub use optim::{
+    Adagrad, Adam, AdamW, Ema, Lamb, Lion, NAdam, Optimizer, OptimizerState, ParamGroup, ParamGroups, RMSprop, Sgd,
+};
 pub use parameter::{Buffer, Parameter};
 pub use pass::Pass;
+pub use schedule::{ReduceOnPlateau, Schedule};
 pub use state_dict::{StateDict, StateDictError, load_state_dict, state_dict};
 pub use striate_nn_derive::Module;

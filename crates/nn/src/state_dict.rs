@@ -55,26 +55,31 @@ pub fn state_dict(module: &dyn Module) -> StateDict {
     all
 }
 
-/// Replaces every parameter and buffer of `module`. On an error nothing has changed.
-pub fn load_state_dict(module: &mut dyn Module, state: &StateDict) -> Result<(), StateDictError> {
-    let own = state_dict(module);
+/// Whether `state` has the tensors of `own`, with their shapes and types.
+pub(crate) fn check_state_dict(own: &StateDict, state: &StateDict) -> Result<(), StateDictError> {
     let lacking =
         |a: &StateDict, b: &StateDict| -> Vec<String> { a.keys().filter(|k| !b.contains_key(*k)).cloned().collect() };
-    let missing = lacking(&own, state);
+    let missing = lacking(own, state);
     if !missing.is_empty() {
         return Err(StateDictError::Missing(missing));
     }
-    let unexpected = lacking(state, &own);
+    let unexpected = lacking(state, own);
     if !unexpected.is_empty() {
         return Err(StateDictError::Unexpected(unexpected));
     }
-    for (name, mine) in &own {
+    for (name, mine) in own {
         let kind = |t: &Tensor| (t.dtype(), t.shape().to_vec());
         let (expected, got) = (kind(mine), kind(&state[name]));
         if expected != got {
             return Err(StateDictError::Mismatch { name: name.clone(), expected, got });
         }
     }
+    Ok(())
+}
+
+/// Replaces every parameter and buffer of `module`. On an error nothing has changed.
+pub fn load_state_dict(module: &mut dyn Module, state: &StateDict) -> Result<(), StateDictError> {
+    check_state_dict(&state_dict(module), state)?;
     module.visit_mut("", &mut |name, entry| match entry {
         EntryMut::Parameter(p) => p.set(state[name].clone()),
         EntryMut::Buffer(b) => b.set(state[name].clone()),

@@ -52,8 +52,8 @@ pub mod prelude {
     pub use striate_nn::*;
     pub use striate_tensor::{
         Conv1dOptions, Conv2dOptions, ConvTranspose1dOptions, ConvTranspose2dOptions, DType, Device, Generator,
-        Gradients, Interpolation, Leaf, PaddingMode, Pool1dOptions, Pool2dOptions, Reduction, Resize, Shape, Tensor,
-        gradcheck,
+        Gradients, Index, Interpolation, Leaf, PaddingMode, Pool1dOptions, Pool2dOptions, Reduction, Resize, Shape,
+        Tensor, UnfoldOptions, gradcheck,
     };
     pub use striate_train::{Config, Event, Model, OptimizerKind, Session, Sink};
 }
@@ -62,3 +62,6 @@ pub mod prelude {
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]
 struct Readme;
+
+#[cfg(doctest)]
+mod book;

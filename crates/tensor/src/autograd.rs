@@ -22,6 +22,8 @@ type Backward = Box<dyn FnOnce(Array, &[bool]) -> Vec<Option<Array>> + Send>;
 pub(crate) struct Node {
     pub(crate) id: u64,
     pub(crate) op: &'static str,
+    /// Whether this is a ReLU, which the op that reads its result may apply itself.
+    pub(crate) is_relu: bool,
     shape: Shape,
     state: Mutex<State>,
 }
@@ -34,7 +36,20 @@ enum State {
 
 impl Node {
     pub(crate) fn leaf(id: u64, shape: Shape) -> Arc<Node> {
-        Arc::new(Node { id, op: "leaf", shape, state: Mutex::new(State::Leaf) })
+        Arc::new(Node { id, op: "leaf", is_relu: false, shape, state: Mutex::new(State::Leaf) })
+    }
+
+    /// The node of this op's only input. The op is gone then.
+    pub(crate) fn take_input(&mut self) -> Option<Arc<Node>> {
+        let state = self.state.get_mut().unwrap_or_else(|e| e.into_inner());
+        match state {
+            State::Op { inputs, .. } if inputs.len() == 1 => {
+                let input = inputs[0].take();
+                *state = State::Consumed;
+                input
+            }
+            _ => None,
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -87,12 +102,12 @@ where
 {
     watch(op, &result, &inputs);
     if inputs.iter().all(Option::is_none) {
-        return Tensor { array: result, node: None };
+        return result.into();
     }
     let backward = Box::new(save(&result));
     let state = Mutex::new(State::Op { inputs, backward });
-    let node = Node { id: next_id(), op, shape: result.shape(), state };
-    Tensor { array: result, node: Some(Arc::new(node)) }
+    let node = Node { id: next_id(), op, is_relu: false, shape: result.shape(), state };
+    Tensor { array: result.into(), node: Some(Arc::new(node)) }
 }
 
 /// Something that has a gradient after [`Tensor::backward`]: a tensor made with [`Tensor::requires_grad`], or a parameter.
@@ -122,7 +137,22 @@ impl Gradients {
 
     /// As [`Gradients::get`], by the leaf's identity.
     pub fn by_id(&self, id: u64) -> Option<Tensor> {
-        self.by_leaf.get(&id).map(|array| Tensor { array: array.clone(), node: None })
+        self.by_leaf.get(&id).map(|array| array.clone().into())
+    }
+
+    /// Takes the gradient with respect to `leaf` out, so that it can be changed in place.
+    pub fn take(&mut self, leaf: &impl Leaf) -> Option<Tensor> {
+        let array = self.by_leaf.remove(&leaf.leaf_id()?)?;
+        Some(array.into())
+    }
+
+    /// Replaces the gradient with respect to `leaf`.
+    ///
+    /// # Panics
+    /// If `leaf` is none.
+    pub fn set(&mut self, leaf: &impl Leaf, gradient: Tensor) {
+        let id = leaf.leaf_id().expect("Gradients::set: the tensor is no leaf");
+        self.by_leaf.insert(id, gradient.into_array());
     }
 
     /// How many leaves have a gradient.
@@ -144,7 +174,10 @@ impl Tensor {
     /// earlier call.
     pub fn backward(self) -> Gradients {
         let shape = self.shape;
-        assert!(shape.numel() == 1, "backward: needs a tensor of one element (a loss), got shape {shape}");
+        assert!(
+            shape.numel() == 1,
+            "backward: needs a tensor of one element (a loss), got shape {shape}; take its mean or sum first"
+        );
         let one = Tensor::full_like(&self, 1.0);
         self.backward_with(one)
     }
@@ -155,7 +188,7 @@ impl Tensor {
     /// As [`Tensor::backward`], and if `grad` has another shape or type.
     pub fn backward_with(self, grad: Tensor) -> Gradients {
         assert!(
-            grad.shape == self.shape && grad.dtype() == self.dtype(),
+            grad.shape_value() == self.shape_value() && grad.dtype() == self.dtype(),
             "backward: the gradient is {} {}, the tensor {} {}",
             grad.dtype(),
             grad.shape,
@@ -170,7 +203,7 @@ impl Tensor {
         let mut gradients = Gradients::default();
         let mut pending: HashMap<u64, (Arc<Node>, Array)> = HashMap::new();
         let mut order = BinaryHeap::from([root.id]);
-        pending.insert(root.id, (root, grad.array));
+        pending.insert(root.id, (root, grad.into_array()));
         // An op's number is larger than its inputs', so the largest pending one has all its gradient.
         while let Some(id) = order.pop() {
             let (node, grad) = pending.remove(&id).expect("each number is queued once");

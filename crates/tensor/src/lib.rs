@@ -14,10 +14,16 @@
 pub mod array;
 pub mod autograd;
 pub mod backend;
+mod create;
 mod device;
 mod display;
 mod dtype;
 mod gradcheck;
+#[cfg(feature = "image")]
+mod image;
+mod lazy;
+#[cfg(feature = "ndarray")]
+mod ndarray;
 pub mod ops;
 mod random;
 mod shape;
@@ -25,15 +31,20 @@ mod tensor;
 
 pub use array::Array;
 pub use autograd::{Gradients, Leaf};
-pub use backend::{AdamStep, Conv2dOptions, Pool2dOptions, SgdStep};
+pub use backend::{
+    AdagradStep, AdamStep, Conv2dOptions, LambStep, LionStep, NAdamStep, Pool2dOptions, RmsPropStep, SgdStep, Update,
+};
 pub use device::{Device, DeviceError};
 pub use dtype::{DType, Element};
 pub use gradcheck::{GradcheckError, gradcheck};
 pub use ops::batch_norm::BatchNorm;
+pub use ops::compare::Operand;
 pub use ops::conv_transpose::{ConvTranspose1dOptions, ConvTranspose2dOptions};
 pub use ops::conv1d::{Conv1dOptions, Pool1dOptions};
 pub use ops::loss::Reduction;
 pub use ops::resample::{Interpolation, PaddingMode, Resize};
+pub use ops::slicing::{Index, Indices};
+pub use ops::unfold::UnfoldOptions;
 pub use random::Generator;
 pub use shape::{MAX_RANK, Shape};
 pub use striate_kernels::buffer::trim as trim_memory;

@@ -33,6 +33,56 @@ impl Generator {
         (self.rng.next_u64() >> 11) as f64 / (1u64 << 53) as f64
     }
 
+    /// A whole number from 0 to `n - 1`, all equally likely.
+    ///
+    /// # Panics
+    /// If `n` is 0.
+    pub fn below(&mut self, n: u64) -> u64 {
+        assert!(n > 0, "Generator::below: there is no whole number below 0");
+        // The largest multiple of n that 64 bits hold; what lies beyond would favour small numbers.
+        let limit = u64::MAX - (u64::MAX % n + 1) % n;
+        loop {
+            let drawn = self.rng.next_u64();
+            if drawn <= limit {
+                return drawn % n;
+            }
+        }
+    }
+
+    /// A number of the standard normal distribution, given that it lies from `a` to `b` (Robert, Simulation of truncated normal
+    /// variables, 1995).
+    fn normal_between(&mut self, a: f64, b: f64) -> f64 {
+        if b < 0.0 {
+            return -self.normal_between(-b, -a);
+        }
+        // Draws that the interval is likely to hold are taken from the normal distribution itself.
+        if a <= 0.0 && b - a > 2.0 {
+            loop {
+                let x = self.normal();
+                if (a..=b).contains(&x) {
+                    return x;
+                }
+            }
+        }
+        let low = a.max(0.0);
+        let rate = (low + (low * low + 4.0).sqrt()) / 2.0;
+        if b - low > 1.0 / rate && a > 0.0 {
+            // A tail: an exponential distribution that lies close above it.
+            loop {
+                let x = a - (1.0 - self.uniform()).ln() / rate;
+                if x <= b && self.uniform() <= (-(x - rate).powi(2) / 2.0).exp() {
+                    return x;
+                }
+            }
+        }
+        loop {
+            let x = a + (b - a) * self.uniform();
+            if self.uniform() <= ((low * low - x * x) / 2.0).exp() {
+                return x;
+            }
+        }
+    }
+
     /// A number of the standard normal distribution.
     pub fn normal(&mut self) -> f64 {
         StandardNormal.sample(&mut self.rng)
@@ -63,7 +113,54 @@ impl Tensor {
         Tensor::drawn(shape.into(), dtype, || low + (high - low) * generator.uniform())
     }
 
-    /// Numbers of the standard normal distribution.
+    /// Numbers drawn evenly from 0 (included) to 1 (excluded) (`torch.rand`). As with all random tensors, they are not those
+    /// that PyTorch draws from the same seed.
+    ///
+    /// # Panics
+    /// If `dtype` is not floating-point.
+    pub fn rand(shape: impl Into<Shape>, dtype: DType, generator: &mut Generator) -> Tensor {
+        Tensor::rand_uniform(shape, 0.0, 1.0, dtype, generator)
+    }
+
+    /// Whole numbers (`i64`) from `low` to `high - 1`, all equally likely (`torch.randint`).
+    ///
+    /// # Panics
+    /// If there are none.
+    pub fn randint(low: i64, high: i64, shape: impl Into<Shape>, generator: &mut Generator) -> Tensor {
+        assert!(low < high, "randint: there is no whole number from {low} to before {high}");
+        let (shape, span) = (shape.into(), high.wrapping_sub(low) as u64);
+        let values = (0..shape.numel()).map(|_| low.wrapping_add(generator.below(span) as i64)).collect();
+        Tensor::from_vec(values, shape)
+    }
+
+    /// The numbers (`i64`) from 0 to `n - 1` in random order, all orders equally likely (`torch.randperm`).
+    pub fn randperm(n: usize, generator: &mut Generator) -> Tensor {
+        let mut order: Vec<i64> = (0..n as i64).collect();
+        for last in (1..n).rev() {
+            order.swap(last, generator.below(last as u64 + 1) as usize);
+        }
+        Tensor::from_vec(order, [n])
+    }
+
+    /// Numbers of the normal distribution, given that they lie from `a` to `b` (`torch.nn.init.trunc_normal_`).
+    ///
+    /// # Panics
+    /// If `dtype` is not floating-point, `a` is not below `b`, or `std` is not positive.
+    pub fn trunc_normal(
+        shape: impl Into<Shape>,
+        mean: f64,
+        std: f64,
+        a: f64,
+        b: f64,
+        dtype: DType,
+        generator: &mut Generator,
+    ) -> Tensor {
+        assert!(a < b && std > 0.0, "trunc_normal: needs a < b and std > 0, got a {a}, b {b} and std {std}");
+        let (low, high) = ((a - mean) / std, (b - mean) / std);
+        Tensor::drawn(shape.into(), dtype, || (mean + std * generator.normal_between(low, high)).clamp(a, b))
+    }
+
+    /// Numbers of the standard normal distribution (`torch.randn`).
     ///
     /// # Panics
     /// If `dtype` is not floating-point.
@@ -103,5 +200,49 @@ mod tests {
         let u = Tensor::rand_uniform([n], -1.0, 3.0, DType::F64, g).to_vec::<f64>();
         assert!(u.iter().all(|x| (-1.0..3.0).contains(x)));
         assert!((u.iter().sum::<f64>() / n as f64 - 1.0).abs() < 0.02);
+    }
+
+    #[test]
+    fn whole_numbers_are_equally_likely() {
+        let g = &mut Generator::new(3);
+        let drawn = Tensor::randint(-2, 5, [7000], g).to_vec::<i64>();
+        for value in -2..5 {
+            let count = drawn.iter().filter(|&&x| x == value).count();
+            assert!((900..1100).contains(&count), "{value} came {count} times");
+        }
+        assert_eq!(drawn.iter().filter(|x| !(-2..5).contains(*x)).count(), 0);
+        // Each of the six orders of three numbers.
+        let mut seen = std::collections::HashMap::new();
+        for _ in 0..6000 {
+            *seen.entry(Tensor::randperm(3, g).to_vec::<i64>()).or_insert(0) += 1;
+        }
+        assert!(seen.len() == 6 && seen.values().all(|n| (850..1150).contains(n)), "{seen:?}");
+        let (mut order, n) = (Tensor::randperm(1000, g).to_vec::<i64>(), 1000);
+        order.sort_unstable();
+        assert_eq!(order, (0..n).collect::<Vec<i64>>());
+        assert_eq!(Tensor::randperm(0, g).shape(), [0]);
+        assert_eq!((0..100).map(|_| g.below(1)).max(), Some(0));
+    }
+
+    #[test]
+    fn truncated_normals_have_the_right_mean() {
+        // From the density: (φ(a) − φ(b)) / (Φ(b) − Φ(a)).
+        let rows = [
+            (-2.0, 2.0, 0.0),
+            (-1.0, 3.0, 0.282_786_1),
+            (0.0, 0.5, 0.244_836_3),
+            (3.0, 100.0, 3.283_098_6),
+            (3.0, 3.2, 3.089_745_8),
+            (-6.0, -5.0, -5.183_147_1),
+            (-0.1, 9.0, 0.735_331_7),
+        ];
+        for (a, b, mean) in rows {
+            let x = Tensor::trunc_normal([50_000], 0.0, 1.0, a, b, DType::F64, &mut Generator::new(5)).to_vec::<f64>();
+            assert!(x.iter().all(|x| (a..=b).contains(x)));
+            let got = x.iter().sum::<f64>() / x.len() as f64;
+            assert!((got - mean).abs() < 0.02 * (b - a).min(1.0), "from {a} to {b}: {got}, expected {mean}");
+        }
+        let x = Tensor::trunc_normal([1000], 5.0, 0.1, 4.9, 5.0, DType::F32, &mut Generator::new(5)).to_vec::<f32>();
+        assert!(x.iter().all(|x| (4.9f32..=5.0).contains(x)));
     }
 }

@@ -65,7 +65,11 @@ impl Shape {
         self
     }
 
-    pub(crate) fn without(&self, dim: usize) -> Self {
+    /// The shape without dimension `dim`.
+    ///
+    /// # Panics
+    /// If there is no such dimension.
+    pub fn without(&self, dim: usize) -> Self {
         let mut sizes = self.to_vec();
         sizes.remove(dim);
         Shape::new(&sizes)
@@ -109,7 +113,7 @@ impl Shape {
                 (x, y) if x == y => x,
                 (1, y) => y,
                 (x, 1) => x,
-                _ => panic!("{op}: shapes {a} and {b} do not broadcast"),
+                _ => panic!("{op}: shapes {a} and {b} do not broadcast{}", crate::ops::hints::broadcast(a, b)),
             })
             .collect()
     }

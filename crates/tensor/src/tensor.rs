@@ -2,8 +2,10 @@
 
 use crate::array::Array;
 use crate::autograd::{Node, next_id};
+use crate::backend::Input;
 use crate::device::Device;
 use crate::dtype::{DType, Element};
+use crate::lazy::{Lazy, skip_relu};
 use crate::shape::Shape;
 use std::ops::Deref;
 use std::sync::Arc;
@@ -15,7 +17,7 @@ use striate_kernels::Buffer;
 /// its memory when nobody else holds it, so pass tensors on rather than cloning them.
 #[derive(Clone)]
 pub struct Tensor {
-    pub(crate) array: Array,
+    pub(crate) array: Lazy,
     pub(crate) node: Option<Arc<Node>>,
 }
 
@@ -28,7 +30,7 @@ impl Deref for Tensor {
 
 impl From<Array> for Tensor {
     fn from(array: Array) -> Self {
-        Tensor { array, node: None }
+        Tensor { array: array.into(), node: None }
     }
 }
 
@@ -78,7 +80,7 @@ impl Tensor {
 
     /// A tensor of the same shape, type and device, filled with `value`.
     pub fn full_like(other: &Tensor, value: f64) -> Tensor {
-        let here = Array::full(value, other.shape, other.dtype());
+        let here = Array::full(value, other.shape_value(), other.dtype());
         other.place().upload(&here, None).into()
     }
 
@@ -89,12 +91,15 @@ impl Tensor {
 
     /// The sizes of its dimensions.
     pub fn shape(&self) -> &[usize] {
-        &self.array.shape
+        match &self.array {
+            Lazy::Ready(array) => &array.shape,
+            Lazy::Relu(pending) => pending.shape(),
+        }
     }
 
     /// As [`Tensor::shape`], as a value.
     pub fn shape_value(&self) -> Shape {
-        self.array.shape
+        self.array.shape()
     }
 
     /// The size of dimension `dim`; negative numbers count from the end.
@@ -102,17 +107,17 @@ impl Tensor {
     /// # Panics
     /// If there is no such dimension.
     pub fn size(&self, dim: isize) -> usize {
-        self.array.shape[self.array.shape.dim("size", dim)]
+        self.array.shape()[self.array.shape().dim("size", dim)]
     }
 
     /// How many dimensions it has.
     pub fn rank(&self) -> usize {
-        self.array.shape.rank()
+        self.array.shape().rank()
     }
 
     /// How many elements it has.
     pub fn numel(&self) -> usize {
-        self.array.shape.numel()
+        self.array.shape().numel()
     }
 
     /// The type of its elements.
@@ -132,7 +137,7 @@ impl Tensor {
 
     /// The array without its record, by value.
     pub fn into_array(self) -> Array {
-        self.array
+        self.array.into_array()
     }
 
     /// The elements in row-major order.
@@ -171,7 +176,7 @@ impl Tensor {
             "requires_grad: only floating-point tensors have gradients, got {}",
             self.dtype()
         );
-        let node = Node::leaf(id, self.array.shape);
+        let node = Node::leaf(id, self.shape_value());
         Tensor { array: self.array, node: Some(node) }
     }
 
@@ -185,6 +190,11 @@ impl Tensor {
         self.node.is_some()
     }
 
+    /// The name of the op that computed this tensor, such as `softmax`, where it is recorded for a gradient.
+    pub fn op_name(&self) -> Option<&'static str> {
+        self.node.as_ref().map(|node| node.op)
+    }
+
     /// Whether every element is finite.
     ///
     /// # Panics
@@ -193,8 +203,16 @@ impl Tensor {
         self.place().is_finite(&self.array)
     }
 
-    pub(crate) fn split(self) -> (Array, Option<Arc<Node>>) {
-        (self.array, self.node)
+    pub(crate) fn into_parts(self) -> (Array, Option<Arc<Node>>) {
+        (self.array.into_array(), self.node)
+    }
+
+    /// As [`Tensor::into_parts`], for an op that can apply a ReLU as it reads. The flag says whether the node is the one before a
+    /// ReLU, so that the gradient must be 0 where the array is not above 0.
+    pub(crate) fn into_parts_before_relu(self) -> (Input, Option<Arc<Node>>, bool) {
+        let input = self.array.into_input();
+        let (node, skipped) = skip_relu(self.node);
+        (input, node, skipped)
     }
 
     /// The op's name and both types in a panic if they differ.
@@ -209,7 +227,7 @@ impl Tensor {
         if from == dtype {
             return self;
         }
-        let (x, node) = self.split();
+        let (x, node) = self.into_parts();
         let node = node.filter(|_| dtype.is_float());
         crate::autograd::record("to_dtype", x.cast(dtype), [node], |_| move |g: Array, _| [Some(g.cast(from))])
     }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
 use striate_formats::safetensors;
-use striate_nn::{Forward, Optimizer, OptimizerState, StateDict, load_state_dict, state_dict};
+use striate_nn::{Ema, Forward, Optimizer, OptimizerState, StateDict, load_state_dict, state_dict};
 
 /// The version of the layout that this program writes.
 const VERSION: u32 = 1;
@@ -18,13 +18,16 @@ struct Header {
     model: String,
     seed: u64,
     optimizer_steps: u64,
+    /// How many updates the average of weights holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    ema_updates: Option<u64>,
     position: Position,
 }
 
 /// What tells one run's checkpoints from another's.
 #[derive(Clone, Copy, Debug)]
 pub struct Identity<'a> {
-    /// The network's name.
+    /// The network's name, or its canonical text.
     pub model: &'a str,
     /// The run's seed.
     pub seed: u64,
@@ -37,16 +40,22 @@ pub fn save(
     position: &Position,
     model: &dyn Forward,
     optimizer: &dyn Optimizer,
+    ema: Option<&Ema>,
 ) -> Result<(), striate_formats::FormatError> {
     let state = optimizer.state();
     let mut tensors = BTreeMap::new();
     tensors.extend(state_dict(model).into_iter().map(|(name, t)| (format!("model.{name}"), t)));
     tensors.extend(state.tensors.iter().map(|(name, t)| (format!("optimizer.{name}"), t.clone())));
+    let average = ema.map(Ema::state);
+    if let Some((average, _)) = average {
+        tensors.extend(average.iter().map(|(name, t)| (format!("ema.{name}"), t.clone())));
+    }
     let header = Header {
         version: VERSION,
         model: who.model.to_string(),
         seed: who.seed,
         optimizer_steps: state.steps,
+        ema_updates: average.map(|(_, updates)| updates),
         position: position.clone(),
     };
     let header = serde_json::to_string(&header).expect("a header is plain values");
@@ -54,12 +63,13 @@ pub fn save(
     safetensors::write(path, &tensors, &metadata)
 }
 
-/// Reads a checkpoint into `model` and `optimizer`, and says where the run stood.
+/// Reads a checkpoint into `model`, `optimizer` and the average of weights where there is one, and says where the run stood.
 pub fn load(
     path: &Path,
     who: Identity,
     model: &mut dyn Forward,
     optimizer: &mut dyn Optimizer,
+    ema: Option<&mut Ema>,
 ) -> Result<Position, TrainError> {
     let bad = |reason: String| TrainError::Checkpoint { path: path.to_path_buf(), reason };
     let contents = safetensors::read(path)?;
@@ -76,12 +86,14 @@ pub fn load(
             header.model, header.seed, who.model, who.seed
         )));
     }
-    let (mut weights, mut state) = (StateDict::new(), OptimizerState::default());
+    let (mut weights, mut average, mut state) = (StateDict::new(), StateDict::new(), OptimizerState::default());
     for (name, tensor) in contents.tensors {
         if let Some(name) = name.strip_prefix("model.") {
             weights.insert(name.to_string(), tensor);
         } else if let Some(name) = name.strip_prefix("optimizer.") {
             state.tensors.insert(name.to_string(), tensor);
+        } else if let Some(name) = name.strip_prefix("ema.") {
+            average.insert(name.to_string(), tensor);
         }
     }
     state.steps = header.optimizer_steps;
@@ -91,6 +103,10 @@ pub fn load(
         if parameter.is_none_or(|p| p.shape() != tensor.shape()) {
             return Err(bad(format!("the optimizer's tensor '{name}' fits no parameter")));
         }
+    }
+    if let Some(ema) = ema {
+        let updates = header.ema_updates.ok_or_else(|| bad("holds no average of weights".into()))?;
+        ema.set_state(average, updates).map_err(|cause| TrainError::Weights { path: path.to_path_buf(), cause })?;
     }
     optimizer.set_state(state);
     Ok(header.position)

@@ -1,9 +1,10 @@
 //! The settings of a training run.
 
 use crate::error::TrainError;
+use crate::learning_rate::SchedulePlan;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
-use striate_nn::{Adam, Optimizer, Sgd};
+use striate_nn::{Adagrad, Adam, AdamW, Lamb, Lion, NAdam, Optimizer, ParamGroups, RMSprop, Sgd};
 
 /// Which optimizer trains.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Default)]
@@ -12,8 +13,60 @@ pub enum OptimizerKind {
     /// Adam with PyTorch's defaults.
     #[default]
     Adam,
+    /// AdamW with PyTorch's defaults, weight decay 0.01 among them.
+    AdamW,
     /// Stochastic gradient descent with Nesterov momentum 0.9.
     Sgd,
+    /// RMSprop with PyTorch's defaults.
+    RmsProp,
+    /// Adagrad with PyTorch's defaults.
+    Adagrad,
+    /// NAdam with PyTorch's defaults.
+    NAdam,
+    /// Lion with its paper's betas.
+    Lion,
+    /// LAMB with its paper's settings.
+    Lamb,
+}
+
+impl OptimizerKind {
+    /// All of them.
+    pub const ALL: [OptimizerKind; 8] = [
+        OptimizerKind::Adam,
+        OptimizerKind::AdamW,
+        OptimizerKind::Sgd,
+        OptimizerKind::RmsProp,
+        OptimizerKind::Adagrad,
+        OptimizerKind::NAdam,
+        OptimizerKind::Lion,
+        OptimizerKind::Lamb,
+    ];
+
+    /// Its name, as it is written in `config.toml` and on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            OptimizerKind::Adam => "adam",
+            OptimizerKind::AdamW => "adamw",
+            OptimizerKind::Sgd => "sgd",
+            OptimizerKind::RmsProp => "rmsprop",
+            OptimizerKind::Adagrad => "adagrad",
+            OptimizerKind::NAdam => "nadam",
+            OptimizerKind::Lion => "lion",
+            OptimizerKind::Lamb => "lamb",
+        }
+    }
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+fn one() -> usize {
+    1
+}
+
+fn is_one(n: &usize) -> bool {
+    *n == 1
 }
 
 /// The settings of a training run, all of them: what the run directory's `config.toml` holds.
@@ -22,18 +75,39 @@ pub enum OptimizerKind {
 pub struct Config {
     /// `mnist`, or the path of a directory of idx files.
     pub data: String,
-    /// The network's name.
+    /// The network: a name, or layers as text. A run directory has the canonical text.
     pub model: String,
     /// What all random numbers come from.
     pub seed: u64,
     /// Times that every training sample is seen.
     pub epochs: usize,
-    /// Samples in a step.
+    /// Samples in a batch.
     pub batch_size: usize,
     /// The optimizer.
     pub optimizer: OptimizerKind,
-    /// The learning rate.
+    /// The learning rate, or the largest one where a schedule changes it.
     pub lr: f64,
+    /// How the learning rate changes: see [`SchedulePlan`]. It stays as it is if nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<String>,
+    /// The weight decay, instead of the optimizer's default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weight_decay: Option<f64>,
+    /// Whether biases and the scales of normalization layers decay too, as they do in PyTorch.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub decay_bias_and_norm: bool,
+    /// The largest norm that the gradient may have.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clip_norm: Option<f64>,
+    /// Batches in a step: their gradients make one update.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub accumulate: usize,
+    /// The decay of the average of weights that is tested and saved in the place of the weights.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ema: Option<f64>,
+    /// The share of each target that is spread over all classes in training.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub label_smoothing: f64,
     /// Steps between lines of progress.
     pub log_every: usize,
     /// Steps between checkpoints, besides the one after each epoch.
@@ -51,6 +125,13 @@ impl Default for Config {
             batch_size: 100,
             optimizer: OptimizerKind::Adam,
             lr: 0.001,
+            schedule: None,
+            weight_decay: None,
+            decay_bias_and_norm: false,
+            clip_norm: None,
+            accumulate: 1,
+            ema: None,
+            label_smoothing: 0.0,
             log_every: 100,
             checkpoint_every: None,
         }
@@ -72,6 +153,22 @@ impl Config {
         if !(self.lr > 0.0 && self.lr.is_finite()) {
             return bad("lr", self.lr.to_string(), "a positive number");
         }
+        self.schedule_plan()?;
+        if let Some(decay) = self.weight_decay.filter(|d| !(*d >= 0.0 && d.is_finite())) {
+            return bad("weight-decay", decay.to_string(), "0 or a positive number");
+        }
+        if let Some(norm) = self.clip_norm.filter(|n| !(*n > 0.0 && n.is_finite())) {
+            return bad("clip-norm", norm.to_string(), "a positive number");
+        }
+        if self.accumulate == 0 {
+            return bad("accumulate", "0".into(), "at least 1");
+        }
+        if let Some(decay) = self.ema.filter(|d| !(*d > 0.0 && *d < 1.0)) {
+            return bad("ema", decay.to_string(), "between 0 and 1");
+        }
+        if !(0.0..1.0).contains(&self.label_smoothing) {
+            return bad("label-smoothing", self.label_smoothing.to_string(), "at least 0 and below 1");
+        }
         if self.log_every == 0 {
             return bad("log-every", "0".into(), "at least 1");
         }
@@ -81,12 +178,37 @@ impl Config {
         Ok(())
     }
 
-    /// A fresh optimizer of the kind and rate set.
+    /// A fresh optimizer of the kind, rate and weight decay set.
     pub fn build_optimizer(&self) -> Box<dyn Optimizer> {
-        match self.optimizer {
-            OptimizerKind::Adam => Box::new(Adam::new(self.lr)),
-            OptimizerKind::Sgd => Box::new(Sgd::new(self.lr).nesterov(0.9)),
+        let mut groups = ParamGroups::new();
+        if !self.decay_bias_and_norm {
+            groups = groups.no_decay_on_biases_and_norms();
         }
+        macro_rules! build {
+            ($optimizer:expr) => {{
+                let mut optimizer = $optimizer.groups(groups);
+                optimizer.weight_decay = self.weight_decay.unwrap_or(optimizer.weight_decay);
+                Box::new(optimizer)
+            }};
+        }
+        match self.optimizer {
+            OptimizerKind::Adam => build!(Adam::new(self.lr)),
+            OptimizerKind::AdamW => build!(AdamW::new(self.lr)),
+            OptimizerKind::Sgd => build!(Sgd::new(self.lr).nesterov(0.9)),
+            OptimizerKind::RmsProp => build!(RMSprop::new(self.lr)),
+            OptimizerKind::Adagrad => build!(Adagrad::new(self.lr)),
+            OptimizerKind::NAdam => build!(NAdam::new(self.lr)),
+            OptimizerKind::Lion => build!(Lion::new(self.lr)),
+            OptimizerKind::Lamb => build!(Lamb::new(self.lr)),
+        }
+    }
+
+    /// How the learning rate changes, if it does.
+    pub fn schedule_plan(&self) -> Result<Option<SchedulePlan>, TrainError> {
+        let parse = |text: &String| {
+            SchedulePlan::parse(text).map_err(|reason| TrainError::Schedule { text: text.clone(), reason })
+        };
+        self.schedule.as_ref().map(parse).transpose()
     }
 
     /// The settings as TOML.
@@ -112,7 +234,22 @@ mod tests {
     fn settings_survive_the_file() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("config.toml");
-        let config = Config { checkpoint_every: Some(7), lr: 0.1 + 0.2, ..Config::default() };
+        let plain = Config { checkpoint_every: Some(7), lr: 0.1 + 0.2, ..Config::default() };
+        std::fs::write(&path, plain.to_toml()).unwrap();
+        assert_eq!(Config::read(&path).unwrap(), plain);
+        // What is not set is not written, so that an older program reads it.
+        assert!(!plain.to_toml().contains("ema") && !plain.to_toml().contains("accumulate"));
+        let config = Config {
+            schedule: Some("warmup 10, cosine".into()),
+            weight_decay: Some(0.05),
+            decay_bias_and_norm: true,
+            clip_norm: Some(1.0),
+            accumulate: 4,
+            ema: Some(0.999),
+            label_smoothing: 0.1,
+            optimizer: OptimizerKind::AdamW,
+            ..plain
+        };
         std::fs::write(&path, config.to_toml()).unwrap();
         assert_eq!(Config::read(&path).unwrap(), config);
         std::fs::write(&path, config.to_toml() + "colour = 1\n").unwrap();
@@ -125,5 +262,21 @@ mod tests {
         assert_eq!(line(Config { batch_size: 0, ..Config::default() }), "--batch-size is 0, it must be at least 1");
         assert_eq!(line(Config { lr: -1.0, ..Config::default() }), "--lr is -1, it must be a positive number");
         assert!(line(Config { lr: f64::NAN, ..Config::default() }).contains("--lr is NaN"));
+        assert_eq!(line(Config { ema: Some(1.0), ..Config::default() }), "--ema is 1, it must be between 0 and 1");
+        assert!(line(Config { weight_decay: Some(-1.0), ..Config::default() }).starts_with("--weight-decay is -1"));
+        let schedule = line(Config { schedule: Some("cosin".into()), ..Config::default() });
+        assert!(
+            schedule.starts_with("--schedule 'cosin': there is no schedule 'cosin'; a schedule is one of"),
+            "{schedule}"
+        );
+    }
+
+    #[test]
+    fn optimizers_are_written_by_name() {
+        for kind in OptimizerKind::ALL {
+            let config = Config { optimizer: kind, ..Config::default() };
+            assert!(config.to_toml().contains(&format!("optimizer = \"{}\"", kind.name())));
+            assert_eq!(config.build_optimizer().lr(), config.lr);
+        }
     }
 }

@@ -4,7 +4,7 @@ use crate::error::TrainError;
 use crate::trainer::Batches;
 use std::path::Path;
 use striate_data::{Batch, DataError, DataLoader, IdxFolder, ImageDataset, Preprocessing, mnist};
-use striate_zoo::Architecture;
+use striate_zoo::Blueprint;
 
 /// Batches that are made ahead of the one in use.
 const PREFETCH: usize = 4;
@@ -41,18 +41,23 @@ fn size([_, h, w]: [usize; 3]) -> String {
 }
 
 impl Splits {
+    /// Channels, height and width of the images.
+    pub fn image_shape(&self) -> [usize; 3] {
+        self.preprocessing.output_shape()
+    }
+
     /// The preprocessing that makes these images fit a network: as they are, or with an even border of black.
-    pub fn preprocessing_for(&self, architecture: &Architecture) -> Result<Preprocessing, TrainError> {
-        let [c, h, w] = self.preprocessing.output_shape();
-        let [need_c, need_h, need_w] = architecture.input;
+    pub fn preprocessing_for(&self, network: &Blueprint) -> Result<Preprocessing, TrainError> {
+        let [c, h, w] = self.image_shape();
+        let [need_c, need_h, need_w] = network.input();
         let border = |have: usize, need: usize| need.checked_sub(have).filter(|d| d % 2 == 0).map(|d| d / 2);
         match (border(h, need_h), border(w, need_w)) {
             (Some(pad), Some(other)) if c == need_c && pad == other && pad <= MAX_BORDER => {
                 Ok(Preprocessing { pad, ..self.preprocessing.clone() })
             }
             _ => Err(TrainError::ImageSize {
-                model: architecture.name.to_string(),
-                need: size(architecture.input),
+                model: network.title(),
+                need: size(network.input()),
                 data: self.name.clone(),
                 got: size([c, h, w]),
             }),
@@ -62,12 +67,17 @@ impl Splits {
     /// Whether the images are of the size that `preprocessing` was made for.
     pub fn check_size(&self, model: &str, preprocessing: &Preprocessing) -> Result<(), TrainError> {
         let [h, w] = preprocessing.size;
-        let got = self.preprocessing.output_shape();
+        let got = self.image_shape();
         if [got[1], got[2]] == [h, w] && got[0] == preprocessing.channels {
             return Ok(());
         }
         let need = size([preprocessing.channels, h, w]);
-        Err(TrainError::ImageSize { model: model.to_string(), need, data: self.name.clone(), got: size(got) })
+        Err(TrainError::ImageSize {
+            model: striate_zoo::title_of(model),
+            need,
+            data: self.name.clone(),
+            got: size(got),
+        })
     }
 }
 

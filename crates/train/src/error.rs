@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use striate_data::DataError;
 use striate_formats::FormatError;
 use striate_nn::StateDictError;
+use striate_zoo::text::TextError;
 
 /// What can go wrong with a run, a model file or a checkpoint. Each message is one line that says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -19,6 +20,14 @@ pub enum TrainError {
         /// What it may be.
         need: String,
     },
+    /// A learning-rate schedule cannot be read.
+    #[error("--schedule '{text}': {reason}")]
+    Schedule {
+        /// What was written.
+        text: String,
+        /// What is wrong with it, and what could be written.
+        reason: String,
+    },
     /// A configuration file cannot be read.
     #[error("{}: {reason}", path.display())]
     Config {
@@ -28,13 +37,16 @@ pub enum TrainError {
         reason: String,
     },
     /// There is no such network.
-    #[error("there is no network '{name}': known are {known}")]
+    #[error("there is no network '{name}': {advice}")]
     UnknownModel {
         /// The name asked for.
         name: String,
-        /// The names there are.
-        known: String,
+        /// What there is.
+        advice: String,
     },
+    /// A network's text cannot be used. [`TextError::screen`] shows the place.
+    #[error(transparent)]
+    Text(#[from] TextError),
     /// The data's images are not of a size that the network takes.
     #[error("{model} takes {need} images, {data} has {got} ones")]
     ImageSize {

@@ -27,7 +27,7 @@ pub fn evaluate(model: &Model, data: &Splits) -> Result<Evaluation, TrainError> 
         return Err(TrainError::Classes { model: classes.len(), data: data.name.clone(), got: data.classes.len() });
     }
     data.check_size(&model.card.architecture, &model.card.preprocessing)?;
-    let task = Classification;
+    let task = Classification::default();
     let mut confusion = ConfusionMatrix::new(classes.len());
     let mut loss = 0.0;
     let loader = Loader::in_order(&data.test, &model.card.preprocessing, BATCH);

@@ -11,7 +11,7 @@ pub enum Event {
     Started {
         /// Where the run keeps its files.
         run: PathBuf,
-        /// The network's name.
+        /// The network's name, or its layers as text.
         model: String,
         /// How many numbers are trained.
         parameters: usize,

@@ -8,6 +8,7 @@ use striate_data::{Image, Preprocessing};
 use striate_formats::safetensors;
 use striate_nn::{Forward, Pass, StateDict, load_state_dict, state_dict};
 use striate_tensor::{Generator, Tensor};
+use striate_zoo::Description;
 
 /// The version of the layout that this program writes, and the newest that it reads.
 pub const FORMAT_VERSION: u32 = 1;
@@ -20,7 +21,7 @@ const SELF_TEST_TOLERANCE: f32 = 1e-3;
 pub struct ModelCard {
     /// The version of the file's layout.
     pub format_version: u32,
-    /// The network's name.
+    /// The network's name, or its canonical text (`conv 32 3, relu, …`).
     pub architecture: String,
     /// The names of the classes, in the order of the outputs.
     pub classes: Vec<String>,
@@ -127,14 +128,22 @@ impl Model {
             None => return Err(bad("damaged metadata: no format version".into())),
         }
         let card: ModelCard = serde_json::from_value(raw).map_err(|e| bad(format!("damaged metadata: {e}")))?;
-        let architecture = striate_zoo::find(&card.architecture)
+        let description = Description::of(&card.architecture)
             .ok_or_else(|| bad(format!("holds a network '{}', which this program does not know", card.architecture)))?;
-        let mut network = architecture.build(card.classes.len(), &mut Generator::new(0));
+        let blueprint = description
+            .blueprint(card.preprocessing.output_shape(), card.classes.len())
+            .map_err(|e| bad(format!("holds a network that this program cannot build: {e}")))?;
+        // A damaged text may name a network that takes gigabytes: it is not built.
+        let held: usize = contents.tensors.iter().map(|(_, t)| t.numel()).sum();
+        if let Some(needed) = blueprint.num_parameters().filter(|&n| n > held) {
+            return Err(bad(format!("its network has {needed} parameters, its tensors hold {held} numbers")));
+        }
+        let mut network = blueprint.build(&mut Generator::new(0));
         let weights: StateDict = contents.tensors.into_iter().collect();
         load_state_dict(&mut *network, &weights)
             .map_err(|cause| TrainError::Weights { path: path.to_path_buf(), cause })?;
         let model = Model { card, network };
-        model.check_preprocessing(architecture.input).map_err(&bad)?;
+        model.check_preprocessing(blueprint.input()).map_err(&bad)?;
         model.self_test().map_err(bad)?;
         Ok(model)
     }

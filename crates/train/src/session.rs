@@ -5,6 +5,7 @@ use crate::config::Config;
 use crate::data::{Loader, Splits, load_data};
 use crate::error::TrainError;
 use crate::events::{Event, Sink};
+use crate::learning_rate::LearningRate;
 use crate::metrics_csv::MetricsCsv;
 use crate::model_file::{self, FORMAT_VERSION, ModelCard, SelfTest, Training};
 use crate::run_dir::RunDir;
@@ -15,8 +16,9 @@ use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 use striate_data::Preprocessing;
 use striate_formats::write_atomic;
-use striate_nn::{Forward, Module, Optimizer};
+use striate_nn::{Ema, Forward, Module, Optimizer};
 use striate_tensor::{Generator, isa, num_threads};
+use striate_zoo::{Blueprint, Description};
 
 /// Tells the random numbers of initial weights from others under the same seed.
 const INIT_STREAM: u64 = 0x696e_6974;
@@ -33,46 +35,58 @@ pub struct Session {
     preprocessing: Preprocessing,
     network: Box<dyn Forward>,
     optimizer: Box<dyn Optimizer>,
+    note: Option<String>,
+    ema: Option<Ema>,
     /// Where an earlier process left off.
     resumed: Option<Position>,
 }
 
 impl Session {
     /// A new run, into `out` or else `runs/<data>-<model>-<n>` in the working directory.
-    pub fn start(config: Config, out: Option<&Path>) -> Result<Session, TrainError> {
+    pub fn start(mut config: Config, out: Option<&Path>) -> Result<Session, TrainError> {
         config.validate()?;
-        let architecture = find(&config.model)?;
-        let data = load_data(&config.data)?;
-        let preprocessing = data.preprocessing_for(architecture)?;
+        let (data, blueprint) = data_and_network(&config)?;
+        let preprocessing = data.preprocessing_for(&blueprint)?;
         let run = match out {
             Some(path) => RunDir::create_at(path)?,
-            None => RunDir::create(Path::new("runs"), &format!("{}-{}", data.name, config.model))?,
+            None => RunDir::create(Path::new("runs"), &format!("{}-{}", data.name, blueprint.short_name()))?,
         };
+        config.model = blueprint.name().to_string();
         write_atomic(&run.config(), config.to_toml().as_bytes())?;
         let rng = &mut Generator::keyed([config.seed, INIT_STREAM, 0, 0]);
-        let network = architecture.build(data.classes.len(), rng);
+        let network = blueprint.build(rng);
         let optimizer = config.build_optimizer();
-        Ok(Session { config, run, data, preprocessing, network, optimizer, resumed: None })
+        let note = blueprint.note().map(String::from);
+        let ema = average(&config, &*network);
+        Ok(Session { config, run, data, preprocessing, network, optimizer, ema, note, resumed: None })
     }
 
     /// The run that left off in directory `path`.
     pub fn resume(path: &Path) -> Result<Session, TrainError> {
         let run = RunDir::open(path)?;
         let config = Config::read(&run.config())?;
-        let architecture = find(&config.model)?;
-        let data = load_data(&config.data)?;
-        let preprocessing = data.preprocessing_for(architecture)?;
-        let mut network = architecture.build(data.classes.len(), &mut Generator::new(0));
+        let (data, blueprint) = data_and_network(&config).map_err(|e| match e {
+            TrainError::Text(e) => TrainError::Config { path: run.config(), reason: format!("model: {e}") },
+            e => e,
+        })?;
+        let preprocessing = data.preprocessing_for(&blueprint)?;
+        let mut network = blueprint.build(&mut Generator::new(0));
         let mut optimizer = config.build_optimizer();
         let who = Identity { model: &config.model, seed: config.seed };
-        let position = checkpoint::load(&run.checkpoint(), who, &mut *network, &mut *optimizer)?;
-        Ok(Session { config, run, data, preprocessing, network, optimizer, resumed: Some(position) })
+        let mut ema = average(&config, &*network);
+        let position = checkpoint::load(&run.checkpoint(), who, &mut *network, &mut *optimizer, ema.as_mut())?;
+        Ok(Session { config, run, data, preprocessing, network, optimizer, ema, note: None, resumed: Some(position) })
+    }
+
+    /// What the author of the network should know before it trains.
+    pub fn note(&self) -> Option<&str> {
+        self.note.as_deref()
     }
 
     /// Trains until all epochs are done or `stop` is set.
     pub fn run(&mut self, sink: &mut dyn Sink, stop: &AtomicBool) -> Result<Outcome, TrainError> {
         let began = Instant::now();
-        let Session { config, run, data, preprocessing, network, optimizer, resumed } = self;
+        let Session { config, run, data, preprocessing, network, optimizer, ema, resumed, .. } = self;
         let train = Loader::train(&data.train, preprocessing, config.batch_size, config.seed);
         let test = Loader::in_order(&data.test, preprocessing, TEST_BATCH);
         sink.event(&Event::Started {
@@ -83,8 +97,8 @@ impl Session {
             train_samples: data.train.len(),
             test_samples: data.test.len(),
             epochs: config.epochs,
-            steps: train.per_epoch(),
-            batch_size: config.batch_size,
+            steps: train.per_epoch().div_ceil(config.accumulate),
+            batch_size: config.batch_size * config.accumulate,
             seed: config.seed,
             threads: num_threads(),
             isa: isa::isa().name(),
@@ -95,14 +109,21 @@ impl Session {
             None => MetricsCsv::create(&run.metrics())?,
         };
         let fresh = resumed.is_none();
+        let position = resumed.clone().unwrap_or_default();
+        let per_epoch = train.per_epoch().div_ceil(config.accumulate);
+        let plan = config.schedule_plan()?;
+        let learning_rate =
+            plan.map(|plan| LearningRate::new(&plan, config.lr, config.epochs, per_epoch, position.plateau.as_ref()));
         let mut trainer = Trainer {
-            task: &Classification,
+            task: &Classification { label_smoothing: config.label_smoothing },
             model: &mut **network,
             optimizer: &mut **optimizer,
+            learning_rate,
+            ema: ema.as_mut(),
             config,
             run,
             metrics,
-            position: resumed.clone().unwrap_or_default(),
+            position,
         };
         if fresh {
             // So that even a run killed in its first step can go on.
@@ -117,7 +138,7 @@ impl Session {
                 preprocessing: preprocessing.clone(),
                 training: Training {
                     data: config.data.clone(),
-                    optimizer: format!("{:?}", config.optimizer).to_lowercase(),
+                    optimizer: config.optimizer.name().to_string(),
                     lr: config.lr,
                     batch_size: config.batch_size,
                     epochs,
@@ -142,9 +163,17 @@ impl Session {
     }
 }
 
-fn find(name: &str) -> Result<&'static striate_zoo::Architecture, TrainError> {
-    striate_zoo::find(name).ok_or_else(|| {
-        let known: Vec<_> = striate_zoo::ARCHITECTURES.iter().map(|a| a.name).collect();
-        TrainError::UnknownModel { name: name.to_string(), known: known.join(", ") }
-    })
+/// The data that `config` names, and the network for it.
+fn data_and_network(config: &Config) -> Result<(Splits, Blueprint), TrainError> {
+    let unknown =
+        || TrainError::UnknownModel { name: config.model.clone(), advice: Description::advice(&config.model) };
+    let description = Description::of(&config.model).ok_or_else(unknown)?;
+    let data = load_data(&config.data)?;
+    let blueprint = description.blueprint(data.image_shape(), data.classes.len())?;
+    Ok((data, blueprint))
+}
+
+/// The average of weights, if the settings ask for one.
+fn average(config: &Config, network: &dyn Forward) -> Option<Ema> {
+    config.ema.map(|decay| Ema::new(network, decay).warmup(true))
 }

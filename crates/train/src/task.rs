@@ -14,13 +14,20 @@ pub trait Task: Send + Sync {
     fn samples(&self, batch: &Self::Batch) -> usize;
     /// The mean loss over a batch.
     fn loss(&self, output: Tensor, batch: &Self::Batch) -> Tensor;
+    /// The mean loss that training makes smaller, where that is another one.
+    fn train_loss(&self, output: Tensor, batch: &Self::Batch) -> Tensor {
+        self.loss(output, batch)
+    }
     /// How many samples of a batch the network got right.
     fn correct(&self, output: &Tensor, batch: &Self::Batch) -> usize;
 }
 
 /// One class per image, by cross-entropy.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Classification;
+pub struct Classification {
+    /// The share of each target that is spread over all classes in training.
+    pub label_smoothing: f64,
+}
 
 impl Classification {
     /// The class that the network holds most likely, for each sample.
@@ -39,6 +46,9 @@ impl Task for Classification {
     }
     fn loss(&self, output: Tensor, batch: &Batch) -> Tensor {
         CrossEntropyLoss::new().forward(output, &batch.labels)
+    }
+    fn train_loss(&self, output: Tensor, batch: &Batch) -> Tensor {
+        CrossEntropyLoss::new().label_smoothing(self.label_smoothing).forward(output, &batch.labels)
     }
     fn correct(&self, output: &Tensor, batch: &Batch) -> usize {
         let labels = batch.labels.to_vec::<i64>();

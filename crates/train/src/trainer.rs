@@ -4,13 +4,15 @@ use crate::checkpoint::{self, Identity};
 use crate::config::Config;
 use crate::error::TrainError;
 use crate::events::{Event, Sink};
+use crate::learning_rate::{LearningRate, PlateauPosition};
 use crate::metrics_csv::MetricsCsv;
 use crate::run_dir::RunDir;
 use crate::task::Task;
 use serde::{Deserialize, Serialize};
 use std::sync::atomic::{AtomicBool, Ordering};
 use striate_data::DataError;
-use striate_nn::{Forward, Optimizer, Pass};
+use striate_nn::optim::{Accumulator, clip_grad_norm};
+use striate_nn::{Ema, Forward, Optimizer, Pass};
 use striate_tensor::Leaf;
 use striate_tensor::autograd::find_non_finite;
 
@@ -25,6 +27,9 @@ pub struct Position {
     pub steps: u64,
     /// What the next line of progress sums up.
     pub running: Running,
+    /// Where a learning rate that falls on a plateau has come to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plateau: Option<PlateauPosition>,
 }
 
 /// Losses and right answers of some samples.
@@ -43,6 +48,12 @@ impl Running {
         self.loss += loss * samples as f64;
         self.correct += correct;
         self.samples += samples;
+    }
+
+    fn merge(&mut self, other: &Running) {
+        self.loss += other.loss;
+        self.correct += other.correct;
+        self.samples += other.samples;
     }
 
     /// The mean loss; 0 of no samples.
@@ -86,6 +97,10 @@ pub struct Trainer<'a, T: Task> {
     pub model: &'a mut dyn Forward,
     /// What changes its parameters.
     pub optimizer: &'a mut dyn Optimizer,
+    /// How the learning rate changes; the optimizer's own stays if there is none.
+    pub learning_rate: Option<LearningRate>,
+    /// The average of weights that is tested and saved in the place of the weights.
+    pub ema: Option<&'a mut Ema>,
     /// The settings.
     pub config: &'a Config,
     /// Where files go.
@@ -109,8 +124,9 @@ impl<T: Task> Trainer<'_, T> {
         let mut last = None;
         while self.position.epoch < self.config.epochs {
             let epoch = self.position.epoch;
-            for batch in train.epoch_from(epoch, self.position.batch) {
-                self.step(&batch?, train.per_epoch(), sink)?;
+            let mut batches = train.epoch_from(epoch, self.position.batch);
+            let steps = train.per_epoch().div_ceil(self.config.accumulate);
+            while self.step(&mut *batches, steps, sink)? {
                 let due = self.config.checkpoint_every.is_some_and(|n| self.position.steps.is_multiple_of(n));
                 if stop.load(Ordering::Relaxed) {
                     return self.stop(sink);
@@ -119,6 +135,7 @@ impl<T: Task> Trainer<'_, T> {
                     self.checkpoint(sink)?;
                 }
             }
+            drop(batches);
             let Some(tested) = self.test(test, stop)? else { return self.stop(sink) };
             let (loss, accuracy) = (tested.mean_loss(), tested.accuracy());
             self.metrics.add(self.position.steps, epoch + 1, loss, accuracy, None)?;
@@ -126,9 +143,15 @@ impl<T: Task> Trainer<'_, T> {
             sink.event(&Event::Tested { epoch: epoch + 1, epochs, steps, loss, accuracy });
             self.position.epoch += 1;
             self.position.batch = 0;
+            if let Some(rate) = &mut self.learning_rate {
+                self.position.plateau = rate.tested(loss);
+            }
             self.check_weights()?;
             // The model first: a run killed between the two does its last steps again and writes it anew.
-            save(&*self.model, epoch + 1, &tested)?;
+            self.swap_average();
+            let saved = save(&*self.model, epoch + 1, &tested);
+            self.swap_average();
+            saved?;
             self.checkpoint(sink)?;
             last = Some(tested);
         }
@@ -140,34 +163,93 @@ impl<T: Task> Trainer<'_, T> {
         Ok(last.map_or(Outcome::Stopped, Outcome::Finished))
     }
 
-    fn step(&mut self, batch: &T::Batch, steps: usize, sink: &mut dyn Sink) -> Result<(), TrainError> {
-        let pass = Pass::train(self.config.seed, self.position.steps);
-        let output = self.model.forward(self.task.input(batch), &pass);
-        let (correct, samples) = (self.task.correct(&output, batch), self.task.samples(batch));
-        let loss = self.task.loss(output, batch);
-        let value = loss.item::<f32>() as f64;
-        if !value.is_finite() {
-            return Err(self.non_finite(batch, value));
+    /// One update from the next `accumulate` batches, or what is left of the epoch; says whether there was any.
+    fn step(
+        &mut self,
+        batches: &mut dyn Iterator<Item = Result<T::Batch, DataError>>,
+        steps: usize,
+        sink: &mut dyn Sink,
+    ) -> Result<bool, TrainError> {
+        let accumulate = self.config.accumulate;
+        let (mut sum, mut count) = (Running::default(), 0);
+        let (mut accumulator, mut alone) = (Accumulator::new(), None);
+        for batch in batches.take(accumulate) {
+            let batch = batch?;
+            let pass = self.pass(count);
+            let output = self.model.forward(self.task.input(&batch), &pass);
+            let (correct, samples) = (self.task.correct(&output, &batch), self.task.samples(&batch));
+            let loss = self.task.train_loss(output, &batch);
+            let value = loss.item::<f32>() as f64;
+            if !value.is_finite() {
+                return Err(self.non_finite(&batch, count, value));
+            }
+            let gradients = loss.backward();
+            if accumulate == 1 {
+                alone = Some(gradients);
+            } else {
+                accumulator.add(&*self.model, gradients, samples);
+            }
+            sum.add(value, correct, samples);
+            count += 1;
         }
-        self.optimizer.step(self.model, &loss.backward());
+        if count == 0 {
+            return Ok(false);
+        }
+        let mut gradients = alone.unwrap_or_else(|| accumulator.finish(&*self.model));
+        if let Some(max_norm) = self.config.clip_norm {
+            clip_grad_norm(&*self.model, &mut gradients, max_norm, 2.0);
+        }
+        if let Some(rate) = &self.learning_rate {
+            self.optimizer.set_lr(rate.at(self.position.steps));
+        }
+        self.optimizer.step(self.model, &gradients);
+        drop(gradients);
+        if let Some(ema) = &mut self.ema {
+            ema.update(&*self.model);
+        }
 
         let position = &mut self.position;
-        position.running.add(value, correct, samples);
-        position.batch += 1;
+        position.running.merge(&sum);
+        position.batch += count;
         position.steps += 1;
-        let (epoch, step, epochs) = (position.epoch + 1, position.batch, self.config.epochs);
-        sink.event(&Event::Step { epoch, step, samples, loss: value });
+        let step = position.batch.div_ceil(accumulate);
+        let (epoch, epochs) = (position.epoch + 1, self.config.epochs);
+        let (samples, loss) = (sum.samples, sum.mean_loss());
+        sink.event(&Event::Step { epoch, step, samples, loss });
         if step.is_multiple_of(self.config.log_every) || step == steps {
             let running = std::mem::take(&mut position.running);
             let (loss, accuracy, lr) = (running.mean_loss(), running.accuracy(), self.optimizer.lr());
             self.metrics.add(self.position.steps, epoch, loss, accuracy, Some(lr))?;
             sink.event(&Event::Progress { epoch, epochs, step, steps, loss, accuracy, lr });
         }
-        Ok(())
+        Ok(true)
     }
 
-    /// The loss and right answers on the test data; none if asked to stop on the way.
+    /// The training pass of the batch at place `place` of the step.
+    fn pass(&self, place: usize) -> Pass {
+        Pass::train(self.config.seed, self.position.steps * self.config.accumulate as u64 + place as u64)
+    }
+
+    /// Exchanges the weights and their average, if there is one.
+    fn swap_average(&mut self) {
+        if let Some(ema) = &mut self.ema {
+            ema.swap(&mut *self.model);
+        }
+    }
+
+    /// The loss and right answers on the test data, of the averaged weights if there are any; none if asked to stop on the way.
     fn test(&mut self, test: &dyn Batches<Batch = T::Batch>, stop: &AtomicBool) -> Result<Option<Running>, TrainError> {
+        self.swap_average();
+        let tested = self.test_current(test, stop);
+        self.swap_average();
+        tested
+    }
+
+    fn test_current(
+        &self,
+        test: &dyn Batches<Batch = T::Batch>,
+        stop: &AtomicBool,
+    ) -> Result<Option<Running>, TrainError> {
         let mut tested = Running::default();
         for batch in test.epoch_from(0, 0) {
             if stop.load(Ordering::Relaxed) {
@@ -193,13 +275,13 @@ impl<T: Task> Trainer<'_, T> {
         self.check_weights()?;
         let path = self.run.checkpoint();
         let who = Identity { model: &self.config.model, seed: self.config.seed };
-        checkpoint::save(&path, who, &self.position, self.model, self.optimizer).map_err(|cause| {
-            TrainError::CheckpointWrite {
+        checkpoint::save(&path, who, &self.position, self.model, self.optimizer, self.ema.as_deref()).map_err(
+            |cause| TrainError::CheckpointWrite {
                 cause: Box::new(cause),
                 last: path.clone(),
                 run: self.run.path().to_path_buf(),
-            }
-        })?;
+            },
+        )?;
         sink.event(&Event::Checkpoint { path, steps: self.position.steps });
         Ok(())
     }
@@ -218,7 +300,7 @@ impl<T: Task> Trainer<'_, T> {
     }
 
     /// Finds out where numbers first went wrong, by computing the step once more and reading every result.
-    fn non_finite(&self, batch: &T::Batch, loss: f64) -> TrainError {
+    fn non_finite(&self, batch: &T::Batch, place: usize, loss: f64) -> TrainError {
         if let Some(name) = self.non_finite_parameter() {
             return self.non_finite_error(loss, format!("first in the weights of layer {}", layer_of(&name)));
         }
@@ -226,10 +308,7 @@ impl<T: Task> Trainer<'_, T> {
         if !input.is_finite() {
             return self.non_finite_error(loss, "already in the images".into());
         }
-        let (_, found) = find_non_finite(|| {
-            let pass = Pass::train(self.config.seed, self.position.steps);
-            self.task.loss(self.model.forward(input, &pass), batch)
-        });
+        let (_, found) = find_non_finite(|| self.task.train_loss(self.model.forward(input, &self.pass(place)), batch));
         let place = found.map_or("for an unknown reason".to_string(), |found| {
             let name = |id| self.model.named_parameters().into_iter().find(|(_, p)| p.leaf_id() == Some(id));
             match found.leaf.and_then(name) {

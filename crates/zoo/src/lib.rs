@@ -1,8 +1,11 @@
-//! Ready networks, with the parameter names that their PyTorch versions have.
+//! Networks: ready ones, with the parameter names that their PyTorch versions have, and ones that a line of text describes.
 
+mod blueprint;
 mod lenet;
 mod mnist_net;
+pub mod text;
 
+pub use blueprint::{Blueprint, Description, title_of};
 pub use lenet::LeNet;
 pub use mnist_net::MnistNet;
 

@@ -44,7 +44,7 @@ pub fn run(args: Eval) -> Result<ExitCode, Failure> {
     say(format_args!(
         "{}: {} on {} ({} test images)",
         args.model.display(),
-        model.card.architecture,
+        striate::zoo::title_of(&model.card.architecture),
         data.name,
         thousands(confusion.total())
     ))?;

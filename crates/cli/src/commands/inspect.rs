@@ -1,42 +1,73 @@
 use crate::args::Inspect;
+use crate::model_arg;
 use crate::output::{Failure, say, thousands};
 use crate::table::Table;
 use std::path::Path;
 use std::process::ExitCode;
 use striate::Generator;
 use striate::graph::{Summary, capture};
-use striate::train::Model;
-use striate::zoo;
+use striate::nn::Forward;
+use striate::train::{Model, TrainError};
+use striate::zoo::Description;
+
+/// Classes where nothing says how many.
+const CLASSES: usize = 10;
+/// Images where nothing says of what size: the built-in MNIST's.
+const IMAGES: [usize; 3] = [1, 28, 28];
+
+/// A network, the shape of its images, and what to say of it.
+type Inspected = (Box<dyn Forward>, [usize; 3], String);
+
+fn find(args: &Inspect) -> Result<Inspected, Failure> {
+    let path = Path::new(&args.model);
+    if path.exists() && !model_arg::is_text_file(&args.model) {
+        let fixed = |option: &str| format!("{option} is for networks that are not trained yet: {}", path.display());
+        return match (args.input, args.classes) {
+            (Some(_), _) => Err(fixed("--input").into()),
+            (_, Some(_)) => Err(fixed("--classes").into()),
+            (None, None) => trained(path),
+        };
+    }
+    let model = model_arg::read(&args.model)?;
+    let Some(description) = Description::of(&model.text) else {
+        return Err(
+            format!("'{}' is neither a file nor a network: {}", args.model, Description::advice(&args.model)).into()
+        );
+    };
+    let classes = args.classes.map_or(CLASSES, |n| n as usize);
+    let blueprint =
+        description.blueprint(args.input.unwrap_or(IMAGES), classes).map_err(|e| model.failure(TrainError::Text(e)))?;
+    let title = match description {
+        Description::Ready(a) if args.input.is_some_and(|input| input != a.input) => {
+            return Err(format!("--input: {} takes {} images", a.name, by(&a.input)).into());
+        }
+        Description::Ready(a) => format!("{}: {}", a.name, a.about),
+        Description::Layers(_) => format!("{}: {}", blueprint.title(), blueprint.name()),
+    };
+    Ok((blueprint.build(&mut Generator::new(0)), blueprint.input(), title))
+}
+
+fn trained(path: &Path) -> Result<Inspected, Failure> {
+    let model = Model::load(path)?;
+    let card = &model.card;
+    let title = format!(
+        "{}: {} for {} classes, trained on {} (epochs: {}), {:.2}% test accuracy",
+        path.display(),
+        card.architecture,
+        card.classes.len(),
+        card.training.data,
+        card.training.epochs,
+        100.0 * card.training.test_accuracy
+    );
+    Ok((model.network, card.preprocessing.output_shape(), title))
+}
+
+fn by(sizes: &[usize]) -> String {
+    sizes.iter().map(usize::to_string).collect::<Vec<_>>().join("×")
+}
 
 pub fn run(args: Inspect) -> Result<ExitCode, Failure> {
-    let named = zoo::find(&args.model).filter(|_| !Path::new(&args.model).is_file());
-    let (network, shape, title) = match named {
-        Some(a) => (a.build(10, &mut Generator::new(0)), a.input, format!("{}: {}", a.name, a.about)),
-        None => {
-            let path = Path::new(&args.model);
-            if !path.exists() {
-                let known: Vec<_> = zoo::ARCHITECTURES.iter().map(|a| a.name).collect();
-                return Err(format!(
-                    "'{}' is neither a file nor a network: known are {}",
-                    args.model,
-                    known.join(", ")
-                )
-                .into());
-            }
-            let model = Model::load(path)?;
-            let card = &model.card;
-            let title = format!(
-                "{}: {} for {} classes, trained {} epochs on {}, {:.2}% test accuracy",
-                path.display(),
-                card.architecture,
-                card.classes.len(),
-                card.training.epochs,
-                card.training.data,
-                100.0 * card.training.test_accuracy
-            );
-            (model.network, card.preprocessing.output_shape(), title)
-        }
-    };
+    let (network, shape, title) = find(&args)?;
     let input = [args.batch_size as usize, shape[0], shape[1], shape[2]];
     let summary = Summary::of(&capture(&*network, &input));
     if args.json {
@@ -57,7 +88,6 @@ pub fn run(args: Inspect) -> Result<ExitCode, Failure> {
         return Ok(ExitCode::SUCCESS);
     }
     say(title)?;
-    let by = |sizes: &[usize]| sizes.iter().map(usize::to_string).collect::<Vec<_>>().join("×");
     let count = |n: u64| if n == 0 { String::new() } else { thousands(n) };
     let mut table = Table::new(&["layer", "op", "output", "parameters", "multiply-adds", "memory"]);
     table.row(vec!["input".into(), String::new(), by(&input), String::new(), String::new(), String::new()]);

@@ -1,5 +1,6 @@
 use crate::args::{Log, Train};
-use crate::output::{Failure, program, say};
+use crate::model_arg::{self, ModelArg};
+use crate::output::{Failure, program, remark, say};
 use crate::progress::Progress;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -37,8 +38,14 @@ pub fn run(args: Train) -> Result<ExitCode, Failure> {
     })?;
     let mut session = match &args.resume {
         Some(run) => Session::resume(run)?,
-        None => Session::start(config(&args)?, args.out.as_deref())?,
+        None => {
+            let model = model_arg::read(&args.model)?;
+            Session::start(config(&args, &model)?, args.out.as_deref()).map_err(|e| model.failure(e))?
+        }
     };
+    if let Some(note) = session.note().filter(|_| !args.quiet) {
+        remark(note);
+    }
     let inner: Option<Box<dyn Sink>> = match (args.quiet, args.log) {
         (true, _) => None,
         (false, Log::Json) => Some(Box::new(sinks::JsonLines(std::io::stdout()))),
@@ -56,7 +63,7 @@ pub fn run(args: Train) -> Result<ExitCode, Failure> {
     })
 }
 
-fn config(args: &Train) -> Result<Config, Failure> {
+fn config(args: &Train, model: &ModelArg) -> Result<Config, Failure> {
     let data = match &args.data {
         None => "mnist".to_string(),
         Some(path) => {
@@ -66,12 +73,19 @@ fn config(args: &Train) -> Result<Config, Failure> {
     };
     Ok(Config {
         data,
-        model: args.model.clone(),
+        model: model.text.clone(),
         seed: args.seed,
         epochs: args.epochs as usize,
         batch_size: args.batch_size as usize,
         optimizer: args.optimizer,
         lr: args.lr,
+        schedule: args.schedule.clone(),
+        weight_decay: args.weight_decay,
+        decay_bias_and_norm: args.decay_bias_and_norm,
+        clip_norm: args.clip_norm,
+        accumulate: args.accumulate as usize,
+        ema: args.ema,
+        label_smoothing: args.label_smoothing,
         log_every: args.log_every as usize,
         checkpoint_every: args.checkpoint_every,
     })

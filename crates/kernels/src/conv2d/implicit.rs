@@ -2,8 +2,8 @@
 //!
 //! In NHWC the elements under one kernel row are adjacent in memory, so the register tile reads patches where they lie.
 
-use super::Conv2dShape;
 use super::window::{Window, band_rows};
+use super::{Conv2dShape, Input, zero_unless_positive};
 use crate::gemm::tile::{self, MAX_ROWS, Panels, Walk};
 use crate::isa::Kernel;
 use crate::simd::Simd;
@@ -63,12 +63,13 @@ impl Correlation {
     }
 
     /// The rectangle of the input under `rows` output rows from `first` on, in image `image` of `input`.
-    pub fn window<'a>(&self, input: &'a [f32], image: usize, first: usize, rows: usize) -> Window<'a> {
+    pub fn window<'a>(&self, input: Input<'a, f32>, image: usize, first: usize, rows: usize) -> Window<'a> {
         let len = self.in_size[0] * self.in_size[1] * self.in_channels;
         let corner = [(first * self.stride[0]) as isize - self.before[0], -self.before[1]];
         let out = [rows, self.out_size[1]];
         let size = [0, 1].map(|d| (out[d] - 1) * self.stride[d] + self.dilation[d] * (self.kernel[d] - 1) + 1);
-        Window::new(&input[image * len..][..len], self.in_size, self.in_channels, corner, size)
+        let image = Input { values: &input.values[image * len..][..len], ..input };
+        Window::new(image, self.in_size, self.in_channels, corner, size)
     }
 }
 
@@ -82,17 +83,23 @@ fn pack(c: &Correlation, lanes: usize, at: impl Fn(usize, usize, usize, usize, u
 }
 
 /// As [`super::conv2d`].
-pub fn forward(s: &Conv2dShape, input: &[f32], weight: &[f32], bias: Option<&[f32]>, output: &mut [f32]) {
+pub fn forward(s: &Conv2dShape, input: Input<f32>, weight: &[f32], bias: Option<&[f32]>, output: &mut [f32]) {
     let target = Target::current();
     let c = Correlation::forward(s);
     let ([kh, kw], [ci, co]) = (s.kernel, c.group());
     let panels = pack(&c, target.lanes(), |g, o, ky, kx, i| weight[(((g * co + o) * kh + ky) * kw + kx) * ci + i]);
-    correlate(target, &c, input, &panels, bias, output);
+    correlate(target, &c, input, &panels, bias, None, output);
 }
 
 /// As [`super::conv2d_input_grad`], for stride 1: the convolution with the kernel turned around and its channels
 /// exchanged.
-pub fn input_grad(s: &Conv2dShape, grad_output: &[f32], weight: &[f32], grad_input: &mut [f32]) {
+pub fn input_grad(
+    s: &Conv2dShape,
+    grad_output: &[f32],
+    weight: &[f32],
+    before_relu: Option<&[f32]>,
+    grad_input: &mut [f32],
+) {
     assert_eq!(s.stride, [1, 1]);
     let target = Target::current();
     let c = Correlation::input_grad(s);
@@ -100,15 +107,16 @@ pub fn input_grad(s: &Conv2dShape, grad_output: &[f32], weight: &[f32], grad_inp
     let panels = pack(&c, target.lanes(), |g, i, ky, kx, o| {
         weight[(((g * co + o) * kh + kh - 1 - ky) * kw + kw - 1 - kx) * ci + i]
     });
-    correlate(target, &c, grad_output, &panels, None, grad_input);
+    correlate(target, &c, grad_output.into(), &panels, None, before_relu, grad_input);
 }
 
 fn correlate(
     target: Target,
     c: &Correlation,
-    input: &[f32],
+    input: Input<f32>,
     panels: &[Panels],
     bias: Option<&[f32]>,
+    before_relu: Option<&[f32]>,
     output: &mut [f32],
 ) {
     let [oh, ow] = c.out_size;
@@ -122,12 +130,11 @@ fn correlate(
     threads::parallel_for(c.batch * bands, |task| {
         let (n, first) = (task / bands, task % bands * rows);
         let rows = rows.min(oh - first);
+        let (start, len) = (n * image + first * ow * c.out_channels, rows * ow * c.out_channels);
         // SAFETY: bands of different tasks do not overlap and lie within `output`, which is borrowed exclusively.
-        let output = unsafe {
-            let start = out.get().add(n * image + first * ow * c.out_channels);
-            std::slice::from_raw_parts_mut(start, rows * ow * c.out_channels)
-        };
-        target.run(Band { c, window: c.window(input, n, first, rows), rows, panels, bias, output });
+        let output = unsafe { std::slice::from_raw_parts_mut(out.get().add(start), len) };
+        let before_relu = before_relu.map(|x| &x[start..][..len]);
+        target.run(Band { c, window: c.window(input, n, first, rows), rows, panels, bias, before_relu, output });
     });
 }
 
@@ -137,6 +144,8 @@ struct Band<'a> {
     rows: usize,
     panels: &'a [Panels],
     bias: Option<&'a [f32]>,
+    /// Where this is not above 0, the output becomes 0.
+    before_relu: Option<&'a [f32]>,
     output: &'a mut [f32],
 }
 
@@ -193,6 +202,9 @@ impl Band<'_> {
                     job.tiles::<S, R, 2>(simd, self.output)
                 }
             }
+        }
+        if let Some(x) = self.before_relu {
+            zero_unless_positive(x, self.output);
         }
     }
 }

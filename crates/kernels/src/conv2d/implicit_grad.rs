@@ -1,8 +1,8 @@
 //! The weight gradient, and the input gradient with a stride, as products with patches that are never written out.
 
-use super::Conv2dShape;
 use super::implicit::{Correlation, pixel_offsets};
 use super::window::{Window, band_rows, overlap};
+use super::{Conv2dShape, Input, zero_unless_positive};
 use crate::gemm::tile::{self, MAX_ROWS, Panels, Walk, tile_cols};
 use crate::isa::Kernel;
 use crate::simd::Simd;
@@ -15,7 +15,7 @@ const MAX_PARTIALS: usize = 16;
 const TERMS_PER_PARTIAL: usize = 4096;
 
 /// As [`super::conv2d_weight_grad`]. Images are split among a fixed number of partial sums.
-pub fn weight_grad(s: &Conv2dShape, input: &[f32], grad_output: &[f32], grad_weight: &mut [f32]) {
+pub fn weight_grad(s: &Conv2dShape, input: Input<f32>, grad_output: &[f32], grad_weight: &mut [f32]) {
     let target = Target::current();
     let c = Correlation::forward(s);
     let [ci, co] = c.group();
@@ -154,7 +154,13 @@ impl Terms<'_> {
 }
 
 /// As [`super::conv2d_input_grad`], for any stride: the gradient of each patch, added into the image.
-pub fn strided_input_grad(s: &Conv2dShape, grad_output: &[f32], weight: &[f32], grad_input: &mut [f32]) {
+pub fn strided_input_grad(
+    s: &Conv2dShape,
+    grad_output: &[f32],
+    weight: &[f32],
+    before_relu: Option<&[f32]>,
+    grad_input: &mut [f32],
+) {
     let target = Target::current();
     let c = Correlation::forward(s);
     let [ci, co] = c.group();
@@ -182,6 +188,9 @@ pub fn strided_input_grad(s: &Conv2dShape, grad_output: &[f32], weight: &[f32], 
                 ((y as isize + corner[0]) * c.in_size[1] as isize + x0 as isize + corner[1]) as usize * c.in_channels;
             let len = (x1 - x0) * c.in_channels;
             grad_input[to..][..len].copy_from_slice(&padded[y * row_stride + x0 * c.in_channels..][..len]);
+        }
+        if let Some(x) = before_relu {
+            zero_unless_positive(&x[n * image..][..image], grad_input);
         }
     });
 }

@@ -9,6 +9,7 @@ mod window;
 mod winograd;
 
 use crate::Float;
+use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The sizes of one convolution.
@@ -123,12 +124,56 @@ pub fn exact() -> bool {
     EXACT.load(Ordering::Relaxed)
 }
 
+/// What is convolved: the values, or the larger of each and 0, which then take no pass of their own.
+#[derive(Clone, Copy, Debug)]
+pub struct Input<'a, T> {
+    /// NHWC.
+    pub values: &'a [T],
+    /// Whether their ReLU is meant.
+    pub relu: bool,
+}
+
+impl<'a, T> From<&'a [T]> for Input<'a, T> {
+    fn from(values: &'a [T]) -> Self {
+        Input { values, relu: false }
+    }
+}
+
+impl<T: Float> Input<'_, T> {
+    fn as_f32(&self) -> Option<Input<'_, f32>> {
+        T::as_f32(self.values).map(|values| Input { values, relu: self.relu })
+    }
+
+    /// The values that are meant.
+    fn settled(&self) -> Cow<'_, [T]> {
+        match self.relu {
+            true => self.values.iter().map(|&x| if x <= T::ZERO { T::ZERO } else { x }).collect(),
+            false => self.values.into(),
+        }
+    }
+}
+
+/// Sets `grad` to 0 where `x` ≤ 0: the gradient of ReLU.
+#[inline(always)]
+fn zero_unless_positive<T: Float>(x: &[T], grad: &mut [T]) {
+    for (grad, x) in grad.iter_mut().zip(x) {
+        *grad = grad.masked(!(*x <= T::ZERO));
+    }
+}
+
 /// The convolution of `input` (NHWC) with `weight` (O, kh, kw, I/groups), plus `bias` (O). Writes `output` (NHWC) in full.
 ///
 /// # Panics
 /// If the shape is invalid ([`Conv2dShape::out_size`]) or a slice's length does not fit it.
-pub fn conv2d<T: Float>(s: &Conv2dShape, input: &[T], weight: &[T], bias: Option<&[T]>, output: &mut [T]) {
-    s.check("conv2d", input.len(), weight.len(), output.len());
+pub fn conv2d<'a, T: Float>(
+    s: &Conv2dShape,
+    input: impl Into<Input<'a, T>>,
+    weight: &[T],
+    bias: Option<&[T]>,
+    output: &mut [T],
+) {
+    let input = input.into();
+    s.check("conv2d", input.values.len(), weight.len(), output.len());
     if let Some(bias) = bias {
         assert!(
             bias.len() == s.out_channels,
@@ -137,7 +182,7 @@ pub fn conv2d<T: Float>(s: &Conv2dShape, input: &[T], weight: &[T], bias: Option
             bias.len()
         );
     }
-    let fast = (T::as_f32(input), T::as_f32(weight), T::as_f32_mut(output));
+    let fast = (input.as_f32(), T::as_f32(weight), T::as_f32_mut(output));
     if let (Some(input), Some(weight), Some(output)) = fast {
         let bias = bias.and_then(T::as_f32);
         if !exact() && winograd::applies(s) {
@@ -146,27 +191,41 @@ pub fn conv2d<T: Float>(s: &Conv2dShape, input: &[T], weight: &[T], bias: Option
             implicit::forward(s, input, weight, bias, output);
         }
     } else {
-        direct::forward(s, input, weight, bias, output);
+        direct::forward(s, &input.settled(), weight, bias, output);
     }
 }
 
-/// The gradient of [`conv2d`] with respect to its input, from that of its output. Writes `grad_input` in full.
+/// The gradient of [`conv2d`] with respect to its input, from that of its output. Writes `grad_input` in full. For an input that
+/// is the ReLU of something, `before_relu` (that, or its ReLU) gives the gradient of that something.
 ///
 /// # Panics
 /// As [`conv2d`].
-pub fn conv2d_input_grad<T: Float>(s: &Conv2dShape, grad_output: &[T], weight: &[T], grad_input: &mut [T]) {
+pub fn conv2d_input_grad<T: Float>(
+    s: &Conv2dShape,
+    grad_output: &[T],
+    weight: &[T],
+    before_relu: Option<&[T]>,
+    grad_input: &mut [T],
+) {
     s.check("conv2d_input_grad", grad_input.len(), weight.len(), grad_output.len());
+    if let Some(x) = before_relu {
+        s.check("conv2d_input_grad", x.len(), weight.len(), grad_output.len());
+    }
     let fast = (T::as_f32(grad_output), T::as_f32(weight), T::as_f32_mut(grad_input));
     if let (Some(grad_output), Some(weight), Some(grad_input)) = fast {
+        let before_relu = before_relu.and_then(T::as_f32);
         if !exact() && winograd::applies(s) {
-            winograd::input_grad(s, grad_output, weight, grad_input);
+            winograd::input_grad(s, grad_output, weight, before_relu, grad_input);
         } else if s.stride == [1, 1] {
-            implicit::input_grad(s, grad_output, weight, grad_input);
+            implicit::input_grad(s, grad_output, weight, before_relu, grad_input);
         } else {
-            implicit_grad::strided_input_grad(s, grad_output, weight, grad_input);
+            implicit_grad::strided_input_grad(s, grad_output, weight, before_relu, grad_input);
         }
     } else {
         direct::input_grad(s, grad_output, weight, grad_input);
+        if let Some(x) = before_relu {
+            zero_unless_positive(x, grad_input);
+        }
     }
 }
 
@@ -174,9 +233,15 @@ pub fn conv2d_input_grad<T: Float>(s: &Conv2dShape, grad_output: &[T], weight: &
 ///
 /// # Panics
 /// As [`conv2d`].
-pub fn conv2d_weight_grad<T: Float>(s: &Conv2dShape, input: &[T], grad_output: &[T], grad_weight: &mut [T]) {
-    s.check("conv2d_weight_grad", input.len(), grad_weight.len(), grad_output.len());
-    let fast = (T::as_f32(input), T::as_f32(grad_output), T::as_f32_mut(grad_weight));
+pub fn conv2d_weight_grad<'a, T: Float>(
+    s: &Conv2dShape,
+    input: impl Into<Input<'a, T>>,
+    grad_output: &[T],
+    grad_weight: &mut [T],
+) {
+    let input = input.into();
+    s.check("conv2d_weight_grad", input.values.len(), grad_weight.len(), grad_output.len());
+    let fast = (input.as_f32(), T::as_f32(grad_output), T::as_f32_mut(grad_weight));
     if let (Some(input), Some(grad_output), Some(grad_weight)) = fast {
         if !exact() && winograd::applies(s) {
             winograd::weight_grad(s, input, grad_output, grad_weight);
@@ -184,7 +249,7 @@ pub fn conv2d_weight_grad<T: Float>(s: &Conv2dShape, input: &[T], grad_output: &
             implicit_grad::weight_grad(s, input, grad_output, grad_weight);
         }
     } else {
-        direct::weight_grad(s, input, grad_output, grad_weight);
+        direct::weight_grad(s, &input.settled(), grad_output, grad_weight);
     }
 }
 

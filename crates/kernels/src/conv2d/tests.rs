@@ -63,7 +63,7 @@ fn compute<T: Float>(s: &Conv2dShape, input: &[T], weight: &[T], bias: &[T], gra
     let mut grad_input = vec![T::NAN; s.input_len()];
     let mut grad_weight = vec![T::NAN; s.weight_len()];
     conv2d(s, input, weight, Some(bias), &mut output);
-    conv2d_input_grad(s, grad, weight, &mut grad_input);
+    conv2d_input_grad(s, grad, weight, None, &mut grad_input);
     conv2d_weight_grad(s, input, grad, &mut grad_weight);
     (output, grad_input, grad_weight)
 }
@@ -73,13 +73,13 @@ fn compute_exact(s: &Conv2dShape, input: &[f32], weight: &[f32], bias: &[f32], g
     let mut output = vec![f32::NAN; s.output_len()];
     let mut grad_input = vec![f32::NAN; s.input_len()];
     let mut grad_weight = vec![f32::NAN; s.weight_len()];
-    implicit::forward(s, input, weight, Some(bias), &mut output);
+    implicit::forward(s, input.into(), weight, Some(bias), &mut output);
     if s.stride == [1, 1] {
-        implicit::input_grad(s, grad, weight, &mut grad_input);
+        implicit::input_grad(s, grad, weight, None, &mut grad_input);
     } else {
-        implicit_grad::strided_input_grad(s, grad, weight, &mut grad_input);
+        implicit_grad::strided_input_grad(s, grad, weight, None, &mut grad_input);
     }
-    implicit_grad::weight_grad(s, input, grad, &mut grad_weight);
+    implicit_grad::weight_grad(s, input.into(), grad, &mut grad_weight);
     (output, grad_input, grad_weight)
 }
 
@@ -190,12 +190,42 @@ fn the_number_of_threads_changes_no_bit() {
 }
 
 #[test]
+fn a_relu_on_the_way_in_is_that_of_the_whole_input() {
+    fn check<T: Float>(s: &Conv2dShape, numbers: impl Fn(&[f64]) -> Vec<T>) {
+        let [input, weight, grad] = [s.input_len(), s.weight_len(), s.output_len()];
+        let (mut input, weight, grad) =
+            (numbers(&noise(input, 1)), numbers(&noise(weight, 2)), numbers(&noise(grad, 4)));
+        if let Some(x) = input.get_mut(7) {
+            *x = T::NAN;
+        }
+        let bias = vec![T::ZERO; s.out_channels];
+        let relu: Vec<T> = input.iter().map(|&x| if x <= T::ZERO { T::ZERO } else { x }).collect();
+        let want = compute(s, &relu, &weight, &bias, &grad);
+        let want_grad: Vec<T> =
+            want.1.iter().zip(&input).map(|(&g, &x)| if x <= T::ZERO { T::ZERO } else { g }).collect();
+        let mut got = (vec![T::NAN; s.output_len()], vec![T::NAN; s.input_len()], vec![T::NAN; s.weight_len()]);
+        let lazily = Input { values: &input, relu: true };
+        conv2d(s, lazily, &weight, Some(&bias), &mut got.0);
+        conv2d_input_grad(s, &grad, &weight, Some(&input), &mut got.1);
+        conv2d_weight_grad(s, lazily, &grad, &mut got.2);
+        let text = |x: &[T]| format!("{x:?}").replace("-0.0,", "0.0,").replace("-NaN", "NaN");
+        assert_eq!(text(&got.0), text(&want.0), "output {s:?}");
+        assert_eq!(text(&got.1), text(&want_grad), "input gradient {s:?}");
+        assert_eq!(text(&got.2), text(&want.2), "weight gradient {s:?}");
+    }
+    for s in shapes() {
+        on_every_target(|_| check(&s, to_f32));
+        check(&s, |x| x.to_vec());
+    }
+}
+
+#[test]
 fn infinity_and_nan_reach_the_output() {
     let s = Conv2dShape { batch: 1, ..shapes()[5].clone() };
     let mut input = to_f32(&noise(s.input_len(), 1));
     input[0] = f32::NAN;
     let mut output = vec![0.0; s.output_len()];
-    conv2d(&s, &input, &to_f32(&noise(s.weight_len(), 2)), None, &mut output);
+    conv2d(&s, &input[..], &to_f32(&noise(s.weight_len(), 2)), None, &mut output);
     assert!(output[..s.out_channels].iter().all(|x| x.is_nan()));
     assert!(output[s.output_len() - 1].is_finite());
 }
@@ -210,5 +240,5 @@ fn a_kernel_larger_than_the_input() {
 #[should_panic(expected = "output elements, got")]
 fn a_slice_of_the_wrong_length() {
     let s = &shapes()[0];
-    conv2d(s, &vec![0.0f32; s.input_len()], &vec![0.0; s.weight_len()], None, &mut [0.0; 3]);
+    conv2d(s, &vec![0.0f32; s.input_len()][..], &vec![0.0; s.weight_len()], None, &mut [0.0; 3]);
 }

@@ -1,5 +1,6 @@
 //! The part of an image that a band of output rows looks at, with its padding.
 
+use super::{Input, zero_unless_positive};
 use crate::Buffer;
 
 /// About how many output pixels a band has: its patches should stay in the second-level cache.
@@ -18,10 +19,17 @@ pub(super) enum Window<'a> {
 
 impl<'a> Window<'a> {
     /// The `size` rectangle whose corner lies at `corner` of an image (H × W × `channels`).
-    pub fn new(image: &'a [f32], in_size: [usize; 2], channels: usize, corner: [isize; 2], size: [usize; 2]) -> Self {
+    pub fn new(
+        image: Input<'a, f32>,
+        in_size: [usize; 2],
+        channels: usize,
+        corner: [isize; 2],
+        size: [usize; 2],
+    ) -> Self {
+        let Input { values: image, relu } = image;
         assert_eq!(image.len(), in_size[0] * in_size[1] * channels);
         let inside = |d: usize| corner[d] >= 0 && corner[d] as usize + size[d] <= in_size[d];
-        if inside(0) && inside(1) {
+        if inside(0) && inside(1) && !relu {
             let row_stride = in_size[1] * channels;
             let start = corner[0] as usize * row_stride + corner[1] as usize * channels;
             return Window::Inside { data: &image[start..], row_stride };
@@ -34,7 +42,11 @@ impl<'a> Window<'a> {
                 let y = corner[0] + i as isize;
                 if y >= 0 && (y as usize) < in_size[0] {
                     let start = (y as usize * in_size[1]).wrapping_add_signed(corner[1] + x0 as isize) * channels;
-                    row[x0 * channels..x1 * channels].copy_from_slice(&image[start..][..(x1 - x0) * channels]);
+                    let (to, from) = (&mut row[x0 * channels..x1 * channels], &image[start..][..(x1 - x0) * channels]);
+                    to.copy_from_slice(from);
+                    if relu {
+                        zero_unless_positive(from, to);
+                    }
                 }
             }
         }

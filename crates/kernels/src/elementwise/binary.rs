@@ -245,14 +245,16 @@ pub fn binary_assign<T: Float>(op: Binary, shape: &[usize], a: &mut [T], b: Oper
 /// [`binary`] for integers; what overflows wraps around.
 ///
 /// # Panics
-/// If the operation is none of `Add`, `Sub` and `Mul`, or the operands or the output do not fit the shape.
+/// If the operation is none of `Add`, `Sub`, `Mul`, `Maximum` and `Minimum`, or the operands or the output do not fit the shape.
 pub fn binary_i64(op: Binary, shape: &[usize], a: Operand<i64>, b: Operand<i64>, out: &mut [i64]) {
     let then = write("binary", shape, a, b, out);
     match op {
         Binary::Add => then.call(i64::wrapping_add),
         Binary::Sub => then.call(i64::wrapping_sub),
         Binary::Mul => then.call(i64::wrapping_mul),
-        _ => panic!("{op:?}: not there for integers, which have Add, Sub and Mul"),
+        Binary::Maximum => then.call(i64::max),
+        Binary::Minimum => then.call(i64::min),
+        _ => panic!("{op:?}: not there for integers, which have Add, Sub, Mul, Maximum and Minimum"),
     }
 }
 

@@ -5,6 +5,7 @@ use crate::module::Forward;
 use crate::pass::Pass;
 use striate_nn_derive::Module;
 use striate_tensor::Tensor;
+use striate_tensor::ops::hints::check_images;
 
 macro_rules! adaptive_1d {
     ($name:ident, $method:ident, $doc:literal) => {
@@ -50,7 +51,7 @@ macro_rules! adaptive_2d {
         impl Forward for $name {
             fn forward(&self, x: Tensor, _: &Pass) -> Tensor {
                 let s = x.shape_value();
-                assert!(s.rank() == 4, concat!(stringify!($name), ": the input must be [n, c, h, w], got {}"), s);
+                check_images(stringify!($name), s);
                 x.$method([0, 1].map(|d| self.output_size[d].unwrap_or(s[2 + d])))
             }
         }

@@ -61,7 +61,12 @@ impl Dropout2d {
 impl Forward for Dropout2d {
     fn forward(&self, x: Tensor, pass: &Pass) -> Tensor {
         let s = x.shape_value();
-        assert!(s.rank() == 4, "Dropout2d: the input must be [n, c, h, w], got {s} (Dropout takes any shape)");
+        let hint = match s.rank() {
+            2 => "; Dropout takes lists of features",
+            3 => "; for a single image add the batch dimension with unsqueeze(0)",
+            _ => "",
+        };
+        assert!(s.rank() == 4, "Dropout2d: the input must be [n, c, h, w], got {s}{hint}");
         drop(x, self.p, Shape::from([s[0], s[1], 1, 1]), pass)
     }
 }

@@ -4,10 +4,11 @@ use crate::module::Forward;
 use crate::parameter::{Buffer, Parameter};
 use crate::pass::Pass;
 use striate_nn_derive::Module;
+use striate_tensor::ops::hints::check_images;
 use striate_tensor::{DType, Shape, Tensor};
 
 macro_rules! batch_norm {
-    ($name:ident, $fits:expr, $layout:literal, $doc:literal) => {
+    ($name:ident, $check:expr, $doc:literal) => {
         #[doc = $doc]
         #[derive(Debug, Module)]
         pub struct $name {
@@ -45,8 +46,8 @@ macro_rules! batch_norm {
 
         impl Forward for $name {
             fn forward(&self, x: Tensor, pass: &Pass) -> Tensor {
-                let (shape, fits): (Shape, fn(Shape) -> bool) = (x.shape_value(), $fits);
-                assert!(fits(shape), concat!(stringify!($name), ": the input must be ", $layout, ", got {}"), shape);
+                let check: fn(Shape) = $check;
+                check(x.shape_value());
                 let weight = self.weight.as_ref().map(|p| p.tensor(pass));
                 let bias = self.bias.as_ref().map(|p| p.tensor(pass));
                 let (weight, bias) = (weight.as_ref(), bias.as_ref());
@@ -74,15 +75,16 @@ pub(super) fn blend(running: &Buffer, newest: Tensor, momentum: f64) {
 
 batch_norm!(
     BatchNorm1d,
-    |shape| matches!(shape.rank(), 2 | 3),
-    "[n, c] or [n, c, l]",
+    |shape| assert!(
+        matches!(shape.rank(), 2 | 3),
+        "BatchNorm1d: the input must be [n, c] or [n, c, l], got {shape} (BatchNorm2d takes images)"
+    ),
     "Normalizes each channel of `[n, c]` or `[n, c, l]` over the batch, or by running statistics in evaluation \
      (`torch.nn.BatchNorm1d`; Ioffe and Szegedy, 2015)."
 );
 batch_norm!(
     BatchNorm2d,
-    |shape| shape.rank() == 4,
-    "[n, c, h, w]",
+    |shape| check_images("BatchNorm2d", shape),
     "Normalizes each channel of `[n, c, h, w]` over the batch, or by running statistics in evaluation \
      (`torch.nn.BatchNorm2d`; Ioffe and Szegedy, 2015)."
 );

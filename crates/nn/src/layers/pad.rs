@@ -3,6 +3,7 @@
 use crate::module::Forward;
 use crate::pass::Pass;
 use striate_nn_derive::Module;
+use striate_tensor::ops::hints::check_images;
 use striate_tensor::{PaddingMode, Tensor};
 
 /// Padding on the four sides of an image: one number for all, or left, right, top and bottom, in PyTorch's order.
@@ -41,7 +42,7 @@ macro_rules! pad {
         impl Forward for $name {
             fn forward(&self, x: Tensor, _: &Pass) -> Tensor {
                 let s = x.shape_value();
-                assert!(s.rank() == 4, concat!(stringify!($name), ": the input must be [n, c, h, w], got {}"), s);
+                check_images(stringify!($name), s);
                 let [left, right, top, bottom] = self.padding;
                 x.pad_mode(&[[left, right], [top, bottom]], PaddingMode::$mode)
             }

@@ -16,6 +16,7 @@ pub use striate_kernels::elementwise::{Activation, Binary, Compare, Unary};
 pub use striate_kernels::optim::{AdamStep, SgdStep};
 pub use striate_kernels::reduce::Reduce;
 pub use striate_kernels::resample::Taps;
+pub use striate_kernels::update::{AdagradStep, LambStep, LionStep, NAdamStep, RmsPropStep, Update};
 
 /// The settings of a 2-D convolution, each for height, then width.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,6 +75,28 @@ impl From<usize> for Pool2dOptions {
     }
 }
 
+/// What an op reads: an array, or max(x, 0) of one, which then needs no pass of its own.
+#[derive(Clone)]
+pub struct Input {
+    /// The array.
+    pub array: Array,
+    /// Whether its ReLU is meant.
+    pub relu: bool,
+}
+
+impl From<Array> for Input {
+    fn from(array: Array) -> Self {
+        Input { array, relu: false }
+    }
+}
+
+impl Input {
+    /// The array that is meant.
+    pub fn settled(self) -> Array {
+        if self.relu { self.array.unary(Unary::Relu) } else { self.array }
+    }
+}
+
 /// What batch normalization gives: the output and the statistics of the batch.
 pub struct BatchNormed {
     /// The normalized input.
@@ -127,10 +150,16 @@ pub trait Backend: Send + Sync {
     /// Any type. `a` where `condition` (`u8`) is not zero, else `b`; all broadcast against each other.
     fn select(&self, condition: Array, a: Array, b: Array) -> Array;
 
-    /// Reduces the dimensions `dims` to size 1.
+    /// Also `i64`, but for the mean. Reduces the dimensions `dims` to size 1.
     fn reduce(&self, op: Reduce, x: Array, dims: &[usize]) -> Array;
-    /// The position (`i64`) of the maximum along `dim`, which becomes size 1.
+    /// Any type. The position (`i64`) of the maximum along `dim`, which becomes size 1.
     fn argmax(&self, x: Array, dim: usize) -> Array;
+    /// As `argmax`, of the minimum.
+    fn argmin(&self, x: Array, dim: usize) -> Array;
+    /// Any type. The positions (`i64`) that sort `x` along `dim`; equal elements keep their order, NaN is the largest.
+    fn argsort(&self, x: Array, dim: usize, descending: bool) -> Array;
+    /// Also `i64`. The running sums along `dim`, from the end on if `reverse`.
+    fn cumsum(&self, x: Array, dim: usize, reverse: bool) -> Array;
     /// `[…, m, k] × […, k, n]` with equal leading dimensions.
     fn matmul(&self, a: Array, b: Array) -> Array;
     /// `x [n, in] × weightᵀ [in, out] + bias [out]`
@@ -138,21 +167,30 @@ pub trait Backend: Send + Sync {
 
     /// Any type. `torch.gather`: `index` (`i64`) has the rank of `x` and picks along `dim`.
     fn gather(&self, x: Array, dim: usize, index: Array) -> Array;
-    /// The gradient of `gather`: zeros of `shape` with `grad` added at the places that `index` names.
+    /// Also `i64`. The gradient of `gather`: zeros of `shape` with `grad` added at the places that `index` names.
     fn scatter_add(&self, grad: Array, dim: usize, index: Array, shape: Shape) -> Array;
     /// Any type. The slices of `x` along `dim` that `index` (`i64`, one-dimensional) names.
     fn index_select(&self, x: Array, dim: usize, index: Array) -> Array;
-    /// The gradient of `index_select`: zeros of `shape` with the slices of `grad` added.
+    /// Also `i64`. The gradient of `index_select`: zeros of `shape` with the slices of `grad` added.
     fn index_add(&self, grad: Array, dim: usize, index: Array, shape: Shape) -> Array;
 
     /// `x [n, c, h, w]`, `weight [o, c/groups, kh, kw]`, `bias [o]`
-    fn conv2d(&self, x: Array, weight: Array, bias: Option<Array>, options: &Conv2dOptions) -> Array;
-    /// The gradient of `conv2d` with respect to its input, which is also what a transposed convolution computes.
-    fn conv2d_input_grad(&self, grad: Array, weight: Array, input: Shape, options: &Conv2dOptions) -> Array;
+    fn conv2d(&self, x: Input, weight: Array, bias: Option<Array>, options: &Conv2dOptions) -> Array;
+    /// The gradient of `conv2d` with respect to its input (which is also what a transposed convolution computes), or, if `before_relu` is given, to the array whose ReLU that is: then it is 0
+    /// where `before_relu` (that array, or its ReLU) is not above 0.
+    fn conv2d_input_grad(
+        &self,
+        grad: Array,
+        weight: Array,
+        before_relu: Option<Array>,
+        input: Shape,
+        options: &Conv2dOptions,
+    ) -> Array;
     /// The gradient of `conv2d` with respect to its weight.
-    fn conv2d_weight_grad(&self, x: Array, grad: Array, weight: Shape, options: &Conv2dOptions) -> Array;
-    /// The maxima of windows, and where in its window each was found.
-    fn max_pool2d(&self, x: Array, options: &Pool2dOptions) -> (Array, Array);
+    fn conv2d_weight_grad(&self, x: Input, grad: Array, weight: Shape, options: &Conv2dOptions) -> Array;
+    /// The maxima of windows, and where in its window each was found. With a ReLU, windows without anything above 0 have no such
+    /// place, and `max_pool2d_grad` gives the gradient of the array before it.
+    fn max_pool2d(&self, x: Input, options: &Pool2dOptions) -> (Array, Array);
     /// The gradient of `max_pool2d`.
     fn max_pool2d_grad(&self, grad: Array, position: Array, input: Shape, options: &Pool2dOptions) -> Array;
     /// The means of windows.
@@ -211,6 +249,8 @@ pub trait Backend: Send + Sync {
     fn sgd_step(&self, step: &SgdStep, param: &mut Array, grad: &Array, velocity: Option<&mut Array>);
     /// One step of Adam.
     fn adam_step(&self, step: &AdamStep, param: &mut Array, grad: &Array, m: &mut Array, v: &mut Array);
+    /// One step of another optimizer; `state` has [`Update::slots`] arrays.
+    fn update(&self, step: &Update, param: &mut Array, grad: &Array, state: &mut [Array]);
     /// Whether every element is finite.
     fn is_finite(&self, x: &Array) -> bool;
 }

@@ -8,7 +8,7 @@ use crate::tensor::Tensor;
 
 impl Tensor {
     fn activation(self, activation: Activation) -> Tensor {
-        let (x, node) = self.split();
+        let (x, node) = self.into_parts();
         let saved = node.is_some().then(|| x.clone());
         record(activation.name(), x.unary(Unary::Activation(activation)), [node], move |_| {
             move |g: Array, _| [saved.map(|x| x.binary(Binary::ActivationGrad(activation), g))]
@@ -78,14 +78,14 @@ impl Tensor {
     /// If `weight` is neither `[1]` nor has an element for each channel, or the types differ.
     pub fn prelu(self, weight: &Tensor) -> Tensor {
         self.same_dtype("prelu", weight);
-        let (shape, w) = (self.array.shape, weight.array.shape);
+        let (shape, w) = (self.shape_value(), weight.shape_value());
         let channels = if shape.rank() >= 2 { shape[1] } else { 1 };
         assert!(
             w.rank() == 1 && (w[0] == 1 || w[0] == channels),
             "prelu: an input of shape {shape} takes a weight [1] or [{channels}], got {w}"
         );
         let wide: Shape = (0..shape.rank()).map(|d| if d == 1 { w[0] } else { 1 }).collect();
-        let ((x, xn), (weight, wn)) = (self.split(), weight.clone().split());
+        let ((x, xn), (weight, wn)) = (self.into_parts(), weight.clone().into_parts());
         let weight = weight.reshape(wide);
         let positive = |x: &Array| x.clone().compare(Compare::Gt, x.like(0.0));
         let y = positive(&x).select(x.clone(), x.clone().binary(Binary::Mul, weight.clone()));

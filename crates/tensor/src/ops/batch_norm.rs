@@ -1,5 +1,6 @@
 //! Batch normalization.
 
+use super::hints;
 use crate::array::Array;
 use crate::autograd::{Node, record};
 use crate::backend::{Binary, Reduce, Unary, meet};
@@ -20,7 +21,7 @@ pub struct BatchNorm {
 type Affine = (Option<Array>, Option<Arc<Node>>);
 
 fn affine(t: Option<&Tensor>) -> Affine {
-    t.map_or((None, None), |t| (Some(t.array.clone()), t.node.clone()))
+    t.map_or((None, None), |t| (Some(t.array().clone()), t.node.clone()))
 }
 
 impl Tensor {
@@ -31,8 +32,9 @@ impl Tensor {
             self.same_dtype("batch_norm", t);
             assert!(
                 t.shape() == [x[1]],
-                "batch_norm: got an input of shape {x} and statistics or weights for {} channels",
-                t.array.shape
+                "batch_norm: got an input of shape {x} and statistics or weights of shape {}, for each channel one{}",
+                t.array.shape,
+                hints::channels(x, t.numel())
             );
         }
     }
@@ -53,8 +55,11 @@ impl Tensor {
         self.check_batch_norm(&[weight, bias]);
         let shape = self.array.shape;
         let per_channel = shape.numel().checked_div(shape[1]).unwrap_or(0);
-        assert!(per_channel > 1, "batch_norm: needs more than one value per channel in training, got shape {shape}");
-        let (x, xn) = self.into_image().split();
+        assert!(
+            per_channel > 1,
+            "batch_norm: needs more than one value per channel in training, got shape {shape}; a batch of one sample has no variance: use a larger one"
+        );
+        let (x, xn) = self.into_image().into_parts();
         let ((w, wn), (b, bn)) = (affine(weight), affine(bias));
         let saved = (xn.is_some() || wn.is_some() || bn.is_some()).then(|| (x.clone(), w.clone()));
         let normed = x.place().batch_norm(x, w, b, eps);
@@ -86,8 +91,8 @@ impl Tensor {
         let shape = self.array.shape;
         let c = Shape::from([shape[1]]);
         let wide = Shape::from([1, shape[1], 1, 1]);
-        let (mean, var) = (mean.array.clone(), var.array.clone());
-        let (x, xn) = self.into_image().split();
+        let (mean, var) = (mean.array().clone(), var.array().clone());
+        let (x, xn) = self.into_image().into_parts();
         let ((w, wn), (b, bn)) = (affine(weight), affine(bias));
         let saved_x = wn.is_some().then(|| x.clone());
         let saved_w = w.clone();

@@ -88,7 +88,7 @@ impl Tensor {
     /// # Panics
     /// If shapes and options do not fit, or types differ.
     pub fn conv1d(self, weight: &Tensor, bias: Option<&Tensor>, options: &Conv1dOptions) -> Tensor {
-        let (x, w, o) = (self.array.shape, weight.array.shape, *options);
+        let (x, w, o) = (self.shape_value(), weight.shape_value(), *options);
         check_rank("conv1d", x);
         assert!(w.rank() == 3, "conv1d: the weight must be [out, in/groups, k], got {w}");
         assert!(
@@ -119,7 +119,7 @@ impl Tensor {
     /// # Panics
     /// If the windows do not fit.
     pub fn max_pool1d(self, options: impl Into<Pool1dOptions>) -> Tensor {
-        check_rank("max_pool1d", self.array.shape);
+        check_rank("max_pool1d", self.shape_value());
         as_image(self).max_pool2d(options.into().two_dimensional()).squeeze(2)
     }
 
@@ -128,7 +128,7 @@ impl Tensor {
     /// # Panics
     /// If the windows do not fit, or the dilation is not 1.
     pub fn avg_pool1d(self, options: impl Into<Pool1dOptions>) -> Tensor {
-        check_rank("avg_pool1d", self.array.shape);
+        check_rank("avg_pool1d", self.shape_value());
         as_image(self).avg_pool2d(options.into().two_dimensional()).squeeze(2)
     }
 }

@@ -1,5 +1,6 @@
 //! 2-D convolution (cross-correlation, as everywhere in the field).
 
+use super::hints;
 use crate::array::Array;
 use crate::autograd::record;
 use crate::backend::{Conv2dOptions, Reduce, meet};
@@ -14,23 +15,29 @@ fn out_size(size: usize, kernel: usize, o: &Conv2dOptions, d: usize) -> Option<u
 }
 
 fn check(x: Shape, weight: Shape, bias: Option<Shape>, o: &Conv2dOptions) {
-    assert!(x.rank() == 4, "conv2d: the input must be [n, c, h, w], got {x}");
+    hints::check_images("conv2d", x);
     assert!(weight.rank() == 4, "conv2d: the weight must be [out, in/groups, kh, kw], got {weight}");
     let g = o.groups;
     assert!(
         g > 0 && o.stride[0] > 0 && o.stride[1] > 0 && o.dilation[0] > 0 && o.dilation[1] > 0,
         "conv2d: stride, dilation and groups must be at least 1, got {o:?}"
     );
+    let channels = weight[1] * g;
     assert!(
-        weight[0].is_multiple_of(g) && x[1].is_multiple_of(g) && weight[1] * g == x[1],
-        "conv2d: got an input of shape {x}; a weight of shape {weight} with groups {g} takes [n, {}, h, w]",
-        weight[1] * g
+        x[1] == channels,
+        "conv2d: got an input of shape {x}, a weight of shape {weight} with groups {g} takes [n, {channels}, h, w]{}",
+        hints::channels(x, channels)
+    );
+    assert!(
+        weight[0].is_multiple_of(g),
+        "conv2d: groups {g} must divide the {} output channels of weight {weight}",
+        weight[0]
     );
     assert!(weight[2] > 0 && weight[3] > 0, "conv2d: the kernel is empty: weight of shape {weight}");
     for d in 0..2 {
         assert!(
             out_size(x[2 + d], weight[2 + d], o, d).is_some(),
-            "conv2d: a kernel of {}×{} with dilation {:?} does not fit an input of shape {x} with padding {:?}",
+            "conv2d: a kernel of {}×{} with dilation {:?} does not fit an input of shape {x} with padding {:?}; add padding, or shrink the images less before it",
             weight[2],
             weight[3],
             o.dilation,
@@ -60,19 +67,20 @@ impl Tensor {
     /// If shapes and options do not fit, or types differ.
     pub fn conv2d(self, weight: &Tensor, bias: Option<&Tensor>, options: &Conv2dOptions) -> Tensor {
         self.same_dtype("conv2d", weight);
-        check(self.array.shape, weight.array.shape, bias.map(|b| b.array.shape), options);
+        check(self.shape_value(), weight.shape_value(), bias.map(Tensor::shape_value), options);
         let o = *options;
-        let ((x, xn), (w, wn)) = (self.split(), weight.clone().split());
-        let (b, bn) = bias.map_or((None, None), |b| (Some(b.array.clone()), b.node.clone()));
-        let (input, kernel) = (x.shape(), w.shape());
+        let ((x, xn, before_relu), (w, wn)) = (self.into_parts_before_relu(), weight.clone().into_parts());
+        let (b, bn) = bias.map_or((None, None), |b| (Some(b.array().clone()), b.node.clone()));
+        let (input, kernel) = (x.array.shape(), w.shape());
         let saved_x = wn.is_some().then(|| x.clone());
+        let mask = before_relu.then(|| x.array.clone());
         let saved_w = xn.is_some().then(|| w.clone());
-        record("conv2d", meet(&[&x, &w]).conv2d(x, w, b, &o), [xn, wn, bn], move |_| {
+        record("conv2d", meet(&[&x.array, &w]).conv2d(x, w, b, &o), [xn, wn, bn], move |_| {
             move |g: Array, [_, _, wb]| {
                 let place = g.place();
                 let to_b = wb.then(|| g.clone().reduce(Reduce::Sum, &[0, 2, 3]).reshape(Shape::from([kernel[0]])));
                 let to_w = saved_x.map(|x| place.conv2d_weight_grad(x, g.clone(), kernel, &o));
-                [saved_w.map(|w| place.conv2d_input_grad(g, w, input, &o)), to_w, to_b]
+                [saved_w.map(|w| place.conv2d_input_grad(g, w, mask, input, &o)), to_w, to_b]
             }
         })
     }

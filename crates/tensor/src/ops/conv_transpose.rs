@@ -3,7 +3,7 @@
 use crate::array::Array;
 use crate::autograd::record;
 use crate::backend::{Binary, Conv2dOptions, Reduce, meet};
-use crate::ops::conv1d::as_image;
+use crate::ops::{conv1d::as_image, hints};
 use crate::shape::Shape;
 use crate::tensor::Tensor;
 
@@ -56,7 +56,7 @@ fn out_size(size: usize, kernel: usize, o: &ConvTranspose2dOptions, d: usize) ->
 }
 
 fn check(op: &str, x: Shape, weight: Shape, bias: Option<Shape>, o: &ConvTranspose2dOptions) -> Shape {
-    assert!(x.rank() == 4, "{op}: the input must be [n, c, h, w], got {x}");
+    hints::check_images(op, x);
     assert!(weight.rank() == 4, "{op}: the weight must be [in, out/groups, kh, kw], got {weight}");
     assert!(
         o.groups > 0 && o.stride.iter().chain(&o.dilation).all(|&n| n > 0) && weight[2] > 0 && weight[3] > 0,
@@ -126,15 +126,15 @@ impl Tensor {
         options: &ConvTranspose2dOptions,
     ) -> Tensor {
         self.same_dtype(op, weight);
-        let shape = check(op, self.array.shape, weight.array.shape, bias.map(|b| b.array.shape), options);
+        let shape = check(op, self.shape_value(), weight.shape_value(), bias.map(Tensor::shape_value), options);
         let (o, beyond) = convolution(options);
-        let ((x, xn), (w, wn)) = (self.split(), weight.clone().split());
-        let (b, bn) = bias.map_or((None, None), |b| (Some(b.array.clone()), b.node.clone()));
+        let ((x, xn), (w, wn)) = (self.into_parts(), weight.clone().into_parts());
+        let (b, bn) = bias.map_or((None, None), |b| (Some(b.array().clone()), b.node.clone()));
         let kernel = w.shape();
         let saved_x = wn.is_some().then(|| x.clone());
         let saved_w = xn.is_some().then(|| w.clone());
         let reached = shape.with(2, shape[2] - beyond[0]).with(3, shape[3] - beyond[1]);
-        let mut y = meet(&[&x, &w]).conv2d_input_grad(x, w, reached, &o);
+        let mut y = meet(&[&x, &w]).conv2d_input_grad(x, w, None, reached, &o);
         if beyond != [0; 2] {
             y = y.place().pad(y, &[[0; 2], [0; 2], [0, beyond[0]], [0, beyond[1]]], 0.0);
         }
@@ -146,8 +146,8 @@ impl Tensor {
                 let place = g.place();
                 let to_b = wb.then(|| g.clone().reduce(Reduce::Sum, &[0, 2, 3]).reshape(Shape::from([shape[1]])));
                 let g = g.narrow(2, 0, reached[2]).narrow(3, 0, reached[3]);
-                let to_w = saved_x.map(|x| place.conv2d_weight_grad(g.clone(), x, kernel, &o));
-                [saved_w.map(|w| place.conv2d(g, w, None, &o)), to_w, to_b]
+                let to_w = saved_x.map(|x| place.conv2d_weight_grad(g.clone().into(), x, kernel, &o));
+                [saved_w.map(|w| place.conv2d(g.into(), w, None, &o)), to_w, to_b]
             }
         })
     }
@@ -159,7 +159,7 @@ impl Tensor {
     /// As [`Tensor::conv_transpose2d`].
     pub fn conv_transpose1d(self, weight: &Tensor, bias: Option<&Tensor>, options: &ConvTranspose1dOptions) -> Tensor {
         let op = "conv_transpose1d";
-        let (x, w) = (self.array.shape, weight.array.shape);
+        let (x, w) = (self.shape_value(), weight.shape_value());
         assert!(x.rank() == 3, "{op}: the input must be [n, c, l], got {x}");
         assert!(w.rank() == 3, "{op}: the weight must be [in, out/groups, k], got {w}");
         let o = ConvTranspose2dOptions {

@@ -2,16 +2,18 @@
 
 use crate::array::Array;
 use crate::autograd::record;
-use crate::backend::{Binary, Compare, Unary};
+use crate::backend::{Binary, Compare, Place, Unary};
 use crate::dtype::DType;
+use crate::lazy::{Lazy, PendingRelu};
 use crate::shape::Shape;
 use crate::tensor::Tensor;
 use std::ops::{Add, Div, Mul, Neg, Sub};
+use std::sync::Arc;
 
 impl Tensor {
     /// A function whose gradient is computed from its output `y`.
-    fn unary_by_output(self, name: &'static str, op: Unary, grad: fn(Array, Array) -> Array) -> Tensor {
-        let (x, node) = self.split();
+    pub(super) fn unary_by_output(self, name: &'static str, op: Unary, grad: fn(Array, Array) -> Array) -> Tensor {
+        let (x, node) = self.into_parts();
         record(name, x.unary(op), [node], |y| {
             let y = y.clone();
             move |g, _| [Some(grad(y, g))]
@@ -19,13 +21,13 @@ impl Tensor {
     }
 
     /// A function whose gradient is computed from its input `x`.
-    fn unary_by_input(
+    pub(super) fn unary_by_input(
         self,
         name: &'static str,
         op: Unary,
         grad: impl FnOnce(Array, Array) -> Array + Send + 'static,
     ) -> Tensor {
-        let (x, node) = self.split();
+        let (x, node) = self.into_parts();
         let saved = node.is_some().then(|| x.clone());
         record(name, x.unary(op), [node], |_| move |g, _| [saved.map(|x| grad(x, g))])
     }
@@ -33,12 +35,18 @@ impl Tensor {
     /// The negative, also written `-x`.
     #[allow(clippy::should_implement_trait)]
     pub fn neg(self) -> Tensor {
-        let (x, node) = self.split();
+        if self.dtype() == DType::I64 {
+            return self.mul_scalar(-1.0);
+        }
+        let (x, node) = self.into_parts();
         record("neg", x.unary(Unary::Neg), [node], |_| |g: Array, _| [Some(g.unary(Unary::Neg))])
     }
 
     /// The absolute value; its gradient at 0 is 0 (`torch.abs`).
     pub fn abs(self) -> Tensor {
+        if self.dtype() == DType::I64 {
+            return self.clone().neg().maximum(self);
+        }
         self.unary_by_input("abs", Unary::Abs, |x, g| x.unary(Unary::Sign).binary(Binary::Mul, g))
     }
 
@@ -96,7 +104,21 @@ impl Tensor {
 
     /// max(x, 0); its gradient at 0 is 0. NaN stays NaN.
     pub fn relu(self) -> Tensor {
-        self.unary_by_output("relu", Unary::Relu, |y, g| y.binary(Binary::ReluGrad, g))
+        let (x, node) = self.into_parts();
+        if !matches!(x.place(), Place::Cpu) || !x.dtype().is_float() {
+            return Tensor { array: x.into(), node }
+                .unary_by_output("relu", Unary::Relu, |y, g| y.binary(Binary::ReluGrad, g));
+        }
+        let pending = PendingRelu::new(x.clone());
+        let saved = pending.clone();
+        let mut node = record("relu", x, [node], move |_| {
+            move |g: Array, _| [Some(saved.input().array.binary(Binary::ReluGrad, g))]
+        })
+        .node;
+        if let Some(node) = node.as_mut().and_then(Arc::get_mut) {
+            node.is_relu = true;
+        }
+        Tensor { array: Lazy::Relu(pending), node }
     }
 
     /// x where x > 0, else `negative_slope` · x.
@@ -119,6 +141,9 @@ impl Tensor {
 
     /// Each element, but at least `min`. The gradient flows where the element lies above it.
     pub fn clamp_min(self, min: f64) -> Tensor {
+        if !self.dtype().is_float() {
+            return self.lt(min).where_(min, self);
+        }
         self.unary_by_input("clamp", Unary::ClampMin(min), move |x, g| {
             let limit = x.like(min);
             let zero = g.like(0.0);
@@ -128,6 +153,9 @@ impl Tensor {
 
     /// Each element, but at most `max`. The gradient flows where the element lies below it.
     pub fn clamp_max(self, max: f64) -> Tensor {
+        if !self.dtype().is_float() {
+            return self.gt(max).where_(max, self);
+        }
         self.unary_by_input("clamp", Unary::ClampMax(max), move |x, g| {
             let limit = x.like(max);
             let zero = g.like(0.0);
@@ -135,29 +163,38 @@ impl Tensor {
         })
     }
 
-    /// Each element, but at least `min` and at most `max`.
+    /// Each element, but at least `min` and at most `max` (`torch.clamp`). For limits that differ from element to element see
+    /// [`Tensor::maximum`] and [`Tensor::minimum`].
     pub fn clamp(self, min: f64, max: f64) -> Tensor {
         self.clamp_min(min).clamp_max(max)
     }
 
     fn add_scalar(self, value: f64) -> Tensor {
-        let (x, node) = self.split();
+        if self.dtype() == DType::I64 {
+            let number = self.number("add", value);
+            return self.add_tensor(number);
+        }
+        let (x, node) = self.into_parts();
         record("add", x.unary(Unary::AddScalar(value)), [node], |_| |g, _| [Some(g)])
     }
 
     fn mul_scalar(self, value: f64) -> Tensor {
-        let (x, node) = self.split();
+        if self.dtype() == DType::I64 {
+            let number = self.number("mul", value);
+            return self.mul_tensor(number);
+        }
+        let (x, node) = self.into_parts();
         record("mul", x.unary(Unary::MulScalar(value)), [node], move |_| move |g: Array, _| [Some(g.scale(value))])
     }
 
-    fn check_pair(&self, op: &str, other: &Tensor) -> Shape {
+    pub(super) fn check_pair(&self, op: &str, other: &Tensor) -> Shape {
         self.same_dtype(op, other);
         Shape::broadcast(op, &self.array.shape, &other.array.shape)
     }
 
     fn add_tensor(self, other: Tensor) -> Tensor {
         self.check_pair("add", &other);
-        let ((a, an), (b, bn)) = (self.split(), other.split());
+        let ((a, an), (b, bn)) = (self.into_parts(), other.into_parts());
         let (sa, sb) = (a.shape(), b.shape());
         record("add", a.binary(Binary::Add, b), [an, bn], move |_| {
             move |g: Array, [wa, wb]| [wa.then(|| g.clone().unbroadcast(sa)), wb.then(|| g.unbroadcast(sb))]
@@ -166,7 +203,7 @@ impl Tensor {
 
     fn sub_tensor(self, other: Tensor) -> Tensor {
         self.check_pair("sub", &other);
-        let ((a, an), (b, bn)) = (self.split(), other.split());
+        let ((a, an), (b, bn)) = (self.into_parts(), other.into_parts());
         let (sa, sb) = (a.shape(), b.shape());
         record("sub", a.binary(Binary::Sub, b), [an, bn], move |_| {
             move |g: Array, [wa, wb]| {
@@ -177,7 +214,7 @@ impl Tensor {
 
     fn mul_tensor(self, other: Tensor) -> Tensor {
         self.check_pair("mul", &other);
-        let ((a, an), (b, bn)) = (self.split(), other.split());
+        let ((a, an), (b, bn)) = (self.into_parts(), other.into_parts());
         let (sa, sb) = (a.shape(), b.shape());
         let saved_a = bn.is_some().then(|| a.clone());
         let saved_b = an.is_some().then(|| b.clone());
@@ -191,7 +228,7 @@ impl Tensor {
 
     fn div_tensor(self, other: Tensor) -> Tensor {
         self.check_pair("div", &other);
-        let ((a, an), (b, bn)) = (self.split(), other.split());
+        let ((a, an), (b, bn)) = (self.into_parts(), other.into_parts());
         let (sa, sb) = (a.shape(), b.shape());
         let saved_b = (an.is_some() || bn.is_some()).then(|| b.clone());
         let wants_b = bn.is_some();
@@ -212,7 +249,7 @@ impl Tensor {
     /// If the shapes do not broadcast or the types differ.
     pub fn pow(self, exponent: Tensor) -> Tensor {
         self.check_pair("pow", &exponent);
-        let ((a, an), (b, bn)) = (self.split(), exponent.split());
+        let ((a, an), (b, bn)) = (self.into_parts(), exponent.into_parts());
         let (sa, sb) = (a.shape(), b.shape());
         let saved = (an.is_some() || bn.is_some()).then(|| (a.clone(), b.clone()));
         record("pow", a.binary(Binary::Pow, b), [an, bn], move |y| {
@@ -241,7 +278,7 @@ impl Tensor {
 
     fn extremum(self, name: &'static str, op: Binary, wins: Compare, other: Tensor) -> Tensor {
         self.check_pair(name, &other);
-        let ((a, an), (b, bn)) = (self.split(), other.split());
+        let ((a, an), (b, bn)) = (self.into_parts(), other.into_parts());
         let (sa, sb) = (a.shape(), b.shape());
         let saved = (an.is_some() || bn.is_some()).then(|| (a.clone(), b.clone()));
         record(name, a.binary(op, b), [an, bn], move |_| {
@@ -272,59 +309,6 @@ impl Tensor {
     /// If the shapes do not broadcast or the types differ.
     pub fn minimum(self, other: Tensor) -> Tensor {
         self.extremum("minimum", Binary::Minimum, Compare::Lt, other)
-    }
-
-    fn compared(&self, name: &str, op: Compare, other: &Tensor) -> Tensor {
-        self.check_pair(name, other);
-        self.array.clone().compare(op, other.array.clone()).into()
-    }
-
-    /// 1 (`u8`) where the elements are equal, else 0, with broadcasting.
-    ///
-    /// # Panics
-    /// If the shapes do not broadcast or the types differ. So do the other comparisons.
-    pub fn eq(&self, other: &Tensor) -> Tensor {
-        self.compared("eq", Compare::Eq, other)
-    }
-
-    /// 1 (`u8`) where this element is larger, else 0.
-    pub fn gt(&self, other: &Tensor) -> Tensor {
-        self.compared("gt", Compare::Gt, other)
-    }
-
-    /// 1 (`u8`) where this element is larger or equal, else 0.
-    pub fn ge(&self, other: &Tensor) -> Tensor {
-        self.compared("ge", Compare::Ge, other)
-    }
-
-    /// 1 (`u8`) where this element is smaller, else 0.
-    pub fn lt(&self, other: &Tensor) -> Tensor {
-        self.compared("lt", Compare::Lt, other)
-    }
-
-    /// 1 (`u8`) where this element is smaller or equal, else 0.
-    pub fn le(&self, other: &Tensor) -> Tensor {
-        self.compared("le", Compare::Le, other)
-    }
-
-    /// The elements of `a` where this tensor (`u8`) is not 0, else those of `b`; all broadcast (`torch.where`).
-    ///
-    /// # Panics
-    /// If this tensor is not `u8`, the shapes do not broadcast, or the types of `a` and `b` differ.
-    pub fn where_(&self, a: Tensor, b: Tensor) -> Tensor {
-        assert!(self.dtype() == DType::U8, "where: the condition must be u8, got {}", self.dtype());
-        let shape = a.check_pair("where", &b);
-        Shape::broadcast("where", &self.array.shape, &shape);
-        let condition = self.array.clone();
-        let ((a, an), (b, bn)) = (a.split(), b.split());
-        let (sa, sb) = (a.shape(), b.shape());
-        record("where", condition.clone().select(a, b), [an, bn], move |_| {
-            move |g: Array, [wa, wb]| {
-                let zero = g.like(0.0);
-                let to_a = wa.then(|| condition.clone().select(g.clone(), zero.clone()).unbroadcast(sa));
-                [to_a, wb.then(|| condition.select(zero, g).unbroadcast(sb))]
-            }
-        })
     }
 }
 
@@ -378,6 +362,29 @@ operator!(Div, div, div_tensor, |x, s| {
     let divisor = Tensor::from(x.like(s));
     x.div_tensor(divisor)
 });
+
+macro_rules! number_first {
+    ($trait:ident, $method:ident, |$x:ident, $s:ident| $result:expr) => {
+        impl $trait<Tensor> for f64 {
+            type Output = Tensor;
+            fn $method(self, $x: Tensor) -> Tensor {
+                let $s = self;
+                $result
+            }
+        }
+        impl $trait<&Tensor> for f64 {
+            type Output = Tensor;
+            fn $method(self, x: &Tensor) -> Tensor {
+                self.$method(x.clone())
+            }
+        }
+    };
+}
+
+number_first!(Add, add, |x, s| x.add_scalar(s));
+number_first!(Mul, mul, |x, s| x.mul_scalar(s));
+number_first!(Sub, sub, |x, s| x.number("sub", s).sub_tensor(x));
+number_first!(Div, div, |x, s| x.number("div", s).div_tensor(x));
 
 impl Neg for Tensor {
     type Output = Tensor;

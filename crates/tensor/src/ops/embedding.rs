@@ -4,6 +4,7 @@ use crate::array::Array;
 use crate::autograd::record;
 use crate::backend::{Binary, Compare, meet};
 use crate::dtype::DType;
+use crate::ops::hints::check_images;
 use crate::shape::Shape;
 use crate::tensor::Tensor;
 
@@ -14,7 +15,7 @@ impl Tensor {
     /// # Panics
     /// If this tensor is not `i64`, `weight` is not `[rows, dim]`, or a number is not one of its rows.
     pub fn embedding(&self, weight: &Tensor, padding_idx: Option<usize>) -> Tensor {
-        let (shape, table) = (self.array.shape, weight.array.shape);
+        let (shape, table) = (self.shape_value(), weight.shape_value());
         assert!(self.dtype() == DType::I64, "embedding: the input must hold rows as i64, got {}", self.dtype());
         assert!(table.rank() == 2, "embedding: the weight must be [rows, dim], got {table}");
         if self.device() == crate::Device::Cpu
@@ -23,8 +24,8 @@ impl Tensor {
             panic!("embedding: row {bad} is not one of the {} rows, 0 to {}", table[0], table[0] as i64 - 1);
         }
         let n = shape.numel();
-        let index = self.array.clone().reshape(Shape::from([n]));
-        let (w, node) = weight.clone().split();
+        let index = self.array().clone().reshape(Shape::from([n]));
+        let (w, node) = weight.clone().into_parts();
         let rows = record("embedding", meet(&[&w, &index]).index_select(w, 0, index.clone()), [node], move |_| {
             move |g: Array, _| {
                 let g = match padding_idx {
@@ -46,8 +47,8 @@ impl Tensor {
     /// # Panics
     /// If the tensor is not `[n, c, h, w]`, or r² does not divide its channels.
     pub fn pixel_shuffle(self, upscale_factor: usize) -> Tensor {
-        let (s, r) = (self.array.shape, upscale_factor);
-        assert!(s.rank() == 4, "pixel_shuffle: the input must be [n, c, h, w], got {s}");
+        let (s, r) = (self.shape_value(), upscale_factor);
+        check_images("pixel_shuffle", s);
         assert!(
             r > 0 && s[1].is_multiple_of(r * r),
             "pixel_shuffle: the {} channels of shape {s} are not divided by the square of the factor {r}",
@@ -64,8 +65,8 @@ impl Tensor {
     /// # Panics
     /// If the tensor is not `[n, c, h, w]`, or r does not divide its height and width.
     pub fn pixel_unshuffle(self, downscale_factor: usize) -> Tensor {
-        let (s, r) = (self.array.shape, downscale_factor);
-        assert!(s.rank() == 4, "pixel_unshuffle: the input must be [n, c, h, w], got {s}");
+        let (s, r) = (self.shape_value(), downscale_factor);
+        check_images("pixel_unshuffle", s);
         assert!(
             r > 0 && s[2].is_multiple_of(r) && s[3].is_multiple_of(r),
             "pixel_unshuffle: height and width of shape {s} are not divided by the factor {r}"

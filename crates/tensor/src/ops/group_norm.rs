@@ -23,7 +23,7 @@ impl Tensor {
     /// # Panics
     /// If `groups` does not divide the channels, shapes do not fit or types differ.
     pub fn group_norm(self, groups: usize, weight: Option<&Tensor>, bias: Option<&Tensor>, eps: f64) -> GroupNorm {
-        let shape = self.array.shape;
+        let shape = self.shape_value();
         assert!(shape.rank() >= 2, "group_norm: the input must be [n, c, ..], got {shape}");
         assert!(
             groups > 0 && shape[1].is_multiple_of(groups),
@@ -36,7 +36,7 @@ impl Tensor {
                 t.shape() == [shape[1]],
                 "group_norm: an input of shape {shape} takes weights [{}], got {}",
                 shape[1],
-                t.array.shape
+                t.shape_value()
             );
         }
         let normed = self.into_image().group_normed("group_norm", groups, weight, bias, eps);
@@ -52,8 +52,8 @@ impl Tensor {
         bias: Option<&Tensor>,
         eps: f64,
     ) -> GroupNorm {
-        let (x, xn) = self.split();
-        let part = |t: Option<&Tensor>| t.map_or((None, None), |t| (Some(t.array.clone()), t.node.clone()));
+        let (x, xn) = self.into_parts();
+        let part = |t: Option<&Tensor>| t.map_or((None, None), |t| (Some(t.array().clone()), t.node.clone()));
         let ((w, wn), (b, bn)) = (part(weight), part(bias));
         let saved = (xn.is_some() || wn.is_some() || bn.is_some()).then(|| (x.clone(), w.clone()));
         let arrays: Vec<&Array> = [Some(&x), w.as_ref(), b.as_ref()].into_iter().flatten().collect();
@@ -82,7 +82,7 @@ impl Tensor {
         bias: Option<&Tensor>,
         eps: f64,
     ) -> Tensor {
-        let shape = self.array.shape;
+        let shape = self.shape_value();
         assert!(
             !normalized_shape.is_empty() && shape.ends_with(normalized_shape),
             "layer_norm: an input of shape {shape} does not end in {normalized_shape:?} (for channels of an image, which come first, \
@@ -93,7 +93,7 @@ impl Tensor {
             assert!(
                 t.shape() == normalized_shape,
                 "layer_norm: the weight and the bias must be {normalized_shape:?}, got {}",
-                t.array.shape
+                t.shape_value()
             );
         }
         let size: usize = normalized_shape.iter().product();

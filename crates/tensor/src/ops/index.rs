@@ -14,11 +14,15 @@ impl Tensor {
     pub fn gather(self, dim: isize, index: &Tensor) -> Tensor {
         let (shape, by) = (self.array.shape, index.array.shape);
         let d = shape.dim("gather", dim);
-        assert!(index.dtype() == DType::I64, "gather: the index must be i64, got {}", index.dtype());
+        assert!(
+            index.dtype() == DType::I64,
+            "gather: the index must be i64, got {} (convert it with to_dtype)",
+            index.dtype()
+        );
         let fits = by.rank() == shape.rank() && (0..by.rank()).all(|i| i == d || by[i] <= shape[i]);
         assert!(fits, "gather: an index of shape {by} does not fit a tensor of shape {shape} along dimension {dim}");
-        let index = index.array.clone();
-        let (x, node) = self.split();
+        let index = index.array().clone();
+        let (x, node) = self.into_parts();
         record("gather", meet(&[&x, &index]).gather(x, d, index.clone()), [node], move |_| {
             move |g: Array, _| [Some(meet(&[&g, &index]).scatter_add(g, d, index, shape))]
         })
@@ -37,8 +41,8 @@ impl Tensor {
             index.dtype(),
             index.array.shape
         );
-        let index = index.array.clone();
-        let (x, node) = self.split();
+        let index = index.array().clone();
+        let (x, node) = self.into_parts();
         record("index_select", meet(&[&x, &index]).index_select(x, d, index.clone()), [node], move |_| {
             move |g: Array, _| [Some(meet(&[&g, &index]).index_add(g, d, index, shape))]
         })

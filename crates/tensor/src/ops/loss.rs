@@ -20,7 +20,8 @@ pub enum Reduction {
 }
 
 impl Reduction {
-    fn apply(self, losses: Tensor) -> Tensor {
+    /// What this gives of `losses`: the tensor itself, or a scalar.
+    pub fn apply(self, losses: Tensor) -> Tensor {
         match self {
             Reduction::None => losses,
             Reduction::Mean => losses.mean(&[], false),
@@ -33,14 +34,39 @@ impl Tensor {
     /// Classes in the last dimension and one row per sample or pixel, with the shape that the losses have.
     fn by_class(self, name: &str, target: &Tensor) -> (Tensor, Shape) {
         let (x, t) = (self.array.shape, target.array.shape);
-        assert!(target.dtype() == DType::I64, "{name}: the target must hold classes as i64, got {}", target.dtype());
-        assert!(x.rank() >= 2, "{name}: the input must be [n, classes, ..], got {x}");
+        let per_class =
+            if t == x && t.rank() >= 2 { "; it has a number for each class: give the classes, argmax(1)" } else { "" };
+        let convert = if per_class.is_empty() { "; convert it with to_dtype(DType::I64)" } else { per_class };
+        assert!(
+            target.dtype() == DType::I64,
+            "{name}: the target must hold classes as i64, got {} {t}{convert}",
+            target.dtype()
+        );
+        let single = match (x.rank(), t.rank()) {
+            (1, 1) => "; it needs one number for each class, not one for each sample",
+            (1, 0) => "; for a single sample add the batch dimension to both with unsqueeze(0)",
+            _ => "",
+        };
+        assert!(
+            x.rank() >= 2,
+            "{name}: the input must be [n, classes, ..], got {x} with a target of shape {t}{single}"
+        );
         let (expected, classes) = (x.without(1), x[1]);
-        assert!(t == expected, "{name}: an input of shape {x} takes a target of shape {expected}, got {t}");
+        let hint = match t.rank() {
+            1 if x.rank() > 2 && t[0] == x[0] => {
+                "; for one class per image bring the input to [n, classes] with flatten or a mean"
+            }
+            2 if t == expected.inserted(1, 1) => "; squeeze(1) it",
+            _ => per_class,
+        };
+        assert!(t == expected, "{name}: an input of shape {x} takes a target of shape {expected}, got {t}{hint}");
         if target.device() == crate::Device::Cpu
             && let Some(bad) = target.to_vec::<i64>().iter().find(|&&c| c < 0 || c >= classes as i64)
         {
-            panic!("{name}: class {bad} is not one of the {classes} classes, 0 to {}", classes as i64 - 1);
+            let last = classes as i64 - 1;
+            panic!(
+                "{name}: the target holds class {bad}, the input has {classes} classes, 0 to {last}: labels start at 0"
+            );
         }
         let order: Vec<isize> = [0].into_iter().chain(2..x.rank() as isize).chain([1]).collect();
         let rows = if x.rank() == 2 { self } else { self.permute(&order).reshape([expected.numel(), classes]) };
@@ -54,8 +80,8 @@ impl Tensor {
     /// If shapes do not fit, or a target is not a class.
     pub fn cross_entropy(self, target: &Tensor, reduction: Reduction) -> Tensor {
         let (logits, shape) = self.by_class("cross_entropy", target);
-        let target = target.array.clone().reshape(Shape::from([shape.numel()]));
-        let (x, node) = logits.split();
+        let target = target.array().clone().reshape(Shape::from([shape.numel()]));
+        let (x, node) = logits.into_parts();
         let (losses, log_probs) = meet(&[&x, &target]).cross_entropy(x, target.clone());
         let losses = record("cross_entropy", losses, [node], move |_| {
             move |g: Array, _| [Some(g.place().cross_entropy_grad(log_probs, target, g))]
@@ -80,7 +106,8 @@ impl Tensor {
     /// If the shapes differ (they are not broadcast, which is rarely meant here) or the types do.
     pub fn mse_loss(self, target: &Tensor, reduction: Reduction) -> Tensor {
         let (a, b) = (self.array.shape, target.array.shape);
-        assert!(a == b, "mse_loss: the input has shape {a}, the target {b}");
+        let hint = if a.numel() == b.numel() { "; they have as many elements, so reshape or squeeze one" } else { "" };
+        assert!(a == b, "mse_loss: the input has shape {a}, the target {b}{hint}");
         reduction.apply((self - target).square())
     }
 }

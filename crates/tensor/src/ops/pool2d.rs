@@ -1,8 +1,9 @@
 //! 2-D pooling.
 
+use super::hints;
 use crate::array::Array;
 use crate::autograd::record;
-use crate::backend::Pool2dOptions;
+use crate::backend::{Input, Pool2dOptions};
 use crate::shape::Shape;
 use crate::tensor::Tensor;
 
@@ -17,7 +18,7 @@ fn out_size(size: usize, o: &Pool2dOptions, d: usize) -> Option<usize> {
 }
 
 fn check(op: &str, x: Shape, o: &Pool2dOptions) {
-    assert!(x.rank() == 4, "{op}: the input must be [n, c, h, w], got {x}");
+    hints::check_images(op, x);
     for d in 0..2 {
         assert!(
             o.kernel_size[d] > 0 && o.stride[d] > 0 && o.dilation[d] > 0,
@@ -31,7 +32,7 @@ fn check(op: &str, x: Shape, o: &Pool2dOptions) {
         );
         assert!(
             out_size(x[2 + d], o, d).is_some(),
-            "{op}: a window of {:?} does not fit an input of shape {x} with padding {:?}",
+            "{op}: a window of {:?} does not fit an input of shape {x} with padding {:?}; shrink the images less before it",
             o.kernel_size,
             o.padding
         );
@@ -56,10 +57,11 @@ impl Tensor {
     /// If the windows do not fit.
     pub fn max_pool2d(self, options: impl Into<Pool2dOptions>) -> Tensor {
         let o = options.into();
-        check("max_pool2d", self.array.shape, &o);
-        let (x, node) = self.split();
-        let input = x.shape();
-        let (y, position) = x.place().max_pool2d(x, &o);
+        check("max_pool2d", self.shape_value(), &o);
+        let (x, node, before_relu) = self.into_parts_before_relu();
+        let x = Input { relu: x.relu || before_relu, ..x };
+        let input = x.array.shape();
+        let (y, position) = x.array.place().max_pool2d(x, &o);
         record("max_pool2d", y, [node], move |_| {
             move |g: Array, _| [Some(g.place().max_pool2d_grad(g, position, input, &o))]
         })
@@ -73,7 +75,7 @@ impl Tensor {
         let o = options.into();
         check("avg_pool2d", self.array.shape, &o);
         assert!(o.dilation == [1; 2], "avg_pool2d: has no dilation, got {:?}", o.dilation);
-        let (x, node) = self.split();
+        let (x, node) = self.into_parts();
         let input = x.shape();
         record("avg_pool2d", x.place().avg_pool2d(x, &o), [node], move |_| {
             move |g: Array, _| [Some(g.place().avg_pool2d_grad(g, input, &o))]

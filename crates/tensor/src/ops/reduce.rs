@@ -3,6 +3,7 @@
 use crate::array::Array;
 use crate::autograd::record;
 use crate::backend::{Binary, Compare, Reduce};
+use crate::dtype::DType;
 use crate::shape::Shape;
 use crate::tensor::Tensor;
 
@@ -26,7 +27,7 @@ impl Tensor {
         keeps_input: bool,
     ) -> Tensor {
         let dims = self.array.shape.dims(name, dims);
-        let (x, node) = self.split();
+        let (x, node) = self.into_parts();
         let shape = x.shape();
         let kept = reduced(shape, &dims, true);
         let saved = (keeps_input && node.is_some()).then(|| x.clone());
@@ -37,17 +38,30 @@ impl Tensor {
         })
     }
 
-    /// The sum over `dims`.
+    /// Bytes as `i64`, in which PyTorch adds them up.
+    pub(super) fn widened(self) -> Tensor {
+        if self.dtype() == DType::U8 { self.to_dtype(DType::I64) } else { self }
+    }
+
+    /// The sum over `dims`; of bytes, such as the result of a comparison, as `i64`.
     ///
     /// # Panics
     /// If a dimension does not exist or is named twice. So do the other reductions.
     pub fn sum(self, dims: &[isize], keepdim: bool) -> Tensor {
-        self.reduce_by("sum", Reduce::Sum, dims, keepdim, |_, _, g| g, false)
+        self.widened().reduce_by("sum", Reduce::Sum, dims, keepdim, |_, _, g| g, false)
     }
 
     /// The mean over `dims`; NaN over no elements.
+    ///
+    /// # Panics
+    /// Also if the elements are not floating-point.
     pub fn mean(self, dims: &[isize], keepdim: bool) -> Tensor {
         let shape = self.array.shape;
+        assert!(
+            self.dtype().is_float(),
+            "mean: needs a floating-point tensor, got {} (convert it with to_dtype)",
+            self.dtype()
+        );
         let n: usize = shape.dims("mean", dims).iter().map(|&d| shape[d]).product();
         self.reduce_by("mean", Reduce::Mean, dims, keepdim, move |_, _, g| g.scale(1.0 / n as f64), false)
     }
@@ -76,6 +90,9 @@ impl Tensor {
             "{name}: there is nothing to choose from over dimensions {dims:?} of shape {}",
             self.array.shape
         );
+        if self.dtype() == DType::U8 {
+            return self.widened().reduce_by(name, op, dims, keepdim, |_, _, g| g, false).to_dtype(DType::U8);
+        }
         let share = move |x: Option<Array>, y: Array, g: Array| {
             let mask = x.expect("the input is kept").compare(Compare::Eq, y).cast(g.dtype());
             let count = mask.clone().reduce(Reduce::Sum, &which);
@@ -84,7 +101,7 @@ impl Tensor {
         self.reduce_by(name, op, dims, keepdim, share, true)
     }
 
-    /// The product over `dims`.
+    /// The product over `dims`; of bytes as `i64`.
     pub fn prod(self, dims: &[isize], keepdim: bool) -> Tensor {
         let which = self.array.shape.dims("prod", dims);
         let grad = move |x: Option<Array>, _: Array, g: Array| {
@@ -101,7 +118,7 @@ impl Tensor {
             let elsewhere = none.select(product.binary(Binary::Div, others), zero);
             is_zero.select(at_zero, elsewhere).binary(Binary::Mul, g)
         };
-        self.reduce_by("prod", Reduce::Prod, dims, keepdim, grad, true)
+        self.widened().reduce_by("prod", Reduce::Prod, dims, keepdim, grad, true)
     }
 
     /// The position (`i64`) of the maximum along `dim`, the first of several; a NaN counts as the maximum.
@@ -109,10 +126,21 @@ impl Tensor {
     /// # Panics
     /// If the dimension does not exist or is empty.
     pub fn argmax(&self, dim: isize, keepdim: bool) -> Tensor {
+        self.arg_extreme("argmax", dim, keepdim, |x, d| x.place().argmax(x, d))
+    }
+
+    /// The position (`i64`) of the minimum along `dim`, the first of several; a NaN counts as the minimum.
+    ///
+    /// # Panics
+    /// If the dimension does not exist or is empty.
+    pub fn argmin(&self, dim: isize, keepdim: bool) -> Tensor {
+        self.arg_extreme("argmin", dim, keepdim, |x, d| x.place().argmin(x, d))
+    }
+
+    fn arg_extreme(&self, name: &str, dim: isize, keepdim: bool, f: fn(Array, usize) -> Array) -> Tensor {
         let shape = self.array.shape;
-        let d = shape.dim("argmax", dim);
-        assert!(shape[d] > 0, "argmax: dimension {dim} of shape {shape} is empty");
-        let x = self.array.clone();
-        x.place().argmax(x, d).reshape(reduced(shape, &[d], keepdim)).into()
+        let d = shape.dim(name, dim);
+        assert!(shape[d] > 0, "{name}: dimension {dim} of shape {shape} is empty");
+        f(self.array().clone(), d).reshape(reduced(shape, &[d], keepdim)).into()
     }
 }

@@ -3,6 +3,7 @@
 use crate::array::Array;
 use crate::autograd::record;
 use crate::backend::{Pool2dOptions, Taps};
+use crate::ops::hints::check_images;
 use crate::shape::Shape;
 use crate::tensor::Tensor;
 
@@ -137,7 +138,7 @@ impl Tensor {
         if steps.is_empty() {
             return self;
         }
-        let (x, node) = self.split();
+        let (x, node) = self.into_parts();
         record(op, x.place().resample(op, x, &steps), [node], move |_| {
             move |g: Array, _| {
                 let back: Vec<_> = steps.iter().rev().map(|(d, taps)| (*d, taps.transposed())).collect();
@@ -156,7 +157,7 @@ impl Tensor {
         if mode == PaddingMode::Zeros {
             return self.pad(padding, 0.0);
         }
-        let shape = self.array.shape;
+        let shape = self.shape_value();
         let rank = shape.rank();
         assert!(padding.len() <= rank, "pad: {} pairs for shape {shape}", padding.len());
         let mut steps = Vec::new();
@@ -184,8 +185,8 @@ impl Tensor {
     /// # Panics
     /// If the tensor is not `[n, c, h, w]`, or a size is or becomes 0.
     pub fn interpolate(self, to: impl Into<Resize>, mode: Interpolation) -> Tensor {
-        let shape = self.array.shape;
-        assert!(shape.rank() == 4, "interpolate: the input must be [n, c, h, w], got {shape}");
+        let shape = self.shape_value();
+        check_images("interpolate", shape);
         let to = to.into();
         let (size, factors) = match to {
             Resize::Size(size) => (size, [None; 2]),
@@ -204,7 +205,7 @@ impl Tensor {
     }
 
     fn check_adaptive(&self, op: &str, output_size: &[usize], layout: &str) -> Shape {
-        let shape = self.array.shape;
+        let shape = self.shape_value();
         assert!(shape.rank() == 2 + output_size.len(), "{op}: the input must be {layout}, got {shape}");
         assert!(
             output_size.iter().chain(&shape[2..]).all(|&n| n > 0),
@@ -286,7 +287,7 @@ impl Tensor {
     /// # Panics
     /// If the tensor is not `[n, c, ..]`, or `size` is 0.
     pub fn local_response_norm(self, size: usize, alpha: f64, beta: f64, k: f64) -> Tensor {
-        let shape = self.array.shape;
+        let shape = self.shape_value();
         assert!(shape.rank() >= 2, "local_response_norm: the input must be [n, c, ..], got {shape}");
         assert!(size > 0, "local_response_norm: size must be at least 1");
         let c = shape[1];

@@ -8,7 +8,7 @@ use crate::tensor::Tensor;
 
 impl Tensor {
     fn reshape_as(self, name: &'static str, shape: Shape) -> Tensor {
-        let (x, node) = self.split();
+        let (x, node) = self.into_parts();
         let from = x.shape();
         assert!(
             from.numel() == shape.numel(),
@@ -58,7 +58,7 @@ impl Tensor {
             order.len() == shape.rank() && inverse.iter().all(|&i| i != usize::MAX),
             "permute: {dims:?} does not name every dimension of shape {shape} once"
         );
-        let (x, node) = self.split();
+        let (x, node) = self.into_parts();
         record("permute", x.permute(&order), [node], move |_| move |g: Array, _| [Some(g.permute(&inverse))])
     }
 
@@ -104,7 +104,7 @@ impl Tensor {
         let from = self.array.shape;
         let fits = from.rank() <= shape.rank() && Shape::broadcast("expand", &from, &shape) == shape;
         assert!(fits, "expand: shape {from} does not broadcast to {shape}");
-        let (x, node) = self.split();
+        let (x, node) = self.into_parts();
         let padded = (0..shape.rank() - from.rank()).fold(from, |s, _| s.inserted(0, 1));
         let y = x.reshape(padded).expand(shape);
         record("expand", y, [node], move |_| move |g: Array, _| [Some(g.unbroadcast(from))])
@@ -121,7 +121,7 @@ impl Tensor {
             start.checked_add(length).is_some_and(|end| end <= shape[d]),
             "narrow: {start} and {length} more do not lie in dimension {dim} of shape {shape}"
         );
-        let (x, node) = self.split();
+        let (x, node) = self.into_parts();
         record("narrow", x.narrow(d, start, length), [node], move |_| {
             move |g: Array, _| {
                 let mut padding = vec![[0; 2]; shape.rank()];
@@ -155,7 +155,7 @@ impl Tensor {
             let fits = t.rank() == first.rank() && t.array.shape.with(d, 0) == first.with(d, 0);
             assert!(fits, "cat: shapes {first} and {} differ in more than dimension {dim}", t.array.shape);
         }
-        let arrays: Vec<Array> = tensors.iter().map(|t| t.array.clone()).collect();
+        let arrays: Vec<Array> = tensors.iter().map(|t| t.array().clone()).collect();
         let sizes: Vec<usize> = arrays.iter().map(|a| a.shape()[d]).collect();
         let nodes = tensors.iter().map(|t| t.node.clone()).collect();
         let place = meet(&arrays.iter().collect::<Vec<_>>());
@@ -194,7 +194,7 @@ impl Tensor {
         let rank = shape.rank();
         assert!(padding.len() <= rank, "pad: {} pairs for shape {shape}", padding.len());
         let all: Vec<[usize; 2]> = (0..rank).map(|d| padding.get(rank - 1 - d).copied().unwrap_or([0; 2])).collect();
-        let (x, node) = self.split();
+        let (x, node) = self.into_parts();
         record("pad", x.place().pad(x, &all, value), [node], move |_| {
             move |g: Array, _| [Some((0..rank).fold(g, |g, d| g.narrow(d, all[d][0], shape[d])))]
         })

@@ -7,7 +7,7 @@ use crate::tensor::Tensor;
 impl Tensor {
     fn softmax_by(self, name: &'static str, dim: isize, log: bool) -> Tensor {
         let d = self.array.shape.dim(name, dim);
-        let (x, node) = self.split();
+        let (x, node) = self.into_parts();
         record(name, x.place().softmax(x, d, log), [node], move |y| {
             let y = y.clone();
             move |g: Array, _| [Some(g.place().softmax_grad(y, g, d, log))]

@@ -1,7 +1,7 @@
 //! Optimizer updates: the only ops that change a tensor in place.
 
 use crate::array::Array;
-use crate::backend::{AdamStep, SgdStep};
+use crate::backend::{AdamStep, SgdStep, Update};
 use crate::tensor::Tensor;
 
 impl Tensor {
@@ -17,7 +17,7 @@ impl Tensor {
     /// If shapes or types differ.
     pub fn sgd_step(&mut self, step: &SgdStep, grad: &Tensor, velocity: Option<&mut Array>) {
         self.check_update("sgd_step", grad);
-        self.array.place().sgd_step(step, &mut self.array, &grad.array, velocity);
+        self.place().sgd_step(step, self.array.ready(), grad.array(), velocity);
     }
 
     /// Changes this tensor by one step of Adam (`torch.optim.Adam`, or AdamW where `step.decoupled`); the means `m` and `v` of the gradient and of its
@@ -27,6 +27,15 @@ impl Tensor {
     /// If shapes or types differ.
     pub fn adam_step(&mut self, step: &AdamStep, grad: &Tensor, m: &mut Array, v: &mut Array) {
         self.check_update("adam_step", grad);
-        self.array.place().adam_step(step, &mut self.array, &grad.array, m, v);
+        self.place().adam_step(step, self.array.ready(), grad.array(), m, v);
+    }
+
+    /// Changes this tensor by one step of the optimizer that `step` names; the arrays of `state` have its shape.
+    ///
+    /// # Panics
+    /// If shapes or types differ, or there are not [`Update::slots`] arrays.
+    pub fn update(&mut self, step: &Update, grad: &Tensor, state: &mut [Array]) {
+        self.check_update("update", grad);
+        self.place().update(step, self.array.ready(), grad.array(), state);
     }
 }

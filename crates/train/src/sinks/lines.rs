@@ -3,6 +3,11 @@
 use crate::events::{Event, Sink};
 use std::io::Write;
 
+/// `1 epoch`, `2 epochs`
+fn count(n: usize, noun: &str) -> String {
+    format!("{n} {noun}{}", if n == 1 { "" } else { "s" })
+}
+
 /// The line that tells `event` to a person; none for events that are not worth one.
 pub fn line(event: &Event) -> Option<String> {
     Some(match event {
@@ -21,10 +26,11 @@ pub fn line(event: &Event) -> Option<String> {
             resumed_at,
             ..
         } => {
-            let threads = format!("{threads} thread{}", if *threads == 1 { "" } else { "s" });
+            let (epochs, threads) = (count(*epochs, "epoch"), count(*threads, "thread"));
+            let model = striate_zoo::title_of(model);
             let mut line = format!(
                 "Training {model} ({parameters} parameters) on {data} ({train_samples} training and {test_samples} test images): \
-                 {epochs} epochs, batch {batch_size}, seed {seed}, {threads}, {isa}, into {}",
+                 {epochs}, batch {batch_size}, seed {seed}, {threads}, {isa}, into {}",
                 run.display()
             );
             if let Some(steps) = resumed_at {

@@ -12,7 +12,7 @@ mod weight_grad;
 
 pub use weight_grad::weight_grad;
 
-use super::Conv2dShape;
+use super::{Conv2dShape, Input};
 use crate::gemm::tile::{self, MAX_ROWS, Walk, tile_cols};
 use crate::isa::Kernel;
 use crate::simd::Simd;
@@ -37,19 +37,25 @@ pub fn applies(s: &Conv2dShape) -> bool {
 }
 
 /// As [`super::conv2d`].
-pub fn forward(s: &Conv2dShape, input: &[f32], weight: &[f32], bias: Option<&[f32]>, output: &mut [f32]) {
+pub fn forward(s: &Conv2dShape, input: Input<f32>, weight: &[f32], bias: Option<&[f32]>, output: &mut [f32]) {
     let images = Images { data: input, size: s.in_size, channels: s.in_channels };
     let before = [s.padding[0][0] as isize, s.padding[1][0] as isize];
     let at = |o: usize, y: usize, x: usize, i: usize| weight[((o * 3 + y) * 3 + x) * s.in_channels + i];
-    correlate(images, s.batch, before, s.out_size(), s.out_channels, at, bias, output);
+    correlate(images, s.batch, before, s.out_size(), s.out_channels, at, bias, None, output);
 }
 
 /// As [`super::conv2d_input_grad`]: the convolution with the kernel turned around and its channels exchanged.
-pub fn input_grad(s: &Conv2dShape, grad_output: &[f32], weight: &[f32], grad_input: &mut [f32]) {
-    let images = Images { data: grad_output, size: s.out_size(), channels: s.out_channels };
+pub fn input_grad(
+    s: &Conv2dShape,
+    grad_output: &[f32],
+    weight: &[f32],
+    before_relu: Option<&[f32]>,
+    grad_input: &mut [f32],
+) {
+    let images = Images { data: grad_output.into(), size: s.out_size(), channels: s.out_channels };
     let before = [2 - s.padding[0][0] as isize, 2 - s.padding[1][0] as isize];
     let at = |i: usize, y: usize, x: usize, o: usize| weight[((o * 3 + 2 - y) * 3 + 2 - x) * s.in_channels + i];
-    correlate(images, s.batch, before, s.in_size, s.in_channels, at, None, grad_input);
+    correlate(images, s.batch, before, s.in_size, s.in_channels, at, None, before_relu, grad_input);
 }
 
 /// The transformed kernels, as panels of adjacent output channels: panel × point × input channel × output channel.
@@ -84,9 +90,11 @@ fn correlate(
     out_channels: usize,
     kernel: impl Fn(usize, usize, usize, usize) -> f32 + Sync,
     bias: Option<&[f32]>,
+    before_relu: Option<&[f32]>,
     output: &mut [f32],
 ) {
     assert!(output.len() == batch * out_size[0] * out_size[1] * out_channels);
+    assert!(before_relu.is_none_or(|x| x.len() == output.len()));
     let target = Target::current();
     let kernels = transform_kernels(target.lanes(), images.channels, out_channels, kernel);
     let grid = Grid::new(batch, out_size);
@@ -100,6 +108,7 @@ fn correlate(
             out_channels,
             kernels: &kernels,
             bias,
+            before_relu,
             grid,
             first,
             count: BLOCK.min(grid.len() - first),
@@ -115,6 +124,8 @@ struct Block<'a> {
     out_channels: usize,
     kernels: &'a [f32],
     bias: Option<&'a [f32]>,
+    /// As long as the output, which becomes 0 where this is not above 0.
+    before_relu: Option<&'a [f32]>,
     grid: Grid,
     first: usize,
     count: usize,
@@ -201,8 +212,10 @@ impl Block<'_> {
         for t in 0..self.count {
             let (n, [y, x]) = self.grid.get(self.first + t);
             assert!(n < self.grid.batch && y < h && x < w && column + cols <= self.out_channels);
+            let start = ((n * h + y) * w + x) * self.out_channels + column;
             let to = OutputTile {
-                at: self.output.wrapping_add(((n * h + y) * w + x) * self.out_channels + column),
+                at: self.output.wrapping_add(start),
+                before_relu: self.before_relu.map(|x| x[start..].as_ptr()),
                 row_stride: w * self.out_channels,
                 pixel_stride: self.out_channels,
                 size: [STEP.min(h - y), STEP.min(w - x)],

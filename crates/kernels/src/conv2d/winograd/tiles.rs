@@ -1,5 +1,6 @@
 //! The tiles of a Winograd convolution: where they lie, and their transforms.
 
+use super::super::Input;
 use super::super::window::overlap;
 use super::transform;
 use crate::simd::Simd;
@@ -12,7 +13,7 @@ pub(super) const POINTS: usize = 36;
 /// A stack of images in NHWC.
 #[derive(Clone, Copy)]
 pub(super) struct Images<'a> {
-    pub data: &'a [f32],
+    pub data: Input<'a, f32>,
     pub size: [usize; 2],
     pub channels: usize,
 }
@@ -52,7 +53,7 @@ fn pixels<'a>(
     scratch: &'a mut [f32],
 ) -> (&'a [f32], usize) {
     let ([h, w], c) = (images.size, images.channels);
-    let image = &images.data[n * h * w * c..][..h * w * c];
+    let image = &images.data.values[n * h * w * c..][..h * w * c];
     let (y0, y1) = overlap(corner[0], size, h);
     let (x0, x1) = overlap(corner[1], size, w);
     if (y0, y1, x0, x1) == (0, size, 0, size) {
@@ -84,6 +85,8 @@ pub(super) fn transform_input<S: Simd>(
     let c = images.channels;
     let (from, row) = pixels(images, n, corner, 6, scratch);
     assert!(from.len() >= 5 * row + 6 * c);
+    // Nothing is below the lowest, so that without a ReLU the maximum changes nothing, NaN included.
+    let lowest = simd.splat(if images.data.relu { 0.0 } else { f32::NEG_INFINITY });
     assert!(to.len() >= (POINTS - 1) * stride + c.next_multiple_of(S::LANES));
     for first in (0..c).step_by(S::LANES) {
         let lanes = S::LANES.min(c - first);
@@ -94,7 +97,8 @@ pub(super) fn transform_input<S: Simd>(
                 // SAFETY: pixel (i, j) has `c` channels within `from`, as asserted; `lanes` of them are left.
                 unsafe {
                     let pixel = from.as_ptr().add(i * row + j * c + first);
-                    column[i] = if lanes == S::LANES { simd.load(pixel) } else { simd.load_first(pixel, lanes) };
+                    let values = if lanes == S::LANES { simd.load(pixel) } else { simd.load_first(pixel, lanes) };
+                    column[i] = simd.max(lowest, values);
                 }
             }
             let column = transform::input(simd, column);
@@ -158,6 +162,8 @@ pub(super) fn transform_output_grad<S: Simd>(
 pub(super) struct OutputTile {
     /// Valid for writing `cols` values of `size[0]` × `size[1]` pixels, which nobody else touches.
     pub at: *mut f32,
+    /// The same place in an array like the output; where it is not above 0 the output becomes 0.
+    pub before_relu: Option<*const f32>,
     pub row_stride: usize,
     pub pixel_stride: usize,
     pub size: [usize; 2],
@@ -196,10 +202,16 @@ pub(super) unsafe fn transform_output<S: Simd>(
             let row = transform::output(simd, half[i]);
             for j in 0..4 {
                 if j < to.size[1] {
-                    let value = simd.add(row[j], bias);
+                    let mut value = simd.add(row[j], bias);
+                    let offset = i * to.row_stride + j * to.pixel_stride + first;
                     // SAFETY: the pixel belongs to the tile, and `lanes` of its columns are left.
                     unsafe {
-                        let at = to.at.add(i * to.row_stride + j * to.pixel_stride + first);
+                        if let Some(x) = to.before_relu {
+                            let x = x.add(offset);
+                            let x = if lanes == S::LANES { simd.load(x) } else { simd.load_first(x, lanes) };
+                            value = simd.zero_unless_positive(x, value);
+                        }
+                        let at = to.at.add(offset);
                         if lanes == S::LANES { simd.store(at, value) } else { simd.store_first(at, value, lanes) }
                     }
                 }

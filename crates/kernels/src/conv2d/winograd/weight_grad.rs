@@ -1,7 +1,7 @@
 //! The weight gradient: at each of the 36 points, the product of the input's transforms with those of the output's
 //! gradient, summed over tiles.
 
-use super::super::Conv2dShape;
+use super::super::{Conv2dShape, Input};
 use super::tiles::{Grid, Images, POINTS, transform_input, transform_output_grad};
 use super::transform;
 use crate::gemm::tile::{self, MAX_ROWS, Walk, tile_cols};
@@ -22,7 +22,7 @@ const MAX_PARTIALS: usize = 16;
 const MAX_VALUES: usize = 8 << 20;
 
 /// As [`super::super::conv2d_weight_grad`].
-pub fn weight_grad(s: &Conv2dShape, input: &[f32], grad_output: &[f32], grad_weight: &mut [f32]) {
+pub fn weight_grad(s: &Conv2dShape, input: Input<f32>, grad_output: &[f32], grad_weight: &mut [f32]) {
     let target = Target::current();
     let (ci, co) = (s.in_channels, s.out_channels);
     let grid = Grid::new(s.batch, s.out_size());
@@ -37,7 +37,7 @@ pub fn weight_grad(s: &Conv2dShape, input: &[f32], grad_output: &[f32], grad_wei
         sums.fill(0.0);
         target.run(Part {
             input: Images { data: input, size: s.in_size, channels: ci },
-            grad: Images { data: grad_output, size: s.out_size(), channels: co },
+            grad: Images { data: grad_output.into(), size: s.out_size(), channels: co },
             before: [s.padding[0][0] as isize, s.padding[1][0] as isize],
             grid,
             first: partial * tiles,

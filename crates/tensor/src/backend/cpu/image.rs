@@ -1,7 +1,7 @@
 //! Convolution, pooling and resampling.
 
 use crate::array::{Array, memory_order};
-use crate::backend::{Conv2dOptions, Pool2dOptions, Taps};
+use crate::backend::{Conv2dOptions, Input, Pool2dOptions, Taps};
 use crate::dtype::{DType, Element};
 use crate::shape::Shape;
 use striate_kernels::conv2d::{self as conv, Conv2dShape};
@@ -22,26 +22,35 @@ fn conv_shape(input: Shape, weight: Shape, o: &Conv2dOptions) -> Conv2dShape {
     }
 }
 
-pub fn conv2d<T: Element + Float>(x: &Array, weight: &Array, bias: Option<&Array>, o: &Conv2dOptions) -> Array {
-    let s = conv_shape(x.shape, weight.shape, o);
+pub fn conv2d<T: Element + Float>(x: &Input, weight: &Array, bias: Option<&Array>, o: &Conv2dOptions) -> Array {
+    let s = conv_shape(x.array.shape, weight.shape, o);
     let [h, w] = s.out_size();
     let mut out = Buffer::unspecified(s.output_len());
     let bias = bias.map(|b| b.packed_default::<T>());
-    conv::conv2d(&s, &x.packed_default::<T>(), &weight.packed_default(), bias.as_deref(), &mut out);
+    let (values, relu) = (x.array.packed_default::<T>(), x.relu);
+    conv::conv2d(&s, conv::Input { values: &values, relu }, &weight.packed_default(), bias.as_deref(), &mut out);
     Array::from_buffer(out, Shape::from([s.batch, s.out_channels, h, w]))
 }
 
-pub fn conv2d_input_grad<T: Element + Float>(grad: &Array, weight: &Array, input: Shape, o: &Conv2dOptions) -> Array {
+pub fn conv2d_input_grad<T: Element + Float>(
+    grad: &Array,
+    weight: &Array,
+    before_relu: Option<&Array>,
+    input: Shape,
+    o: &Conv2dOptions,
+) -> Array {
     let s = conv_shape(input, weight.shape, o);
     let mut out = Buffer::unspecified(s.input_len());
-    conv::conv2d_input_grad(&s, &grad.packed_default::<T>(), &weight.packed_default(), &mut out);
+    let mask = before_relu.map(|x| x.packed_default::<T>());
+    conv::conv2d_input_grad(&s, &grad.packed_default::<T>(), &weight.packed_default(), mask.as_deref(), &mut out);
     Array::from_buffer(out, input)
 }
 
-pub fn conv2d_weight_grad<T: Element + Float>(x: &Array, grad: &Array, weight: Shape, o: &Conv2dOptions) -> Array {
-    let s = conv_shape(x.shape, weight, o);
+pub fn conv2d_weight_grad<T: Element + Float>(x: &Input, grad: &Array, weight: Shape, o: &Conv2dOptions) -> Array {
+    let s = conv_shape(x.array.shape, weight, o);
     let mut out = Buffer::unspecified(s.weight_len());
-    conv::conv2d_weight_grad(&s, &x.packed_default::<T>(), &grad.packed_default(), &mut out);
+    let (values, relu) = (x.array.packed_default::<T>(), x.relu);
+    conv::conv2d_weight_grad(&s, conv::Input { values: &values, relu }, &grad.packed_default(), &mut out);
     Array::from_buffer(out, weight)
 }
 
@@ -63,15 +72,19 @@ fn pooled(s: &Pool2dShape) -> Shape {
     Shape::from([s.batch, s.channels, h, w])
 }
 
-pub fn max_pool2d<T: Element + Float>(x: &Array, o: &Pool2dOptions) -> (Array, Array) {
-    fn run<T: Element + Float, I: Element + pool::WindowIndex>(x: &Array, s: &Pool2dShape) -> (Array, Array) {
+pub fn max_pool2d<T: Element + Float>(x: &Input, o: &Pool2dOptions) -> (Array, Array) {
+    fn run<T: Element + Float, I: Element + pool::WindowIndex>(x: &Input, s: &Pool2dShape) -> (Array, Array) {
         let shape = pooled(s);
         let (mut out, mut position) = (Buffer::unspecified(shape.numel()), Buffer::<I>::unspecified(shape.numel()));
-        pool::max_pool2d(s, &x.packed_default::<T>(), &mut out, &mut position);
+        pool::max_pool2d(s, &x.array.packed_default::<T>(), x.relu, &mut out, &mut position);
         (Array::from_buffer(out, shape), Array::from_buffer(position, shape))
     }
-    let s = pool_shape(x.shape, o);
-    if s.kernel[0] * s.kernel[1] <= 256 { run::<T, u8>(x, &s) } else { run::<T, i64>(x, &s) }
+    let s = pool_shape(x.array.shape, o);
+    if s.kernel[0] * s.kernel[1] <= <u8 as pool::WindowIndex>::LIMIT {
+        run::<T, u8>(x, &s)
+    } else {
+        run::<T, i64>(x, &s)
+    }
 }
 
 pub fn max_pool2d_grad<T: Element + Float>(grad: &Array, position: &Array, input: Shape, o: &Pool2dOptions) -> Array {

@@ -3,7 +3,8 @@
 use crate::array::Array;
 use crate::dtype::Element;
 use crate::shape::Shape;
-use striate_kernels::{Buffer, Float, index};
+use std::ops::AddAssign;
+use striate_kernels::{Buffer, index};
 
 fn rows(rank: usize) -> Vec<usize> {
     (0..rank).collect()
@@ -29,7 +30,7 @@ pub fn gather<T: Element>(x: &Array, dim: usize, index: &Array) -> Array {
     Array::in_order(out, index.shape, &order)
 }
 
-pub fn scatter_add<T: Element + Float>(grad: &Array, dim: usize, index: &Array, shape: Shape) -> Array {
+pub fn scatter_add<T: Element + AddAssign>(grad: &Array, dim: usize, index: &Array, shape: Shape) -> Array {
     let order = rows(shape.rank());
     let small = (0..shape.rank()).map(|d| if d == dim { shape[d] } else { index.shape[d] }).collect::<Shape>();
     let [outer, len, inner] = split(small, dim);
@@ -50,7 +51,7 @@ pub fn index_select<T: Element>(x: &Array, dim: usize, index: &Array) -> Array {
     Array::in_order(out, shape, &order)
 }
 
-pub fn index_add<T: Element + Float>(grad: &Array, dim: usize, index: &Array, shape: Shape) -> Array {
+pub fn index_add<T: Element + AddAssign>(grad: &Array, dim: usize, index: &Array, shape: Shape) -> Array {
     let order = rows(shape.rank());
     let [outer, len, inner] = split(shape, dim);
     let mut out = Buffer::zeroed(shape.numel());

@@ -7,15 +7,15 @@ mod matrix;
 mod views;
 
 use super::{
-    AdamStep, Backend, BatchNormed, Binary, Compare, Conv2dOptions, GroupNormed, Pool2dOptions, Reduce, SgdStep, Taps,
-    Unary,
+    AdamStep, Backend, BatchNormed, Binary, Compare, Conv2dOptions, GroupNormed, Input, Pool2dOptions, Reduce, SgdStep,
+    Taps, Unary, Update,
 };
 use crate::array::{Array, memory_order};
 use crate::device::Device;
 use crate::dtype::{DType, Element};
 use crate::shape::Shape;
 use striate_kernels::elementwise::{self as ew, Operand};
-use striate_kernels::{Buffer, norm, optim, reduce, softmax};
+use striate_kernels::{Buffer, norm, optim, reduce, scan, softmax, sort, update};
 
 /// Computes on this machine's processor.
 #[derive(Clone, Copy, Debug)]
@@ -61,6 +61,20 @@ macro_rules! by_type {
         }
     };
 }
+
+/// As `by_float`, for `i64` too.
+macro_rules! by_number {
+    ($x:expr, $op:expr, |$t:ident| $body:expr) => {
+        match $x.dtype() {
+            DType::I64 => {
+                type $t = i64;
+                $body
+            }
+            _ => by_float!($x, $op, |$t| $body),
+        }
+    };
+}
+
 pub(crate) use by_type;
 
 /// Two or three arrays seen through one broadcast shape, in the memory order of the result.
@@ -110,6 +124,24 @@ fn binary<T: Element + striate_kernels::Float>(op: Binary, a: Array, b: Array) -
 fn channels_last(x: &Array) -> (usize, usize) {
     let c = x.shape[1];
     (x.shape.numel().checked_div(c).unwrap_or(0), c)
+}
+
+/// What `f(rows, n, x, out)` makes of the elements along `dim`, which then has size `size`.
+fn along_last<T: Element>(x: &Array, dim: usize, size: usize, f: impl FnOnce(usize, usize, &[T], &mut [i64])) -> Array {
+    let order = dim_last(x.shape.rank(), dim);
+    let shape = x.shape.with(dim, size);
+    let mut out = Buffer::unspecified(shape.numel());
+    f(x.shape.without(dim).numel(), x.shape[dim], &x.packed::<T>(&order), &mut out);
+    Array::in_order(out, shape, &order)
+}
+
+fn reduce_i64(op: Reduce, x: &Array, dims: &[usize], shape: Shape) -> Array {
+    let kept = (0..x.shape.rank()).filter(|d| !dims.contains(d));
+    let order: Vec<usize> = kept.chain(dims.iter().copied()).collect();
+    let n = dims.iter().map(|&d| x.shape[d]).product();
+    let mut out = Buffer::unspecified(shape.numel());
+    reduce::reduce_i64(op, n, &x.packed(&order), &mut out);
+    Array::in_order(out, shape, &(0..shape.rank()).collect::<Vec<_>>())
 }
 
 /// Dimension `dim` last, the others in order.
@@ -206,6 +238,9 @@ impl Backend for Cpu {
         let order = memory_order(x.shape.rank());
         let reduced: Vec<bool> = order.iter().map(|d| dims.contains(d)).collect();
         let shape = dims.iter().fold(x.shape, |s, &d| s.with(d, 1));
+        if x.dtype() == DType::I64 {
+            return reduce_i64(op, &x, dims, shape);
+        }
         by_float!(x, "reduction", |T| {
             let mut out = Buffer::unspecified(shape.numel());
             let (xs, strides) = (x.shape.permuted(order), x.strides.permuted(order));
@@ -214,11 +249,30 @@ impl Backend for Cpu {
         })
     }
     fn argmax(&self, x: Array, dim: usize) -> Array {
-        let order = dim_last(x.shape.rank(), dim);
-        let (n, shape) = (x.shape[dim], x.shape.with(dim, 1));
-        let mut out = Buffer::unspecified(shape.numel());
-        by_float!(x, "argmax", |T| reduce::argmax(shape.numel(), n, 1, &x.packed::<T>(&order), &mut out));
-        Array::in_order(out, shape, &order)
+        by_type!(x, |T| along_last(&x, dim, 1, |rows, n, x, out| reduce::argmax::<T>(rows, n, 1, x, out)))
+    }
+    fn argmin(&self, x: Array, dim: usize) -> Array {
+        by_type!(x, |T| along_last(&x, dim, 1, |rows, n, x, out| reduce::argmin::<T>(rows, n, 1, x, out)))
+    }
+    fn argsort(&self, x: Array, dim: usize, descending: bool) -> Array {
+        let n = x.shape[dim];
+        by_type!(x, |T| along_last(&x, dim, n, |_, n, x, out| sort::argsort::<T>(n, descending, x, out)))
+    }
+    fn cumsum(&self, x: Array, dim: usize, reverse: bool) -> Array {
+        let order = memory_order(x.shape.rank());
+        let at = order.iter().position(|&d| d == dim).expect("a dimension of the array");
+        let sizes = x.shape.permuted(order);
+        let [outer, n, inner] = [sizes[..at].iter().product(), sizes[at], sizes[at + 1..].iter().product()];
+        if x.dtype() == DType::I64 {
+            let mut out = Buffer::unspecified(x.shape.numel());
+            scan::cumsum_i64(outer, n, inner, reverse, &x.packed_default(), &mut out);
+            return Array::from_buffer(out, x.shape);
+        }
+        by_float!(x, "cumsum", |T| {
+            let mut out = Buffer::unspecified(x.shape.numel());
+            scan::cumsum::<T>(outer, n, inner, reverse, &x.packed_default(), &mut out);
+            Array::from_buffer(out, x.shape)
+        })
     }
     fn matmul(&self, a: Array, b: Array) -> Array {
         by_float!(a, "matmul", |T| matrix::matmul::<T>(a, b))
@@ -235,26 +289,39 @@ impl Backend for Cpu {
         by_type!(x, |T| index::gather::<T>(&x, dim, &index))
     }
     fn scatter_add(&self, grad: Array, dim: usize, index: Array, shape: Shape) -> Array {
-        by_float!(grad, "scatter_add", |T| index::scatter_add::<T>(&grad, dim, &index, shape))
+        by_number!(grad, "scatter_add", |T| index::scatter_add::<T>(&grad, dim, &index, shape))
     }
     fn index_select(&self, x: Array, dim: usize, index: Array) -> Array {
         by_type!(x, |T| index::index_select::<T>(&x, dim, &index))
     }
     fn index_add(&self, grad: Array, dim: usize, index: Array, shape: Shape) -> Array {
-        by_float!(grad, "index_add", |T| index::index_add::<T>(&grad, dim, &index, shape))
+        by_number!(grad, "index_add", |T| index::index_add::<T>(&grad, dim, &index, shape))
     }
 
-    fn conv2d(&self, x: Array, weight: Array, bias: Option<Array>, options: &Conv2dOptions) -> Array {
-        by_float!(x, "conv2d", |T| image::conv2d::<T>(&x, &weight, bias.as_ref(), options))
+    fn conv2d(&self, x: Input, weight: Array, bias: Option<Array>, options: &Conv2dOptions) -> Array {
+        by_float!(x.array, "conv2d", |T| image::conv2d::<T>(&x, &weight, bias.as_ref(), options))
     }
-    fn conv2d_input_grad(&self, grad: Array, weight: Array, input: Shape, options: &Conv2dOptions) -> Array {
-        by_float!(grad, "conv2d", |T| image::conv2d_input_grad::<T>(&grad, &weight, input, options))
+    fn conv2d_input_grad(
+        &self,
+        grad: Array,
+        weight: Array,
+        before_relu: Option<Array>,
+        input: Shape,
+        options: &Conv2dOptions,
+    ) -> Array {
+        by_float!(grad, "conv2d", |T| image::conv2d_input_grad::<T>(
+            &grad,
+            &weight,
+            before_relu.as_ref(),
+            input,
+            options
+        ))
     }
-    fn conv2d_weight_grad(&self, x: Array, grad: Array, weight: Shape, options: &Conv2dOptions) -> Array {
-        by_float!(x, "conv2d", |T| image::conv2d_weight_grad::<T>(&x, &grad, weight, options))
+    fn conv2d_weight_grad(&self, x: Input, grad: Array, weight: Shape, options: &Conv2dOptions) -> Array {
+        by_float!(x.array, "conv2d", |T| image::conv2d_weight_grad::<T>(&x, &grad, weight, options))
     }
-    fn max_pool2d(&self, x: Array, options: &Pool2dOptions) -> (Array, Array) {
-        by_float!(x, "max_pool2d", |T| image::max_pool2d::<T>(&x, options))
+    fn max_pool2d(&self, x: Input, options: &Pool2dOptions) -> (Array, Array) {
+        by_float!(x.array, "max_pool2d", |T| image::max_pool2d::<T>(&x, options))
     }
     fn max_pool2d_grad(&self, grad: Array, position: Array, input: Shape, options: &Pool2dOptions) -> Array {
         by_float!(grad, "max_pool2d", |T| image::max_pool2d_grad::<T>(&grad, &position, input, options))
@@ -419,6 +486,12 @@ impl Backend for Cpu {
     fn adam_step(&self, step: &AdamStep, param: &mut Array, grad: &Array, m: &mut Array, v: &mut Array) {
         by_float!(grad, "adam_step", |T| {
             optim::adam_step(step, param.make_mut::<T>(), &grad.packed_default(), m.make_mut(), v.make_mut())
+        })
+    }
+    fn update(&self, step: &Update, param: &mut Array, grad: &Array, state: &mut [Array]) {
+        by_float!(grad, "update", |T| {
+            let state = state.iter_mut().map(|s| s.make_mut::<T>()).collect();
+            update::update(step, param.make_mut::<T>(), &grad.packed_default(), state)
         })
     }
     fn is_finite(&self, x: &Array) -> bool {

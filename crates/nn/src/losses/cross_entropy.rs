@@ -1,0 +1,233 @@
+//! Losses of classes.
+
+use super::{note_normalized, reduction, scalar};
+use striate_tensor::{DType, Reduction, Shape, Tensor};
+
+/// The target that PyTorch ignores unless told otherwise.
+const IGNORE_INDEX: i64 = -100;
+
+/// Cross-entropy of logits against classes or class probabilities (`torch.nn.CrossEntropyLoss`).
+///
+/// With class weights the mean over classes divides by the sum of the targets' weights, and against class probabilities by the number
+/// of samples, as in PyTorch.
+#[derive(Clone, Debug)]
+pub struct CrossEntropyLoss {
+    /// A weight for each class, `[classes]`.
+    pub weight: Option<Tensor>,
+    /// Targets of this class count for nothing. It need not be a class.
+    pub ignore_index: i64,
+    /// The share of the target that is spread evenly over all classes, from 0 to 1 (Szegedy et al., 2016).
+    pub label_smoothing: f64,
+    /// What is given of the losses of all samples.
+    pub reduction: Reduction,
+}
+
+impl Default for CrossEntropyLoss {
+    fn default() -> Self {
+        CrossEntropyLoss {
+            weight: None,
+            ignore_index: IGNORE_INDEX,
+            label_smoothing: 0.0,
+            reduction: Reduction::default(),
+        }
+    }
+}
+
+/// The builder methods that both losses of classes have.
+macro_rules! class_options {
+    () => {
+        /// With a weight for each class, `[classes]`.
+        pub fn weight(mut self, weight: Tensor) -> Self {
+            self.weight = Some(weight);
+            self
+        }
+
+        /// With another target that counts for nothing.
+        pub fn ignore_index(mut self, class: i64) -> Self {
+            self.ignore_index = class;
+            self
+        }
+
+        reduction!();
+    };
+}
+
+impl CrossEntropyLoss {
+    /// The mean over all samples. Targets of −100 are ignored.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// With a share of the target spread evenly over all classes.
+    pub fn label_smoothing(mut self, label_smoothing: f64) -> Self {
+        self.label_smoothing = label_smoothing;
+        self
+    }
+
+    class_options!();
+
+    /// The loss of logits `[n, classes, ..]` against classes `[n, ..]` (`i64`) or against probabilities of the logits' own shape.
+    /// `Reduction::None` gives `[n, ..]`.
+    ///
+    /// # Panics
+    /// If shapes or types do not fit, a target is neither a class nor ignored, or the label smoothing is not from 0 to 1.
+    pub fn forward(&self, input: Tensor, target: &Tensor) -> Tensor {
+        note_normalized(&input);
+        let smoothing = self.label_smoothing;
+        assert!(
+            (0.0..=1.0).contains(&smoothing),
+            "cross_entropy: the label smoothing is {smoothing}, it must be from 0 to 1"
+        );
+        let weight = class_weight("cross_entropy", &self.weight, &input);
+        if target.dtype().is_float() {
+            return soft(input, target, weight, smoothing, self.reduction);
+        }
+        let ignores = check_classes("cross_entropy", &input, target, self.ignore_index);
+        if weight.is_none() && smoothing == 0.0 && !ignores {
+            return input.cross_entropy(target, self.reduction);
+        }
+        negative_log_likelihood(input.log_softmax(1), target, weight, self.ignore_index, smoothing, self.reduction)
+    }
+}
+
+/// Negative log-likelihood of classes under log-probabilities (`torch.nn.NLLLoss`).
+#[derive(Clone, Debug)]
+pub struct NLLLoss {
+    /// A weight for each class, `[classes]`.
+    pub weight: Option<Tensor>,
+    /// Targets of this class count for nothing. It need not be a class.
+    pub ignore_index: i64,
+    /// What is given of the losses of all samples.
+    pub reduction: Reduction,
+}
+
+impl Default for NLLLoss {
+    fn default() -> Self {
+        NLLLoss { weight: None, ignore_index: IGNORE_INDEX, reduction: Reduction::default() }
+    }
+}
+
+impl NLLLoss {
+    /// The mean over all samples. Targets of −100 are ignored.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    class_options!();
+
+    /// The loss of log-probabilities `[n, classes, ..]` against classes `[n, ..]` (`i64`). `Reduction::None` gives `[n, ..]`.
+    ///
+    /// # Panics
+    /// If shapes or types do not fit, or a target is neither a class nor ignored.
+    pub fn forward(&self, input: Tensor, target: &Tensor) -> Tensor {
+        let weight = class_weight("nll_loss", &self.weight, &input);
+        let ignores = check_classes("nll_loss", &input, target, self.ignore_index);
+        if weight.is_none() && !ignores {
+            return input.nll_loss(target, self.reduction);
+        }
+        negative_log_likelihood(input, target, weight, self.ignore_index, 0.0, self.reduction)
+    }
+}
+
+/// The weights in the input's type.
+pub(super) fn class_weight(op: &str, weight: &Option<Tensor>, input: &Tensor) -> Option<Tensor> {
+    assert!(input.rank() >= 2, "{op}: the input must be [n, classes, ..], got {}", input.shape_value());
+    let weight = weight.as_ref()?;
+    let classes = input.shape()[1];
+    assert!(
+        weight.shape() == [classes],
+        "{op}: an input of shape {} takes weights of shape [{classes}], got {}",
+        input.shape_value(),
+        weight.shape_value()
+    );
+    Some(weight.clone().to_dtype(input.dtype()))
+}
+
+/// Stops unless every target is a class or ignored; says whether any is ignored.
+pub(super) fn check_classes(op: &str, input: &Tensor, target: &Tensor, ignore_index: i64) -> bool {
+    let (x, t) = (input.shape_value(), target.shape_value());
+    assert!(
+        target.dtype() == DType::I64,
+        "{op}: the target must hold classes as i64 (or probabilities in the input's type), got {}",
+        target.dtype()
+    );
+    let (expected, classes) = (x.without(1), x[1]);
+    assert!(
+        t == expected,
+        "{op}: an input of shape {x} takes a target of shape {expected}, got {t}; the classes are dimension 1 of the input"
+    );
+    let targets = target.to_vec::<i64>();
+    if let Some(bad) = targets.iter().find(|&&c| c != ignore_index && (c < 0 || c >= classes as i64)) {
+        panic!(
+            "{op}: class {bad} is not one of the {classes} classes, 0 to {}; does the network's last layer have as many outputs \
+             as there are classes, and do they count from 0?",
+            classes as i64 - 1
+        );
+    }
+    targets.contains(&ignore_index)
+}
+
+/// Weights of a channel, to be multiplied with `[n, classes, ..]`.
+fn along_classes(weight: Tensor, rank: usize) -> Tensor {
+    let shape: Shape = (0..rank).map(|d| if d == 1 { weight.numel() } else { 1 }).collect();
+    weight.reshape(shape)
+}
+
+/// The log-probability of each target's class, `[n, ..]`; that of the first class where `target` is not a class.
+pub(super) fn of_target(log_probs: Tensor, target: &Tensor) -> Tensor {
+    log_probs.gather(1, &target.clone().unsqueeze(1)).squeeze(1)
+}
+
+fn negative_log_likelihood(
+    log_probs: Tensor,
+    target: &Tensor,
+    weight: Option<Tensor>,
+    ignore_index: i64,
+    smoothing: f64,
+    reduction: Reduction,
+) -> Tensor {
+    let classes = log_probs.shape()[1];
+    let shape = target.shape_value();
+    let zero = scalar(0.0, &log_probs);
+    let ignored = target.eq(&Tensor::from_vec(vec![ignore_index], []));
+    let class = ignored.where_(scalar(0.0, target), target.clone());
+    let share = match &weight {
+        Some(weight) => weight.clone().index_select(0, &class.clone().reshape([shape.numel()])).reshape(shape),
+        None => Tensor::ones(shape, log_probs.dtype()),
+    };
+    let share = ignored.where_(zero.clone(), share);
+    // Chosen, not multiplied with 0: the log-probability may be −∞.
+    let picked = of_target(log_probs.clone(), &class) * &share;
+    let mut losses = ignored.where_(zero.clone(), picked.neg());
+    if smoothing > 0.0 {
+        let rank = log_probs.rank();
+        let weighted = match weight {
+            Some(weight) => log_probs * along_classes(weight, rank),
+            None => log_probs,
+        };
+        let even = ignored.where_(zero, weighted.sum(&[1], false).neg());
+        losses = losses * (1.0 - smoothing) + even * (smoothing / classes as f64);
+    }
+    match reduction {
+        Reduction::Mean => losses.sum(&[], false) / share.sum(&[], false),
+        other => other.apply(losses),
+    }
+}
+
+fn soft(input: Tensor, target: &Tensor, weight: Option<Tensor>, smoothing: f64, reduction: Reduction) -> Tensor {
+    let (x, t) = (input.shape_value(), target.shape_value());
+    assert!(
+        x == t,
+        "cross_entropy: the input has shape {x}, the target's probabilities {t}; for classes give the target as i64"
+    );
+    let (rank, classes) = (input.rank(), input.shape()[1]);
+    let mut target = target.clone();
+    if smoothing > 0.0 {
+        target = target * (1.0 - smoothing) + smoothing / classes as f64;
+    }
+    let mut terms = input.log_softmax(1) * target;
+    if let Some(weight) = weight {
+        terms = terms * along_classes(weight, rank);
+    }
+    reduction.apply(terms.sum(&[1], false).neg())
+}

@@ -1,0 +1,120 @@
+//! Focal losses: what is right already counts for little.
+
+use super::binary::bce_with_logits;
+use super::cross_entropy::{check_classes, class_weight, of_target};
+use super::{note_normalized, note_sigmoid, reduction};
+use striate_tensor::{Reduction, Tensor};
+
+/// The focal loss of yes-or-no answers (Lin et al., 2017), as `torchvision.ops.sigmoid_focal_loss` computes it; that one gives all
+/// elements by default, this one their mean.
+#[derive(Clone, Copy, Debug)]
+pub struct SigmoidFocalLoss {
+    /// The weight of positive answers, from 0 to 1; negative ones get the rest. A negative number switches it off.
+    pub alpha: f64,
+    /// How much less what is right already counts.
+    pub gamma: f64,
+    /// What is given of the losses of all elements.
+    pub reduction: Reduction,
+}
+
+impl Default for SigmoidFocalLoss {
+    fn default() -> Self {
+        SigmoidFocalLoss { alpha: 0.25, gamma: 2.0, reduction: Reduction::default() }
+    }
+}
+
+impl SigmoidFocalLoss {
+    /// The mean over all elements, with alpha 0.25 and gamma 2.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// With another weight of positive answers.
+    pub fn alpha(mut self, alpha: f64) -> Self {
+        self.alpha = alpha;
+        self
+    }
+
+    /// With another gamma.
+    pub fn gamma(mut self, gamma: f64) -> Self {
+        self.gamma = gamma;
+        self
+    }
+
+    reduction!();
+
+    /// The loss of logits against `target`, numbers from 0 (no) to 1 (yes) of the same shape and type.
+    ///
+    /// # Panics
+    /// If shapes or types differ.
+    pub fn forward(&self, input: Tensor, target: &Tensor) -> Tensor {
+        note_sigmoid(&input);
+        let losses = bce_with_logits(input.clone(), target, None);
+        // 1 − pₜ, where pₜ is the probability given to the right answer.
+        let p = input.sigmoid();
+        let missing = p.clone() + target - (p * target) * 2.0;
+        let mut losses = losses * missing.powf(self.gamma);
+        if self.alpha >= 0.0 {
+            losses = losses * (target * (2.0 * self.alpha - 1.0) + (1.0 - self.alpha));
+        }
+        self.reduction.apply(losses)
+    }
+}
+
+/// The focal loss of classes, −(1 − p)^gamma · log p with p the probability given to the right class (Lin et al., 2017, with softmax in
+/// the place of sigmoid). The mean is over the number of samples, whatever their weights.
+#[derive(Clone, Debug)]
+pub struct FocalLoss {
+    /// How much less what is right already counts; 0 makes it cross-entropy.
+    pub gamma: f64,
+    /// A weight for each class, `[classes]` (the paper's alpha).
+    pub weight: Option<Tensor>,
+    /// What is given of the losses of all samples.
+    pub reduction: Reduction,
+}
+
+impl Default for FocalLoss {
+    fn default() -> Self {
+        FocalLoss { gamma: 2.0, weight: None, reduction: Reduction::default() }
+    }
+}
+
+impl FocalLoss {
+    /// The mean over all samples, with gamma 2.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// With another gamma.
+    pub fn gamma(mut self, gamma: f64) -> Self {
+        self.gamma = gamma;
+        self
+    }
+
+    /// With a weight for each class, `[classes]`.
+    pub fn weight(mut self, weight: Tensor) -> Self {
+        self.weight = Some(weight);
+        self
+    }
+
+    reduction!();
+
+    /// The loss of logits `[n, classes, ..]` against classes `[n, ..]` (`i64`). `Reduction::None` gives `[n, ..]`.
+    ///
+    /// # Panics
+    /// If shapes or types do not fit, or a target is not a class.
+    pub fn forward(&self, input: Tensor, target: &Tensor) -> Tensor {
+        note_normalized(&input);
+        let weight = class_weight("focal_loss", &self.weight, &input);
+        // No class is ignored: −1 is refused like any other.
+        check_classes("focal_loss", &input, target, 0);
+        let log_p = of_target(input.log_softmax(1), target);
+        let missing = log_p.clone().exp() * -1.0 + 1.0;
+        let mut losses = missing.powf(self.gamma) * log_p.neg();
+        if let Some(weight) = weight {
+            let shape = target.shape_value();
+            losses = losses * weight.index_select(0, &target.clone().reshape([shape.numel()])).reshape(shape);
+        }
+        self.reduction.apply(losses)
+    }
+}

@@ -1,0 +1,61 @@
+//! One update from the gradients of several small batches.
+
+use crate::module::Module;
+use striate_tensor::Gradients;
+
+/// Collects the gradients of several batches' mean losses. What it gives in the end is the gradient of the mean over all their samples,
+/// up to rounding: the update that one large batch would give, in the memory of a small one. (Batch normalization still sees the small
+/// batches.)
+///
+/// ```
+/// use striate_nn::optim::{Accumulator, Sgd};
+/// use striate_nn::{Forward, Linear, MSELoss, Optimizer, Pass};
+/// use striate_tensor::{DType, Generator, Tensor};
+/// let mut net = Linear::new(3, 1, &mut Generator::new(0));
+/// let mut accumulator = Accumulator::new();
+/// for batch in 0..4 {
+///     let output = net.forward(Tensor::ones([8, 3], DType::F32), &Pass::train(0, batch));
+///     let loss = MSELoss::new().forward(output, &Tensor::zeros([8, 1], DType::F32));
+///     accumulator.add(&net, loss.backward(), 8);
+/// }
+/// let gradients = accumulator.finish(&net);
+/// Sgd::new(0.1).step(&mut net, &gradients);
+/// ```
+#[derive(Default)]
+pub struct Accumulator {
+    sums: Gradients,
+    samples: usize,
+}
+
+impl Accumulator {
+    /// Nothing collected.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Takes in the gradients of the mean loss of a batch of `samples`.
+    pub fn add(&mut self, model: &dyn Module, mut gradients: Gradients, samples: usize) {
+        for (_, parameter) in model.named_parameters() {
+            let Some(grad) = gradients.take(parameter) else { continue };
+            let grad = grad * samples as f64;
+            let sum = match self.sums.take(parameter) {
+                Some(sum) => sum + grad,
+                None => grad,
+            };
+            self.sums.set(parameter, sum);
+        }
+        self.samples += samples;
+    }
+
+    /// The gradients of the mean loss of all samples; the next collection starts empty.
+    pub fn finish(&mut self, model: &dyn Module) -> Gradients {
+        let Accumulator { mut sums, samples } = std::mem::take(self);
+        let share = 1.0 / samples.max(1) as f64;
+        for (_, parameter) in model.named_parameters() {
+            if let Some(sum) = sums.take(parameter) {
+                sums.set(parameter, sum * share);
+            }
+        }
+        sums
+    }
+}

@@ -1,0 +1,84 @@
+use super::{Optimizer, OptimizerState, ParamGroups, Site, common, filled_like, for_each};
+use crate::module::Module;
+use striate_tensor::{Gradients, SgdStep, Tensor};
+
+/// Stochastic gradient descent (`torch.optim.SGD`).
+#[derive(Clone, Default)]
+pub struct Sgd {
+    /// The learning rate.
+    pub lr: f64,
+    /// The share of the last step's direction that is kept.
+    pub momentum: f64,
+    /// The share of the gradient that momentum leaves out.
+    pub dampening: f64,
+    /// This times the parameter is added to the gradient.
+    pub weight_decay: f64,
+    /// Whether to look ahead along the momentum (Nesterov).
+    pub nesterov: bool,
+    /// Settings of some parameters' own.
+    pub groups: ParamGroups,
+    state: OptimizerState,
+}
+
+impl Sgd {
+    /// Plain gradient descent.
+    pub fn new(lr: f64) -> Self {
+        Sgd { lr, ..Sgd::default() }
+    }
+
+    /// With momentum.
+    pub fn momentum(mut self, momentum: f64) -> Self {
+        self.momentum = momentum;
+        self
+    }
+
+    /// With Nesterov's momentum.
+    pub fn nesterov(mut self, momentum: f64) -> Self {
+        self.nesterov = true;
+        self.momentum(momentum)
+    }
+
+    /// With dampening of the gradient that enters the momentum.
+    pub fn dampening(mut self, dampening: f64) -> Self {
+        self.dampening = dampening;
+        self
+    }
+
+    /// With weight decay, as an L2 penalty.
+    pub fn weight_decay(mut self, weight_decay: f64) -> Self {
+        self.weight_decay = weight_decay;
+        self
+    }
+
+    common!();
+}
+
+impl Optimizer for Sgd {
+    fn step(&mut self, model: &mut dyn Module, gradients: &Gradients) {
+        let Sgd { lr, momentum, dampening, weight_decay, nesterov, groups, state } = self;
+        for_each(model, gradients, groups, (*lr, *weight_decay), |site| {
+            let Site { name, value, grad, lr, weight_decay } = site;
+            let key = format!("momentum_buffer.{name}");
+            let mut velocity = (*momentum != 0.0).then(|| match state.tensors.remove(&key) {
+                Some(v) => (v.into_array(), false),
+                None => (filled_like(value, 0.0), true),
+            });
+            let step = SgdStep {
+                lr,
+                momentum: *momentum,
+                dampening: *dampening,
+                weight_decay,
+                nesterov: *nesterov,
+                first: velocity.as_ref().is_some_and(|v| v.1),
+                maximize: false,
+            };
+            value.sgd_step(&step, &grad, velocity.as_mut().map(|v| &mut v.0));
+            if let Some((velocity, _)) = velocity {
+                state.tensors.insert(key, Tensor::from(velocity));
+            }
+        });
+        state.steps += 1;
+    }
+
+    common!(state);
+}

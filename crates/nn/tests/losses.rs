@@ -1,0 +1,77 @@
+//! What a loss says of what it is given.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Mutex;
+use striate_nn::{BCEWithLogitsLoss, CrossEntropyLoss, L1Loss, TripletMarginLoss, notice};
+use striate_tensor::{DType, Tensor};
+
+fn message(f: impl FnOnce() -> Tensor) -> String {
+    let payload = catch_unwind(AssertUnwindSafe(f)).err().expect("it must panic");
+    payload.downcast_ref::<String>().cloned().expect("a message")
+}
+
+fn z(shape: &[usize]) -> Tensor {
+    Tensor::zeros(shape, DType::F32)
+}
+
+/// One test: the listener and what has been said are the process's.
+#[test]
+fn what_is_normalized_already_is_noted_once() {
+    static HEARD: Mutex<Vec<String>> = Mutex::new(Vec::new());
+    notice::listen(|note| HEARD.lock().unwrap().push(note.to_string()));
+    let heard = || std::mem::take(&mut *HEARD.lock().unwrap());
+    let target = Tensor::from_vec(vec![0i64, 2], [2]);
+    let logits = z(&[2, 3]).requires_grad();
+    let loss = CrossEntropyLoss::new();
+    loss.forward(logits.clone(), &target);
+    assert_eq!(heard(), Vec::<String>::new());
+    for _ in 0..3 {
+        loss.forward(logits.clone().log_softmax(1), &target);
+    }
+    let notes = heard();
+    assert!(notes.len() == 1 && notes[0].contains("log_softmax") && notes[0].contains("redundant"), "{notes:?}");
+    loss.forward(logits.clone().softmax(1), &target);
+    let notes = heard();
+    assert!(notes.len() == 1 && notes[0].contains("leave softmax out"), "{notes:?}");
+    BCEWithLogitsLoss::new().forward(logits.sigmoid(), &z(&[2, 3]));
+    assert_eq!(heard().len(), 1);
+}
+
+#[test]
+fn wrong_shapes_are_explained() {
+    let ce = CrossEntropyLoss::new();
+    let wrong = Tensor::from_vec(vec![0i64, 3], [2]);
+    let rows = [
+        (
+            message(|| ce.forward(z(&[2, 3]), &wrong)),
+            "cross_entropy: class 3 is not one of the 3 classes, 0 to 2; does",
+        ),
+        (
+            message(|| ce.forward(z(&[3, 2]), &wrong)),
+            "cross_entropy: an input of shape [3, 2] takes a target of shape [3], got [2]",
+        ),
+        (
+            message(|| ce.forward(z(&[2, 3]), &z(&[2]))),
+            "cross_entropy: the input has shape [2, 3], the target's probabilities [2]",
+        ),
+        (
+            message(|| CrossEntropyLoss::new().weight(z(&[2])).forward(z(&[2, 3]), &wrong)),
+            "cross_entropy: an input of shape [2, 3] takes weights of shape [3], got [2]",
+        ),
+        (
+            message(|| L1Loss::new().forward(z(&[2, 1]), &z(&[2]))),
+            "l1_loss: the input has shape [2, 1], the target [2]",
+        ),
+        (
+            message(|| BCEWithLogitsLoss::new().pos_weight(z(&[2, 1, 1])).forward(z(&[2]), &z(&[2]))),
+            "binary_cross_entropy_with_logits: a pos_weight of shape [2, 1, 1] does not broadcast to the input's [2]",
+        ),
+        (
+            message(|| TripletMarginLoss::new().forward(z(&[2, 3]), &z(&[2, 3]), &z(&[3]))),
+            "triplet_margin_loss: the anchor has shape [2, 3], the positive example [2, 3], the negative [3]",
+        ),
+    ];
+    for (got, expected) in rows {
+        assert!(got.starts_with(expected), "{got}\n{expected}");
+    }
+}

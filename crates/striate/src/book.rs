@@ -1,0 +1,24 @@
+//! The English pages of the book, so that their code is compiled and run. `tests/book.rs` compares the Chinese ones with them.
+
+macro_rules! pages {
+    ($($name:ident: $file:literal),* $(,)?) => {
+        $(
+            #[doc = include_str!(concat!("../../../docs/book/en/src/", $file))]
+            struct $name;
+        )*
+    };
+}
+
+pages! {
+    Introduction: "introduction.md",
+    Convolution: "convolution.md",
+    Pooling: "pooling.md",
+    Activations: "activations.md",
+    Networks: "networks.md",
+    Data: "data.md",
+    LossAndOptimizer: "loss-and-optimizer.md",
+    TrainingLoop: "training-loop.md",
+    Evaluation: "evaluation.md",
+    Questions: "questions.md",
+    ComingFromPyTorch: "coming-from-pytorch.md",
+}

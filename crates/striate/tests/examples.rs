@@ -1,0 +1,50 @@
+//! Runs every example, on little data.
+
+#![allow(dead_code)]
+
+#[path = "../examples/feature_maps.rs"]
+mod feature_maps;
+#[path = "../examples/own_dataset.rs"]
+mod own_dataset;
+#[path = "../examples/own_layer.rs"]
+mod own_layer;
+#[path = "../examples/own_module.rs"]
+mod own_module;
+#[path = "../examples/training_loop.rs"]
+mod training_loop;
+
+#[test]
+fn the_hand_written_loop_learns() {
+    let accuracy = training_loop::train(1, 30).unwrap();
+    assert!(accuracy > 0.8, "{accuracy}");
+}
+
+#[test]
+fn a_module_of_ones_own_learns() {
+    let accuracy = own_module::run(40).unwrap();
+    assert!(accuracy > 0.8, "{accuracy}");
+}
+
+#[test]
+fn a_data_set_of_ones_own_is_learnt() {
+    let accuracy = own_dataset::run(1500).unwrap();
+    assert!(accuracy > 0.9, "{accuracy}");
+}
+
+#[test]
+fn a_layer_of_ones_own_is_trained() {
+    let (loss, beta) = own_layer::run(60).unwrap();
+    assert!(loss < 1.0 && beta != 1.0, "{loss} {beta}");
+}
+
+#[test]
+fn feature_maps_become_pictures() {
+    let dir = tempfile::tempdir().unwrap();
+    feature_maps::run(dir.path(), None, 3).unwrap();
+    for name in ["by-hand", "conv1-kernels", "conv1", "conv1-relu", "conv2-relu", "pool"] {
+        let picture = image::open(dir.path().join(name).with_extension("png")).unwrap();
+        assert!(picture.width() > 100, "{name}");
+    }
+    let missing = feature_maps::run(dir.path(), Some(&dir.path().join("none.safetensors")), 1).unwrap_err();
+    assert!(missing.to_string().contains("none.safetensors"), "{missing}");
+}

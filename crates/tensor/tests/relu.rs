@@ -1,0 +1,77 @@
+//! A ReLU may wait for the op that reads it; whoever reads it, and how often, the numbers are the same.
+
+use striate_tensor::{Conv2dOptions, DType, Generator, Pool2dOptions, Tensor};
+
+/// max(x, 0) by ops that never wait.
+fn plain_relu(x: Tensor) -> Tensor {
+    let positive = x.gt(&Tensor::zeros([], x.dtype())).to_dtype(x.dtype());
+    x * positive
+}
+
+type Net = fn(Tensor, &Tensor, fn(Tensor) -> Tensor) -> Tensor;
+
+const NETS: [(&str, Net); 7] = [
+    ("conv2d", |x, w, relu| relu(x).conv2d(w, None, &Conv2dOptions::default())),
+    ("max_pool2d", |x, _, relu| relu(x).max_pool2d(2)),
+    ("overlapping", |x, _, relu| {
+        let o = Pool2dOptions { stride: [1, 2], padding: [1, 1], ..Pool2dOptions::new([3, 3]) };
+        relu(x).max_pool2d(o)
+    }),
+    ("conv2d twice", |x, w, relu| {
+        let o = Conv2dOptions { padding: [[1; 2]; 2], ..Conv2dOptions::default() };
+        relu(relu(x).conv2d(w, None, &o)).conv2d(w, None, &o)
+    }),
+    ("residual", |x, w, relu| {
+        let o = Conv2dOptions { padding: [[1; 2]; 2], ..Conv2dOptions::default() };
+        let x = relu(x);
+        relu(x.clone().conv2d(w, None, &o) + x)
+    }),
+    ("pooled and added", |x, _, relu| {
+        let x = relu(x);
+        x.clone().max_pool2d(2).sum(&[], false) * 2.0 + x.sum(&[], false)
+    }),
+    ("read twice", |x, _, relu| {
+        let x = relu(x);
+        let largest = Tensor::from_vec(x.to_vec::<f64>(), x.shape()).max(&[], false);
+        x * largest
+    }),
+];
+
+#[test]
+fn whoever_reads_a_relu_gets_the_same() {
+    let rng = &mut Generator::new(3);
+    let x = Tensor::randn([2, 3, 6, 5], DType::F64, rng);
+    let w = Tensor::randn([3, 3, 3, 3], DType::F64, rng);
+    for (name, net) in NETS {
+        let run = |relu| {
+            let (x, w) = (x.clone().requires_grad(), w.clone().requires_grad());
+            let y = net(x.clone() + 0.0, &w, relu);
+            let grads = y.clone().square().sum(&[], false).backward();
+            let of = |t: &Tensor| grads.get(t).map(|g| g.to_vec::<f64>());
+            (y.to_vec::<f64>(), of(&x), of(&w))
+        };
+        let (lazy, plain) = (run(Tensor::relu), run(plain_relu));
+        let near = |a: &[f64], b: &[f64]| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-12);
+        assert!(near(&lazy.0, &plain.0), "{name}: the result");
+        assert!(near(&lazy.1.unwrap(), &plain.1.unwrap()), "{name}: the gradient of the input");
+        assert_eq!(lazy.2.is_some(), plain.2.is_some(), "{name}");
+        assert!(near(&lazy.2.unwrap_or_default(), &plain.2.unwrap_or_default()), "{name}: the weight's gradient");
+    }
+}
+
+#[test]
+fn a_relu_that_two_hold_is_not_skipped() {
+    let x = Tensor::from_vec(vec![-1.0f64, 2.0, 3.0, -4.0], [1, 1, 2, 2]).requires_grad();
+    let y = (x.clone() + 0.0).relu();
+    let pooled = y.clone().max_pool2d(2).sum(&[], false);
+    let grads = (pooled + y.sum(&[], false)).backward();
+    assert_eq!(grads.get(&x).unwrap().to_vec::<f64>(), [0.0, 1.0, 2.0, 0.0]);
+}
+
+#[test]
+fn nan_passes_through_a_waiting_relu() {
+    let x = Tensor::from_vec(vec![f32::NAN, -1.0, 1.0, -2.0], [1, 1, 2, 2]);
+    assert!(x.clone().relu().max_pool2d(2).item::<f32>().is_nan());
+    let w = Tensor::ones([1, 1, 2, 2], DType::F32);
+    assert!(x.relu().conv2d(&w, None, &Conv2dOptions::default()).item::<f32>().is_nan());
+}

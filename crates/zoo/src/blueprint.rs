@@ -1,0 +1,173 @@
+//! What `--model` and the architecture of a model file can say: a ready network's name, or layers as text.
+
+use crate::text::{Net, Plan, TextError, Word, closest, read};
+use crate::{ARCHITECTURES, Architecture, find};
+use striate_nn::Forward;
+use striate_tensor::Generator;
+
+/// What describes a network, before anything is known of the images.
+#[derive(Clone, Copy, Debug)]
+pub enum Description<'a> {
+    /// A ready network.
+    Ready(&'static Architecture),
+    /// Layers as text.
+    Layers(&'a str),
+}
+
+impl<'a> Description<'a> {
+    /// What `model` means: a ready network if it is the name of one, else layers if it looks like them. A single word is taken for layers
+    /// only if it is a layer's.
+    pub fn of(model: &'a str) -> Option<Self> {
+        let several = || model.contains(|c: char| c.is_whitespace() || ",()#".contains(c));
+        match find(model) {
+            Some(ready) => Some(Description::Ready(ready)),
+            None if several() || Word::find(model).is_some() => Some(Description::Layers(model)),
+            None => None,
+        }
+    }
+
+    /// What can stand for a network, for a message about one that is not known: `'lennet': did you mean lenet? …`.
+    pub fn advice(model: &str) -> String {
+        let names = || ARCHITECTURES.iter().map(|a| a.name);
+        let near = closest(model, names()).map(|n| format!(" (did you mean {n}?)")).unwrap_or_default();
+        let known: Vec<&str> = names().collect();
+        format!(
+            "known are {}{near}, or give its layers, such as \"conv 32 3, relu, maxpool 2, flatten, linear\"",
+            known.join(", ")
+        )
+    }
+
+    /// The network for images of shape `images` (channels, height, width) and a number of classes. A ready network has its own size of
+    /// images: see [`Blueprint::input`].
+    ///
+    /// # Errors
+    /// If a text is no network, or its shapes do not fit.
+    pub fn blueprint(self, images: [usize; 3], classes: usize) -> Result<Blueprint, TextError> {
+        Ok(match self {
+            Description::Ready(a) => {
+                Blueprint { name: a.name.to_string(), input: a.input, classes, kind: Kind::Ready(a) }
+            }
+            Description::Layers(text) => {
+                let (net, plan) = read(text, images, classes)?;
+                Blueprint { name: net.to_string(), input: images, classes, kind: Kind::Text(net, plan) }
+            }
+        })
+    }
+}
+
+enum Kind {
+    Ready(&'static Architecture),
+    Text(Net, Plan),
+}
+
+/// A network that can be built: its input and its number of classes are known.
+pub struct Blueprint {
+    name: String,
+    input: [usize; 3],
+    classes: usize,
+    kind: Kind,
+}
+
+impl Blueprint {
+    /// What a model file says of it: a ready network's name, or the canonical text.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// A short name that can be part of a file's: `lenet`, `net-of-6-layers`.
+    pub fn short_name(&self) -> String {
+        match &self.kind {
+            Kind::Ready(a) => a.name.to_string(),
+            Kind::Text(net, _) => title(net).replace(' ', "-"),
+        }
+    }
+
+    /// A short name for people: `lenet`, `net of 6 layers`.
+    pub fn title(&self) -> String {
+        match &self.kind {
+            Kind::Ready(a) => a.name.to_string(),
+            Kind::Text(net, _) => title(net),
+        }
+    }
+
+    /// The shape of the images it takes: channels, height, width.
+    pub fn input(&self) -> [usize; 3] {
+        self.input
+    }
+
+    /// What the author of a text should know, though it works.
+    pub fn note(&self) -> Option<&str> {
+        match &self.kind {
+            Kind::Ready(_) => None,
+            Kind::Text(_, plan) => plan.note(),
+        }
+    }
+
+    /// How many numbers training changes, where that depends on a text.
+    pub fn num_parameters(&self) -> Option<usize> {
+        match &self.kind {
+            Kind::Ready(_) => None,
+            Kind::Text(_, plan) => Some(plan.num_parameters()),
+        }
+    }
+
+    /// The network with fresh weights.
+    pub fn build(&self, rng: &mut Generator) -> Box<dyn Forward> {
+        match &self.kind {
+            Kind::Ready(a) => a.build(self.classes, rng),
+            Kind::Text(_, plan) => plan.build(rng),
+        }
+    }
+}
+
+fn title(net: &Net) -> String {
+    match net.num_layers() {
+        1 => "net of 1 layer".to_string(),
+        n => format!("net of {n} layers"),
+    }
+}
+
+/// [`Blueprint::title`] of what a model file says of its network.
+pub fn title_of(name: &str) -> String {
+    match Description::of(name) {
+        Some(Description::Layers(text)) => Net::parse(text).map_or_else(|_| name.to_string(), |net| title(&net)),
+        _ => name.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_layers_are_told_apart() {
+        let is_layers = |m: &str| Description::of(m).map(|d| matches!(d, Description::Layers(_)));
+        for (model, expected) in [
+            ("lenet", Some(false)),
+            ("resnet-9000", None),
+            ("", None),
+            ("globalavgpool", Some(true)),
+            ("flatten, linear", Some(true)),
+            ("lenet, linear", Some(true)),
+            ("foo 3", Some(true)),
+        ] {
+            assert_eq!(is_layers(model), expected, "{model}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_name_gets_advice() {
+        assert_eq!(
+            Description::advice("lennet"),
+            "known are mnist-net, lenet (did you mean lenet?), or give its layers, such as \"conv 32 3, relu, maxpool 2, flatten, linear\""
+        );
+    }
+
+    #[test]
+    fn titles_are_short() {
+        let b = Description::of("flatten, (linear 4, relu) x3, linear").unwrap().blueprint([1, 2, 2], 3).unwrap();
+        assert_eq!((b.short_name().as_str(), b.title().as_str()), ("net-of-8-layers", "net of 8 layers"));
+        assert_eq!(title_of(b.name()), "net of 8 layers");
+        assert_eq!(title_of("lenet"), "lenet");
+    }
+}

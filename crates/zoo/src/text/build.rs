@@ -1,0 +1,295 @@
+//! From the tree to a network, by way of every shape.
+
+use super::error::TextError;
+use super::grammar::{Fault, Item, Layer, Net, count};
+use super::settings::{Fallback, Misfit, Value, Values};
+use super::size::Size;
+use super::tokens::Span;
+use super::words::{Make, Planned};
+use striate_nn::{BatchNorm2d, Conv2d, Forward, Linear, Module, Pass, Sequential};
+use striate_tensor::{Generator, Tensor};
+
+/// The most layers a network may have, repeated ones counted each time.
+const MAX_LAYERS: usize = 10_000;
+/// The most parameters: 4 GB of them.
+const MAX_PARAMETERS: usize = 1_000_000_000;
+/// The most numbers that a layer may make of one image.
+const MAX_ACTIVATIONS: usize = 100_000_000;
+/// How many of the last layers an error shows.
+const TRAIL: usize = 8;
+
+/// A network for images of one size and a number of classes: every shape is known, and fits.
+pub struct Plan {
+    makes: Vec<Make>,
+    parameters: usize,
+    note: Option<String>,
+}
+
+impl Plan {
+    /// The network with PyTorch's default initial values. Parameters are named as in a `torch.nn.Sequential` of all layers, repeated
+    /// ones written out; those of a residual part are `3.body.0.weight` and `3.shortcut.0.weight`.
+    pub fn build(&self, rng: &mut Generator) -> Box<dyn Forward> {
+        Box::new(sequential(&self.makes, rng))
+    }
+
+    /// How many numbers training changes.
+    pub fn num_parameters(&self) -> usize {
+        self.parameters
+    }
+
+    /// What the author of the text should know, though it works.
+    pub fn note(&self) -> Option<&str> {
+        self.note.as_deref()
+    }
+}
+
+/// Reads a network for images of shape `input` (channels, height, width) and a number of classes.
+///
+/// # Errors
+/// If the text is no network, or a shape does not fit.
+pub fn read(text: &str, input: [usize; 3], classes: usize) -> Result<(Net, Plan), TextError> {
+    match Net::parse_or_break(text) {
+        Ok(net) => {
+            let plan = net.plan(input, classes)?;
+            Ok((net, plan))
+        }
+        Err(broken) => {
+            // What does not fit before the fault comes first.
+            let mut planner = Planner::new(&broken.before, input, classes);
+            let earlier = planner.items(&broken.before, Size::Image(input)).err();
+            Err(TextError::new(text, earlier.unwrap_or(broken.fault), planner.trail()))
+        }
+    }
+}
+
+impl Net {
+    /// Works out every shape for images of shape `input` (channels, height, width) and a number of classes.
+    ///
+    /// # Errors
+    /// If a shape does not fit, or the network does not end in one number for each class.
+    pub fn plan(&self, input: [usize; 3], classes: usize) -> Result<Plan, TextError> {
+        let mut planner = Planner::new(&self.items, input, classes);
+        let result = planner.items(&self.items, Size::Image(input)).and_then(|(makes, output)| {
+            let note = planner.check_end(output)?;
+            Ok(Plan { makes, parameters: planner.parameters, note })
+        });
+        result.map_err(|fault| TextError::new(&self.source, fault, planner.trail()))
+    }
+}
+
+fn sequential(makes: &[Make], rng: &mut Generator) -> Sequential {
+    makes.iter().fold(Sequential::new(), |net, make| net.add(make(rng)))
+}
+
+/// Layers whose input is added to their output (He et al., 2016).
+#[derive(Module)]
+struct Residual {
+    body: Sequential,
+    /// Empty where the shape stays.
+    shortcut: Sequential,
+}
+
+impl Forward for Residual {
+    fn forward(&self, x: Tensor, pass: &Pass) -> Tensor {
+        self.body.forward(x.clone(), pass) + self.shortcut.forward(x, pass)
+    }
+}
+
+/// Whether a layer's number of outputs can be left to the classes.
+fn may_be_head(layer: &Layer) -> bool {
+    layer.word.settings.iter().any(|s| s.fallback == Fallback::Classes)
+}
+
+struct Planner {
+    input: Size,
+    classes: usize,
+    /// Layers still to come that can be left to the classes.
+    heads: usize,
+    parameters: usize,
+    steps: Vec<(&'static str, Size)>,
+    last: Span,
+}
+
+impl Planner {
+    fn new(items: &[Item], input: [usize; 3], classes: usize) -> Self {
+        let heads = count(items, &may_be_head);
+        Planner { input: Size::Image(input), classes, heads, parameters: 0, steps: Vec::new(), last: Span::default() }
+    }
+
+    fn items(&mut self, items: &[Item], mut size: Size) -> Result<(Vec<Make>, Size), Fault> {
+        let mut makes = Vec::new();
+        for item in items {
+            match item {
+                Item::Layer(layer) => {
+                    let planned = self.layer(layer, size)?;
+                    makes.push(planned.make);
+                    size = planned.output;
+                }
+                Item::Repeat { items, times } => {
+                    for _ in 0..*times {
+                        let (more, output) = self.items(items, size)?;
+                        makes.extend(more);
+                        size = output;
+                    }
+                }
+                Item::Residual { items, times, span } => {
+                    for _ in 0..*times {
+                        let (make, output) = self.residual(items, *span, size)?;
+                        makes.push(make);
+                        size = output;
+                    }
+                }
+            }
+        }
+        Ok((makes, size))
+    }
+
+    fn layer(&mut self, layer: &Layer, input: Size) -> Result<Planned, Fault> {
+        let wrong = |message: String| Fault { span: layer.span, message };
+        if self.steps.len() >= MAX_LAYERS {
+            return Err(wrong(format!("the network has more than {MAX_LAYERS} layers")));
+        }
+        let is_head = may_be_head(layer) && self.heads == 1;
+        self.heads -= may_be_head(layer) as usize;
+        let values = self.values(layer, is_head).map_err(|m| m.in_layer(layer))?;
+        let planned = (layer.word.plan)(&values, input).map_err(|m| m.in_layer(layer))?;
+        self.parameters = self.parameters.saturating_add(planned.parameters);
+        if self.parameters > MAX_PARAMETERS {
+            return Err(wrong("with this layer the network has more than 1,000,000,000 parameters".into()));
+        }
+        if planned.output.numel() > MAX_ACTIVATIONS {
+            return Err(wrong(format!(
+                "{} would make {} of each image: that is too large",
+                layer.word.word, planned.output
+            )));
+        }
+        self.steps.push((layer.word.word, planned.output));
+        self.last = layer.span;
+        Ok(planned)
+    }
+
+    /// The values of all settings, written or not.
+    fn values<'a>(&self, layer: &'a Layer, is_head: bool) -> Result<Values<'a>, Misfit> {
+        let word = layer.word;
+        let mut values = Values(Vec::with_capacity(word.settings.len()));
+        let mut left_out = false;
+        for (setting, written) in word.settings.iter().zip(&layer.values) {
+            let needed = || Misfit::from(format!("{} needs its {}, as in {}", word.word, setting.name, word.example));
+            let value = match (written, setting.fallback) {
+                (Some((value, _)), _) => *value,
+                (None, Fallback::Is(value)) => value,
+                (None, Fallback::SameAs(other)) => Value::Pair(values.pair(other)),
+                (None, Fallback::NeededBeforeHead(value)) if left_out => value,
+                (None, Fallback::Needed | Fallback::NeededBeforeHead(_)) => return Err(needed()),
+                (None, Fallback::Classes) if is_head => {
+                    left_out = true;
+                    Value::Count(self.classes)
+                }
+                (None, Fallback::Classes) => {
+                    return Err(format!(
+                        "{} needs its {}, as in {}: only the last linear or conv takes the number of classes without one",
+                        word.word, setting.name, word.example
+                    )
+                    .into());
+                }
+            };
+            values.0.push((setting, value));
+        }
+        Ok(values)
+    }
+
+    fn residual(&mut self, items: &[Item], span: Span, input: Size) -> Result<(Make, Size), Fault> {
+        let (body, output) = self.items(items, input)?;
+        let normed = count(items, &|layer| layer.word.word == "batchnorm") > 0;
+        let Some((shortcut, parameters)) = shortcut(input, output, normed) else {
+            let hint = if matches!((input, output), (Size::Image(_), Size::Image(_))) {
+                "keep the size with padding same, or halve it with stride 2"
+            } else {
+                "flatten outside of it"
+            };
+            let message =
+                format!("residual adds its input, {input}, to its output, {output}, and no projection fits: {hint}");
+            return Err(Fault { span, message });
+        };
+        self.parameters = self.parameters.saturating_add(parameters);
+        let make: Make = Box::new(move |rng| {
+            Box::new(Residual { body: sequential(&body, rng), shortcut: sequential(&shortcut, rng) })
+        });
+        Ok((make, output))
+    }
+
+    /// Whether the network ends as a loss needs it, and what its author should know though it works.
+    fn check_end(&self, output: Size) -> Result<Option<String>, Fault> {
+        let wrong = |message: String| Fault { span: self.last, message };
+        let classes = self.classes;
+        let last = self.steps.last().map_or("", |(word, _)| word);
+        match output {
+            Size::Flat(n) if n == classes => {}
+            Size::Flat(n) => {
+                return Err(wrong(format!(
+                    "the network ends in {n} numbers, it must end in {classes}, one for each class: the last linear needs no number"
+                )));
+            }
+            Size::Image(sizes) => {
+                let add = match sizes {
+                    [c, 1, 1] if c == classes => "flatten",
+                    [c, ..] if c == classes => "globalavgpool",
+                    _ => "flatten, linear",
+                };
+                return Err(wrong(format!(
+                    "the network ends in {output}, it must end in {classes} numbers, one for each class: add {add}"
+                )));
+            }
+        }
+        match last {
+            "softmax" => Err(wrong(
+                "softmax before the loss: cross-entropy takes logits and does the softmax itself, so leave it out here (predict gives probabilities all the same)".into(),
+            )),
+            "logsoftmax" => Ok(Some("the last logsoftmax is redundant: cross-entropy does it itself".into())),
+            _ => Ok(None),
+        }
+    }
+
+    /// `1×28×28 → conv 32×26×26 → relu`: the last layers, and shapes where they change.
+    fn trail(&self) -> String {
+        let mut size = self.input;
+        let mut parts = vec![size.to_string()];
+        for &(word, output) in &self.steps {
+            parts.push(if output == size { word.to_string() } else { format!("{word} {output}") });
+            size = output;
+        }
+        if parts.len() > TRAIL {
+            parts.drain(..parts.len() - TRAIL);
+            parts[0] = "…".into();
+        }
+        parts.join(" → ")
+    }
+}
+
+/// What brings a residual part's input to the size of its output, with its number of parameters: nothing where they are the same, else a
+/// projection (1×1 convolution with a stride, or linear layer) without bias, normalized where the part normalizes; none if there is none.
+fn shortcut(input: Size, output: Size, normed: bool) -> Option<(Vec<Make>, usize)> {
+    let mut makes: Vec<Make> = Vec::new();
+    if input == output {
+        return Some((makes, 0));
+    }
+    match (input, output) {
+        (Size::Image([c, h, w]), Size::Image([to, to_h, to_w])) => {
+            let stride = |from: usize, to: usize| {
+                let stride = from.div_ceil(to);
+                (from.div_ceil(stride) == to).then_some(stride)
+            };
+            let stride = [stride(h, to_h)?, stride(w, to_w)?];
+            makes.push(Box::new(move |rng| Box::new(Conv2d::options(c, to, 1).stride(stride).bias(false).build(rng))));
+            if normed {
+                makes.push(Box::new(move |_| Box::new(BatchNorm2d::new(to))));
+            }
+            Some((makes, c.saturating_mul(to).saturating_add(2 * to * normed as usize)))
+        }
+        (Size::Flat(n), Size::Flat(to)) => {
+            makes.push(Box::new(move |rng| Box::new(Linear::without_bias(n, to, rng))));
+            Some((makes, n.saturating_mul(to)))
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,232 @@
+//! What can follow a layer's word: numbers and settings.
+
+use super::grammar::Fault;
+use std::fmt;
+use striate_nn::Padding;
+
+/// The largest whole number that can be written.
+const MAX_COUNT: usize = 1_000_000;
+
+/// What a setting can be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A whole number from 1.
+    Count,
+    /// A whole number from 1 for height and width, or one for each: `3`, `3x5`.
+    Counts,
+    /// A whole number from 0 for height and width, or one for each.
+    Sizes,
+    /// As `Sizes`, or `same`.
+    Padding,
+    /// A number from 0 to 1.
+    Share,
+    /// Any number.
+    Number,
+    /// A word without a value.
+    Flag,
+}
+
+/// The value of a setting.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Value {
+    /// Of a [`Kind::Count`].
+    Count(usize),
+    /// Of [`Kind::Counts`], [`Kind::Sizes`] or [`Kind::Padding`]: for height and width.
+    Pair([usize; 2]),
+    /// Of a [`Kind::Padding`]: as much as keeps the size.
+    Same,
+    /// Of a [`Kind::Share`] or [`Kind::Number`].
+    Real(f64),
+    /// Of a [`Kind::Flag`].
+    Flag(bool),
+}
+
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Value::Count(n) => write!(f, "{n}"),
+            Value::Pair([h, w]) if h == w => write!(f, "{h}"),
+            Value::Pair([h, w]) => write!(f, "{h}x{w}"),
+            Value::Same => write!(f, "same"),
+            Value::Real(x) => write!(f, "{x}"),
+            Value::Flag(on) => write!(f, "{on}"),
+        }
+    }
+}
+
+impl Kind {
+    /// The value that `text` writes; none if it writes no value of this kind.
+    pub fn read(self, text: &str) -> Option<Value> {
+        let whole = |text: &str, min: usize| {
+            let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+            text.parse().ok().filter(|n| digits && (min..=MAX_COUNT).contains(n))
+        };
+        let pair = |min| match text.split_once(['x', '×']) {
+            Some((h, w)) => Some(Value::Pair([whole(h, min)?, whole(w, min)?])),
+            None => whole(text, min).map(|n| Value::Pair([n, n])),
+        };
+        // Rust also reads `inf`, `nan` and the like.
+        let real = || text.parse().ok().filter(|x: &f64| x.is_finite() && is_number(text)).map(Value::Real);
+        match self {
+            Kind::Count => whole(text, 1).map(Value::Count),
+            Kind::Counts => pair(1),
+            Kind::Sizes => pair(0),
+            Kind::Padding if text == "same" => Some(Value::Same),
+            Kind::Padding => pair(0),
+            Kind::Share => real().filter(|v| matches!(v, Value::Real(x) if (0.0..=1.0).contains(x))),
+            Kind::Number => real(),
+            Kind::Flag => None,
+        }
+    }
+
+    /// What a value of this kind must be, to end "it must be …".
+    pub fn need(self) -> &'static str {
+        match self {
+            Kind::Count => "a whole number from 1 to 1000000",
+            Kind::Counts => "a whole number from 1 to 1000000, or two, such as 3x5",
+            Kind::Sizes => "a whole number from 0 to 1000000, or two, such as 1x2",
+            Kind::Padding => "same, a whole number from 0 to 1000000, or two, such as 1x2",
+            Kind::Share => "a number from 0 to 1",
+            Kind::Number => "a number",
+            Kind::Flag => "left out",
+        }
+    }
+}
+
+/// Whether `text` is meant as a number.
+pub(super) fn is_number(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_digit() || "+-.".contains(c))
+}
+
+/// What holds for a setting that is not written.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Fallback {
+    /// It must be written.
+    Needed,
+    /// It must be written unless the number of outputs is left to the classes.
+    NeededBeforeHead(Value),
+    /// This value.
+    Is(Value),
+    /// The value of an earlier setting.
+    SameAs(&'static str),
+    /// The number of classes, in the last layer that has such a setting; elsewhere it must be written.
+    Classes,
+}
+
+/// A number or word that can follow a layer's word.
+#[derive(Clone, Copy, Debug)]
+pub struct Setting {
+    /// The word for it.
+    pub name: &'static str,
+    /// What it can be.
+    pub kind: Kind,
+    /// Whether it can stand without its word, right after the layer's word, in the order of the table.
+    pub positional: bool,
+    /// What holds if it is not written.
+    pub fallback: Fallback,
+}
+
+impl Setting {
+    /// One that can stand without its word.
+    pub const fn number(name: &'static str, kind: Kind, fallback: Fallback) -> Self {
+        Setting { name, kind, positional: true, fallback }
+    }
+
+    /// One that needs its word.
+    pub const fn word(name: &'static str, kind: Kind, fallback: Fallback) -> Self {
+        Setting { name, kind, positional: false, fallback }
+    }
+
+    /// A word without a value.
+    pub const fn flag(name: &'static str) -> Self {
+        Setting { name, kind: Kind::Flag, positional: false, fallback: Fallback::Is(Value::Flag(false)) }
+    }
+}
+
+impl fmt::Display for Setting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.fallback {
+            _ if self.kind == Kind::Flag => write!(f, "{}", self.name),
+            Fallback::Needed | Fallback::NeededBeforeHead(_) => write!(f, "{}", self.name),
+            Fallback::Is(v) => write!(f, "{} = {v}", self.name),
+            Fallback::SameAs(other) => write!(f, "{} = {other}", self.name),
+            Fallback::Classes => write!(f, "{} = classes", self.name),
+        }
+    }
+}
+
+/// The values of all of a layer's settings, written or not.
+#[derive(Clone, Debug)]
+pub struct Values<'a>(pub(super) Vec<(&'a Setting, Value)>);
+
+impl Values<'_> {
+    fn get(&self, name: &str) -> Value {
+        let found = self.0.iter().find(|(s, _)| s.name == name);
+        found.unwrap_or_else(|| panic!("the table of layers has no setting '{name}' here")).1
+    }
+
+    /// The value of a count.
+    pub fn count(&self, name: &str) -> usize {
+        match self.get(name) {
+            Value::Count(n) => n,
+            other => panic!("{name} is {other:?}, not a count"),
+        }
+    }
+
+    /// The values for height and width.
+    pub fn pair(&self, name: &str) -> [usize; 2] {
+        match self.get(name) {
+            Value::Pair(pair) => pair,
+            other => panic!("{name} is {other:?}, not a pair"),
+        }
+    }
+
+    /// The value of a share or number.
+    pub fn real(&self, name: &str) -> f64 {
+        match self.get(name) {
+            Value::Real(x) => x,
+            other => panic!("{name} is {other:?}, not a number"),
+        }
+    }
+
+    /// Whether a flag is there.
+    pub fn flag(&self, name: &str) -> bool {
+        self.get(name) == Value::Flag(true)
+    }
+
+    /// A convolution's padding.
+    pub fn padding(&self, name: &str) -> Padding {
+        match self.get(name) {
+            Value::Same => Padding::Same,
+            _ => Padding::Zeros(self.pair(name)),
+        }
+    }
+}
+
+/// What does not fit, and at which setting; at the layer's word if at none.
+#[derive(Debug)]
+pub struct Misfit {
+    pub(super) setting: Option<&'static str>,
+    pub(super) message: String,
+}
+
+impl Misfit {
+    /// What does not fit at `setting`.
+    pub fn at(setting: &'static str, message: String) -> Self {
+        Misfit { setting: Some(setting), message }
+    }
+}
+
+impl From<String> for Misfit {
+    fn from(message: String) -> Self {
+        Misfit { setting: None, message }
+    }
+}
+
+impl Misfit {
+    pub(super) fn in_layer(self, layer: &super::Layer) -> Fault {
+        let at = self.setting.and_then(|name| layer.word.settings.iter().position(|s| s.name == name));
+        let span = at.and_then(|i| layer.values[i].map(|(_, span)| span)).unwrap_or(layer.span);
+        Fault { span, message: self.message }
+    }
+}
