@@ -59,12 +59,12 @@ fn normal_tail_f32(a: f32) -> f32 {
     let t = 1.0 / (1.0 + 0.21 * a);
     let p = -7.165_548e-2;
     let p = p * t + 2.835_844e-1;
-    let p = p * t - 3.302_445_1e-1;
+    let p = p * t - 3.302_445e-1;
     let p = p * t + 3.493_905e-1;
     let p = p * t - 9.391_772e-2;
     let p = p * t + 1.248_694_3e-1;
     let p = p * t + 6.919_304e-2;
-    let p = p * t + 8.506_873_2e-2;
+    let p = p * t + 8.506_873e-2;
     let p = p * t + 8.371_159e-2;
     p * t
 }
