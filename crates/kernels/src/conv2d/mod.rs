@@ -157,7 +157,8 @@ impl<T: Float> Input<'_, T> {
 #[inline(always)]
 fn zero_unless_positive<T: Float>(x: &[T], grad: &mut [T]) {
     for (grad, x) in grad.iter_mut().zip(x) {
-        *grad = grad.masked(!(*x <= T::ZERO));
+        let dead = *x <= T::ZERO;
+        *grad = grad.masked(!dead);
     }
 }
 
