@@ -65,7 +65,11 @@ fn views_give_what_copies_give() {
         let expected = numbers(&f(x.clone()));
         for (i, view) in lying_otherwise(&x).into_iter().enumerate() {
             assert_eq!(numbers(&view), numbers(&x));
-            assert_eq!(numbers(&f(view)), expected, "{name} of view {i}");
+            let got = numbers(&f(view));
+            // Sums run along memory, so that their last bit may differ.
+            let near = |(a, b): (&f64, &f64)| (a - b).abs() <= 1e-6 * b.abs().max(1.0);
+            let same = got.0 == expected.0 && got.1.iter().zip(&expected.1).all(near);
+            assert!(same, "{name} of view {i}: {got:?}, expected {expected:?}");
         }
     }
 }
@@ -102,6 +106,7 @@ fn empty_tensors_flow_through() {
     assert_eq!(x.clone().tril(0).shape(), [0, 3]);
     assert_eq!(x.index((.., vec![0, 2])).shape(), [0, 2]);
     assert_eq!(x.index(x.gt(0.0)).shape(), [0]);
+    assert_eq!(x.clone().narrow(1, 2, 1).exp().to_vec::<f32>(), [0.0f32; 0]);
     assert_eq!(Tensor::zeros([0, 2, 4, 4], DType::F32).unfold(3).shape(), [0, 18, 4]);
     assert_eq!(Tensor::zeros([0, 18, 4], DType::F32).fold([4, 4], 3).shape(), [0, 2, 4, 4]);
     let none = Tensor::zeros([0], DType::I64);

@@ -167,7 +167,7 @@ impl Tensor {
     /// 1 (`u8`) where one element is 0 and the other is not, else 0 (`torch.logical_xor`).
     pub fn logical_xor(&self, other: &Tensor) -> Tensor {
         Shape::broadcast("logical_xor", &self.array.shape, &other.array.shape);
-        self.ne(0.0).ne(&other.ne(0.0))
+        self.ne(0.0).ne(other.ne(0.0))
     }
 
     /// 1 (`u8`) where the element is 0, else 0 (`torch.logical_not`).

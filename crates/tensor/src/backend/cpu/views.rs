@@ -28,11 +28,11 @@ pub fn expand(mut x: Array, shape: Shape) -> Array {
 }
 
 pub fn narrow(mut x: Array, dim: usize, start: usize, len: usize) -> Array {
+    x.shape = x.shape.with(dim, len);
     // An empty view keeps its offset within the buffer.
-    if len > 0 {
+    if x.shape.numel() > 0 {
         x.offset += start * x.strides[dim];
     }
-    x.shape = x.shape.with(dim, len);
     x
 }
 
