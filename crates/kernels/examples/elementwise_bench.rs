@@ -2,7 +2,8 @@
 
 use std::time::Instant;
 use striate_kernels::copy::copy_strided;
-use striate_kernels::elementwise::{Binary, Operand, Unary, binary_assign, unary, unary_assign};
+use striate_kernels::elementwise::{Activation, Binary, Operand, Unary, binary_assign, unary, unary_assign};
+use striate_kernels::group_norm::{GroupNormShape, group_norm, group_norm_grad};
 use striate_kernels::norm::{batch_norm_grad, batch_norm_stats};
 use striate_kernels::optim::{AdamStep, adam_step};
 use striate_kernels::pool2d::{Pool2dShape, max_pool2d, max_pool2d_grad};
@@ -44,6 +45,14 @@ fn main() {
     let shape = [N / 64, 64];
     measure("add in place", 3 * N, &x, &mut spare, || binary_assign(Binary::Add, &shape, &mut y, dense, false));
     measure("relu gradient", 3 * N, &x, &mut spare, || binary_assign(Binary::ReluGrad, &shape, &mut y, dense, true));
+    for activation in
+        [Activation::Hardtanh(0.0, 6.0), Activation::Hardswish, Activation::Silu, Activation::Gelu, Activation::Mish]
+    {
+        let (name, slope) = (activation.name(), Binary::ActivationGrad(activation));
+        measure(name, 2 * N, &x, &mut spare, || unary(Unary::Activation(activation), &x, &mut y));
+        let name = format!("{name} gradient");
+        measure(&name, 3 * N, &x, &mut spare, || binary_assign(slope, &shape, &mut y, dense, true));
+    }
     for c in [64, 32, 10] {
         let bias = Operand { data: &bias[..c], strides: &[0, 1] };
         let (shape, n) = ([N / c, c], N / c * c);
@@ -80,6 +89,12 @@ fn main() {
     let (mut gw, mut gb) = (vec![0.0; 64], vec![0.0; 64]);
     measure("batch_norm_grad", 5 * N, &x, &mut spare, || {
         batch_norm_grad(N / 64, 64, &x, &z, &mean, &var, None, &mut y, &mut gw, &mut gb)
+    });
+    let s = GroupNormShape { samples: 100, pixels: 576, channels: 64, groups: 8 };
+    let (mut mean, mut var) = (vec![0.0; 800], vec![0.0; 800]);
+    measure("group_norm", 4 * N, &x, &mut spare, || group_norm(&s, &x, None, None, 1e-5, &mut y, &mut mean, &mut var));
+    measure("group_norm_grad", 5 * N, &x, &mut spare, || {
+        group_norm_grad(&s, &x, &z, &mean, &var, None, 1e-5, &mut y, &mut gw, &mut gb)
     });
     let (mut m, mut v) = (vec![0.0; N], vec![0.0; N]);
     let h = AdamStep { lr: 1e-3, beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 0.0, decoupled: false, step: 1 };
