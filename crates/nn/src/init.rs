@@ -317,7 +317,7 @@ mod tests {
             (Nonlinearity::Linear, 1.0),
             (Nonlinearity::Sigmoid, 1.0),
             (Nonlinearity::Tanh, 1.6666666666666667),
-            (Nonlinearity::ReLU, 1.4142135623730951),
+            (Nonlinearity::ReLU, std::f64::consts::SQRT_2),
             (Nonlinearity::LeakyReLU(0.2), 1.3867504905630728),
             (Nonlinearity::SELU, 0.75),
         ] {

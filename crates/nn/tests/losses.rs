@@ -6,7 +6,7 @@ use striate_nn::{BCEWithLogitsLoss, CrossEntropyLoss, L1Loss, TripletMarginLoss,
 use striate_tensor::{DType, Tensor};
 
 fn message(f: impl FnOnce() -> Tensor) -> String {
-    let payload = catch_unwind(AssertUnwindSafe(f)).err().expect("it must panic");
+    let payload = catch_unwind(AssertUnwindSafe(f)).expect_err("it must panic");
     payload.downcast_ref::<String>().cloned().expect("a message")
 }
 

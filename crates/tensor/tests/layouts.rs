@@ -28,7 +28,7 @@ type Function = (&'static str, fn(Tensor) -> Tensor);
 fn views_give_what_copies_give() {
     let functions: &[Function] = &[
         ("lt", |x| x.lt(0.0)),
-        ("ne", |x| x.ne(&x.clone().round())),
+        ("ne", |x| x.ne(x.clone().round())),
         ("logical_not", |x| x.logical_not()),
         ("any", |x| x.gt(1.0).any(&[1], false)),
         ("nonzero", |x| x.gt(0.5).nonzero()),

@@ -4,7 +4,7 @@ use striate_tensor::{Conv2dOptions, DType, Generator, Pool2dOptions, Tensor};
 
 /// max(x, 0) by ops that never wait.
 fn plain_relu(x: Tensor) -> Tensor {
-    let positive = x.gt(&Tensor::zeros([], x.dtype())).to_dtype(x.dtype());
+    let positive = x.gt(Tensor::zeros([], x.dtype())).to_dtype(x.dtype());
     x * positive
 }
 

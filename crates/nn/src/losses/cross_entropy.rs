@@ -189,7 +189,7 @@ fn negative_log_likelihood(
     let classes = log_probs.shape()[1];
     let shape = target.shape_value();
     let zero = scalar(0.0, &log_probs);
-    let ignored = target.eq(&Tensor::from_vec(vec![ignore_index], []));
+    let ignored = target.eq(Tensor::from_vec(vec![ignore_index], []));
     let class = ignored.where_(scalar(0.0, target), target.clone());
     let share = match &weight {
         Some(weight) => weight.clone().index_select(0, &class.clone().reshape([shape.numel()])).reshape(shape),

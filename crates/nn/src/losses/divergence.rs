@@ -45,7 +45,7 @@ impl KLDivLoss {
             target.clone().exp() * (target - input)
         } else {
             // t·log t is 0 at 0.
-            let is_zero = target.eq(&scalar(0.0, target));
+            let is_zero = target.eq(scalar(0.0, target));
             let log = is_zero.where_(scalar(1.0, target), target.clone()).log();
             target * log - target * input
         };
