@@ -2,7 +2,7 @@
 
 use super::WithUnary;
 use super::binary::WithBinary;
-use super::math::{exp, exp_m1, ln_1p, normal_cdf, sigmoid};
+use super::math::{exp, exp_m1, ln_1p, normal_cdf, sigmoid, sigmoids};
 use crate::float::Float;
 
 /// An activation function whose slope is computed from its input.
@@ -133,12 +133,12 @@ pub(super) fn with_slope<T: Float>(activation: Activation, then: impl WithBinary
         }),
         Activation::GeluTanh => then.call(|x: T, g: T| {
             let [u, slope] = gelu_tanh(x);
-            let s = sigmoid(u);
-            g * (s + x * s * (T::ONE - s) * slope)
+            let [s, rest] = sigmoids(u);
+            g * (s + x * s * rest * slope)
         }),
         Activation::Silu => then.call(|x: T, g: T| {
-            let s = sigmoid(x);
-            g * s * (T::ONE + x * (T::ONE - s))
+            let [s, rest] = sigmoids(x);
+            g * s * (T::ONE + x * rest)
         }),
         Activation::Hardswish => then.call(|x: T, g: T| {
             let three = T::from_f64(3.0);

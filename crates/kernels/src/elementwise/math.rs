@@ -29,12 +29,19 @@ pub(crate) fn ln_1p<T: Float>(x: T) -> T {
     if size_of::<T>() == 4 { T::from_f64(ln_1p_f32(x.to_f64() as f32) as f64) } else { x.ln_1p() }
 }
 
+/// 1 / (1 + e^-x) and 1 / (1 + e^x), both with all their digits.
+#[inline(always)]
+pub(crate) fn sigmoids<T: Float>(x: T) -> [T; 2] {
+    let e = exp(-x.abs());
+    let large = T::ONE / (T::ONE + e);
+    let small = e * large;
+    if x < T::ZERO { [small, large] } else { [large, small] }
+}
+
 /// 1 / (1 + e^-x), which keeps its digits for negative x too.
 #[inline(always)]
 pub(crate) fn sigmoid<T: Float>(x: T) -> T {
-    let e = exp(-x.abs());
-    let s = T::ONE / (T::ONE + e);
-    if x < T::ZERO { e * s } else { s }
+    sigmoids(x)[0]
 }
 
 /// The standard normal distribution and its density at x.
