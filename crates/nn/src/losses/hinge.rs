@@ -50,7 +50,7 @@ impl HingeEmbeddingLoss {
     }
 }
 
-/// The sum over all wrong classes of max(0, margin − x[right] + x[wrong])^p, divided by the number of classes
+/// The sum over all wrong classes of `max(0, margin − x[right] + x[wrong])^p`, divided by the number of classes
 /// (`torch.nn.MultiMarginLoss`).
 #[derive(Clone, Debug)]
 pub struct MultiMarginLoss {
