@@ -29,11 +29,6 @@ pub fn say(text: impl Display) -> Result<(), Failure> {
     })
 }
 
-/// Writes what the user should know, though nothing is wrong, to standard error.
-pub fn remark(note: &str) {
-    let _ = writeln!(io::stderr(), "note: {note}");
-}
-
 /// Writes several lines to standard error.
 pub fn show(screen: &str) {
     let _ = writeln!(io::stderr(), "error: {screen}");

@@ -35,7 +35,6 @@ pub struct Session {
     preprocessing: Preprocessing,
     network: Box<dyn Forward>,
     optimizer: Box<dyn Optimizer>,
-    note: Option<String>,
     ema: Option<Ema>,
     /// Where an earlier process left off.
     resumed: Option<Position>,
@@ -56,9 +55,8 @@ impl Session {
         let rng = &mut Generator::keyed([config.seed, INIT_STREAM, 0, 0]);
         let network = blueprint.build(rng);
         let optimizer = config.build_optimizer();
-        let note = blueprint.note().map(String::from);
         let ema = average(&config, &*network);
-        Ok(Session { config, run, data, preprocessing, network, optimizer, ema, note, resumed: None })
+        Ok(Session { config, run, data, preprocessing, network, optimizer, ema, resumed: None })
     }
 
     /// The run that left off in directory `path`.
@@ -75,12 +73,7 @@ impl Session {
         let who = Identity { model: &config.model, seed: config.seed };
         let mut ema = average(&config, &*network);
         let position = checkpoint::load(&run.checkpoint(), who, &mut *network, &mut *optimizer, ema.as_mut())?;
-        Ok(Session { config, run, data, preprocessing, network, optimizer, ema, note: None, resumed: Some(position) })
-    }
-
-    /// What the author of the network should know before it trains.
-    pub fn note(&self) -> Option<&str> {
-        self.note.as_deref()
+        Ok(Session { config, run, data, preprocessing, network, optimizer, ema, resumed: Some(position) })
     }
 
     /// Trains until all epochs are done or `stop` is set.

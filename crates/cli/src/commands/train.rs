@@ -1,6 +1,6 @@
 use crate::args::{Log, Train};
 use crate::model_arg::{self, ModelArg};
-use crate::output::{Failure, program, remark, say};
+use crate::output::{Failure, program, say};
 use crate::progress::Progress;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -43,8 +43,8 @@ pub fn run(args: Train) -> Result<ExitCode, Failure> {
             Session::start(config(&args, &model)?, args.out.as_deref()).map_err(|e| model.failure(e))?
         }
     };
-    if let Some(note) = session.note().filter(|_| !args.quiet) {
-        remark(note);
+    if args.quiet {
+        striate::nn::notice::listen(|_| {});
     }
     let inner: Option<Box<dyn Sink>> = match (args.quiet, args.log) {
         (true, _) => None,
