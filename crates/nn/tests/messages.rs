@@ -60,7 +60,7 @@ fn likely_mistakes_are_named() {
         ),
         (
             message(|| Conv2d::options(3, 8, 3).padding("full")),
-            "Conv2d: padding is a number, 'same' or 'valid', got 'full'",
+            "convolution: padding is a number, 'same' or 'valid', got 'full'",
         ),
         (
             message(|| Conv2d::options(3, 8, 3).padding("same").stride(2).build(&mut Generator::new(0))),

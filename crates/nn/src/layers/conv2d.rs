@@ -44,7 +44,7 @@ impl From<&str> for Padding {
         match name {
             "same" => Padding::Same,
             "valid" => Padding::Zeros([0; 2]),
-            _ => panic!("padding is a number, 'same' or 'valid', got '{name}'"),
+            _ => panic!("convolution: padding is a number, 'same' or 'valid', got '{name}'"),
         }
     }
 }
