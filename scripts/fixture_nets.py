@@ -51,6 +51,24 @@ def batch_norm(file: File) -> None:
         file.case(name, "batch_norm2d_eval", inputs, {"eps": 1e-5}, call, only=only)
 
 
+def five_steps(file: File, name: str, op: str, make, args: dict, all_sizes: bool = True) -> None:
+    """A parameter after each of five steps. Gradients are of all sizes: Adam must treat them alike, down to its epsilon."""
+    shape = [17, 5]
+    start, grads = normal(shape), normal([5, *shape])
+    if all_sizes:
+        grads[:, 0] *= 1e-6
+        grads[:, 1] *= 1e4
+        grads[:, 2] = 0
+    parameter = nn.Parameter(start.double())
+    optim = make([parameter], **args)
+    after = []
+    for grad in grads:
+        parameter.grad = grad.double()
+        optim.step()
+        after.append(parameter.detach().clone())
+    file.add(name, op, args, {"start": start, "grads": grads, "output": torch.stack(after)})
+
+
 def optimizer(file: File) -> None:
     """Parameters after each of five steps of given gradients."""
     for name, op, make, args in [
@@ -66,20 +84,7 @@ def optimizer(file: File) -> None:
         ("adam_weight_decay", "adam", torch.optim.Adam, {"lr": 0.01, "weight_decay": 0.1}),
         ("adamw", "adamw", torch.optim.AdamW, {"lr": 0.01, "weight_decay": 0.1}),
     ]:
-        shape = [17, 5]
-        start, grads = normal(shape), normal([5, *shape])
-        # Gradients of all sizes; Adam must treat them alike, down to its epsilon.
-        grads[:, 0] *= 1e-6
-        grads[:, 1] *= 1e4
-        grads[:, 2] = 0
-        parameter = nn.Parameter(start.double())
-        optim = make([parameter], **args)
-        after = []
-        for grad in grads:
-            parameter.grad = grad.double()
-            optim.step()
-            after.append(parameter.detach().clone())
-        file.add(name, op, args, {"start": start, "grads": grads, "output": torch.stack(after)})
+        five_steps(file, name, op, make, args)
 
 
 def initial_values(file: File) -> None:

@@ -9,6 +9,7 @@ from torch.optim import lr_scheduler as schedulers
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from fixture_file import File, normal
+from fixture_nets import five_steps
 
 
 class Lion(torch.optim.Optimizer):
@@ -71,21 +72,8 @@ def optimizers(file: File) -> None:
         ("lamb", "lamb", Lamb, {"lr": 0.01}),
         ("lamb_settings", "lamb", Lamb, {"lr": 0.02, "betas": [0.8, 0.95], "eps": 1e-3, "weight_decay": 0.3}),
     ]:  # fmt: skip
-        shape = [17, 5]
-        start, grads = normal(shape), normal([5, *shape])
-        # Gradients of all sizes. A centered mean square is a difference, so there a small one is lost in f32's rounding.
-        if not args.get("centered"):
-            grads[:, 0] *= 1e-6
-            grads[:, 1] *= 1e4
-            grads[:, 2] = 0
-        parameter = nn.Parameter(start.double())
-        optim = make([parameter], **args)
-        after = []
-        for grad in grads:
-            parameter.grad = grad.double()
-            optim.step()
-            after.append(parameter.detach().clone())
-        file.add(name, op, args, {"start": start, "grads": grads, "output": torch.stack(after)})
+        # A centered mean square is a difference, so there a small one is lost in f32's rounding.
+        five_steps(file, name, op, make, args, all_sizes=not args.get("centered"))
     zeros = torch.zeros([3, 4])
     parameter = nn.Parameter(zeros.double())
     grads, after = normal([2, 3, 4]), []

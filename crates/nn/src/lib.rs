@@ -35,6 +35,7 @@ pub mod optim;
 mod parameter;
 mod pass;
 pub mod schedule;
+mod setters;
 mod state_dict;
 
 pub use layers::activation::{

@@ -44,7 +44,7 @@ fn wrong_shapes_are_explained() {
     let rows = [
         (
             message(|| ce.forward(z(&[2, 3]), &wrong)),
-            "cross_entropy: class 3 is not one of the 3 classes, 0 to 2; does",
+            "cross_entropy: the target holds class 3, the input has 3 classes, 0 to 2: labels start at 0",
         ),
         (
             message(|| ce.forward(z(&[3, 2]), &wrong)),

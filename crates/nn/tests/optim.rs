@@ -37,12 +37,12 @@ fn small_batches_give_the_update_of_a_large_one() {
         let grads = gradients(&small, &x.clone().narrow(0, start, n), &target.clone().narrow(0, start, n));
         accumulator.add(&small, grads, n);
     }
-    let grads = accumulator.finish(&small);
+    let grads = accumulator.finish();
     Sgd::new(0.5).step(&mut small, &grads);
     for (a, b) in values(&large).iter().zip(values(&small)) {
         assert!((a - b).abs() < 1e-6, "{a} {b}");
     }
-    assert!(accumulator.finish(&small).is_empty());
+    assert!(accumulator.finish().is_empty());
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Runs every example, on little data.
 
+// The examples' `main`s are not called here.
 #![allow(dead_code)]
 
 #[path = "../examples/feature_maps.rs"]

@@ -172,7 +172,7 @@ impl<T: Task> Trainer<'_, T> {
     ) -> Result<bool, TrainError> {
         let accumulate = self.config.accumulate;
         let (mut sum, mut count) = (Running::default(), 0);
-        let (mut accumulator, mut alone) = (Accumulator::new(), None);
+        let mut accumulator = Accumulator::new();
         for batch in batches.take(accumulate) {
             let batch = batch?;
             let pass = self.pass(count);
@@ -183,19 +183,14 @@ impl<T: Task> Trainer<'_, T> {
             if !value.is_finite() {
                 return Err(self.non_finite(&batch, count, value));
             }
-            let gradients = loss.backward();
-            if accumulate == 1 {
-                alone = Some(gradients);
-            } else {
-                accumulator.add(&*self.model, gradients, samples);
-            }
+            accumulator.add(&*self.model, loss.backward(), samples);
             sum.add(value, correct, samples);
             count += 1;
         }
         if count == 0 {
             return Ok(false);
         }
-        let mut gradients = alone.unwrap_or_else(|| accumulator.finish(&*self.model));
+        let mut gradients = accumulator.finish();
         if let Some(max_norm) = self.config.clip_norm {
             clip_grad_norm(&*self.model, &mut gradients, max_norm, 2.0);
         }

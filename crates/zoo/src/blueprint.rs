@@ -95,14 +95,6 @@ impl Blueprint {
         self.input
     }
 
-    /// What the author of a text should know, though it works.
-    pub fn note(&self) -> Option<&str> {
-        match &self.kind {
-            Kind::Ready(_) => None,
-            Kind::Text(_, plan) => plan.note(),
-        }
-    }
-
     /// How many numbers training changes, where that depends on a text.
     pub fn num_parameters(&self) -> Option<usize> {
         match &self.kind {

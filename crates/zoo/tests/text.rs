@@ -273,7 +273,10 @@ fn mistakes_in_writing_are_told_in_a_line() {
             "unknown layer 'transformer': known are conv, linear, batchnorm, maxpool, avgpool, adaptiveavgpool, globalavgpool, dropout, dropout2d, flatten, relu, leakyrelu, tanh, sigmoid, softmax, logsoftmax, residual",
         ),
         ("maxpool 3 padding 2, flatten, linear", "padding must be at most half of the kernel, which is 3"),
-        ("adaptiveavgpool 5, flatten, linear", "5×5 must divide the 28×28 images evenly"),
+        (
+            "conv 4 3, adaptiveavgpool 5",
+            "the network ends in 4×5×5, it must end in 10 numbers, one for each class: add flatten, linear",
+        ),
         (
             "flatten, dropout2d, linear",
             "dropout2d zeroes whole channels of images, but gets a list of 784 numbers: use dropout",
@@ -321,10 +324,19 @@ fn a_long_line_is_shown_around_the_mistake() {
 }
 
 #[test]
-fn a_redundant_logsoftmax_is_noted() {
-    let (_, plan) = read("flatten, linear, logsoftmax", MNIST, 10).unwrap();
-    assert_eq!(plan.note(), Some("the last logsoftmax is redundant: cross-entropy does it itself"));
-    assert_eq!(read("flatten, linear", MNIST, 10).unwrap().1.note(), None);
+fn a_logsoftmax_at_the_end_is_accepted() {
+    assert!(read("flatten, linear, logsoftmax", MNIST, 10).is_ok());
+}
+
+#[test]
+fn windows_need_not_divide_and_lists_are_normalized_too() {
+    let net = built("adaptiveavgpool 5x3, flatten, linear 4, batchnorm eps 1e-3, relu, linear", [2, 7, 8], 3);
+    let names: Vec<_> =
+        net.named_parameters().into_iter().map(|(name, p)| (name, p.value().shape().to_vec())).collect();
+    assert_eq!(names[0], ("2.weight".to_string(), vec![4, 2 * 5 * 3]));
+    assert_eq!(names[2], ("3.weight".to_string(), vec![4]));
+    let x = Tensor::randn([4, 2, 7, 8], DType::F32, &mut Generator::new(5));
+    assert_eq!(net.forward(x, &Pass::train(0, 0)).shape(), [4, 3]);
 }
 
 #[test]

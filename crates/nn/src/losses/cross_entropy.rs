@@ -1,7 +1,9 @@
 //! Losses of classes.
 
-use super::{note_normalized, reduction, scalar};
-use striate_tensor::{DType, Reduction, Shape, Tensor};
+use super::{note_normalized, reduction};
+use crate::setters::setters;
+use striate_tensor::ops::loss::check_classes;
+use striate_tensor::{Reduction, Shape, Tensor};
 
 /// The target that PyTorch ignores unless told otherwise.
 const IGNORE_INDEX: i64 = -100;
@@ -58,10 +60,8 @@ impl CrossEntropyLoss {
         Self::default()
     }
 
-    /// With a share of the target spread evenly over all classes.
-    pub fn label_smoothing(mut self, label_smoothing: f64) -> Self {
-        self.label_smoothing = label_smoothing;
-        self
+    setters! {
+        label_smoothing: f64, "With a share of the target spread evenly over all classes.";
     }
 
     class_options!();
@@ -82,7 +82,7 @@ impl CrossEntropyLoss {
         if target.dtype().is_float() {
             return soft(input, target, weight, smoothing, self.reduction);
         }
-        let ignores = check_classes("cross_entropy", &input, target, self.ignore_index);
+        let ignores = check_classes("cross_entropy", input.shape_value(), target, Some(self.ignore_index));
         if weight.is_none() && smoothing == 0.0 && !ignores {
             return input.cross_entropy(target, self.reduction);
         }
@@ -121,7 +121,7 @@ impl NLLLoss {
     /// If shapes or types do not fit, or a target is neither a class nor ignored.
     pub fn forward(&self, input: Tensor, target: &Tensor) -> Tensor {
         let weight = class_weight("nll_loss", &self.weight, &input);
-        let ignores = check_classes("nll_loss", &input, target, self.ignore_index);
+        let ignores = check_classes("nll_loss", input.shape_value(), target, Some(self.ignore_index));
         if weight.is_none() && !ignores {
             return input.nll_loss(target, self.reduction);
         }
@@ -131,8 +131,8 @@ impl NLLLoss {
 
 /// The weights in the input's type.
 pub(super) fn class_weight(op: &str, weight: &Option<Tensor>, input: &Tensor) -> Option<Tensor> {
-    assert!(input.rank() >= 2, "{op}: the input must be [n, classes, ..], got {}", input.shape_value());
     let weight = weight.as_ref()?;
+    assert!(input.rank() >= 2, "{op}: the input must be [n, classes, ..], got {}", input.shape_value());
     let classes = input.shape()[1];
     assert!(
         weight.shape() == [classes],
@@ -141,30 +141,6 @@ pub(super) fn class_weight(op: &str, weight: &Option<Tensor>, input: &Tensor) ->
         weight.shape_value()
     );
     Some(weight.clone().to_dtype(input.dtype()))
-}
-
-/// Stops unless every target is a class or ignored; says whether any is ignored.
-pub(super) fn check_classes(op: &str, input: &Tensor, target: &Tensor, ignore_index: i64) -> bool {
-    let (x, t) = (input.shape_value(), target.shape_value());
-    assert!(
-        target.dtype() == DType::I64,
-        "{op}: the target must hold classes as i64 (or probabilities in the input's type), got {}",
-        target.dtype()
-    );
-    let (expected, classes) = (x.without(1), x[1]);
-    assert!(
-        t == expected,
-        "{op}: an input of shape {x} takes a target of shape {expected}, got {t}; the classes are dimension 1 of the input"
-    );
-    let targets = target.to_vec::<i64>();
-    if let Some(bad) = targets.iter().find(|&&c| c != ignore_index && (c < 0 || c >= classes as i64)) {
-        panic!(
-            "{op}: class {bad} is not one of the {classes} classes, 0 to {}; does the network's last layer have as many outputs \
-             as there are classes, and do they count from 0?",
-            classes as i64 - 1
-        );
-    }
-    targets.contains(&ignore_index)
 }
 
 /// Weights of a channel, to be multiplied with `[n, classes, ..]`.
@@ -188,24 +164,23 @@ fn negative_log_likelihood(
 ) -> Tensor {
     let classes = log_probs.shape()[1];
     let shape = target.shape_value();
-    let zero = scalar(0.0, &log_probs);
     let ignored = target.eq(Tensor::from_vec(vec![ignore_index], []));
-    let class = ignored.where_(scalar(0.0, target), target.clone());
+    let class = ignored.where_(0.0, target.clone());
     let share = match &weight {
         Some(weight) => weight.clone().index_select(0, &class.clone().reshape([shape.numel()])).reshape(shape),
         None => Tensor::ones(shape, log_probs.dtype()),
     };
-    let share = ignored.where_(zero.clone(), share);
+    let share = ignored.where_(0.0, share);
     // Chosen, not multiplied with 0: the log-probability may be −∞.
     let picked = of_target(log_probs.clone(), &class) * &share;
-    let mut losses = ignored.where_(zero.clone(), picked.neg());
+    let mut losses = ignored.where_(0.0, picked.neg());
     if smoothing > 0.0 {
         let rank = log_probs.rank();
         let weighted = match weight {
             Some(weight) => log_probs * along_classes(weight, rank),
             None => log_probs,
         };
-        let even = ignored.where_(zero, weighted.sum(&[1], false).neg());
+        let even = ignored.where_(0.0, weighted.sum(&[1], false).neg());
         losses = losses * (1.0 - smoothing) + even * (smoothing / classes as f64);
     }
     match reduction {
@@ -220,7 +195,8 @@ fn soft(input: Tensor, target: &Tensor, weight: Option<Tensor>, smoothing: f64, 
         x == t,
         "cross_entropy: the input has shape {x}, the target's probabilities {t}; for classes give the target as i64"
     );
-    let (rank, classes) = (input.rank(), input.shape()[1]);
+    assert!(x.rank() >= 2, "cross_entropy: the input must be [n, classes, ..], got {x}");
+    let (rank, classes) = (x.rank(), x[1]);
     let mut target = target.clone();
     if smoothing > 0.0 {
         target = target * (1.0 - smoothing) + smoothing / classes as f64;

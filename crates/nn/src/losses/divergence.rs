@@ -1,6 +1,7 @@
 //! The distance of one distribution from another.
 
-use super::{reduction, same_shape, scalar};
+use super::{reduction, same_shape};
+use crate::setters::setters;
 use striate_tensor::{Reduction, Tensor};
 
 /// The Kullback–Leibler divergence of the target from log-probabilities, t·(log t − x) (`torch.nn.KLDivLoss`).
@@ -26,10 +27,8 @@ impl KLDivLoss {
         self
     }
 
-    /// With a target of log-probabilities.
-    pub fn log_target(mut self, log_target: bool) -> Self {
-        self.log_target = log_target;
-        self
+    setters! {
+        log_target: bool, "With a target of log-probabilities.";
     }
 
     reduction!();
@@ -45,8 +44,8 @@ impl KLDivLoss {
             target.clone().exp() * (target - input)
         } else {
             // t·log t is 0 at 0.
-            let is_zero = target.eq(scalar(0.0, target));
-            let log = is_zero.where_(scalar(1.0, target), target.clone()).log();
+            let is_zero = target.eq(0.0);
+            let log = is_zero.where_(1.0, target.clone()).log();
             target * log - target * input
         };
         if self.batchmean {

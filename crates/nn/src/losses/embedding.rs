@@ -1,21 +1,8 @@
 //! Losses of vectors that should be near to each other, or far.
 
-use super::{reduction, scalar};
+use super::reduction;
+use crate::setters::setters;
 use striate_tensor::{Reduction, Tensor};
-
-/// The p-norm of `x` along its last dimension.
-fn norm(x: Tensor, p: f64) -> Tensor {
-    if p == 1.0 {
-        return x.abs().sum(&[-1], false);
-    }
-    if p == 2.0 {
-        return x.square().sum(&[-1], false).sqrt();
-    }
-    if p == f64::INFINITY {
-        return x.abs().max(&[-1], false);
-    }
-    x.abs().powf(p).sum(&[-1], false).powf(1.0 / p)
-}
 
 /// max(d(a, p) − d(a, n) + margin, 0): the anchor should be nearer to the positive than to the negative example, by the margin
 /// (`torch.nn.TripletMarginLoss`; Balntas et al., 2016). d is the norm of the difference plus `eps`, along the last dimension.
@@ -45,22 +32,10 @@ impl TripletMarginLoss {
         Self::default()
     }
 
-    /// With another margin.
-    pub fn margin(mut self, margin: f64) -> Self {
-        self.margin = margin;
-        self
-    }
-
-    /// With another norm.
-    pub fn p(mut self, p: f64) -> Self {
-        self.p = p;
-        self
-    }
-
-    /// With the distance of the positive from the negative example where it is smaller than the anchor's.
-    pub fn swap(mut self, swap: bool) -> Self {
-        self.swap = swap;
-        self
+    setters! {
+        margin: f64, "With another margin.";
+        p: f64, "With another norm.";
+        swap: bool, "With the distance of the positive from the negative example where it is smaller than the anchor's.";
     }
 
     reduction!();
@@ -78,7 +53,7 @@ impl TripletMarginLoss {
         );
         assert!(self.margin > 0.0, "{OP}: the margin is {}, it must be positive", self.margin);
         assert!(self.p > 0.0, "{OP}: p is {}, it must be positive", self.p);
-        let distance = |x: &Tensor, y: &Tensor| norm(x - y + self.eps, self.p);
+        let distance = |x: &Tensor, y: &Tensor| (x - y + self.eps).norm(self.p, &[-1], false);
         let near = distance(&anchor, positive);
         let mut far = distance(&anchor, negative);
         if self.swap {
@@ -103,10 +78,8 @@ impl CosineEmbeddingLoss {
         Self::default()
     }
 
-    /// With another margin.
-    pub fn margin(mut self, margin: f64) -> Self {
-        self.margin = margin;
-        self
+    setters! {
+        margin: f64, "With another margin.";
     }
 
     reduction!();
@@ -127,9 +100,8 @@ impl CosineEmbeddingLoss {
         let dot = |x: &Tensor, y: &Tensor| (x * y).sum(&[-1], false);
         let lengths = (dot(&input1, &input1) + SQUARED_EPS) * (dot(input2, input2) + SQUARED_EPS);
         let cosine = dot(&input1, input2) / lengths.sqrt();
-        let (zero, one) = (scalar(0.0, &target), scalar(1.0, &target));
-        let together = target.eq(&one).where_(cosine.clone() * -1.0 + 1.0, zero.clone());
-        let apart = target.eq(&(one * -1.0)).where_((cosine - self.margin).clamp_min(0.0), zero);
+        let together = target.eq(1.0).where_(cosine.clone() * -1.0 + 1.0, 0.0);
+        let apart = target.eq(-1.0).where_((cosine - self.margin).clamp_min(0.0), 0.0);
         self.reduction.apply(together + apart)
     }
 }

@@ -1,8 +1,10 @@
 //! Focal losses: what is right already counts for little.
 
 use super::binary::bce_with_logits;
-use super::cross_entropy::{check_classes, class_weight, of_target};
+use super::cross_entropy::{class_weight, of_target};
 use super::{note_normalized, note_sigmoid, reduction};
+use crate::setters::setters;
+use striate_tensor::ops::loss::check_classes;
 use striate_tensor::{Reduction, Tensor};
 
 /// The focal loss of yes-or-no answers (Lin et al., 2017), as `torchvision.ops.sigmoid_focal_loss` computes it; that one gives all
@@ -29,16 +31,9 @@ impl SigmoidFocalLoss {
         Self::default()
     }
 
-    /// With another weight of positive answers.
-    pub fn alpha(mut self, alpha: f64) -> Self {
-        self.alpha = alpha;
-        self
-    }
-
-    /// With another gamma.
-    pub fn gamma(mut self, gamma: f64) -> Self {
-        self.gamma = gamma;
-        self
+    setters! {
+        alpha: f64, "With another weight of positive answers.";
+        gamma: f64, "With another gamma.";
     }
 
     reduction!();
@@ -85,10 +80,8 @@ impl FocalLoss {
         Self::default()
     }
 
-    /// With another gamma.
-    pub fn gamma(mut self, gamma: f64) -> Self {
-        self.gamma = gamma;
-        self
+    setters! {
+        gamma: f64, "With another gamma.";
     }
 
     /// With a weight for each class, `[classes]`.
@@ -106,8 +99,7 @@ impl FocalLoss {
     pub fn forward(&self, input: Tensor, target: &Tensor) -> Tensor {
         note_normalized(&input);
         let weight = class_weight("focal_loss", &self.weight, &input);
-        // No class is ignored: −1 is refused like any other.
-        check_classes("focal_loss", &input, target, 0);
+        check_classes("focal_loss", input.shape_value(), target, None);
         let log_p = of_target(input.log_softmax(1), target);
         let missing = log_p.clone().exp() * -1.0 + 1.0;
         let mut losses = missing.powf(self.gamma) * log_p.neg();

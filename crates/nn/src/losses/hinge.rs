@@ -1,7 +1,9 @@
 //! Losses that are 0 beyond a margin.
 
-use super::cross_entropy::{check_classes, class_weight};
-use super::{reduction, same_shape, scalar};
+use super::cross_entropy::class_weight;
+use super::{reduction, same_shape};
+use crate::setters::setters;
+use striate_tensor::ops::loss::check_classes;
 use striate_tensor::{Reduction, Tensor};
 
 /// x where the target is 1, max(0, margin − x) where it is −1 (`torch.nn.HingeEmbeddingLoss`): x is a distance, such as between two
@@ -26,10 +28,8 @@ impl HingeEmbeddingLoss {
         Self::default()
     }
 
-    /// With another margin.
-    pub fn margin(mut self, margin: f64) -> Self {
-        self.margin = margin;
-        self
+    setters! {
+        margin: f64, "With another margin.";
     }
 
     reduction!();
@@ -41,12 +41,11 @@ impl HingeEmbeddingLoss {
     pub fn forward(&self, input: Tensor, target: &Tensor) -> Tensor {
         same_shape("hinge_embedding_loss", &input, target);
         let target = target.clone().to_dtype(input.dtype());
-        let (zero, one) = (scalar(0.0, &input), scalar(1.0, &input));
-        let (is_near, is_far) = (target.eq(&one), target.eq(&(&one * -1.0)));
+        let (is_near, is_far) = (target.eq(1.0), target.eq(-1.0));
         let far = (input.clone() * -1.0 + self.margin).clamp_min(0.0);
         // As PyTorch does, what is neither 1 nor −1 counts as both.
-        let far = is_near.where_(zero.clone(), far);
-        self.reduction.apply(far + is_far.where_(zero, input))
+        let far = is_near.where_(0.0, far);
+        self.reduction.apply(far + is_far.where_(0.0, input))
     }
 }
 
@@ -76,16 +75,9 @@ impl MultiMarginLoss {
         Self::default()
     }
 
-    /// With another power: 1 or 2.
-    pub fn p(mut self, p: u32) -> Self {
-        self.p = p;
-        self
-    }
-
-    /// With another margin.
-    pub fn margin(mut self, margin: f64) -> Self {
-        self.margin = margin;
-        self
+    setters! {
+        p: u32, "With another power: 1 or 2.";
+        margin: f64, "With another margin.";
     }
 
     /// With a weight for each class, `[classes]`.
@@ -105,15 +97,14 @@ impl MultiMarginLoss {
         assert!(input.rank() == 2, "{OP}: the input must be [n, classes], got {}", input.shape_value());
         assert!(self.p == 1 || self.p == 2, "{OP}: p is {}, it must be 1 or 2", self.p);
         let weight = class_weight(OP, &self.weight, &input);
-        check_classes(OP, &input, target, 0);
+        check_classes(OP, input.shape_value(), target, None);
         let [n, classes] = [input.shape()[0], input.shape()[1]];
         let index = target.clone().unsqueeze(1);
         let right = input.clone().gather(1, &index);
-        let zero = scalar(0.0, &input);
         let lead = (input - right + self.margin).clamp_min(0.0);
         let terms = if self.p == 1 { lead } else { lead.square() };
         let is_right = Tensor::arange(classes).reshape([1, classes]).eq(&index);
-        let mut losses = is_right.where_(zero, terms).sum(&[1], false) * (1.0 / classes as f64);
+        let mut losses = is_right.where_(0.0, terms).sum(&[1], false) * (1.0 / classes as f64);
         if let Some(weight) = weight {
             losses = losses * weight.index_select(0, target).reshape([n]);
         }

@@ -51,11 +51,6 @@ fn same_shape(op: &str, input: &Tensor, target: &Tensor) {
     );
 }
 
-/// A number as a tensor of no dimensions, with the type of `like`.
-fn scalar(value: f64, like: &Tensor) -> Tensor {
-    Tensor::full(value, [], like.dtype())
-}
-
 /// Says once, in training, that what the loss got has been normalized already.
 fn note_normalized(input: &Tensor) {
     static LOG_SOFTMAX: AtomicBool = AtomicBool::new(false);

@@ -1,6 +1,7 @@
 //! Losses of numbers.
 
 use super::{reduction, same_shape};
+use crate::setters::setters;
 use striate_tensor::{Reduction, Tensor};
 
 /// The squared difference (`torch.nn.MSELoss`): see [`Tensor::mse_loss`].
@@ -81,10 +82,8 @@ impl SmoothL1Loss {
         Self::default()
     }
 
-    /// With another beta.
-    pub fn beta(mut self, beta: f64) -> Self {
-        self.beta = beta;
-        self
+    setters! {
+        beta: f64, "With another beta.";
     }
 
     reduction!();
@@ -125,10 +124,8 @@ impl HuberLoss {
         Self::default()
     }
 
-    /// With another delta.
-    pub fn delta(mut self, delta: f64) -> Self {
-        self.delta = delta;
-        self
+    setters! {
+        delta: f64, "With another delta.";
     }
 
     reduction!();

@@ -18,12 +18,12 @@ use striate_tensor::Gradients;
 ///     let loss = MSELoss::new().forward(output, &Tensor::zeros([8, 1], DType::F32));
 ///     accumulator.add(&net, loss.backward(), 8);
 /// }
-/// let gradients = accumulator.finish(&net);
+/// let gradients = accumulator.finish();
 /// Sgd::new(0.1).step(&mut net, &gradients);
 /// ```
 #[derive(Default)]
 pub struct Accumulator {
-    sums: Gradients,
+    mean: Gradients,
     samples: usize,
 }
 
@@ -33,29 +33,29 @@ impl Accumulator {
         Self::default()
     }
 
-    /// Takes in the gradients of the mean loss of a batch of `samples`.
-    pub fn add(&mut self, model: &dyn Module, mut gradients: Gradients, samples: usize) {
-        for (_, parameter) in model.named_parameters() {
-            let Some(grad) = gradients.take(parameter) else { continue };
-            let grad = grad * samples as f64;
-            let sum = match self.sums.take(parameter) {
-                Some(sum) => sum + grad,
-                None => grad,
-            };
-            self.sums.set(parameter, sum);
-        }
+    /// Takes in the gradients of the mean loss of a batch of `samples`. Those of a first batch stay as they are, to the bit.
+    pub fn add(&mut self, model: &dyn Module, gradients: Gradients, samples: usize) {
+        let mut earlier = std::mem::replace(&mut self.mean, gradients);
+        let is_first = self.samples == 0;
         self.samples += samples;
+        if is_first {
+            return;
+        }
+        let share = samples as f64 / self.samples as f64;
+        for (_, parameter) in model.named_parameters() {
+            let old = earlier.take(parameter).map(|g| g * (1.0 - share));
+            let new = self.mean.take(parameter).map(|g| g * share);
+            if let Some(mean) = match (old, new) {
+                (Some(old), Some(new)) => Some(old + new),
+                (old, new) => old.or(new),
+            } {
+                self.mean.set(parameter, mean);
+            }
+        }
     }
 
     /// The gradients of the mean loss of all samples; the next collection starts empty.
-    pub fn finish(&mut self, model: &dyn Module) -> Gradients {
-        let Accumulator { mut sums, samples } = std::mem::take(self);
-        let share = 1.0 / samples.max(1) as f64;
-        for (_, parameter) in model.named_parameters() {
-            if let Some(sum) = sums.take(parameter) {
-                sums.set(parameter, sum * share);
-            }
-        }
-        sums
+    pub fn finish(&mut self) -> Gradients {
+        std::mem::take(self).mean
     }
 }

@@ -1,5 +1,6 @@
 use super::{Optimizer, OptimizerState, ParamGroups, Site, common, for_each};
 use crate::module::Module;
+use crate::setters::setters;
 use striate_tensor::{AdamStep, Gradients};
 
 macro_rules! adam {
@@ -33,22 +34,11 @@ macro_rules! adam {
                 }
             }
 
-            /// With other betas.
-            pub fn betas(mut self, beta1: f64, beta2: f64) -> Self {
-                self.betas = (beta1, beta2);
-                self
-            }
+            common!(betas);
 
-            /// With another number added to the denominator.
-            pub fn eps(mut self, eps: f64) -> Self {
-                self.eps = eps;
-                self
-            }
-
-            /// With this weight decay.
-            pub fn weight_decay(mut self, weight_decay: f64) -> Self {
-                self.weight_decay = weight_decay;
-                self
+            setters! {
+                eps: f64, "With another number added to the denominator.";
+                weight_decay: f64, "With this weight decay.";
             }
 
             common!();

@@ -1,5 +1,6 @@
 use super::{Optimizer, OptimizerState, ParamGroups, Site, common, filled_like, for_each, number};
 use crate::module::Module;
+use crate::setters::setters;
 use striate_tensor::{Gradients, LambStep, SgdStep, Tensor, Update};
 
 /// Adam whose steps are in proportion to the size of what they change, for large batches (You et al., "Large Batch Optimization for Deep
@@ -32,29 +33,18 @@ impl Lamb {
         }
     }
 
-    /// With other betas.
-    pub fn betas(mut self, beta1: f64, beta2: f64) -> Self {
-        self.betas = (beta1, beta2);
-        self
-    }
+    common!(betas);
 
-    /// With another number added to the denominator.
-    pub fn eps(mut self, eps: f64) -> Self {
-        self.eps = eps;
-        self
-    }
-
-    /// With this weight decay.
-    pub fn weight_decay(mut self, weight_decay: f64) -> Self {
-        self.weight_decay = weight_decay;
-        self
+    setters! {
+        eps: f64, "With another number added to the denominator.";
+        weight_decay: f64, "With this weight decay.";
     }
 
     common!();
 }
 
 fn norm(t: &Tensor) -> f64 {
-    number(t.clone().square().sum(&[], false)).sqrt()
+    number(t.clone().norm(2.0, &[], false))
 }
 
 impl Optimizer for Lamb {

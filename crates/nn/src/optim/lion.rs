@@ -1,5 +1,6 @@
 use super::{Optimizer, OptimizerState, ParamGroups, Site, common, for_each};
 use crate::module::Module;
+use crate::setters::setters;
 use striate_tensor::{Gradients, LionStep, Update};
 
 /// Steps of one length in every element, in the direction of a mean of gradients (Chen et al., "Symbolic Discovery of Optimization
@@ -29,16 +30,10 @@ impl Lion {
         }
     }
 
-    /// With other betas.
-    pub fn betas(mut self, beta1: f64, beta2: f64) -> Self {
-        self.betas = (beta1, beta2);
-        self
-    }
+    common!(betas);
 
-    /// With this weight decay.
-    pub fn weight_decay(mut self, weight_decay: f64) -> Self {
-        self.weight_decay = weight_decay;
-        self
+    setters! {
+        weight_decay: f64, "With this weight decay.";
     }
 
     common!();

@@ -135,6 +135,13 @@ macro_rules! common {
             self
         }
     };
+    (betas) => {
+        /// With other betas.
+        pub fn betas(mut self, beta1: f64, beta2: f64) -> Self {
+            self.betas = (beta1, beta2);
+            self
+        }
+    };
     (state) => {
         fn lr(&self) -> f64 {
             self.lr

@@ -1,5 +1,6 @@
 use super::{Optimizer, OptimizerState, ParamGroups, Site, common, for_each};
 use crate::module::Module;
+use crate::setters::setters;
 use striate_tensor::{Gradients, NAdamStep, Update};
 
 /// Adam with Nesterov's momentum (`torch.optim.NAdam`; Dozat, 2016).
@@ -37,28 +38,12 @@ impl NAdam {
         }
     }
 
-    /// With other betas.
-    pub fn betas(mut self, beta1: f64, beta2: f64) -> Self {
-        self.betas = (beta1, beta2);
-        self
-    }
+    common!(betas);
 
-    /// With another number added to the denominator.
-    pub fn eps(mut self, eps: f64) -> Self {
-        self.eps = eps;
-        self
-    }
-
-    /// With weight decay, as an L2 penalty.
-    pub fn weight_decay(mut self, weight_decay: f64) -> Self {
-        self.weight_decay = weight_decay;
-        self
-    }
-
-    /// With another growth of the momentum.
-    pub fn momentum_decay(mut self, momentum_decay: f64) -> Self {
-        self.momentum_decay = momentum_decay;
-        self
+    setters! {
+        eps: f64, "With another number added to the denominator.";
+        weight_decay: f64, "With weight decay, as an L2 penalty.";
+        momentum_decay: f64, "With another growth of the momentum.";
     }
 
     common!();

@@ -1,5 +1,6 @@
 use super::{Optimizer, OptimizerState, ParamGroups, Site, common, for_each};
 use crate::module::Module;
+use crate::setters::setters;
 use striate_tensor::{AdagradStep, Gradients, RmsPropStep, Update};
 
 /// Gradients divided by their recent size (`torch.optim.RMSprop`; Hinton, 2012).
@@ -37,34 +38,12 @@ impl RMSprop {
         }
     }
 
-    /// With another memory of the squared gradient.
-    pub fn alpha(mut self, alpha: f64) -> Self {
-        self.alpha = alpha;
-        self
-    }
-
-    /// With another number added to the denominator.
-    pub fn eps(mut self, eps: f64) -> Self {
-        self.eps = eps;
-        self
-    }
-
-    /// With weight decay, as an L2 penalty.
-    pub fn weight_decay(mut self, weight_decay: f64) -> Self {
-        self.weight_decay = weight_decay;
-        self
-    }
-
-    /// With momentum.
-    pub fn momentum(mut self, momentum: f64) -> Self {
-        self.momentum = momentum;
-        self
-    }
-
-    /// Divided by the standard deviation instead of the root mean square.
-    pub fn centered(mut self, centered: bool) -> Self {
-        self.centered = centered;
-        self
+    setters! {
+        alpha: f64, "With another memory of the squared gradient.";
+        eps: f64, "With another number added to the denominator.";
+        weight_decay: f64, "With weight decay, as an L2 penalty.";
+        momentum: f64, "With momentum.";
+        centered: bool, "Divided by the standard deviation instead of the root mean square.";
     }
 
     common!();
@@ -120,28 +99,11 @@ impl Adagrad {
         }
     }
 
-    /// With a decay of the learning rate.
-    pub fn lr_decay(mut self, lr_decay: f64) -> Self {
-        self.lr_decay = lr_decay;
-        self
-    }
-
-    /// With weight decay, as an L2 penalty.
-    pub fn weight_decay(mut self, weight_decay: f64) -> Self {
-        self.weight_decay = weight_decay;
-        self
-    }
-
-    /// With another start of the sums of squares.
-    pub fn initial_accumulator_value(mut self, value: f64) -> Self {
-        self.initial_accumulator_value = value;
-        self
-    }
-
-    /// With another number added to the denominator.
-    pub fn eps(mut self, eps: f64) -> Self {
-        self.eps = eps;
-        self
+    setters! {
+        lr_decay: f64, "With a decay of the learning rate.";
+        weight_decay: f64, "With weight decay, as an L2 penalty.";
+        initial_accumulator_value: f64, "With another start of the sums of squares.";
+        eps: f64, "With another number added to the denominator.";
     }
 
     common!();

@@ -1,5 +1,6 @@
 use super::{Optimizer, OptimizerState, ParamGroups, Site, common, filled_like, for_each};
 use crate::module::Module;
+use crate::setters::setters;
 use striate_tensor::{Gradients, SgdStep, Tensor};
 
 /// Stochastic gradient descent (`torch.optim.SGD`).
@@ -26,10 +27,8 @@ impl Sgd {
         Sgd { lr, ..Sgd::default() }
     }
 
-    /// With momentum.
-    pub fn momentum(mut self, momentum: f64) -> Self {
-        self.momentum = momentum;
-        self
+    setters! {
+        momentum: f64, "With momentum.";
     }
 
     /// With Nesterov's momentum.
@@ -38,16 +37,9 @@ impl Sgd {
         self.momentum(momentum)
     }
 
-    /// With dampening of the gradient that enters the momentum.
-    pub fn dampening(mut self, dampening: f64) -> Self {
-        self.dampening = dampening;
-        self
-    }
-
-    /// With weight decay, as an L2 penalty.
-    pub fn weight_decay(mut self, weight_decay: f64) -> Self {
-        self.weight_decay = weight_decay;
-        self
+    setters! {
+        dampening: f64, "With dampening of the gradient that enters the momentum.";
+        weight_decay: f64, "With weight decay, as an L2 penalty.";
     }
 
     common!();

@@ -1,5 +1,7 @@
 //! A learning rate that falls when progress stops.
 
+use crate::setters::setters;
+
 /// Whether a metric should become small or large.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Mode {
@@ -87,22 +89,10 @@ impl ReduceOnPlateau {
         Self::default()
     }
 
-    /// For a metric that should become small or large.
-    pub fn mode(mut self, mode: Mode) -> Self {
-        self.mode = mode;
-        self
-    }
-
-    /// With another factor.
-    pub fn factor(mut self, factor: f64) -> Self {
-        self.factor = factor;
-        self
-    }
-
-    /// With another patience.
-    pub fn patience(mut self, patience: u64) -> Self {
-        self.patience = patience;
-        self
+    setters! {
+        mode: Mode, "For a metric that should become small or large.";
+        factor: f64, "With another factor.";
+        patience: u64, "With another patience.";
     }
 
     /// With another threshold.
@@ -112,16 +102,9 @@ impl ReduceOnPlateau {
         self
     }
 
-    /// With values that are not counted after a change.
-    pub fn cooldown(mut self, cooldown: u64) -> Self {
-        self.cooldown = cooldown;
-        self
-    }
-
-    /// With a smallest learning rate.
-    pub fn min_lr(mut self, min_lr: f64) -> Self {
-        self.min_lr = min_lr;
-        self
+    setters! {
+        cooldown: u64, "With values that are not counted after a change.";
+        min_lr: f64, "With a smallest learning rate.";
     }
 
     fn is_better(&self, metric: f64, best: f64) -> bool {

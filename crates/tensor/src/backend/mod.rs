@@ -176,8 +176,8 @@ pub trait Backend: Send + Sync {
 
     /// `x [n, c, h, w]`, `weight [o, c/groups, kh, kw]`, `bias [o]`
     fn conv2d(&self, x: Input, weight: Array, bias: Option<Array>, options: &Conv2dOptions) -> Array;
-    /// The gradient of `conv2d` with respect to its input (which is also what a transposed convolution computes), or, if `before_relu` is given, to the array whose ReLU that is: then it is 0
-    /// where `before_relu` (that array, or its ReLU) is not above 0.
+    /// The gradient of `conv2d` with respect to its input, which is also what a transposed convolution computes. If `before_relu` is given,
+    /// the input is the ReLU of that array, and the gradient that with respect to the array: 0 where it (or its ReLU) is not above 0.
     fn conv2d_input_grad(
         &self,
         grad: Array,

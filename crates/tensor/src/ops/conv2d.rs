@@ -7,8 +7,8 @@ use crate::backend::{Conv2dOptions, Reduce, meet};
 use crate::shape::Shape;
 use crate::tensor::Tensor;
 
-/// The size of an output dimension, or none if the window does not fit.
-fn out_size(size: usize, kernel: usize, o: &Conv2dOptions, d: usize) -> Option<usize> {
+/// The size of output dimension `d` (0 for height, 1 for width), or none if the window does not fit.
+pub fn out_size(size: usize, kernel: usize, o: &Conv2dOptions, d: usize) -> Option<usize> {
     let window = (kernel - 1) * o.dilation[d] + 1;
     let padded = size + o.padding[d][0] + o.padding[d][1];
     Some(padded.checked_sub(window)? / o.stride[d] + 1)

@@ -30,44 +30,54 @@ impl Reduction {
     }
 }
 
+/// Checks that `target` (`i64`) holds a class, or `ignore_index`, for each sample of an input of shape `x [n, classes, ..]`, and says
+/// whether any is ignored.
+///
+/// # Panics
+/// If it does not; the message starts with `name`.
+pub fn check_classes(name: &str, x: Shape, target: &Tensor, ignore_index: Option<i64>) -> bool {
+    let t = target.shape_value();
+    let per_class =
+        if t == x && t.rank() >= 2 { "; it has a number for each class: give the classes, argmax(1)" } else { "" };
+    let convert = if per_class.is_empty() { "; convert it with to_dtype(DType::I64)" } else { per_class };
+    assert!(
+        target.dtype() == DType::I64,
+        "{name}: the target must hold classes as i64, got {} {t}{convert}",
+        target.dtype()
+    );
+    let single = match (x.rank(), t.rank()) {
+        (1, 1) => "; it needs one number for each class, not one for each sample",
+        (1, 0) => "; for a single sample add the batch dimension to both with unsqueeze(0)",
+        _ => "",
+    };
+    assert!(x.rank() >= 2, "{name}: the input must be [n, classes, ..], got {x} with a target of shape {t}{single}");
+    let (expected, classes) = (x.without(1), x[1]);
+    let hint = match t.rank() {
+        1 if x.rank() > 2 && t[0] == x[0] => {
+            "; for one class per image bring the input to [n, classes] with flatten or a mean"
+        }
+        2 if t == expected.inserted(1, 1) => "; squeeze(1) it",
+        _ => per_class,
+    };
+    assert!(t == expected, "{name}: an input of shape {x} takes a target of shape {expected}, got {t}{hint}");
+    if target.device() != crate::Device::Cpu {
+        return false;
+    }
+    let targets = target.to_vec::<i64>();
+    let is_ignored = |c: &i64| Some(*c) == ignore_index;
+    if let Some(bad) = targets.iter().find(|c| !(0..classes as i64).contains(*c) && !is_ignored(c)) {
+        let last = classes as i64 - 1;
+        panic!("{name}: the target holds class {bad}, the input has {classes} classes, 0 to {last}: labels start at 0");
+    }
+    targets.iter().any(is_ignored)
+}
+
 impl Tensor {
     /// Classes in the last dimension and one row per sample or pixel, with the shape that the losses have.
     fn by_class(self, name: &str, target: &Tensor) -> (Tensor, Shape) {
-        let (x, t) = (self.array.shape, target.array.shape);
-        let per_class =
-            if t == x && t.rank() >= 2 { "; it has a number for each class: give the classes, argmax(1)" } else { "" };
-        let convert = if per_class.is_empty() { "; convert it with to_dtype(DType::I64)" } else { per_class };
-        assert!(
-            target.dtype() == DType::I64,
-            "{name}: the target must hold classes as i64, got {} {t}{convert}",
-            target.dtype()
-        );
-        let single = match (x.rank(), t.rank()) {
-            (1, 1) => "; it needs one number for each class, not one for each sample",
-            (1, 0) => "; for a single sample add the batch dimension to both with unsqueeze(0)",
-            _ => "",
-        };
-        assert!(
-            x.rank() >= 2,
-            "{name}: the input must be [n, classes, ..], got {x} with a target of shape {t}{single}"
-        );
+        let x = self.array.shape;
+        check_classes(name, x, target, None);
         let (expected, classes) = (x.without(1), x[1]);
-        let hint = match t.rank() {
-            1 if x.rank() > 2 && t[0] == x[0] => {
-                "; for one class per image bring the input to [n, classes] with flatten or a mean"
-            }
-            2 if t == expected.inserted(1, 1) => "; squeeze(1) it",
-            _ => per_class,
-        };
-        assert!(t == expected, "{name}: an input of shape {x} takes a target of shape {expected}, got {t}{hint}");
-        if target.device() == crate::Device::Cpu
-            && let Some(bad) = target.to_vec::<i64>().iter().find(|&&c| c < 0 || c >= classes as i64)
-        {
-            let last = classes as i64 - 1;
-            panic!(
-                "{name}: the target holds class {bad}, the input has {classes} classes, 0 to {last}: labels start at 0"
-            );
-        }
         let order: Vec<isize> = [0].into_iter().chain(2..x.rank() as isize).chain([1]).collect();
         let rows = if x.rank() == 2 { self } else { self.permute(&order).reshape([expected.numel(), classes]) };
         (rows, expected)

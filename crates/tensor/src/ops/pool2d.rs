@@ -7,8 +7,8 @@ use crate::backend::{Input, Pool2dOptions};
 use crate::shape::Shape;
 use crate::tensor::Tensor;
 
-/// The size of an output dimension by PyTorch's rule, or none if the window does not fit.
-fn out_size(size: usize, o: &Pool2dOptions, d: usize) -> Option<usize> {
+/// The size of output dimension `d` (0 for height, 1 for width) by PyTorch's rule, or none if the window does not fit.
+pub fn out_size(size: usize, o: &Pool2dOptions, d: usize) -> Option<usize> {
     let window = (o.kernel_size[d] - 1) * o.dilation[d] + 1;
     let room = (size + 2 * o.padding[d]).checked_sub(window)?;
     let steps = if o.ceil_mode { room.div_ceil(o.stride[d]) } else { room / o.stride[d] };

@@ -6,8 +6,8 @@ use super::settings::{Fallback, Misfit, Value, Values};
 use super::size::Size;
 use super::tokens::Span;
 use super::words::{Make, Planned};
-use striate_nn::{BatchNorm2d, Conv2d, Forward, Linear, Module, Pass, Sequential};
-use striate_tensor::{Generator, Tensor};
+use striate_nn::{BatchNorm2d, Conv2d, Forward, Linear, Residual, Sequential};
+use striate_tensor::Generator;
 
 /// The most layers a network may have, repeated ones counted each time.
 const MAX_LAYERS: usize = 10_000;
@@ -22,7 +22,6 @@ const TRAIL: usize = 8;
 pub struct Plan {
     makes: Vec<Make>,
     parameters: usize,
-    note: Option<String>,
 }
 
 impl Plan {
@@ -35,11 +34,6 @@ impl Plan {
     /// How many numbers training changes.
     pub fn num_parameters(&self) -> usize {
         self.parameters
-    }
-
-    /// What the author of the text should know, though it works.
-    pub fn note(&self) -> Option<&str> {
-        self.note.as_deref()
     }
 }
 
@@ -70,8 +64,8 @@ impl Net {
     pub fn plan(&self, input: [usize; 3], classes: usize) -> Result<Plan, TextError> {
         let mut planner = Planner::new(&self.items, input, classes);
         let result = planner.items(&self.items, Size::Image(input)).and_then(|(makes, output)| {
-            let note = planner.check_end(output)?;
-            Ok(Plan { makes, parameters: planner.parameters, note })
+            planner.check_end(output)?;
+            Ok(Plan { makes, parameters: planner.parameters })
         });
         result.map_err(|fault| TextError::new(&self.source, fault, planner.trail()))
     }
@@ -79,20 +73,6 @@ impl Net {
 
 fn sequential(makes: &[Make], rng: &mut Generator) -> Sequential {
     makes.iter().fold(Sequential::new(), |net, make| net.add(make(rng)))
-}
-
-/// Layers whose input is added to their output (He et al., 2016).
-#[derive(Module)]
-struct Residual {
-    body: Sequential,
-    /// Empty where the shape stays.
-    shortcut: Sequential,
-}
-
-impl Forward for Residual {
-    fn forward(&self, x: Tensor, pass: &Pass) -> Tensor {
-        self.body.forward(x.clone(), pass) + self.shortcut.forward(x, pass)
-    }
 }
 
 /// Whether a layer's number of outputs can be left to the classes.
@@ -213,13 +193,14 @@ impl Planner {
         };
         self.parameters = self.parameters.saturating_add(parameters);
         let make: Make = Box::new(move |rng| {
-            Box::new(Residual { body: sequential(&body, rng), shortcut: sequential(&shortcut, rng) })
+            let part = Residual::new(sequential(&body, rng));
+            Box::new(if shortcut.is_empty() { part } else { part.shortcut(sequential(&shortcut, rng)) })
         });
         Ok((make, output))
     }
 
-    /// Whether the network ends as a loss needs it, and what its author should know though it works.
-    fn check_end(&self, output: Size) -> Result<Option<String>, Fault> {
+    /// Whether the network ends as a loss needs it.
+    fn check_end(&self, output: Size) -> Result<(), Fault> {
         let wrong = |message: String| Fault { span: self.last, message };
         let classes = self.classes;
         let last = self.steps.last().map_or("", |(word, _)| word);
@@ -241,13 +222,12 @@ impl Planner {
                 )));
             }
         }
-        match last {
-            "softmax" => Err(wrong(
+        if last == "softmax" {
+            return Err(wrong(
                 "softmax before the loss: cross-entropy takes logits and does the softmax itself, so leave it out here (predict gives probabilities all the same)".into(),
-            )),
-            "logsoftmax" => Ok(Some("the last logsoftmax is redundant: cross-entropy does it itself".into())),
-            _ => Ok(None),
+            ));
         }
+        Ok(())
     }
 
     /// `1×28×28 → conv 32×26×26 → relu`: the last layers, and shapes where they change.

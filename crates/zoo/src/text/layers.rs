@@ -4,10 +4,11 @@ use super::settings::{Misfit, Values};
 use super::size::Size;
 use super::words::{Make, Planned};
 use striate_nn::{
-    AvgPool2d, BatchNorm2d, Conv2d, Dropout, Dropout2d, Flatten, Forward, LeakyReLU, Linear, LogSoftmax, MaxPool2d,
-    Module, Padding, Pass, ReLU, Sigmoid, Softmax, Tanh,
+    AdaptiveAvgPool2d, AvgPool2d, BatchNorm1d, BatchNorm2d, Conv2d, Dropout, Dropout2d, Flatten, Forward, LeakyReLU,
+    Linear, LogSoftmax, MaxPool2d, Module, Padding, Pass, ReLU, Sigmoid, Softmax, Tanh,
 };
-use striate_tensor::Tensor;
+use striate_tensor::ops::{conv2d, pool2d};
+use striate_tensor::{Conv2dOptions, Pool2dOptions, Tensor};
 
 type Result = std::result::Result<Planned, Misfit>;
 
@@ -41,15 +42,6 @@ fn product(sizes: &[usize]) -> usize {
     sizes.iter().fold(1, |n, &s| n.saturating_mul(s))
 }
 
-/// Along one dimension: how many windows fit, where the rest of a step counts as one in `ceil` mode (but not a window that would start
-/// in the padding on the far side, as in PyTorch).
-fn windows(size: usize, window: usize, stride: usize, padding: [usize; 2], ceil: bool) -> Option<usize> {
-    let room = (size + padding[0] + padding[1]).checked_sub(window)?;
-    let steps = if ceil { room.div_ceil(stride) } else { room / stride };
-    let beyond = ceil && steps * stride >= size + padding[0];
-    Some(steps + 1 - beyond as usize)
-}
-
 fn too_large(word: &str, window: [usize; 2], [_, h, w]: [usize; 3], padded: bool) -> Misfit {
     let [a, b] = window;
     let with = if padded { " with this padding" } else { "" };
@@ -71,23 +63,22 @@ pub(super) fn conv(v: &Values, input: Size) -> Result {
         let message = format!("padding same keeps the size, which takes stride 1: with a stride write padding {half}");
         return Err(Misfit::at("padding", message));
     }
-    let mut out = [channels, 0, 0];
-    let window = [0, 1].map(|d| dilation[d].saturating_mul(kernel[d] - 1).saturating_add(1));
-    for d in 0..2 {
-        let fits = match padding {
-            Padding::Same => Some(sizes[1 + d]),
-            Padding::Zeros(p) => windows(sizes[1 + d], window[d], stride[d], [p[d]; 2], false),
-        };
-        out[1 + d] = fits.ok_or_else(|| too_large("conv", window, sizes, padding != Padding::Zeros([0; 2])))?;
+    let builder = Conv2d::options(c, channels, kernel).stride(stride).dilation(dilation).groups(groups).bias(bias);
+    let (builder, zeros) = match padding {
+        Padding::Same => (builder.padding("same"), None),
+        Padding::Zeros(p) => (builder.padding(p), Some(p)),
+    };
+    let mut out = [channels, sizes[1], sizes[2]];
+    if let Some(p) = zeros {
+        let options = Conv2dOptions { stride, padding: p.map(|p| [p, p]), dilation, groups };
+        for d in 0..2 {
+            let fits = conv2d::out_size(sizes[1 + d], kernel[d], &options, d);
+            let window = [0, 1].map(|d| dilation[d] * (kernel[d] - 1) + 1);
+            out[1 + d] = fits.ok_or_else(|| too_large("conv", window, sizes, p != [0; 2]))?;
+        }
     }
     let parameters = product(&[channels, c / groups, kernel[0], kernel[1]]).saturating_add(channels * bias as usize);
-    let make: Make = Box::new(move |rng| {
-        let options = Conv2d::options(c, channels, kernel).stride(stride).dilation(dilation).groups(groups).bias(bias);
-        Box::new(match padding {
-            Padding::Same => options.padding("same").build(rng),
-            Padding::Zeros(p) => options.padding(p).build(rng),
-        })
-    });
+    let make: Make = Box::new(move |rng| Box::new(builder.clone().build(rng)));
     Ok(Planned { output: Size::Image(out), parameters, make })
 }
 
@@ -109,68 +100,68 @@ pub(super) fn linear(v: &Values, input: Size) -> Result {
 }
 
 pub(super) fn batchnorm(v: &Values, input: Size) -> Result {
-    let [c, ..] = image("batchnorm", input)?;
+    let c = input.features();
     let (eps, momentum, affine) = (v.real("eps"), v.real("momentum"), !v.flag("noaffine"));
     if eps < 0.0 {
         return Err(Misfit::at("eps", "eps is added to a variance: it must not be negative".into()));
     }
-    let make: Make = Box::new(move |_| {
-        let mut layer = BatchNorm2d::new(c);
-        (layer.eps, layer.momentum) = (eps, momentum);
-        if !affine {
-            (layer.weight, layer.bias) = (None, None);
-        }
-        Box::new(layer)
-    });
+    macro_rules! make {
+        ($layer:ident) => {
+            Box::new(move |_| {
+                let mut layer = $layer::new(c);
+                (layer.eps, layer.momentum) = (eps, momentum);
+                if !affine {
+                    (layer.weight, layer.bias) = (None, None);
+                }
+                Box::new(layer)
+            })
+        };
+    }
+    let make: Make = match input {
+        Size::Image(_) => make!(BatchNorm2d),
+        Size::Flat(_) => make!(BatchNorm1d),
+    };
     Ok(Planned { output: input, parameters: if affine { 2 * c } else { 0 }, make })
 }
 
-struct Pool {
-    output: Size,
-    kernel: [usize; 2],
-    stride: [usize; 2],
-    padding: [usize; 2],
-    ceil: bool,
-}
-
-fn pool(word: &str, v: &Values, input: Size, dilation: [usize; 2]) -> std::result::Result<Pool, Misfit> {
+/// The windows that are written, and the size of what they give.
+fn pool(
+    word: &str,
+    v: &Values,
+    input: Size,
+    dilation: [usize; 2],
+) -> std::result::Result<(Pool2dOptions, Size), Misfit> {
     let sizes = image(word, input)?;
-    let [kernel, stride, padding] = ["kernel", "stride", "padding"].map(|name| v.pair(name));
-    let ceil = v.flag("ceil");
+    let [kernel_size, stride, padding] = ["kernel", "stride", "padding"].map(|name| v.pair(name));
+    let ceil_mode = v.flag("ceil");
+    let options = Pool2dOptions { stride, padding, dilation, ceil_mode, ..Pool2dOptions::new(kernel_size) };
     let mut out = sizes;
-    let window = [0, 1].map(|d| dilation[d].saturating_mul(kernel[d] - 1).saturating_add(1));
     for d in 0..2 {
-        if 2 * padding[d] > kernel[d] {
-            let message = format!("padding must be at most half of the kernel, which is {}", kernel[d]);
+        if 2 * padding[d] > kernel_size[d] {
+            let message = format!("padding must be at most half of the kernel, which is {}", kernel_size[d]);
             return Err(Misfit::at("padding", message));
         }
-        let fits = windows(sizes[1 + d], window[d], stride[d], [padding[d]; 2], ceil);
+        let fits = pool2d::out_size(sizes[1 + d], &options, d);
+        let window = [0, 1].map(|d| dilation[d] * (kernel_size[d] - 1) + 1);
         out[1 + d] = fits.ok_or_else(|| too_large(word, window, sizes, padding != [0; 2]))?;
     }
-    Ok(Pool { output: Size::Image(out), kernel, stride, padding, ceil })
+    Ok((options, Size::Image(out)))
 }
 
 pub(super) fn maxpool(v: &Values, input: Size) -> Result {
-    let dilation = v.pair("dilation");
-    let p = pool("maxpool", v, input, dilation)?;
-    let layer = MaxPool2d::new(p.kernel).stride(p.stride).padding(p.padding).dilation(dilation).ceil_mode(p.ceil);
-    plain(p.output, layer)
+    let (options, output) = pool("maxpool", v, input, v.pair("dilation"))?;
+    plain(output, MaxPool2d { options })
 }
 
 pub(super) fn avgpool(v: &Values, input: Size) -> Result {
-    let p = pool("avgpool", v, input, [1; 2])?;
-    let layer = AvgPool2d::new(p.kernel).stride(p.stride).padding(p.padding).ceil_mode(p.ceil);
-    plain(p.output, layer.count_include_pad(!v.flag("excludepad")))
+    let (options, output) = pool("avgpool", v, input, [1; 2])?;
+    plain(output, AvgPool2d { options }.count_include_pad(!v.flag("excludepad")))
 }
 
 pub(super) fn adaptiveavgpool(v: &Values, input: Size) -> Result {
-    let [c, h, w] = image("adaptiveavgpool", input)?;
-    let [to_h, to_w] = v.pair("size");
-    if !h.is_multiple_of(to_h) || !w.is_multiple_of(to_w) {
-        let message = format!("{to_h}×{to_w} must divide the {h}×{w} images evenly");
-        return Err(Misfit::at("size", message));
-    }
-    plain(Size::Image([c, to_h, to_w]), AvgPool2d::new([h / to_h, w / to_w]))
+    let [c, ..] = image("adaptiveavgpool", input)?;
+    let [h, w] = v.pair("size");
+    plain(Size::Image([c, h, w]), AdaptiveAvgPool2d::new([h, w]))
 }
 
 pub(super) fn globalavgpool(_: &Values, input: Size) -> Result {
