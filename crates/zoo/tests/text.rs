@@ -2,14 +2,22 @@
 
 use proptest::prelude::*;
 use proptest::sample::select;
-use striate_nn::{Forward, Module, Pass};
-use striate_tensor::{DType, Generator, Tensor};
+use striate_nn::{
+    AdaptiveMaxPool2d, Approximate, CircularPad2d, Conv2d, ConvTranspose2d, ELU, Forward, GELU, GroupNorm, Hardsigmoid,
+    Hardswish, Hardtanh, InstanceNorm2d, LayerNorm, LocalResponseNorm, Mish, Module, PReLU, Pass, PixelShuffle, ReLU6,
+    ReflectionPad2d, ReplicationPad2d, SiLU, Softplus, SqueezeExcitation, Upsample, ZeroPad2d,
+};
+use striate_tensor::{DType, Generator, Interpolation, Resize, Tensor};
 use striate_zoo::text::{Item, Kind, Layer, Net, Span, Value, WORDS, Word, read};
 
 const MNIST: [usize; 3] = [1, 28, 28];
 
+fn built_with(text: &str, input: [usize; 3], classes: usize, rng: &mut Generator) -> Box<dyn Forward> {
+    read(text, input, classes).unwrap_or_else(|e| panic!("{}", e.screen())).1.build(rng)
+}
+
 fn built(text: &str, input: [usize; 3], classes: usize) -> Box<dyn Forward> {
-    read(text, input, classes).unwrap_or_else(|e| panic!("{}", e.screen())).1.build(&mut Generator::new(0))
+    built_with(text, input, classes, &mut Generator::new(0))
 }
 
 fn names(net: &dyn Forward) -> Vec<String> {
@@ -51,6 +59,11 @@ fn texts_print_in_their_canonical_form() {
         ("((relu)), (tanh) x1, (relu, tanh) x2", "relu, tanh, (relu, tanh) x2"),
         ("residual(relu)x3, residual ( tanh , )", "residual(relu) x3, residual(tanh)"),
         ("# a net\n\nconv 8 3 # grey\r\nrelu,\n\tlinear\n", "conv 8 3, relu, linear"),
+        ("Upsample scale 2 mode=BILINEAR align_corners", "upsample 2 mode bilinear aligncorners"),
+        (
+            "conv 4 3 padding 1 padding_mode reflect, SE 2",
+            "conv 4 3 padding 1 paddingmode reflect, squeezeexcitation 2",
+        ),
         ("leakyrelu 1e-1, batchnorm eps 1e-3 noaffine", "leakyrelu 0.1, batchnorm eps 0.001 noaffine"),
     ] {
         assert_eq!(Net::parse(text).unwrap_or_else(|e| panic!("{}", e.screen())).to_string(), canonical, "{text}");
@@ -270,7 +283,10 @@ fn mistakes_in_writing_are_told_in_a_line() {
         ("= relu", "a layer's word must stand here"),
         (
             "transformer 8",
-            "unknown layer 'transformer': known are conv, linear, batchnorm, maxpool, avgpool, adaptiveavgpool, globalavgpool, dropout, dropout2d, flatten, relu, leakyrelu, tanh, sigmoid, softmax, logsoftmax, residual",
+            "unknown layer 'transformer': known are conv, convtranspose, linear, batchnorm, groupnorm, layernorm, instancenorm, localresponsenorm, \
+             maxpool, avgpool, adaptiveavgpool, adaptivemaxpool, globalavgpool, dropout, dropout2d, stochasticdepth, squeezeexcitation, \
+             upsample, pixelshuffle, zeropad, reflectionpad, replicationpad, circularpad, flatten, identity, relu, leakyrelu, prelu, relu6, \
+             elu, gelu, silu, mish, softplus, hardswish, hardsigmoid, hardtanh, tanh, sigmoid, softmax, logsoftmax, residual",
         ),
         ("maxpool 3 padding 2, flatten, linear", "padding must be at most half of the kernel, which is 3"),
         (
@@ -293,6 +309,28 @@ fn mistakes_in_writing_are_told_in_a_line() {
             "conv would make 1×200028×200028 of each image: that is too large",
         ),
         ("(((relu) x1000) x1000) x1000, flatten, linear", "the network has more than 10000 layers"),
+        (
+            "conv 8 3 padding 1 paddingmode mirror",
+            "paddingmode of conv must be one of zeros, reflect, replicate, circular",
+        ),
+        (
+            "conv 8 3 padding 28 paddingmode reflect",
+            "28×28 images can fill a padding of at most 27 in this mode, not 28",
+        ),
+        ("circularpad 29", "28×28 images can fill a padding of at most 28 in this mode, not 29"),
+        ("groupnorm 2", "groups must divide the 1 channels that come in"),
+        (
+            "adaptiveavgpool 1, instancenorm",
+            "instancenorm normalizes over the pixels of each channel, but there is only one",
+        ),
+        ("pixelshuffle 2", "pixelshuffle 2 makes one channel of 4, and 1 come in"),
+        ("upsample 2 aligncorners", "aligncorners goes with mode bilinear or bicubic"),
+        ("upsample 100000, flatten, linear", "upsample would make 1×2800000×2800000 of each image: that is too large"),
+        ("hardtanh min 2", "min must not be above max, which is 1"),
+        ("softplus beta 0", "softplus divides by beta: it must not be 0"),
+        ("convtranspose 3 2 outputpadding 1", "outputpadding must be below the stride or dilation, 1"),
+        ("convtranspose 3 2 padding 15", "padding cuts off all that 28×28 images and this kernel give"),
+        ("convtranspose 3 2 groups 3", "groups must divide the 1 channels that come in and the 3 that go out"),
         ("batchnorm eps -1, flatten, linear", "eps is added to a variance: it must not be negative"),
         (
             "residual(flatten), linear",
@@ -321,6 +359,76 @@ fn a_long_line_is_shown_around_the_mistake() {
             "  shapes so far: … → conv → conv → conv → conv → conv → conv → conv",
         ]
     );
+}
+
+#[test]
+fn layers_are_the_ones_of_their_words() {
+    let [c, h, w] = [4, 6, 5];
+    let x = Tensor::randn([3, c, h, w], DType::F32, &mut Generator::new(5));
+    let rng = || Generator::new(7);
+    let cases: Vec<(&str, Box<dyn Forward>)> = vec![
+        (
+            "conv 6 3 padding same paddingmode reflect",
+            Box::new(Conv2d::options(c, 6, 3).padding("same").padding_mode("reflect").build(&mut rng())),
+        ),
+        (
+            "convtranspose 6 3x2 stride 2 padding 1x0 outputpadding 1 dilation 1x2 groups 2 nobias",
+            Box::new(
+                ConvTranspose2d::options(c, 6, [3, 2])
+                    .stride(2)
+                    .padding([1, 0])
+                    .output_padding(1)
+                    .dilation([1, 2])
+                    .groups(2)
+                    .bias(false)
+                    .build(&mut rng()),
+            ),
+        ),
+        ("groupnorm 2 eps 0.1", Box::new(GroupNorm { eps: 0.1, ..GroupNorm::new(2, c) })),
+        ("layernorm", Box::new(LayerNorm::new([c, h, w]))),
+        ("instancenorm", Box::new(InstanceNorm2d::new(c))),
+        (
+            "lrn 3 alpha 0.1 beta 0.5 k 2",
+            Box::new(LocalResponseNorm { alpha: 0.1, beta: 0.5, k: 2.0, ..LocalResponseNorm::new(3) }),
+        ),
+        ("adaptivemaxpool 4x3", Box::new(AdaptiveMaxPool2d::new([4, 3]))),
+        ("se 2", Box::new(SqueezeExcitation::new(c, 2, &mut rng()))),
+        (
+            "upsample 3x2 mode bilinear aligncorners",
+            Box::new(Upsample::new(Resize::Size([18, 10]), Interpolation::Bilinear { align_corners: true })),
+        ),
+        ("upsample 2 mode bicubic", Box::new(Upsample::new(2.0, Interpolation::Bicubic { align_corners: false }))),
+        ("pixelshuffle 2", Box::new(PixelShuffle::new(2))),
+        ("zeropad 2x1", Box::new(ZeroPad2d::new([1, 1, 2, 2]))),
+        ("reflectionpad 2x1", Box::new(ReflectionPad2d::new([1, 1, 2, 2]))),
+        ("replicationpad 2x1", Box::new(ReplicationPad2d::new([1, 1, 2, 2]))),
+        ("circularpad 2x1", Box::new(CircularPad2d::new([1, 1, 2, 2]))),
+        ("prelu perchannel", Box::new(PReLU::new(c))),
+        ("elu 0.5", Box::new(ELU { alpha: 0.5 })),
+        ("gelu", Box::new(GELU::default())),
+        ("gelu tanh", Box::new(GELU { approximate: Approximate::Tanh })),
+        ("swish", Box::new(SiLU::default())),
+        ("mish", Box::new(Mish::default())),
+        ("softplus beta 2 threshold 1", Box::new(Softplus { beta: 2.0, threshold: 1.0 })),
+        ("hardswish", Box::new(Hardswish::default())),
+        ("hardsigmoid", Box::new(Hardsigmoid::default())),
+        ("hardtanh min -0.5 max 2", Box::new(Hardtanh { min_val: -0.5, max_val: 2.0 })),
+        ("relu6", Box::new(ReLU6::default())),
+    ];
+    let values = |net: &dyn Forward| {
+        let y = net.forward(x.clone(), &Pass::eval());
+        (y.shape().to_vec(), y.to_vec::<f32>())
+    };
+    for (text, layer) in cases {
+        // What follows makes it a classifier, and leaves it the first to draw from the generator.
+        let classifier = built_with(&format!("{text}, flatten, linear 3"), [c, h, w], 3, &mut rng());
+        let (shape, expected) = values(&*layer);
+        let weight = classifier.named_parameters().into_iter().find(|(name, _)| name == "2.weight").unwrap().1.value();
+        let bias = classifier.named_parameters().into_iter().find(|(name, _)| name == "2.bias").unwrap().1.value();
+        let flat = Tensor::from_vec(expected, [shape[0], shape[1..].iter().product()]);
+        let logits = flat.linear(&weight, Some(&bias)).to_vec::<f32>();
+        assert_eq!(values(&*classifier).1, logits, "{text}");
+    }
 }
 
 #[test]
@@ -401,6 +509,7 @@ fn value(kind: Kind) -> BoxedStrategy<Value> {
         Kind::Padding => prop_oneof![pair((0usize..9).boxed()), Just(Value::Same)].boxed(),
         Kind::Share => (0.0f64..=1.0).prop_map(Value::Real).boxed(),
         Kind::Number => any::<f64>().prop_filter("finite", |x| x.is_finite()).prop_map(Value::Real).boxed(),
+        Kind::Choice(words) => select(words.to_vec()).prop_map(Value::Choice).boxed(),
         Kind::Flag => Just(Value::Flag(true)).boxed(),
     }
 }
@@ -479,8 +588,54 @@ fn likely() -> impl Strategy<Value = String> {
         "residual(relu)",
         "(tanh) x2",
         "adaptiveavgpool 1",
+        "conv 4 3 padding 1 paddingmode reflect",
+        "conv 4 2 padding same paddingmode circular",
+        "conv 4 5x1 padding 2x0 stride 2 paddingmode replicate",
+        "convtranspose 4 2 stride 2",
+        "convtranspose 4 3x1 stride 2x1 padding 1x0 outputpadding 1x0",
+        "convtranspose 4 3 dilation 2 outputpadding 1 groups 4 nobias",
+        "groupnorm 2",
+        "layernorm",
+        "layernorm noaffine",
+        "instancenorm affine",
+        "localresponsenorm 3",
+        "adaptivemaxpool 3x2",
+        "stochasticdepth 0.3",
+        "residual(conv 4 3 padding same, stochasticdepth 0.3 batch)",
+        "squeezeexcitation 2",
+        "upsample 2",
+        "upsample 2x1 mode bicubic aligncorners",
+        "pixelshuffle 2",
+        "zeropad 1x0",
+        "reflectionpad 1x2",
+        "replicationpad 0x3",
+        "circularpad 2",
+        "identity",
+        "prelu",
+        "prelu perchannel",
+        "relu6",
+        "elu 0.5",
+        "gelu",
+        "gelu tanh",
+        "silu",
+        "mish",
+        "softplus beta 2",
+        "hardswish",
+        "hardsigmoid",
+        "hardtanh",
     ];
-    let flat = ["relu", "linear 5", "linear 3 nobias", "dropout 0.1", "residual(linear 4, tanh)", "logsoftmax"];
+    let flat = [
+        "layernorm",
+        "groupnorm 1",
+        "prelu perchannel",
+        "stochasticdepth 0.1",
+        "relu",
+        "linear 5",
+        "linear 3 nobias",
+        "dropout 0.1",
+        "residual(linear 4, tanh)",
+        "logsoftmax",
+    ];
     let list = |layers: &[&'static str], most| proptest::collection::vec(select(layers.to_vec()), 0..most);
     (list(&layers, 6), select(vec!["flatten", "globalavgpool"]), list(&flat, 3))
         .prop_map(|(a, middle, b)| [a, vec![middle], b, vec!["linear"]].concat().join(", "))
@@ -524,8 +679,10 @@ proptest! {
         if let Ok((_, plan)) = read(&text, [c, h, w], 3) {
             let net = plan.build(&mut Generator::new(0));
             prop_assert_eq!(net.num_parameters(), plan.num_parameters());
-            let y = net.forward(Tensor::zeros([2, c, h, w], DType::F32), &Pass::eval());
-            prop_assert_eq!(y.shape(), [2, 3]);
+            for pass in [Pass::eval(), Pass::train(1, 0)] {
+                let y = net.forward(Tensor::zeros([2, c, h, w], DType::F32), &pass);
+                prop_assert_eq!(y.shape(), [2, 3]);
+            }
         }
     }
 }

@@ -49,8 +49,8 @@ impl Default for ConvTranspose1dOptions {
     }
 }
 
-/// The size of an output dimension: (size − 1) · stride − 2 · padding + dilation · (kernel − 1) + output padding + 1.
-fn out_size(size: usize, kernel: usize, o: &ConvTranspose2dOptions, d: usize) -> Option<usize> {
+/// The size of output dimension `d` (0 for height, 1 for width), or none if nothing is left: (size − 1) · stride − 2 · padding + dilation · (kernel − 1) + output padding + 1.
+pub fn out_size(size: usize, kernel: usize, o: &ConvTranspose2dOptions, d: usize) -> Option<usize> {
     let full = size.checked_sub(1)? * o.stride[d] + o.dilation[d] * (kernel - 1) + 1 + o.output_padding[d];
     full.checked_sub(2 * o.padding[d]).filter(|&n| n > 0)
 }

@@ -22,6 +22,8 @@ pub enum Kind {
     Share,
     /// Any number.
     Number,
+    /// One of these words.
+    Choice(&'static [&'static str]),
     /// A word without a value.
     Flag,
 }
@@ -37,6 +39,8 @@ pub enum Value {
     Same,
     /// Of a [`Kind::Share`] or [`Kind::Number`].
     Real(f64),
+    /// Of a [`Kind::Choice`].
+    Choice(&'static str),
     /// Of a [`Kind::Flag`].
     Flag(bool),
 }
@@ -49,6 +53,7 @@ impl fmt::Display for Value {
             Value::Pair([h, w]) => write!(f, "{h}x{w}"),
             Value::Same => write!(f, "same"),
             Value::Real(x) => write!(f, "{x}"),
+            Value::Choice(word) => f.write_str(word),
             Value::Flag(on) => write!(f, "{on}"),
         }
     }
@@ -75,13 +80,15 @@ impl Kind {
             Kind::Padding => pair(0),
             Kind::Share => real().filter(|v| matches!(v, Value::Real(x) if (0.0..=1.0).contains(x))),
             Kind::Number => real(),
+            Kind::Choice(words) => words.iter().find(|w| **w == text).map(|w| Value::Choice(w)),
             Kind::Flag => None,
         }
     }
 
     /// What a value of this kind must be, to end "it must be …".
-    pub fn need(self) -> &'static str {
-        match self {
+    pub fn need(self) -> String {
+        let need = match self {
+            Kind::Choice(words) => return format!("one of {}", words.join(", ")),
             Kind::Count => "a whole number from 1 to 1000000",
             Kind::Counts => "a whole number from 1 to 1000000, or two, such as 3x5",
             Kind::Sizes => "a whole number from 0 to 1000000, or two, such as 1x2",
@@ -89,7 +96,8 @@ impl Kind {
             Kind::Share => "a number from 0 to 1",
             Kind::Number => "a number",
             Kind::Flag => "left out",
-        }
+        };
+        need.to_string()
     }
 }
 
@@ -186,6 +194,14 @@ impl Values<'_> {
         match self.get(name) {
             Value::Real(x) => x,
             other => panic!("{name} is {other:?}, not a number"),
+        }
+    }
+
+    /// The word chosen.
+    pub fn choice(&self, name: &str) -> &'static str {
+        match self.get(name) {
+            Value::Choice(word) => word,
+            other => panic!("{name} is {other:?}, not a choice of words"),
         }
     }
 
