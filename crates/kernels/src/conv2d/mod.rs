@@ -2,6 +2,7 @@
 //!
 //! Images are NHWC, weights are O × kh × kw × I/groups.
 
+mod depthwise;
 mod direct;
 mod implicit;
 mod implicit_grad;
@@ -188,6 +189,8 @@ pub fn conv2d<'a, T: Float>(
         let bias = bias.and_then(T::as_f32);
         if !exact() && winograd::applies(s) {
             winograd::forward(s, input, weight, bias, output);
+        } else if depthwise::applies(s) {
+            depthwise::forward(s, input, weight, bias, output);
         } else {
             implicit::forward(s, input, weight, bias, output);
         }
@@ -217,6 +220,8 @@ pub fn conv2d_input_grad<T: Float>(
         let before_relu = before_relu.and_then(T::as_f32);
         if !exact() && winograd::applies(s) {
             winograd::input_grad(s, grad_output, weight, before_relu, grad_input);
+        } else if depthwise::applies(s) {
+            depthwise::input_grad(s, grad_output, weight, before_relu, grad_input);
         } else if s.stride == [1, 1] {
             implicit::input_grad(s, grad_output, weight, before_relu, grad_input);
         } else {
@@ -246,6 +251,8 @@ pub fn conv2d_weight_grad<'a, T: Float>(
     if let (Some(input), Some(grad_output), Some(grad_weight)) = fast {
         if !exact() && winograd::applies(s) {
             winograd::weight_grad(s, input, grad_output, grad_weight);
+        } else if depthwise::applies(s) {
+            depthwise::weight_grad(s, input, grad_output, grad_weight);
         } else {
             implicit_grad::weight_grad(s, input, grad_output, grad_weight);
         }

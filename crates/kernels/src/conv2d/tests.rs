@@ -103,6 +103,7 @@ fn shapes() -> Vec<Conv2dShape> {
         groups: 1,
     };
     let one = |p: usize| [[p, p], [p, p]];
+    let depthwise = |c: usize| Conv2dShape { in_channels: c, out_channels: c, groups: c, ..base.clone() };
     vec![
         base.clone(),
         Conv2dShape { batch: 0, ..base.clone() },
@@ -126,9 +127,19 @@ fn shapes() -> Vec<Conv2dShape> {
         Conv2dShape { groups: 3, in_channels: 6, out_channels: 9, padding: one(1), ..base.clone() },
         Conv2dShape { groups: 2, in_channels: 34, out_channels: 36, stride: [2, 2], ..base.clone() },
         Conv2dShape { groups: 21, in_channels: 21, out_channels: 21, padding: one(1), ..base.clone() },
+        Conv2dShape { padding: one(1), in_size: [9, 31], ..depthwise(16) },
+        Conv2dShape { padding: one(1), in_size: [8, 30], stride: [2, 2], ..depthwise(24) },
+        Conv2dShape { padding: [[2, 1], [0, 3]], kernel: [5, 5], in_size: [12, 13], ..depthwise(17) },
+        Conv2dShape { padding: one(2), kernel: [5, 5], in_size: [1, 22], stride: [2, 2], ..depthwise(8) },
+        Conv2dShape { padding: one(2), kernel: [5, 3], in_size: [4, 5], stride: [1, 2], batch: 1, ..depthwise(33) },
+        Conv2dShape { padding: one(1), dilation: [2, 2], ..depthwise(16) },
+        Conv2dShape { padding: one(4), kernel: [2, 7], stride: [3, 3], ..depthwise(9) },
+        Conv2dShape { kernel: [1, 1], ..depthwise(16) },
+        Conv2dShape { in_size: [70, 40], batch: 3, padding: one(1), ..depthwise(16) },
+        Conv2dShape { batch: 0, ..depthwise(16) },
         Conv2dShape { groups: 4, in_channels: 4, out_channels: 8, stride: [2, 1], dilation: [1, 2], ..base.clone() },
         Conv2dShape { in_size: [70, 30], in_channels: 4, out_channels: 8, batch: 1, padding: one(1), ..base.clone() },
-        Conv2dShape { in_size: [1, 1], kernel: [1, 1], in_channels: 1, out_channels: 1, batch: 1, ..base },
+        Conv2dShape { in_size: [1, 1], kernel: [1, 1], in_channels: 1, out_channels: 1, batch: 1, ..base.clone() },
     ]
 }
 
@@ -178,7 +189,8 @@ fn winograd_is_as_accurate_as_documented() {
 
 #[test]
 fn the_number_of_threads_changes_no_bit() {
-    for s in [mnist_shape(), Conv2dShape { in_channels: 1, out_channels: 32, ..mnist_shape() }] {
+    let depthwise = Conv2dShape { in_channels: 32, out_channels: 32, groups: 32, ..mnist_shape() };
+    for s in [mnist_shape(), Conv2dShape { in_channels: 1, out_channels: 32, ..mnist_shape() }, depthwise] {
         let (input, weight) = (to_f32(&noise(s.input_len(), 1)), to_f32(&noise(s.weight_len(), 2)));
         let (bias, grad) = (to_f32(&noise(s.out_channels, 3)), to_f32(&noise(s.output_len(), 4)));
         let results = [1, 2, 5].map(|n| {
