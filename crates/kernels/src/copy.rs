@@ -1,6 +1,6 @@
 //! Copies between operands with strides: transposes, slices, concatenation, padding.
 
-mod transpose;
+pub(crate) mod transpose;
 
 use crate::Element;
 use crate::float::Float;

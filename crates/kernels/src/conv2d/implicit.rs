@@ -2,13 +2,17 @@
 //!
 //! In NHWC the elements under one kernel row are adjacent in memory, so the register tile reads patches where they lie.
 
-use super::window::{Window, band_rows};
-use super::{Conv2dShape, Input, zero_unless_positive};
+use super::window::{Band, Bands, Window};
+use super::{Conv2dShape, Input};
 use crate::gemm::tile::{self, MAX_ROWS, Panels, Walk};
 use crate::isa::Kernel;
 use crate::simd::Simd;
 use crate::target::Target;
 use crate::threads;
+use std::ops::Range;
+
+/// Fewer tasks than this are split further.
+const MIN_TASKS: usize = 8;
 
 /// A convolution as this algorithm sees it: the input gradient with stride 1 is one as well.
 pub(super) struct Correlation {
@@ -62,32 +66,33 @@ impl Correlation {
         [self.in_channels / self.groups, self.out_channels / self.groups]
     }
 
-    /// The rectangle of the input under `rows` output rows from `first` on, in image `image` of `input`.
-    pub fn window<'a>(&self, input: Input<'a, f32>, image: usize, first: usize, rows: usize) -> Window<'a> {
+    /// What of the input lies under a band.
+    pub fn window<'a>(&self, input: Input<'a, f32>, band: Band) -> Window<'a> {
         let len = self.in_size[0] * self.in_size[1] * self.in_channels;
-        let corner = [(first * self.stride[0]) as isize - self.before[0], -self.before[1]];
-        let out = [rows, self.out_size[1]];
+        let corner = [(band.first * self.stride[0]) as isize - self.before[0], -self.before[1]];
+        let out = [band.rows, self.out_size[1]];
         let size = [0, 1].map(|d| (out[d] - 1) * self.stride[d] + self.dilation[d] * (self.kernel[d] - 1) + 1);
-        let image = Input { values: &input.values[image * len..][..len], ..input };
-        Window::new(image, self.in_size, self.in_channels, corner, size)
+        let images = Input { values: &input.values[band.image * len..][..band.images * len], ..input };
+        Window::new(images, self.in_size, self.in_channels, corner, size)
     }
-}
 
-/// Packs the weights of each group: panel rows in the order (ky, kx, channel), `at(o, ky, kx, c)` within a group.
-fn pack(c: &Correlation, lanes: usize, at: impl Fn(usize, usize, usize, usize, usize) -> f32) -> Vec<Panels> {
-    let [ci, co] = c.group();
-    let [kh, kw] = c.kernel;
-    (0..c.groups)
-        .map(|g| Panels::pack(lanes, kh * kw * ci, co, |p, o| at(g, o, p / ci / kw, p / ci % kw, p % ci)))
-        .collect()
+    /// Where the window of each output pixel of a band starts.
+    pub fn pixel_offsets(&self, band: Band, row_stride: usize, image_stride: usize) -> Vec<usize> {
+        let (down, right) = (self.stride[0] * row_stride, self.stride[1] * self.in_channels);
+        let pixels = move |start: usize| (0..self.out_size[1]).map(move |x| start + x * right);
+        let rows = move |start: usize| (0..band.rows).map(move |y| start + y * down).flat_map(pixels);
+        (0..band.images).map(|i| i * image_stride).flat_map(rows).collect()
+    }
 }
 
 /// As [`super::conv2d`].
 pub fn forward(s: &Conv2dShape, input: Input<f32>, weight: &[f32], bias: Option<&[f32]>, output: &mut [f32]) {
     let target = Target::current();
     let c = Correlation::forward(s);
-    let ([kh, kw], [ci, co]) = (s.kernel, c.group());
-    let panels = pack(&c, target.lanes(), |g, o, ky, kx, i| weight[(((g * co + o) * kh + ky) * kw + kx) * ci + i]);
+    let [ci, co] = c.group();
+    let depth = s.kernel[0] * s.kernel[1] * ci;
+    let panels: Vec<Panels> =
+        weight.chunks_exact(co * depth).map(|w| Panels::from_columns(target.lanes(), depth, co, w)).collect();
     correlate(target, &c, input, &panels, bias, None, output);
 }
 
@@ -103,10 +108,16 @@ pub fn input_grad(
     assert_eq!(s.stride, [1, 1]);
     let target = Target::current();
     let c = Correlation::input_grad(s);
-    let ([kh, kw], [co, ci]) = (s.kernel, c.group());
-    let panels = pack(&c, target.lanes(), |g, i, ky, kx, o| {
-        weight[(((g * co + o) * kh + kh - 1 - ky) * kw + kw - 1 - kx) * ci + i]
-    });
+    let (elements, [co, ci]) = (s.kernel[0] * s.kernel[1], c.group());
+    let panels: Vec<Panels> = weight
+        .chunks_exact(co * elements * ci)
+        .map(|weight| {
+            Panels::from_rows(target.lanes(), elements * co, ci, |p| {
+                let (element, o) = (elements - 1 - p / co, p % co);
+                &weight[(o * elements + element) * ci..]
+            })
+        })
+        .collect();
     correlate(target, &c, grad_output.into(), &panels, None, before_relu, grad_input);
 }
 
@@ -114,7 +125,7 @@ fn correlate(
     target: Target,
     c: &Correlation,
     input: Input<f32>,
-    panels: &[Panels],
+    panels_of_groups: &[Panels],
     bias: Option<&[f32]>,
     before_relu: Option<&[f32]>,
     output: &mut [f32],
@@ -123,33 +134,44 @@ fn correlate(
     if output.is_empty() {
         return;
     }
-    let rows = band_rows(c.out_size);
-    let bands = oh.div_ceil(rows);
-    let image = oh * ow * c.out_channels;
+    let bands = Bands::new(c.batch, c.out_size);
+    // Small outputs are split by columns as well, so that there is work for several threads.
+    let widest = panels_of_groups.iter().map(Panels::len).max().unwrap_or(0);
+    let splits = MIN_TASKS.div_ceil(bands.len()).min(widest).max(1);
+    let row = ow * c.out_channels;
     let out = threads::SendPtr(output.as_mut_ptr());
-    threads::parallel_for(c.batch * bands, |task| {
-        let (n, first) = (task / bands, task % bands * rows);
-        let rows = rows.min(oh - first);
-        let (start, len) = (n * image + first * ow * c.out_channels, rows * ow * c.out_channels);
-        // SAFETY: bands of different tasks do not overlap and lie within `output`, which is borrowed exclusively.
-        let output = unsafe { std::slice::from_raw_parts_mut(out.get().add(start), len) };
-        let before_relu = before_relu.map(|x| &x[start..][..len]);
-        target.run(Band { c, window: c.window(input, n, first, rows), rows, panels, bias, before_relu, output });
+    threads::parallel_for(bands.len() * splits, |task| {
+        let (band, split) = (bands.get(task / splits), task % splits);
+        let (start, pixels) = ((band.image * oh + band.first) * row, band.images * band.rows * ow);
+        let panels = |len: usize| len * split / splits..len * (split + 1) / splits;
+        target.run(Task {
+            c,
+            band,
+            window: c.window(input, band),
+            all: panels_of_groups,
+            panels: &panels,
+            bias,
+            before_relu: before_relu.map(|x| &x[start..][..pixels * c.out_channels]),
+            output: out.get().wrapping_add(start),
+        });
     });
 }
 
-struct Band<'a> {
+struct Task<'a, F> {
     c: &'a Correlation,
+    band: Band,
     window: Window<'a>,
-    rows: usize,
-    panels: &'a [Panels],
+    all: &'a [Panels],
+    /// Which of a group's panels are this task's, of so many.
+    panels: &'a F,
     bias: Option<&'a [f32]>,
     /// Where this is not above 0, the output becomes 0.
     before_relu: Option<&'a [f32]>,
-    output: &'a mut [f32],
+    /// The band's pixels, of which this task writes the columns of its panels and nobody else does.
+    output: *mut f32,
 }
 
-impl Kernel for Band<'_> {
+impl<F: Fn(usize) -> Range<usize>> Kernel for Task<'_, F> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
@@ -157,19 +179,13 @@ impl Kernel for Band<'_> {
     }
 }
 
-/// Where the window of each output pixel of a band starts.
-pub(super) fn pixel_offsets(c: &Correlation, rows: usize, row_stride: usize) -> Vec<usize> {
-    let step = c.stride[1] * c.in_channels;
-    (0..rows).flat_map(|y| (0..c.out_size[1]).map(move |x| y * c.stride[0] * row_stride + x * step)).collect()
-}
-
-impl Band<'_> {
+impl<F: Fn(usize) -> Range<usize>> Task<'_, F> {
     #[inline(always)]
     fn all<S: Simd, const R: usize>(self, simd: S) {
         let c = self.c;
         let [ci, co] = c.group();
         let [kh, kw] = c.kernel;
-        let row_stride = self.window.row_stride();
+        let row_stride = self.window.row_stride;
         let down = c.dilation[0] * row_stride;
         let walk = if c.groups == 1 && c.dilation[1] == 1 {
             Walk { outer: kh, outer_stride: down, inner: 1, inner_stride: 0, len: kw * ci, step: 1 }
@@ -177,34 +193,37 @@ impl Band<'_> {
             let right = c.dilation[1] * c.in_channels;
             Walk { outer: kh, outer_stride: down, inner: kw, inner_stride: right, len: ci, step: 1 }
         };
-        let offsets = pixel_offsets(c, self.rows, row_stride);
+        let offsets = c.pixel_offsets(self.band, row_stride, self.window.image_stride);
         let data = self.window.data();
         let last = offsets[offsets.len() - 1] + (c.groups - 1) * ci;
         assert!(walk.last().is_none_or(|w| last + w < data.len()));
-        assert!(self.output.len() == offsets.len() * c.out_channels);
-        for (g, panels) in self.panels.iter().enumerate() {
-            for j in 0..panels.len() {
+        assert!(self.before_relu.is_none_or(|x| x.len() == offsets.len() * c.out_channels));
+        for (g, panels) in self.all.iter().enumerate() {
+            for j in (self.panels)(panels.len()) {
                 let (first, cols, b) = panels.get(j);
                 let first = g * co + first;
+                assert!(first + cols <= c.out_channels);
                 let job = Columns {
                     data: &data[(g * ci).min(data.len())..],
                     offsets: &offsets,
                     walk: &walk,
                     b,
                     bias: self.bias.map(|bias| &bias[first..][..cols]),
+                    before_relu: self.before_relu.map(|x| &x[first..]),
                     out_stride: c.out_channels,
-                    first,
                     cols,
                 };
-                if tile::is_narrow(S::LANES, cols) {
-                    job.tiles::<S, R, 1>(simd, self.output)
-                } else {
-                    job.tiles::<S, R, 2>(simd, self.output)
+                // SAFETY: the output has `out_channels` values for each offset, and the columns from `first` on are this
+                // task's.
+                unsafe {
+                    let output = self.output.add(first);
+                    if tile::is_narrow(S::LANES, cols) {
+                        job.tiles::<S, R, 1>(simd, output)
+                    } else {
+                        job.tiles::<S, R, 2>(simd, output)
+                    }
                 }
             }
-        }
-        if let Some(x) = self.before_relu {
-            zero_unless_positive(x, self.output);
         }
     }
 }
@@ -216,35 +235,45 @@ struct Columns<'a> {
     walk: &'a Walk,
     b: &'a [f32],
     bias: Option<&'a [f32]>,
+    before_relu: Option<&'a [f32]>,
     out_stride: usize,
-    first: usize,
     cols: usize,
 }
 
 impl Columns<'_> {
+    /// # Safety
+    /// `output` must be valid for writing `cols` values at a multiple of `out_stride` for each offset, which nobody else touches.
     #[inline(always)]
-    fn tiles<S: Simd, const R: usize, const V: usize>(&self, simd: S, output: &mut [f32]) {
+    unsafe fn tiles<S: Simd, const R: usize, const V: usize>(&self, simd: S, output: *mut f32) {
         assert!(self.b.len() == self.walk.count() * V * S::LANES && self.cols <= V * S::LANES);
+        let pixels = self.offsets.len();
+        assert!(self.before_relu.is_none_or(|x| x.len() >= (pixels - 1) * self.out_stride + self.cols));
         let mut start = [[simd.splat(0.0); V]; R];
         if let Some(bias) = self.bias {
             // SAFETY: the bias has `cols` values.
             let row = unsafe { tile::load::<S, 1, V>(simd, bias.as_ptr(), 0, 1, bias.len().min(self.cols)) };
             start = [row[0]; R];
         }
-        let pixels = self.offsets.len();
         for q in (0..pixels).step_by(R) {
             let mut rows = [self.data.as_ptr(); R];
             for r in 0..R {
                 rows[r] = self.data.as_ptr().wrapping_add(self.offsets[(q + r).min(pixels - 1)]);
             }
+            let (at, count) = (q * self.out_stride, R.min(pixels - q));
             // SAFETY: every offset plus the walk's last lies within `data`, as the caller asserts, and `b` has a row
-            // of `V` vectors for every step of the walk.
-            let acc = unsafe { tile::multiply(simd, &rows, self.walk, self.b.as_ptr(), V * S::LANES, start) };
-            let to = &mut output[q * self.out_stride + self.first..];
-            let count = R.min(pixels - q);
-            assert!(to.len() >= (count - 1) * self.out_stride + self.cols);
-            // SAFETY: just asserted.
-            unsafe { tile::store(simd, &acc, to.as_mut_ptr(), self.out_stride, count, self.cols) };
+            // of `V` vectors for every step of the walk; `before_relu` is as long as the output from here on.
+            unsafe {
+                let mut acc = tile::multiply(simd, &rows, self.walk, self.b.as_ptr(), V * S::LANES, start);
+                if let Some(x) = self.before_relu {
+                    let x = tile::load::<S, R, V>(simd, x.as_ptr().add(at), self.out_stride, count, self.cols);
+                    for r in 0..R {
+                        for v in 0..V {
+                            acc[r][v] = simd.zero_unless_positive(x[r][v], acc[r][v]);
+                        }
+                    }
+                }
+                tile::store(simd, &acc, output.add(at), self.out_stride, count, self.cols);
+            }
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The weight gradient, and the input gradient with a stride, as products with patches that are never written out.
 
-use super::implicit::{Correlation, pixel_offsets};
-use super::window::{Window, band_rows, overlap};
+use super::implicit::Correlation;
+use super::window::{Band, Bands, Window, overlap};
 use super::{Conv2dShape, Input, zero_unless_positive};
 use crate::gemm::tile::{self, MAX_ROWS, Panels, Walk, tile_cols};
 use crate::isa::Kernel;
@@ -24,20 +24,18 @@ pub fn weight_grad(s: &Conv2dShape, input: Input<f32>, grad_output: &[f32], grad
     if grad_weight.is_empty() {
         return;
     }
-    let images = c.batch.div_ceil((c.batch * pixels).div_ceil(TERMS_PER_PARTIAL).clamp(1, MAX_PARTIALS)).max(1);
-    let partials = c.batch.div_ceil(images).max(1);
+    let bands = Bands::new(c.batch, c.out_size);
+    let wanted = (c.batch * pixels).div_ceil(TERMS_PER_PARTIAL).clamp(1, MAX_PARTIALS);
+    let part = bands.per_image() * (bands.len() / bands.per_image()).div_ceil(wanted).max(1);
+    let partials = bands.len().div_ceil(part).max(1);
     let len = c.groups * depth * co;
     let mut sums = Buffer::<f32>::unspecified(partials * len);
     threads::parallel_chunks(&mut sums, len, |i, sums| {
         sums.fill(0.0);
-        for n in i * images..((i + 1) * images).min(c.batch) {
-            let rows = band_rows(c.out_size);
-            for first in (0..c.out_size[0]).step_by(rows) {
-                let rows = rows.min(c.out_size[0] - first);
-                let start = (n * c.out_size[0] + first) * c.out_size[1] * c.out_channels;
-                let grad = &grad_output[start..][..rows * c.out_size[1] * c.out_channels];
-                target.run(WeightBand { c: &c, window: c.window(input, n, first, rows), rows, grad, sums });
-            }
+        for band in (i * part..((i + 1) * part).min(bands.len())).map(|b| bands.get(b)) {
+            let start = (band.image * c.out_size[0] + band.first) * c.out_size[1] * c.out_channels;
+            let grad = &grad_output[start..][..band.images * band.rows * c.out_size[1] * c.out_channels];
+            target.run(WeightBand { c: &c, window: c.window(input, band), band, grad, sums });
         }
     });
     threads::parallel_chunks(grad_weight, depth, |o, kernel| {
@@ -51,7 +49,7 @@ pub fn weight_grad(s: &Conv2dShape, input: Input<f32>, grad_output: &[f32], grad
 struct WeightBand<'a> {
     c: &'a Correlation,
     window: Window<'a>,
-    rows: usize,
+    band: Band,
     grad: &'a [f32],
     /// groups × (ky, kx, in) × out
     sums: &'a mut [f32],
@@ -70,7 +68,7 @@ impl WeightBand<'_> {
     fn all<S: Simd, const R: usize>(self, simd: S) {
         let c = self.c;
         let [ci, co] = c.group();
-        let row_stride = self.window.row_stride();
+        let row_stride = self.window.row_stride;
         let [kh, kw] = c.kernel;
         let offsets: Vec<usize> = (0..kh * kw * ci)
             .map(|p| {
@@ -79,15 +77,15 @@ impl WeightBand<'_> {
             })
             .collect();
         let walk = Walk {
-            outer: 1,
-            outer_stride: 0,
-            inner: self.rows,
+            outer: self.band.images,
+            outer_stride: self.window.image_stride,
+            inner: self.band.rows,
             inner_stride: c.stride[0] * row_stride,
             len: c.out_size[1],
             step: c.stride[1] * c.in_channels,
         };
         let data = self.window.data();
-        let pixels = self.rows * c.out_size[1];
+        let pixels = self.band.images * self.band.rows * c.out_size[1];
         let last = offsets[offsets.len() - 1] + (c.groups - 1) * ci;
         assert!(walk.last().is_none_or(|w| last + w < data.len()));
         assert!(self.grad.len() == pixels * c.out_channels && walk.count() == pixels);
@@ -168,40 +166,47 @@ pub fn strided_input_grad(
     if grad_input.is_empty() {
         return;
     }
-    let panels: Vec<Panels> = (0..c.groups)
-        .map(|g| Panels::pack(target.lanes(), co, depth, |o, p| weight[(g * co + o) * depth + p]))
+    let panels: Vec<Panels> = weight
+        .chunks_exact(co * depth)
+        .map(|weight| Panels::from_rows(target.lanes(), co, depth, |o| &weight[o * depth..]))
         .collect();
     let image = c.in_size[0] * c.in_size[1] * c.in_channels;
     let out_image = c.out_size[0] * c.out_size[1] * c.out_channels;
-    threads::parallel_chunks(grad_input, image, |n, grad_input| {
+    let images = Bands::new(c.batch, c.out_size).get(0).images;
+    threads::parallel_chunks(grad_input, images * image, |i, grad_input| {
+        let band = Band { image: i * images, images: grad_input.len() / image, first: 0, rows: c.out_size[0] };
         let size = [0, 1].map(|d| (c.out_size[d] - 1) * c.stride[d] + c.dilation[d] * (c.kernel[d] - 1) + 1);
         let row_stride = size[1] * c.in_channels;
-        let mut padded = Buffer::zeroed(size[0] * row_stride);
-        let grad = &grad_output[n * out_image..][..out_image];
-        target.run(Scatter { c: &c, grad, panels: &panels, image: &mut padded, row_stride });
+        let mut padded = Buffer::zeroed(band.images * size[0] * row_stride);
+        let grad = &grad_output[band.image * out_image..][..band.images * out_image];
+        target.run(Scatter { c: &c, band, grad, panels: &panels, padded: &mut padded, row_stride, size });
         grad_input.fill(0.0);
         let corner = [-c.before[0], -c.before[1]];
         let ((y0, y1), (x0, x1)) =
             (overlap(corner[0], size[0], c.in_size[0]), overlap(corner[1], size[1], c.in_size[1]));
-        for y in y0..y1 {
-            let to =
-                ((y as isize + corner[0]) * c.in_size[1] as isize + x0 as isize + corner[1]) as usize * c.in_channels;
-            let len = (x1 - x0) * c.in_channels;
-            grad_input[to..][..len].copy_from_slice(&padded[y * row_stride + x0 * c.in_channels..][..len]);
+        for (padded, grad) in padded.chunks_exact(size[0] * row_stride).zip(grad_input.chunks_exact_mut(image)) {
+            for y in y0..y1 {
+                let row = (y as isize + corner[0]) * c.in_size[1] as isize;
+                let to = (row + x0 as isize + corner[1]) as usize * c.in_channels;
+                let len = (x1 - x0) * c.in_channels;
+                grad[to..][..len].copy_from_slice(&padded[y * row_stride + x0 * c.in_channels..][..len]);
+            }
         }
         if let Some(x) = before_relu {
-            zero_unless_positive(&x[n * image..][..image], grad_input);
+            zero_unless_positive(&x[band.image * image..], grad_input);
         }
     });
 }
 
 struct Scatter<'a> {
     c: &'a Correlation,
+    band: Band,
     grad: &'a [f32],
     panels: &'a [Panels],
-    /// The padded image, which patches are added into.
-    image: &'a mut [f32],
+    /// The padded images, which patches are added into.
+    padded: &'a mut [f32],
     row_stride: usize,
+    size: [usize; 2],
 }
 
 impl Kernel for Scatter<'_> {
@@ -219,7 +224,7 @@ impl Scatter<'_> {
         let [ci, co] = c.group();
         let [kh, kw] = c.kernel;
         let depth = kh * kw * ci;
-        let offsets = pixel_offsets(c, c.out_size[0], self.row_stride);
+        let offsets = c.pixel_offsets(self.band, self.row_stride, self.size[0] * self.row_stride);
         let mut patches = Buffer::<f32>::unspecified(R * depth);
         for (g, panels) in self.panels.iter().enumerate() {
             for q in (0..offsets.len()).step_by(R) {
@@ -238,7 +243,7 @@ impl Scatter<'_> {
                     for (i, from) in patch.chunks_exact(ci).enumerate() {
                         let (ky, kx) = (i / kw, i % kw);
                         let at = at + ky * c.dilation[0] * self.row_stride + kx * c.dilation[1] * c.in_channels;
-                        for (x, &d) in self.image[at + g * ci..][..ci].iter_mut().zip(from) {
+                        for (x, &d) in self.padded[at + g * ci..][..ci].iter_mut().zip(from) {
                             *x += d;
                         }
                     }

@@ -2,6 +2,7 @@
 //!
 //! Images are NHWC, weights are O × kh × kw × I/groups.
 
+mod crop;
 mod depthwise;
 mod direct;
 mod implicit;
@@ -10,6 +11,7 @@ mod window;
 mod winograd;
 
 use crate::Float;
+use crop::Crop;
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -184,6 +186,9 @@ pub fn conv2d<'a, T: Float>(
             bias.len()
         );
     }
+    if let Some(crop) = Crop::of(s) {
+        return conv2d(&crop.shape, input, &crop.cut(weight), bias, output);
+    }
     let fast = (input.as_f32(), T::as_f32(weight), T::as_f32_mut(output));
     if let (Some(input), Some(weight), Some(output)) = fast {
         let bias = bias.and_then(T::as_f32);
@@ -214,6 +219,9 @@ pub fn conv2d_input_grad<T: Float>(
     s.check("conv2d_input_grad", grad_input.len(), weight.len(), grad_output.len());
     if let Some(x) = before_relu {
         s.check("conv2d_input_grad", x.len(), weight.len(), grad_output.len());
+    }
+    if let Some(crop) = Crop::of(s) {
+        return conv2d_input_grad(&crop.shape, grad_output, &crop.cut(weight), before_relu, grad_input);
     }
     let fast = (T::as_f32(grad_output), T::as_f32(weight), T::as_f32_mut(grad_input));
     if let (Some(grad_output), Some(weight), Some(grad_input)) = fast {
@@ -247,6 +255,11 @@ pub fn conv2d_weight_grad<'a, T: Float>(
 ) {
     let input = input.into();
     s.check("conv2d_weight_grad", input.values.len(), grad_weight.len(), grad_output.len());
+    if let Some(crop) = Crop::of(s) {
+        let mut part = vec![T::ZERO; crop.shape.weight_len()];
+        conv2d_weight_grad(&crop.shape, input, grad_output, &mut part);
+        return crop.spread(&part, grad_weight);
+    }
     let fast = (input.as_f32(), T::as_f32(grad_output), T::as_f32_mut(grad_weight));
     if let (Some(input), Some(grad_output), Some(grad_weight)) = fast {
         if !exact() && winograd::applies(s) {

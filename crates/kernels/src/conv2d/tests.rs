@@ -83,6 +83,17 @@ fn compute_exact(s: &Conv2dShape, input: &[f32], weight: &[f32], bias: &[f32], g
     (output, grad_input, grad_weight)
 }
 
+/// As [`compute`], by Winograd's algorithm, whether it pays or not.
+fn compute_winograd(s: &Conv2dShape, input: &[f32], weight: &[f32], bias: &[f32], grad: &[f32]) -> Results<f32> {
+    let mut output = vec![f32::NAN; s.output_len()];
+    let mut grad_input = vec![f32::NAN; s.input_len()];
+    let mut grad_weight = vec![f32::NAN; s.weight_len()];
+    winograd::forward(s, input.into(), weight, Some(bias), &mut output);
+    winograd::input_grad(s, grad, weight, None, &mut grad_input);
+    winograd::weight_grad(s, input.into(), grad, &mut grad_weight);
+    (output, grad_input, grad_weight)
+}
+
 fn assert_close<T: Float>(what: &str, got: &[T], want: &[f64], tolerance: f64) {
     let scale = want.iter().fold(1e-6f64, |a, &b| a.max(b.abs()));
     for (i, (g, w)) in got.iter().zip(want).enumerate() {
@@ -137,6 +148,30 @@ fn shapes() -> Vec<Conv2dShape> {
         Conv2dShape { kernel: [1, 1], ..depthwise(16) },
         Conv2dShape { in_size: [70, 40], batch: 3, padding: one(1), ..depthwise(16) },
         Conv2dShape { batch: 0, ..depthwise(16) },
+        Conv2dShape { in_size: [1, 1], padding: one(1), in_channels: 20, out_channels: 40, batch: 11, ..base.clone() },
+        Conv2dShape { in_size: [1, 2], padding: one(2), kernel: [3, 5], ..base.clone() },
+        Conv2dShape { in_size: [2, 1], padding: one(4), dilation: [2, 2], kernel: [5, 5], ..base.clone() },
+        Conv2dShape { in_size: [1, 3], padding: one(1), stride: [2, 2], ..depthwise(16) },
+        Conv2dShape {
+            in_size: [2, 2],
+            padding: one(3),
+            stride: [7, 7],
+            groups: 3,
+            in_channels: 6,
+            out_channels: 6,
+            ..base.clone()
+        },
+        Conv2dShape { in_size: [2, 2], padding: one(1), in_channels: 24, out_channels: 40, batch: 50, ..base.clone() },
+        Conv2dShape { in_size: [4, 4], kernel: [1, 1], in_channels: 24, out_channels: 40, batch: 33, ..base.clone() },
+        Conv2dShape {
+            in_size: [4, 3],
+            padding: one(1),
+            stride: [2, 2],
+            in_channels: 18,
+            out_channels: 40,
+            batch: 33,
+            ..base.clone()
+        },
         Conv2dShape { groups: 4, in_channels: 4, out_channels: 8, stride: [2, 1], dilation: [1, 2], ..base.clone() },
         Conv2dShape { in_size: [70, 30], in_channels: 4, out_channels: 8, batch: 1, padding: one(1), ..base.clone() },
         Conv2dShape { in_size: [1, 1], kernel: [1, 1], in_channels: 1, out_channels: 1, batch: 1, ..base.clone() },
@@ -158,11 +193,33 @@ fn agrees_with_the_definition() {
         on_every_target(|target| {
             check(&format!("{target:?}"), compute(&s, &input32, &weight32, &bias32, &grad32), 5e-6);
             check(&format!("{target:?} exact"), compute_exact(&s, &input32, &weight32, &bias32, &grad32), 3e-6);
+            if winograd::can(&s) {
+                let got = compute_winograd(&s, &input32, &weight32, &bias32, &grad32);
+                check(&format!("{target:?} Winograd"), got, 5e-6);
+            }
         });
         let got = compute(&s, &input, &weight, &bias, &grad);
         assert_close(&format!("f64 output {s:?}"), &got.0, &want.0, 1e-13);
         assert_close(&format!("f64 input gradient {s:?}"), &got.1, &want.1, 1e-13);
         assert_close(&format!("f64 weight gradient {s:?}"), &got.2, &want.2, 1e-13);
+    }
+}
+
+#[test]
+fn many_channels_take_their_own_way() {
+    let base = &shapes()[0];
+    for (batch, in_size) in [(1, [3, 3]), (0, [7, 8]), (7, [7, 8])] {
+        let padding = [[1, 1], [1, 1]];
+        let s = Conv2dShape { batch, in_channels: 130, out_channels: 193, padding, in_size, ..base.clone() };
+        let (input, weight) = (noise(s.input_len(), 1), noise(s.weight_len(), 2));
+        let (bias, grad) = (noise(s.out_channels, 3), noise(s.output_len(), 4));
+        let want = compute(&s, &input, &weight, &bias, &grad);
+        on_every_target(|target| {
+            let got = compute_winograd(&s, &to_f32(&input), &to_f32(&weight), &to_f32(&bias), &to_f32(&grad));
+            assert_close(&format!("{target:?} output {s:?}"), &got.0, &want.0, 5e-6);
+            assert_close(&format!("{target:?} input gradient {s:?}"), &got.1, &want.1, 5e-6);
+            assert_close(&format!("{target:?} weight gradient {s:?}"), &got.2, &want.2, 5e-6);
+        });
     }
 }
 

@@ -1,70 +1,119 @@
-//! The part of an image that a band of output rows looks at, with its padding.
+//! The parts of images that a band of output rows looks at, with their padding.
 
 use super::{Input, zero_unless_positive};
 use crate::Buffer;
 
 /// About how many output pixels a band has: its patches should stay in the second-level cache.
 const BAND_PIXELS: usize = 512;
+/// About how many output pixels small images are put together to: so many share one way through the weights.
+const GROUP_PIXELS: usize = 192;
+/// Below so many tasks images stay apart.
+const TASKS: usize = 8;
 
-/// How many output rows a band has.
-pub(super) fn band_rows(out_size: [usize; 2]) -> usize {
-    (BAND_PIXELS / out_size[1].max(1)).clamp(1, out_size[0].max(1))
+/// How the output of a convolution is cut into tasks: bands of rows of one image, or several whole images.
+#[derive(Clone, Copy)]
+pub(super) struct Bands {
+    batch: usize,
+    height: usize,
+    rows: usize,
+    images: usize,
 }
 
-/// A rectangle of an image. Where it reaches beyond the image it reads zeros.
-pub(super) enum Window<'a> {
-    Inside { data: &'a [f32], row_stride: usize },
-    Padded { data: Buffer<f32>, row_stride: usize },
+/// Some rows of some images.
+#[derive(Clone, Copy)]
+pub(super) struct Band {
+    /// The first image.
+    pub image: usize,
+    /// How many images.
+    pub images: usize,
+    /// The first output row.
+    pub first: usize,
+    /// How many output rows.
+    pub rows: usize,
+}
+
+impl Bands {
+    pub fn new(batch: usize, [height, width]: [usize; 2]) -> Bands {
+        let rows = (BAND_PIXELS / width.max(1)).clamp(1, height.max(1));
+        let most = (GROUP_PIXELS / (height * width).max(1)).max(1);
+        let images = if rows < height { 1 } else { most.min(batch.div_ceil(TASKS)).max(1) };
+        Bands { batch, height, rows, images }
+    }
+
+    /// Bands of one image, or of several that are put together.
+    pub fn per_image(&self) -> usize {
+        self.height.div_ceil(self.rows).max(1)
+    }
+
+    pub fn len(&self) -> usize {
+        self.batch.div_ceil(self.images) * self.per_image()
+    }
+
+    pub fn get(&self, task: usize) -> Band {
+        let (image, first) = (task / self.per_image() * self.images, task % self.per_image() * self.rows);
+        Band { image, images: self.images.min(self.batch - image), first, rows: self.rows.min(self.height - first) }
+    }
+}
+
+/// The same rectangle of several images. Where it reaches beyond an image it reads zeros.
+pub(super) struct Window<'a> {
+    data: Data<'a>,
+    /// The distance from one row to the next.
+    pub row_stride: usize,
+    /// The distance from one image to the next.
+    pub image_stride: usize,
+}
+
+enum Data<'a> {
+    Inside(&'a [f32]),
+    Padded(Buffer<f32>),
 }
 
 impl<'a> Window<'a> {
-    /// The `size` rectangle whose corner lies at `corner` of an image (H × W × `channels`).
+    /// The `size` rectangles whose corners lie at `corner` of `images` images (H × W × `channels`) that follow one another.
     pub fn new(
-        image: Input<'a, f32>,
+        images: Input<'a, f32>,
         in_size: [usize; 2],
         channels: usize,
         corner: [isize; 2],
         size: [usize; 2],
     ) -> Self {
-        let Input { values: image, relu } = image;
-        assert_eq!(image.len(), in_size[0] * in_size[1] * channels);
+        let Input { values, relu } = images;
+        let image = in_size[0] * in_size[1] * channels;
         let inside = |d: usize| corner[d] >= 0 && corner[d] as usize + size[d] <= in_size[d];
         if inside(0) && inside(1) && !relu {
             let row_stride = in_size[1] * channels;
             let start = corner[0] as usize * row_stride + corner[1] as usize * channels;
-            return Window::Inside { data: &image[start..], row_stride };
+            return Window { data: Data::Inside(&values[start..]), row_stride, image_stride: image };
         }
         let row_stride = size[1] * channels;
-        let mut data = Buffer::zeroed(size[0] * row_stride);
+        let image_stride = size[0] * row_stride;
+        let mut data = Buffer::zeroed(values.len() / image.max(1) * image_stride);
         let (x0, x1) = overlap(corner[1], size[1], in_size[1]);
         if x0 < x1 {
-            for (i, row) in data.chunks_exact_mut(row_stride).enumerate() {
-                let y = corner[0] + i as isize;
-                if y >= 0 && (y as usize) < in_size[0] {
-                    let start = (y as usize * in_size[1]).wrapping_add_signed(corner[1] + x0 as isize) * channels;
-                    let (to, from) = (&mut row[x0 * channels..x1 * channels], &image[start..][..(x1 - x0) * channels]);
-                    to.copy_from_slice(from);
-                    if relu {
-                        zero_unless_positive(from, to);
+            for (image, to) in values.chunks_exact(image).zip(data.chunks_exact_mut(image_stride)) {
+                for (i, row) in to.chunks_exact_mut(row_stride).enumerate() {
+                    let y = corner[0] + i as isize;
+                    if y >= 0 && (y as usize) < in_size[0] {
+                        let start = (y as usize * in_size[1]).wrapping_add_signed(corner[1] + x0 as isize) * channels;
+                        let to = &mut row[x0 * channels..x1 * channels];
+                        let from = &image[start..][..(x1 - x0) * channels];
+                        to.copy_from_slice(from);
+                        if relu {
+                            zero_unless_positive(from, to);
+                        }
                     }
                 }
             }
         }
-        Window::Padded { data, row_stride }
+        Window { data: Data::Padded(data), row_stride, image_stride }
     }
 
-    /// The values, from the corner on.
+    /// The values, from the first corner on.
     pub fn data(&self) -> &[f32] {
-        match self {
-            Window::Inside { data, .. } => data,
-            Window::Padded { data, .. } => data,
-        }
-    }
-
-    /// The distance from one row to the next.
-    pub fn row_stride(&self) -> usize {
-        match self {
-            Window::Inside { row_stride, .. } | Window::Padded { row_stride, .. } => *row_stride,
+        match &self.data {
+            Data::Inside(data) => data,
+            Data::Padded(data) => data,
         }
     }
 }

@@ -8,7 +8,7 @@ const TILE: usize = 8;
 ///
 /// # Panics
 /// If `out` is not made of whole rows, or `src` is too short.
-pub(super) fn transpose<T: Element>(cols: usize, stride: usize, src: &[T], out: &mut [T]) {
+pub(crate) fn transpose<T: Element>(cols: usize, stride: usize, src: &[T], out: &mut [T]) {
     let rows = out.len() / cols;
     assert_eq!(out.len(), rows * cols, "transpose: {} outputs are no whole rows of {cols}", out.len());
     let need = (cols - 1) * stride + rows;

@@ -4,8 +4,9 @@
 //! all rows share. That covers row-major matrices, packed panels, and the patches of a convolution without ever writing
 //! them out. The right operand comes as rows of adjacent columns: usually a packed panel.
 
-use crate::Buffer;
+use crate::copy::transpose::transpose;
 use crate::simd::{MAX_LANES, Simd};
+use crate::{Buffer, threads};
 
 /// The most rows that a tile has on any instruction set.
 pub(crate) const MAX_ROWS: usize = 12;
@@ -158,17 +159,43 @@ pub(crate) struct Panels {
 }
 
 impl Panels {
-    /// Packs a matrix of `depth` × `cols` whose element (p, j) is `at(p, j)`.
-    pub fn pack(lanes: usize, depth: usize, cols: usize, at: impl Fn(usize, usize) -> f32) -> Panels {
-        let width = tile_cols(lanes);
-        let mut data = Buffer::zeroed(depth * cols.next_multiple_of(lanes));
-        for (j, panel) in data.chunks_mut((depth * width).max(1)).enumerate() {
-            let (first, width) = (j * width, panel.len() / depth);
-            for (p, row) in panel.chunks_exact_mut(width).enumerate() {
-                for (i, x) in row.iter_mut().enumerate().take(cols - first) {
-                    *x = at(p, first + i);
+    /// Packs a matrix of `depth` × `cols` whose row `p` is what `row(p)` begins with.
+    pub fn from_rows<'a>(lanes: usize, depth: usize, cols: usize, row: impl Fn(usize) -> &'a [f32] + Sync) -> Panels {
+        Panels::fill(lanes, depth, cols, |first, used, panel| {
+            let stored = panel.len() / depth;
+            for (p, to) in panel.chunks_exact_mut(stored).enumerate() {
+                to[..used].copy_from_slice(&row(p)[first..][..used]);
+                to[used..].fill(0.0);
+            }
+        })
+    }
+
+    /// Packs the transpose of a matrix of `cols` × `depth`, whose rows lie one after the other.
+    pub fn from_columns(lanes: usize, depth: usize, cols: usize, matrix: &[f32]) -> Panels {
+        assert!(matrix.len() >= cols * depth);
+        Panels::fill(lanes, depth, cols, |first, used, panel| {
+            let stored = panel.len() / depth;
+            let columns = &matrix[first * depth..][..used * depth];
+            if used == stored {
+                transpose(stored, depth, columns, panel);
+                return;
+            }
+            for (p, to) in panel.chunks_exact_mut(stored).enumerate() {
+                for (i, x) in to.iter_mut().enumerate() {
+                    *x = if i < used { columns[i * depth + p] } else { 0.0 };
                 }
             }
+        })
+    }
+
+    /// `write` gets each panel's first column, how many of its columns are used, and its rows.
+    fn fill(lanes: usize, depth: usize, cols: usize, write: impl Fn(usize, usize, &mut [f32]) + Sync) -> Panels {
+        let width = tile_cols(lanes);
+        let mut data = Buffer::unspecified(depth * cols.next_multiple_of(lanes));
+        if !data.is_empty() {
+            threads::parallel_chunks(&mut data, depth * width, |j, panel| {
+                write(j * width, width.min(cols - j * width), panel);
+            });
         }
         Panels { data, lanes, depth, cols }
     }

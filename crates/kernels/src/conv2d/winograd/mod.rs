@@ -4,8 +4,10 @@
 //! of the input gradient and of the weight gradient is 1.1e-6, 1.5e-6 and 2.7e-6 of the largest value. A NaN or an infinity
 //! in the input makes the whole output tile NaN or infinite.
 //!
-//! Tiles are worked on in blocks whose transforms stay in the second-level cache.
+//! Tiles are worked on in blocks whose transforms stay in the second-level cache, or, for many channels, in steps over many tiles
+//! ([`deep`]).
 
+mod deep;
 mod tiles;
 mod transform;
 mod weight_grad;
@@ -19,21 +21,29 @@ use crate::simd::Simd;
 use crate::target::Target;
 use crate::{Buffer, threads};
 use tiles::{Grid, Images, OutputTile, POINTS, STEP, transform_input, transform_output};
+use transform::SIDE;
 
 /// With fewer channels the transforms cost more than the multiplications they save.
 const MIN_CHANNELS: usize = 16;
 /// Tiles of a block: a multiple of every register tile's rows.
 const BLOCK: usize = 24;
 
-/// Whether the algorithm pays for this shape.
+/// What the transform of a kernel costs, in multiplications, most of it in memory traffic.
+const KERNEL_COST: usize = 3000;
+
+/// Whether the algorithm pays for this shape: where there are few tiles the transforms of the kernels outweigh what it saves.
 pub fn applies(s: &Conv2dShape) -> bool {
-    let plain = s.kernel == [3, 3] && s.stride == [1, 1] && s.dilation == [1, 1] && s.groups == 1;
-    plain
+    can(s)
         && s.in_channels.min(s.out_channels) >= MIN_CHANNELS
-        && s.padding.as_flattened().iter().all(|&p| p <= 2)
         && [s.in_size, s.out_size()]
             .iter()
-            .all(|&[h, w]| h.next_multiple_of(STEP) * w.next_multiple_of(STEP) <= 2 * h * w)
+            .all(|&size| POINTS * Grid::new(s.batch, size).len() + KERNEL_COST <= 9 * s.batch * size[0] * size[1])
+}
+
+/// Whether the algorithm serves this shape.
+pub fn can(s: &Conv2dShape) -> bool {
+    let plain = s.kernel == [3, 3] && s.stride == [1, 1] && s.dilation == [1, 1] && s.groups == 1;
+    plain && s.padding.as_flattened().iter().all(|&p| p <= 2)
 }
 
 /// As [`super::conv2d`].
@@ -60,26 +70,47 @@ pub fn input_grad(
 
 /// The transformed kernels, as panels of adjacent output channels: panel × point × input channel × output channel.
 fn transform_kernels(
-    lanes: usize,
+    target: Target,
     ci: usize,
     co: usize,
     at: impl Fn(usize, usize, usize, usize) -> f32 + Sync,
 ) -> Buffer<f32> {
-    let width = tile_cols(lanes);
-    let mut kernels = Buffer::unspecified(POINTS * ci * co.next_multiple_of(lanes));
+    let width = tile_cols(target.lanes());
+    let mut kernels = Buffer::unspecified(POINTS * ci * co.next_multiple_of(target.lanes()));
     threads::parallel_chunks(&mut kernels, POINTS * ci * width, |j, panel| {
-        let stored = panel.len() / (POINTS * ci);
-        for i in 0..ci {
-            for o in 0..stored {
-                let channel = j * width + o;
-                let points = if channel < co { transform::kernel(|y, x| at(channel, y, x, i)) } else { [0.0; POINTS] };
-                for (p, value) in points.into_iter().enumerate() {
-                    panel[(p * ci + i) * stored + o] = value;
+        target.run(KernelPanel { at: &at, ci, first: j * width, channels: width.min(co - j * width), panel });
+    });
+    kernels
+}
+
+struct KernelPanel<'a, F> {
+    at: &'a F,
+    ci: usize,
+    /// The panel's first output channel, and how many it has.
+    first: usize,
+    channels: usize,
+    panel: &'a mut [f32],
+}
+
+impl<F: Fn(usize, usize, usize, usize) -> f32> Kernel for KernelPanel<'_, F> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, _: S) {
+        let stored = self.panel.len() / (POINTS * self.ci);
+        for i in 0..self.ci {
+            for o in (0..stored).step_by(SIDE) {
+                let mut g = [[0.0; SIDE]; 9];
+                for l in 0..SIDE.min(self.channels.saturating_sub(o)) {
+                    for k in 0..9 {
+                        g[k][l] = (self.at)(self.first + o + l, k / 3, k % 3, i);
+                    }
+                }
+                for (p, values) in transform::kernels(&g).iter().enumerate() {
+                    self.panel[(p * self.ci + i) * stored + o..][..SIDE].copy_from_slice(values);
                 }
             }
         }
-    });
-    kernels
+    }
 }
 
 fn correlate(
@@ -96,8 +127,12 @@ fn correlate(
     assert!(output.len() == batch * out_size[0] * out_size[1] * out_channels);
     assert!(before_relu.is_none_or(|x| x.len() == output.len()));
     let target = Target::current();
-    let kernels = transform_kernels(target.lanes(), images.channels, out_channels, kernel);
+    let kernels = transform_kernels(target, images.channels, out_channels, kernel);
     let grid = Grid::new(batch, out_size);
+    if deep::pays(images.channels, out_channels) {
+        let to = deep::Output { size: out_size, channels: out_channels, bias, before_relu, values: output };
+        return deep::correlate(target, images, before, grid, &kernels, to);
+    }
     let out = threads::SendPtr(output.as_mut_ptr());
     threads::parallel_for(grid.len().div_ceil(BLOCK), |block| {
         let first = block * BLOCK;

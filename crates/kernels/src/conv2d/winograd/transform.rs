@@ -23,26 +23,55 @@ const fn g(x: f64, other: f64) -> [f64; 3] {
 
 const G: [[f64; 3]; 6] = [[1.0 / (P2 * Q2), 0.0, 0.0], g(P, Q2), g(-P, Q2), g(Q, P2), g(-Q, P2), [0.0, 0.0, 1.0]];
 
-/// G g Gᵀ for the kernel whose element (y, x) is `g(y, x)`.
-pub(super) fn kernel(g: impl Fn(usize, usize) -> f32) -> [f32; 36] {
-    let mut half = [[0.0f64; 3]; 6];
-    for (i, row) in half.iter_mut().enumerate() {
-        for (x, h) in row.iter_mut().enumerate() {
-            *h = (0..3).map(|y| G[i][y] * f64::from(g(y, x))).sum();
+/// Kernels that are transformed side by side.
+pub(super) const SIDE: usize = 8;
+
+/// G g Gᵀ: element (y, x) of the kernels is `g[3 * y + x]`.
+#[inline(always)]
+pub(super) fn kernels(g: &[[f32; SIDE]; 9]) -> [[f32; SIDE]; 36] {
+    let mut half = [[[0.0f64; SIDE]; 3]; 6];
+    for i in 0..6 {
+        for x in 0..3 {
+            for l in 0..SIDE {
+                let [a, b, c] = [0, 1, 2].map(|y| G[i][y] * f64::from(g[3 * y + x][l]));
+                half[i][x][l] = a + b + c;
+            }
         }
     }
-    std::array::from_fn(|p| (0..3).map(|x| half[p / 6][x] * G[p % 6][x]).sum::<f64>() as f32)
+    let mut points = [[0.0f32; SIDE]; 36];
+    for p in 0..36 {
+        for l in 0..SIDE {
+            let [a, b, c] = [0, 1, 2].map(|x| half[p / 6][x][l] * G[p % 6][x]);
+            points[p][l] = (a + b + c) as f32;
+        }
+    }
+    points
 }
 
-/// Gᵀ w G: the gradient of a kernel from that of its transform, row after row.
-pub(super) fn kernel_grad(w: &[f64; 36]) -> [f32; 9] {
-    let mut half = [[0.0f64; 6]; 3];
-    for (y, row) in half.iter_mut().enumerate() {
-        for (j, h) in row.iter_mut().enumerate() {
-            *h = (0..6).map(|i| G[i][y] * w[i * 6 + j]).sum();
+/// Gᵀ w G: the gradients of kernels from those of their transforms, row after row.
+#[inline(always)]
+pub(super) fn kernel_grads(w: &[[f64; SIDE]; 36]) -> [[f32; SIDE]; 9] {
+    let mut half = [[[0.0f64; SIDE]; 6]; 3];
+    for y in 0..3 {
+        for j in 0..6 {
+            for i in 0..6 {
+                for l in 0..SIDE {
+                    half[y][j][l] += G[i][y] * w[i * 6 + j][l];
+                }
+            }
         }
     }
-    std::array::from_fn(|k| (0..6).map(|j| half[k / 3][j] * G[j][k % 3]).sum::<f64>() as f32)
+    let mut grads = [[0.0f32; SIDE]; 9];
+    for k in 0..9 {
+        let mut sum = [0.0f64; SIDE];
+        for j in 0..6 {
+            for l in 0..SIDE {
+                sum[l] += half[k / 3][j][l] * G[j][k % 3];
+            }
+        }
+        grads[k] = sum.map(|x| x as f32);
+    }
+    grads
 }
 
 /// Bᵀ d

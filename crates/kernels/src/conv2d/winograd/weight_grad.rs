@@ -2,8 +2,9 @@
 //! gradient, summed over tiles.
 
 use super::super::{Conv2dShape, Input};
+use super::deep;
 use super::tiles::{Grid, Images, POINTS, transform_input, transform_output_grad};
-use super::transform;
+use super::transform::{self, SIDE};
 use crate::gemm::tile::{self, MAX_ROWS, Walk, tile_cols};
 use crate::isa::Kernel;
 use crate::simd::Simd;
@@ -25,6 +26,9 @@ const MAX_VALUES: usize = 8 << 20;
 pub fn weight_grad(s: &Conv2dShape, input: Input<f32>, grad_output: &[f32], grad_weight: &mut [f32]) {
     let target = Target::current();
     let (ci, co) = (s.in_channels, s.out_channels);
+    if deep::pays(ci, co) {
+        return deep::weight_grad(target, s, input, grad_output, grad_weight);
+    }
     let grid = Grid::new(s.batch, s.out_size());
     let groups = co.div_ceil(ROWS);
     let len = POINTS * ROWS * ci;
@@ -49,21 +53,45 @@ pub fn weight_grad(s: &Conv2dShape, input: Input<f32>, grad_output: &[f32], grad
     });
     threads::parallel_chunks(grad_weight, 9 * ci, |o, kernel| {
         let (group, o) = (o / ROWS, o % ROWS);
-        let mut points = vec![0.0f64; POINTS * ci];
-        for part in sums[group * partials * len..][..partials * len].chunks_exact(len) {
-            for (p, points) in points.chunks_exact_mut(ci).enumerate() {
-                for (sum, &x) in points.iter_mut().zip(&part[(p * ROWS + o) * ci..]) {
-                    *sum += f64::from(x);
+        let parts = &sums[group * partials * len..][..partials * len];
+        target.run(KernelGrad { sums: &parts[o * ci..], part: len, partials, point: ROWS * ci, kernel });
+    });
+}
+
+/// The gradients of one output channel's kernels from the sums at all points.
+pub(super) struct KernelGrad<'a> {
+    /// partial × point × input channel
+    pub sums: &'a [f32],
+    /// The distance between partial sums.
+    pub part: usize,
+    pub partials: usize,
+    /// The distance between points.
+    pub point: usize,
+    /// element × input channel
+    pub kernel: &'a mut [f32],
+}
+
+impl Kernel for KernelGrad<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, _: S) {
+        let ci = self.kernel.len() / 9;
+        for first in (0..ci).step_by(SIDE) {
+            let count = SIDE.min(ci - first);
+            let mut points = [[0.0f64; SIDE]; POINTS];
+            for part in 0..self.partials {
+                for (p, sum) in points.iter_mut().enumerate() {
+                    let values = &self.sums[part * self.part + p * self.point + first..][..count];
+                    for (sum, &x) in sum.iter_mut().zip(values) {
+                        *sum += f64::from(x);
+                    }
                 }
             }
-        }
-        for i in 0..ci {
-            let of_channel = std::array::from_fn(|p| points[p * ci + i]);
-            for (k, value) in transform::kernel_grad(&of_channel).into_iter().enumerate() {
-                kernel[k * ci + i] = value;
+            for (k, values) in transform::kernel_grads(&points).iter().enumerate() {
+                self.kernel[k * ci + first..][..count].copy_from_slice(&values[..count]);
             }
         }
-    });
+    }
 }
 
 struct Part<'a> {

@@ -1,0 +1,357 @@
+//! The algorithm for many channels: point after point over many tiles, so that each transformed kernel, of which there are too
+//! many for a cache, is read once for all of them.
+
+use super::super::{Conv2dShape, Input};
+use super::tiles::{Grid, Images, OutputTile, POINTS, STEP, transform_input, transform_output, transform_output_grad};
+use super::weight_grad::KernelGrad;
+use crate::gemm::tile::{self, MAX_ROWS, Walk, tile_cols};
+use crate::isa::Kernel;
+use crate::simd::Simd;
+use crate::target::Target;
+use crate::{Buffer, threads};
+
+/// Tiles of one pass over the kernels: at one point they stay in the second-level cache. Tests get to a second pass with fewer.
+const TILES: usize = if cfg!(test) { 24 } else { 120 };
+/// Tiles of a task that transforms: a multiple of every register tile's rows.
+const GROUP: usize = 12;
+/// Output channels of a task of the weight gradient.
+const ROWS: usize = 64;
+/// With so many products of channels the kernels are too many for a cache.
+const MANY: usize = 128 * 192;
+
+/// Whether this way pays for so many input and output channels.
+pub(super) fn pays(ci: usize, co: usize) -> bool {
+    ci * co >= MANY
+}
+
+/// Where the result goes.
+pub(super) struct Output<'a> {
+    pub size: [usize; 2],
+    pub channels: usize,
+    pub bias: Option<&'a [f32]>,
+    /// As long as the values, which become 0 where this is not above 0.
+    pub before_relu: Option<&'a [f32]>,
+    pub values: &'a mut [f32],
+}
+
+/// The convolution with kernels that [`super::transform_kernels`] has transformed.
+pub(super) fn correlate(target: Target, images: Images, before: [isize; 2], grid: Grid, kernels: &[f32], to: Output) {
+    let lanes = target.lanes();
+    let [in_stride, out_stride] = [images.channels, to.channels].map(|c| c.next_multiple_of(lanes));
+    let room = TILES.min(grid.len()).next_multiple_of(GROUP) * POINTS;
+    let mut points = Buffer::<f32>::unspecified(room * in_stride);
+    let mut products = Buffer::<f32>::unspecified(room * out_stride);
+    let out = threads::SendPtr(to.values.as_mut_ptr());
+    for first in (0..grid.len()).step_by(TILES) {
+        let count = TILES.min(grid.len() - first);
+        let groups = count.div_ceil(GROUP);
+        let points = &mut points[..groups * GROUP * POINTS * in_stride];
+        threads::parallel_chunks(points, GROUP * POINTS * in_stride, |g, points| {
+            let tiles = (first + g * GROUP, GROUP.min(count - g * GROUP));
+            target.run(Inputs { images: &images, before, grid, tiles, points });
+        });
+        let write = threads::SendPtr(products.as_mut_ptr());
+        threads::parallel_for(POINTS, |point| {
+            let products = write.get();
+            target.run(Products { ci: images.channels, co: to.channels, point, count, points, kernels, products });
+        });
+        threads::parallel_for(groups, |g| {
+            let products = &products[g * GROUP * POINTS * out_stride..][..GROUP * POINTS * out_stride];
+            target.run(Outputs {
+                grid,
+                tiles: (first + g * GROUP, GROUP.min(count - g * GROUP)),
+                size: to.size,
+                channels: to.channels,
+                bias: to.bias,
+                before_relu: to.before_relu,
+                products,
+                output: out.get(),
+            });
+        });
+    }
+}
+
+/// The transforms of a group of input tiles.
+struct Inputs<'a> {
+    images: &'a Images<'a>,
+    before: [isize; 2],
+    grid: Grid,
+    /// The first one, and how many.
+    tiles: (usize, usize),
+    /// point × tile × channel
+    points: &'a mut [f32],
+}
+
+impl Kernel for Inputs<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let channels = self.images.channels;
+        let stride = channels.next_multiple_of(S::LANES);
+        let mut scratch = Buffer::<f32>::unspecified(6 * 6 * channels);
+        for t in 0..self.tiles.1 {
+            let (n, at) = self.grid.get(self.tiles.0 + t);
+            let corner = [at[0] as isize - self.before[0], at[1] as isize - self.before[1]];
+            let to = &mut self.points[t * stride..];
+            transform_input(simd, self.images, n, corner, &mut scratch, to, GROUP * stride);
+        }
+    }
+}
+
+/// All tiles times all kernels at one point.
+struct Products<'a> {
+    ci: usize,
+    co: usize,
+    point: usize,
+    /// How many tiles.
+    count: usize,
+    /// group × point × tile × input channel
+    points: &'a [f32],
+    /// panel × point × input channel × output channel
+    kernels: &'a [f32],
+    /// group × point × tile × output channel, of which this point's are this task's
+    products: *mut f32,
+}
+
+impl Kernel for Products<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        if S::LANES == 16 { self.all::<S, MAX_ROWS>(simd) } else { self.all::<S, 6>(simd) }
+    }
+}
+
+impl Products<'_> {
+    #[inline(always)]
+    fn all<S: Simd, const R: usize>(self, simd: S) {
+        let width = tile_cols(S::LANES);
+        for column in (0..self.co).step_by(width) {
+            let stored = width.min(self.co - column).next_multiple_of(S::LANES);
+            let kernels = &self.kernels[POINTS * self.ci * column + self.point * self.ci * stored..];
+            if tile::is_narrow(S::LANES, stored) {
+                self.columns::<S, R, 1>(simd, kernels, column)
+            } else {
+                self.columns::<S, R, 2>(simd, kernels, column)
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn columns<S: Simd, const R: usize, const V: usize>(&self, simd: S, kernels: &[f32], column: usize) {
+        let [in_stride, out_stride] = [self.ci, self.co].map(|c| c.next_multiple_of(S::LANES));
+        let width = V * S::LANES;
+        let groups = self.count.div_ceil(GROUP);
+        assert!(kernels.len() >= self.ci * width && column + width <= out_stride);
+        assert!(self.points.len() >= groups * GROUP * POINTS * in_stride && GROUP % R == 0);
+        let walk = Walk::run(self.ci, 1);
+        let zero = [[simd.splat(0.0); V]; R];
+        for t in (0..self.count).step_by(R) {
+            let count = R.min(self.count - t);
+            // Rows of one register tile belong to one group.
+            let row = (t / GROUP * POINTS + self.point) * GROUP + t % GROUP;
+            let mut rows = [self.points.as_ptr(); R];
+            for r in 0..R {
+                rows[r] = self.points.as_ptr().wrapping_add((row + r.min(count - 1)) * in_stride);
+            }
+            // SAFETY: each row is one tile's channels at this point, and the kernels have `ci` rows, within the lengths
+            // asserted above; the products have room for the same tiles, and those at this point are this task's.
+            unsafe {
+                let acc = tile::multiply(simd, &rows, &walk, kernels.as_ptr(), width, zero);
+                tile::store(simd, &acc, self.products.add(row * out_stride + column), out_stride, count, width);
+            }
+        }
+    }
+}
+
+/// The output tiles of a group from their products.
+struct Outputs<'a> {
+    grid: Grid,
+    tiles: (usize, usize),
+    size: [usize; 2],
+    channels: usize,
+    bias: Option<&'a [f32]>,
+    before_relu: Option<&'a [f32]>,
+    /// point × tile × channel
+    products: &'a [f32],
+    /// The whole output, of which this task writes the pixels of its tiles and nobody else does.
+    output: *mut f32,
+}
+
+impl Kernel for Outputs<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let ([h, w], c) = (self.size, self.channels);
+        let stride = c.next_multiple_of(S::LANES);
+        for t in 0..self.tiles.1 {
+            let (n, [y, x]) = self.grid.get(self.tiles.0 + t);
+            assert!(n < self.grid.batch && y < h && x < w);
+            let start = ((n * h + y) * w + x) * c;
+            let to = OutputTile {
+                at: self.output.wrapping_add(start),
+                before_relu: self.before_relu.map(|x| x[start..].as_ptr()),
+                row_stride: w * c,
+                pixel_stride: c,
+                size: [STEP.min(h - y), STEP.min(w - x)],
+                cols: c,
+            };
+            for first in (0..c).step_by(S::LANES) {
+                let lanes = S::LANES.min(c - first);
+                let mut bias = simd.splat(0.0);
+                if let Some(values) = self.bias {
+                    // SAFETY: the slice has `lanes` values.
+                    bias = unsafe { simd.load_first(values[first..][..lanes].as_ptr(), lanes) };
+                }
+                let from = &self.products[t * stride + first..];
+                // SAFETY: the tile lies within the output.
+                unsafe { transform_output(simd, from, GROUP * stride, first, bias, &to) };
+            }
+        }
+    }
+}
+
+/// As [`super::weight_grad`].
+pub(super) fn weight_grad(
+    target: Target,
+    s: &Conv2dShape,
+    input: Input<f32>,
+    grad_output: &[f32],
+    grad_weight: &mut [f32],
+) {
+    let (ci, co) = (s.in_channels, s.out_channels);
+    let grid = Grid::new(s.batch, s.out_size());
+    let images = Images { data: input, size: s.in_size, channels: ci };
+    let grads = Images { data: grad_output.into(), size: s.out_size(), channels: co };
+    let before = [s.padding[0][0] as isize, s.padding[1][0] as isize];
+    let [in_stride, out_stride] = [ci, co].map(|c| c.next_multiple_of(target.lanes()));
+    let room = TILES.min(grid.len()).next_multiple_of(GROUP) * POINTS;
+    let mut points = Buffer::<f32>::unspecified(room * in_stride);
+    let mut grad_points = Buffer::<f32>::unspecified(room * out_stride);
+    // point × output channel, in whole tasks × input channel
+    let blocks = co.div_ceil(ROWS);
+    let mut sums = Buffer::<f32>::unspecified(POINTS * blocks * ROWS * ci);
+    if grid.len() == 0 {
+        sums.fill(0.0);
+    }
+    for first in (0..grid.len()).step_by(TILES) {
+        let count = TILES.min(grid.len() - first);
+        let groups = count.div_ceil(GROUP);
+        let points = &mut points[..groups * GROUP * POINTS * in_stride];
+        let grad_points = &mut grad_points[..groups * GROUP * POINTS * out_stride];
+        let tiles = |g: usize| (first + g * GROUP, GROUP.min(count - g * GROUP));
+        threads::parallel_chunks(points, GROUP * POINTS * in_stride, |g, points| {
+            target.run(Inputs { images: &images, before, grid, tiles: tiles(g), points });
+        });
+        threads::parallel_chunks(grad_points, GROUP * POINTS * out_stride, |g, points| {
+            target.run(Grads { images: &grads, grid, tiles: tiles(g), points });
+        });
+        threads::parallel_chunks(&mut sums, ROWS * ci, |task, sums| {
+            let (point, row) = (task / blocks, task % blocks * ROWS);
+            let rows = ROWS.min(co - row);
+            target.run(Sums { ci, co, point, row, rows, count, points, grad_points, sums, fresh: first == 0 });
+        });
+    }
+    threads::parallel_chunks(grad_weight, 9 * ci, |o, kernel| {
+        target.run(KernelGrad { sums: &sums[o * ci..], part: 0, partials: 1, point: blocks * ROWS * ci, kernel });
+    });
+}
+
+/// The transforms of a group of tiles of the output's gradient.
+struct Grads<'a> {
+    images: &'a Images<'a>,
+    grid: Grid,
+    tiles: (usize, usize),
+    /// point × tile × channel
+    points: &'a mut [f32],
+}
+
+impl Kernel for Grads<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let channels = self.images.channels;
+        let stride = channels.next_multiple_of(S::LANES);
+        let mut scratch = Buffer::<f32>::unspecified(STEP * STEP * channels);
+        for t in 0..self.tiles.1 {
+            let (n, at) = self.grid.get(self.tiles.0 + t);
+            let to = &mut self.points[t * stride..];
+            transform_output_grad(simd, self.images, n, at, &mut scratch, to, GROUP * stride);
+        }
+    }
+}
+
+/// What all tiles add to some output channels' kernels at one point.
+struct Sums<'a> {
+    ci: usize,
+    co: usize,
+    point: usize,
+    /// The first output channel, and how many.
+    row: usize,
+    rows: usize,
+    /// How many tiles.
+    count: usize,
+    /// group × point × tile × input channel
+    points: &'a [f32],
+    /// group × point × tile × output channel
+    grad_points: &'a [f32],
+    /// output channel × input channel
+    sums: &'a mut [f32],
+    /// Whether the sums hold nothing yet.
+    fresh: bool,
+}
+
+impl Kernel for Sums<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(mut self, simd: S) {
+        if S::LANES == 16 { self.all::<S, MAX_ROWS>(simd) } else { self.all::<S, 6>(simd) }
+    }
+}
+
+impl Sums<'_> {
+    #[inline(always)]
+    fn all<S: Simd, const R: usize>(&mut self, simd: S) {
+        let width = tile_cols(S::LANES);
+        for column in (0..self.ci).step_by(width) {
+            let cols = width.min(self.ci - column);
+            if tile::is_narrow(S::LANES, cols) {
+                self.columns::<S, R, 1>(simd, column, cols)
+            } else {
+                self.columns::<S, R, 2>(simd, column, cols)
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn columns<S: Simd, const R: usize, const V: usize>(&mut self, simd: S, column: usize, cols: usize) {
+        let [in_stride, out_stride] = [self.ci, self.co].map(|c| c.next_multiple_of(S::LANES));
+        let groups = self.count.div_ceil(GROUP);
+        assert!(self.points.len() >= groups * GROUP * POINTS * in_stride && column + V * S::LANES <= in_stride);
+        assert!(self.grad_points.len() >= groups * GROUP * POINTS * out_stride && self.row + self.rows <= self.co);
+        assert!(self.sums.len() >= (self.rows - 1) * self.ci + column + cols && cols <= V * S::LANES);
+        for o in (0..self.rows).step_by(R) {
+            let count = R.min(self.rows - o);
+            // SAFETY: each row is one channel of a group's tiles at this point, within the lengths asserted above, and so are the
+            // sums of `count` channels.
+            unsafe {
+                let to = self.sums.as_mut_ptr().add(o * self.ci + column);
+                let mut acc = [[simd.splat(0.0); V]; R];
+                if !self.fresh {
+                    acc = tile::load::<S, R, V>(simd, to, self.ci, count, cols);
+                }
+                for g in 0..groups {
+                    let tile = (g * POINTS + self.point) * GROUP;
+                    let mut rows = [self.grad_points.as_ptr(); R];
+                    for r in 0..R {
+                        let channel = self.row + o + r.min(count - 1);
+                        rows[r] = self.grad_points.as_ptr().add(tile * out_stride + channel);
+                    }
+                    let b = self.points.as_ptr().add(tile * in_stride + column);
+                    let walk = Walk::run(GROUP.min(self.count - g * GROUP), out_stride);
+                    acc = tile::multiply(simd, &rows, &walk, b, in_stride, acc);
+                }
+                tile::store(simd, &acc, to, self.ci, count, cols);
+            }
+        }
+    }
+}
