@@ -90,8 +90,10 @@ pub struct Train {
     /// A directory of idx files (MNIST's format, plain or .gz) [default: the built-in MNIST].
     #[arg(value_name = "DATA")]
     pub data: Option<PathBuf>,
-    /// The network: mnist-net, lenet, or its layers, such as "conv 32 3, relu, maxpool 2, flatten, linear", or @FILE that holds them.
+    /// The network: mnist-net, lenet, resnet18 or another ready one, or its layers, such as "conv 32 3, relu, maxpool 2, flatten, linear",
+    /// or @FILE that holds them.
     ///
+    /// Ready are mnist-net, lenet, resnet18, resnet34, resnet50, resnet101, resnet152, wide-resnet50-2, resnext50-32x4d and mobilenet-v2.
     /// Sizes of inputs are worked out; the last linear or conv without a number takes the number of classes. A part is repeated by
     /// (conv 32 3, relu) x3 and its input added by residual(…). In a file each line is a layer or more, and # starts a comment; a path
     /// that ends in .txt needs no @. The words are in the book under "Networks as text".
@@ -211,10 +213,10 @@ pub struct Predict {
 /// For a network that is written as its layers: striate inspect "conv 8 3, relu, flatten, linear" --input 1x28x28
 #[derive(Debug, Args)]
 pub struct Inspect {
-    /// A model file, or a network: mnist-net, lenet, its layers, or @FILE that holds them (see train --help).
+    /// A model file, or a network: mnist-net, lenet, resnet18 or another ready one, its layers, or @FILE that holds them (see train --help).
     #[arg(value_name = "MODEL|NAME|LAYERS|@FILE")]
     pub model: String,
-    /// Channels, height and width of the images, for a network that is written as its layers [default: 1x28x28].
+    /// Channels, height and width of the images, for a network that takes several [default: 1x28x28 for one written as its layers].
     #[arg(long, value_name = "CxHxW", value_parser = input_shape)]
     pub input: Option<[usize; 3]>,
     /// How many classes there are, for a network that is not a model file [default: 10].

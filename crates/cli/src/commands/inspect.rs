@@ -35,12 +35,16 @@ fn find(args: &Inspect) -> Result<Inspected, Failure> {
         );
     };
     let classes = args.classes.map_or(CLASSES, |n| n as usize);
-    let blueprint =
-        description.blueprint(args.input.unwrap_or(IMAGES), classes).map_err(|e| model.failure(TrainError::Text(e)))?;
-    let title = match description {
-        Description::Ready(a) if args.input.is_some_and(|input| input != a.input) => {
-            return Err(format!("--input: {} takes {} images", a.name, by(&a.input)).into());
+    let images = match (args.input, description) {
+        (Some(input), Description::Ready(a)) if !a.takes(input) => {
+            return Err(format!("--input: {} takes {}", a.name, a.sizes()).into());
         }
+        (Some(input), _) => input,
+        (None, Description::Ready(a)) => a.input,
+        (None, Description::Layers(_)) => IMAGES,
+    };
+    let blueprint = description.blueprint(images, classes).map_err(|e| model.failure(TrainError::Text(e)))?;
+    let title = match description {
         Description::Ready(a) => format!("{}: {}", a.name, a.about),
         Description::Layers(_) => format!("{}: {}", blueprint.title(), blueprint.name()),
     };
