@@ -20,6 +20,7 @@ pub enum Command {
     Eval(Eval),
     Predict(Predict),
     Inspect(Inspect),
+    Bench(Bench),
     Completions(Completions),
 }
 
@@ -158,8 +159,11 @@ pub struct Train {
         ],
     )]
     pub resume: Option<PathBuf>,
+    /// Print at the end where the time went: data, forward, backward, optimizer, and by op.
+    #[arg(long)]
+    pub profile: bool,
     /// Print nothing but errors.
-    #[arg(long, short)]
+    #[arg(long, short, conflicts_with = "profile")]
     pub quiet: bool,
     /// How to print: text for people, json for programs (one object to a line).
     #[arg(long, value_name = "text|json", default_value = "text")]
@@ -228,6 +232,29 @@ pub struct Inspect {
     /// Print one JSON object.
     #[arg(long)]
     pub json: bool,
+}
+
+/// Measure this machine, and how much of it each layer of a network uses.
+///
+/// The machine: the most multiply-adds that one thread and all can do, and how fast memory is copied. Then each convolution and linear layer
+/// by itself, on random numbers: milliseconds of the forward pass, the input's gradient and the weight's, GFLOP/s counted by the plain
+/// algorithm, and that as a share of the most (a faster algorithm may give more than 100%). Last a training step of the whole.
+#[derive(Debug, Args)]
+pub struct Bench {
+    /// The network: a ready one, its layers, or @FILE that holds them (see train --help).
+    #[arg(long, value_name = "NAME|LAYERS|@FILE", default_value = "mnist-net")]
+    pub model: String,
+    /// Images in a batch.
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = value_parser!(u32).range(1..))]
+    pub batch_size: u32,
+    /// Channels, height and width of the images, for a network that takes several [default: 1x28x28 for one written as its layers].
+    #[arg(long, value_name = "CxHxW", value_parser = input_shape)]
+    pub input: Option<[usize; 3]>,
+    /// Print one JSON object.
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub compute: Compute,
 }
 
 /// Print a script that completes striate's commands in a shell.
