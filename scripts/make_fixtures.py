@@ -26,6 +26,7 @@ import fixture_losses as losses  # noqa: E402
 import fixture_nets as nets  # noqa: E402
 import fixture_tensor as tensor  # noqa: E402
 import fixture_optim as optim  # noqa: E402
+import fixture_zoo  # noqa: E402
 from fixture_file import File  # noqa: E402
 
 FILES = {
@@ -56,6 +57,7 @@ FILES = {
     "resize": layers.resize,
     "norm": layers.norm,
     "modules": layers.modules,
+    "zoo": fixture_zoo.zoo,
 }
 
 

@@ -1,7 +1,7 @@
-"""The Python environment with PyTorch that the fixtures and the speed comparison run in.
+"""The Python environments that the fixtures and the comparisons run in: the one with PyTorch, and others.
 
 `VENV` names an existing environment to use as it is; `PYTHON` the interpreter that makes a new one. Without either, one
-is made in target/bench-venv by the interpreter that runs this, once, and used again.
+is made in target by the interpreter that runs this, once, and used again.
 """
 
 import os
@@ -10,32 +10,33 @@ import subprocess
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-PACKAGES = ["torch==2.15.0", "numpy==2.4.6", "safetensors==0.8.0"]
+PACKAGES = ["torch==2.15.0", "torchvision==0.29.2", "numpy==2.4.6", "safetensors==0.8.0"]
 
 
-def python() -> str:
-    """The path of the environment's interpreter; the environment is made if it is not there."""
+def python(name: str = "bench-venv", packages: list[str] = PACKAGES) -> str:
+    """The path of the interpreter of the environment target/`name`, which is made if it is not there."""
     if venv := os.environ.get("VENV"):
         return str(pathlib.Path(venv) / "bin" / "python")
-    venv = ROOT / "target" / "bench-venv"
+    venv = ROOT / "target" / name
     interpreter = venv / "bin" / "python"
     complete = venv / "complete"
-    wanted = "\n".join(PACKAGES)
+    wanted = "\n".join(packages)
     if not complete.exists() or complete.read_text() != wanted:
-        print(f"making {venv} with {', '.join(PACKAGES)} (a download of some gigabytes)", file=sys.stderr)
+        print(f"making {venv} with {', '.join(packages)} (PyTorch is a download of some gigabytes)", file=sys.stderr)
         maker = os.environ.get("PYTHON", sys.executable)
         subprocess.run([maker, "-m", "venv", str(venv)], check=True)
-        subprocess.run([str(interpreter), "-m", "pip", "install", "--quiet", *PACKAGES], check=True)
+        subprocess.run([str(interpreter), "-m", "pip", "install", "--quiet", *packages], check=True)
         complete.write_text(wanted)
     return str(interpreter)
 
 
 def run_inside() -> None:
-    """Starts the running script again inside the environment, unless PyTorch can be imported already."""
+    """Starts the running script again inside the environment, unless PyTorch and torchvision can be imported already."""
     try:
         import torch  # noqa: F401
+        import torchvision  # noqa: F401
     except ImportError:
         interpreter = python()
         if os.path.realpath(sys.prefix) == os.path.realpath(pathlib.Path(interpreter).parent.parent):
-            sys.exit(f"{interpreter} has no PyTorch: remove that environment, or point VENV at one that has")
+            sys.exit(f"{interpreter} lacks PyTorch or torchvision: remove that environment, or point VENV at one that has")
         os.execv(interpreter, [interpreter, *sys.argv])

@@ -20,6 +20,7 @@ pub enum Command {
     Eval(Eval),
     Predict(Predict),
     Inspect(Inspect),
+    Bench(Bench),
     Completions(Completions),
 }
 
@@ -90,8 +91,10 @@ pub struct Train {
     /// A directory of idx files (MNIST's format, plain or .gz) [default: the built-in MNIST].
     #[arg(value_name = "DATA")]
     pub data: Option<PathBuf>,
-    /// The network: mnist-net, lenet, or its layers, such as "conv 32 3, relu, maxpool 2, flatten, linear", or @FILE that holds them.
+    /// The network: mnist-net, lenet, resnet18 or another ready one, or its layers, such as "conv 32 3, relu, maxpool 2, flatten, linear",
+    /// or @FILE that holds them.
     ///
+    /// Ready are mnist-net, lenet, resnet18, resnet34, resnet50, resnet101, resnet152, wide-resnet50-2, resnext50-32x4d and mobilenet-v2.
     /// Sizes of inputs are worked out; the last linear or conv without a number takes the number of classes. A part is repeated by
     /// (conv 32 3, relu) x3 and its input added by residual(…). In a file each line is a layer or more, and # starts a comment; a path
     /// that ends in .txt needs no @. The words are in the book under "Networks as text".
@@ -156,8 +159,11 @@ pub struct Train {
         ],
     )]
     pub resume: Option<PathBuf>,
+    /// Print at the end where the time went: data, forward, backward, optimizer, and by op.
+    #[arg(long)]
+    pub profile: bool,
     /// Print nothing but errors.
-    #[arg(long, short)]
+    #[arg(long, short, conflicts_with = "profile")]
     pub quiet: bool,
     /// How to print: text for people, json for programs (one object to a line).
     #[arg(long, value_name = "text|json", default_value = "text")]
@@ -211,10 +217,10 @@ pub struct Predict {
 /// For a network that is written as its layers: striate inspect "conv 8 3, relu, flatten, linear" --input 1x28x28
 #[derive(Debug, Args)]
 pub struct Inspect {
-    /// A model file, or a network: mnist-net, lenet, its layers, or @FILE that holds them (see train --help).
+    /// A model file, or a network: mnist-net, lenet, resnet18 or another ready one, its layers, or @FILE that holds them (see train --help).
     #[arg(value_name = "MODEL|NAME|LAYERS|@FILE")]
     pub model: String,
-    /// Channels, height and width of the images, for a network that is written as its layers [default: 1x28x28].
+    /// Channels, height and width of the images, for a network that takes several [default: 1x28x28 for one written as its layers].
     #[arg(long, value_name = "CxHxW", value_parser = input_shape)]
     pub input: Option<[usize; 3]>,
     /// How many classes there are, for a network that is not a model file [default: 10].
@@ -226,6 +232,29 @@ pub struct Inspect {
     /// Print one JSON object.
     #[arg(long)]
     pub json: bool,
+}
+
+/// Measure this machine, and how much of it each layer of a network uses.
+///
+/// The machine: the most multiply-adds that one thread and all can do, and how fast memory is copied. Then each convolution and linear layer
+/// by itself, on random numbers: milliseconds of the forward pass, the input's gradient and the weight's, GFLOP/s counted by the plain
+/// algorithm, and that as a share of the most (a faster algorithm may give more than 100%). Last a training step of the whole.
+#[derive(Debug, Args)]
+pub struct Bench {
+    /// The network: a ready one, its layers, or @FILE that holds them (see train --help).
+    #[arg(long, value_name = "NAME|LAYERS|@FILE", default_value = "mnist-net")]
+    pub model: String,
+    /// Images in a batch.
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = value_parser!(u32).range(1..))]
+    pub batch_size: u32,
+    /// Channels, height and width of the images, for a network that takes several [default: 1x28x28 for one written as its layers].
+    #[arg(long, value_name = "CxHxW", value_parser = input_shape)]
+    pub input: Option<[usize; 3]>,
+    /// Print one JSON object.
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub compute: Compute,
 }
 
 /// Print a script that completes striate's commands in a shell.

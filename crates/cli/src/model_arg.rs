@@ -4,7 +4,13 @@ use crate::output::Failure;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
+use striate::Generator;
+use striate::nn::Forward;
 use striate::train::TrainError;
+use striate::zoo::Description;
+
+/// Images where nothing says of what shape: the built-in MNIST's.
+const IMAGES: [usize; 3] = [1, 28, 28];
 
 /// The longest file of layers that is read.
 const LIMIT: u64 = 1 << 20;
@@ -15,6 +21,16 @@ pub struct ModelArg {
     pub text: String,
     /// The file that the text comes from.
     file: Option<String>,
+}
+
+/// A network with fresh weights.
+pub struct Fresh {
+    /// The network.
+    pub network: Box<dyn Forward>,
+    /// The shape of its images: channels, height, width.
+    pub input: [usize; 3],
+    /// What it is, in a line.
+    pub title: String,
 }
 
 /// Whether this names a file of layers: `@net.txt`, or a path that ends in `.txt`.
@@ -39,6 +55,31 @@ pub fn read(typed: &str) -> Result<ModelArg, Failure> {
 }
 
 impl ModelArg {
+    /// The network with fresh weights, for images of shape `input` if that is given; none if nothing is known of that name.
+    pub fn fresh(&self, input: Option<[usize; 3]>, classes: usize) -> Result<Option<Fresh>, Failure> {
+        let Some(description) = Description::of(&self.text) else { return Ok(None) };
+        let images = match (input, description) {
+            (Some(input), Description::Ready(a)) if !a.takes(input) => {
+                return Err(format!("--input: {} takes {}", a.name, a.sizes()).into());
+            }
+            (Some(input), _) => input,
+            (None, Description::Ready(a)) => a.input,
+            (None, Description::Layers(_)) => IMAGES,
+        };
+        let blueprint = description.blueprint(images, classes).map_err(|e| self.failure(TrainError::Text(e)))?;
+        let title = match description {
+            Description::Ready(a) => format!("{}: {}", a.name, a.about),
+            Description::Layers(_) => format!("{}: {}", blueprint.title(), blueprint.name()),
+        };
+        let network = blueprint.build(&mut Generator::new(0));
+        Ok(Some(Fresh { network, input: blueprint.input(), title }))
+    }
+
+    /// That nothing is known of this name.
+    pub fn unknown(&self) -> Failure {
+        format!("there is no network '{}': {}", self.text, Description::advice(&self.text)).into()
+    }
+
     /// What to tell the user of `error`: where it lies in the text, if it does.
     pub fn failure(&self, error: TrainError) -> Failure {
         match (error, &self.file) {

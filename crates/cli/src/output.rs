@@ -63,6 +63,11 @@ pub fn thousands(n: impl Display) -> String {
     out
 }
 
+/// `1×28×28` of `[1, 28, 28]`
+pub fn by(sizes: &[usize]) -> String {
+    sizes.iter().map(usize::to_string).collect::<Vec<_>>().join("×")
+}
+
 #[cfg(test)]
 mod tests {
     #[test]

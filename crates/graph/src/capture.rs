@@ -100,10 +100,18 @@ impl Recorder {
         }
         let layer = parameters.first().map(|p| p.rsplit_once('.').map_or(p.clone(), |(layer, _)| layer.to_string()));
         let mut nodes = self.nodes();
-        nodes.push(Node { op, layer, parameters, inputs: from, shape, macs, is_view });
+        let input_shapes = inputs.iter().map(|x| x.shape()).collect();
+        nodes.push(Node { op, layer, parameters, inputs: from, input_shapes, options: None, shape, macs, is_view });
         let id = nodes.len() - 1;
         drop(nodes);
         self.symbol(Origin::Node(id), shape, dtype)
+    }
+
+    /// Notes the settings of the convolution that was written last.
+    fn options(&self, options: &Conv2dOptions) {
+        if let Some(node) = self.nodes().last_mut() {
+            node.options = Some(*options);
+        }
     }
 
     fn op(&self, op: &'static str, inputs: &[&Array], shape: Shape) -> Array {
@@ -277,12 +285,23 @@ impl Backend for Recorder {
         let (x, w) = (x.settled(), weight.shape());
         let shape = conv2d_shape(x.shape(), w, options);
         let macs = shape.numel() as u64 * w[1..].iter().product::<usize>() as u64;
-        self.write("conv2d", &with_options([&x, &weight], &[&bias]), shape, x.dtype(), macs, false)
+        let y = self.write("conv2d", &with_options([&x, &weight], &[&bias]), shape, x.dtype(), macs, false);
+        self.options(options);
+        y
     }
-    fn conv2d_input_grad(&self, g: Array, weight: Array, _: Option<Array>, input: Shape, _: &Conv2dOptions) -> Array {
+    fn conv2d_input_grad(
+        &self,
+        g: Array,
+        weight: Array,
+        _: Option<Array>,
+        input: Shape,
+        options: &Conv2dOptions,
+    ) -> Array {
         // In evaluation only a transposed convolution asks for it.
         let macs = g.shape().numel() as u64 * weight.shape()[1..].iter().product::<usize>() as u64;
-        self.write("conv_transpose2d", &[&g, &weight], input, g.dtype(), macs, false)
+        let y = self.write("conv_transpose2d", &[&g, &weight], input, g.dtype(), macs, false);
+        self.options(options);
+        y
     }
     fn conv2d_weight_grad(&self, _: Input, _: Array, _: Shape, _: &Conv2dOptions) -> Array {
         no_gradients("conv2d_weight_grad")
@@ -408,6 +427,10 @@ mod tests {
         );
         assert_eq!(g.nodes[5].inputs, [4]);
         assert_eq!(g.nodes[0].parameters, ["0.weight", "0.bias"]);
+        let shapes: Vec<_> = g.nodes[0].input_shapes.iter().map(|s| s.to_vec()).collect();
+        assert_eq!(shapes, [vec![2, 3, 8, 8], vec![8, 3, 3, 3], vec![8]]);
+        assert_eq!(g.nodes[0].options.map(|o| o.padding), Some([[1, 1], [1, 1]]));
+        assert_eq!(g.nodes[5].options, None);
     }
 
     /// Ops of all kinds, one after the other.

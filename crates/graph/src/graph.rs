@@ -1,6 +1,6 @@
 //! The graph: ops in the order in which they run.
 
-use striate_tensor::Shape;
+use striate_tensor::{Conv2dOptions, Shape};
 
 /// One op.
 #[derive(Clone, Debug, PartialEq)]
@@ -13,6 +13,10 @@ pub struct Node {
     pub parameters: Vec<String>,
     /// Which nodes its inputs come from; the graph's own input and constants are not listed.
     pub inputs: Vec<usize>,
+    /// The shapes of all that it takes: inputs, parameters and constants.
+    pub input_shapes: Vec<Shape>,
+    /// Stride, padding, dilation and groups of a convolution.
+    pub options: Option<Conv2dOptions>,
     /// The shape of its result.
     pub shape: Shape,
     /// Multiply-adds.

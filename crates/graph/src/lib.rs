@@ -11,8 +11,10 @@
 
 mod capture;
 mod graph;
+mod layer_times;
 mod summary;
 
 pub use capture::capture;
 pub use graph::{Graph, Node};
+pub use layer_times::{LayerTime, time_layers};
 pub use summary::{LayerRow, Summary};

@@ -17,6 +17,7 @@ pub mod index;
 pub mod isa;
 pub mod norm;
 pub mod optim;
+pub mod peak;
 pub mod pool2d;
 pub mod reduce;
 pub mod resample;

@@ -1,6 +1,10 @@
-//! Times training steps and inference, and prints a JSON line: Striate's side of `bench/vs-pytorch`.
+//! Times training steps and inference, and prints a JSON line: Striate's side of `bench/vs-pytorch` and its neighbours.
 //!
-//! `step_time --net mnist-net --batch 100 --threads 2 --warmup 3 --steps 10`
+//! `step_time --net resnet18 --input 3x32x32 --batch 64 --threads 2 --warmup 3 --steps 10 --what train,infer`
+
+#[path = "unet.rs"]
+#[allow(dead_code)]
+mod unet;
 
 use serde_json::json;
 use std::collections::HashMap;
@@ -27,24 +31,32 @@ fn main() {
     };
     let name = *options.get("--net").unwrap_or(&"mnist-net");
     let (batch, warmup, steps) = (number("--batch", 100), number("--warmup", 3), number("--steps", 10));
+    let what = *options.get("--what").unwrap_or(&"train,infer");
     set_num_threads(number("--threads", num_threads()));
+    let sizes = |text: &&str| -> Vec<usize> { text.split('x').map(|n| n.parse().expect("a size")).collect() };
+    let [c, h, w] = options.get("--input").map_or(vec![1, 28, 28], sizes).try_into().expect("--input takes CxHxW");
 
     let rng = &mut Generator::new(0);
-    let architecture = zoo::find(name).unwrap_or_else(|| panic!("there is no network {name}"));
-    let mut net = architecture.build(10, rng);
-    let [c, h, w] = architecture.input;
+    let mut net: Box<dyn Forward> = match name {
+        "unet" => Box::new(unet::UNet::new(c, 10, rng)),
+        _ => zoo::find(name).unwrap_or_else(|| panic!("there is no network {name}")).build_for([c, h, w], 10, rng),
+    };
     let images = Tensor::randn([batch, c, h, w], DType::F32, rng);
-    let labels = Tensor::from_vec((0..batch as i64).map(|i| i * 7 % 10).collect(), [batch]);
+    let label_shape = if name == "unet" { vec![batch, h, w] } else { vec![batch] };
+    let count = label_shape.iter().product::<usize>() as i64;
+    let labels = Tensor::from_vec((0..count).map(|i| i * 7 % 10).collect(), label_shape);
     let (criterion, mut optimizer) = (CrossEntropyLoss::new(), Adam::new(1e-3));
 
     let mut step = 0;
-    let train_ms = milliseconds(warmup, steps, || {
+    let mut train = || {
         let logits = net.forward(images.clone(), &Pass::train(0, step));
         optimizer.step(&mut net, &criterion.forward(logits, &labels).backward());
         step += 1;
-    });
+    };
+    let train_ms = if what.contains("train") { milliseconds(warmup, steps, &mut train) } else { Vec::new() };
     let eval = Pass::eval();
-    let infer_ms = milliseconds(warmup, steps, || drop(net.forward(images.clone(), &eval)));
+    let mut infer = || drop(net.forward(images.clone(), &eval));
+    let infer_ms = if what.contains("infer") { milliseconds(warmup, steps, &mut infer) } else { Vec::new() };
     let line = json!({
         "net": name, "batch": batch, "threads": num_threads(), "version": env!("CARGO_PKG_VERSION"),
         "isa": isa::isa().name(), "train_ms": train_ms, "infer_ms": infer_ms,

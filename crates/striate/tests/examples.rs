@@ -13,6 +13,8 @@ mod own_layer;
 mod own_module;
 #[path = "../examples/training_loop.rs"]
 mod training_loop;
+#[path = "../examples/unet.rs"]
+mod unet;
 
 #[test]
 fn the_hand_written_loop_learns() {
@@ -36,6 +38,12 @@ fn a_data_set_of_ones_own_is_learnt() {
 fn a_layer_of_ones_own_is_trained() {
     let (loss, beta) = own_layer::run(60).unwrap();
     assert!(loss < 1.0 && beta != 1.0, "{loss} {beta}");
+}
+
+#[test]
+fn a_u_net_finds_bright_pixels() {
+    let losses = unet::run(2, 16, 30);
+    assert!(losses[0] > 0.5 && losses[29] < 0.3, "{losses:?}");
 }
 
 #[test]

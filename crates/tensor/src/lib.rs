@@ -25,6 +25,7 @@ mod lazy;
 #[cfg(feature = "ndarray")]
 mod ndarray;
 pub mod ops;
+pub mod profile;
 mod random;
 mod shape;
 mod tensor;
@@ -49,5 +50,6 @@ pub use random::Generator;
 pub use shape::{MAX_RANK, Shape};
 pub use striate_kernels::buffer::trim as trim_memory;
 pub use striate_kernels::isa;
+pub use striate_kernels::peak;
 pub use striate_kernels::threads::{num_threads, set_num_threads};
 pub use tensor::Tensor;

@@ -13,8 +13,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use striate_data::DataError;
 use striate_nn::optim::{Accumulator, clip_grad_norm};
 use striate_nn::{Ema, Forward, Optimizer, Pass};
-use striate_tensor::Leaf;
 use striate_tensor::autograd::find_non_finite;
+use striate_tensor::{Leaf, profile};
 
 /// Where a run stands. Epochs and batches count from 0 here.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -173,8 +173,10 @@ impl<T: Task> Trainer<'_, T> {
         let accumulate = self.config.accumulate;
         let (mut sum, mut count) = (Running::default(), 0);
         let mut accumulator = Accumulator::new();
+        profile::phase("data");
         for batch in batches.take(accumulate) {
             let batch = batch?;
+            profile::phase("forward");
             let pass = self.pass(count);
             let output = self.model.forward(self.task.input(&batch), &pass);
             let (correct, samples) = (self.task.correct(&output, &batch), self.task.samples(&batch));
@@ -183,13 +185,17 @@ impl<T: Task> Trainer<'_, T> {
             if !value.is_finite() {
                 return Err(self.non_finite(&batch, count, value));
             }
+            profile::phase("backward");
             accumulator.add(&*self.model, loss.backward(), samples);
+            profile::phase("data");
             sum.add(value, correct, samples);
             count += 1;
         }
         if count == 0 {
+            profile::phase(profile::REST);
             return Ok(false);
         }
+        profile::phase("optimizer");
         let mut gradients = accumulator.finish();
         if let Some(max_norm) = self.config.clip_norm {
             clip_grad_norm(&*self.model, &mut gradients, max_norm, 2.0);
@@ -202,6 +208,7 @@ impl<T: Task> Trainer<'_, T> {
         if let Some(ema) = &mut self.ema {
             ema.update(&*self.model);
         }
+        profile::phase(profile::REST);
 
         let position = &mut self.position;
         position.running.merge(&sum);
@@ -234,9 +241,11 @@ impl<T: Task> Trainer<'_, T> {
 
     /// The loss and right answers on the test data, of the averaged weights if there are any; none if asked to stop on the way.
     fn test(&mut self, test: &dyn Batches<Batch = T::Batch>, stop: &AtomicBool) -> Result<Option<Running>, TrainError> {
+        profile::phase("test");
         self.swap_average();
         let tested = self.test_current(test, stop);
         self.swap_average();
+        profile::phase(profile::REST);
         tested
     }
 

@@ -37,15 +37,16 @@ impl<'a> Description<'a> {
         )
     }
 
-    /// The network for images of shape `images` (channels, height, width) and a number of classes. A ready network has its own size of
-    /// images: see [`Blueprint::input`].
+    /// The network for images of shape `images` (channels, height, width) and a number of classes. A ready network may take images of
+    /// another shape only: see [`Blueprint::input`].
     ///
     /// # Errors
     /// If a text is no network, or its shapes do not fit.
     pub fn blueprint(self, images: [usize; 3], classes: usize) -> Result<Blueprint, TextError> {
         Ok(match self {
             Description::Ready(a) => {
-                Blueprint { name: a.name.to_string(), input: a.input, classes, kind: Kind::Ready(a) }
+                let input = a.input_for(images);
+                Blueprint { name: a.name.to_string(), input, classes, kind: Kind::Ready(a) }
             }
             Description::Layers(text) => {
                 let (net, plan) = read(text, images, classes)?;
@@ -106,7 +107,7 @@ impl Blueprint {
     /// The network with fresh weights.
     pub fn build(&self, rng: &mut Generator) -> Box<dyn Forward> {
         match &self.kind {
-            Kind::Ready(a) => a.build(self.classes, rng),
+            Kind::Ready(a) => a.build_for(self.input, self.classes, rng),
             Kind::Text(_, plan) => plan.build(rng),
         }
     }
@@ -151,7 +152,8 @@ mod tests {
     fn an_unknown_name_gets_advice() {
         assert_eq!(
             Description::advice("lennet"),
-            "known are mnist-net, lenet (did you mean lenet?), or give its layers, such as \"conv 32 3, relu, maxpool 2, flatten, linear\""
+            "known are mnist-net, lenet, resnet18, resnet34, resnet50, resnet101, resnet152, wide-resnet50-2, resnext50-32x4d, \
+             mobilenet-v2 (did you mean lenet?), or give its layers, such as \"conv 32 3, relu, maxpool 2, flatten, linear\""
         );
     }
 

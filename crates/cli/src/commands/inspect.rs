@@ -1,19 +1,16 @@
 use crate::args::Inspect;
-use crate::model_arg;
-use crate::output::{Failure, say, thousands};
+use crate::model_arg::{self, Fresh};
+use crate::output::{Failure, by, say, thousands};
 use crate::table::Table;
 use std::path::Path;
 use std::process::ExitCode;
-use striate::Generator;
 use striate::graph::{Summary, capture};
 use striate::nn::Forward;
-use striate::train::{Model, TrainError};
+use striate::train::Model;
 use striate::zoo::Description;
 
 /// Classes where nothing says how many.
 const CLASSES: usize = 10;
-/// Images where nothing says of what size: the built-in MNIST's.
-const IMAGES: [usize; 3] = [1, 28, 28];
 
 /// A network, the shape of its images, and what to say of it.
 type Inspected = (Box<dyn Forward>, [usize; 3], String);
@@ -28,23 +25,14 @@ fn find(args: &Inspect) -> Result<Inspected, Failure> {
             (None, None) => trained(path),
         };
     }
-    let model = model_arg::read(&args.model)?;
-    let Some(description) = Description::of(&model.text) else {
-        return Err(
-            format!("'{}' is neither a file nor a network: {}", args.model, Description::advice(&args.model)).into()
-        );
-    };
     let classes = args.classes.map_or(CLASSES, |n| n as usize);
-    let blueprint =
-        description.blueprint(args.input.unwrap_or(IMAGES), classes).map_err(|e| model.failure(TrainError::Text(e)))?;
-    let title = match description {
-        Description::Ready(a) if args.input.is_some_and(|input| input != a.input) => {
-            return Err(format!("--input: {} takes {} images", a.name, by(&a.input)).into());
+    match model_arg::read(&args.model)?.fresh(args.input, classes)? {
+        Some(Fresh { network, input, title }) => Ok((network, input, title)),
+        None => {
+            Err(format!("'{}' is neither a file nor a network: {}", args.model, Description::advice(&args.model))
+                .into())
         }
-        Description::Ready(a) => format!("{}: {}", a.name, a.about),
-        Description::Layers(_) => format!("{}: {}", blueprint.title(), blueprint.name()),
-    };
-    Ok((blueprint.build(&mut Generator::new(0)), blueprint.input(), title))
+    }
 }
 
 fn trained(path: &Path) -> Result<Inspected, Failure> {
@@ -60,10 +48,6 @@ fn trained(path: &Path) -> Result<Inspected, Failure> {
         100.0 * card.training.test_accuracy
     );
     Ok((model.network, card.preprocessing.output_shape(), title))
-}
-
-fn by(sizes: &[usize]) -> String {
-    sizes.iter().map(usize::to_string).collect::<Vec<_>>().join("×")
 }
 
 pub fn run(args: Inspect) -> Result<ExitCode, Failure> {

@@ -1,9 +1,11 @@
 //! The commands.
 
+pub mod bench;
 pub mod completions;
 pub mod eval;
 pub mod inspect;
 pub mod predict;
+mod profile;
 pub mod train;
 
 use crate::args::Compute;

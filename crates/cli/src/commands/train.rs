@@ -1,3 +1,4 @@
+use super::profile as profile_table;
 use crate::args::{Log, Train};
 use crate::model_arg::{self, ModelArg};
 use crate::output::{Failure, program, say};
@@ -5,6 +6,7 @@ use crate::progress::Progress;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use striate::profile;
 use striate::train::{Config, Event, Outcome, Session, Sink, sinks};
 
 /// What shells give a process that Ctrl-C has ended.
@@ -53,9 +55,17 @@ pub fn run(args: Train) -> Result<ExitCode, Failure> {
     };
     let talks = inner.is_some() && args.log == Log::Text;
     let mut listener = Listener { inner, end: None };
+    if args.profile {
+        profile::start();
+    }
     let outcome = session.run(&mut listener, &stop)?;
+    let profile = args.profile.then(profile::stop);
     if talks && let Some(end) = &listener.end {
         conclude(end)?;
+    }
+    if let Some(profile) = &profile {
+        let print = if args.log == Log::Json { profile_table::print_json } else { profile_table::print };
+        print(profile)?;
     }
     Ok(match outcome {
         Outcome::Finished(_) => ExitCode::SUCCESS,

@@ -6,7 +6,7 @@ use crate::module::Forward;
 use crate::parameter::Parameter;
 use crate::pass::Pass;
 use striate_nn_derive::Module;
-use striate_tensor::{Conv2dOptions, Generator, PaddingMode, Tensor};
+use striate_tensor::{Conv2dOptions, DType, Generator, PaddingMode, Tensor};
 
 /// Convolves `[n, in, h, w]` to `[n, out, h', w']` (`torch.nn.Conv2d`).
 #[derive(Debug, Module)]
@@ -136,6 +136,19 @@ impl Conv2dBuilder {
     /// # Panics
     /// If `groups` does not divide both numbers of channels, padding `same` meets a stride, or a size is zero.
     pub fn build(self, rng: &mut Generator) -> Conv2d {
+        let mut layer = self.build_with(|shape| init::default_weight(shape, rng));
+        let fan_in = init::fan_in(layer.weight.value().shape_value());
+        if let Some(bias) = &mut layer.bias {
+            bias.set(init::default_bias(bias.value().numel(), fan_in, rng));
+        }
+        layer
+    }
+
+    /// The layer with the weight that `init` makes of its shape `[out, in/groups, kh, kw]`; the bias is 0.
+    ///
+    /// # Panics
+    /// As [`Conv2dBuilder::build`], and if the weight has another shape.
+    pub fn build_with(self, init: impl FnOnce([usize; 4]) -> Tensor) -> Conv2d {
         let Conv2dBuilder { in_channels, out_channels, kernel_size: k, padding, bias, mut options, padding_mode } =
             self;
         let g = options.groups;
@@ -155,9 +168,10 @@ impl Conv2dBuilder {
                 })
             }
         };
-        let weight = init::default_weight([out_channels, in_channels / g, k[0], k[1]], rng);
-        let fan_in = init::fan_in(weight.shape_value());
-        let bias = bias.then(|| Parameter::new(init::default_bias(out_channels, fan_in, rng)));
+        let shape = [out_channels, in_channels / g, k[0], k[1]];
+        let weight = init(shape);
+        assert!(weight.shape() == shape, "Conv2d: the weight must be {shape:?}, got {:?}", weight.shape());
+        let bias = bias.then(|| Parameter::new(Tensor::zeros([out_channels], DType::F32)));
         Conv2d { weight: Parameter::new(weight), bias, options, padding_mode }
     }
 }

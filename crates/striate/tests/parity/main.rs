@@ -19,3 +19,4 @@ mod optimizer;
 mod schedules;
 mod shape;
 mod tensor_ops;
+mod zoo;

@@ -6,7 +6,7 @@ use striate::set_num_threads;
 use striate::zoo::{LeNet, MnistNet};
 
 /// Numbers from −1 to 1 as in `scripts/fixture_nets.py`, which has the formula in words.
-fn hashed(stream: u32, shape: &[usize]) -> Vec<f32> {
+pub(crate) fn hashed(stream: u32, shape: &[usize]) -> Vec<f32> {
     let number = |i: u32| {
         let mut x = i.wrapping_mul(0x9E37_79B1).wrapping_add(stream.wrapping_mul(0x85EB_CA6B));
         x ^= x >> 16;
@@ -74,7 +74,7 @@ fn named(name: &str) -> Box<dyn Forward> {
 }
 
 /// The fixture's name for a tensor and what to compare with it: the whole, or a sample of a large one.
-fn stored(case: &Case, name: &str, got: &Tensor) -> (String, Tensor) {
+pub(crate) fn stored(case: &Case, name: &str, got: &Tensor) -> (String, Tensor) {
     if case.find(name).is_some() {
         return (name.to_string(), got.clone());
     }
@@ -86,7 +86,7 @@ fn stored(case: &Case, name: &str, got: &Tensor) -> (String, Tensor) {
 }
 
 /// Compares the sum and the sum of squares of a tensor that the fixture has only a sample of.
-fn compare_sums(case: &Case, name: &str, got: &Tensor, share: f64) -> Result<(), String> {
+pub(crate) fn compare_sums(case: &Case, name: &str, got: &Tensor, share: f64) -> Result<(), String> {
     let Some(sums) = case.find(&format!("{name}.sums")) else { return Ok(()) };
     let [sum, squares] = sums.to_vec::<f32>()[..] else { panic!("two sums") };
     let values = got.to_vec::<f32>();

@@ -9,6 +9,7 @@ pub mod cpu;
 use crate::array::Array;
 use crate::device::Device;
 use crate::dtype::DType;
+use crate::profile;
 use crate::shape::Shape;
 use std::ops::Deref;
 use std::sync::Arc;
@@ -267,6 +268,7 @@ impl Deref for Place {
     type Target = dyn Backend;
     fn deref(&self) -> &(dyn Backend + 'static) {
         match self {
+            Place::Cpu if profile::is_on() => &profile::Profiled,
             Place::Cpu => &cpu::Cpu,
             Place::Remote(b) => &**b,
         }

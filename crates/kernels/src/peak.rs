@@ -1,0 +1,92 @@
+//! What this machine can do at most: multiply-adds in registers, and copies in memory.
+
+use crate::isa::{Kernel, dispatch};
+use crate::simd::Simd;
+use crate::threads::{num_threads, parallel_chunks, parallel_for};
+use std::hint::black_box;
+use std::time::Instant;
+
+/// Multiply-adds of vectors in `CHAINS` chains that do not wait for each other. Each number goes from 0 towards 2.
+struct MultiplyAdds<const CHAINS: usize> {
+    rounds: u32,
+}
+
+impl<const CHAINS: usize> Kernel for MultiplyAdds<CHAINS> {
+    /// The sum of all numbers, and how many there are.
+    type Output = (f32, usize);
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) -> (f32, usize) {
+        let (half, one) = (simd.splat(black_box(0.5)), simd.splat(black_box(1.0)));
+        let mut chains = [simd.splat(0.0); CHAINS];
+        for _ in 0..self.rounds {
+            for x in &mut chains {
+                *x = simd.mul_add(*x, half, one);
+            }
+        }
+        (chains.into_iter().map(|x| simd.sum(x)).sum(), CHAINS * S::LANES)
+    }
+}
+
+/// Runs of which the fastest counts: another program may take the processor away.
+const RUNS: usize = 20;
+const TASKS_PER_THREAD: usize = 8;
+/// Half a millisecond's worth.
+const ROUNDS: u32 = 1 << 17;
+
+fn fastest(mut work: impl FnMut()) -> f64 {
+    let time = |_| {
+        let start = Instant::now();
+        work();
+        start.elapsed().as_secs_f64()
+    };
+    (0..RUNS).map(time).fold(f64::INFINITY, f64::min)
+}
+
+fn multiply_adds<const CHAINS: usize>() -> f64 {
+    let (_, numbers) = dispatch(MultiplyAdds::<CHAINS> { rounds: 1 });
+    let tasks = TASKS_PER_THREAD * num_threads();
+    let seconds = fastest(|| {
+        parallel_for(tasks, |_| {
+            black_box(dispatch(MultiplyAdds::<CHAINS> { rounds: ROUNDS }));
+        })
+    });
+    2e-9 * (tasks * numbers) as f64 * f64::from(ROUNDS) / seconds
+}
+
+/// The most GFLOP/s of the instruction set in use on [`num_threads`] threads: multiply-adds that touch no memory, each of which counts
+/// as two operations.
+pub fn gflops() -> f64 {
+    // Twelve keep two units of latency five busy; six leave registers free where an instruction set has few or splits its vectors.
+    multiply_adds::<12>().max(multiply_adds::<6>())
+}
+
+/// Numbers in each of the two arrays that are copied: far more than caches hold.
+const COPIED: usize = 1 << 25;
+const PART: usize = 1 << 16;
+
+/// The GB/s of a copy of 128 MiB on [`num_threads`] threads, what is read and what is written counted once each.
+pub fn copy_bandwidth() -> f64 {
+    let (from, mut to) = (vec![1f32; COPIED], vec![0f32; COPIED]);
+    let seconds = fastest(|| {
+        parallel_chunks(&mut to, PART, |i, part| part.copy_from_slice(&from[i * PART..][..part.len()]));
+        black_box(&mut to);
+    });
+    8e-9 * COPIED as f64 / seconds
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::isa::{Isa, dispatch_on};
+
+    #[test]
+    fn every_lane_of_every_chain_is_computed() {
+        for isa in Isa::available() {
+            let (sum, numbers) = dispatch_on(isa, MultiplyAdds::<12> { rounds: 2 });
+            assert_eq!(sum, 1.5 * numbers as f32, "{}", isa.name());
+            let (sum, numbers) = dispatch_on(isa, MultiplyAdds::<6> { rounds: 100 });
+            assert_eq!(sum, 2.0 * numbers as f32, "{}", isa.name());
+        }
+    }
+}
