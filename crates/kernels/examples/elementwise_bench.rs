@@ -88,7 +88,7 @@ fn main() {
     measure("batch_norm_stats", N, &x, &mut spare, || batch_norm_stats(N / 64, 64, &x, &mut mean, &mut var));
     let (mut gw, mut gb) = (vec![0.0; 64], vec![0.0; 64]);
     measure("batch_norm_grad", 5 * N, &x, &mut spare, || {
-        batch_norm_grad(N / 64, 64, &x, &z, &mean, &var, None, &mut y, &mut gw, &mut gb)
+        batch_norm_grad(N / 64, 64, &x, &z, &mean, &var, None, None, None, &mut y, &mut gw, &mut gb)
     });
     let s = GroupNormShape { samples: 100, pixels: 576, channels: 64, groups: 8 };
     let (mut mean, mut var) = (vec![0.0; 800], vec![0.0; 800]);

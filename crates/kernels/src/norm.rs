@@ -83,11 +83,24 @@ pub fn batch_norm_stats<T: Float>(rows: usize, c: usize, x: &[T], mean: &mut [T]
     }
 }
 
-struct Apply<'a, T> {
-    x: &'a [T],
+/// What a normalization's output is brought between, as a ReLU (0 and nothing) or a ReLU6 (0 and 6) does that follows it at once.
+/// NaN is a bound that nothing reaches.
+pub type Clamp = [f64; 2];
+
+const NO_CLAMP: Clamp = [f64::NAN; 2];
+
+/// Each channel's normalization.
+#[derive(Clone, Copy)]
+struct Channels<'a, T> {
     mean: &'a [T],
     scale: &'a [T],
     bias: &'a [T],
+    clamp: [T; 2],
+}
+
+struct Apply<'a, T> {
+    x: &'a [T],
+    channels: Channels<'a, T>,
     out: &'a mut [T],
 }
 
@@ -95,17 +108,20 @@ impl<T: Float> Kernel for Apply<'_, T> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, _: S) {
-        let c = self.mean.len();
+        let Channels { mean, scale, bias, clamp: [low, high] } = self.channels;
+        let c = mean.len();
         for (out, x) in self.out.chunks_exact_mut(c).zip(self.x.chunks_exact(c)) {
-            let (mean, scale, bias) = (&self.mean[..c], &self.scale[..c], &self.bias[..c]);
+            let (mean, scale, bias) = (&mean[..c], &scale[..c], &bias[..c]);
             for j in 0..c {
-                out[j] = (x[j] - mean[j]) * scale[j] + bias[j];
+                let y = (x[j] - mean[j]) * scale[j] + bias[j];
+                let y = if y <= low { low } else { y };
+                out[j] = if y >= high { high } else { y };
             }
         }
     }
 }
 
-/// `out = (x - mean) · inv_std · weight + bias`; a missing weight is 1, a missing bias 0.
+/// `out = (x - mean) · inv_std · weight + bias`, clamped; a missing weight is 1, a missing bias 0.
 ///
 /// # Panics
 /// If a length does not fit.
@@ -117,6 +133,7 @@ pub fn batch_norm_apply<T: Float>(
     inv_std: &[T],
     weight: Option<&[T]>,
     bias: Option<&[T]>,
+    clamp: Option<Clamp>,
     out: &mut [T],
 ) {
     check_matrix("batch_norm", "input", rows, c, x.len());
@@ -125,10 +142,9 @@ pub fn batch_norm_apply<T: Float>(
     let scale = scaled(c, inv_std, weight);
     let bias = bias.map_or_else(|| vec![T::ZERO; c], <[T]>::to_vec);
     check_channels("batch_norm", "bias", c, bias.len());
+    let channels = Channels { mean, scale: &scale, bias: &bias, clamp: clamp.unwrap_or(NO_CLAMP).map(T::from_f64) };
     let chunk = rows_per_task(c) * c;
-    parallel_chunks(out, chunk, |i, out| {
-        dispatch(Apply { x: &x[i * chunk..][..out.len()], mean, scale: &scale, bias: &bias, out })
-    });
+    parallel_chunks(out, chunk, |i, out| dispatch(Apply { x: &x[i * chunk..][..out.len()], channels, out }));
 }
 
 fn scaled<T: Float>(c: usize, inv_std: &[T], weight: Option<&[T]>) -> Vec<T> {
@@ -142,11 +158,26 @@ fn scaled<T: Float>(c: usize, inv_std: &[T], weight: Option<&[T]>) -> Vec<T> {
     }
 }
 
+impl<'a, T: Float> Channels<'a, T> {
+    /// The same, with a length that the compiler knows to be that of its loops.
+    #[inline(always)]
+    fn of(self, c: usize) -> Channels<'a, T> {
+        Channels { mean: &self.mean[..c], scale: &self.scale[..c], bias: &self.bias[..c], clamp: self.clamp }
+    }
+
+    /// The gradient of channel `j`'s output before it was clamped.
+    #[inline(always)]
+    fn before_clamp(&self, j: usize, x: T, grad: T) -> T {
+        let y = (x - self.mean[j]) * self.scale[j] + self.bias[j];
+        if (y <= self.clamp[0]) | (y >= self.clamp[1]) { T::ZERO } else { grad }
+    }
+}
+
 /// The sums over a few rows of the gradient, and of the gradient times the distance from the mean.
 struct GradSums<'a, T> {
     x: &'a [T],
     grad: &'a [T],
-    mean: &'a [T],
+    channels: Channels<'a, T>,
     partial: &'a mut [f64],
 }
 
@@ -154,7 +185,8 @@ impl<T: Float> Kernel for GradSums<'_, T> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, _: S) {
-        let c = self.mean.len();
+        let c = self.channels.mean.len();
+        let channels = self.channels.of(c);
         let (sums, dots) = self.partial.split_at_mut(c);
         let (mut sum, mut dot) = (vec![T::ZERO; c], vec![T::ZERO; c]);
         sums.fill(0.0);
@@ -163,10 +195,11 @@ impl<T: Float> Kernel for GradSums<'_, T> {
             sum.fill(T::ZERO);
             dot.fill(T::ZERO);
             for (x, g) in x.chunks_exact(c).zip(grad.chunks_exact(c)) {
-                let (sum, dot, mean) = (&mut sum[..c], &mut dot[..c], &self.mean[..c]);
+                let (sum, dot) = (&mut sum[..c], &mut dot[..c]);
                 for j in 0..c {
-                    sum[j] += g[j];
-                    dot[j] += g[j] * (x[j] - mean[j]);
+                    let g = channels.before_clamp(j, x[j], g[j]);
+                    sum[j] += g;
+                    dot[j] += g * (x[j] - channels.mean[j]);
                 }
             }
             for j in 0..c {
@@ -180,8 +213,7 @@ impl<T: Float> Kernel for GradSums<'_, T> {
 struct GradApply<'a, T> {
     x: &'a [T],
     grad: &'a [T],
-    mean: &'a [T],
-    scale: &'a [T],
+    channels: Channels<'a, T>,
     grad_mean: &'a [T],
     slope: &'a [T],
     grad_x: &'a mut [T],
@@ -191,13 +223,14 @@ impl<T: Float> Kernel for GradApply<'_, T> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, _: S) {
-        let c = self.mean.len();
+        let c = self.channels.mean.len();
+        let channels = self.channels.of(c);
         let inputs = self.x.chunks_exact(c).zip(self.grad.chunks_exact(c));
         for (out, (x, g)) in self.grad_x.chunks_exact_mut(c).zip(inputs) {
-            let (mean, scale, grad_mean, slope) =
-                (&self.mean[..c], &self.scale[..c], &self.grad_mean[..c], &self.slope[..c]);
+            let (grad_mean, slope) = (&self.grad_mean[..c], &self.slope[..c]);
             for j in 0..c {
-                out[j] = scale[j] * (g[j] - grad_mean[j] - (x[j] - mean[j]) * slope[j]);
+                let g = channels.before_clamp(j, x[j], g[j]);
+                out[j] = channels.scale[j] * (g - grad_mean[j] - (x[j] - channels.mean[j]) * slope[j]);
             }
         }
     }
@@ -206,7 +239,8 @@ impl<T: Float> Kernel for GradApply<'_, T> {
 /// The gradients of the input, the weight and the bias of batch normalization with the statistics of `x` itself, from
 /// the gradient of its output (Ioffe and Szegedy, 2015). With `x̂ = (x - mean) · inv_std`:
 /// `grad_bias = Σ grad`, `grad_weight = Σ grad · x̂`,
-/// `grad_x = weight · inv_std · (grad - grad_bias / rows - x̂ · grad_weight / rows)`.
+/// `grad_x = weight · inv_std · (grad - grad_bias / rows - x̂ · grad_weight / rows)`,
+/// where `grad` counts as 0 where the output was clamped, which the bias has a say in.
 ///
 /// # Panics
 /// If a length does not fit.
@@ -218,6 +252,8 @@ pub fn batch_norm_grad<T: Float>(
     mean: &[T],
     inv_std: &[T],
     weight: Option<&[T]>,
+    bias: Option<&[T]>,
+    clamp: Option<Clamp>,
     grad_x: &mut [T],
     grad_weight: &mut [T],
     grad_bias: &mut [T],
@@ -229,11 +265,14 @@ pub fn batch_norm_grad<T: Float>(
     check_channels("batch_norm", "weight gradient", c, grad_weight.len());
     check_channels("batch_norm", "bias gradient", c, grad_bias.len());
     let scale = scaled(c, inv_std, weight);
+    let bias = bias.map_or_else(|| vec![T::ZERO; c], <[T]>::to_vec);
+    check_channels("batch_norm", "bias", c, bias.len());
+    let channels = Channels { mean, scale: &scale, bias: &bias, clamp: clamp.unwrap_or(NO_CLAMP).map(T::from_f64) };
     let per_task = rows_per_task(c);
     let mut partials = Buffer::<f64>::unspecified(rows.div_ceil(per_task) * 2 * c);
     parallel_chunks(&mut partials, 2 * c, |i, partial| {
         let part = i * per_task * c..rows.min((i + 1) * per_task) * c;
-        dispatch(GradSums { x: &x[part.clone()], grad: &grad[part], mean, partial })
+        dispatch(GradSums { x: &x[part.clone()], grad: &grad[part], channels, partial })
     });
     let (mut grad_mean, mut slope) = (vec![T::ZERO; c], vec![T::ZERO; c]);
     for j in 0..c {
@@ -247,7 +286,7 @@ pub fn batch_norm_grad<T: Float>(
     let chunk = per_task * c;
     parallel_chunks(grad_x, chunk, |i, grad_x| {
         let (x, grad) = (&x[i * chunk..][..grad_x.len()], &grad[i * chunk..][..grad_x.len()]);
-        dispatch(GradApply { x, grad, mean, scale: &scale, grad_mean: &grad_mean, slope: &slope, grad_x })
+        dispatch(GradApply { x, grad, channels, grad_mean: &grad_mean, slope: &slope, grad_x })
     });
 }
 
@@ -293,18 +332,24 @@ mod tests {
             let inv_std: Vec<f64> = var.iter().map(|v| 1.0 / (v + 0.01).sqrt()).collect();
             let [xt, gt] = [&x, &grad].map(|v| to_t::<T>(v));
             let [mt, st, wt, bt] = [&mean, &inv_std, &weight, &bias].map(|v| to_t::<T>(v));
-            for affine in [true, false] {
+            for (affine, clamp) in
+                [(true, None), (false, None), (true, Some([0.0, f64::NAN])), (false, Some([-0.4, 0.8]))]
+            {
                 let (w, b) = (affine.then_some(&wt[..]), affine.then_some(&bt[..]));
                 let mut out = vec![T::NAN; rows * c];
-                batch_norm_apply(rows, c, &xt, &mt, &st, w, b, &mut out);
+                batch_norm_apply(rows, c, &xt, &mt, &st, w, b, clamp, &mut out);
                 let normal = |i: usize| (x[i] - mean[i % c]) * inv_std[i % c];
                 let weight = |j: usize| if affine { weight[j] } else { 1.0 };
                 let bias = |j: usize| if affine { bias[j] } else { 0.0 };
-                let want: Vec<f64> = (0..rows * c).map(|i| normal(i) * weight(i % c) + bias(i % c)).collect();
+                let [low, high] = clamp.unwrap_or([f64::NEG_INFINITY, f64::INFINITY]);
+                let raw = |i: usize| normal(i) * weight(i % c) + bias(i % c);
+                let want: Vec<f64> = (0..rows * c).map(|i| raw(i).max(low).min(high)).collect();
                 assert_close(&out, &want, 4.0 * tolerance, "output");
 
                 let (mut gw, mut gb) = (vec![T::NAN; c], vec![T::NAN; c]);
-                batch_norm_grad(rows, c, &xt, &gt, &mt, &st, w, &mut out, &mut gw, &mut gb);
+                batch_norm_grad(rows, c, &xt, &gt, &mt, &st, w, b, clamp, &mut out, &mut gw, &mut gb);
+                let grad: Vec<f64> =
+                    (0..rows * c).map(|i| if raw(i) <= low || raw(i) >= high { 0.0 } else { grad[i] }).collect();
                 let over = |j: usize, f: &dyn Fn(usize) -> f64| (0..rows).map(|r| f(r * c + j)).sum::<f64>();
                 let want_b: Vec<f64> = (0..c).map(|j| over(j, &|i| grad[i])).collect();
                 let want_w: Vec<f64> = (0..c).map(|j| over(j, &|i| grad[i] * normal(i))).collect();

@@ -39,16 +39,12 @@ impl Node {
         Arc::new(Node { id, op: "leaf", is_relu: false, shape, state: Mutex::new(State::Leaf) })
     }
 
-    /// The node of this op's only input. The op is gone then.
-    pub(crate) fn take_input(&mut self) -> Option<Arc<Node>> {
+    /// The nodes of this op's inputs. The op is gone then.
+    pub(crate) fn take_inputs(&mut self) -> Vec<Option<Arc<Node>>> {
         let state = self.state.get_mut().unwrap_or_else(|e| e.into_inner());
-        match state {
-            State::Op { inputs, .. } if inputs.len() == 1 => {
-                let input = inputs[0].take();
-                *state = State::Consumed;
-                input
-            }
-            _ => None,
+        match std::mem::replace(state, State::Consumed) {
+            State::Op { inputs, .. } => inputs,
+            _ => Vec::new(),
         }
     }
 
@@ -267,6 +263,11 @@ pub fn find_non_finite<R>(f: impl FnOnce() -> R) -> (R, Option<NonFinite>) {
     let result = f();
     let found = WATCH.with(|w| w.borrow_mut().take()).and_then(|w| w.found);
     (result, found)
+}
+
+/// Whether results are searched for numbers that are not finite.
+pub(crate) fn is_watched() -> bool {
+    WATCH.with(|w| w.borrow().is_some())
 }
 
 fn watch(op: &'static str, result: &Array, inputs: &[Option<Arc<Node>>]) {

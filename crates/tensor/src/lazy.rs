@@ -1,32 +1,66 @@
-//! A ReLU that waits: the op that reads it next may apply it on the way in, and then it needs no pass of its own.
+//! Results that wait for whoever reads them, so that two ops share one pass over the numbers: a ReLU, which the next op may apply on
+//! the way in, and a normalization, which an activation may join.
 
 use crate::array::Array;
 use crate::autograd::Node;
-use crate::backend::{Input, Unary};
+use crate::backend::{Clamp, Input, Unary};
 use crate::dtype::DType;
 use crate::shape::Shape;
 use std::ops::Deref;
 use std::sync::{Arc, Mutex, OnceLock};
 
-/// An array, there already or still to be rectified.
+/// An array, there already or still to be computed.
 pub(crate) enum Lazy {
     Ready(Array),
-    Relu(Arc<PendingRelu>),
+    Waiting(Arc<Pending>),
 }
 
-/// max(x, 0) of an array, computed when it is first read in full.
-pub(crate) struct PendingRelu {
+/// What is still to be done.
+enum Work {
+    /// max(x, 0)
+    Relu(Array),
+    Norm(Norm),
+}
+
+/// A normalization by statistics that are known.
+#[derive(Clone)]
+pub(crate) struct Norm {
+    pub x: Array,
+    pub mean: Array,
+    pub var: Array,
+    pub weight: Option<Array>,
+    pub bias: Option<Array>,
+    pub eps: f64,
+    pub clamp: Option<Clamp>,
+}
+
+impl Norm {
+    pub fn compute(self) -> Array {
+        let Norm { x, mean, var, weight, bias, eps, clamp } = self;
+        x.place().batch_norm_fixed(x, mean, var, weight, bias, eps, clamp)
+    }
+}
+
+/// A result that is computed when it is first read in full.
+pub(crate) struct Pending {
     shape: Shape,
     dtype: DType,
     /// Gone when the value is there, which may have taken its memory.
-    raw: Mutex<Option<Array>>,
+    work: Mutex<Option<Work>>,
     value: OnceLock<Array>,
 }
 
-impl PendingRelu {
-    pub fn new(x: Array) -> Arc<PendingRelu> {
-        let (shape, dtype) = (x.shape(), x.dtype());
-        Arc::new(PendingRelu { shape, dtype, raw: Mutex::new(Some(x)), value: OnceLock::new() })
+impl Pending {
+    pub fn relu(x: Array) -> Arc<Pending> {
+        Pending::new(x.shape(), x.dtype(), Work::Relu(x))
+    }
+
+    pub fn norm(norm: Norm) -> Arc<Pending> {
+        Pending::new(norm.x.shape(), norm.x.dtype(), Work::Norm(norm))
+    }
+
+    fn new(shape: Shape, dtype: DType, work: Work) -> Arc<Pending> {
+        Arc::new(Pending { shape, dtype, work: Mutex::new(Some(work)), value: OnceLock::new() })
     }
 
     pub fn shape(&self) -> &Shape {
@@ -34,21 +68,23 @@ impl PendingRelu {
     }
 
     fn value(&self) -> &Array {
-        self.value.get_or_init(|| self.take_raw().unary(Unary::Relu))
+        self.value.get_or_init(|| {
+            let work = self.work.lock().unwrap_or_else(|e| e.into_inner()).take();
+            match work.expect("the value is computed once") {
+                Work::Relu(x) => x.unary(Unary::Relu),
+                Work::Norm(norm) => norm.compute(),
+            }
+        })
     }
 
-    fn take_raw(&self) -> Array {
-        self.raw.lock().unwrap_or_else(|e| e.into_inner()).take().expect("the value is computed once")
-    }
-
-    /// What is there: the value, or what it is to be computed from. Both are above 0 at the same places.
+    /// What is there: the value, or what a ReLU is to be computed from. Both are above 0 at the same places.
     pub fn input(&self) -> Input {
-        let raw = self.raw.lock().unwrap_or_else(|e| e.into_inner());
-        match &*raw {
-            Some(raw) => Input { array: raw.clone(), relu: true },
+        let work = self.work.lock().unwrap_or_else(|e| e.into_inner());
+        match &*work {
+            Some(Work::Relu(raw)) => Input { array: raw.clone(), relu: true },
             // Another thread may be computing it now.
-            None => {
-                drop(raw);
+            _ => {
+                drop(work);
                 self.value().clone().into()
             }
         }
@@ -59,39 +95,51 @@ impl Lazy {
     pub fn shape(&self) -> Shape {
         match self {
             Lazy::Ready(array) => array.shape(),
-            Lazy::Relu(pending) => pending.shape,
+            Lazy::Waiting(pending) => pending.shape,
         }
     }
 
     pub fn dtype(&self) -> DType {
         match self {
             Lazy::Ready(array) => array.dtype(),
-            Lazy::Relu(pending) => pending.dtype,
+            Lazy::Waiting(pending) => pending.dtype,
         }
     }
 
     /// The array, to change.
     pub fn ready(&mut self) -> &mut Array {
-        if let Lazy::Relu(pending) = self {
+        if let Lazy::Waiting(pending) = self {
             *self = Lazy::Ready(pending.value().clone());
         }
         match self {
             Lazy::Ready(array) => array,
-            Lazy::Relu(_) => unreachable!("it has just been made ready"),
+            Lazy::Waiting(_) => unreachable!("it has just been made ready"),
+        }
+    }
+
+    /// The normalization that waits here, if nobody else can ask for it.
+    pub fn into_norm(self) -> Result<Norm, Lazy> {
+        let Lazy::Waiting(pending) = self else { return Err(self) };
+        match Arc::try_unwrap(pending) {
+            Ok(Pending { work, value, shape, dtype }) => match work.into_inner().unwrap_or_else(|e| e.into_inner()) {
+                Some(Work::Norm(norm)) => Ok(norm),
+                work => Err(Lazy::Waiting(Arc::new(Pending { shape, dtype, work: Mutex::new(work), value }))),
+            },
+            Err(pending) => Err(Lazy::Waiting(pending)),
         }
     }
 
     pub fn into_array(self) -> Array {
         match self {
             Lazy::Ready(array) => array,
-            Lazy::Relu(pending) => pending.value().clone(),
+            Lazy::Waiting(pending) => pending.value().clone(),
         }
     }
 
     pub fn into_input(self) -> Input {
         match self {
             Lazy::Ready(array) => array.into(),
-            Lazy::Relu(pending) => pending.input(),
+            Lazy::Waiting(pending) => pending.input(),
         }
     }
 }
@@ -107,7 +155,7 @@ impl Deref for Lazy {
     fn deref(&self) -> &Array {
         match self {
             Lazy::Ready(array) => array,
-            Lazy::Relu(pending) => pending.value(),
+            Lazy::Waiting(pending) => pending.value(),
         }
     }
 }
@@ -123,8 +171,8 @@ impl Clone for Lazy {
 /// gradient there, past the ReLU. Otherwise `node` as it was.
 pub(crate) fn skip_relu(node: Option<Arc<Node>>) -> (Option<Arc<Node>>, bool) {
     match node {
-        Some(mut node) if node.is_relu => match Arc::get_mut(&mut node).and_then(Node::take_input) {
-            Some(input) => (Some(input), true),
+        Some(mut node) if node.is_relu => match Arc::get_mut(&mut node) {
+            Some(relu) => (relu.take_inputs().pop().flatten(), true),
             None => (Some(node), false),
         },
         node => (node, false),

@@ -12,8 +12,8 @@
 use crate::array::Array;
 use crate::backend::cpu::Cpu;
 use crate::backend::{
-    AdamStep, Backend, BatchNormed, Binary, Compare, Conv2dOptions, GroupNormed, Input, Pool2dOptions, Reduce, SgdStep,
-    Taps, Unary, Update,
+    AdamStep, Backend, Binary, Clamp, Compare, Conv2dOptions, GroupNormed, Input, Pool2dOptions, Reduce, SgdStep, Taps,
+    Unary, Update,
 };
 use crate::device::Device;
 use crate::dtype::DType;
@@ -207,9 +207,9 @@ impl Backend for Profiled {
         max_pool2d_grad(grad: Array, position: Array, input: Shape, options: &Pool2dOptions) -> Array;
         avg_pool2d(x: Array, options: &Pool2dOptions) -> Array;
         avg_pool2d_grad(grad: Array, input: Shape, options: &Pool2dOptions) -> Array;
-        batch_norm(x: Array, weight: Option<Array>, bias: Option<Array>, eps: f64) -> BatchNormed;
-        batch_norm_fixed(x: Array, mean: Array, var: Array, weight: Option<Array>, bias: Option<Array>, eps: f64) -> Array;
-        batch_norm_grad(grad: Array, x: Array, mean: Array, var: Array, weight: Option<Array>, eps: f64) -> [Array; 3];
+        batch_norm_stats(x: &Array) -> [Array; 2];
+        batch_norm_fixed(x: Array, mean: Array, var: Array, weight: Option<Array>, bias: Option<Array>, eps: f64, clamp: Option<Clamp>) -> Array;
+        batch_norm_grad(grad: Array, x: Array, mean: Array, var: Array, weight: Option<Array>, bias: Option<Array>, eps: f64, clamp: Option<Clamp>) -> [Array; 3];
         group_norm(x: Array, groups: usize, weight: Option<Array>, bias: Option<Array>, eps: f64) -> GroupNormed;
         group_norm_grad(grad: Array, x: Array, mean: Array, var: Array, weight: Option<Array>, eps: f64) -> [Array; 3];
         softmax(x: Array, dim: usize, log: bool) -> Array;

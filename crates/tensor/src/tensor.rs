@@ -93,7 +93,7 @@ impl Tensor {
     pub fn shape(&self) -> &[usize] {
         match &self.array {
             Lazy::Ready(array) => &array.shape,
-            Lazy::Relu(pending) => pending.shape(),
+            Lazy::Waiting(pending) => pending.shape(),
         }
     }
 

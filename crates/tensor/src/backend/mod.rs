@@ -14,6 +14,7 @@ use crate::shape::Shape;
 use std::ops::Deref;
 use std::sync::Arc;
 pub use striate_kernels::elementwise::{Activation, Binary, Compare, Unary};
+pub use striate_kernels::norm::Clamp;
 pub use striate_kernels::optim::{AdamStep, SgdStep};
 pub use striate_kernels::reduce::Reduce;
 pub use striate_kernels::resample::Taps;
@@ -96,16 +97,6 @@ impl Input {
     pub fn settled(self) -> Array {
         if self.relu { self.array.unary(Unary::Relu) } else { self.array }
     }
-}
-
-/// What batch normalization gives: the output and the statistics of the batch.
-pub struct BatchNormed {
-    /// The normalized input.
-    pub output: Array,
-    /// Mean per channel.
-    pub mean: Array,
-    /// Biased variance per channel.
-    pub var: Array,
 }
 
 /// What group normalization gives: the output and the statistics of each sample's groups.
@@ -199,9 +190,9 @@ pub trait Backend: Send + Sync {
     /// The gradient of `avg_pool2d`.
     fn avg_pool2d_grad(&self, grad: Array, input: Shape, options: &Pool2dOptions) -> Array;
 
-    /// Normalizes each channel (dimension 1) by the batch's statistics.
-    fn batch_norm(&self, x: Array, weight: Option<Array>, bias: Option<Array>, eps: f64) -> BatchNormed;
-    /// Normalizes each channel by the statistics given.
+    /// The mean and the biased variance of each channel (dimension 1), `[c]`.
+    fn batch_norm_stats(&self, x: &Array) -> [Array; 2];
+    /// Normalizes each channel by the statistics given, and clamps the result.
     fn batch_norm_fixed(
         &self,
         x: Array,
@@ -210,8 +201,9 @@ pub trait Backend: Send + Sync {
         weight: Option<Array>,
         bias: Option<Array>,
         eps: f64,
+        clamp: Option<Clamp>,
     ) -> Array;
-    /// The gradients of `batch_norm` with respect to `x`, `weight` and `bias`.
+    /// The gradients of `batch_norm_fixed` by the statistics of `x` itself with respect to `x`, `weight` and `bias`.
     fn batch_norm_grad(
         &self,
         grad: Array,
@@ -219,7 +211,9 @@ pub trait Backend: Send + Sync {
         mean: Array,
         var: Array,
         weight: Option<Array>,
+        bias: Option<Array>,
         eps: f64,
+        clamp: Option<Clamp>,
     ) -> [Array; 3];
 
     /// Normalizes groups of channels of each sample `[n, c, h, w]`; `weight` and `bias` are `[c]`.

@@ -2,8 +2,9 @@
 
 use super::hints;
 use crate::array::Array;
-use crate::autograd::{Node, record};
-use crate::backend::{Binary, Reduce, Unary, meet};
+use crate::autograd::{Node, is_watched, record};
+use crate::backend::{Binary, Clamp, Place, Reduce, Unary, meet};
+use crate::lazy::{Lazy, Norm, Pending};
 use crate::shape::Shape;
 use crate::tensor::Tensor;
 use std::sync::Arc;
@@ -18,13 +19,59 @@ pub struct BatchNorm {
     pub var: Tensor,
 }
 
+const OP: &str = "batch_norm";
+
 type Affine = (Option<Array>, Option<Arc<Node>>);
 
 fn affine(t: Option<&Tensor>) -> Affine {
     t.map_or((None, None), |t| (Some(t.array().clone()), t.node.clone()))
 }
 
+/// Whether a normalization of these may wait for an activation to join it.
+fn may_wait(arrays: &[&Array]) -> bool {
+    arrays.iter().all(|a| matches!(a.place(), Place::Cpu)) && !is_watched()
+}
+
+/// The result of a normalization by the statistics of its own input, recorded for the inputs' and weights' nodes.
+fn normalized(norm: Norm, nodes: [Option<Arc<Node>>; 3]) -> Tensor {
+    let saved = nodes.iter().any(Option::is_some).then(|| norm.clone());
+    let waits = may_wait(&[&norm.x]);
+    // What the record needs to know of the result is its shape.
+    let result = if waits { norm.x.clone() } else { norm.clone().compute() };
+    let recorded = record(OP, result, nodes, move |_| {
+        move |g: Array, [wx, ww, wb]| {
+            let Norm { x, mean, var, weight, bias, eps, clamp } = saved.expect("kept when a gradient is wanted");
+            let [to_x, to_w, to_b] = g.place().batch_norm_grad(g, x, mean, var, weight, bias, eps, clamp);
+            [wx.then_some(to_x), ww.then_some(to_w), wb.then_some(to_b)]
+        }
+    });
+    if waits { Tensor { array: Lazy::Waiting(Pending::norm(norm)), ..recorded } } else { recorded }
+}
+
 impl Tensor {
+    /// Clamps the result of a normalization in the same pass, if this is one that nobody has read yet; otherwise gives it back. NaN is a
+    /// bound that nothing reaches.
+    pub(crate) fn clamp_norm(self, clamp: Clamp) -> Result<Tensor, Tensor> {
+        let Tensor { array, mut node } = self;
+        // Whoever else holds the record asks for the gradient of the normalization alone.
+        if node.as_mut().is_some_and(|n| n.op != OP || Arc::get_mut(n).is_none()) {
+            return Err(Tensor { array, node });
+        }
+        match array.into_norm() {
+            Ok(norm) if norm.clamp.is_none() => {
+                let nodes = node.as_mut().and_then(Arc::get_mut).map(Node::take_inputs).unwrap_or_default();
+                let nodes = nodes.try_into().unwrap_or([const { None }; 3]);
+                Ok(normalized(Norm { clamp: Some(clamp), ..norm }, nodes))
+            }
+            Ok(norm) => Err(Tensor { array: Lazy::Waiting(Pending::norm(norm)), node }),
+            Err(array) => Err(Tensor { array, node }),
+        }
+    }
+
+    fn out_of_image(self, shape: Shape) -> Tensor {
+        if shape.rank() == 4 { self } else { self.reshape(shape) }
+    }
+
     fn check_batch_norm(&self, per_channel: &[Option<&Tensor>]) {
         let x = self.array.shape;
         assert!(x.rank() >= 2, "batch_norm: the input must be [n, c, ..], got {x}");
@@ -61,18 +108,11 @@ impl Tensor {
         );
         let (x, xn) = self.into_image().into_parts();
         let ((w, wn), (b, bn)) = (affine(weight), affine(bias));
-        let saved = (xn.is_some() || wn.is_some() || bn.is_some()).then(|| (x.clone(), w.clone()));
-        let normed = x.place().batch_norm(x, w, b, eps);
-        let (mean, var) = (normed.mean, normed.var);
+        let [mean, var] = x.place().batch_norm_stats(&x);
         let statistics = (Tensor::from(mean.clone()), Tensor::from(var.clone()));
-        let output = record("batch_norm", normed.output, [xn, wn, bn], move |_| {
-            move |g: Array, [wx, ww, wb]| {
-                let (x, w) = saved.expect("kept when a gradient is wanted");
-                let [to_x, to_w, to_b] = g.place().batch_norm_grad(g, x, mean, var, w, eps);
-                [wx.then_some(to_x), ww.then_some(to_w), wb.then_some(to_b)]
-            }
-        });
-        BatchNorm { output: output.reshape(shape), mean: statistics.0, var: statistics.1 }
+        let norm = Norm { x, mean, var, weight: w, bias: b, eps, clamp: None };
+        let output = normalized(norm, [xn, wn, bn]).out_of_image(shape);
+        BatchNorm { output, mean: statistics.0, var: statistics.1 }
     }
 
     /// As [`Tensor::batch_norm`], by the statistics given (`training=False`).
@@ -94,10 +134,14 @@ impl Tensor {
         let (mean, var) = (mean.array().clone(), var.array().clone());
         let (x, xn) = self.into_image().into_parts();
         let ((w, wn), (b, bn)) = (affine(weight), affine(bias));
+        if xn.is_none() && wn.is_none() && bn.is_none() && may_wait(&[&x, &mean]) {
+            let norm = Norm { x, mean, var, weight: w, bias: b, eps, clamp: None };
+            return Tensor { array: Lazy::Waiting(Pending::norm(norm)), node: None }.out_of_image(shape);
+        }
         let saved_x = wn.is_some().then(|| x.clone());
         let saved_w = w.clone();
-        let y = meet(&[&x, &mean]).batch_norm_fixed(x, mean.clone(), var.clone(), w, b, eps);
-        let output = record("batch_norm", y, [xn, wn, bn], move |_| {
+        let y = meet(&[&x, &mean]).batch_norm_fixed(x, mean.clone(), var.clone(), w, b, eps, None);
+        let output = record(OP, y, [xn, wn, bn], move |_| {
             move |g: Array, [wx, _, wb]| {
                 let inv_std = var.unary(Unary::AddScalar(eps)).unary(Unary::Sqrt).unary(Unary::Recip);
                 let to_b = wb.then(|| g.clone().reduce(Reduce::Sum, &[0, 2, 3]).reshape(c));

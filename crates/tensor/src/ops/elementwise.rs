@@ -4,7 +4,7 @@ use crate::array::Array;
 use crate::autograd::record;
 use crate::backend::{Binary, Compare, Place, Unary};
 use crate::dtype::DType;
-use crate::lazy::{Lazy, PendingRelu};
+use crate::lazy::{Lazy, Pending};
 use crate::shape::Shape;
 use crate::tensor::Tensor;
 use std::ops::{Add, Div, Mul, Neg, Sub};
@@ -104,12 +104,16 @@ impl Tensor {
 
     /// max(x, 0); its gradient at 0 is 0. NaN stays NaN.
     pub fn relu(self) -> Tensor {
-        let (x, node) = self.into_parts();
+        let this = match self.clamp_norm([0.0, f64::NAN]) {
+            Ok(clamped) => return clamped,
+            Err(this) => this,
+        };
+        let (x, node) = this.into_parts();
         if !matches!(x.place(), Place::Cpu) || !x.dtype().is_float() {
             return Tensor { array: x.into(), node }
                 .unary_by_output("relu", Unary::Relu, |y, g| y.binary(Binary::ReluGrad, g));
         }
-        let pending = PendingRelu::new(x.clone());
+        let pending = Pending::relu(x.clone());
         let saved = pending.clone();
         let mut node = record("relu", x, [node], move |_| {
             move |g: Array, _| [Some(saved.input().array.binary(Binary::ReluGrad, g))]
@@ -118,7 +122,7 @@ impl Tensor {
         if let Some(node) = node.as_mut().and_then(Arc::get_mut) {
             node.is_relu = true;
         }
-        Tensor { array: Lazy::Relu(pending), node }
+        Tensor { array: Lazy::Waiting(pending), node }
     }
 
     /// x where x > 0, else `negative_slope` · x.

@@ -7,8 +7,8 @@ mod matrix;
 mod views;
 
 use super::{
-    AdamStep, Backend, BatchNormed, Binary, Compare, Conv2dOptions, GroupNormed, Input, Pool2dOptions, Reduce, SgdStep,
-    Taps, Unary, Update,
+    AdamStep, Backend, Binary, Clamp, Compare, Conv2dOptions, GroupNormed, Input, Pool2dOptions, Reduce, SgdStep, Taps,
+    Unary, Update,
 };
 use crate::array::{Array, memory_order};
 use crate::device::Device;
@@ -333,16 +333,13 @@ impl Backend for Cpu {
         by_float!(grad, "avg_pool2d", |T| image::avg_pool2d_grad::<T>(&grad, input, options))
     }
 
-    fn batch_norm(&self, x: Array, weight: Option<Array>, bias: Option<Array>, eps: f64) -> BatchNormed {
-        let (rows, c) = channels_last(&x);
+    fn batch_norm_stats(&self, x: &Array) -> [Array; 2] {
+        let (rows, c) = channels_last(x);
         let shape = Shape::from([c]);
         by_float!(x, "batch_norm", |T| {
-            let x = x.dense();
             let (mut mean, mut var) = (Buffer::unspecified(c), Buffer::unspecified(c));
             norm::batch_norm_stats(rows, c, &x.packed_default::<T>(), &mut mean, &mut var);
-            let (mean, var) = (Array::from_buffer(mean, shape), Array::from_buffer(var, shape));
-            let output = self.batch_norm_fixed(x, mean.clone(), var.clone(), weight, bias, eps);
-            BatchNormed { output, mean, var }
+            [Array::from_buffer(mean, shape), Array::from_buffer(var, shape)]
         })
     }
     fn batch_norm_fixed(
@@ -353,6 +350,7 @@ impl Backend for Cpu {
         weight: Option<Array>,
         bias: Option<Array>,
         eps: f64,
+        clamp: Option<Clamp>,
     ) -> Array {
         let (rows, c) = channels_last(&x);
         by_float!(x, "batch_norm", |T| {
@@ -367,6 +365,7 @@ impl Backend for Cpu {
                 &inv_std,
                 weight.as_ref().map(|w| &w.data::<T>()[..c]),
                 bias.as_ref().map(|b| &b.data::<T>()[..c]),
+                clamp,
                 &mut out,
             );
             Array::from_buffer(out, x.shape)
@@ -379,14 +378,16 @@ impl Backend for Cpu {
         mean: Array,
         var: Array,
         weight: Option<Array>,
+        bias: Option<Array>,
         eps: f64,
+        clamp: Option<Clamp>,
     ) -> [Array; 3] {
         let (rows, c) = channels_last(&x);
         by_float!(x, "batch_norm", |T| {
             let mut grad_x = Buffer::unspecified(x.shape.numel());
             let (mut grad_weight, mut grad_bias) = (Buffer::unspecified(c), Buffer::unspecified(c));
             let inv_std = inverse_std::<T>(&var, eps);
-            let weight = weight.map(Array::dense);
+            let (weight, bias) = (weight.map(Array::dense), bias.map(Array::dense));
             norm::batch_norm_grad(
                 rows,
                 c,
@@ -395,6 +396,8 @@ impl Backend for Cpu {
                 &mean.packed_default(),
                 &inv_std,
                 weight.as_ref().map(|w| &w.data::<T>()[..c]),
+                bias.as_ref().map(|b| &b.data::<T>()[..c]),
+                clamp,
                 &mut grad_x,
                 &mut grad_weight,
                 &mut grad_bias,

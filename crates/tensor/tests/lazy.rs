@@ -1,4 +1,4 @@
-//! A ReLU may wait for the op that reads it; whoever reads it, and how often, the numbers are the same.
+//! Results that wait for the op that reads them: whoever reads them, and how often, the numbers are the same.
 
 use striate_tensor::{Conv2dOptions, DType, Generator, Pool2dOptions, Tensor};
 
@@ -74,4 +74,60 @@ fn nan_passes_through_a_waiting_relu() {
     assert!(x.clone().relu().max_pool2d(2).item::<f32>().is_nan());
     let w = Tensor::ones([1, 1, 2, 2], DType::F32);
     assert!(x.relu().conv2d(&w, None, &Conv2dOptions::default()).item::<f32>().is_nan());
+}
+
+/// Normalization, then `activation`, then what reads it; `apart` keeps the activation from joining the normalization.
+fn norm_net(activation: fn(Tensor) -> Tensor, apart: bool, fixed: bool) -> Vec<Vec<f64>> {
+    let rng = &mut Generator::new(4);
+    let x = Tensor::randn([3, 4, 5, 6], DType::F64, rng).requires_grad();
+    let weight = Tensor::randn([4], DType::F64, rng).requires_grad();
+    let bias = Tensor::randn([4], DType::F64, rng).requires_grad();
+    let kernel = Tensor::randn([2, 4, 3, 3], DType::F64, rng).requires_grad();
+    let normed = if fixed {
+        let (mean, var) = (Tensor::full(0.1, [4], DType::F64), Tensor::full(2.0, [4], DType::F64));
+        x.detach().batch_norm_fixed(&mean, &var, Some(&weight.detach()), Some(&bias.detach()), 1e-5)
+    } else {
+        x.clone().batch_norm(Some(&weight), Some(&bias), 1e-5).output
+    };
+    let held = apart.then(|| normed.clone());
+    let y = activation(normed).conv2d(&kernel, None, &Conv2dOptions::default());
+    drop(held);
+    let grads = y.clone().square().sum(&[], false).backward();
+    let of = |t: &Tensor| grads.get(t).map(|g| g.to_vec::<f64>()).unwrap_or_default();
+    vec![y.to_vec(), of(&x), of(&weight), of(&bias), of(&kernel)]
+}
+
+#[test]
+fn an_activation_joins_the_normalization_before_it() {
+    let activations: [(&str, fn(Tensor) -> Tensor); 5] = [
+        ("relu", Tensor::relu),
+        ("relu6", Tensor::relu6),
+        ("narrow", |x| x.hardtanh(-0.3, 0.4)),
+        ("twice", |x| x.relu().hardtanh(0.1, 0.9)),
+        ("none", |x| x),
+    ];
+    for (name, activation) in activations {
+        for fixed in [false, true] {
+            let (joined, apart) = (norm_net(activation, false, fixed), norm_net(activation, true, fixed));
+            for (joined, apart) in joined.iter().zip(&apart) {
+                assert_eq!(joined.len(), apart.len(), "{name}");
+                let near = joined.iter().zip(apart).all(|(a, b)| (a - b).abs() <= 1e-9 * b.abs().max(1.0));
+                assert!(near, "{name}, fixed {fixed}: {joined:?}\n{apart:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_normalization_that_two_read_is_computed_once_for_both() {
+    let x = Tensor::randn([2, 3, 4, 4], DType::F64, &mut Generator::new(9)).requires_grad();
+    let gradient = |join: bool| {
+        let normed = x.clone().batch_norm(None, None, 1e-5).output;
+        let (a, b) = (normed.clone(), normed);
+        let b = if join { b } else { b + 0.0 };
+        let grads = (a.relu() * b.hardtanh(-1.0, 0.5)).square().sum(&[], false).backward();
+        grads.get(&x).unwrap().to_vec::<f64>()
+    };
+    let (one, other) = (gradient(true), gradient(false));
+    assert!(one.iter().zip(&other).all(|(a, b)| (a - b).abs() < 1e-12) && one.iter().any(|g| *g != 0.0));
 }
