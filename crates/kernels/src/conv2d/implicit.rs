@@ -12,7 +12,7 @@ use crate::threads;
 use std::ops::Range;
 
 /// Fewer tasks than this are split further.
-const MIN_TASKS: usize = 8;
+pub(super) const MIN_TASKS: usize = 8;
 
 /// A convolution as this algorithm sees it: the input gradient with stride 1 is one as well.
 pub(super) struct Correlation {
@@ -134,7 +134,7 @@ fn correlate(
     if output.is_empty() {
         return;
     }
-    let bands = Bands::new(c.batch, c.out_size);
+    let bands = Bands::new(c.batch, c.out_size, MIN_TASKS);
     // Small outputs are split by columns as well, so that there is work for several threads.
     let widest = panels_of_groups.iter().map(Panels::len).max().unwrap_or(0);
     let splits = MIN_TASKS.div_ceil(bands.len()).min(widest).max(1);

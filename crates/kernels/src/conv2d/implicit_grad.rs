@@ -1,6 +1,6 @@
 //! The weight gradient, and the input gradient with a stride, as products with patches that are never written out.
 
-use super::implicit::Correlation;
+use super::implicit::{Correlation, MIN_TASKS};
 use super::window::{Band, Bands, Window, overlap};
 use super::{Conv2dShape, Input, zero_unless_positive};
 use crate::gemm::tile::{self, MAX_ROWS, Panels, Walk, tile_cols};
@@ -8,6 +8,7 @@ use crate::isa::Kernel;
 use crate::simd::Simd;
 use crate::target::Target;
 use crate::{Buffer, threads};
+use std::ops::Range;
 
 /// The most partial sums of a weight gradient.
 const MAX_PARTIALS: usize = 16;
@@ -24,18 +25,22 @@ pub fn weight_grad(s: &Conv2dShape, input: Input<f32>, grad_output: &[f32], grad
     if grad_weight.is_empty() {
         return;
     }
-    let bands = Bands::new(c.batch, c.out_size);
+    let bands = Bands::new(c.batch, c.out_size, 1);
     let wanted = (c.batch * pixels).div_ceil(TERMS_PER_PARTIAL).clamp(1, MAX_PARTIALS);
     let part = bands.per_image() * (bands.len() / bands.per_image()).div_ceil(wanted).max(1);
     let partials = bands.len().div_ceil(part).max(1);
     let len = c.groups * depth * co;
+    // Few pixels and many weights: parts of the kernels are tasks instead.
+    let splits = if partials == 1 && c.groups == 1 { MIN_TASKS.min(depth.div_ceil(MAX_ROWS)) } else { 1 };
+    let rows = depth.div_ceil(splits).next_multiple_of(MAX_ROWS).min(depth);
     let mut sums = Buffer::<f32>::unspecified(partials * len);
-    threads::parallel_chunks(&mut sums, len, |i, sums| {
+    threads::parallel_chunks(&mut sums, c.groups * rows * co, |i, sums| {
+        let (i, rows) = if splits == 1 { (i, 0..depth) } else { (0, i * rows..depth.min((i + 1) * rows)) };
         sums.fill(0.0);
         for band in (i * part..((i + 1) * part).min(bands.len())).map(|b| bands.get(b)) {
             let start = (band.image * c.out_size[0] + band.first) * c.out_size[1] * c.out_channels;
             let grad = &grad_output[start..][..band.images * band.rows * c.out_size[1] * c.out_channels];
-            target.run(WeightBand { c: &c, window: c.window(input, band), band, grad, sums });
+            target.run(WeightBand { c: &c, window: c.window(input, band), band, grad, rows: rows.clone(), sums });
         }
     });
     threads::parallel_chunks(grad_weight, depth, |o, kernel| {
@@ -51,7 +56,9 @@ struct WeightBand<'a> {
     window: Window<'a>,
     band: Band,
     grad: &'a [f32],
-    /// groups × (ky, kx, in) × out
+    /// Which elements (ky, kx, in) of a kernel.
+    rows: Range<usize>,
+    /// groups × elements × out
     sums: &'a mut [f32],
 }
 
@@ -69,8 +76,10 @@ impl WeightBand<'_> {
         let c = self.c;
         let [ci, co] = c.group();
         let row_stride = self.window.row_stride;
-        let [kh, kw] = c.kernel;
-        let offsets: Vec<usize> = (0..kh * kw * ci)
+        let kw = c.kernel[1];
+        let offsets: Vec<usize> = self
+            .rows
+            .clone()
             .map(|p| {
                 let (ky, kx) = (p / ci / kw, p / ci % kw);
                 ky * c.dilation[0] * row_stride + kx * c.dilation[1] * c.in_channels + p % ci
@@ -86,7 +95,7 @@ impl WeightBand<'_> {
         };
         let data = self.window.data();
         let pixels = self.band.images * self.band.rows * c.out_size[1];
-        let last = offsets[offsets.len() - 1] + (c.groups - 1) * ci;
+        let last = offsets.iter().max().expect("a kernel has elements") + (c.groups - 1) * ci;
         assert!(walk.last().is_none_or(|w| last + w < data.len()));
         assert!(self.grad.len() == pixels * c.out_channels && walk.count() == pixels);
         let width = tile_cols(S::LANES);
@@ -172,7 +181,7 @@ pub fn strided_input_grad(
         .collect();
     let image = c.in_size[0] * c.in_size[1] * c.in_channels;
     let out_image = c.out_size[0] * c.out_size[1] * c.out_channels;
-    let images = Bands::new(c.batch, c.out_size).get(0).images;
+    let images = Bands::new(c.batch, c.out_size, MIN_TASKS).get(0).images;
     threads::parallel_chunks(grad_input, images * image, |i, grad_input| {
         let band = Band { image: i * images, images: grad_input.len() / image, first: 0, rows: c.out_size[0] };
         let size = [0, 1].map(|d| (c.out_size[d] - 1) * c.stride[d] + c.dilation[d] * (c.kernel[d] - 1) + 1);

@@ -7,9 +7,6 @@ use crate::Buffer;
 const BAND_PIXELS: usize = 512;
 /// About how many output pixels small images are put together to: so many share one way through the weights.
 const GROUP_PIXELS: usize = 192;
-/// Below so many tasks images stay apart.
-const TASKS: usize = 8;
-
 /// How the output of a convolution is cut into tasks: bands of rows of one image, or several whole images.
 #[derive(Clone, Copy)]
 pub(super) struct Bands {
@@ -33,10 +30,11 @@ pub(super) struct Band {
 }
 
 impl Bands {
-    pub fn new(batch: usize, [height, width]: [usize; 2]) -> Bands {
+    /// With at least `tasks` tasks, if there are so many images.
+    pub fn new(batch: usize, [height, width]: [usize; 2], tasks: usize) -> Bands {
         let rows = (BAND_PIXELS / width.max(1)).clamp(1, height.max(1));
         let most = (GROUP_PIXELS / (height * width).max(1)).max(1);
-        let images = if rows < height { 1 } else { most.min(batch.div_ceil(TASKS)).max(1) };
+        let images = if rows < height { 1 } else { most.min(batch.div_ceil(tasks)).max(1) };
         Bands { batch, height, rows, images }
     }
 
