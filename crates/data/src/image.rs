@@ -1,6 +1,9 @@
 //! [`Image`]: pixels.
 
+use crate::error::DataError;
 use crate::resize::Scale;
+use image::{ExtendedColorType, ImageFormat};
+use std::path::Path;
 
 /// The type of an image's values: `u8`, or `u16` for pictures that have more than 8 bits.
 pub trait Depth: Scale + Copy + Default + Ord + Send + Sync + 'static {
@@ -153,6 +156,23 @@ impl<T: Depth> Image<T> {
             .flat_map(|(_, p)| p)
             .copied()
             .collect()
+    }
+}
+
+impl Image {
+    /// Writes the image as a PNG file.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    ///
+    /// # Panics
+    /// If the image has not 1 or 3 channels.
+    pub fn write_png(&self, path: &Path) -> Result<(), DataError> {
+        assert!(self.channels == 1 || self.channels == 3, "write_png: needs 1 or 3 channels, got {}", self.channels);
+        let kind = if self.channels == 1 { ExtendedColorType::L8 } else { ExtendedColorType::Rgb8 };
+        let (w, h) = (self.width as u32, self.height as u32);
+        image::save_buffer_with_format(path, &self.data, w, h, kind, ImageFormat::Png)
+            .map_err(|e| DataError::image(path, format!("cannot write it: {}", e.to_string().replace('\n', " "))))
     }
 }
 

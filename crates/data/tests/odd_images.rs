@@ -1,7 +1,7 @@
 //! Pictures that break other tools: what each must give is in `expect.csv`, with Pillow's results.
 
 use std::path::{Path, PathBuf};
-use striate_data::{DecodeOptions, Picture, decode_picture};
+use striate_data::{DecodeOptions, Picture, decode_bytes, decode_picture};
 
 /// How far each channel's mean may lie from Pillow's.
 const TOLERANCE: f64 = 0.02;
@@ -91,5 +91,29 @@ fn the_ones_that_lie_elsewhere() {
         check(&root);
     } else {
         println!("skipped: {} has no expect.csv; STRIATE_ODD_IMAGES can name the folder", root.display());
+    }
+}
+
+#[test]
+fn damage_of_any_kind_is_an_error_or_a_picture_but_no_crash() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/odd-images");
+    let limits = DecodeOptions { pixel_limit: 1 << 20, byte_limit: 32 << 20, ..DecodeOptions::default() };
+    let mut state = 1u32;
+    let mut random = |n: usize| {
+        state = state.wrapping_mul(1664525).wrapping_add(1013904223);
+        (state >> 8) as usize % n
+    };
+    for e in expected(&root.join("expect.csv")) {
+        let good = std::fs::read(root.join(&e.file)).unwrap();
+        for _ in 0..if good.len() < 10_000 { 40 } else { 4 } {
+            let mut bad = good.clone();
+            // Headers are hit more often.
+            let reach = if random(2) == 0 { bad.len() } else { bad.len().min(200) };
+            (0..1 + random(4)).for_each(|_| bad[random(reach)] = random(256) as u8);
+            bad.truncate(if random(4) == 0 { 1 + random(good.len()) } else { good.len() });
+            if let Err(error) = decode_bytes(&bad, Path::new(&e.file), &limits) {
+                assert_eq!(error.to_string().lines().count(), 1, "{error}");
+            }
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::error::TrainError;
 use crate::learning_rate::SchedulePlan;
+use crate::picture_settings::PictureSettings;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 use striate_nn::{Adagrad, Adam, AdamW, Lamb, Lion, NAdam, Optimizer, ParamGroups, RMSprop, Sgd};
@@ -73,9 +74,9 @@ fn is_one(n: &usize) -> bool {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// `mnist`, or the path of a directory of idx files.
+    /// `mnist`, or the path of a directory of idx files, a folder of pictures, a manifest of them, or a `.tar`.
     pub data: String,
-    /// The network: a name, or layers as text. A run directory has the canonical text.
+    /// The network: a name, or layers as text, or `auto` for one that suits the data. A run directory has the canonical text.
     pub model: String,
     /// What all random numbers come from.
     pub seed: u64,
@@ -113,6 +114,9 @@ pub struct Config {
     /// Steps between checkpoints, besides the one after each epoch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checkpoint_every: Option<u64>,
+    /// The settings that pictures of a folder have besides.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub pictures: PictureSettings,
 }
 
 impl Default for Config {
@@ -134,6 +138,7 @@ impl Default for Config {
             label_smoothing: 0.0,
             log_every: 100,
             checkpoint_every: None,
+            pictures: PictureSettings::default(),
         }
     }
 }
@@ -175,7 +180,7 @@ impl Config {
         if self.checkpoint_every == Some(0) {
             return bad("checkpoint-every", "0".into(), "at least 1");
         }
-        Ok(())
+        self.pictures.validate()
     }
 
     /// A fresh optimizer of the kind, rate and weight decay set.
@@ -248,6 +253,7 @@ mod tests {
             ema: Some(0.999),
             label_smoothing: 0.1,
             optimizer: OptimizerKind::AdamW,
+            pictures: PictureSettings { size: Some(64), augment: Some("flip".into()), ..PictureSettings::default() },
             ..plain
         };
         std::fs::write(&path, config.to_toml()).unwrap();

@@ -23,10 +23,12 @@ pub trait Task: Send + Sync {
 }
 
 /// One class per image, by cross-entropy.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Classification {
     /// The share of each target that is spread over all classes in training.
     pub label_smoothing: f64,
+    /// How much each class weighs in training; all the same if nothing is said.
+    pub class_weights: Option<Tensor>,
 }
 
 impl Classification {
@@ -48,7 +50,11 @@ impl Task for Classification {
         CrossEntropyLoss::new().forward(output, &batch.labels)
     }
     fn train_loss(&self, output: Tensor, batch: &Batch) -> Tensor {
-        CrossEntropyLoss::new().label_smoothing(self.label_smoothing).forward(output, &batch.labels)
+        let mut loss = CrossEntropyLoss::new().label_smoothing(self.label_smoothing);
+        if let Some(weights) = &self.class_weights {
+            loss = loss.weight(weights.clone());
+        }
+        loss.forward(output, batch.shares.as_ref().unwrap_or(&batch.labels))
     }
     fn correct(&self, output: &Tensor, batch: &Batch) -> usize {
         let labels = batch.labels.to_vec::<i64>();

@@ -1,6 +1,7 @@
 //! The commands.
 
 pub mod completions;
+pub mod data;
 pub mod eval;
 pub mod inspect;
 pub mod predict;

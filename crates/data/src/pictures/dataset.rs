@@ -89,13 +89,9 @@ impl PictureDataset {
         training.augmentations.apply(part.unwrap_or_else(|| p.scaled(kept.clone())), rng)
     }
 
-    /// Writes the picture's values, padded and normalized, channels-last.
+    /// Adds the picture's values, padded and normalized, channels-last.
     fn write<T: Depth>(&self, image: &Image<T>, out: &mut Vec<f32>) {
         let p = &*self.preprocessing;
-        let normal = |c: usize, v: u32| (v as f32 / T::MAX as f32 - p.mean[c]) / p.std[c];
-        // A table of 65536 values would be slower to make than the values.
-        let tables: Option<Vec<[f32; 256]>> =
-            (T::MAX == 255).then(|| (0..p.channels).map(|c| std::array::from_fn(|v| normal(c, v as u32))).collect());
         let padded;
         let image = if p.pad > 0 {
             padded = image.padded(p.pad);
@@ -103,10 +99,20 @@ impl PictureDataset {
         } else {
             image
         };
-        for pixel in image.data.chunks_exact(p.channels) {
-            match &tables {
-                Some(tables) => out.extend(pixel.iter().zip(tables).map(|(v, table)| table[v.to_u32() as usize & 255])),
-                None => out.extend(pixel.iter().enumerate().map(|(c, v)| normal(c, v.to_u32()))),
+        let normal = |c: usize, v: u32| (v as f32 / T::MAX as f32 - p.mean[c]) / p.std[c];
+        let start = out.len();
+        out.resize(start + image.data.len(), 0.0);
+        let out = &mut out[start..];
+        // A table of 65536 values would be slower to make than the values.
+        if T::MAX == 255 {
+            let tables: Vec<[f32; 256]> = (0..p.channels).map(|c| std::array::from_fn(|v| normal(c, v as u32))).collect();
+            for (c, table) in tables.iter().enumerate() {
+                let (to, from) = (out[c..].iter_mut().step_by(p.channels), image.data[c..].iter().step_by(p.channels));
+                to.zip(from).for_each(|(x, v)| *x = table[(v.to_u32() & 255) as usize]);
+            }
+        } else {
+            for (to, from) in out.chunks_exact_mut(p.channels).zip(image.data.chunks_exact(p.channels)) {
+                to.iter_mut().zip(from).enumerate().for_each(|(c, (x, v))| *x = normal(c, v.to_u32()));
             }
         }
     }
