@@ -17,7 +17,7 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    Train(Train),
+    Train(Box<Train>),
     Eval(Eval),
     Predict(Predict),
     Inspect(Inspect),
@@ -142,6 +142,9 @@ pub struct Train {
     /// Spread this share of each training target over all classes [default: 0]. Test losses are without.
     #[arg(long, value_name = "X", value_parser = share, allow_negative_numbers = true)]
     pub label_smoothing: Option<f64>,
+    /// Train on the focal loss with this gamma, such as 2: what is right already counts less.
+    #[arg(long, value_name = "GAMMA", value_parser = not_negative, allow_negative_numbers = true)]
+    pub focal: Option<f64>,
     #[command(flatten)]
     pub pictures: Pictures,
     /// What all random numbers come from. The same seed gives the same model, bit for bit.
@@ -162,8 +165,8 @@ pub struct Train {
         value_name = "RUN",
         conflicts_with_all = [
             "data", "model", "epochs", "batch_size", "lr", "optimizer", "weight_decay", "decay_bias_and_norm", "schedule",
-            "clip_norm", "accumulate", "ema", "label_smoothing", "seed", "out", "checkpoint_every", "log_every",
-            "recipe", "size", "channels", "filter", "augment", "cache", "max_bad", "balance", "class_weights",
+            "clip_norm", "accumulate", "ema", "label_smoothing", "focal", "seed", "out", "checkpoint_every", "log_every",
+            "recipe", "size", "channels", "filter", "background", "augment", "cache", "max_bad", "balance", "class_weights",
         ],
     )]
     pub resume: Option<PathBuf>,

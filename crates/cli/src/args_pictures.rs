@@ -19,6 +19,9 @@ pub struct Look {
     /// How pictures are scaled, antialiased either way: bilinear or bicubic.
     #[arg(long, value_name = "NAME", default_value = "bilinear", value_parser = filter)]
     pub filter: Filter,
+    /// The colour behind transparent parts, as red, green and blue in hexadecimal.
+    #[arg(long, value_name = "RRGGBB", default_value = "ffffff", value_parser = colour)]
+    pub background: [u8; 3],
     /// Random changes of training pictures, such as "pad-crop 4, flip, jitter 0.2": crop-resize, pad-crop, flip, vflip, rotate, affine,
     /// perspective, jitter, grey, blur, erase, randaugment, trivialaugment, mixup, cutmix. What is drawn depends on the seed, the epoch and the
     /// picture alone.
@@ -66,6 +69,14 @@ fn filter(name: &str) -> Result<Filter, String> {
         "bicubic" => Ok(Filter::Bicubic),
         _ => Err("it is bilinear or bicubic".into()),
     }
+}
+
+fn colour(text: &str) -> Result<[u8; 3], String> {
+    let digits = text.strip_prefix('#').unwrap_or(text);
+    let number = u32::from_str_radix(digits, 16).ok().filter(|_| digits.len() == 6 && digits.is_ascii());
+    number
+        .map(|n| [(n >> 16) as u8, (n >> 8) as u8, n as u8])
+        .ok_or_else(|| "it must be six digits, such as ffffff".into())
 }
 
 fn cache(name: &str) -> Result<PictureCache, String> {

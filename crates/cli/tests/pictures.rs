@@ -83,7 +83,10 @@ fn splits_share_classes_by_name_and_what_is_odd_is_said() {
     assert!(said.contains("60 training and 21 test images"), "{said}");
     assert!(said.contains("test has no pictures of blue"), "{said}");
     assert!(said.contains("left out as no pictures: train/notes.txt"), "{said}");
-    assert!(said.contains("1 picture is in two splits") && said.contains("test/red/copy.png = train/red/3.png"), "{said}");
+    assert!(
+        said.contains("1 picture is in two splits") && said.contains("test/red/copy.png = train/red/3.png"),
+        "{said}"
+    );
     let measured = accuracy(d, &["run/model.safetensors"]);
     assert_eq!((measured["images"].as_u64(), measured["accuracy"].as_f64()), (Some(21), Some(1.0)));
 }
@@ -128,10 +131,16 @@ fn manifests_that_are_not_right() {
     };
     refused("path,label,colour\n", &["unknown column 'colour'", "path, label"]);
     refused("path,split\n", &["no column 'label'"]);
-    refused("path,label\ndata/red/0.png,red\ndata/red/7.png,red\n", &["1 of its files not found", "data/red/7.png (line 3)"]);
+    refused(
+        "path,label\ndata/red/0.png,red\ndata/red/7.png,red\n",
+        &["1 of its files not found", "data/red/7.png (line 3)"],
+    );
     refused("path,label\n,red\n", &["line 2", "path is empty"]);
     refused("path,label,split\ndata/red/0.png,red,trian\n", &["line 2", "'trian'", "train, val or test"]);
-    refused("path,label\ndata/red/0.png,red\ndata/red/0.png,blue\n", &["data/red/0.png", "'red' in line 2", "'blue' in line 3"]);
+    refused(
+        "path,label\ndata/red/0.png,red\ndata/red/0.png,blue\n",
+        &["data/red/0.png", "'red' in line 2", "'blue' in line 3"],
+    );
     refused("path,label\ndata/red/0.png,red\n", &["of one class, 'red'"]);
     refused("path,label\n", &["no pictures found"]);
     refused("path,label,split\ndata/red/0.png,red,train\ndata/blue/0.png,blue,\n", &["1 of 2 lines have no split"]);
@@ -164,6 +173,26 @@ fn folders_that_are_not_right() {
     fail(d, &["train", "test-only", "--max-bad", "200%"], 2, &["--max-bad"]);
     fail(d, &["train", "test-only", "--channels", "2"], 2, &["--channels"]);
     assert!(!d.join("runs").exists(), "nothing is made for a run that cannot start");
+}
+
+#[test]
+fn rare_classes_can_count_more() {
+    let dir = tempfile::tempdir().unwrap();
+    let d = dir.path();
+    for split in ["train", "val"] {
+        for (class, n) in [("red", 30), ("green", 30), ("blue", 3)] {
+            (0..n).for_each(|n| write(d.join("data").join(split).join(class).join(format!("{n}.png")), class, n, 16));
+        }
+    }
+    for (out, flags) in
+        [("a", &["--balance"][..]), ("b", &["--class-weights"]), ("c", &["--focal", "2", "--class-weights"])]
+    {
+        train(d, "data", out, flags);
+        let measured = accuracy(d, &[&format!("{out}/model.safetensors")]);
+        assert_eq!(measured["accuracy"].as_f64(), Some(1.0), "{flags:?}");
+    }
+    fail(d, &["train", "data", "--balance", "--class-weights"], 2, &["--balance", "--class-weights"]);
+    fail(d, &["train", "data", "--focal", "2", "--augment", "mixup"], 1, &["--focal", "mixup"]);
 }
 
 #[test]
@@ -274,7 +303,9 @@ fn a_check_finds_what_spoils_a_result() {
         assert!(said.contains(part), "'{part}' is not in: {said}");
     }
     let page = fs::read_to_string(d.join("page.html")).unwrap();
-    assert!(page.contains("data:image/jpeg;base64,") && page.contains("val/red/near.jpg") && page.ends_with("</html>\n"));
+    assert!(
+        page.contains("data:image/jpeg;base64,") && page.contains("val/red/near.jpg") && page.ends_with("</html>\n")
+    );
     let json = run(d, &["data", "check", "data", "--json"]);
     let report: serde_json::Value = serde_json::from_str(&stdout(&json)).unwrap();
     assert_eq!((report["unreadable"].as_u64(), report["pictures"].as_u64()), (Some(1), Some(23)));
@@ -294,7 +325,24 @@ fn a_split_is_written_and_a_grid_is_shown() {
     assert!(said.contains("45 pictures to learn from, 15 held out"), "{said}");
     fail(d, &["data", "split", "split.csv", "--out", "again.csv"], 1, &["split already"]);
     assert!(train(d, "split.csv", "run", &[]).contains("45 training and 15 test images"));
-    succeed(d, &["data", "show", "data", "--out", "grid.png", "--augment", "flip 1", "--pictures", "3", "--epochs", "2", "--size", "24"]);
+    succeed(
+        d,
+        &[
+            "data",
+            "show",
+            "data",
+            "--out",
+            "grid.png",
+            "--augment",
+            "flip 1",
+            "--pictures",
+            "3",
+            "--epochs",
+            "2",
+            "--size",
+            "24",
+        ],
+    );
     let grid = image::open(d.join("grid.png")).unwrap().to_rgb8();
     assert_eq!((grid.width(), grid.height()), (3 * 26 + 2, 3 * 26 + 2));
     // In the second column the first picture is the other way round.

@@ -122,8 +122,11 @@ impl<T: Depth> Image<T> {
             self.height
         );
         let c = self.channels;
-        let row = |y: usize| &self.data[(y * self.width + left) * c..(y * self.width + left + width) * c];
-        Image { width, height, channels: c, data: (top..top + height).flat_map(row).copied().collect() }
+        let mut data = Vec::with_capacity(width * height * c);
+        for y in top..top + height {
+            data.extend_from_slice(&self.data[(y * self.width + left) * c..(y * self.width + left + width) * c]);
+        }
+        Image { width, height, channels: c, data }
     }
 
     /// The image with `padding` black pixels on each side.

@@ -146,8 +146,12 @@ impl<D: Dataset + 'static> DataLoader<D> {
     /// The batches of `epoch` from number `first_batch` on.
     pub fn epoch_from(&self, epoch: usize, first_batch: usize) -> Epoch<D> {
         let batches = self.num_batches();
-        let plan =
-            Arc::new(Plan { dataset: self.dataset.clone(), order: self.order(epoch), batch_size: self.batch_size, epoch });
+        let plan = Arc::new(Plan {
+            dataset: self.dataset.clone(),
+            order: self.order(epoch),
+            batch_size: self.batch_size,
+            epoch,
+        });
         let workers = self.workers.min(batches.saturating_sub(first_batch));
         let workers = (0..workers)
             .map(|w| Worker::start(plan.clone(), first_batch + w..batches, workers, self.prefetch))

@@ -218,13 +218,16 @@ impl Preprocessing {
         (image, Prepared { inverted, resized_from })
     }
 
-    /// The picture as it is kept for training: with its channels, and no larger than the size asks for. What [`Preprocessing::scaled`]
-    /// makes of it is what it makes of the picture.
+    /// The picture, of the right channels, as it is kept for training: no larger than the size asks for. What [`Preprocessing::scaled`] makes
+    /// of it is what it makes of the picture.
     pub(crate) fn kept(&self, picture: Picture) -> Picture {
-        let picture = picture.to_channels(self.channels);
         match (picture, self.fit) {
-            (Picture::Bytes(image), Fit::Crop { shorter }) => Picture::Bytes(image.resized_shorter(shorter, self.filter)),
-            (Picture::Words(image), Fit::Crop { shorter }) => Picture::Words(image.resized_shorter(shorter, self.filter)),
+            (Picture::Bytes(image), Fit::Crop { shorter }) => {
+                Picture::Bytes(image.resized_shorter(shorter, self.filter))
+            }
+            (Picture::Words(image), Fit::Crop { shorter }) => {
+                Picture::Words(image.resized_shorter(shorter, self.filter))
+            }
             (picture, _) => picture,
         }
     }

@@ -62,7 +62,12 @@ impl Scale for u16 {
     }
 }
 
-fn scaled<P: InnerPixel + fast_image_resize::PixelTrait>(pixels: Vec<P>, from: [u32; 2], to: [u32; 2], options: &ResizeOptions) -> Vec<P> {
+fn scaled<P: InnerPixel + fast_image_resize::PixelTrait>(
+    pixels: Vec<P>,
+    from: [u32; 2],
+    to: [u32; 2],
+    options: &ResizeOptions,
+) -> Vec<P> {
     let source = TypedImageRef::new(from[0], from[1], &pixels).expect(FITS);
     let mut target = TypedImage::new(to[0], to[1]);
     Resizer::new().resize_typed(&source, &mut target, options).expect(FITS);
@@ -116,7 +121,9 @@ impl<T: Depth> Image<T> {
         let missing = |need: usize, have: usize| need.saturating_sub(have);
         let (across, down) = (missing(width, self.width), missing(height, self.height));
         if across > 0 || down > 0 {
-            return self.bordered([across / 2, down / 2, across.div_ceil(2), down.div_ceil(2)]).centre_cropped(width, height);
+            return self
+                .bordered([across / 2, down / 2, across.div_ceil(2), down.div_ceil(2)])
+                .centre_cropped(width, height);
         }
         // Half pixels go to the even side, as Python rounds them.
         let half = |spare: usize| (spare as f64 / 2.0).round_ties_even() as usize;

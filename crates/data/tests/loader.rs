@@ -84,7 +84,10 @@ fn samples_are_drawn_by_their_weights() {
     }
     assert_eq!(counts[1], 0);
     assert_eq!(loader(3).order(5), loader(3).order(5));
-    assert_ne!((0..9).map(|e| loader(3).order(e)).collect::<Vec<_>>(), (0..9).map(|e| loader(4).order(e)).collect::<Vec<_>>());
+    assert_ne!(
+        (0..9).map(|e| loader(3).order(e)).collect::<Vec<_>>(),
+        (0..9).map(|e| loader(4).order(e)).collect::<Vec<_>>()
+    );
 }
 
 #[test]

@@ -7,7 +7,9 @@ use crate::trainer::Batches;
 use std::path::Path;
 use striate_data::pictures::{BadPicture, CacheKind, Entry, PictureDataset};
 use striate_data::transforms::Augmentations;
-use striate_data::{Batch, DataError, DataLoader, Dataset, IdxFolder, Image, ImageDataset, Preprocessing, Sample, mnist};
+use striate_data::{
+    Batch, DataError, DataLoader, Dataset, IdxFolder, Image, ImageDataset, Preprocessing, Sample, mnist,
+};
 use striate_tensor::num_threads;
 use striate_zoo::Blueprint;
 
@@ -155,13 +157,17 @@ pub(crate) const MNIST: &str = "mnist";
 /// The data that the settings of a new run name, or of one that goes on in directory `run`. `input` is what the network needs, if it needs a
 /// certain input.
 pub(crate) fn load_for(config: &Config, input: Option<[usize; 3]>, run: Option<&Path>) -> Result<Splits, TrainError> {
-    if config.data != MNIST && pictures::are_pictures(Path::new(&config.data)) {
-        return match run {
-            Some(run) => pictures::reopen(config, run),
-            None => pictures::open(config, input),
-        };
+    if let Some(run) = run.filter(|run| run.join(pictures::PICTURES).is_file()) {
+        return pictures::reopen(config, run);
     }
-    let plain = crate::PictureSettings { balance: config.pictures.balance, class_weights: config.pictures.class_weights, ..Default::default() };
+    if config.data != MNIST && pictures::are_pictures(Path::new(&config.data)) {
+        return pictures::open(config, input);
+    }
+    let plain = crate::PictureSettings {
+        balance: config.pictures.balance,
+        class_weights: config.pictures.class_weights,
+        ..Default::default()
+    };
     if config.pictures != plain {
         return Err(TrainError::PictureSettings { data: config.data.clone() });
     }

@@ -37,7 +37,9 @@ pub enum TrainError {
         reason: String,
     },
     /// Settings for pictures of a folder are given for other data.
-    #[error("{data} is no folder of pictures: --size, --channels, --filter, --augment, --cache and --max-bad are for these")]
+    #[error(
+        "{data} is no folder of pictures: --size, --channels, --filter, --background, --augment, --cache and --max-bad are for these"
+    )]
     PictureSettings {
         /// The data.
         data: String,

@@ -56,6 +56,8 @@ pub struct PictureSettings {
     pub channels: Option<usize>,
     /// How pixels are weighed when a picture is scaled.
     pub filter: Filter,
+    /// The colour behind transparent parts: red, green, blue.
+    pub background: [u8; 3],
     /// Random changes of training pictures, as [`Augmentations`] reads them; `small-data` stands for what suits few pictures of the size.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub augment: Option<String>,
@@ -75,6 +77,7 @@ impl Default for PictureSettings {
             size: None,
             channels: None,
             filter: Filter::default(),
+            background: [255; 3],
             augment: None,
             cache: PictureCache::default(),
             max_bad: 0.05,

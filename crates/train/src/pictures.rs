@@ -4,7 +4,9 @@ use crate::config::Config;
 use crate::data::{Images, Splits};
 use crate::error::TrainError;
 use std::path::{Path, PathBuf};
-use striate_data::pictures::{BadPicture, CacheKind, Entry, PictureDataset, PictureList, Split, Survey, split, survey, write_manifest};
+use striate_data::pictures::{
+    BadPicture, CacheKind, Entry, PictureDataset, PictureList, Split, Survey, split, survey, write_manifest,
+};
 use striate_data::{DataError, DecodeOptions, Fit, Image, Preprocessing};
 use striate_tensor::num_threads;
 
@@ -42,7 +44,8 @@ pub fn open(config: &Config, input: Option<[usize; 3]>) -> Result<Splits, TrainE
     let path = Path::new(&config.data);
     let settings = &config.pictures;
     let mut list = PictureList::open(path)?;
-    let found = survey(&list, &DecodeOptions::default(), num_threads(), &|_| {});
+    let decoding = DecodeOptions { background: settings.background, ..DecodeOptions::default() };
+    let found = survey(&list, &decoding, num_threads(), &|_| {});
     let mut notes = std::mem::take(&mut list.notes);
     let bad = set_aside(&list, &found, settings.max_bad)?;
     warn_of_leaks(&list, &found, &mut notes);
@@ -74,10 +77,8 @@ fn set_aside(list: &PictureList, found: &Survey, max_bad: f64) -> Result<Vec<Bad
     let (n, all) = (bad.len(), list.entries.len());
     if n as f64 > max_bad * all as f64 {
         let reasons = some(bad.iter().map(|b| b.reason.as_str()).collect::<Vec<_>>().into_iter());
-        let reason = format!(
-            "{n} of {all} pictures cannot be used, more than --max-bad {}% allows: {reasons}",
-            100.0 * max_bad
-        );
+        let reason =
+            format!("{n} of {all} pictures cannot be used, more than --max-bad {}% allows: {reasons}", 100.0 * max_bad);
         return Err(DataError::Pictures { path: list.path.clone(), reason }.into());
     }
     Ok(bad)
@@ -100,7 +101,8 @@ fn warn_of_leaks(list: &PictureList, found: &Survey, notes: &mut Vec<String>) {
     }
     for (pairs, what) in [(shared, "in two splits, so that results will look too good"), (twice, "under two labels")] {
         if !pairs.is_empty() {
-            let times = if pairs.len() == 1 { "1 picture is".to_string() } else { format!("{} pictures are", pairs.len()) };
+            let times =
+                if pairs.len() == 1 { "1 picture is".to_string() } else { format!("{} pictures are", pairs.len()) };
             notes.push(format!("{times} {what}: {}", some(pairs.iter().map(String::as_str))));
         }
     }
@@ -125,11 +127,22 @@ fn preprocessing(config: &Config, list: &PictureList, found: &Survey, input: Opt
     let train = (0..list.entries.len()).filter(|&i| list.entries[i].split == Some(Split::Train));
     let (mean, std) = found.measure(train, channels);
     let fit = Fit::Crop { shorter };
-    Preprocessing { filter: settings.filter, light_on_dark: false, mean, std, ..Preprocessing::new(channels, size, fit) }
+    Preprocessing {
+        filter: settings.filter,
+        light_on_dark: false,
+        mean,
+        std,
+        ..Preprocessing::new(channels, size, fit)
+    }
 }
 
 /// Training pictures, and those to measure on: of `val`, or else of `test`.
-fn assemble(name: String, list: &PictureList, preprocessing: Preprocessing, cache: CacheKind) -> Result<Splits, TrainError> {
+fn assemble(
+    name: String,
+    list: &PictureList,
+    preprocessing: Preprocessing,
+    cache: CacheKind,
+) -> Result<Splits, TrainError> {
     let measured = if list.splits().contains(&Split::Val) { Split::Val } else { Split::Test };
     let entries = |split: Split| {
         let entries = list.of(split);
@@ -157,8 +170,8 @@ fn assemble(name: String, list: &PictureList, preprocessing: Preprocessing, cach
 pub fn reopen(config: &Config, run: &Path) -> Result<Splits, TrainError> {
     let file = run.join(PREPROCESSING);
     let text = std::fs::read(&file).map_err(|e| TrainError::io("read", &file, e))?;
-    let preprocessing = serde_json::from_slice(&text)
-        .map_err(|e| TrainError::Config { path: file, reason: e.to_string() })?;
+    let preprocessing =
+        serde_json::from_slice(&text).map_err(|e| TrainError::Config { path: file, reason: e.to_string() })?;
     let list = listed(Path::new(&config.data), &run.join(PICTURES))?;
     assemble(stem(Path::new(&config.data)), &list, preprocessing, config.pictures.cache.kind()?)
 }
@@ -183,7 +196,8 @@ pub fn to_measure(
     let known = |name: &String| classes.iter().position(|c| c == name);
     let unknown: Vec<&str> = pictures.classes.iter().filter(|c| known(c).is_none()).map(String::as_str).collect();
     if !unknown.is_empty() {
-        let reason = format!("the model does not know the class {}; it knows {}", some(unknown.into_iter()), classes.join(", "));
+        let reason =
+            format!("the model does not know the class {}; it knows {}", some(unknown.into_iter()), classes.join(", "));
         return Err(DataError::Pictures { path: data.to_path_buf(), reason }.into());
     }
     let splits = pictures.splits();

@@ -7,8 +7,8 @@ use crate::error::TrainError;
 use crate::events::{Event, Sink};
 use crate::learning_rate::LearningRate;
 use crate::metrics_csv::MetricsCsv;
-use crate::pictures;
 use crate::model_file::{self, FORMAT_VERSION, ModelCard, SelfTest, Training};
+use crate::pictures;
 use crate::run_dir::RunDir;
 use crate::task::Classification;
 use crate::trainer::{Batches, Outcome, Position, Running, Trainer};
@@ -127,11 +127,12 @@ impl Session {
         let plan = config.schedule_plan()?;
         let learning_rate =
             plan.map(|plan| LearningRate::new(&plan, config.lr, config.epochs, per_epoch, position.plateau.as_ref()));
-        let class_weights = config.pictures.class_weights.then(|| {
-            Tensor::from_vec(weights.iter().map(|&w| w as f32).collect(), [classes])
-        });
+        let class_weights = config
+            .pictures
+            .class_weights
+            .then(|| Tensor::from_vec(weights.iter().map(|&w| w as f32).collect(), [classes]));
         let mut trainer = Trainer {
-            task: &Classification { label_smoothing: config.label_smoothing, class_weights },
+            task: &Classification { label_smoothing: config.label_smoothing, focal: config.focal, class_weights },
             model: &mut **network,
             optimizer: &mut **optimizer,
             learning_rate,

@@ -1,7 +1,7 @@
 //! Tasks: what a network is trained to do.
 
 use striate_data::Batch;
-use striate_nn::CrossEntropyLoss;
+use striate_nn::{CrossEntropyLoss, FocalLoss};
 use striate_tensor::Tensor;
 
 /// What a network is trained to do: which part of a batch it sees, and how its output is judged.
@@ -27,6 +27,8 @@ pub trait Task: Send + Sync {
 pub struct Classification {
     /// The share of each target that is spread over all classes in training.
     pub label_smoothing: f64,
+    /// The gamma of the focal loss that is trained on in the place of cross-entropy. It takes neither smoothed nor mixed labels.
+    pub focal: Option<f64>,
     /// How much each class weighs in training; all the same if nothing is said.
     pub class_weights: Option<Tensor>,
 }
@@ -50,6 +52,11 @@ impl Task for Classification {
         CrossEntropyLoss::new().forward(output, &batch.labels)
     }
     fn train_loss(&self, output: Tensor, batch: &Batch) -> Tensor {
+        if let Some(gamma) = self.focal {
+            let mut loss = FocalLoss::new().gamma(gamma);
+            loss.weight = self.class_weights.clone();
+            return loss.forward(output, &batch.labels);
+        }
         let mut loss = CrossEntropyLoss::new().label_smoothing(self.label_smoothing);
         if let Some(weights) = &self.class_weights {
             loss = loss.weight(weights.clone());

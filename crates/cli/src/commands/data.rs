@@ -21,8 +21,10 @@ pub fn run(args: Data) -> Result<ExitCode, Failure> {
 /// Reads all pictures, with a progress bar where somebody watches.
 fn read(list: &PictureList, threads: usize) -> Survey {
     let bar = if stderr().is_terminal() {
-        let style = ProgressStyle::with_template("{wide_bar} {pos}/{len} pictures, ETA {eta}").expect("a right template");
-        ProgressBar::with_draw_target(Some(list.entries.len() as u64), ProgressDrawTarget::stderr_with_hz(10)).with_style(style)
+        let style =
+            ProgressStyle::with_template("{wide_bar} {pos}/{len} pictures, ETA {eta}").expect("a right template");
+        ProgressBar::with_draw_target(Some(list.entries.len() as u64), ProgressDrawTarget::stderr_with_hz(10))
+            .with_style(style)
     } else {
         ProgressBar::hidden()
     };
@@ -49,7 +51,11 @@ fn check(args: &Check) -> Result<ExitCode, Failure> {
                 say(format_args!("    {}", group.join(" = ")))?;
             }
         }
-        say(if report.spoils() { "Something would spoil a result." } else { "Nothing found that would spoil a result." })?;
+        say(if report.spoils() {
+            "Something would spoil a result."
+        } else {
+            "Nothing found that would spoil a result."
+        })?;
     }
     Ok(if report.spoils() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
@@ -117,6 +123,7 @@ pub fn settings(look: &Look) -> PictureSettings {
         size: look.size.map(|s| s as usize),
         channels: look.channels,
         filter: look.filter,
+        background: look.background,
         augment: look.augment.clone(),
         ..PictureSettings::default()
     }

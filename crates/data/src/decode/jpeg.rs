@@ -77,7 +77,7 @@ fn structure(bytes: &[u8]) -> Structure {
             continue;
         }
         if marker == START_OF_SCAN {
-            found.has_end = bytes[at..].array_windows().any(|w| *w == [0xff, END_OF_IMAGE]);
+            found.has_end = bytes[at..].windows(2).any(|w| w == [0xff, END_OF_IMAGE]);
             return found;
         }
         let alone = matches!(marker, 0x00 | 0x01 | 0xd0..=0xd9);

@@ -135,7 +135,8 @@ fn say_grey(file: &mut [u8]) -> Option<()> {
     let start: [u8; 4] = *file.get(4..)?.first_chunk()?;
     let start = if little { u32::from_le_bytes(start) } else { u32::from_be_bytes(start) } as usize;
     let entries = short(file.get(start..)?)? as usize;
-    let entry = (0..entries).map(|i| start + 2 + 12 * i).find(|&at| file.get(at..).and_then(short) == Some(PHOTOMETRIC))?;
+    let entry =
+        (0..entries).map(|i| start + 2 + 12 * i).find(|&at| file.get(at..).and_then(short) == Some(PHOTOMETRIC))?;
     let one: [u8; 2] = if little { [1, 0] } else { [0, 1] };
     file.get_mut(entry + 8..entry + 10)?.copy_from_slice(&one);
     Some(())

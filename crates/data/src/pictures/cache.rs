@@ -19,12 +19,15 @@ pub enum CacheKind {
     Disk(PathBuf),
 }
 
+/// A picture, and the state of its file that it is of.
+type Kept = (Stamp, Arc<Picture>);
+
 /// A cache for pictures that are all made the same way.
 pub struct Cache {
     kind: CacheKind,
     /// What pictures are made into, as text.
     making: String,
-    kept: Mutex<Vec<Option<(Stamp, Arc<Picture>)>>>,
+    kept: Mutex<Vec<Option<Kept>>>,
 }
 
 impl Cache {
@@ -32,6 +35,11 @@ impl Cache {
     pub fn new(kind: CacheKind, making: String, n: usize) -> Cache {
         let n = if kind == CacheKind::Ram { n } else { 0 };
         Cache { kind, making, kept: Mutex::new(vec![None; n]) }
+    }
+
+    /// Whether anything is kept.
+    pub fn keeps(&self) -> bool {
+        self.kind != CacheKind::None
     }
 
     /// Picture `index`, from the cache if its source has not changed since it was put there, else by `make`.

@@ -158,7 +158,12 @@ fn findings(list: &PictureList, survey: &Survey, threads: usize) -> Vec<Finding>
     let bad: Vec<(usize, &str)> = survey.bad();
     let reasons = bad.iter().take(3).map(|(_, reason)| *reason).collect::<Vec<_>>().join("; ");
     let each = |places: Vec<usize>| places.into_iter().map(|i| vec![i]).collect::<Vec<_>>();
-    add("unreadable", true, format!("{} cannot be read: {reasons}", count(bad.len(), "picture")), each(bad.iter().map(|b| b.0).collect()));
+    add(
+        "unreadable",
+        true,
+        format!("{} cannot be read: {reasons}", count(bad.len(), "picture")),
+        each(bad.iter().map(|b| b.0).collect()),
+    );
 
     let exact = survey.exact_duplicates();
     let near: Vec<Vec<usize>> = survey.near_duplicates(threads).into_iter().filter(|g| !exact.contains(g)).collect();
@@ -172,7 +177,10 @@ fn findings(list: &PictureList, survey: &Survey, threads: usize) -> Vec<Finding>
         let line = format!("{} of pictures with {same} under two labels", count(two_labels.len(), "group"));
         add("two labels", spoils, line, two_labels);
         let across = chosen(&|g| splits(g));
-        let line = format!("{} of pictures with {same} in two splits: results will look too good", count(across.len(), "group"));
+        let line = format!(
+            "{} of pictures with {same} in two splits: results will look too good",
+            count(across.len(), "group")
+        );
         add("across splits", spoils, line, across);
         let within = chosen(&|g| !splits(g) && !labels(g));
         let line = format!("{} of pictures with {same}", count(within.len(), "group"));
@@ -185,7 +193,12 @@ fn findings(list: &PictureList, survey: &Survey, threads: usize) -> Vec<Finding>
     };
     let misnamed = of(&|p| p.misnamed.is_some());
     let what = misnamed.first().and_then(|&i| survey.pictures[i].as_ref().ok()?.misnamed).unwrap_or_default();
-    add("misnamed", false, format!("{} of another format than the name says, such as {what}", count(misnamed.len(), "file")), each(misnamed));
+    add(
+        "misnamed",
+        false,
+        format!("{} of another format than the name says, such as {what}", count(misnamed.len(), "file")),
+        each(misnamed),
+    );
     let (grey, colour) = (of(&|p| p.channels == 1), of(&|p| p.channels == 3));
     if !grey.is_empty() && !colour.is_empty() {
         let (rarer, what) = if grey.len() < colour.len() { (grey, "grey") } else { (colour, "in colour") };
@@ -196,7 +209,11 @@ fn findings(list: &PictureList, survey: &Survey, threads: usize) -> Vec<Finding>
     if let Some(smallest) = classes.iter().min_by_key(|c| c.pictures)
         && largest >= IMBALANCE * smallest.pictures
     {
-        let line = format!("class {} has {}, the largest {largest}: see --balance and --class-weights", smallest.class, count(smallest.pictures, "picture"));
+        let line = format!(
+            "class {} has {}, the largest {largest}: see --balance and --class-weights",
+            smallest.class,
+            count(smallest.pictures, "picture")
+        );
         all.push(Finding { kind: "imbalance", spoils: false, line, groups: Vec::new(), places: Vec::new() });
     }
     if !list.splits().is_empty() {

@@ -74,7 +74,11 @@ impl PictureDataset {
     pub fn picture(&self, epoch: usize, index: usize) -> Result<Picture, DataError> {
         let entry = self.entries.get(index).ok_or(DataError::Index { index, len: self.entries.len() })?;
         let p = &*self.preprocessing;
-        let kept = self.cache.get(index, &entry.source, || entry.source.decode(&p.decoding()).map(|d| p.kept(d)))?;
+        let keeps = self.cache.keeps();
+        let kept = self.cache.get(index, &entry.source, || {
+            let picture = entry.source.decode(&p.decoding())?.to_channels(p.channels);
+            Ok::<_, DataError>(if keeps { p.kept(picture) } else { picture })
+        })?;
         Ok(match &*kept {
             Picture::Bytes(image) => Picture::Bytes(self.prepared(image, epoch, index)),
             Picture::Words(image) => Picture::Words(self.prepared(image, epoch, index)),
@@ -105,7 +109,8 @@ impl PictureDataset {
         let out = &mut out[start..];
         // A table of 65536 values would be slower to make than the values.
         if T::MAX == 255 {
-            let tables: Vec<[f32; 256]> = (0..p.channels).map(|c| std::array::from_fn(|v| normal(c, v as u32))).collect();
+            let tables: Vec<[f32; 256]> =
+                (0..p.channels).map(|c| std::array::from_fn(|v| normal(c, v as u32))).collect();
             for (c, table) in tables.iter().enumerate() {
                 let (to, from) = (out[c..].iter_mut().step_by(p.channels), image.data[c..].iter().step_by(p.channels));
                 to.zip(from).for_each(|(x, v)| *x = table[(v.to_u32() & 255) as usize]);

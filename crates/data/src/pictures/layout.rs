@@ -39,7 +39,11 @@ pub fn by_folders(path: &Path, files: Vec<Found>, mut notes: Vec<String>) -> Pic
     let split_of = |f: &Found| if f.parts.len() >= 3 { Split::named(&f.parts[0]) } else { None };
     let (mut pictures, mut others) = (Vec::new(), Vec::new());
     for file in files {
-        if is_picture(file.parts.last().expect("a file has a name")) { pictures.push(file) } else { others.push(file.parts.join("/")) }
+        if is_picture(file.parts.last().expect("a file has a name")) {
+            pictures.push(file)
+        } else {
+            others.push(file.parts.join("/"))
+        }
     }
     if !others.is_empty() {
         notes.push(format!("left out as no pictures: {}", some(&others)));

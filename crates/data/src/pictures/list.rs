@@ -161,14 +161,18 @@ impl PictureList {
     /// # Errors
     /// If it cannot be read, is none of these, or has no pictures, or fewer than two classes.
     pub fn open(path: &Path) -> Result<PictureList, DataError> {
-        let metadata = std::fs::metadata(path).map_err(|source| DataError::Read { path: path.to_path_buf(), source })?;
+        let metadata =
+            std::fs::metadata(path).map_err(|source| DataError::Read { path: path.to_path_buf(), source })?;
         let ending = path.extension().map(|e| e.to_string_lossy().to_lowercase()).unwrap_or_default();
         let list = match ending.as_str() {
             _ if metadata.is_dir() => folder::open(path)?,
             "csv" | "tsv" => manifest::open(path)?,
             "tar" => tar::open(path)?,
             "gz" | "tgz" | "xz" | "zst" | "bz2" | "zip" => {
-                return Err(DataError::pictures(path, "compressed archives cannot be read in any order: unpack it, or make a plain .tar"));
+                return Err(DataError::pictures(
+                    path,
+                    "compressed archives cannot be read in any order: unpack it, or make a plain .tar",
+                ));
             }
             _ => return Err(DataError::pictures(path, "not a folder of pictures, a .csv or .tsv manifest, or a .tar")),
         };
@@ -178,11 +182,15 @@ impl PictureList {
     fn checked(mut self) -> Result<PictureList, DataError> {
         if self.entries.is_empty() {
             let notes = if self.notes.is_empty() { String::new() } else { format!(" ({})", self.notes.join("; ")) };
-            let form = "they should lie in a folder for each class (DIR/cat/1.jpg), or in these under train, val and test";
+            let form =
+                "they should lie in a folder for each class (DIR/cat/1.jpg), or in these under train, val and test";
             return Err(DataError::pictures(&self.path, format!("no pictures found{notes}; {form}")));
         }
         if let [only] = &self.classes[..] {
-            return Err(DataError::pictures(&self.path, format!("all pictures are of one class, '{only}': there must be two or more")));
+            return Err(DataError::pictures(
+                &self.path,
+                format!("all pictures are of one class, '{only}': there must be two or more"),
+            ));
         }
         for split in self.splits() {
             let missing: Vec<&str> = (0..self.classes.len())

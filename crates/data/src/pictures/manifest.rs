@@ -67,7 +67,9 @@ pub fn parse(path: &Path, bytes: &[u8], find: impl Fn(&str) -> Option<Source>) -
             continue;
         }
         match find(name) {
-            Some(source) => rows.push((source, name.to_string(), label.to_string(), split, field(group_at).map(String::from))),
+            Some(source) => {
+                rows.push((source, name.to_string(), label.to_string(), split, field(group_at).map(String::from)))
+            }
             None => missing.push(format!("{name} (line {line})")),
         }
     }
@@ -95,7 +97,9 @@ pub fn write_manifest(list: &PictureList) -> Vec<u8> {
     writer.write_record(COLUMNS).expect(MEMORY);
     for entry in &list.entries {
         let path = match &entry.source {
-            Source::File(path) => std::path::absolute(path).unwrap_or_else(|_| path.clone()).to_string_lossy().into_owned(),
+            Source::File(path) => {
+                std::path::absolute(path).unwrap_or_else(|_| path.clone()).to_string_lossy().into_owned()
+            }
             Source::Tar { name, .. } => name.clone(),
         };
         let split = entry.split.map_or("", Split::name);

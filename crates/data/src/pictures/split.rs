@@ -28,7 +28,8 @@ pub fn split(list: &mut PictureList, alike: &[Vec<usize>], val: f64, seed: u64) 
     }
     let mut counts = vec![0usize; list.classes.len()];
     list.entries.iter().for_each(|e| counts[e.label] += 1);
-    let wanted: Vec<usize> = counts.iter().map(|&n| ((n as f64 * val).round() as usize).min(n.saturating_sub(1))).collect();
+    let wanted: Vec<usize> =
+        counts.iter().map(|&n| ((n as f64 * val).round() as usize).min(n.saturating_sub(1))).collect();
     let mut taken = vec![0usize; list.classes.len()];
     list.entries.iter_mut().for_each(|e| e.split = Some(Split::Train));
     for unit in units {

@@ -156,12 +156,17 @@ impl Survey {
             loop {
                 let a = next.fetch_add(1, Ordering::Relaxed);
                 let Some((i, first)) = good.get(a) else { return pairs };
-                pairs.extend(good[a + 1..].iter().filter(|(_, other)| first.hash.is_near(&other.hash)).map(|(j, _)| (*i, *j)));
+                pairs.extend(
+                    good[a + 1..].iter().filter(|(_, other)| first.hash.is_near(&other.hash)).map(|(j, _)| (*i, *j)),
+                );
             }
         };
         let pairs: Vec<(usize, usize)> = thread::scope(|scope| {
             let workers: Vec<_> = (0..threads.max(1)).map(|_| scope.spawn(work)).collect();
-            workers.into_iter().flat_map(|w| w.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
+            workers
+                .into_iter()
+                .flat_map(|w| w.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+                .collect()
         });
         let mut groups = Groups::new(self.pictures.len());
         pairs.into_iter().for_each(|(a, b)| groups.join(a, b));

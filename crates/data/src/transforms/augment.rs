@@ -46,7 +46,13 @@ impl Augmentations {
     }
 
     /// A random part of the picture at the network's size, if there is to be one.
-    pub(crate) fn part<T: Depth>(&self, image: &Image<T>, size: [usize; 2], filter: Filter, rng: &mut Generator) -> Option<Image<T>> {
+    pub(crate) fn part<T: Depth>(
+        &self,
+        image: &Image<T>,
+        size: [usize; 2],
+        filter: Filter,
+        rng: &mut Generator,
+    ) -> Option<Image<T>> {
         self.crop_resize.map(|least| crop_resize(image, least, [size[1], size[0]], filter, rng))
     }
 }
@@ -61,7 +67,8 @@ impl Numbers<'_> {
     /// Number `i`, or `default` where it is left out, from `low` to `high`.
     fn get(&self, i: usize, default: Option<f64>, low: f64, high: f64) -> Result<f64, String> {
         let value = self.values.get(i).copied().or(default);
-        let value = value.ok_or_else(|| format!("'{}' takes {} number{}", self.word, i + 1, if i == 0 { "" } else { "s" }))?;
+        let value =
+            value.ok_or_else(|| format!("'{}' takes {} number{}", self.word, i + 1, if i == 0 { "" } else { "s" }))?;
         if (low..=high).contains(&value) {
             return Ok(value);
         }
@@ -74,11 +81,19 @@ impl Numbers<'_> {
 
     fn whole(&self, i: usize, default: Option<f64>, low: f64, high: f64) -> Result<usize, String> {
         let value = self.get(i, default, low, high)?;
-        if value.fract() == 0.0 { Ok(value as usize) } else { Err(format!("'{}' takes a whole number, got {value}", self.word)) }
+        if value.fract() == 0.0 {
+            Ok(value as usize)
+        } else {
+            Err(format!("'{}' takes a whole number, got {value}", self.word))
+        }
     }
 
     fn at_most(&self, n: usize) -> Result<(), String> {
-        if self.values.len() <= n { Ok(()) } else { Err(format!("'{}' takes at most {n} numbers, got {}", self.word, self.values.len())) }
+        if self.values.len() <= n {
+            Ok(())
+        } else {
+            Err(format!("'{}' takes at most {n} numbers, got {}", self.word, self.values.len()))
+        }
     }
 }
 
@@ -91,7 +106,10 @@ impl FromStr for Augmentations {
             let mut words = item.split_whitespace();
             let word = words.next().expect("items are not empty");
             let number = |w: &str| {
-                w.parse::<f64>().ok().filter(|x| x.is_finite()).ok_or_else(|| format!("'{w}' in '{item}' is not a number"))
+                w.parse::<f64>()
+                    .ok()
+                    .filter(|x| x.is_finite())
+                    .ok_or_else(|| format!("'{w}' in '{item}' is not a number"))
             };
             let n = Numbers { word, values: words.map(number).collect::<Result<_, _>>()? };
             let (step, most) = match word {
@@ -104,7 +122,8 @@ impl FromStr for Augmentations {
                 "vflip" => (Some(Step::FlipVertical(n.share(0, 0.5)?)), 1),
                 "rotate" => (Some(Step::Rotate(n.get(0, None, 0.0, 180.0)?)), 1),
                 "affine" => {
-                    let scale = [n.get(2, Some(1.0), 0.1, 10.0)?, n.get(3, Some(n.get(2, Some(1.0), 0.1, 10.0)?), 0.1, 10.0)?];
+                    let scale =
+                        [n.get(2, Some(1.0), 0.1, 10.0)?, n.get(3, Some(n.get(2, Some(1.0), 0.1, 10.0)?), 0.1, 10.0)?];
                     let degrees = n.get(0, None, 0.0, 180.0)?;
                     let (translate, shear) = (n.share(1, 0.0)?, n.get(4, Some(0.0), 0.0, 80.0)?);
                     (Some(Step::Affine { degrees, translate, scale, shear }), 5)

@@ -5,9 +5,14 @@ use crate::image::{Depth, Image};
 
 /// Left becomes right.
 pub fn flip_horizontal<T: Depth>(image: &Image<T>) -> Image<T> {
-    let row = image.width * image.channels;
-    let data = image.data.chunks_exact(row.max(1)).flat_map(|line| line.rchunks_exact(image.channels).flatten()).copied();
-    Image { data: data.collect(), ..*image }
+    let (row, c) = (image.width * image.channels, image.channels);
+    let mut data = vec![T::default(); image.data.len()];
+    for (to, from) in data.chunks_exact_mut(row.max(1)).zip(image.data.chunks_exact(row.max(1))) {
+        for (to, from) in to.chunks_exact_mut(c).zip(from.rchunks_exact(c)) {
+            to.copy_from_slice(from);
+        }
+    }
+    Image { data, ..*image }
 }
 
 /// Top becomes bottom.
@@ -124,7 +129,8 @@ pub fn perspective<T: Depth>(image: &Image<T>, to: [[f64; 2]; 4]) -> Image<T> {
 /// Gauss's elimination, with the largest pivot of each column.
 fn solve(mut rows: Vec<[f64; 9]>) -> [f64; 8] {
     for column in 0..8 {
-        let best = (column..8).max_by(|&a, &b| rows[a][column].abs().total_cmp(&rows[b][column].abs())).expect("not empty");
+        let best =
+            (column..8).max_by(|&a, &b| rows[a][column].abs().total_cmp(&rows[b][column].abs())).expect("not empty");
         rows.swap(column, best);
         let pivot = rows[column];
         assert!(pivot[column].abs() > 1e-9, "perspective: three of the corners lie on a line");

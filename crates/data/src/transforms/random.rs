@@ -113,7 +113,11 @@ fn turned<T: Depth>(image: &Image<T>, distortion: f64, rng: &mut Generator) -> I
     perspective(image, [a, [right - b[0], b[1]], [right - c[0], bottom - c[1]], [d[0], bottom - d[1]]])
 }
 
-fn jitter<T: Depth>(mut image: Image<T>, [brightness, contrast, saturation, hue]: [f64; 4], rng: &mut Generator) -> Image<T> {
+fn jitter<T: Depth>(
+    mut image: Image<T>,
+    [brightness, contrast, saturation, hue]: [f64; 4],
+    rng: &mut Generator,
+) -> Image<T> {
     let mut order = [0, 1, 2, 3];
     for i in (1..4).rev() {
         order.swap(i, up_to(rng, i));
