@@ -112,7 +112,7 @@ impl PictureSettings {
     pub(crate) fn augmentations(&self, size: usize) -> Result<Augmentations, TrainError> {
         let text = match self.augment.as_deref() {
             None => return Ok(Augmentations::default()),
-            Some(SMALL_DATA) if size <= 64 => format!("pad-crop {}, flip, trivialaugment, cutmix 1", (size / 8).max(1)),
+            Some(SMALL_DATA) if size <= 64 => format!("pad-crop {}, flip, cutmix 1", (size / 8).max(1)),
             Some(SMALL_DATA) => "crop-resize 0.35, flip, trivialaugment, cutmix 1".to_string(),
             Some(text) => text.to_string(),
         };
