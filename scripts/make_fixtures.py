@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes crates/striate/tests/fixtures with PyTorch:
+"""Writes crates/striate/tests/fixtures with PyTorch, and crates/data/tests/fixtures with Pillow and torchvision:
 
     python3 scripts/make_fixtures.py
 
@@ -27,6 +27,7 @@ import fixture_nets as nets  # noqa: E402
 import fixture_tensor as tensor  # noqa: E402
 import fixture_optim as optim  # noqa: E402
 import fixture_zoo  # noqa: E402
+import fixture_pictures as pictures  # noqa: E402
 from fixture_file import File  # noqa: E402
 
 FILES = {
@@ -60,6 +61,8 @@ FILES = {
     "zoo": fixture_zoo.zoo,
 }
 
+PICTURES = {"scaling": pictures.scaling, "transforms": pictures.transforms}
+
 
 def main() -> None:
     torch.set_num_threads(1)
@@ -69,15 +72,16 @@ def main() -> None:
     warnings.filterwarnings("ignore", "(var|std)\\(\\): degrees of freedom is <= 0")
     # And that the mean of kl_div over elements is not its definition.
     warnings.filterwarnings("ignore", "reduction: 'mean' divides")
-    directory = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "crates/striate/tests/fixtures"
-    directory.mkdir(parents=True, exist_ok=True)
     total = 0
-    for name, fill in FILES.items():
-        file = File(name)
-        fill(file)
-        size = file.write(directory)
-        total += size
-        print(f"{name:12} {len(file.cases):4} cases {size / 1024:8.1f} KiB")
+    for files, place in [(FILES, "crates/striate/tests/fixtures"), (PICTURES, "crates/data/tests/fixtures")]:
+        directory = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / place
+        directory.mkdir(parents=True, exist_ok=True)
+        for name, fill in files.items():
+            file = File(name)
+            fill(file)
+            size = file.write(directory)
+            total += size
+            print(f"{name:12} {len(file.cases):4} cases {size / 1024:8.1f} KiB")
     print(f"{'':12} {total / 1024:19.1f} KiB")
 
 

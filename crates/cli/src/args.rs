@@ -1,5 +1,6 @@
 //! What can be typed: each flag's name, help and type stand here alone.
 
+use crate::args_pictures::{Data, Pictures, Recipe};
 use clap::{Args, Parser, Subcommand, ValueEnum, value_parser};
 use clap_complete::Shell;
 use std::path::PathBuf;
@@ -16,11 +17,12 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    Train(Train),
+    Train(Box<Train>),
     Eval(Eval),
     Predict(Predict),
     Inspect(Inspect),
     Bench(Bench),
+    Data(Data),
     Completions(Completions),
 }
 
@@ -88,7 +90,8 @@ fn share(text: &str) -> Result<f64, String> {
 /// nothing: go on with --resume.
 #[derive(Debug, Args)]
 pub struct Train {
-    /// A directory of idx files (MNIST's format, plain or .gz) [default: the built-in MNIST].
+    /// Folders of pictures (DATA/cat/1.jpg, or DATA/train/cat/1.jpg with val or test beside it), a .csv or .tsv manifest of pictures, a .tar
+    /// of either, or a directory of idx files (MNIST's format, plain or .gz) [default: the built-in MNIST].
     #[arg(value_name = "DATA")]
     pub data: Option<PathBuf>,
     /// The network: mnist-net, lenet, resnet18 or another ready one, or its layers, such as "conv 32 3, relu, maxpool 2, flatten, linear",
@@ -98,21 +101,26 @@ pub struct Train {
     /// Sizes of inputs are worked out; the last linear or conv without a number takes the number of classes. A part is repeated by
     /// (conv 32 3, relu) x3 and its input added by residual(…). In a file each line is a layer or more, and # starts a comment; a path
     /// that ends in .txt needs no @. The words are in the book under "Networks as text".
-    #[arg(long, value_name = "NAME|LAYERS|@FILE", default_value = "mnist-net")]
+    ///
+    /// By default mnist-net, and for folders of pictures a small residual network of convolutions and batch normalization.
+    #[arg(long, value_name = "NAME|LAYERS|@FILE", default_value = "auto")]
     pub model: String,
-    /// How many times to go through the training images.
-    #[arg(long, value_name = "N", default_value_t = 5, value_parser = value_parser!(u32).range(1..))]
-    pub epochs: u32,
-    /// How many images make a batch.
-    #[arg(long, value_name = "N", default_value_t = 100, value_parser = value_parser!(u32).range(1..))]
-    pub batch_size: u32,
-    /// The learning rate.
-    #[arg(long, value_name = "RATE", default_value_t = 0.001, value_parser = positive, allow_negative_numbers = true)]
-    pub lr: f64,
+    /// Settings that go together, where nothing else is said. small-data: for some thousand pictures in folders.
+    #[arg(long, value_name = "NAME")]
+    pub recipe: Option<Recipe>,
+    /// How many times to go through the training images [default: 5].
+    #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..))]
+    pub epochs: Option<u32>,
+    /// How many images make a batch [default: 100].
+    #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..))]
+    pub batch_size: Option<u32>,
+    /// The learning rate [default: 0.001].
+    #[arg(long, value_name = "RATE", value_parser = positive, allow_negative_numbers = true)]
+    pub lr: Option<f64>,
     /// The optimizer: adam, adamw, sgd (with Nesterov momentum 0.9), rmsprop, adagrad, nadam, lion or lamb, with PyTorch's
-    /// settings (lion's and lamb's are their papers'). lion takes a --lr several times smaller.
-    #[arg(long, value_name = "NAME", default_value = "adam", value_parser = optimizer)]
-    pub optimizer: OptimizerKind,
+    /// settings (lion's and lamb's are their papers'). lion takes a --lr several times smaller [default: adam].
+    #[arg(long, value_name = "NAME", value_parser = optimizer)]
+    pub optimizer: Option<OptimizerKind>,
     /// The weight decay [default: 0.01 for adamw, 0 for the others]. Biases and the scales of normalization layers do not decay.
     #[arg(long, value_name = "X", value_parser = not_negative, allow_negative_numbers = true)]
     pub weight_decay: Option<f64>,
@@ -134,9 +142,14 @@ pub struct Train {
     /// in the first steps).
     #[arg(long, value_name = "DECAY", value_parser = decay, allow_negative_numbers = true)]
     pub ema: Option<f64>,
-    /// Spread this share of each training target over all classes. Test losses are without.
-    #[arg(long, value_name = "X", default_value_t = 0.0, value_parser = share, allow_negative_numbers = true)]
-    pub label_smoothing: f64,
+    /// Spread this share of each training target over all classes [default: 0]. Test losses are without.
+    #[arg(long, value_name = "X", value_parser = share, allow_negative_numbers = true)]
+    pub label_smoothing: Option<f64>,
+    /// Train on the focal loss with this gamma, such as 2: what is right already counts less.
+    #[arg(long, value_name = "GAMMA", value_parser = not_negative, allow_negative_numbers = true)]
+    pub focal: Option<f64>,
+    #[command(flatten)]
+    pub pictures: Pictures,
     /// What all random numbers come from. The same seed gives the same model, bit for bit.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub seed: u64,
@@ -155,7 +168,8 @@ pub struct Train {
         value_name = "RUN",
         conflicts_with_all = [
             "data", "model", "epochs", "batch_size", "lr", "optimizer", "weight_decay", "decay_bias_and_norm", "schedule",
-            "clip_norm", "accumulate", "ema", "label_smoothing", "seed", "out", "checkpoint_every", "log_every",
+            "clip_norm", "accumulate", "ema", "label_smoothing", "focal", "seed", "out", "checkpoint_every", "log_every",
+            "recipe", "size", "channels", "filter", "background", "augment", "cache", "max_bad", "balance", "class_weights",
         ],
     )]
     pub resume: Option<PathBuf>,
@@ -184,7 +198,7 @@ pub struct Eval {
     /// The model file (model.safetensors).
     #[arg(value_name = "MODEL")]
     pub model: PathBuf,
-    /// A directory of idx files, or mnist [default: the data that it was trained on].
+    /// Pictures or idx files (see train --help), or mnist [default: the data that it was trained on, but for what it learnt from].
     #[arg(value_name = "DATA")]
     pub data: Option<String>,
     /// Print one JSON object.
@@ -196,7 +210,7 @@ pub struct Eval {
 
 /// Say what is on pictures.
 ///
-/// PNG and JPEG files of any size are taken. For a model of grey images a dark drawing on light ground is inverted, and that is said.
+/// JPEG, PNG, WebP, GIF, TIFF, BMP and PNM files of any size are taken. For a model of grey images a dark drawing on light ground is inverted, and that is said.
 #[derive(Debug, Args)]
 pub struct Predict {
     /// The model file (model.safetensors).

@@ -1,6 +1,7 @@
 //! The `striate` program: arguments in, text out. What it does lives in the other crates.
 
 mod args;
+mod args_pictures;
 mod commands;
 mod model_arg;
 mod output;
@@ -62,11 +63,12 @@ fn usage(e: &clap::Error) -> ExitCode {
 fn run(cli: Cli) -> Result<ExitCode, Failure> {
     striate::isa::check_environment()?;
     match cli.command {
-        Command::Train(args) => commands::train::run(args),
+        Command::Train(args) => commands::train::run(*args),
         Command::Eval(args) => commands::eval::run(args),
         Command::Predict(args) => commands::predict::run(args),
         Command::Inspect(args) => commands::inspect::run(args),
         Command::Bench(args) => commands::bench::run(args),
+        Command::Data(args) => commands::data::run(args),
         Command::Completions(args) => commands::completions::run(args),
     }
 }

@@ -100,6 +100,74 @@ fn a_run_with_every_setting_that_was_killed_ends_in_the_same_weights() {
     }
 }
 
+/// `pictures/class/n.png`: 60 of each of 3 classes, of two sizes.
+fn picture_folders(dir: &Path) {
+    for (class, name) in ["red", "green", "blue"].into_iter().enumerate() {
+        let folder = dir.join("pictures").join(name);
+        std::fs::create_dir_all(&folder).unwrap();
+        for n in 0..60u32 {
+            let size = 20 + n % 2 * 7;
+            let picture = image::RgbImage::from_fn(size, size, |x, y| {
+                let mut pixel = [(x * 5 + n * 3) as u8, (y * 7 + n) as u8, (x * y + n * 11) as u8];
+                pixel[class] = pixel[class].saturating_add(90);
+                image::Rgb(pixel)
+            });
+            picture.save(folder.join(format!("{n}.png"))).unwrap();
+        }
+    }
+}
+
+const PICTURES: [&str; 20] = [
+    "train",
+    "pictures",
+    "--epochs",
+    "3",
+    "--batch-size",
+    "16",
+    "--size",
+    "16",
+    "--log-every",
+    "5",
+    "--checkpoint-every",
+    "3",
+    "--model",
+    "conv 8 3 padding same nobias, batchnorm, relu, maxpool 2, globalavgpool, linear",
+    "--augment",
+    "crop-resize, flip, jitter 0.3 0.3 0.3 0.1, trivialaugment, erase, mixup 0.3, cutmix 1",
+    "--label-smoothing",
+    "0.1",
+    "--balance",
+    "--out",
+];
+
+#[test]
+fn pictures_changed_at_random_end_in_the_same_weights_on_any_number_of_threads() {
+    let dir = tempfile::tempdir().unwrap();
+    picture_folders(dir.path());
+    let train = |out: &str, more: &[&str]| {
+        succeed(dir.path(), &[&PICTURES[..], &[out], more].concat());
+        weights(&dir.path().join(out).join("model.safetensors"))
+    };
+    let one = train("one", &["--threads", "1"]);
+    assert!(one == train("two", &["--threads", "2"]), "2 threads end in other weights than 1");
+    assert!(one == train("five", &["--threads", "5"]), "5 threads end in other weights than 1");
+    assert!(one != train("other", &["--seed", "1"]), "the seed changes nothing");
+
+    let seed = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().subsec_millis();
+    let run = dir.path().join("killed");
+    let mut child = striate(dir.path()).args(PICTURES).args(["killed", "--quiet"]).spawn().unwrap();
+    while !run.join("checkpoint.safetensors").exists() {
+        assert!(child.try_wait().unwrap().is_none(), "the run ended before its first checkpoint");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    std::thread::sleep(Duration::from_millis((seed % 150).into()));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    succeed(dir.path(), &["train", "--resume", "killed"]);
+    assert!(one == weights(&run.join("model.safetensors")), "killed after {} ms: the weights differ", seed % 150);
+    assert_eq!(metrics(&run), metrics(&dir.path().join("one")));
+}
+
 #[cfg(unix)]
 #[test]
 fn ctrl_c_loses_nothing() {

@@ -31,6 +31,16 @@ pub trait Dataset: Send + Sync {
         let items = indices.iter().map(|&i| self.get(i)).collect::<Result<Vec<_>, _>>()?;
         Self::Item::collate(items, indices)
     }
+
+    /// The batch as it is in `epoch`. A data set whose samples change at random from epoch to epoch makes them here, of numbers that depend on
+    /// the epoch and the sample alone.
+    ///
+    /// # Errors
+    /// As [`Dataset::batch`].
+    fn batch_in(&self, epoch: usize, indices: &[usize]) -> Result<<Self::Item as Collate>::Batch, DataError> {
+        let _ = epoch;
+        self.batch(indices)
+    }
 }
 
 /// Some samples of a data set (`torch.utils.data.Subset`). A batch's indices are those in the subset.

@@ -67,6 +67,14 @@ pub enum DataError {
         /// Why, and what to do.
         reason: String,
     },
+    /// A folder, manifest or archive of pictures cannot be used.
+    #[error("{}: {reason}", path.display())]
+    Pictures {
+        /// The folder, manifest or archive.
+        path: PathBuf,
+        /// Why, and what to do.
+        reason: String,
+    },
     /// Data built into the program is not what it was when it was built.
     #[error("the built-in {name} is damaged ({reason}): install the program again")]
     Embedded {
@@ -101,5 +109,13 @@ pub enum DataError {
 impl DataError {
     pub(crate) fn idx(path: &Path, reason: impl ToString) -> DataError {
         DataError::Idx { path: path.to_path_buf(), reason: reason.to_string() }
+    }
+
+    pub(crate) fn pictures(path: &Path, reason: impl ToString) -> DataError {
+        DataError::Pictures { path: path.to_path_buf(), reason: reason.to_string() }
+    }
+
+    pub(crate) fn image(path: &Path, reason: impl ToString) -> DataError {
+        DataError::Image { path: path.to_path_buf(), reason: reason.to_string() }
     }
 }

@@ -174,7 +174,7 @@ impl IdxFolder {
     /// How an image becomes a network's input: mean and standard deviation are those of the training images.
     pub fn preprocessing(&self) -> Preprocessing {
         let (mean, std) = measure(&self.train);
-        Preprocessing { channels: 1, size: self.train.size(), fit: self.fit, pad: 0, mean, std }
+        Preprocessing { mean, std, ..Preprocessing::new(1, self.train.size(), self.fit) }
     }
 }
 

@@ -1,8 +1,54 @@
 //! [`Image`]: pixels.
 
-/// A picture of one byte per value: row by row, the channels of a pixel side by side.
+use crate::error::DataError;
+use crate::resize::Scale;
+use image::{ExtendedColorType, ImageFormat};
+use std::path::Path;
+
+/// The type of an image's values: `u8`, or `u16` for pictures that have more than 8 bits.
+pub trait Depth: Scale + Copy + Default + Ord + Send + Sync + 'static {
+    /// The largest value: white.
+    const MAX: u32;
+
+    /// The value as a number.
+    fn to_u32(self) -> u32;
+
+    /// The value of this number, which is at most [`Depth::MAX`].
+    fn from_u32(value: u32) -> Self;
+
+    /// The nearest value of this number; what lies outside becomes black or white.
+    fn from_f32(value: f32) -> Self;
+}
+
+impl Depth for u8 {
+    const MAX: u32 = u8::MAX as u32;
+    fn to_u32(self) -> u32 {
+        self.into()
+    }
+    fn from_u32(value: u32) -> u8 {
+        value as u8
+    }
+    fn from_f32(value: f32) -> u8 {
+        value.round() as u8
+    }
+}
+
+impl Depth for u16 {
+    const MAX: u32 = u16::MAX as u32;
+    fn to_u32(self) -> u32 {
+        self.into()
+    }
+    fn from_u32(value: u32) -> u16 {
+        value as u16
+    }
+    fn from_f32(value: f32) -> u16 {
+        value.round() as u16
+    }
+}
+
+/// A picture, of one byte per value if nothing else is said: row by row, the channels of a pixel side by side.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Image {
+pub struct Image<T = u8> {
     /// Pixels in a row.
     pub width: usize,
     /// Rows.
@@ -10,15 +56,15 @@ pub struct Image {
     /// Values per pixel: 1 for grey, 3 for red, green and blue.
     pub channels: usize,
     /// `height · width · channels` values.
-    pub data: Vec<u8>,
+    pub data: Vec<T>,
 }
 
-impl Image {
+impl<T: Depth> Image<T> {
     /// An image of these values.
     ///
     /// # Panics
     /// If there are not `height · width · channels` of them.
-    pub fn new(width: usize, height: usize, channels: usize, data: Vec<u8>) -> Image {
+    pub fn new(width: usize, height: usize, channels: usize, data: Vec<T>) -> Image<T> {
         assert!(
             data.len() == width * height * channels,
             "Image: {} values do not fill {width}×{height} pixels of {channels} channels",
@@ -32,12 +78,15 @@ impl Image {
     ///
     /// # Panics
     /// If it has, or is to have, another number of channels.
-    pub fn to_channels(&self, channels: usize) -> Image {
+    pub fn to_channels(&self, channels: usize) -> Image<T> {
         let data = match (self.channels, channels) {
             (1, 1) | (3, 3) => self.data.clone(),
             (3, 1) => {
-                let grey = |p: &[u8; 3]| (299 * p[0] as u32 + 587 * p[1] as u32 + 114 * p[2] as u32 + 500) / 1000;
-                self.data.as_chunks::<3>().0.iter().map(|p| grey(p) as u8).collect()
+                let grey = |p: &[T; 3]| {
+                    let [r, g, b] = p.map(T::to_u32);
+                    T::from_u32((299 * r + 587 * g + 114 * b + 500) / 1000)
+                };
+                self.data.as_chunks::<3>().0.iter().map(grey).collect()
             }
             (1, 3) => self.data.iter().flat_map(|&v| [v; 3]).collect(),
             (from, to) => panic!("to_channels: needs 1 or 3 channels, got {from} to become {to}"),
@@ -45,20 +94,54 @@ impl Image {
         Image { channels, data, ..*self }
     }
 
-    /// Each value `v` as `255 - v`.
-    pub fn inverted(mut self) -> Image {
-        self.data.iter_mut().for_each(|v| *v = 255 - *v);
+    /// Each value as its distance from white: `255 - v` for bytes.
+    pub fn inverted(mut self) -> Image<T> {
+        self.data.iter_mut().for_each(|v| *v = T::from_u32(T::MAX - v.to_u32()));
         self
     }
 
+    /// The pixel in column `x` of row `y`.
+    ///
+    /// # Panics
+    /// If there is no such pixel.
+    pub fn pixel(&self, x: usize, y: usize) -> &[T] {
+        assert!(x < self.width, "Image: there is no column {x}, there are {}", self.width);
+        let at = (y * self.width + x) * self.channels;
+        &self.data[at..at + self.channels]
+    }
+
+    /// The `width`×`height` pixels whose first is in column `left` of row `top`.
+    ///
+    /// # Panics
+    /// If the image does not hold them all.
+    pub fn cropped(&self, left: usize, top: usize, width: usize, height: usize) -> Image<T> {
+        assert!(
+            left + width <= self.width && top + height <= self.height,
+            "Image: {width}×{height} pixels from ({left}, {top}) do not lie in {}×{}",
+            self.width,
+            self.height
+        );
+        let c = self.channels;
+        let mut data = Vec::with_capacity(width * height * c);
+        for y in top..top + height {
+            data.extend_from_slice(&self.data[(y * self.width + left) * c..(y * self.width + left + width) * c]);
+        }
+        Image { width, height, channels: c, data }
+    }
+
     /// The image with `padding` black pixels on each side.
-    pub fn padded(&self, padding: usize) -> Image {
-        let (width, height) = (self.width + 2 * padding, self.height + 2 * padding);
-        let mut data = vec![0; width * height * self.channels];
+    pub fn padded(&self, padding: usize) -> Image<T> {
+        self.bordered([padding; 4])
+    }
+
+    /// The image with so many black pixels on the left, above, on the right and below.
+    pub(crate) fn bordered(&self, [left, top, right, bottom]: [usize; 4]) -> Image<T> {
+        let (width, height) = (self.width + left + right, self.height + top + bottom);
+        let mut data = vec![T::default(); width * height * self.channels];
         let row = self.width * self.channels;
         if row > 0 {
             for (y, from) in self.data.chunks_exact(row).enumerate() {
-                let at = ((y + padding) * width + padding) * self.channels;
+                let at = ((y + top) * width + left) * self.channels;
                 data[at..at + row].copy_from_slice(from);
             }
         }
@@ -66,7 +149,7 @@ impl Image {
     }
 
     /// The values of the pixels along the edge, each pixel once.
-    pub(crate) fn border(&self) -> Vec<u8> {
+    pub(crate) fn border(&self) -> Vec<T> {
         let (w, h) = (self.width, self.height);
         let edge = |i: usize| i < w || i >= w * (h - 1) || i.is_multiple_of(w) || i % w == w - 1;
         self.data
@@ -79,28 +162,120 @@ impl Image {
     }
 }
 
+impl Image {
+    /// Writes the image as a PNG file.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    ///
+    /// # Panics
+    /// If the image has not 1 or 3 channels.
+    pub fn write_png(&self, path: &Path) -> Result<(), DataError> {
+        assert!(self.channels == 1 || self.channels == 3, "write_png: needs 1 or 3 channels, got {}", self.channels);
+        let kind = if self.channels == 1 { ExtendedColorType::L8 } else { ExtendedColorType::Rgb8 };
+        let (w, h) = (self.width as u32, self.height as u32);
+        image::save_buffer_with_format(path, &self.data, w, h, kind, ImageFormat::Png)
+            .map_err(|e| DataError::image(path, format!("cannot write it: {}", e.to_string().replace('\n', " "))))
+    }
+}
+
+/// A picture of either depth.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Picture {
+    /// Of one byte per value.
+    Bytes(Image),
+    /// Of 16 bits per value, from a file that has more than 8.
+    Words(Image<u16>),
+}
+
+impl Picture {
+    /// Pixels in a row.
+    pub fn width(&self) -> usize {
+        match self {
+            Picture::Bytes(image) => image.width,
+            Picture::Words(image) => image.width,
+        }
+    }
+
+    /// Rows.
+    pub fn height(&self) -> usize {
+        match self {
+            Picture::Bytes(image) => image.height,
+            Picture::Words(image) => image.height,
+        }
+    }
+
+    /// Values per pixel: 1 for grey, 3 for red, green and blue.
+    pub fn channels(&self) -> usize {
+        match self {
+            Picture::Bytes(image) => image.channels,
+            Picture::Words(image) => image.channels,
+        }
+    }
+
+    /// As one of 1 or 3 channels: see [`Image::to_channels`].
+    ///
+    /// # Panics
+    /// If `channels` is neither.
+    pub fn to_channels(self, channels: usize) -> Picture {
+        match self {
+            same if same.channels() == channels => same,
+            Picture::Bytes(image) => Picture::Bytes(image.to_channels(channels)),
+            Picture::Words(image) => Picture::Words(image.to_channels(channels)),
+        }
+    }
+
+    /// With every value rounded to a byte.
+    pub fn into_bytes(self) -> Image {
+        match self {
+            Picture::Bytes(image) => image,
+            Picture::Words(Image { width, height, channels, data }) => {
+                let data = data.into_iter().map(|v| ((v as u32 + 128) / 257) as u8).collect();
+                Image { width, height, channels, data }
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn colours_become_grey_as_in_pillow() {
-        let colours = Image::new(5, 1, 3, vec![255, 0, 0, 0, 255, 0, 0, 0, 255, 10, 20, 30, 255, 255, 255]);
+        let colours = Image::new(5, 1, 3, vec![255u8, 0, 0, 0, 255, 0, 0, 0, 255, 10, 20, 30, 255, 255, 255]);
         assert_eq!(colours.to_channels(1).data, [76, 150, 29, 18, 255]);
-        assert_eq!(Image::new(2, 1, 1, vec![3, 9]).to_channels(3).data, [3, 3, 3, 9, 9, 9]);
+        assert_eq!(Image::new(2, 1, 1, vec![3u8, 9]).to_channels(3).data, [3, 3, 3, 9, 9, 9]);
+    }
+
+    #[test]
+    fn deep_values_keep_their_depth_until_they_are_rounded() {
+        let deep = Image::new(2, 1, 3, vec![65535u16, 0, 0, 1000, 1000, 1000]);
+        assert_eq!(deep.to_channels(1).data, [19595, 1000]);
+        assert_eq!(Picture::Words(deep.clone().inverted()).into_bytes().data, [0, 255, 255, 251, 251, 251]);
+        let halves = Image::new(4, 1, 1, vec![128u16, 129, 0x8080, 65535]);
+        assert_eq!(Picture::Words(halves).into_bytes().data, [0, 1, 128, 255]);
+        assert_eq!((u16::from_f32(-3.0), u16::from_f32(70000.0), u8::from_f32(1.5)), (0, 65535, 2));
+    }
+
+    #[test]
+    fn a_part_is_cut_out() {
+        let image = Image::new(3, 2, 1, vec![1u8, 2, 3, 4, 5, 6]);
+        assert_eq!(image.cropped(1, 0, 2, 2).data, [2, 3, 5, 6]);
+        assert_eq!(image.pixel(2, 1), [6]);
     }
 
     #[test]
     fn padding_is_black_and_on_every_side() {
-        let padded = Image::new(2, 1, 1, vec![7, 8]).padded(1);
+        let padded = Image::new(2, 1, 1, vec![7u8, 8]).padded(1);
         assert_eq!((padded.width, padded.height), (4, 3));
         assert_eq!(padded.data, [0, 0, 0, 0, 0, 7, 8, 0, 0, 0, 0, 0]);
     }
 
     #[test]
     fn the_border_has_each_pixel_once() {
-        let image = Image::new(3, 3, 1, (1..=9).collect());
+        let image = Image::new(3, 3, 1, (1..=9u8).collect());
         assert_eq!(image.border(), [1, 2, 3, 4, 6, 7, 8, 9]);
-        assert_eq!(Image::new(1, 3, 1, vec![1, 2, 3]).border(), [1, 2, 3]);
+        assert_eq!(Image::new(1, 3, 1, vec![1u8, 2, 3]).border(), [1, 2, 3]);
     }
 }

@@ -120,6 +120,7 @@ impl ImageDataset {
         Batch {
             images: Tensor::from_channels_last(values, [indices.len(), c, h, w]),
             labels: Tensor::from_vec(labels, [indices.len()]),
+            shares: None,
             indices: indices.to_vec(),
         }
     }

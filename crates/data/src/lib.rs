@@ -2,26 +2,29 @@
 
 mod collate;
 mod dataset;
+mod decode;
 mod error;
 mod idx;
 mod image;
 mod image_dataset;
-mod image_file;
 mod loader;
 mod mnist;
+pub mod pictures;
 mod preprocessing;
+mod resize;
 mod tensor_dataset;
 pub mod transforms;
 
 pub use collate::{Batch, Collate, Sample};
 pub use dataset::{Dataset, Subset};
+pub use decode::{DecodeOptions, decode, decode_bytes, decode_picture};
 pub use error::DataError;
 pub use idx::{Idx, IdxFolder};
-pub use image::Image;
+pub use image::{Depth, Image, Picture};
 pub use image_dataset::{ImageDataset, measure};
-pub use image_file::decode;
 pub use loader::{DataLoader, Epoch};
 pub use mnist::mnist;
 pub use preprocessing::{Fit, Prepared, Preprocessing};
+pub use resize::{Filter, Part};
 pub use tensor_dataset::TensorDataset;
 pub use transforms::{Compose, Normalize, Pad, ToTensor, Transform};

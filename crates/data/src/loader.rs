@@ -16,6 +16,7 @@ pub struct DataLoader<D> {
     dataset: Arc<D>,
     batch_size: usize,
     shuffle: Option<u64>,
+    weights: Option<Vec<f64>>,
     drop_last: bool,
     workers: usize,
     prefetch: usize,
@@ -30,12 +31,33 @@ impl<D: Dataset> DataLoader<D> {
     /// If `batch_size` is 0.
     pub fn new(dataset: D, batch_size: usize) -> DataLoader<D> {
         assert!(batch_size > 0, "DataLoader: batch_size must be positive");
-        DataLoader { dataset: Arc::new(dataset), batch_size, shuffle: None, drop_last: false, workers: 0, prefetch: 2 }
+        DataLoader {
+            dataset: Arc::new(dataset),
+            batch_size,
+            shuffle: None,
+            weights: None,
+            drop_last: false,
+            workers: 0,
+            prefetch: 2,
+        }
     }
 
     /// In an order drawn anew for each epoch.
     pub fn shuffle(self, seed: u64) -> Self {
         DataLoader { shuffle: Some(seed), ..self }
+    }
+
+    /// Each sample drawn with a probability in proportion to its weight, as many as there are samples, some several times
+    /// (`torch.utils.data.WeightedRandomSampler`). It draws by the seed of [`DataLoader::shuffle`], or 0.
+    ///
+    /// # Panics
+    /// If there is not one weight for each sample, a weight is negative or not finite, or all are 0.
+    pub fn weights(self, weights: Vec<f64>) -> Self {
+        let n = self.dataset.len();
+        assert!(weights.len() == n, "DataLoader: {} weights for {n} samples", weights.len());
+        let right = weights.iter().all(|w| *w >= 0.0 && w.is_finite()) && (n == 0 || weights.iter().any(|w| *w > 0.0));
+        assert!(right, "DataLoader: weights must be 0 or positive, and not all 0");
+        DataLoader { weights: Some(weights), ..self }
     }
 
     /// Whether a last batch that is smaller is left out.
@@ -64,21 +86,45 @@ impl<D: Dataset> DataLoader<D> {
         if self.drop_last { n / self.batch_size } else { n.div_ceil(self.batch_size) }
     }
 
-    /// The order of the samples in `epoch`: a Fisher–Yates shuffle by a ChaCha8 stream whose key is the seed and the epoch.
+    /// The order of the samples in `epoch`: a Fisher–Yates shuffle by a ChaCha8 stream whose key is the seed and the epoch, or draws of
+    /// that stream where samples have weights.
     pub fn order(&self, epoch: usize) -> Vec<usize> {
         let mut order: Vec<usize> = (0..self.dataset.len()).collect();
+        if let Some(weights) = &self.weights {
+            return drawn(weights, &mut stream(self.shuffle.unwrap_or(0), epoch));
+        }
         if let Some(seed) = self.shuffle {
-            let mut key = [0; 32];
-            key[..8].copy_from_slice(&seed.to_le_bytes());
-            key[8..16].copy_from_slice(&(epoch as u64).to_le_bytes());
-            key[16..23].copy_from_slice(b"shuffle");
-            let mut rng = ChaCha8Rng::from_seed(key);
+            let mut rng = stream(seed, epoch);
             for i in (1..order.len()).rev() {
                 order.swap(i, below(&mut rng, i as u64 + 1) as usize);
             }
         }
         order
     }
+}
+
+fn stream(seed: u64, epoch: usize) -> ChaCha8Rng {
+    let mut key = [0; 32];
+    key[..8].copy_from_slice(&seed.to_le_bytes());
+    key[8..16].copy_from_slice(&(epoch as u64).to_le_bytes());
+    key[16..23].copy_from_slice(b"shuffle");
+    ChaCha8Rng::from_seed(key)
+}
+
+/// As many draws as there are weights, with probabilities in proportion to them.
+fn drawn(weights: &[f64], rng: &mut ChaCha8Rng) -> Vec<usize> {
+    let up_to: Vec<f64> = weights
+        .iter()
+        .scan(0.0, |sum, w| {
+            *sum += w;
+            Some(*sum)
+        })
+        .collect();
+    let total = up_to.last().copied().unwrap_or(0.0);
+    // The last that can be drawn, should rounding lead beyond it.
+    let last = weights.iter().rposition(|w| *w > 0.0).unwrap_or(0);
+    let uniform = |rng: &mut ChaCha8Rng| (rng.next_u64() >> 11) as f64 / (1u64 << 53) as f64;
+    weights.iter().map(|_| uniform(rng) * total).map(|x| up_to.partition_point(|&u| u <= x).min(last)).collect()
 }
 
 /// A number below `n`, each as likely (Lemire, "Fast random integer generation in an interval", 2019).
@@ -100,8 +146,12 @@ impl<D: Dataset + 'static> DataLoader<D> {
     /// The batches of `epoch` from number `first_batch` on.
     pub fn epoch_from(&self, epoch: usize, first_batch: usize) -> Epoch<D> {
         let batches = self.num_batches();
-        let plan =
-            Arc::new(Plan { dataset: self.dataset.clone(), order: self.order(epoch), batch_size: self.batch_size });
+        let plan = Arc::new(Plan {
+            dataset: self.dataset.clone(),
+            order: self.order(epoch),
+            batch_size: self.batch_size,
+            epoch,
+        });
         let workers = self.workers.min(batches.saturating_sub(first_batch));
         let workers = (0..workers)
             .map(|w| Worker::start(plan.clone(), first_batch + w..batches, workers, self.prefetch))
@@ -115,13 +165,14 @@ struct Plan<D> {
     dataset: Arc<D>,
     order: Vec<usize>,
     batch_size: usize,
+    epoch: usize,
 }
 
 impl<D: Dataset> Plan<D> {
     fn make(&self, batch: usize) -> Made<D> {
         let start = batch * self.batch_size;
         let end = (start + self.batch_size).min(self.order.len());
-        self.dataset.batch(&self.order[start..end])
+        self.dataset.batch_in(self.epoch, &self.order[start..end])
     }
 }
 

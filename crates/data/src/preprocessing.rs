@@ -1,9 +1,9 @@
 //! [`Preprocessing`]: how an image becomes a network's input, in training and ever after.
 
-use crate::image::Image;
+use crate::decode::DecodeOptions;
+use crate::image::{Depth, Image, Picture};
+use crate::resize::Filter;
 use crate::transforms::{Compose, Normalize, Pad, ToTensor, Transform, Value};
-use image::imageops::{FilterType, resize};
-use image::{ImageBuffer, Luma, Rgb};
 use serde::{Deserialize, Serialize};
 use striate_tensor::Tensor;
 
@@ -14,8 +14,13 @@ pub enum Fit {
     /// As MNIST's digits were made: the ink's bounding box scaled, with its aspect kept, to fit a box of 20/28 of the size, placed with its
     /// centre of mass in the centre.
     Digit,
-    /// Scaled to the size with antialiasing (bilinear), whatever its aspect.
+    /// Scaled to the size with antialiasing, whatever its aspect.
     Resize,
+    /// Scaled with antialiasing and with its aspect kept until the shorter side has so many pixels; then the middle is cut out.
+    Crop {
+        /// Pixels of the shorter side.
+        shorter: usize,
+    },
 }
 
 /// What a model file says about its input. Training and prediction both use it, so they agree.
@@ -28,12 +33,43 @@ pub struct Preprocessing {
     pub size: [usize; 2],
     /// How a picture of another size comes to that size.
     pub fit: Fit,
+    /// How pixels are weighed when a picture is scaled.
+    #[serde(skip_serializing_if = "is_default")]
+    pub filter: Filter,
+    /// Whether a grey picture that is dark on light is inverted, for the training images are light on dark.
+    #[serde(skip_serializing_if = "is_true")]
+    pub light_on_dark: bool,
+    /// The colour behind transparent parts.
+    #[serde(skip_serializing_if = "is_white")]
+    pub background: [u8; 3],
     /// Black pixels added on each side.
     pub pad: usize,
     /// What is subtracted from each channel, of values 0 to 1.
     pub mean: Vec<f32>,
     /// What each channel is divided by.
     pub std: Vec<f32>,
+}
+
+const WHITE: [u8; 3] = [255; 3];
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+fn is_true(value: &bool) -> bool {
+    *value
+}
+
+fn is_white(value: &[u8; 3]) -> bool {
+    *value == WHITE
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn white() -> [u8; 3] {
+    WHITE
 }
 
 /// The fields as a file has them.
@@ -43,6 +79,12 @@ struct Unchecked {
     channels: usize,
     size: [usize; 2],
     fit: Fit,
+    #[serde(default)]
+    filter: Filter,
+    #[serde(default = "yes")]
+    light_on_dark: bool,
+    #[serde(default = "white")]
+    background: [u8; 3],
     pad: usize,
     mean: Vec<f32>,
     std: Vec<f32>,
@@ -55,12 +97,17 @@ impl TryFrom<Unchecked> for Preprocessing {
     type Error = String;
 
     fn try_from(raw: Unchecked) -> Result<Preprocessing, String> {
-        let Unchecked { channels, size, fit, pad, mean, std } = raw;
+        let Unchecked { channels, size, fit, filter, light_on_dark, background, pad, mean, std } = raw;
         if channels != 1 && channels != 3 {
             return Err(format!("preprocessing: channels is {channels}, it must be 1 or 3"));
         }
         if size.contains(&0) || size.iter().any(|&s| s > SIDE_LIMIT) || pad > SIDE_LIMIT {
             return Err(format!("preprocessing: size {size:?} with pad {pad} is not between 1 and {SIDE_LIMIT}"));
+        }
+        if let Fit::Crop { shorter } = fit
+            && !(1..=SIDE_LIMIT).contains(&shorter)
+        {
+            return Err(format!("preprocessing: a shorter side of {shorter} is not between 1 and {SIDE_LIMIT}"));
         }
         if mean.len() != channels || std.len() != channels {
             return Err(format!(
@@ -72,7 +119,7 @@ impl TryFrom<Unchecked> for Preprocessing {
         if mean.iter().any(|m| !m.is_finite()) || std.iter().any(|s| !s.is_finite() || *s <= 0.0) {
             return Err(format!("preprocessing: mean {mean:?} and std {std:?} must be finite, std positive"));
         }
-        Ok(Preprocessing { channels, size, fit, pad, mean, std })
+        Ok(Preprocessing { channels, size, fit, filter, light_on_dark, background, pad, mean, std })
     }
 }
 
@@ -86,6 +133,22 @@ pub struct Prepared {
 }
 
 impl Preprocessing {
+    /// For images of `channels` (1 or 3) values per pixel and this height and width, resized if they have another size, with nothing
+    /// subtracted and nothing divided.
+    pub fn new(channels: usize, size: [usize; 2], fit: Fit) -> Preprocessing {
+        Preprocessing {
+            channels,
+            size,
+            fit,
+            filter: Filter::default(),
+            light_on_dark: true,
+            background: WHITE,
+            pad: 0,
+            mean: vec![0.0; channels],
+            std: vec![1.0; channels],
+        }
+    }
+
     /// Channels, height and width of the result.
     pub fn output_shape(&self) -> [usize; 3] {
         let padded = |size: usize| size.saturating_add(self.pad.saturating_mul(2));
@@ -97,46 +160,106 @@ impl Preprocessing {
         Compose::new().then(Pad(self.pad)).then(ToTensor).then(Normalize::new(self.mean.clone(), self.std.clone()))
     }
 
-    /// Any picture as `[1, c, h, w]`, with what was done to it: its channels and polarity become those of the training
+    /// How a file is decoded.
+    pub fn decoding(&self) -> DecodeOptions {
+        DecodeOptions { background: self.background, ..DecodeOptions::default() }
+    }
+
+    /// Any image as `[1, c, h, w]`, with what was done to it: its channels and polarity become those of the training
     /// images, and its size if it is another.
     ///
     /// # Panics
-    /// If the picture has no pixels or not 1 or 3 channels, or the fields contradict one another.
+    /// If the image has no pixels or not 1 or 3 channels, or the fields contradict one another.
     pub fn apply(&self, image: &Image) -> (Tensor, Prepared) {
         let (fitted, prepared) = self.fit(image);
         (self.transform().apply(Value::Image(fitted)).into_tensor().unsqueeze(0), prepared)
     }
 
-    /// The picture with channels, polarity and size of the training images, before padding and normalizing.
+    /// As [`Preprocessing::apply`], of a picture of any depth.
     ///
     /// # Panics
-    /// If the picture has no pixels or not 1 or 3 channels.
+    /// As [`Preprocessing::apply`].
+    pub fn apply_picture(&self, picture: &Picture) -> (Tensor, Prepared) {
+        match picture {
+            Picture::Bytes(image) => self.apply(image),
+            // What is made into ink on paper has no use for more than 8 bits.
+            Picture::Words(_) if self.fit == Fit::Digit => self.apply(&picture.clone().into_bytes()),
+            Picture::Words(image) => {
+                let (image, prepared) = self.upright(image);
+                let fitted = self.scaled(image);
+                (self.transform().apply(Value::Deep(fitted)).into_tensor().unsqueeze(0), prepared)
+            }
+        }
+    }
+
+    /// The image with channels, polarity and size of the training images, before padding and normalizing.
+    ///
+    /// # Panics
+    /// If the image has no pixels or not 1 or 3 channels.
     pub fn fit(&self, image: &Image) -> (Image, Prepared) {
+        let (image, prepared) = self.upright(image);
+        let fitted = match (self.fit, self.channels) {
+            (Fit::Digit, 1) if prepared.resized_from.is_some() => digit(&image, self.size[0], self.size[1]),
+            _ => self.scaled(image),
+        };
+        (fitted, prepared)
+    }
+
+    /// With the channels and the polarity of the training images.
+    fn upright<T: Depth>(&self, image: &Image<T>) -> (Image<T>, Prepared) {
         let from = [image.height, image.width];
         assert!(!from.contains(&0), "Preprocessing: the image has no pixels ({}×{})", from[1], from[0]);
         let mut image = image.to_channels(self.channels);
-        let inverted = self.channels == 1 && dark_on_light(&image);
+        let inverted = self.light_on_dark && self.channels == 1 && dark_on_light(&image);
         if inverted {
             image = image.inverted();
         }
         let resized_from = (from != self.size).then_some(from);
-        if resized_from.is_some() {
-            let [h, w] = self.size;
-            image = match (self.fit, self.channels) {
-                (Fit::Digit, 1) => digit(&image, h, w),
-                _ => resized(&image, h, w),
-            };
-        }
         (image, Prepared { inverted, resized_from })
+    }
+
+    /// The picture, of the right channels, as it is kept for training: no larger than the size asks for. What [`Preprocessing::scaled`] makes
+    /// of it is what it makes of the picture.
+    pub(crate) fn kept(&self, picture: Picture) -> Picture {
+        match (picture, self.fit) {
+            (Picture::Bytes(image), Fit::Crop { shorter }) => {
+                Picture::Bytes(image.resized_shorter(shorter, self.filter))
+            }
+            (Picture::Words(image), Fit::Crop { shorter }) => {
+                Picture::Words(image.resized_shorter(shorter, self.filter))
+            }
+            (picture, _) => picture,
+        }
+    }
+
+    /// At the size of the training images.
+    pub(crate) fn scaled<T: Depth>(&self, image: Image<T>) -> Image<T> {
+        let [h, w] = self.size;
+        match self.fit {
+            _ if [image.height, image.width] == self.size => image,
+            Fit::Crop { shorter } => image.resized_shorter(shorter, self.filter).centre_cropped(w, h),
+            Fit::Digit | Fit::Resize => image.resized(w, h, self.filter),
+        }
     }
 
     /// What is done to a picture, in words.
     pub fn describe(&self) -> String {
         let [h, w] = self.size;
-        let colour = if self.channels == 1 { "grey, light on dark" } else { "colour" };
+        let colour = match (self.channels, self.light_on_dark) {
+            (1, true) => "grey, light on dark",
+            (1, false) => "grey",
+            _ => "colour",
+        };
+        let filter = match self.filter {
+            Filter::Bilinear => "bilinear",
+            Filter::Bicubic => "bicubic",
+        };
         let fit = match self.fit {
-            Fit::Digit => "cropped to the ink and centred as MNIST's digits were",
-            Fit::Resize => "resized (bilinear, antialiased)",
+            Fit::Digit => "cropped to the ink and centred as MNIST's digits were".to_string(),
+            Fit::Resize => format!("resized ({filter}, antialiased)"),
+            Fit::Crop { shorter } => {
+                format!("shorter side resized to {shorter} ({filter}, antialiased), the middle cropped")
+            }
         };
         let pad = if self.pad == 0 { String::new() } else { format!(", {} black pixels added on each side", self.pad) };
         let numbers = |v: &[f32]| v.iter().map(|x| format!("{x:.4}")).collect::<Vec<_>>().join(", ");
@@ -144,30 +267,15 @@ impl Preprocessing {
     }
 }
 
-fn median(mut values: Vec<u8>) -> u8 {
+fn median<T: Depth>(mut values: Vec<T>) -> T {
     let middle = values.len() / 2;
     *values.select_nth_unstable(middle).1
 }
 
 /// Whether the background is light: most of the edge and most of the whole.
-fn dark_on_light(grey: &Image) -> bool {
-    median(grey.border()) > 127 && median(grey.data.clone()) > 127
-}
-
-/// Scaled with a triangle as wide as the source pixels that a target pixel covers.
-fn resized(image: &Image, height: usize, width: usize) -> Image {
-    let (from_w, from_h) = (image.width as u32, image.height as u32);
-    let (w, h) = (width as u32, height as u32);
-    let data = image.data.clone();
-    const FITS: &str = "an image has as many values as it says";
-    let data = if image.channels == 1 {
-        let source = ImageBuffer::<Luma<u8>, _>::from_raw(from_w, from_h, data).expect(FITS);
-        resize(&source, w, h, FilterType::Triangle).into_raw()
-    } else {
-        let source = ImageBuffer::<Rgb<u8>, _>::from_raw(from_w, from_h, data).expect(FITS);
-        resize(&source, w, h, FilterType::Triangle).into_raw()
-    };
-    Image { width, height, channels: image.channels, data }
+fn dark_on_light<T: Depth>(grey: &Image<T>) -> bool {
+    let light = |v: T| v.to_u32() > T::MAX / 2;
+    light(median(grey.border())) && light(median(grey.data.clone()))
 }
 
 /// Contrast below this is noise on an empty page.
@@ -192,7 +300,7 @@ fn digit(grey: &Image, height: usize, width: usize) -> Image {
     let (box_w, box_h) = (width as f64 * 20.0 / 28.0, height as f64 * 20.0 / 28.0);
     let scale = (box_w / crop_w as f64).min(box_h / crop_h as f64);
     let side = |n: usize, limit: usize| ((n as f64 * scale).round() as usize).clamp(1, limit);
-    let small = resized(&crop, side(crop_h, height), side(crop_w, width));
+    let small = crop.resized(side(crop_w, width), side(crop_h, height), Filter::Bilinear);
     // A thin stroke fades as it shrinks; MNIST's are white.
     let Some(small) = stretched(&small, 0) else { return blank };
     let mass = small.data.iter().map(|&v| v as f64).sum::<f64>();

@@ -70,6 +70,27 @@ fn every_place_is_as_likely_for_every_sample() {
 }
 
 #[test]
+fn samples_are_drawn_by_their_weights() {
+    let loader = |seed| DataLoader::new(numbers(4), 1).shuffle(seed).weights(vec![1.0, 0.0, 2.0, 5.0]);
+    let mut counts = [0; 4];
+    for epoch in 0..4000 {
+        let order = loader(1).order(epoch);
+        assert_eq!(order.len(), 4);
+        order.into_iter().for_each(|sample| counts[sample] += 1);
+    }
+    // Five standard deviations.
+    for (count, expected) in counts.into_iter().zip([2000, 0, 4000, 10000i32]) {
+        assert!((count - expected).abs() <= 310, "{counts:?}");
+    }
+    assert_eq!(counts[1], 0);
+    assert_eq!(loader(3).order(5), loader(3).order(5));
+    assert_ne!(
+        (0..9).map(|e| loader(3).order(e)).collect::<Vec<_>>(),
+        (0..9).map(|e| loader(4).order(e)).collect::<Vec<_>>()
+    );
+}
+
+#[test]
 fn any_number_of_workers_makes_the_same_batches_and_any_start_the_rest_of_them() {
     for (n, size, drop_last) in
         [(0, 3, false), (1, 3, false), (17, 3, false), (17, 3, true), (2, 3, true), (18, 3, true)]

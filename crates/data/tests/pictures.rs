@@ -46,9 +46,9 @@ fn what_is_no_picture_is_named() {
         assert!(line.starts_with(&format!("{}: ", path.display())) && line.lines().count() == 1, "{line}");
         line
     };
-    assert!(line("a.png", b"not a picture").contains("not a PNG or JPEG picture"));
-    assert!(line("a.gif", b"GIF89a").contains("not a PNG or JPEG picture"));
-    line("empty.png", b"");
+    assert!(line("a.png", b"not a picture").contains("not a picture: JPEG, PNG"));
+    line("a.gif", b"GIF89a");
+    assert!(line("empty.png", b"").contains("empty"));
     let png = fs::read(fixture("colours.png")).unwrap();
     let jpeg = fs::read(fixture("turned.jpg")).unwrap();
     for length in 0..png.len() - 12 {
@@ -68,7 +68,7 @@ fn what_is_no_picture_is_named() {
 }
 
 fn digits(pad: usize) -> Preprocessing {
-    Preprocessing { channels: 1, size: [28, 28], fit: Fit::Digit, pad, mean: vec![0.1307], std: vec![0.3081] }
+    Preprocessing { pad, mean: vec![0.1307], std: vec![0.3081], ..Preprocessing::new(1, [28, 28], Fit::Digit) }
 }
 
 #[test]
@@ -124,8 +124,7 @@ fn training_and_predicting_agree() {
 
 #[test]
 fn colours_are_resized_and_never_inverted() {
-    let p =
-        Preprocessing { channels: 3, size: [8, 10], fit: Fit::Resize, pad: 0, mean: vec![0.0; 3], std: vec![1.0; 3] };
+    let p = Preprocessing::new(3, [8, 10], Fit::Resize);
     let image = decode(&fixture("turned.jpg")).unwrap();
     let (x, prepared) = p.apply(&image);
     assert_eq!(x.shape(), [1, 3, 8, 10]);

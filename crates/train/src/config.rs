@@ -2,6 +2,7 @@
 
 use crate::error::TrainError;
 use crate::learning_rate::SchedulePlan;
+use crate::picture_settings::PictureSettings;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 use striate_nn::{Adagrad, Adam, AdamW, Lamb, Lion, NAdam, Optimizer, ParamGroups, RMSprop, Sgd};
@@ -73,9 +74,9 @@ fn is_one(n: &usize) -> bool {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// `mnist`, or the path of a directory of idx files.
+    /// `mnist`, or the path of a directory of idx files, a folder of pictures, a manifest of them, or a `.tar`.
     pub data: String,
-    /// The network: a name, or layers as text. A run directory has the canonical text.
+    /// The network: a name, or layers as text, or `auto` for one that suits the data. A run directory has the canonical text.
     pub model: String,
     /// What all random numbers come from.
     pub seed: u64,
@@ -108,11 +109,17 @@ pub struct Config {
     /// The share of each target that is spread over all classes in training.
     #[serde(default, skip_serializing_if = "is_default")]
     pub label_smoothing: f64,
+    /// The gamma of the focal loss that is trained on in the place of cross-entropy (Lin et al., 2017).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub focal: Option<f64>,
     /// Steps between lines of progress.
     pub log_every: usize,
     /// Steps between checkpoints, besides the one after each epoch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checkpoint_every: Option<u64>,
+    /// The settings that pictures of a folder have besides.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub pictures: PictureSettings,
 }
 
 impl Default for Config {
@@ -132,8 +139,10 @@ impl Default for Config {
             accumulate: 1,
             ema: None,
             label_smoothing: 0.0,
+            focal: None,
             log_every: 100,
             checkpoint_every: None,
+            pictures: PictureSettings::default(),
         }
     }
 }
@@ -169,13 +178,26 @@ impl Config {
         if !(0.0..1.0).contains(&self.label_smoothing) {
             return bad("label-smoothing", self.label_smoothing.to_string(), "at least 0 and below 1");
         }
+        if let Some(gamma) = self.focal {
+            if !(gamma >= 0.0 && gamma.is_finite()) {
+                return bad("focal", gamma.to_string(), "0 or a positive number");
+            }
+            let mixes = self.pictures.augmentations(32)?;
+            if self.label_smoothing > 0.0 || mixes.mixup.is_some() || mixes.cutmix.is_some() {
+                return bad(
+                    "focal",
+                    gamma.to_string(),
+                    "without --label-smoothing, mixup and cutmix: it takes one class for each image",
+                );
+            }
+        }
         if self.log_every == 0 {
             return bad("log-every", "0".into(), "at least 1");
         }
         if self.checkpoint_every == Some(0) {
             return bad("checkpoint-every", "0".into(), "at least 1");
         }
-        Ok(())
+        self.pictures.validate()
     }
 
     /// A fresh optimizer of the kind, rate and weight decay set.
@@ -248,6 +270,7 @@ mod tests {
             ema: Some(0.999),
             label_smoothing: 0.1,
             optimizer: OptimizerKind::AdamW,
+            pictures: PictureSettings { size: Some(64), augment: Some("flip".into()), ..PictureSettings::default() },
             ..plain
         };
         std::fs::write(&path, config.to_toml()).unwrap();
@@ -264,6 +287,8 @@ mod tests {
         assert!(line(Config { lr: f64::NAN, ..Config::default() }).contains("--lr is NaN"));
         assert_eq!(line(Config { ema: Some(1.0), ..Config::default() }), "--ema is 1, it must be between 0 and 1");
         assert!(line(Config { weight_decay: Some(-1.0), ..Config::default() }).starts_with("--weight-decay is -1"));
+        let focal = line(Config { focal: Some(2.0), label_smoothing: 0.1, ..Config::default() });
+        assert!(focal.starts_with("--focal is 2, it must be without --label-smoothing"), "{focal}");
         let schedule = line(Config { schedule: Some("cosin".into()), ..Config::default() });
         assert!(
             schedule.starts_with("--schedule 'cosin': there is no schedule 'cosin'; a schedule is one of"),

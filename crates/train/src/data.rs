@@ -1,13 +1,120 @@
 //! The data of a run: training and test images, and the batches made of them.
 
+use crate::config::Config;
 use crate::error::TrainError;
+use crate::pictures;
 use crate::trainer::Batches;
 use std::path::Path;
-use striate_data::{Batch, DataError, DataLoader, IdxFolder, ImageDataset, Preprocessing, mnist};
+use striate_data::pictures::{BadPicture, CacheKind, Entry, PictureDataset};
+use striate_data::transforms::Augmentations;
+use striate_data::{
+    Batch, DataError, DataLoader, Dataset, IdxFolder, Image, ImageDataset, Preprocessing, Sample, mnist,
+};
+use striate_tensor::num_threads;
 use striate_zoo::Blueprint;
 
 /// Batches that are made ahead of the one in use.
 const PREFETCH: usize = 4;
+
+/// Images before they are prepared.
+#[derive(Clone)]
+pub enum Images {
+    /// In memory, all of one size.
+    Memory(ImageDataset),
+    /// In files.
+    Pictures {
+        /// The files.
+        entries: Vec<Entry>,
+        /// Where they are kept once decoded.
+        cache: CacheKind,
+    },
+}
+
+impl Images {
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        match self {
+            Images::Memory(images) => images.len(),
+            Images::Pictures { entries, .. } => entries.len(),
+        }
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How many there are of each of `classes` classes.
+    pub fn counts(&self, classes: usize) -> Vec<usize> {
+        let mut counts = vec![0; classes];
+        (0..self.len()).for_each(|i| counts[self.label(i)] += 1);
+        counts
+    }
+
+    /// The label of image `index`.
+    ///
+    /// # Panics
+    /// If there is no such image.
+    pub fn label(&self, index: usize) -> usize {
+        match self {
+            Images::Memory(images) => images.labels()[index],
+            Images::Pictures { entries, .. } => entries[index].label,
+        }
+    }
+
+    /// The first `n` images that can be read, at the size that the network sees, before padding.
+    pub(crate) fn first(&self, n: usize, preprocessing: &Preprocessing) -> Vec<Image> {
+        match self {
+            Images::Memory(images) => (0..images.len().min(n)).map(|i| images.image(i)).collect(),
+            Images::Pictures { entries, .. } => {
+                let pictures = PictureDataset::new(entries.clone(), preprocessing.clone(), CacheKind::None);
+                let images = (0..entries.len()).filter_map(|i| pictures.picture(0, i).ok());
+                images.take(n).map(|p| p.into_bytes()).collect()
+            }
+        }
+    }
+
+    fn prepared(&self, preprocessing: &Preprocessing) -> Prepared {
+        match self {
+            Images::Memory(images) => Prepared::Memory(images.with_transform(preprocessing.transform())),
+            Images::Pictures { entries, cache } => {
+                Prepared::Pictures(PictureDataset::new(entries.clone(), preprocessing.clone(), cache.clone()))
+            }
+        }
+    }
+}
+
+/// Images that are ready for a network.
+#[derive(Clone)]
+enum Prepared {
+    Memory(ImageDataset),
+    Pictures(PictureDataset),
+}
+
+impl Dataset for Prepared {
+    type Item = Sample;
+
+    fn len(&self) -> usize {
+        match self {
+            Prepared::Memory(images) => images.len(),
+            Prepared::Pictures(pictures) => pictures.len(),
+        }
+    }
+
+    fn get(&self, index: usize) -> Result<Sample, DataError> {
+        match self {
+            Prepared::Memory(images) => images.get(index),
+            Prepared::Pictures(pictures) => pictures.get(index),
+        }
+    }
+
+    fn batch_in(&self, epoch: usize, indices: &[usize]) -> Result<Batch, DataError> {
+        match self {
+            Prepared::Memory(images) => images.batch_in(epoch, indices),
+            Prepared::Pictures(pictures) => pictures.batch_in(epoch, indices),
+        }
+    }
+}
 
 /// Training and test images with one set of classes.
 pub struct Splits {
@@ -16,16 +123,22 @@ pub struct Splits {
     /// The names of the classes, in the order of the labels.
     pub classes: Vec<String>,
     /// The images to learn from.
-    pub train: ImageDataset,
+    pub train: Images,
     /// The images to measure on.
-    pub test: ImageDataset,
+    pub test: Images,
+    /// What looks odd about the data, a line each.
+    pub notes: Vec<String>,
+    /// Pictures that cannot be read, and are in neither.
+    pub bad: Vec<BadPicture>,
     /// How a picture from elsewhere becomes one of these.
-    preprocessing: Preprocessing,
+    pub(crate) preprocessing: Preprocessing,
+    /// Files that a run's directory gets, so that a run that goes on has the same data.
+    pub(crate) run_files: Vec<(&'static str, Vec<u8>)>,
 }
 
 /// `mnist`, the built-in data, or the path of a directory of idx files.
 pub fn load_data(name: &str) -> Result<Splits, TrainError> {
-    let (name, folder) = if name == "mnist" {
+    let (name, folder) = if name == MNIST {
         (name.to_string(), mnist()?)
     } else {
         let path = Path::new(name);
@@ -33,7 +146,32 @@ pub fn load_data(name: &str) -> Result<Splits, TrainError> {
         (stem, IdxFolder::open(path)?)
     };
     let preprocessing = folder.preprocessing();
-    Ok(Splits { name, classes: folder.classes, train: folder.train, test: folder.test, preprocessing })
+    let (train, test) = (Images::Memory(folder.train), Images::Memory(folder.test));
+    let (notes, bad, run_files) = Default::default();
+    Ok(Splits { name, classes: folder.classes, train, test, notes, bad, preprocessing, run_files })
+}
+
+/// The name of the built-in data.
+pub(crate) const MNIST: &str = "mnist";
+
+/// The data that the settings of a new run name, or of one that goes on in directory `run`. `input` is what the network needs, if it needs a
+/// certain input.
+pub(crate) fn load_for(config: &Config, input: Option<[usize; 3]>, run: Option<&Path>) -> Result<Splits, TrainError> {
+    if let Some(run) = run.filter(|run| run.join(pictures::PICTURES).is_file()) {
+        return pictures::reopen(config, run);
+    }
+    if config.data != MNIST && pictures::are_pictures(Path::new(&config.data)) {
+        return pictures::open(config, input);
+    }
+    let plain = crate::PictureSettings {
+        balance: config.pictures.balance,
+        class_weights: config.pictures.class_weights,
+        ..Default::default()
+    };
+    if config.pictures != plain {
+        return Err(TrainError::PictureSettings { data: config.data.clone() });
+    }
+    load_data(&config.data)
 }
 
 fn size([_, h, w]: [usize; 3]) -> String {
@@ -85,19 +223,63 @@ impl Splits {
 const MAX_BORDER: usize = 2;
 
 /// Batches of images, in a new order each epoch or always as they are.
-pub struct Loader(DataLoader<ImageDataset>);
+pub struct Loader(DataLoader<Prepared>);
 
 impl Loader {
     /// Training batches: shuffled by `seed` and epoch, the last one may be smaller.
-    pub fn train(images: &ImageDataset, preprocessing: &Preprocessing, batch_size: usize, seed: u64) -> Loader {
-        Loader(Loader::in_order(images, preprocessing, batch_size).0.shuffle(seed))
+    pub fn train(images: &Images, preprocessing: &Preprocessing, batch_size: usize, seed: u64) -> Loader {
+        Loader(loader(images.prepared(preprocessing), batch_size).shuffle(seed))
+    }
+
+    /// As [`Loader::train`], of pictures that are changed at random.
+    ///
+    /// # Panics
+    /// If there is something to change and the images are not pictures in files.
+    pub fn augmented(
+        images: &Images,
+        preprocessing: &Preprocessing,
+        batch_size: usize,
+        seed: u64,
+        augmentations: Augmentations,
+        classes: usize,
+    ) -> Loader {
+        let prepared = match images.prepared(preprocessing) {
+            memory if augmentations.is_empty() => memory,
+            Prepared::Pictures(pictures) => Prepared::Pictures(pictures.augmented(augmentations, classes, seed)),
+            Prepared::Memory(_) => panic!("Loader::augmented: only pictures in files can be changed"),
+        };
+        Loader(loader(prepared, batch_size).shuffle(seed))
+    }
+
+    /// Samples drawn with these weights, some several times: see [`DataLoader::weights`].
+    ///
+    /// # Panics
+    /// As [`DataLoader::weights`].
+    pub fn weights(self, weights: Vec<f64>) -> Loader {
+        Loader(self.0.weights(weights))
     }
 
     /// Batches in the order of the images.
-    pub fn in_order(images: &ImageDataset, preprocessing: &Preprocessing, batch_size: usize) -> Loader {
-        let images = images.with_transform(preprocessing.transform());
-        Loader(DataLoader::new(images, batch_size).workers(1).prefetch(PREFETCH))
+    pub fn in_order(images: &Images, preprocessing: &Preprocessing, batch_size: usize) -> Loader {
+        Loader(loader(images.prepared(preprocessing), batch_size))
     }
+
+    /// Pictures that could not be read so far.
+    pub fn bad(&self) -> Vec<BadPicture> {
+        match self.0.dataset() {
+            Prepared::Memory(_) => Vec::new(),
+            Prepared::Pictures(pictures) => pictures.bad(),
+        }
+    }
+}
+
+fn loader(prepared: Prepared, batch_size: usize) -> DataLoader<Prepared> {
+    // Decoding takes as long as computing, or longer: all threads take part.
+    let workers = match prepared {
+        Prepared::Memory(_) => 1,
+        Prepared::Pictures(_) => num_threads(),
+    };
+    DataLoader::new(prepared, batch_size).workers(workers).prefetch(PREFETCH)
 }
 
 impl Batches for Loader {

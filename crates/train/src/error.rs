@@ -28,6 +28,22 @@ pub enum TrainError {
         /// What is wrong with it, and what could be written.
         reason: String,
     },
+    /// Augmentations cannot be read.
+    #[error("--augment '{text}': {reason}")]
+    Augmentation {
+        /// What was written.
+        text: String,
+        /// What is wrong with it, and what could be written.
+        reason: String,
+    },
+    /// Settings for pictures of a folder are given for other data.
+    #[error(
+        "{data} is no folder of pictures: --size, --channels, --filter, --background, --augment, --cache and --max-bad are for these"
+    )]
+    PictureSettings {
+        /// The data.
+        data: String,
+    },
     /// A configuration file cannot be read.
     #[error("{}: {reason}", path.display())]
     Config {

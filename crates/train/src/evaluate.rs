@@ -1,11 +1,14 @@
 //! Measuring a model on test data.
 
-use crate::data::{Loader, Splits};
+use crate::data::{Images, Loader, MNIST, Splits, load_data};
 use crate::error::TrainError;
 use crate::metrics::ConfusionMatrix;
 use crate::model_file::Model;
+use crate::pictures;
 use crate::task::{Classification, Task};
 use crate::trainer::Batches;
+use std::path::Path;
+use striate_data::pictures::BadPicture;
 use striate_nn::Pass;
 
 /// Images per batch. It changes no result.
@@ -18,6 +21,20 @@ pub struct Evaluation {
     pub loss: f64,
     /// How often each class was taken for each.
     pub confusion: ConfusionMatrix,
+    /// Pictures that could not be read, and do not count.
+    pub bad: Vec<BadPicture>,
+}
+
+/// The data to measure `model`, which lies at `path`, on: `data`, or what it was trained on without what it has learnt from. Pictures of a
+/// folder have their class by name.
+pub fn load_to_measure(model: &Model, path: &Path, data: Option<&str>) -> Result<Splits, TrainError> {
+    let trained_on = &model.card.training.data;
+    let data = data.unwrap_or(trained_on);
+    if data != MNIST && pictures::are_pictures(Path::new(data)) {
+        let (classes, preprocessing) = (&model.card.classes, &model.card.preprocessing);
+        return pictures::to_measure(Path::new(data), path, Path::new(trained_on), classes, preprocessing);
+    }
+    load_data(data)
 }
 
 /// Runs `model` on the test images of `data`.
@@ -26,7 +43,10 @@ pub fn evaluate(model: &Model, data: &Splits) -> Result<Evaluation, TrainError> 
     if data.classes.len() > classes.len() {
         return Err(TrainError::Classes { model: classes.len(), data: data.name.clone(), got: data.classes.len() });
     }
-    data.check_size(&model.card.architecture, &model.card.preprocessing)?;
+    // Pictures in files are brought to the size.
+    if let Images::Memory(_) = data.test {
+        data.check_size(&model.card.architecture, &model.card.preprocessing)?;
+    }
     let task = Classification::default();
     let mut confusion = ConfusionMatrix::new(classes.len());
     let mut loss = 0.0;
@@ -39,5 +59,6 @@ pub fn evaluate(model: &Model, data: &Splits) -> Result<Evaluation, TrainError> 
         }
         loss += task.loss(output, &batch).item::<f32>() as f64 * task.samples(&batch) as f64;
     }
-    Ok(Evaluation { loss: loss / confusion.total().max(1) as f64, confusion })
+    let bad = loader.bad();
+    Ok(Evaluation { loss: loss / confusion.total().max(1) as f64, confusion, bad })
 }

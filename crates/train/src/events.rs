@@ -36,6 +36,20 @@ pub enum Event {
         /// Steps that were done before, in a run that goes on.
         resumed_at: Option<u64>,
     },
+    /// Something about the data that its owner should know.
+    Note {
+        /// A line.
+        text: String,
+    },
+    /// Pictures that could not be read, and were left out.
+    BadPictures {
+        /// How many.
+        count: usize,
+        /// The first few, a line each.
+        reasons: Vec<String>,
+        /// The file that lists all.
+        list: PathBuf,
+    },
     /// A step is done.
     Step {
         /// The epoch.

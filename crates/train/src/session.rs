@@ -2,12 +2,13 @@
 
 use crate::checkpoint::{self, Identity};
 use crate::config::Config;
-use crate::data::{Loader, Splits, load_data};
+use crate::data::{Images, Loader, MNIST, Splits, load_for};
 use crate::error::TrainError;
 use crate::events::{Event, Sink};
 use crate::learning_rate::LearningRate;
 use crate::metrics_csv::MetricsCsv;
 use crate::model_file::{self, FORMAT_VERSION, ModelCard, SelfTest, Training};
+use crate::pictures;
 use crate::run_dir::RunDir;
 use crate::task::Classification;
 use crate::trainer::{Batches, Outcome, Position, Running, Trainer};
@@ -15,9 +16,10 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 use striate_data::Preprocessing;
+use striate_data::pictures::BadPicture;
 use striate_formats::write_atomic;
 use striate_nn::{Ema, Forward, Module, Optimizer};
-use striate_tensor::{Generator, isa, num_threads};
+use striate_tensor::{Generator, Tensor, isa, num_threads};
 use striate_zoo::{Blueprint, Description};
 
 /// Tells the random numbers of initial weights from others under the same seed.
@@ -26,6 +28,10 @@ const INIT_STREAM: u64 = 0x696e_6974;
 const TEST_BATCH: usize = 250;
 /// Images that the model file carries to test itself.
 const SELF_TESTS: usize = 2;
+
+/// The word for a network that suits the data, and what suits idx files.
+const AUTO: &str = "auto";
+const TUTORIAL: &str = "mnist-net";
 
 /// A training run, ready to go.
 pub struct Session {
@@ -44,13 +50,19 @@ impl Session {
     /// A new run, into `out` or else `runs/<data>-<model>-<n>` in the working directory.
     pub fn start(mut config: Config, out: Option<&Path>) -> Result<Session, TrainError> {
         config.validate()?;
-        let (data, blueprint) = data_and_network(&config)?;
+        let (data, blueprint) = data_and_network(&mut config, None)?;
         let preprocessing = data.preprocessing_for(&blueprint)?;
         let run = match out {
             Some(path) => RunDir::create_at(path)?,
             None => RunDir::create(Path::new("runs"), &format!("{}-{}", data.name, blueprint.short_name()))?,
         };
         config.model = blueprint.name().to_string();
+        if config.pictures.augment.is_some() {
+            config.pictures.augment = Some(config.pictures.augmentations(preprocessing.size[0])?.to_string());
+        }
+        for (name, bytes) in &data.run_files {
+            write_atomic(&run.path().join(name), bytes)?;
+        }
         write_atomic(&run.config(), config.to_toml().as_bytes())?;
         let rng = &mut Generator::keyed([config.seed, INIT_STREAM, 0, 0]);
         let network = blueprint.build(rng);
@@ -62,8 +74,8 @@ impl Session {
     /// The run that left off in directory `path`.
     pub fn resume(path: &Path) -> Result<Session, TrainError> {
         let run = RunDir::open(path)?;
-        let config = Config::read(&run.config())?;
-        let (data, blueprint) = data_and_network(&config).map_err(|e| match e {
+        let mut config = Config::read(&run.config())?;
+        let (data, blueprint) = data_and_network(&mut config, Some(path)).map_err(|e| match e {
             TrainError::Text(e) => TrainError::Config { path: run.config(), reason: format!("model: {e}") },
             e => e,
         })?;
@@ -80,7 +92,14 @@ impl Session {
     pub fn run(&mut self, sink: &mut dyn Sink, stop: &AtomicBool) -> Result<Outcome, TrainError> {
         let began = Instant::now();
         let Session { config, run, data, preprocessing, network, optimizer, ema, resumed, .. } = self;
-        let train = Loader::train(&data.train, preprocessing, config.batch_size, config.seed);
+        let classes = data.classes.len();
+        let augmentations = config.pictures.augmentations(preprocessing.size[0])?;
+        let mut train =
+            Loader::augmented(&data.train, preprocessing, config.batch_size, config.seed, augmentations, classes);
+        let weights = class_weights(&data.train, classes);
+        if config.pictures.balance {
+            train = train.weights((0..data.train.len()).map(|i| weights[data.train.label(i)]).collect());
+        }
         let test = Loader::in_order(&data.test, preprocessing, TEST_BATCH);
         sink.event(&Event::Started {
             run: run.path().to_path_buf(),
@@ -97,6 +116,7 @@ impl Session {
             isa: isa::isa().name(),
             resumed_at: resumed.as_ref().map(|p| p.steps),
         });
+        data.notes.iter().for_each(|text| sink.event(&Event::Note { text: text.clone() }));
         let metrics = match resumed {
             Some(p) => MetricsCsv::resume(&run.metrics(), p, p.batch == 0)?,
             None => MetricsCsv::create(&run.metrics())?,
@@ -107,8 +127,12 @@ impl Session {
         let plan = config.schedule_plan()?;
         let learning_rate =
             plan.map(|plan| LearningRate::new(&plan, config.lr, config.epochs, per_epoch, position.plateau.as_ref()));
+        let class_weights = config
+            .pictures
+            .class_weights
+            .then(|| Tensor::from_vec(weights.iter().map(|&w| w as f32).collect(), [classes]));
         let mut trainer = Trainer {
-            task: &Classification { label_smoothing: config.label_smoothing },
+            task: &Classification { label_smoothing: config.label_smoothing, focal: config.focal, class_weights },
             model: &mut **network,
             optimizer: &mut **optimizer,
             learning_rate,
@@ -123,7 +147,7 @@ impl Session {
             trainer.checkpoint(sink)?;
         }
         let mut save = |network: &dyn Forward, epochs: usize, tested: &Running| {
-            let images = (0..data.test.len().min(SELF_TESTS)).map(|i| data.test.image(i));
+            let images = data.test.first(SELF_TESTS, preprocessing);
             let card = ModelCard {
                 format_version: FORMAT_VERSION,
                 architecture: config.model.clone(),
@@ -139,11 +163,15 @@ impl Session {
                     test_accuracy: tested.accuracy(),
                     striate_version: env!("CARGO_PKG_VERSION").to_string(),
                 },
-                self_test: images.map(|image| SelfTest::record(network, preprocessing, &image)).collect(),
+                self_test: images.iter().map(|image| SelfTest::record(network, preprocessing, image)).collect(),
             };
             model_file::save(&run.model(), &card, network)
         };
         let outcome = trainer.fit(&train, &test, sink, stop, &mut save)?;
+        let bad = [data.bad.clone(), train.bad(), test.bad()].concat();
+        if !bad.is_empty() {
+            sink.event(&list_bad(run, bad)?);
+        }
         if let Outcome::Finished(tested) = &outcome {
             sink.event(&Event::Finished {
                 run: run.path().to_path_buf(),
@@ -156,14 +184,48 @@ impl Session {
     }
 }
 
-/// The data that `config` names, and the network for it.
-fn data_and_network(config: &Config) -> Result<(Splits, Blueprint), TrainError> {
-    let unknown =
-        || TrainError::UnknownModel { name: config.model.clone(), advice: Description::advice(&config.model) };
-    let description = Description::of(&config.model).ok_or_else(unknown)?;
-    let data = load_data(&config.data)?;
+/// The data that `config` names, and the network for it; `run` is the directory of a run that goes on.
+fn data_and_network(config: &mut Config, run: Option<&Path>) -> Result<(Splits, Blueprint), TrainError> {
+    let folder = config.data != MNIST && pictures::are_pictures(Path::new(&config.data));
+    if config.model == AUTO && !folder {
+        config.model = TUTORIAL.into();
+    }
+    let unknown = |model: &str| TrainError::UnknownModel { name: model.into(), advice: Description::advice(model) };
+    let auto = config.model == AUTO;
+    let input = match Description::of(&config.model) {
+        _ if auto => None,
+        None => return Err(unknown(&config.model)),
+        Some(Description::Ready(network)) => Some(network.input),
+        Some(Description::Layers(_)) => None,
+    };
+    let data = load_for(config, input, run)?;
+    if auto {
+        config.model = pictures::default_network(data.image_shape());
+    }
+    let description = Description::of(&config.model).ok_or_else(|| unknown(&config.model))?;
     let blueprint = description.blueprint(data.image_shape(), data.classes.len())?;
     Ok((data, blueprint))
+}
+
+/// For each class the weight that makes all of them count the same, 1 in the mean over the samples; 0 for one without samples.
+fn class_weights(images: &Images, classes: usize) -> Vec<f64> {
+    let counts = images.counts(classes);
+    let present = counts.iter().filter(|&&n| n > 0).count();
+    let weight = |n: usize| if n == 0 { 0.0 } else { images.len() as f64 / (present * n) as f64 };
+    counts.into_iter().map(weight).collect()
+}
+
+/// How many unreadable pictures are named at the end.
+const NAMED: usize = 3;
+
+/// Writes the list of what could not be read, and tells of it.
+fn list_bad(run: &RunDir, mut bad: Vec<BadPicture>) -> Result<Event, TrainError> {
+    bad.sort_by(|a, b| a.path.cmp(&b.path));
+    let list = run.path().join("bad-pictures.txt");
+    let lines: String = bad.iter().map(|b| format!("{}\n", b.reason)).collect();
+    write_atomic(&list, lines.as_bytes())?;
+    let reasons = bad.iter().take(NAMED).map(|b| b.reason.clone()).collect();
+    Ok(Event::BadPictures { count: bad.len(), reasons, list })
 }
 
 /// The average of weights, if the settings ask for one.

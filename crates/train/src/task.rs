@@ -1,7 +1,7 @@
 //! Tasks: what a network is trained to do.
 
 use striate_data::Batch;
-use striate_nn::CrossEntropyLoss;
+use striate_nn::{CrossEntropyLoss, FocalLoss};
 use striate_tensor::Tensor;
 
 /// What a network is trained to do: which part of a batch it sees, and how its output is judged.
@@ -23,10 +23,14 @@ pub trait Task: Send + Sync {
 }
 
 /// One class per image, by cross-entropy.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Classification {
     /// The share of each target that is spread over all classes in training.
     pub label_smoothing: f64,
+    /// The gamma of the focal loss that is trained on in the place of cross-entropy. It takes neither smoothed nor mixed labels.
+    pub focal: Option<f64>,
+    /// How much each class weighs in training; all the same if nothing is said.
+    pub class_weights: Option<Tensor>,
 }
 
 impl Classification {
@@ -48,7 +52,16 @@ impl Task for Classification {
         CrossEntropyLoss::new().forward(output, &batch.labels)
     }
     fn train_loss(&self, output: Tensor, batch: &Batch) -> Tensor {
-        CrossEntropyLoss::new().label_smoothing(self.label_smoothing).forward(output, &batch.labels)
+        if let Some(gamma) = self.focal {
+            let mut loss = FocalLoss::new().gamma(gamma);
+            loss.weight = self.class_weights.clone();
+            return loss.forward(output, &batch.labels);
+        }
+        let mut loss = CrossEntropyLoss::new().label_smoothing(self.label_smoothing);
+        if let Some(weights) = &self.class_weights {
+            loss = loss.weight(weights.clone());
+        }
+        loss.forward(output, batch.shares.as_ref().unwrap_or(&batch.labels))
     }
     fn correct(&self, output: &Tensor, batch: &Batch) -> usize {
         let labels = batch.labels.to_vec::<i64>();

@@ -1,8 +1,8 @@
 use crate::args::Eval;
-use crate::output::{Failure, say, thousands};
+use crate::output::{Failure, complain, note, say, thousands};
 use crate::table::Table;
 use std::process::ExitCode;
-use striate::train::{Model, evaluate, load_data, wilson_interval};
+use striate::train::{Model, evaluate, load_to_measure, wilson_interval};
 
 fn percent(x: Option<f64>) -> String {
     x.map_or("–".into(), |x| format!("{:.2}%", 100.0 * x))
@@ -11,8 +11,10 @@ fn percent(x: Option<f64>) -> String {
 pub fn run(args: Eval) -> Result<ExitCode, Failure> {
     super::set_up(&args.compute);
     let model = Model::load(&args.model)?;
-    let data = load_data(args.data.as_deref().unwrap_or(&model.card.training.data))?;
+    let data = load_to_measure(&model, &args.model, args.data.as_deref())?;
+    data.notes.iter().for_each(|text| note(text));
     let e = evaluate(&model, &data)?;
+    e.bad.iter().for_each(|bad| complain(&bad.reason));
     let confusion = &e.confusion;
     let (low, high) = wilson_interval(confusion.correct(), confusion.total());
     let classes = &model.card.classes;
@@ -33,6 +35,7 @@ pub fn run(args: Eval) -> Result<ExitCode, Failure> {
             "model": args.model,
             "data": data.name,
             "images": confusion.total(),
+            "unreadable": e.bad.len(),
             "accuracy": confusion.accuracy(),
             "accuracy_interval_95": [low, high],
             "loss": e.loss,

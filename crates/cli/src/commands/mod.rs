@@ -2,6 +2,7 @@
 
 pub mod bench;
 pub mod completions;
+pub mod data;
 pub mod eval;
 pub mod inspect;
 pub mod predict;

@@ -1,5 +1,6 @@
 use super::profile as profile_table;
 use crate::args::{Log, Train};
+use crate::args_pictures::Recipe;
 use crate::model_arg::{self, ModelArg};
 use crate::output::{Failure, program, say};
 use crate::progress::Progress;
@@ -7,7 +8,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use striate::profile;
-use striate::train::{Config, Event, Outcome, Session, Sink, sinks};
+use striate::train::{Config, Event, OptimizerKind, Outcome, PictureSettings, SMALL_DATA, Session, Sink, sinks};
 
 /// What shells give a process that Ctrl-C has ended.
 const INTERRUPTED: u8 = 130;
@@ -76,28 +77,44 @@ pub fn run(args: Train) -> Result<ExitCode, Failure> {
 fn config(args: &Train, model: &ModelArg) -> Result<Config, Failure> {
     let data = match &args.data {
         None => "mnist".to_string(),
-        Some(path) => {
-            let full = std::fs::canonicalize(path).map_err(|e| format!("cannot read {}: {e}", path.display()))?;
-            full.to_str().ok_or_else(|| format!("{}: the path is not UTF-8", path.display()))?.to_string()
-        }
+        Some(path) => super::data::absolute(path)?,
     };
+    let small = args.recipe == Some(Recipe::SmallData);
+    // What was typed, or what the recipe says, or what is usual.
+    fn or<T>(typed: Option<T>, recipe: bool, says: T, usual: T) -> T {
+        typed.unwrap_or(if recipe { says } else { usual })
+    }
+    let usual = Config::default();
+    let pictures = &args.pictures;
+    let mut settings = PictureSettings {
+        cache: pictures.cache,
+        max_bad: pictures.max_bad,
+        balance: pictures.balance,
+        class_weights: pictures.class_weights,
+        ..super::data::settings(&pictures.look)
+    };
+    if small && settings.augment.is_none() {
+        settings.augment = Some(SMALL_DATA.to_string());
+    }
     Ok(Config {
         data,
         model: model.text.clone(),
         seed: args.seed,
-        epochs: args.epochs as usize,
-        batch_size: args.batch_size as usize,
-        optimizer: args.optimizer,
-        lr: args.lr,
-        schedule: args.schedule.clone(),
-        weight_decay: args.weight_decay,
+        epochs: or(args.epochs.map(|n| n as usize), small, 30, usual.epochs),
+        batch_size: or(args.batch_size.map(|n| n as usize), small, 64, usual.batch_size),
+        optimizer: or(args.optimizer, small, OptimizerKind::AdamW, usual.optimizer),
+        lr: or(args.lr, small, 0.003, usual.lr),
+        schedule: args.schedule.clone().or(small.then(|| "onecycle 0.2".to_string())),
+        weight_decay: args.weight_decay.or(small.then_some(0.05)),
         decay_bias_and_norm: args.decay_bias_and_norm,
         clip_norm: args.clip_norm,
         accumulate: args.accumulate as usize,
         ema: args.ema,
-        label_smoothing: args.label_smoothing,
+        label_smoothing: or(args.label_smoothing, small && args.focal.is_none(), 0.1, 0.0),
+        focal: args.focal,
         log_every: args.log_every as usize,
         checkpoint_every: args.checkpoint_every,
+        pictures: settings,
     })
 }
 

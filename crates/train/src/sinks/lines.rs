@@ -4,7 +4,7 @@ use crate::events::{Event, Sink};
 use std::io::Write;
 
 /// `1 epoch`, `2 epochs`
-fn count(n: usize, noun: &str) -> String {
+fn count_of(n: usize, noun: &str) -> String {
     format!("{n} {noun}{}", if n == 1 { "" } else { "s" })
 }
 
@@ -26,7 +26,7 @@ pub fn line(event: &Event) -> Option<String> {
             resumed_at,
             ..
         } => {
-            let (epochs, threads) = (count(*epochs, "epoch"), count(*threads, "thread"));
+            let (epochs, threads) = (count_of(*epochs, "epoch"), count_of(*threads, "thread"));
             let model = striate_zoo::title_of(model);
             let mut line = format!(
                 "Training {model} ({parameters} parameters) on {data} ({train_samples} training and {test_samples} test images): \
@@ -45,6 +45,13 @@ pub fn line(event: &Event) -> Option<String> {
         Event::Tested { epoch, epochs, accuracy, .. } => {
             format!("Epoch: [{epoch}/{epochs}], Test Accuracy: {:.2}%", 100.0 * accuracy)
         }
+        Event::Note { text } => format!("Note: {text}"),
+        Event::BadPictures { count, reasons, list } => format!(
+            "Left out: {} that cannot be read ({}): {}",
+            count_of(*count, "picture"),
+            list.display(),
+            reasons.join("; ")
+        ),
         Event::Step { .. } | Event::Checkpoint { .. } | Event::Stopped { .. } | Event::Finished { .. } => return None,
     })
 }

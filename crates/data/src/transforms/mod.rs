@@ -1,6 +1,18 @@
-//! Images to tensors, in torchvision's terms.
+//! Images to tensors, in torchvision's terms, and what is done to training pictures at random.
 
-use crate::image::Image;
+mod augment;
+pub mod colour;
+pub mod filter;
+pub mod geometry;
+mod mix;
+pub mod policy;
+mod random;
+
+pub use augment::{AUGMENTATION_FORMS, Augmentations};
+pub use mix::Mixer;
+pub use random::Step;
+
+use crate::image::{Depth, Image};
 use striate_tensor::Tensor;
 
 /// What passes from one transform to the next.
@@ -8,6 +20,8 @@ use striate_tensor::Tensor;
 pub enum Value {
     /// Bytes.
     Image(Image),
+    /// 16 bits per value.
+    Deep(Image<u16>),
     /// `[c, h, w]`, `f32`.
     Tensor(Tensor),
 }
@@ -17,6 +31,7 @@ impl Value {
     pub fn into_tensor(self) -> Tensor {
         match self {
             Value::Image(image) => to_tensor(&image),
+            Value::Deep(image) => to_tensor(&image),
             Value::Tensor(tensor) => tensor,
         }
     }
@@ -58,12 +73,12 @@ fn scaled(byte: u8) -> f32 {
     byte as f32 / 255.0
 }
 
-fn to_tensor(image: &Image) -> Tensor {
-    let values = image.data.iter().map(|&v| scaled(v)).collect();
+fn to_tensor<T: Depth>(image: &Image<T>) -> Tensor {
+    let values = image.data.iter().map(|v| v.to_u32() as f32 / T::MAX as f32).collect();
     Tensor::from_channels_last(values, [1, image.channels, image.height, image.width]).select(0, 0)
 }
 
-/// Bytes 0 to 255 become 0 to 1.
+/// Bytes 0 to 255, or 16-bit values 0 to 65535, become 0 to 1.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct ToTensor;
 
@@ -138,6 +153,7 @@ impl Transform for Pad {
         let p = [self.0; 2];
         match value {
             Value::Image(image) => Value::Image(image.padded(self.0)),
+            Value::Deep(image) => Value::Deep(image.padded(self.0)),
             Value::Tensor(tensor) => Value::Tensor(tensor.pad(&[p, p], 0.0)),
         }
     }

@@ -1,0 +1,190 @@
+//! What can be typed about pictures of a folder.
+
+use clap::{Args, Subcommand, ValueEnum, value_parser};
+use std::path::PathBuf;
+use striate::data::Filter;
+use striate::data::transforms::Augmentations;
+use striate::train::{PictureCache, SMALL_DATA};
+
+/// How pictures of a folder become what the network sees.
+#[derive(Clone, Debug, Args)]
+pub struct Look {
+    /// Pixels of a side of what the network sees, for folders of pictures [default: the pictures' own size up to 96, or what the network
+    /// needs, or 96]. The shorter side is scaled to 8/7 of it and the middle cut out.
+    #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..=4096))]
+    pub size: Option<u32>,
+    /// 1 for grey, 3 for colour [default: as the pictures are].
+    #[arg(long, value_name = "1|3", value_parser = channels)]
+    pub channels: Option<usize>,
+    /// How pictures are scaled, antialiased either way: bilinear or bicubic.
+    #[arg(long, value_name = "NAME", default_value = "bilinear", value_parser = filter)]
+    pub filter: Filter,
+    /// The colour behind transparent parts, as red, green and blue in hexadecimal.
+    #[arg(long, value_name = "RRGGBB", default_value = "ffffff", value_parser = colour)]
+    pub background: [u8; 3],
+    /// Random changes of training pictures, such as "pad-crop 4, flip, jitter 0.2": crop-resize, pad-crop, flip, vflip, rotate, affine,
+    /// perspective, jitter, grey, blur, erase, randaugment, trivialaugment, mixup, cutmix. What is drawn depends on the seed, the epoch and the
+    /// picture alone.
+    #[arg(long, value_name = "CHANGES", value_parser = augment)]
+    pub augment: Option<String>,
+}
+
+/// How pictures of a folder are read and drawn.
+#[derive(Clone, Debug, Args)]
+pub struct Pictures {
+    #[command(flatten)]
+    pub look: Look,
+    /// Keep decoded and scaled pictures: none, ram or disk.
+    #[arg(long, value_name = "PLACE", default_value = "none", value_parser = cache)]
+    pub cache: PictureCache,
+    /// The largest share of pictures that may be unreadable; they are left out and listed.
+    #[arg(long, value_name = "SHARE", default_value = "5%", value_parser = share, allow_negative_numbers = true)]
+    pub max_bad: f64,
+    /// Draw pictures of rare classes more often, so that all classes are as frequent.
+    #[arg(long)]
+    pub balance: bool,
+    /// Let losses of rare classes weigh more, so that all classes weigh the same.
+    #[arg(long, conflicts_with = "balance")]
+    pub class_weights: bool,
+}
+
+/// Settings that go together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Recipe {
+    /// For some thousand pictures: 30 epochs of AdamW in batches of 64 with rising and falling rate, strong random changes, smoothed labels.
+    SmallData,
+}
+
+fn channels(text: &str) -> Result<usize, String> {
+    match text {
+        "1" => Ok(1),
+        "3" => Ok(3),
+        _ => Err("it is 1 or 3".into()),
+    }
+}
+
+fn filter(name: &str) -> Result<Filter, String> {
+    match name {
+        "bilinear" => Ok(Filter::Bilinear),
+        "bicubic" => Ok(Filter::Bicubic),
+        _ => Err("it is bilinear or bicubic".into()),
+    }
+}
+
+fn colour(text: &str) -> Result<[u8; 3], String> {
+    let digits = text.strip_prefix('#').unwrap_or(text);
+    let number = u32::from_str_radix(digits, 16).ok().filter(|_| digits.len() == 6 && digits.is_ascii());
+    number
+        .map(|n| [(n >> 16) as u8, (n >> 8) as u8, n as u8])
+        .ok_or_else(|| "it must be six digits, such as ffffff".into())
+}
+
+fn cache(name: &str) -> Result<PictureCache, String> {
+    match name {
+        "none" => Ok(PictureCache::None),
+        "ram" => Ok(PictureCache::Ram),
+        "disk" => Ok(PictureCache::Disk),
+        _ => Err("it is none, ram or disk".into()),
+    }
+}
+
+fn augment(text: &str) -> Result<String, String> {
+    if text == SMALL_DATA {
+        return Ok(text.to_string());
+    }
+    text.parse::<Augmentations>().map(|a| a.to_string())
+}
+
+/// `5%` or `0.05`.
+fn share(text: &str) -> Result<f64, String> {
+    let value = match text.strip_suffix('%') {
+        Some(percent) => percent.trim().parse::<f64>().map(|v| v / 100.0),
+        None => text.parse::<f64>(),
+    };
+    value.ok().filter(|v| (0.0..=1.0).contains(v)).ok_or_else(|| "it must be a share from 0% to 100%".to_string())
+}
+
+/// Look at pictures before training: check, split, show, stats.
+#[derive(Debug, Args)]
+pub struct Data {
+    #[command(subcommand)]
+    pub command: DataCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum DataCommand {
+    Check(Check),
+    Split(Split),
+    Show(Show),
+    Stats(Stats),
+}
+
+/// Find what would spoil a result: unreadable files, the same or nearly the same picture in two splits or under two labels.
+///
+/// Also tells files that are not what their name says, duplicates, classes that are rare, sizes, grey among colour. The exit code is 1 if
+/// something would spoil a result.
+#[derive(Debug, Args)]
+pub struct Check {
+    /// A folder with a folder of pictures for each class (or these under train, val and test), a .csv or .tsv manifest, or a .tar.
+    #[arg(value_name = "DATA")]
+    pub data: PathBuf,
+    /// Write a page with the pictures.
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
+    /// Print one JSON object.
+    #[arg(long)]
+    pub json: bool,
+    /// Threads that read [default: what this process may use].
+    #[arg(long, value_name = "N", value_parser = value_parser!(u64).range(1..=1024))]
+    pub threads: Option<u64>,
+}
+
+/// Write a manifest that holds out a share of each class, with near duplicates on one side.
+#[derive(Debug, Args)]
+pub struct Split {
+    /// The pictures: see data check --help.
+    #[arg(value_name = "DATA")]
+    pub data: PathBuf,
+    /// The manifest to write: train on it.
+    #[arg(long, value_name = "FILE.csv")]
+    pub out: PathBuf,
+    /// The share that is held out.
+    #[arg(long, value_name = "SHARE", default_value = "20%", value_parser = share, allow_negative_numbers = true)]
+    pub val: f64,
+    /// What the random numbers come from.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub seed: u64,
+}
+
+/// Write a picture of what the network will see, random changes included: a row for each picture, as it is and then as in some epochs.
+#[derive(Debug, Args)]
+pub struct Show {
+    /// The pictures: see data check --help.
+    #[arg(value_name = "DATA")]
+    pub data: PathBuf,
+    /// The PNG file to write.
+    #[arg(long, value_name = "FILE.png")]
+    pub out: PathBuf,
+    /// How many pictures.
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = value_parser!(u32).range(1..=1000))]
+    pub pictures: u32,
+    /// How many epochs of each.
+    #[arg(long, value_name = "N", default_value_t = 7, value_parser = value_parser!(u32).range(1..=100))]
+    pub epochs: u32,
+    /// What the random numbers come from.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub seed: u64,
+    #[command(flatten)]
+    pub look: Look,
+}
+
+/// Print counts, sizes, and the mean and standard deviation of each channel.
+#[derive(Debug, Args)]
+pub struct Stats {
+    /// The pictures: see data check --help.
+    #[arg(value_name = "DATA")]
+    pub data: PathBuf,
+    /// Print one JSON object.
+    #[arg(long)]
+    pub json: bool,
+}

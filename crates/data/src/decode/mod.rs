@@ -1,0 +1,132 @@
+//! Pictures from files of any common format.
+
+mod flatten;
+mod jpeg;
+mod tiff;
+
+use crate::error::DataError;
+use crate::image::{Image, Picture};
+use image::metadata::Orientation;
+use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
+use std::fs::File;
+use std::io::{Cursor, Read};
+use std::path::Path;
+
+/// The longest side accepted.
+const SIDE_LIMIT: u32 = 65_535;
+
+/// What is accepted, and what shows through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DecodeOptions {
+    /// The colour behind transparent parts: red, green, blue.
+    pub background: [u8; 3],
+    /// The most pixels that a picture may have.
+    pub pixel_limit: u64,
+    /// The most bytes that a file may have, and that its decoder may take.
+    pub byte_limit: u64,
+}
+
+impl Default for DecodeOptions {
+    /// White behind transparent parts, at most 200 million pixels, at most 2 GiB.
+    fn default() -> Self {
+        DecodeOptions { background: [255; 3], pixel_limit: 200_000_000, byte_limit: 2 << 30 }
+    }
+}
+
+/// A picture from a file, with its values rounded to bytes: see [`decode_picture`].
+///
+/// # Errors
+/// As [`decode_picture`].
+pub fn decode(path: &Path) -> Result<Image, DataError> {
+    decode_picture(path, &DecodeOptions::default()).map(Picture::into_bytes)
+}
+
+/// Decodes a JPEG, PNG, WebP, GIF, TIFF, BMP or PNM picture, the first one of several: grey ones to 1 channel, others to 3. Transparent
+/// parts show the background; the orientation that a camera noted is applied.
+///
+/// # Errors
+/// If the file cannot be read, is no such picture, is damaged or cut short, or has more pixels or bytes than the options accept.
+pub fn decode_picture(path: &Path, options: &DecodeOptions) -> Result<Picture, DataError> {
+    decode_bytes(&read(path, options.byte_limit)?, path, options)
+}
+
+/// The bytes of a file that has at most `limit` of them.
+pub(crate) fn read(path: &Path, limit: u64) -> Result<Vec<u8>, DataError> {
+    let read = |source| DataError::Read { path: path.to_path_buf(), source };
+    let file = File::open(path).map_err(read)?;
+    let metadata = file.metadata().map_err(read)?;
+    if metadata.is_dir() {
+        return Err(read(std::io::ErrorKind::IsADirectory.into()));
+    }
+    let mut bytes = Vec::with_capacity(metadata.len().min(limit) as usize);
+    file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(read)?;
+    if bytes.len() as u64 > limit {
+        return Err(DataError::image(path, format!("it has more than {limit} bytes, the limit for a picture")));
+    }
+    Ok(bytes)
+}
+
+/// As [`decode_picture`], from the bytes of the file; `path` is what errors call it.
+///
+/// # Errors
+/// As [`decode_picture`].
+pub fn decode_bytes(bytes: &[u8], path: &Path, options: &DecodeOptions) -> Result<Picture, DataError> {
+    if bytes.is_empty() {
+        return Err(DataError::image(path, "the file is empty"));
+    }
+    let picture = match format_of(bytes) {
+        Some(ImageFormat::Jpeg) => jpeg::decode(bytes, options),
+        Some(ImageFormat::Tiff) => tiff::decode(bytes, options),
+        Some(format) => by_image(bytes, format, options),
+        None => Err("not a picture: JPEG, PNG, WebP, GIF, TIFF, BMP and PNM can be read".into()),
+    };
+    let picture = picture.map_err(|reason| DataError::image(path, reason))?;
+    flatten::flatten(picture, options.background).map_err(|reason| DataError::image(path, reason))
+}
+
+/// The format that the first bytes tell.
+pub(crate) fn format_of(bytes: &[u8]) -> Option<ImageFormat> {
+    image::guess_format(bytes).ok().filter(ImageFormat::reading_enabled)
+}
+
+/// Checks a size that a header claims.
+fn check_size(width: u64, height: u64, options: &DecodeOptions) -> Result<(), String> {
+    let limit = options.pixel_limit;
+    let side = SIDE_LIMIT as u64;
+    if width == 0 || height == 0 {
+        return Err(format!("it has no pixels ({width}×{height})"));
+    }
+    if width > side || height > side || width * height > limit {
+        return Err(format!("it claims {width}×{height} pixels; at most {limit} are accepted, {side} on a side"));
+    }
+    Ok(())
+}
+
+/// An error of a decoder in one line.
+fn damaged(error: impl ToString) -> String {
+    format!("cannot decode it: {}", error.to_string().replace('\n', " "))
+}
+
+fn by_image(bytes: &[u8], format: ImageFormat, options: &DecodeOptions) -> Result<DynamicImage, String> {
+    let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
+    let mut limits = Limits::default();
+    limits.max_image_width = Some(SIDE_LIMIT);
+    limits.max_image_height = Some(SIDE_LIMIT);
+    limits.max_alloc = Some(options.byte_limit);
+    reader.limits(limits);
+    let mut decoder = reader.into_decoder().map_err(damaged)?;
+    let (width, height) = decoder.dimensions();
+    check_size(width.into(), height.into(), options)?;
+    // A note on the orientation that cannot be read is none.
+    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+    let mut picture = DynamicImage::from_decoder(decoder).map_err(damaged)?;
+    picture.apply_orientation(orientation);
+    Ok(picture)
+}
+
+/// Whether the file notes an orientation other than upright.
+pub(crate) fn orientation_of(bytes: &[u8]) -> bool {
+    let decoder = ImageReader::new(Cursor::new(bytes)).with_guessed_format().ok().and_then(|r| r.into_decoder().ok());
+    let orientation = decoder.and_then(|mut d| d.orientation().ok());
+    orientation.is_some_and(|o| o != Orientation::NoTransforms)
+}

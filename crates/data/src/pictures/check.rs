@@ -1,0 +1,228 @@
+//! [`CheckReport`]: what of a list of pictures would spoil a result, and what is worth knowing.
+
+use super::list::{Entry, PictureList, Split};
+use super::survey::{Examined, Survey};
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// How many times as many pictures the largest class may have before that is worth a line.
+const IMBALANCE: usize = 3;
+
+/// How many pictures of a class there are.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ClassCount {
+    /// The class.
+    pub class: String,
+    /// Its pictures in all.
+    pub pictures: usize,
+    /// Its pictures in each split, by name.
+    pub splits: BTreeMap<&'static str, usize>,
+}
+
+/// Smallest, middle and largest.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct Range {
+    /// The smallest.
+    pub min: f64,
+    /// The middle one.
+    pub median: f64,
+    /// The largest.
+    pub max: f64,
+}
+
+impl Range {
+    fn of(values: impl Iterator<Item = f64>) -> Range {
+        let mut all: Vec<f64> = values.collect();
+        all.sort_by(f64::total_cmp);
+        let at = |i: usize| all.get(i).copied().unwrap_or(0.0);
+        Range { min: at(0), median: at(all.len() / 2), max: at(all.len().saturating_sub(1)) }
+    }
+}
+
+/// Something found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// What it is, in a word or two.
+    pub kind: &'static str,
+    /// Whether it would spoil a result.
+    pub spoils: bool,
+    /// What it is, in a line.
+    pub line: String,
+    /// The pictures, in groups that belong together.
+    pub groups: Vec<Vec<String>>,
+    /// The same, as places in the list.
+    #[serde(skip)]
+    pub places: Vec<Vec<usize>>,
+}
+
+/// What is known of a list of pictures.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct CheckReport {
+    /// The folder, manifest or archive.
+    pub path: String,
+    /// Pictures in all.
+    pub pictures: usize,
+    /// Those that cannot be read.
+    pub unreadable: usize,
+    /// How many there are of each class.
+    pub classes: Vec<ClassCount>,
+    /// Widths in pixels.
+    pub width: Range,
+    /// Heights in pixels.
+    pub height: Range,
+    /// Widths divided by heights.
+    pub aspect: Range,
+    /// Pictures of 1 channel.
+    pub grey: usize,
+    /// Pictures of 3 channels.
+    pub colour: usize,
+    /// Pictures of more than 8 bits per value.
+    pub deep: usize,
+    /// Pictures that the camera noted an orientation of, which is applied.
+    pub turned: usize,
+    /// The mean of each channel, of values 0 to 1, over the training pictures, or all of them without a split.
+    pub mean: Vec<f32>,
+    /// The standard deviation of each channel.
+    pub std: Vec<f32>,
+    /// What was found, what spoils a result first.
+    pub findings: Vec<Finding>,
+    /// What was left out.
+    pub notes: Vec<String>,
+}
+
+impl CheckReport {
+    /// What `survey` found in `list`; `threads` look for near duplicates.
+    pub fn new(list: &PictureList, survey: &Survey, threads: usize) -> CheckReport {
+        let good = || survey.pictures.iter().filter_map(|p| p.as_ref().ok());
+        let side = |i: usize| good().map(move |p| p.size[i] as f64);
+        let grey = good().filter(|p| p.channels == 1).count();
+        let colour = good().count() - grey;
+        let split = !list.splits().is_empty();
+        let learnt = (0..list.entries.len()).filter(|&i| !split || list.entries[i].split == Some(Split::Train));
+        let (mean, std) = survey.measure(learnt, if colour == 0 { 1 } else { 3 });
+        let mut findings = findings(list, survey, threads);
+        findings.sort_by_key(|f| !f.spoils);
+        CheckReport {
+            path: list.path.display().to_string(),
+            pictures: list.entries.len(),
+            unreadable: survey.bad().len(),
+            classes: counts(list),
+            width: Range::of(side(1)),
+            height: Range::of(side(0)),
+            aspect: Range::of(good().map(|p| p.size[1] as f64 / p.size[0] as f64)),
+            grey,
+            colour,
+            deep: good().filter(|p| p.deep).count(),
+            turned: good().filter(|p| p.turned).count(),
+            mean,
+            std,
+            findings,
+            notes: list.notes.clone(),
+        }
+    }
+
+    /// Whether something found would spoil a result.
+    pub fn spoils(&self) -> bool {
+        self.findings.iter().any(|f| f.spoils)
+    }
+}
+
+fn counts(list: &PictureList) -> Vec<ClassCount> {
+    let mut all: Vec<ClassCount> = list
+        .classes
+        .iter()
+        .map(|class| ClassCount { class: class.clone(), pictures: 0, splits: BTreeMap::new() })
+        .collect();
+    for entry in &list.entries {
+        all[entry.label].pictures += 1;
+        if let Some(split) = entry.split {
+            *all[entry.label].splits.entry(split.name()).or_default() += 1;
+        }
+    }
+    all
+}
+
+fn count(n: usize, noun: &str) -> String {
+    format!("{n} {noun}{}", if n == 1 { "" } else { "s" })
+}
+
+fn findings(list: &PictureList, survey: &Survey, threads: usize) -> Vec<Finding> {
+    let mut all = Vec::new();
+    let mut add = |kind, spoils, line: String, places: Vec<Vec<usize>>| {
+        if !places.is_empty() {
+            let name = |i: &usize| list.entries[*i].name.clone();
+            let groups = places.iter().map(|g| g.iter().map(name).collect()).collect();
+            all.push(Finding { kind, spoils, line, groups, places });
+        }
+    };
+    let bad: Vec<(usize, &str)> = survey.bad();
+    let reasons = bad.iter().take(3).map(|(_, reason)| *reason).collect::<Vec<_>>().join("; ");
+    let each = |places: Vec<usize>| places.into_iter().map(|i| vec![i]).collect::<Vec<_>>();
+    add(
+        "unreadable",
+        true,
+        format!("{} cannot be read: {reasons}", count(bad.len(), "picture")),
+        each(bad.iter().map(|b| b.0).collect()),
+    );
+
+    let exact = survey.exact_duplicates();
+    let near: Vec<Vec<usize>> = survey.near_duplicates(threads).into_iter().filter(|g| !exact.contains(g)).collect();
+    let entry = |i: usize| &list.entries[i];
+    let differ = |g: &[usize], f: &dyn Fn(&Entry, &Entry) -> bool| g.iter().any(|&i| f(entry(i), entry(g[0])));
+    let labels = |g: &[usize]| differ(g, &|a, b| a.label != b.label);
+    let splits = |g: &[usize]| differ(g, &|a, b| a.split != b.split);
+    for (groups, same, spoils) in [(&exact, "the same bytes", true), (&near, "nearly the same pixels", true)] {
+        let chosen = |f: &dyn Fn(&[usize]) -> bool| groups.iter().filter(|g| f(g)).cloned().collect::<Vec<_>>();
+        let two_labels = chosen(&labels);
+        let line = format!("{} of pictures with {same} under two labels", count(two_labels.len(), "group"));
+        add("two labels", spoils, line, two_labels);
+        let across = chosen(&|g| splits(g));
+        let line = format!(
+            "{} of pictures with {same} in two splits: results will look too good",
+            count(across.len(), "group")
+        );
+        add("across splits", spoils, line, across);
+        let within = chosen(&|g| !splits(g) && !labels(g));
+        let line = format!("{} of pictures with {same}", count(within.len(), "group"));
+        add("duplicates", false, line, within);
+    }
+
+    let of = |f: &dyn Fn(&Examined) -> bool| {
+        let matches = |(i, p): (usize, &Result<Examined, String>)| p.as_ref().is_ok_and(f).then_some(i);
+        survey.pictures.iter().enumerate().filter_map(matches).collect::<Vec<_>>()
+    };
+    let misnamed = of(&|p| p.misnamed.is_some());
+    let what = misnamed.first().and_then(|&i| survey.pictures[i].as_ref().ok()?.misnamed).unwrap_or_default();
+    add(
+        "misnamed",
+        false,
+        format!("{} of another format than the name says, such as {what}", count(misnamed.len(), "file")),
+        each(misnamed),
+    );
+    let (grey, colour) = (of(&|p| p.channels == 1), of(&|p| p.channels == 3));
+    if !grey.is_empty() && !colour.is_empty() {
+        let (rarer, what) = if grey.len() < colour.len() { (grey, "grey") } else { (colour, "in colour") };
+        add("mixed", false, format!("{} {what}, the others not", count(rarer.len(), "picture")), each(rarer));
+    }
+    let classes = counts(list);
+    let largest = classes.iter().map(|c| c.pictures).max().unwrap_or(0);
+    if let Some(smallest) = classes.iter().min_by_key(|c| c.pictures)
+        && largest >= IMBALANCE * smallest.pictures
+    {
+        let line = format!(
+            "class {} has {}, the largest {largest}: see --balance and --class-weights",
+            smallest.class,
+            count(smallest.pictures, "picture")
+        );
+        all.push(Finding { kind: "imbalance", spoils: false, line, groups: Vec::new(), places: Vec::new() });
+    }
+    if !list.splits().is_empty() {
+        for (label, class) in classes.iter().enumerate() {
+            if !list.entries.iter().any(|e| e.label == label && e.split == Some(Split::Train)) {
+                let line = format!("class {} has no pictures to learn from", class.class);
+                all.push(Finding { kind: "no training", spoils: true, line, groups: Vec::new(), places: Vec::new() });
+            }
+        }
+    }
+    all
+}

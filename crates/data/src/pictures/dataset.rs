@@ -1,0 +1,182 @@
+//! [`PictureDataset`]: pictures decoded when they are asked for.
+
+use super::cache::{Cache, CacheKind};
+use super::list::Entry;
+use crate::collate::{Batch, Sample};
+use crate::dataset::Dataset;
+use crate::error::DataError;
+use crate::image::{Depth, Image, Picture};
+use crate::preprocessing::Preprocessing;
+use crate::transforms::{Augmentations, Mixer};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use striate_tensor::Tensor;
+
+/// A picture that could not be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BadPicture {
+    /// The file.
+    pub path: PathBuf,
+    /// Why, in a line that names the file.
+    pub reason: String,
+}
+
+/// Random changes, and what their numbers come from.
+struct Training {
+    augmentations: Augmentations,
+    mixer: Option<Mixer>,
+    seed: u64,
+}
+
+/// Pictures of files, decoded and made into tensors when they are asked for, by whichever thread asks. One that cannot be read is left out of
+/// its batch, and listed. A clone shares the cache and that list.
+#[derive(Clone)]
+pub struct PictureDataset {
+    entries: Arc<Vec<Entry>>,
+    preprocessing: Arc<Preprocessing>,
+    training: Option<Arc<Training>>,
+    cache: Arc<Cache>,
+    bad: Arc<Mutex<BTreeMap<usize, BadPicture>>>,
+}
+
+impl PictureDataset {
+    /// These pictures, prepared like this.
+    pub fn new(entries: Vec<Entry>, preprocessing: Preprocessing, cache: CacheKind) -> PictureDataset {
+        let p = &preprocessing;
+        let making = format!("{} {:?} {:?} {:?}", p.channels, p.fit, p.filter, p.background);
+        let cache = Arc::new(Cache::new(cache, making, entries.len()));
+        let (entries, preprocessing) = (Arc::new(entries), Arc::new(preprocessing));
+        PictureDataset { entries, preprocessing, training: None, cache, bad: Arc::default() }
+    }
+
+    /// The same pictures, changed at random. What is drawn depends on the seed, the epoch and the sample's number alone. `classes` is how many
+    /// there are, for labels of mixed pictures.
+    pub fn augmented(&self, augmentations: Augmentations, classes: usize, seed: u64) -> PictureDataset {
+        let mixer = Mixer::new(&augmentations, classes, seed);
+        PictureDataset { training: Some(Arc::new(Training { augmentations, mixer, seed })), ..self.clone() }
+    }
+
+    /// The pictures.
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// What could not be read so far, in the order of the pictures.
+    pub fn bad(&self) -> Vec<BadPicture> {
+        self.bad.lock().expect("no thread panics here").values().cloned().collect()
+    }
+
+    /// Picture `index` as the network sees it in `epoch`, before padding and normalizing.
+    ///
+    /// # Errors
+    /// If there is no such picture, or it cannot be read.
+    pub fn picture(&self, epoch: usize, index: usize) -> Result<Picture, DataError> {
+        let entry = self.entries.get(index).ok_or(DataError::Index { index, len: self.entries.len() })?;
+        let p = &*self.preprocessing;
+        let keeps = self.cache.keeps();
+        let kept = self.cache.get(index, &entry.source, || {
+            let picture = entry.source.decode(&p.decoding())?.to_channels(p.channels);
+            Ok::<_, DataError>(if keeps { p.kept(picture) } else { picture })
+        })?;
+        Ok(match &*kept {
+            Picture::Bytes(image) => Picture::Bytes(self.prepared(image, epoch, index)),
+            Picture::Words(image) => Picture::Words(self.prepared(image, epoch, index)),
+        })
+    }
+
+    fn prepared<T: Depth>(&self, kept: &Image<T>, epoch: usize, index: usize) -> Image<T> {
+        let p = &*self.preprocessing;
+        let Some(training) = &self.training else { return p.scaled(kept.clone()) };
+        let rng = &mut Augmentations::generator(training.seed, epoch, index);
+        let part = training.augmentations.part(kept, p.size, p.filter, rng);
+        training.augmentations.apply(part.unwrap_or_else(|| p.scaled(kept.clone())), rng)
+    }
+
+    /// Adds the picture's values, padded and normalized, channels-last.
+    fn write<T: Depth>(&self, image: &Image<T>, out: &mut Vec<f32>) {
+        let p = &*self.preprocessing;
+        let padded;
+        let image = if p.pad > 0 {
+            padded = image.padded(p.pad);
+            &padded
+        } else {
+            image
+        };
+        let normal = |c: usize, v: u32| (v as f32 / T::MAX as f32 - p.mean[c]) / p.std[c];
+        let start = out.len();
+        out.resize(start + image.data.len(), 0.0);
+        let out = &mut out[start..];
+        // A table of 65536 values would be slower to make than the values.
+        if T::MAX == 255 {
+            let tables: Vec<[f32; 256]> =
+                (0..p.channels).map(|c| std::array::from_fn(|v| normal(c, v as u32))).collect();
+            for (c, table) in tables.iter().enumerate() {
+                let (to, from) = (out[c..].iter_mut().step_by(p.channels), image.data[c..].iter().step_by(p.channels));
+                to.zip(from).for_each(|(x, v)| *x = table[(v.to_u32() & 255) as usize]);
+            }
+        } else {
+            for (to, from) in out.chunks_exact_mut(p.channels).zip(image.data.chunks_exact(p.channels)) {
+                to.iter_mut().zip(from).enumerate().for_each(|(c, (x, v))| *x = normal(c, v.to_u32()));
+            }
+        }
+    }
+
+    fn values(&self, epoch: usize, index: usize, out: &mut Vec<f32>) -> Result<(), DataError> {
+        match self.picture(epoch, index)? {
+            Picture::Bytes(image) => self.write(&image, out),
+            Picture::Words(image) => self.write(&image, out),
+        }
+        Ok(())
+    }
+}
+
+impl Dataset for PictureDataset {
+    type Item = Sample;
+
+    fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    fn get(&self, index: usize) -> Result<Sample, DataError> {
+        let mut values = Vec::new();
+        self.values(0, index, &mut values)?;
+        let [c, h, w] = self.preprocessing.output_shape();
+        let image = Tensor::from_channels_last(values, [1, c, h, w]).select(0, 0);
+        Ok(Sample { image, label: self.entries[index].label })
+    }
+
+    fn batch_in(&self, epoch: usize, indices: &[usize]) -> Result<Batch, DataError> {
+        let [c, h, w] = self.preprocessing.output_shape();
+        let mut values = Vec::with_capacity(indices.len() * h * w * c);
+        let mut good = Vec::with_capacity(indices.len());
+        let mut last = None;
+        for &index in indices {
+            match self.values(epoch, index, &mut values) {
+                Ok(()) => good.push(index),
+                Err(error @ DataError::Index { .. }) => return Err(error),
+                Err(error) => {
+                    let bad = BadPicture { path: self.entries[index].source.path(), reason: error.to_string() };
+                    self.bad.lock().expect("no thread panics here").insert(index, bad);
+                    last = Some(error);
+                }
+            }
+        }
+        if let (true, Some(error)) = (good.is_empty(), last) {
+            return Err(DataError::Other(format!("no picture of a batch can be read, such as: {error}").into()));
+        }
+        let labels: Vec<i64> = good.iter().map(|&i| self.entries[i].label as i64).collect();
+        let mixer = self.training.as_ref().and_then(|t| t.mixer);
+        let shares = mixer.map(|mixer| mixer.mix(&mut values, [h, w, c], &labels, epoch, good[0]));
+        Ok(Batch {
+            images: Tensor::from_channels_last(values, [good.len(), c, h, w]),
+            labels: Tensor::from_vec(labels, [good.len()]),
+            shares,
+            indices: good,
+        })
+    }
+
+    fn batch(&self, indices: &[usize]) -> Result<Batch, DataError> {
+        self.batch_in(0, indices)
+    }
+}

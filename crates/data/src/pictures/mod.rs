@@ -1,0 +1,24 @@
+//! Folders, manifests and archives of pictures.
+
+mod cache;
+mod check;
+mod dataset;
+mod folder;
+mod hash;
+mod layout;
+mod list;
+mod manifest;
+mod page;
+mod split;
+mod survey;
+mod tar;
+
+pub use cache::CacheKind;
+pub use check::{CheckReport, ClassCount, Finding, Range};
+pub use dataset::{BadPicture, PictureDataset};
+pub use hash::PictureHash;
+pub use list::{Entry, PictureList, Source, Split};
+pub use manifest::write_manifest;
+pub use page::page;
+pub use split::split;
+pub use survey::{Examined, Survey, survey};

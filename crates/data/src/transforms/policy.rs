@@ -1,0 +1,130 @@
+//! RandAugment and TrivialAugment, with torchvision's tables; pixels are interpolated, where torchvision takes the nearest.
+
+use super::colour::{autocontrast, brightness, contrast, equalize, posterize, saturation, solarize};
+use super::filter::sharpness;
+use super::geometry::{Affine, affine, rotate};
+use crate::image::{Depth, Image};
+use striate_tensor::Generator;
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Operation {
+    Identity,
+    ShearX,
+    ShearY,
+    TranslateX,
+    TranslateY,
+    Rotate,
+    Brightness,
+    Color,
+    Contrast,
+    Sharpness,
+    Posterize,
+    Solarize,
+    AutoContrast,
+    Equalize,
+}
+
+use Operation::*;
+
+const OPERATIONS: [Operation; 14] = [
+    Identity,
+    ShearX,
+    ShearY,
+    TranslateX,
+    TranslateY,
+    Rotate,
+    Brightness,
+    Color,
+    Contrast,
+    Sharpness,
+    Posterize,
+    Solarize,
+    AutoContrast,
+    Equalize,
+];
+
+/// Strengths that are told apart.
+const BINS: usize = 31;
+
+/// The strongest that each operation is done.
+struct Limits {
+    shear: f64,
+    translate: [f64; 2],
+    rotate: f64,
+    colour: f64,
+    /// How many bits posterizing takes at most.
+    bits: f64,
+}
+
+impl Limits {
+    /// The strength of an operation at `bin` of [`BINS`].
+    fn magnitude(&self, operation: Operation, bin: usize) -> f64 {
+        let share = bin as f64 / (BINS - 1) as f64;
+        match operation {
+            ShearX | ShearY => share * self.shear,
+            TranslateX => share * self.translate[0],
+            TranslateY => share * self.translate[1],
+            Rotate => share * self.rotate,
+            Brightness | Color | Contrast | Sharpness => share * self.colour,
+            Posterize => 8.0 - (share * self.bits).round_ties_even(),
+            Solarize => 1.0 - share,
+            Identity | AutoContrast | Equalize => 0.0,
+        }
+    }
+}
+
+impl Operation {
+    fn signed(self) -> bool {
+        !matches!(self, Identity | Posterize | Solarize | AutoContrast | Equalize)
+    }
+
+    fn apply<T: Depth>(self, image: Image<T>, m: f64) -> Image<T> {
+        // The top left corner stays where it is when things are sheared.
+        let corner = [-(image.width as f64) / 2.0, -(image.height as f64) / 2.0];
+        let shear = |shear: [f64; 2]| affine(&image, &Affine { shear, centre: corner, ..Affine::default() });
+        let moved = |translate: [f64; 2]| affine(&image, &Affine { translate, ..Affine::default() });
+        let factor = (1.0 + m) as f32;
+        match self {
+            Identity => image,
+            ShearX => shear([m.atan().to_degrees(), 0.0]),
+            ShearY => shear([0.0, m.atan().to_degrees()]),
+            TranslateX => moved([m.trunc(), 0.0]),
+            TranslateY => moved([0.0, m.trunc()]),
+            Rotate => rotate(&image, m),
+            Brightness => brightness(&image, factor),
+            Color => saturation(&image, factor),
+            Contrast => contrast(&image, factor),
+            Sharpness => sharpness(&image, factor),
+            Posterize => posterize(&image, m as u32),
+            Solarize => solarize(&image, m as f32),
+            AutoContrast => autocontrast(&image),
+            Equalize => equalize(&image),
+        }
+    }
+}
+
+fn one<T: Depth>(image: Image<T>, limits: &Limits, bin: Option<usize>, rng: &mut Generator) -> Image<T> {
+    let operation = OPERATIONS[rng.below(OPERATIONS.len() as u64) as usize];
+    let bin = bin.unwrap_or_else(|| rng.below(BINS as u64) as usize);
+    let magnitude = limits.magnitude(operation, bin);
+    let negative = operation.signed() && rng.uniform() < 0.5;
+    operation.apply(image, if negative { -magnitude } else { magnitude })
+}
+
+/// `operations` of the list, one after another, each at strength `magnitude` of 0 to 30.
+///
+/// # Panics
+/// If the magnitude is beyond 30.
+pub fn rand_augment<T: Depth>(image: Image<T>, operations: usize, magnitude: usize, rng: &mut Generator) -> Image<T> {
+    assert!(magnitude < BINS, "rand_augment: the magnitude goes from 0 to {}, got {magnitude}", BINS - 1);
+    let share = 150.0 / 331.0;
+    let translate = [share * image.width as f64, share * image.height as f64];
+    let limits = Limits { shear: 0.3, translate, rotate: 30.0, colour: 0.9, bits: 4.0 };
+    (0..operations).fold(image, |image, _| one(image, &limits, Some(magnitude), rng))
+}
+
+/// One operation of the list, at any strength.
+pub fn trivial_augment<T: Depth>(image: Image<T>, rng: &mut Generator) -> Image<T> {
+    let limits = Limits { shear: 0.99, translate: [32.0; 2], rotate: 135.0, colour: 0.99, bits: 6.0 };
+    one(image, &limits, None, rng)
+}

@@ -1,0 +1,186 @@
+//! One random step at a time: what it draws, with torchvision's ranges, and what it then does.
+
+use super::geometry::{Affine, affine, flip_horizontal, flip_vertical, perspective, rotate};
+use super::{colour, filter, policy};
+use crate::image::{Depth, Image};
+use crate::resize::Filter;
+use striate_tensor::Generator;
+
+/// A random change of an image that keeps its size.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Step {
+    /// Black pixels added on each side, then a part of the size from before (`RandomCrop` with padding).
+    PadCrop(usize),
+    /// Left becomes right, with this probability.
+    Flip(f64),
+    /// Top becomes bottom, with this probability.
+    FlipVertical(f64),
+    /// Turned by up to so many degrees either way.
+    Rotate(f64),
+    /// An affine map (`RandomAffine`).
+    Affine {
+        /// Turned by up to so many degrees either way.
+        degrees: f64,
+        /// Moved by up to this share of the size.
+        translate: f64,
+        /// Scaled between these.
+        scale: [f64; 2],
+        /// Sheared along x by up to so many degrees either way.
+        shear: f64,
+    },
+    /// Seen from another side (`RandomPerspective`).
+    Perspective {
+        /// How far corners move, as a share of half the size.
+        distortion: f64,
+        /// How often.
+        p: f64,
+    },
+    /// Brightness, contrast and saturation by a factor of up to 1 ± this, hue by up to ± this share of the circle, in random order
+    /// (`ColorJitter`).
+    Jitter([f64; 4]),
+    /// Grey, with this probability.
+    Grey(f64),
+    /// A Gaussian blur (`GaussianBlur`).
+    Blur {
+        /// How many pixels wide.
+        kernel: usize,
+        /// The deviation lies between these.
+        sigma: [f64; 2],
+    },
+    /// A rectangle of 2 to 33 % of the area becomes black, with this probability (`RandomErasing`).
+    Erase(f64),
+    /// So many of 14 operations, at this of 31 strengths (Cubuk et al., RandAugment, 2020).
+    RandAugment {
+        /// How many.
+        operations: usize,
+        /// From 0 to 30.
+        magnitude: usize,
+    },
+    /// One of 14 operations, at any of 31 strengths (Müller and Hutter, TrivialAugment, 2021).
+    TrivialAugment,
+}
+
+fn between(rng: &mut Generator, low: f64, high: f64) -> f64 {
+    low + (high - low) * rng.uniform()
+}
+
+/// A whole number from 0 to `n`.
+fn up_to(rng: &mut Generator, n: usize) -> usize {
+    rng.below(n as u64 + 1) as usize
+}
+
+impl Step {
+    /// The step, done with numbers of `rng`.
+    pub fn apply<T: Depth>(&self, image: Image<T>, rng: &mut Generator) -> Image<T> {
+        let (w, h) = (image.width, image.height);
+        match *self {
+            Step::PadCrop(padding) => {
+                let (x, y) = (up_to(rng, 2 * padding), up_to(rng, 2 * padding));
+                image.padded(padding).cropped(x, y, w, h)
+            }
+            Step::Flip(p) if rng.uniform() < p => flip_horizontal(&image),
+            Step::FlipVertical(p) if rng.uniform() < p => flip_vertical(&image),
+            Step::Rotate(degrees) => rotate(&image, between(rng, -degrees, degrees)),
+            Step::Affine { degrees, translate, scale, shear } => {
+                let angle = between(rng, -degrees, degrees);
+                let mut moved = |side: usize| between(rng, -translate, translate) * side as f64;
+                let translate = [moved(w).round(), moved(h).round()];
+                let scale = between(rng, scale[0], scale[1]);
+                let shear = [between(rng, -shear, shear), 0.0];
+                affine(&image, &Affine { angle, translate, scale, shear, centre: [0.0; 2] })
+            }
+            Step::Perspective { distortion, p } if rng.uniform() < p => turned(&image, distortion, rng),
+            Step::Jitter(ranges) => jitter(image, ranges, rng),
+            Step::Grey(p) if rng.uniform() < p => colour::greyscale(&image),
+            Step::Blur { kernel, sigma } => filter::blur(&image, kernel, between(rng, sigma[0], sigma[1])),
+            Step::Erase(p) if rng.uniform() < p => erase(image, rng),
+            Step::RandAugment { operations, magnitude } => policy::rand_augment(image, operations, magnitude, rng),
+            Step::TrivialAugment => policy::trivial_augment(image, rng),
+            Step::Flip(_) | Step::FlipVertical(_) | Step::Perspective { .. } | Step::Grey(_) | Step::Erase(_) => image,
+        }
+    }
+}
+
+fn turned<T: Depth>(image: &Image<T>, distortion: f64, rng: &mut Generator) -> Image<T> {
+    let (w, h) = (image.width, image.height);
+    if w < 2 || h < 2 {
+        return image.clone();
+    }
+    let reach = |side: usize| (distortion * (side / 2) as f64) as usize;
+    let mut inward = || [up_to(rng, reach(w)) as f64, up_to(rng, reach(h)) as f64];
+    let (right, bottom) = (w as f64 - 1.0, h as f64 - 1.0);
+    let [a, b, c, d] = [inward(), inward(), inward(), inward()];
+    perspective(image, [a, [right - b[0], b[1]], [right - c[0], bottom - c[1]], [d[0], bottom - d[1]]])
+}
+
+fn jitter<T: Depth>(
+    mut image: Image<T>,
+    [brightness, contrast, saturation, hue]: [f64; 4],
+    rng: &mut Generator,
+) -> Image<T> {
+    let mut order = [0, 1, 2, 3];
+    for i in (1..4).rev() {
+        order.swap(i, up_to(rng, i));
+    }
+    for which in order {
+        let mut factor = |range: f64| between(rng, (1.0 - range).max(0.0), 1.0 + range) as f32;
+        image = match which {
+            0 if brightness > 0.0 => colour::brightness(&image, factor(brightness)),
+            1 if contrast > 0.0 => colour::contrast(&image, factor(contrast)),
+            2 if saturation > 0.0 => colour::saturation(&image, factor(saturation)),
+            3 if hue > 0.0 => colour::hue(&image, between(rng, -hue, hue) as f32),
+            _ => image,
+        };
+    }
+    image
+}
+
+/// torchvision's share of the area and aspect of what is erased, and how often it looks for one that fits.
+const ERASED: [f64; 2] = [0.02, 0.33];
+const ERASED_ASPECT: [f64; 2] = [0.3, 3.3];
+const TRIES: usize = 10;
+
+fn erase<T: Depth>(image: Image<T>, rng: &mut Generator) -> Image<T> {
+    let (w, h) = (image.width, image.height);
+    for _ in 0..TRIES {
+        let [width, height] = rectangle(w, h, ERASED, ERASED_ASPECT, rng);
+        if width < w && height < h {
+            let (left, top) = (up_to(rng, w - width), up_to(rng, h - height));
+            return filter::erase(image, left, top, width, height);
+        }
+    }
+    image
+}
+
+/// Width and height of a share of the area between `shares`, with an aspect between `aspects` whose logarithm is uniform.
+fn rectangle(w: usize, h: usize, shares: [f64; 2], aspects: [f64; 2], rng: &mut Generator) -> [usize; 2] {
+    let area = (w * h) as f64 * between(rng, shares[0], shares[1]);
+    let aspect = between(rng, aspects[0].ln(), aspects[1].ln()).exp();
+    [(area * aspect).sqrt().round() as usize, (area / aspect).sqrt().round() as usize]
+}
+
+/// A part of at least the share `least` of the area, with an aspect between 3:4 and 4:3, scaled to `width`×`height`
+/// (`RandomResizedCrop`).
+pub fn crop_resize<T: Depth>(
+    image: &Image<T>,
+    least: f64,
+    [width, height]: [usize; 2],
+    filter: Filter,
+    rng: &mut Generator,
+) -> Image<T> {
+    let (w, h) = (image.width, image.height);
+    let aspects = [3.0 / 4.0, 4.0 / 3.0];
+    for _ in 0..TRIES {
+        let [part_w, part_h] = rectangle(w, h, [least, 1.0], aspects, rng);
+        if (1..=w).contains(&part_w) && (1..=h).contains(&part_h) {
+            let (left, top) = (up_to(rng, w - part_w), up_to(rng, h - part_h));
+            return image.resized_part([left as f64, top as f64, part_w as f64, part_h as f64], width, height, filter);
+        }
+    }
+    // As much as an aspect in the range leaves, from the middle.
+    let aspect = (w as f64 / h as f64).clamp(aspects[0], aspects[1]);
+    let part_w = w.min((h as f64 * aspect).round().max(1.0) as usize);
+    let part_h = h.min((w as f64 / aspect).round().max(1.0) as usize);
+    let part = [(w - part_w) / 2, (h - part_h) / 2, part_w, part_h].map(|v| v as f64);
+    image.resized_part(part, width, height, filter)
+}

@@ -1,0 +1,283 @@
+//! Pictures of a folder, made ready for a run: read once, split if need be, and written down for the runs that go on.
+
+use crate::config::Config;
+use crate::data::{Images, Splits};
+use crate::error::TrainError;
+use std::path::{Path, PathBuf};
+use striate_data::pictures::{
+    BadPicture, CacheKind, Entry, PictureDataset, PictureList, Split, Survey, split, survey, write_manifest,
+};
+use striate_data::{DataError, DecodeOptions, Fit, Image, Preprocessing};
+use striate_tensor::num_threads;
+
+/// The share of pictures that are measured on where no split is given.
+const HELD_OUT: f64 = 0.2;
+/// The largest side that pictures of one size keep, and the side of others.
+const OWN_SIZE_LIMIT: usize = 96;
+const USUAL_SIZE: usize = 96;
+/// How many names a line gives.
+const SHOWN: usize = 3;
+
+/// The files of a run's directory that hold its pictures' names and their preprocessing.
+pub const PICTURES: &str = "pictures.csv";
+const PREPROCESSING: &str = "preprocessing.json";
+
+/// Whether `path` is for this module: anything but a directory of idx files.
+pub fn are_pictures(path: &Path) -> bool {
+    let idx = |name: std::ffi::OsString| name.to_string_lossy().contains("-ubyte");
+    std::fs::read_dir(path).map_or(path.is_file(), |entries| !entries.flatten().any(|e| idx(e.file_name())))
+}
+
+/// A few of the names, and how many more there are.
+fn some<'a>(names: impl ExactSizeIterator<Item = &'a str>) -> String {
+    let more = names.len().saturating_sub(SHOWN);
+    let shown = names.take(SHOWN).collect::<Vec<_>>().join(", ");
+    if more > 0 { format!("{shown} and {more} more") } else { shown }
+}
+
+fn stem(path: &Path) -> String {
+    path.file_stem().map_or_else(|| "pictures".into(), |n| n.to_string_lossy().into_owned())
+}
+
+/// The pictures of a new run. `input` is what the network needs, if it needs a certain input.
+pub fn open(config: &Config, input: Option<[usize; 3]>) -> Result<Splits, TrainError> {
+    let path = Path::new(&config.data);
+    let settings = &config.pictures;
+    let mut list = PictureList::open(path)?;
+    let decoding = DecodeOptions { background: settings.background, ..DecodeOptions::default() };
+    let found = survey(&list, &decoding, num_threads(), &|_| {});
+    let mut notes = std::mem::take(&mut list.notes);
+    let bad = set_aside(&list, &found, settings.max_bad)?;
+    warn_of_leaks(&list, &found, &mut notes);
+    if list.splits().is_empty() {
+        split(&mut list, &found.near_duplicates(num_threads()), HELD_OUT, config.seed);
+        let held_out = list.entries.iter().filter(|e| e.split == Some(Split::Val)).count();
+        notes.push(format!(
+            "no split given: {held_out} of {} pictures are held out to measure on, near duplicates on one side ({PICTURES} in the \
+             run's directory says which)",
+            list.entries.len()
+        ));
+    }
+    let preprocessing = preprocessing(config, &list, &found, input);
+    let kept: Vec<usize> = (0..list.entries.len()).filter(|&i| found.pictures[i].is_ok()).collect();
+    list.entries = kept.into_iter().map(|i| list.entries[i].clone()).collect();
+    let mut splits = assemble(stem(path), &list, preprocessing, settings.cache.kind()?)?;
+    splits.notes = notes;
+    splits.bad = bad;
+    Ok(splits)
+}
+
+/// What cannot be read; an error if that is more than `max_bad` of all.
+fn set_aside(list: &PictureList, found: &Survey, max_bad: f64) -> Result<Vec<BadPicture>, TrainError> {
+    let bad: Vec<BadPicture> = found
+        .bad()
+        .into_iter()
+        .map(|(i, reason)| BadPicture { path: list.entries[i].source.path(), reason: reason.to_string() })
+        .collect();
+    let (n, all) = (bad.len(), list.entries.len());
+    if n as f64 > max_bad * all as f64 {
+        let reasons = some(bad.iter().map(|b| b.reason.as_str()).collect::<Vec<_>>().into_iter());
+        let reason =
+            format!("{n} of {all} pictures cannot be used, more than --max-bad {}% allows: {reasons}", 100.0 * max_bad);
+        return Err(DataError::Pictures { path: list.path.clone(), reason }.into());
+    }
+    Ok(bad)
+}
+
+/// Notes pictures that are in two splits, or under two labels.
+fn warn_of_leaks(list: &PictureList, found: &Survey, notes: &mut Vec<String>) {
+    let name = |i: &usize| list.entries[*i].name.as_str();
+    let (mut shared, mut twice) = (Vec::new(), Vec::new());
+    for group in found.exact_duplicates() {
+        let first = &list.entries[group[0]];
+        let differ = |f: &dyn Fn(&Entry) -> bool| group.iter().any(|&i| f(&list.entries[i]));
+        let pair = || group.iter().take(2).map(name).collect::<Vec<_>>().join(" = ");
+        if differ(&|e| e.split != first.split) {
+            shared.push(pair());
+        }
+        if differ(&|e| e.label != first.label) {
+            twice.push(pair());
+        }
+    }
+    for (pairs, what) in [(shared, "in two splits, so that results will look too good"), (twice, "under two labels")] {
+        if !pairs.is_empty() {
+            let times =
+                if pairs.len() == 1 { "1 picture is".to_string() } else { format!("{} pictures are", pairs.len()) };
+            notes.push(format!("{times} {what}: {}", some(pairs.iter().map(String::as_str))));
+        }
+    }
+}
+
+/// How the pictures become the network's input: their own size if it is one and small, or what is set or needed.
+fn preprocessing(config: &Config, list: &PictureList, found: &Survey, input: Option<[usize; 3]>) -> Preprocessing {
+    let settings = &config.pictures;
+    let good = || found.pictures.iter().filter_map(|p| p.as_ref().ok());
+    let all_grey = good().all(|p| p.channels == 1);
+    let channels = settings.channels.or(input.map(|i| i[0])).unwrap_or(if all_grey { 1 } else { 3 });
+    let first = good().next().map(|p| p.size);
+    let own = first.filter(|size| good().all(|p| p.size == *size) && size.iter().all(|&s| s <= OWN_SIZE_LIMIT));
+    let size = match (settings.size, input) {
+        (Some(side), _) => [side; 2],
+        (None, Some([_, h, w])) => [h, w],
+        (None, None) => own.unwrap_or([USUAL_SIZE; 2]),
+    };
+    let shorter = size[0].min(size[1]);
+    // As a picture of 256 gives one of 224; pictures of that size already lose nothing.
+    let shorter = if own == Some(size) { shorter } else { (shorter * 8).div_ceil(7).max(size[0].max(size[1])) };
+    let train = (0..list.entries.len()).filter(|&i| list.entries[i].split == Some(Split::Train));
+    let (mean, std) = found.measure(train, channels);
+    let fit = Fit::Crop { shorter };
+    Preprocessing {
+        filter: settings.filter,
+        light_on_dark: false,
+        mean,
+        std,
+        ..Preprocessing::new(channels, size, fit)
+    }
+}
+
+/// Training pictures, and those to measure on: of `val`, or else of `test`.
+fn assemble(
+    name: String,
+    list: &PictureList,
+    preprocessing: Preprocessing,
+    cache: CacheKind,
+) -> Result<Splits, TrainError> {
+    let measured = if list.splits().contains(&Split::Val) { Split::Val } else { Split::Test };
+    let entries = |split: Split| {
+        let entries = list.of(split);
+        if entries.is_empty() {
+            let splits = list.splits().iter().map(|s| s.name()).collect::<Vec<_>>().join(" and ");
+            let reason = format!("there are no {split} pictures, only {splits}");
+            return Err(TrainError::from(DataError::Pictures { path: list.path.clone(), reason }));
+        }
+        Ok(Images::Pictures { entries, cache: cache.clone() })
+    };
+    let written = serde_json::to_vec_pretty(&preprocessing).expect("preprocessing is plain values");
+    Ok(Splits {
+        name,
+        classes: list.classes.clone(),
+        train: entries(Split::Train)?,
+        test: entries(measured)?,
+        preprocessing,
+        notes: Vec::new(),
+        bad: Vec::new(),
+        run_files: vec![(PICTURES, write_manifest(list)), (PREPROCESSING, written)],
+    })
+}
+
+/// The pictures of a run that goes on, as its directory says.
+pub fn reopen(config: &Config, run: &Path) -> Result<Splits, TrainError> {
+    let file = run.join(PREPROCESSING);
+    let text = std::fs::read(&file).map_err(|e| TrainError::io("read", &file, e))?;
+    let preprocessing =
+        serde_json::from_slice(&text).map_err(|e| TrainError::Config { path: file, reason: e.to_string() })?;
+    let list = listed(Path::new(&config.data), &run.join(PICTURES))?;
+    assemble(stem(Path::new(&config.data)), &list, preprocessing, config.pictures.cache.kind()?)
+}
+
+/// The pictures that a run's list names. Those of an archive are looked up in it.
+fn listed(data: &Path, list: &Path) -> Result<PictureList, TrainError> {
+    let archive = data.extension().is_some_and(|e| e == "tar");
+    Ok(if archive { PictureList::open(data)?.named_in(list)? } else { PictureList::open(list)? })
+}
+
+/// The pictures to measure a model on: those of `data`, or those that its run held out. A picture's class is found by name.
+pub fn to_measure(
+    data: &Path,
+    model: &Path,
+    trained_on: &Path,
+    classes: &[String],
+    preprocessing: &Preprocessing,
+) -> Result<Splits, TrainError> {
+    let list: PathBuf = model.with_file_name(PICTURES);
+    let same = std::fs::canonicalize(data).is_ok_and(|d| d == trained_on);
+    let mut pictures = if same && list.is_file() { listed(data, &list)? } else { PictureList::open(data)? };
+    let known = |name: &String| classes.iter().position(|c| c == name);
+    let unknown: Vec<&str> = pictures.classes.iter().filter(|c| known(c).is_none()).map(String::as_str).collect();
+    if !unknown.is_empty() {
+        let reason =
+            format!("the model does not know the class {}; it knows {}", some(unknown.into_iter()), classes.join(", "));
+        return Err(DataError::Pictures { path: data.to_path_buf(), reason }.into());
+    }
+    let splits = pictures.splits();
+    let measured = [Split::Test, Split::Val].into_iter().find(|s| splits.contains(s));
+    let mut notes = std::mem::take(&mut pictures.notes);
+    match measured {
+        Some(split) if splits.len() > 1 => notes.push(format!("measured on the {split} pictures")),
+        _ => {}
+    }
+    let entries: Vec<Entry> = pictures
+        .entries
+        .into_iter()
+        .filter(|e| measured.is_none_or(|split| e.split == Some(split)))
+        .map(|e| Entry { label: known(&pictures.classes[e.label]).expect("all are known"), ..e })
+        .collect();
+    let images = Images::Pictures { entries, cache: CacheKind::None };
+    Ok(Splits {
+        name: stem(data),
+        classes: classes.to_vec(),
+        train: images.clone(),
+        test: images,
+        preprocessing: preprocessing.clone(),
+        notes,
+        bad: Vec::new(),
+        run_files: Vec::new(),
+    })
+}
+
+/// The training pictures of a run that would have certain settings, as its network would see them.
+pub struct Preview {
+    plain: PictureDataset,
+    changed: PictureDataset,
+}
+
+impl Preview {
+    /// For the pictures and settings of `config`.
+    pub fn open(config: &Config) -> Result<Preview, TrainError> {
+        let splits = open(config, None)?;
+        let size = splits.preprocessing.size[0];
+        let Images::Pictures { entries, .. } = splits.train else { unreachable!("pictures are in files") };
+        let plain = PictureDataset::new(entries, splits.preprocessing, CacheKind::None);
+        let changed = plain.augmented(config.pictures.augmentations(size)?, splits.classes.len(), config.seed);
+        Ok(Preview { plain, changed })
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.plain.entries().len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Picture `index` as it is without random changes.
+    pub fn plain(&self, index: usize) -> Result<Image, TrainError> {
+        Ok(self.plain.picture(0, index)?.into_bytes())
+    }
+
+    /// Picture `index` as it is in `epoch`. Mixing with other pictures is left out.
+    pub fn in_epoch(&self, epoch: usize, index: usize) -> Result<Image, TrainError> {
+        Ok(self.changed.picture(epoch, index)?.into_bytes())
+    }
+}
+
+/// A network for colour pictures of any size, where none is asked for: a stem that brings large ones to about 48 pixels, then three residual
+/// parts of 32, 64 and 128 channels.
+pub fn default_network([_, h, w]: [usize; 3]) -> String {
+    let mut layers = vec!["conv 32 3 padding same nobias, batchnorm, relu".to_string()];
+    let mut side = h.min(w);
+    while side > 48 {
+        layers.push("conv 32 3 stride 2 padding 1 nobias, batchnorm, relu".to_string());
+        side = side.div_ceil(2);
+    }
+    for (channels, first) in [(32, "padding same"), (64, "stride 2 padding 1"), (128, "stride 2 padding 1")] {
+        layers.push(format!(
+            "residual(conv {channels} 3 {first} nobias, batchnorm, relu, conv {channels} 3 padding same nobias, batchnorm), relu"
+        ));
+    }
+    layers.push("globalavgpool, linear".to_string());
+    layers.join(", ")
+}
