@@ -19,7 +19,7 @@ pub(crate) enum Lazy {
 enum Work {
     /// max(x, 0)
     Relu(Array),
-    Norm(Norm),
+    Norm(Box<Norm>),
 }
 
 /// A normalization by statistics that are known.
@@ -56,7 +56,7 @@ impl Pending {
     }
 
     pub fn norm(norm: Norm) -> Arc<Pending> {
-        Pending::new(norm.x.shape(), norm.x.dtype(), Work::Norm(norm))
+        Pending::new(norm.x.shape(), norm.x.dtype(), Work::Norm(Box::new(norm)))
     }
 
     fn new(shape: Shape, dtype: DType, work: Work) -> Arc<Pending> {
@@ -117,15 +117,16 @@ impl Lazy {
         }
     }
 
-    /// The normalization that waits here, if nobody else can ask for it.
-    pub fn into_norm(self) -> Result<Norm, Lazy> {
-        let Lazy::Waiting(pending) = self else { return Err(self) };
-        match Arc::try_unwrap(pending) {
-            Ok(Pending { work, value, shape, dtype }) => match work.into_inner().unwrap_or_else(|e| e.into_inner()) {
-                Some(Work::Norm(norm)) => Ok(norm),
-                work => Err(Lazy::Waiting(Arc::new(Pending { shape, dtype, work: Mutex::new(work), value }))),
-            },
-            Err(pending) => Err(Lazy::Waiting(pending)),
+    /// Takes the normalization that waits here to put another in its place, if nobody else can ask for it and no clamp has joined it yet.
+    pub fn take_norm(&mut self) -> Option<Norm> {
+        let Lazy::Waiting(pending) = self else { return None };
+        let work = Arc::get_mut(pending)?.work.get_mut().unwrap_or_else(|e| e.into_inner());
+        match work.take() {
+            Some(Work::Norm(norm)) if norm.clamp.is_none() => Some(*norm),
+            other => {
+                *work = other;
+                None
+            }
         }
     }
 

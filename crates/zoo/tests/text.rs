@@ -426,7 +426,7 @@ fn layers_are_the_ones_of_their_words() {
         let weight = classifier.named_parameters().into_iter().find(|(name, _)| name == "2.weight").unwrap().1.value();
         let bias = classifier.named_parameters().into_iter().find(|(name, _)| name == "2.bias").unwrap().1.value();
         let flat = Tensor::from_vec(expected, [shape[0], shape[1..].iter().product()]);
-        let logits = flat.linear(&weight, Some(&bias)).to_vec::<f32>();
+        let logits = flat.linear(weight, Some(bias)).to_vec::<f32>();
         assert_eq!(values(&*classifier).1, logits, "{text}");
     }
 }

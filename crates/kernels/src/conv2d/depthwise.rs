@@ -228,7 +228,7 @@ impl Row<'_> {
                         let v = if lanes == S::LANES { simd.load(pixel) } else { simd.load_first(pixel, lanes) };
                         let v = simd.max(lowest, v);
                         for k in 0..K {
-                            if j >= k && (j - k) % STRIDE == 0 && (j - k) / STRIDE < T {
+                            if j >= k && (j - k).is_multiple_of(STRIDE) && (j - k) / STRIDE < T {
                                 let t = (j - k) / STRIDE;
                                 acc[t] = simd.mul_add(v, weight[k], acc[t]);
                             }
@@ -385,7 +385,7 @@ impl GradRow<'_> {
                         let v = if lanes == S::LANES { simd.load(pixel) } else { simd.load_first(pixel, lanes) };
                         let v = simd.max(lowest, v);
                         for k in 0..K {
-                            if j >= k && (j - k) % STRIDE == 0 && (j - k) / STRIDE < T {
+                            if j >= k && (j - k).is_multiple_of(STRIDE) && (j - k) / STRIDE < T {
                                 acc[k] = simd.mul_add(v, d[(j - k) / STRIDE], acc[k]);
                             }
                         }

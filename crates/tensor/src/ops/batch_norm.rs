@@ -49,23 +49,17 @@ fn normalized(norm: Norm, nodes: [Option<Arc<Node>>; 3]) -> Tensor {
 }
 
 impl Tensor {
-    /// Clamps the result of a normalization in the same pass, if this is one that nobody has read yet; otherwise gives it back. NaN is a
+    /// Clamps the result of a normalization in the same pass, if this is one that nobody has read yet, and says whether it did. NaN is a
     /// bound that nothing reaches.
-    pub(crate) fn clamp_norm(self, clamp: Clamp) -> Result<Tensor, Tensor> {
-        let Tensor { array, mut node } = self;
+    pub(crate) fn clamp_norm(mut self, clamp: Clamp) -> (Tensor, bool) {
         // Whoever else holds the record asks for the gradient of the normalization alone.
-        if node.as_mut().is_some_and(|n| n.op != OP || Arc::get_mut(n).is_none()) {
-            return Err(Tensor { array, node });
+        if self.node.as_mut().is_some_and(|n| n.op != OP || Arc::get_mut(n).is_none()) {
+            return (self, false);
         }
-        match array.into_norm() {
-            Ok(norm) if norm.clamp.is_none() => {
-                let nodes = node.as_mut().and_then(Arc::get_mut).map(Node::take_inputs).unwrap_or_default();
-                let nodes = nodes.try_into().unwrap_or([const { None }; 3]);
-                Ok(normalized(Norm { clamp: Some(clamp), ..norm }, nodes))
-            }
-            Ok(norm) => Err(Tensor { array: Lazy::Waiting(Pending::norm(norm)), node }),
-            Err(array) => Err(Tensor { array, node }),
-        }
+        let Some(norm) = self.array.take_norm() else { return (self, false) };
+        let nodes = self.node.as_mut().and_then(Arc::get_mut).map(Node::take_inputs).unwrap_or_default();
+        let nodes = nodes.try_into().unwrap_or([const { None }; 3]);
+        (normalized(Norm { clamp: Some(clamp), ..norm }, nodes), true)
     }
 
     fn out_of_image(self, shape: Shape) -> Tensor {

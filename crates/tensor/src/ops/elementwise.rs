@@ -104,10 +104,10 @@ impl Tensor {
 
     /// max(x, 0); its gradient at 0 is 0. NaN stays NaN.
     pub fn relu(self) -> Tensor {
-        let this = match self.clamp_norm([0.0, f64::NAN]) {
-            Ok(clamped) => return clamped,
-            Err(this) => this,
-        };
+        let (this, done) = self.clamp_norm([0.0, f64::NAN]);
+        if done {
+            return this;
+        }
         let (x, node) = this.into_parts();
         if !matches!(x.place(), Place::Cpu) || !x.dtype().is_float() {
             return Tensor { array: x.into(), node }

@@ -142,7 +142,7 @@ impl Products<'_> {
         let width = V * S::LANES;
         let groups = self.count.div_ceil(GROUP);
         assert!(kernels.len() >= self.ci * width && column + width <= out_stride);
-        assert!(self.points.len() >= groups * GROUP * POINTS * in_stride && GROUP % R == 0);
+        assert!(self.points.len() >= groups * GROUP * POINTS * in_stride && GROUP.is_multiple_of(R));
         let walk = Walk::run(self.ci, 1);
         let zero = [[simd.splat(0.0); V]; R];
         for t in (0..self.count).step_by(R) {
