@@ -8,6 +8,7 @@ fn plain_relu(x: Tensor) -> Tensor {
     x * positive
 }
 
+type Activation = fn(Tensor) -> Tensor;
 type Net = fn(Tensor, &Tensor, fn(Tensor) -> Tensor) -> Tensor;
 
 const NETS: [(&str, Net); 7] = [
@@ -77,7 +78,7 @@ fn nan_passes_through_a_waiting_relu() {
 }
 
 /// Normalization, then `activation`, then what reads it; `apart` keeps the activation from joining the normalization.
-fn norm_net(activation: fn(Tensor) -> Tensor, apart: bool, fixed: bool) -> Vec<Vec<f64>> {
+fn norm_net(activation: Activation, apart: bool, fixed: bool) -> Vec<Vec<f64>> {
     let rng = &mut Generator::new(4);
     let x = Tensor::randn([3, 4, 5, 6], DType::F64, rng).requires_grad();
     let weight = Tensor::randn([4], DType::F64, rng).requires_grad();
@@ -99,7 +100,7 @@ fn norm_net(activation: fn(Tensor) -> Tensor, apart: bool, fixed: bool) -> Vec<V
 
 #[test]
 fn an_activation_joins_the_normalization_before_it() {
-    let activations: [(&str, fn(Tensor) -> Tensor); 5] = [
+    let activations: [(&str, Activation); 5] = [
         ("relu", Tensor::relu),
         ("relu6", Tensor::relu6),
         ("narrow", |x| x.hardtanh(-0.3, 0.4)),
