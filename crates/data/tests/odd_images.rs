@@ -20,7 +20,7 @@ const REFUSED: &[&str] = &[
     "pngsuite/png/xcsn0g01.png",
 ];
 
-/// Files that Pillow refuses and we decode, with what was found right on looking at them: size and mean.
+/// Files that Pillow refuses and we decode: their size and mean.
 const DECODED: &[(&str, (usize, usize), [f64; 3])] = &[
     ("pillow/apng/chunk_no_fctl.png", (128, 64), [0.0, 1.0, 0.0]),
     ("pillow/bmp/q/pal2.bmp", (127, 64), [0.4685, 0.4685, 0.4685]),
