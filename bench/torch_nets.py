@@ -46,7 +46,7 @@ def double_conv(start: int, end: int) -> nn.Sequential:
 
 
 class UNet(nn.Module):
-    """crates/striate/examples/unet.rs"""
+    """crates/striate/examples/unet/net.rs"""
 
     def __init__(self, classes: int = 10) -> None:
         super().__init__()

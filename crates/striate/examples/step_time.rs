@@ -2,8 +2,7 @@
 //!
 //! `step_time --net resnet18 --input 3x32x32 --batch 64 --threads 2 --warmup 3 --steps 10 --what train,infer`
 
-#[path = "unet.rs"]
-#[allow(dead_code)]
+#[path = "unet/net.rs"]
 mod unet;
 
 use serde_json::json;

@@ -13,7 +13,7 @@ mod own_layer;
 mod own_module;
 #[path = "../examples/training_loop.rs"]
 mod training_loop;
-#[path = "../examples/unet.rs"]
+#[path = "../examples/unet/main.rs"]
 mod unet;
 
 #[test]
