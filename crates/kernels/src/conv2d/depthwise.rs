@@ -8,6 +8,7 @@ use crate::isa::Kernel;
 use crate::simd::Simd;
 use crate::target::Target;
 use crate::{Buffer, threads};
+use std::ops::Range;
 
 /// The most partial sums of a weight gradient.
 const MAX_PARTIALS: usize = 16;
@@ -26,7 +27,7 @@ struct Taps {
     /// Where each output coordinate's begin.
     starts: Vec<usize>,
     /// Output coordinates whose whole kernel lies within the source, one after the other in steps of `stride`.
-    inner: std::ops::Range<usize>,
+    inner: Range<usize>,
     /// Steps between the windows of inner coordinates; 0 where they do not move evenly.
     stride: usize,
 }
@@ -156,6 +157,42 @@ impl Place<'_> {
     }
 }
 
+/// What is done along a row of output pixels.
+trait Along {
+    /// `T` adjacent pixels from `x` on, whose kernels lie within the image.
+    fn tile<S: Simd, const K: usize, const STRIDE: usize, const T: usize>(&mut self, simd: S, x: usize);
+    /// Pixels one by one, whatever part of their kernels lies within the image.
+    fn pixels<S: Simd>(&mut self, simd: S, range: Range<usize>);
+}
+
+/// As many pixels as possible in tiles, for the usual kernels.
+#[inline(always)]
+fn along_row<S: Simd>(simd: S, kernel_width: usize, taps: &Taps, row: &mut impl Along) {
+    match (kernel_width, taps.stride) {
+        (3, 1) => tiled::<S, 3, 1>(simd, taps, row),
+        (3, 2) => tiled::<S, 3, 2>(simd, taps, row),
+        (5, 1) => tiled::<S, 5, 1>(simd, taps, row),
+        (5, 2) => tiled::<S, 5, 2>(simd, taps, row),
+        _ => row.pixels(simd, 0..taps.starts.len() - 1),
+    }
+}
+
+#[inline(always)]
+fn tiled<S: Simd, const K: usize, const STRIDE: usize>(simd: S, taps: &Taps, row: &mut impl Along) {
+    let inner = taps.inner.clone();
+    let mut x = inner.start;
+    while x + 8 <= inner.end {
+        row.tile::<S, K, STRIDE, 8>(simd, x);
+        x += 8;
+    }
+    if x + 4 <= inner.end {
+        row.tile::<S, K, STRIDE, 4>(simd, x);
+        x += 4;
+    }
+    row.pixels(simd, 0..inner.start);
+    row.pixels(simd, x..taps.starts.len() - 1);
+}
+
 /// One row of the output.
 struct Row<'a> {
     place: Place<'a>,
@@ -170,34 +207,11 @@ impl Kernel for Row<'_> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(mut self, simd: S) {
-        match (self.place.kernel_width, self.taps.stride) {
-            (3, 1) => self.tiled::<S, 3, 1>(simd),
-            (3, 2) => self.tiled::<S, 3, 2>(simd),
-            (5, 1) => self.tiled::<S, 5, 1>(simd),
-            (5, 2) => self.tiled::<S, 5, 2>(simd),
-            _ => self.pixels(simd, 0..self.taps.starts.len() - 1),
-        }
+        along_row(simd, self.place.kernel_width, self.taps, &mut self);
     }
 }
 
-impl Row<'_> {
-    #[inline(always)]
-    fn tiled<S: Simd, const K: usize, const STRIDE: usize>(&mut self, simd: S) {
-        let inner = self.taps.inner.clone();
-        let mut x = inner.start;
-        while x + 8 <= inner.end {
-            self.tile::<S, K, STRIDE, 8>(simd, x);
-            x += 8;
-        }
-        if x + 4 <= inner.end {
-            self.tile::<S, K, STRIDE, 4>(simd, x);
-            x += 4;
-        }
-        self.pixels(simd, 0..inner.start);
-        self.pixels(simd, x..self.taps.starts.len() - 1);
-    }
-
-    /// `T` adjacent pixels from `x` on, whose kernels lie within the image.
+impl Along for Row<'_> {
     #[inline(always)]
     fn tile<S: Simd, const K: usize, const STRIDE: usize, const T: usize>(&mut self, simd: S, x: usize) {
         let Place { channels: c, width, .. } = self.place;
@@ -243,9 +257,8 @@ impl Row<'_> {
         }
     }
 
-    /// Pixels one by one, whatever part of their kernels lies within the image.
     #[inline(always)]
-    fn pixels<S: Simd>(&mut self, simd: S, range: std::ops::Range<usize>) {
+    fn pixels<S: Simd>(&mut self, simd: S, range: Range<usize>) {
         let Place { channels: c, width, kernel_width, .. } = self.place;
         let padded = c.next_multiple_of(S::LANES);
         assert!(self.bias.is_none_or(|b| b.len() == c));
@@ -326,34 +339,11 @@ impl Kernel for GradRow<'_> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(mut self, simd: S) {
-        match (self.place.kernel_width, self.taps.stride) {
-            (3, 1) => self.tiled::<S, 3, 1>(simd),
-            (3, 2) => self.tiled::<S, 3, 2>(simd),
-            (5, 1) => self.tiled::<S, 5, 1>(simd),
-            (5, 2) => self.tiled::<S, 5, 2>(simd),
-            _ => self.pixels(simd, 0..self.taps.starts.len() - 1),
-        }
+        along_row(simd, self.place.kernel_width, self.taps, &mut self);
     }
 }
 
-impl GradRow<'_> {
-    #[inline(always)]
-    fn tiled<S: Simd, const K: usize, const STRIDE: usize>(&mut self, simd: S) {
-        let inner = self.taps.inner.clone();
-        let mut x = inner.start;
-        while x + 8 <= inner.end {
-            self.tile::<S, K, STRIDE, 8>(simd, x);
-            x += 8;
-        }
-        if x + 4 <= inner.end {
-            self.tile::<S, K, STRIDE, 4>(simd, x);
-            x += 4;
-        }
-        self.pixels(simd, 0..inner.start);
-        self.pixels(simd, x..self.taps.starts.len() - 1);
-    }
-
-    /// `T` adjacent pixels from `x` on, whose kernels lie within the image.
+impl Along for GradRow<'_> {
     #[inline(always)]
     fn tile<S: Simd, const K: usize, const STRIDE: usize, const T: usize>(&mut self, simd: S, x: usize) {
         let Place { channels: c, width, .. } = self.place;
@@ -398,9 +388,8 @@ impl GradRow<'_> {
         }
     }
 
-    /// Pixels one by one, whatever part of their kernels lies within the image.
     #[inline(always)]
-    fn pixels<S: Simd>(&mut self, simd: S, range: std::ops::Range<usize>) {
+    fn pixels<S: Simd>(&mut self, simd: S, range: Range<usize>) {
         let Place { channels: c, width, kernel_width, .. } = self.place;
         let padded = c.next_multiple_of(S::LANES);
         let lowest = simd.splat(if self.place.source.relu { 0.0 } else { f32::NEG_INFINITY });
