@@ -2,11 +2,12 @@
 
 import argparse
 import json
-import time
 
 import numpy as np
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
+
+from timing import milliseconds
 
 RANDOM = np.random.default_rng(0)
 
@@ -40,17 +41,6 @@ def mnist_net(batch: int) -> bytes:
     constants = [numpy_helper.from_array(v.astype(np.float32), k) for k, v in values.items()]
     graph = helper.make_graph(nodes, "mnist-net", inputs, outputs, constants)
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9).SerializeToString()
-
-
-def milliseconds(f, warmup: int, times: int) -> list[float]:
-    for _ in range(warmup):
-        f()
-    taken = []
-    for _ in range(times):
-        start = time.perf_counter()
-        f()
-        taken.append((time.perf_counter() - start) * 1e3)
-    return taken
 
 
 def main() -> None:

@@ -2,23 +2,12 @@
 
 import argparse
 import json
-import time
 
 import torch
 import torch.nn.functional as F
 
 import torch_nets
-
-
-def milliseconds(f, warmup: int, times: int) -> list[float]:
-    for _ in range(warmup):
-        f()
-    taken = []
-    for _ in range(times):
-        start = time.perf_counter()
-        f()
-        taken.append((time.perf_counter() - start) * 1e3)
-    return taken
+from timing import milliseconds
 
 
 def measure(args, layout: torch.memory_format, fused: bool, compiled: bool) -> dict:
