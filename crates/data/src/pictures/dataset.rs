@@ -35,9 +35,16 @@ struct Training {
 pub struct PictureDataset {
     entries: Arc<Vec<Entry>>,
     preprocessing: Arc<Preprocessing>,
+    /// For each channel what becomes of each byte.
+    tables: Arc<Vec<[f32; 256]>>,
     training: Option<Arc<Training>>,
     cache: Arc<Cache>,
     bad: Arc<Mutex<BTreeMap<usize, BadPicture>>>,
+}
+
+/// A value of channel `c`, 0 to 1, as the network sees it.
+fn normal(p: &Preprocessing, c: usize, value: f32) -> f32 {
+    (value - p.mean[c]) / p.std[c]
 }
 
 impl PictureDataset {
@@ -46,8 +53,10 @@ impl PictureDataset {
         let p = &preprocessing;
         let making = format!("{} {:?} {:?} {:?}", p.channels, p.fit, p.filter, p.background);
         let cache = Arc::new(Cache::new(cache, making, entries.len()));
+        let table = |c: usize| std::array::from_fn(|v| normal(&preprocessing, c, v as f32 / 255.0));
+        let tables = Arc::new((0..preprocessing.channels).map(table).collect());
         let (entries, preprocessing) = (Arc::new(entries), Arc::new(preprocessing));
-        PictureDataset { entries, preprocessing, training: None, cache, bad: Arc::default() }
+        PictureDataset { entries, preprocessing, tables, training: None, cache, bad: Arc::default() }
     }
 
     /// The same pictures, changed at random. What is drawn depends on the seed, the epoch and the sample's number alone. `classes` is how many
@@ -103,21 +112,21 @@ impl PictureDataset {
         } else {
             image
         };
-        let normal = |c: usize, v: u32| (v as f32 / T::MAX as f32 - p.mean[c]) / p.std[c];
         let start = out.len();
         out.resize(start + image.data.len(), 0.0);
         let out = &mut out[start..];
-        // A table of 65536 values would be slower to make than the values.
+        // A table of 65536 values would be slower to read than the values are to compute.
         if T::MAX == 255 {
-            let tables: Vec<[f32; 256]> =
-                (0..p.channels).map(|c| std::array::from_fn(|v| normal(c, v as u32))).collect();
-            for (c, table) in tables.iter().enumerate() {
+            for (c, table) in self.tables.iter().enumerate() {
                 let (to, from) = (out[c..].iter_mut().step_by(p.channels), image.data[c..].iter().step_by(p.channels));
                 to.zip(from).for_each(|(x, v)| *x = table[(v.to_u32() & 255) as usize]);
             }
         } else {
             for (to, from) in out.chunks_exact_mut(p.channels).zip(image.data.chunks_exact(p.channels)) {
-                to.iter_mut().zip(from).enumerate().for_each(|(c, (x, v))| *x = normal(c, v.to_u32()));
+                to.iter_mut()
+                    .zip(from)
+                    .enumerate()
+                    .for_each(|(c, (x, v))| *x = normal(p, c, v.to_u32() as f32 / T::MAX as f32));
             }
         }
     }

@@ -115,9 +115,9 @@ static EXACT: AtomicBool = AtomicBool::new(false);
 
 /// Whether convolutions avoid Winograd's algorithm from now on, in the whole process: more accurate, slower.
 ///
-/// The algorithm serves dense 3×3 kernels with stride 1 and at least 16 channels on both sides. Its largest error is
-/// about 1e-6 of the largest output, and one NaN or infinity in the input spreads to up to 4 × 4 neighbouring outputs
-/// beyond those that it belongs to.
+/// The algorithm serves dense 3×3 kernels with stride 1 and at least 16 channels on both sides, where it pays. Its
+/// largest error is about 1e-6 of the largest output, and one NaN or infinity in the input spreads to up to 4 × 4
+/// neighbouring outputs beyond those that it belongs to.
 pub fn set_exact(on: bool) {
     EXACT.store(on, Ordering::Relaxed);
 }
