@@ -124,12 +124,12 @@ pub enum TrainError {
         reason: String,
     },
     /// A checkpoint could not be written.
-    #[error("{cause}; the last good checkpoint is {}: make room, then go on with striate train --resume {}", last.display(), run.display())]
+    #[error("{cause}; {}", way_on(last.as_deref(), run))]
     CheckpointWrite {
         /// Why.
         cause: Box<FormatError>,
-        /// The checkpoint that is still there.
-        last: PathBuf,
+        /// The checkpoint that is still there, if one was written before.
+        last: Option<PathBuf>,
         /// The run directory.
         run: PathBuf,
     },
@@ -168,6 +168,18 @@ pub enum TrainError {
         /// What to try.
         advice: &'static str,
     },
+}
+
+/// What to do after a checkpoint could not be written.
+fn way_on(last: Option<&Path>, run: &Path) -> String {
+    match last {
+        Some(last) => format!(
+            "the last good checkpoint is {}: make room, then go on with striate train --resume {}",
+            last.display(),
+            run.display()
+        ),
+        None => "no checkpoint was written before: make room, then train again".to_owned(),
+    }
 }
 
 impl TrainError {

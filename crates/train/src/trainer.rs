@@ -282,7 +282,7 @@ impl<T: Task> Trainer<'_, T> {
         checkpoint::save(&path, who, &self.position, self.model, self.optimizer, self.ema.as_deref()).map_err(
             |cause| TrainError::CheckpointWrite {
                 cause: Box::new(cause),
-                last: path.clone(),
+                last: path.exists().then(|| path.clone()),
                 run: self.run.path().to_path_buf(),
             },
         )?;
