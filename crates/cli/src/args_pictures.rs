@@ -1,6 +1,6 @@
 //! What can be typed about pictures of a folder.
 
-use clap::{Args, Subcommand, ValueEnum, value_parser};
+use clap::{Args, Subcommand, value_parser};
 use std::path::PathBuf;
 use striate::data::Filter;
 use striate::data::transforms::Augmentations;
@@ -46,13 +46,6 @@ pub struct Pictures {
     /// Let losses of rare classes weigh more, so that all classes weigh the same.
     #[arg(long, conflicts_with = "balance")]
     pub class_weights: bool,
-}
-
-/// Settings that go together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Recipe {
-    /// For some thousand pictures: 30 epochs of AdamW in batches of 64 with rising and falling rate, strong random changes, smoothed labels.
-    SmallData,
 }
 
 fn channels(text: &str) -> Result<usize, String> {

@@ -49,6 +49,7 @@ pub use ops::unfold::UnfoldOptions;
 pub use random::Generator;
 pub use shape::{MAX_RANK, Shape};
 pub use striate_kernels::buffer::trim as trim_memory;
+pub use striate_kernels::conv2d::{exact, set_exact};
 pub use striate_kernels::isa;
 pub use striate_kernels::peak;
 pub use striate_kernels::threads::{num_threads, set_num_threads};

@@ -112,6 +112,9 @@ pub struct Config {
     /// The gamma of the focal loss that is trained on in the place of cross-entropy (Lin et al., 2017).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub focal: Option<f64>,
+    /// Whether convolutions avoid the faster algorithms that round more: see [`striate_tensor::set_exact`].
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub exact: bool,
     /// Steps between lines of progress.
     pub log_every: usize,
     /// Steps between checkpoints, besides the one after each epoch.
@@ -140,6 +143,7 @@ impl Default for Config {
             ema: None,
             label_smoothing: 0.0,
             focal: None,
+            exact: false,
             log_every: 100,
             checkpoint_every: None,
             pictures: PictureSettings::default(),

@@ -19,7 +19,7 @@ use striate_data::Preprocessing;
 use striate_data::pictures::BadPicture;
 use striate_formats::write_atomic;
 use striate_nn::{Ema, Forward, Module, Optimizer};
-use striate_tensor::{Generator, Tensor, isa, num_threads};
+use striate_tensor::{Generator, Tensor, isa, num_threads, set_exact};
 use striate_zoo::{Blueprint, Description};
 
 /// Tells the random numbers of initial weights from others under the same seed.
@@ -91,6 +91,7 @@ impl Session {
     /// Trains until all epochs are done or `stop` is set.
     pub fn run(&mut self, sink: &mut dyn Sink, stop: &AtomicBool) -> Result<Outcome, TrainError> {
         let began = Instant::now();
+        set_exact(self.config.exact);
         let Session { config, run, data, preprocessing, network, optimizer, ema, resumed, .. } = self;
         let classes = data.classes.len();
         let augmentations = config.pictures.augmentations(preprocessing.size[0])?;

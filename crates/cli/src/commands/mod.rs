@@ -11,9 +11,10 @@ pub mod train;
 
 use crate::args::Compute;
 
-/// Sets the number of threads. The device has been found to exist when the arguments were read.
+/// Sets the number of threads and how exactly to compute. The device has been found to exist when the arguments were read.
 fn set_up(compute: &Compute) {
     if let Some(n) = compute.threads {
         striate::set_num_threads(n as usize);
     }
+    striate::set_exact(compute.exact);
 }

@@ -1,6 +1,5 @@
 use super::profile as profile_table;
 use crate::args::{Log, Train};
-use crate::args_pictures::Recipe;
 use crate::model_arg::{self, ModelArg};
 use crate::output::{Failure, program, say};
 use crate::progress::Progress;
@@ -8,7 +7,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use striate::profile;
-use striate::train::{Config, Event, OptimizerKind, Outcome, PictureSettings, SMALL_DATA, Session, Sink, sinks};
+use striate::train::{Config, Event, Outcome, PictureSettings, Recipe, Session, Sink, sinks};
 
 /// What shells give a process that Ctrl-C has ended.
 const INTERRUPTED: u8 = 130;
@@ -79,12 +78,7 @@ fn config(args: &Train, model: &ModelArg) -> Result<Config, Failure> {
         None => "mnist".to_string(),
         Some(path) => super::data::absolute(path)?,
     };
-    let small = args.recipe == Some(Recipe::SmallData);
-    // What was typed, or what the recipe says, or what is usual.
-    fn or<T>(typed: Option<T>, recipe: bool, says: T, usual: T) -> T {
-        typed.unwrap_or(if recipe { says } else { usual })
-    }
-    let usual = Config::default();
+    let base = args.recipe.map(Recipe::config).unwrap_or_default();
     let pictures = &args.pictures;
     let mut settings = PictureSettings {
         cache: pictures.cache,
@@ -93,25 +87,26 @@ fn config(args: &Train, model: &ModelArg) -> Result<Config, Failure> {
         class_weights: pictures.class_weights,
         ..super::data::settings(&pictures.look)
     };
-    if small && settings.augment.is_none() {
-        settings.augment = Some(SMALL_DATA.to_string());
-    }
+    settings.augment = settings.augment.or(base.pictures.augment);
+    // The focal loss and smoothed labels exclude each other, so what was typed wins over the recipe.
+    let smoothing = if args.focal.is_some() { 0.0 } else { base.label_smoothing };
     Ok(Config {
         data,
         model: model.text.clone(),
         seed: args.seed,
-        epochs: or(args.epochs.map(|n| n as usize), small, 30, usual.epochs),
-        batch_size: or(args.batch_size.map(|n| n as usize), small, 64, usual.batch_size),
-        optimizer: or(args.optimizer, small, OptimizerKind::AdamW, usual.optimizer),
-        lr: or(args.lr, small, 0.003, usual.lr),
-        schedule: args.schedule.clone().or(small.then(|| "onecycle 0.2".to_string())),
-        weight_decay: args.weight_decay.or(small.then_some(0.05)),
+        epochs: args.epochs.map_or(base.epochs, |n| n as usize),
+        batch_size: args.batch_size.map_or(base.batch_size, |n| n as usize),
+        optimizer: args.optimizer.unwrap_or(base.optimizer),
+        lr: args.lr.unwrap_or(base.lr),
+        schedule: args.schedule.clone().or(base.schedule),
+        weight_decay: args.weight_decay.or(base.weight_decay),
         decay_bias_and_norm: args.decay_bias_and_norm,
         clip_norm: args.clip_norm,
         accumulate: args.accumulate as usize,
-        ema: args.ema,
-        label_smoothing: or(args.label_smoothing, small && args.focal.is_none(), 0.1, 0.0),
+        ema: args.ema.or(base.ema),
+        label_smoothing: args.label_smoothing.unwrap_or(smoothing),
         focal: args.focal,
+        exact: args.compute.exact,
         log_every: args.log_every as usize,
         checkpoint_every: args.checkpoint_every,
         pictures: settings,

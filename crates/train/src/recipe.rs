@@ -1,0 +1,45 @@
+//! Settings that go together.
+
+use crate::config::{Config, OptimizerKind};
+use crate::picture_settings::{PictureSettings, SMALL_DATA};
+
+/// Settings that go together under one name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Recipe {
+    /// For some thousand pictures: AdamW with a rate that rises and falls, strong random changes, smoothed labels.
+    SmallData,
+    /// The tutorial's network on MNIST to 99 % in one epoch: a rate that rises high and falls to nothing.
+    Fast,
+}
+
+impl Recipe {
+    /// All of them.
+    pub const ALL: [Recipe; 2] = [Recipe::SmallData, Recipe::Fast];
+
+    /// Its name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Recipe::SmallData => "small-data",
+            Recipe::Fast => "fast",
+        }
+    }
+
+    /// What it sets, and the usual settings for the rest.
+    pub fn config(self) -> Config {
+        let usual = Config::default();
+        match self {
+            Recipe::SmallData => Config {
+                epochs: 30,
+                batch_size: 64,
+                optimizer: OptimizerKind::AdamW,
+                lr: 0.003,
+                schedule: Some("onecycle 0.2".into()),
+                weight_decay: Some(0.05),
+                label_smoothing: 0.1,
+                pictures: PictureSettings { augment: Some(SMALL_DATA.into()), ..usual.pictures },
+                ..usual
+            },
+            Recipe::Fast => Config { epochs: 1, lr: 0.003, schedule: Some("onecycle 0.2".into()), ..usual },
+        }
+    }
+}
