@@ -1,4 +1,4 @@
-//! A progress bar for terminals.
+//! Progress bars for terminals.
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use std::io::{self, IsTerminal, Write};
@@ -32,6 +32,16 @@ impl Progress {
         self.bar.reset_eta();
         self.bar.enable_steady_tick(Duration::from_millis(500));
     }
+}
+
+/// A bar for the look at `n` pictures, hidden where nobody watches.
+pub fn pictures_bar(n: usize) -> ProgressBar {
+    if !io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let style = ProgressStyle::with_template("{wide_bar} {pos}/{len} pictures looked at, ETA {eta}")
+        .expect("the template is well-formed");
+    ProgressBar::with_draw_target(Some(n as u64), ProgressDrawTarget::stderr_with_hz(10)).with_style(style)
 }
 
 impl Sink for Progress {

@@ -5,7 +5,7 @@ use crate::error::TrainError;
 use crate::pictures;
 use crate::trainer::Batches;
 use std::path::Path;
-use striate_data::pictures::{BadPicture, CacheKind, Entry, PictureDataset};
+use striate_data::pictures::{BadPicture, CacheKind, Entry, PictureDataset, Split};
 use striate_data::transforms::Augmentations;
 use striate_data::{
     Batch, DataError, DataLoader, Dataset, IdxFolder, Image, ImageDataset, Preprocessing, Sample, mnist,
@@ -126,6 +126,8 @@ pub struct Splits {
     pub train: Images,
     /// The images to measure on.
     pub test: Images,
+    /// Whether those are for the time while settings are chosen, or for the end.
+    pub measured: Split,
     /// What looks odd about the data, a line each.
     pub notes: Vec<String>,
     /// Pictures that cannot be read, and are in neither.
@@ -147,21 +149,29 @@ pub fn load_data(name: &str) -> Result<Splits, TrainError> {
     };
     let preprocessing = folder.preprocessing();
     let (train, test) = (Images::Memory(folder.train), Images::Memory(folder.test));
-    let (notes, bad, run_files) = Default::default();
-    Ok(Splits { name, classes: folder.classes, train, test, notes, bad, preprocessing, run_files })
+    let (measured, notes, bad, run_files) = Default::default();
+    Ok(Splits { name, classes: folder.classes, train, test, measured, notes, bad, preprocessing, run_files })
 }
+
+/// Hears how many of how many pictures have been looked at, on any thread.
+pub type Watch<'a> = dyn Fn(usize, usize) + Sync + 'a;
 
 /// The name of the built-in data.
 pub(crate) const MNIST: &str = "mnist";
 
 /// The data that the settings of a new run name, or of one that goes on in directory `run`. `input` is what the network needs, if it needs a
 /// certain input.
-pub(crate) fn load_for(config: &Config, input: Option<[usize; 3]>, run: Option<&Path>) -> Result<Splits, TrainError> {
+pub(crate) fn load_for(
+    config: &Config,
+    input: Option<[usize; 3]>,
+    run: Option<&Path>,
+    watch: &Watch,
+) -> Result<Splits, TrainError> {
     if let Some(run) = run.filter(|run| run.join(pictures::PICTURES).is_file()) {
         return pictures::reopen(config, run);
     }
     if config.data != MNIST && pictures::are_pictures(Path::new(&config.data)) {
-        return pictures::open(config, input);
+        return pictures::open(config, input, watch);
     }
     let plain = crate::PictureSettings {
         balance: config.pictures.balance,

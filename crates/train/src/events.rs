@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 use std::path::PathBuf;
+use striate_data::pictures::Split;
 
 /// Something that happened. Epochs and steps count from 1.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -21,6 +22,8 @@ pub enum Event {
         train_samples: usize,
         /// Test samples.
         test_samples: usize,
+        /// What those are for.
+        measured: Split,
         /// Epochs in all.
         epochs: usize,
         /// Steps in an epoch.
@@ -86,6 +89,8 @@ pub enum Event {
         epochs: usize,
         /// Steps in all so far.
         steps: u64,
+        /// What that data is for.
+        measured: Split,
         /// Mean loss.
         loss: f64,
         /// Share of right answers.
@@ -111,7 +116,9 @@ pub enum Event {
         run: PathBuf,
         /// The model file.
         model: PathBuf,
-        /// Share of right answers on the test data.
+        /// What the data was for that it was tried on.
+        measured: Split,
+        /// Share of right answers on it.
         accuracy: f64,
         /// Seconds that this process has trained.
         seconds: f64,

@@ -21,7 +21,7 @@ mod trainer;
 
 pub use checkpoint::{Identity, load as load_checkpoint, save as save_checkpoint};
 pub use config::{Config, OptimizerKind};
-pub use data::{Images, Loader, Splits, load_data};
+pub use data::{Images, Loader, Splits, Watch, load_data};
 pub use error::TrainError;
 pub use evaluate::{Evaluation, evaluate, load_to_measure};
 pub use events::{Event, Sink};

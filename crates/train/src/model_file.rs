@@ -4,6 +4,7 @@ use crate::error::TrainError;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
+use striate_data::pictures::Split;
 use striate_data::{Image, Preprocessing};
 use striate_formats::safetensors;
 use striate_nn::{Forward, Pass, StateDict, load_state_dict, state_dict};
@@ -48,8 +49,11 @@ pub struct Training {
     pub epochs: usize,
     /// What all random numbers came from.
     pub seed: u64,
-    /// Share of right answers on the test data after the last epoch.
+    /// Share of right answers on the data held out, after the last epoch.
     pub test_accuracy: f64,
+    /// What that data was for.
+    #[serde(default)]
+    pub measured: Split,
     /// The version of Striate that trained it.
     pub striate_version: String,
 }

@@ -1,9 +1,10 @@
 //! Pictures of a folder, made ready for a run: read once, split if need be, and written down for the runs that go on.
 
 use crate::config::Config;
-use crate::data::{Images, Splits};
+use crate::data::{Images, Splits, Watch};
 use crate::error::TrainError;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use striate_data::pictures::{
     BadPicture, CacheKind, Entry, PictureDataset, PictureList, Split, Survey, split, survey, write_manifest,
 };
@@ -39,13 +40,17 @@ fn stem(path: &Path) -> String {
     path.file_stem().map_or_else(|| "pictures".into(), |n| n.to_string_lossy().into_owned())
 }
 
-/// The pictures of a new run. `input` is what the network needs, if it needs a certain input.
-pub fn open(config: &Config, input: Option<[usize; 3]>) -> Result<Splits, TrainError> {
+/// The pictures of a new run. `input` is what the network needs, if it needs a certain input; `watch` hears how far the look at all
+/// pictures has come.
+pub fn open(config: &Config, input: Option<[usize; 3]>, watch: &Watch) -> Result<Splits, TrainError> {
     let path = Path::new(&config.data);
     let settings = &config.pictures;
     let mut list = PictureList::open(path)?;
     let decoding = DecodeOptions { background: settings.background, ..DecodeOptions::default() };
-    let found = survey(&list, &decoding, num_threads(), &|_| {});
+    let seen = AtomicUsize::new(0);
+    let found = survey(&list, &decoding, num_threads(), &|_| {
+        watch(seen.fetch_add(1, Ordering::Relaxed) + 1, list.entries.len());
+    });
     let mut notes = std::mem::take(&mut list.notes);
     let bad = set_aside(&list, &found, settings.max_bad)?;
     warn_of_leaks(&list, &found, &mut notes);
@@ -159,6 +164,7 @@ fn assemble(
         classes: list.classes.clone(),
         train: entries(Split::Train)?,
         test: entries(measured)?,
+        measured,
         preprocessing,
         notes: Vec::new(),
         bad: Vec::new(),
@@ -219,6 +225,7 @@ pub fn to_measure(
         classes: classes.to_vec(),
         train: images.clone(),
         test: images,
+        measured: measured.unwrap_or_default(),
         preprocessing: preprocessing.clone(),
         notes,
         bad: Vec::new(),
@@ -235,7 +242,7 @@ pub struct Preview {
 impl Preview {
     /// For the pictures and settings of `config`.
     pub fn open(config: &Config) -> Result<Preview, TrainError> {
-        let splits = open(config, None)?;
+        let splits = open(config, None, &|_, _| {})?;
         let size = splits.preprocessing.size[0];
         let Images::Pictures { entries, .. } = splits.train else { unreachable!("pictures are in files") };
         let plain = PictureDataset::new(entries, splits.preprocessing, CacheKind::None);

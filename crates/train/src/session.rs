@@ -2,7 +2,7 @@
 
 use crate::checkpoint::{self, Identity};
 use crate::config::Config;
-use crate::data::{Images, Loader, MNIST, Splits, load_for};
+use crate::data::{Images, Loader, MNIST, Splits, Watch, load_for};
 use crate::error::TrainError;
 use crate::events::{Event, Sink};
 use crate::learning_rate::LearningRate;
@@ -48,9 +48,14 @@ pub struct Session {
 
 impl Session {
     /// A new run, into `out` or else `runs/<data>-<model>-<n>` in the working directory.
-    pub fn start(mut config: Config, out: Option<&Path>) -> Result<Session, TrainError> {
+    pub fn start(config: Config, out: Option<&Path>) -> Result<Session, TrainError> {
+        Session::start_watched(config, out, &|_, _| {})
+    }
+
+    /// As [`Session::start`]; `watch` hears how many of how many pictures have been looked at, for all are before training begins.
+    pub fn start_watched(mut config: Config, out: Option<&Path>, watch: &Watch) -> Result<Session, TrainError> {
         config.validate()?;
-        let (data, blueprint) = data_and_network(&mut config, None)?;
+        let (data, blueprint) = data_and_network(&mut config, None, watch)?;
         let preprocessing = data.preprocessing_for(&blueprint)?;
         let run = match out {
             Some(path) => RunDir::create_at(path)?,
@@ -75,7 +80,7 @@ impl Session {
     pub fn resume(path: &Path) -> Result<Session, TrainError> {
         let run = RunDir::open(path)?;
         let mut config = Config::read(&run.config())?;
-        let (data, blueprint) = data_and_network(&mut config, Some(path)).map_err(|e| match e {
+        let (data, blueprint) = data_and_network(&mut config, Some(path), &|_, _| {}).map_err(|e| match e {
             TrainError::Text(e) => TrainError::Config { path: run.config(), reason: format!("model: {e}") },
             e => e,
         })?;
@@ -109,6 +114,7 @@ impl Session {
             data: data.name.clone(),
             train_samples: data.train.len(),
             test_samples: data.test.len(),
+            measured: data.measured,
             epochs: config.epochs,
             steps: train.per_epoch().div_ceil(config.accumulate),
             batch_size: config.batch_size * config.accumulate,
@@ -142,6 +148,7 @@ impl Session {
             run,
             metrics,
             position,
+            measured: data.measured,
         };
         if fresh {
             // So that even a run killed in its first step can go on.
@@ -162,6 +169,7 @@ impl Session {
                     epochs,
                     seed: config.seed,
                     test_accuracy: tested.accuracy(),
+                    measured: data.measured,
                     striate_version: env!("CARGO_PKG_VERSION").to_string(),
                 },
                 self_test: images.iter().map(|image| SelfTest::record(network, preprocessing, image)).collect(),
@@ -177,6 +185,7 @@ impl Session {
             sink.event(&Event::Finished {
                 run: run.path().to_path_buf(),
                 model: run.model(),
+                measured: data.measured,
                 accuracy: tested.accuracy(),
                 seconds: began.elapsed().as_secs_f64(),
             });
@@ -186,7 +195,7 @@ impl Session {
 }
 
 /// The data that `config` names, and the network for it; `run` is the directory of a run that goes on.
-fn data_and_network(config: &mut Config, run: Option<&Path>) -> Result<(Splits, Blueprint), TrainError> {
+fn data_and_network(config: &mut Config, run: Option<&Path>, watch: &Watch) -> Result<(Splits, Blueprint), TrainError> {
     let folder = config.data != MNIST && pictures::are_pictures(Path::new(&config.data));
     if config.model == AUTO && !folder {
         config.model = TUTORIAL.into();
@@ -199,7 +208,7 @@ fn data_and_network(config: &mut Config, run: Option<&Path>) -> Result<(Splits, 
         Some(Description::Ready(network)) => Some(network.input),
         Some(Description::Layers(_)) => None,
     };
-    let data = load_for(config, input, run)?;
+    let data = load_for(config, input, run, watch)?;
     if auto {
         config.model = pictures::default_network(data.image_shape());
     }

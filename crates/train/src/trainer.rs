@@ -11,6 +11,7 @@ use crate::task::Task;
 use serde::{Deserialize, Serialize};
 use std::sync::atomic::{AtomicBool, Ordering};
 use striate_data::DataError;
+use striate_data::pictures::Split;
 use striate_nn::optim::{Accumulator, clip_grad_norm};
 use striate_nn::{Ema, Forward, Optimizer, Pass};
 use striate_tensor::autograd::find_non_finite;
@@ -109,6 +110,8 @@ pub struct Trainer<'a, T: Task> {
     pub metrics: MetricsCsv,
     /// Where the run stands.
     pub position: Position,
+    /// What the data is for that the network is tried on.
+    pub measured: Split,
 }
 
 impl<T: Task> Trainer<'_, T> {
@@ -140,7 +143,7 @@ impl<T: Task> Trainer<'_, T> {
             let (loss, accuracy) = (tested.mean_loss(), tested.accuracy());
             self.metrics.add(self.position.steps, epoch + 1, loss, accuracy, None)?;
             let (epochs, steps) = (self.config.epochs, self.position.steps);
-            sink.event(&Event::Tested { epoch: epoch + 1, epochs, steps, loss, accuracy });
+            sink.event(&Event::Tested { epoch: epoch + 1, epochs, steps, measured: self.measured, loss, accuracy });
             self.position.epoch += 1;
             self.position.batch = 0;
             if let Some(rate) = &mut self.learning_rate {

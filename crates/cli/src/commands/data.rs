@@ -1,8 +1,7 @@
 use crate::args_pictures::{Check, Data, DataCommand, Look, Show, Split, Stats};
 use crate::output::{Failure, say, thousands};
+use crate::progress::pictures_bar;
 use crate::table::Table;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use std::io::{IsTerminal, stderr};
 use std::path::Path;
 use std::process::ExitCode;
 use striate::data::pictures::{CheckReport, PictureList, Survey, page, split, survey, write_manifest};
@@ -20,14 +19,7 @@ pub fn run(args: Data) -> Result<ExitCode, Failure> {
 
 /// Reads all pictures, with a progress bar where somebody watches.
 fn read(list: &PictureList, threads: usize) -> Survey {
-    let bar = if stderr().is_terminal() {
-        let style =
-            ProgressStyle::with_template("{wide_bar} {pos}/{len} pictures, ETA {eta}").expect("a right template");
-        ProgressBar::with_draw_target(Some(list.entries.len() as u64), ProgressDrawTarget::stderr_with_hz(10))
-            .with_style(style)
-    } else {
-        ProgressBar::hidden()
-    };
+    let bar = pictures_bar(list.entries.len());
     let found = survey(list, &DecodeOptions::default(), threads, &|_| bar.inc(1));
     bar.finish_and_clear();
     found

@@ -39,13 +39,14 @@ fn trained(path: &Path) -> Result<Inspected, Failure> {
     let model = Model::load(path)?;
     let card = &model.card;
     let title = format!(
-        "{}: {} for {} classes, trained on {} (epochs: {}), {:.2}% test accuracy",
+        "{}: {} for {} classes, trained on {} (epochs: {}), {:.2}% {} accuracy",
         path.display(),
         card.architecture,
         card.classes.len(),
         card.training.data,
         card.training.epochs,
-        100.0 * card.training.test_accuracy
+        100.0 * card.training.test_accuracy,
+        card.training.measured.adjective()
     );
     Ok((model.network, card.preprocessing.output_shape(), title))
 }

@@ -2,12 +2,12 @@ use super::profile as profile_table;
 use crate::args::{Log, Train};
 use crate::model_arg::{self, ModelArg};
 use crate::output::{Failure, program, say};
-use crate::progress::Progress;
+use crate::progress::{Progress, pictures_bar};
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use striate::profile;
-use striate::train::{Config, Event, Outcome, PictureSettings, Recipe, Session, Sink, sinks};
+use striate::train::{Config, Event, Outcome, PictureSettings, Recipe, Session, Sink, TrainError, sinks};
 
 /// What shells give a process that Ctrl-C has ended.
 const INTERRUPTED: u8 = 130;
@@ -42,7 +42,7 @@ pub fn run(args: Train) -> Result<ExitCode, Failure> {
         Some(run) => Session::resume(run)?,
         None => {
             let model = model_arg::read(&args.model)?;
-            Session::start(config(&args, &model)?, args.out.as_deref()).map_err(|e| model.failure(e))?
+            start(config(&args, &model)?, &args).map_err(|e| model.failure(e))?
         }
     };
     if args.quiet {
@@ -71,6 +71,21 @@ pub fn run(args: Train) -> Result<ExitCode, Failure> {
         Outcome::Finished(_) => ExitCode::SUCCESS,
         Outcome::Stopped => ExitCode::from(INTERRUPTED),
     })
+}
+
+/// A new run; the look at its pictures has a progress bar.
+fn start(config: Config, args: &Train) -> Result<Session, TrainError> {
+    let bar = OnceLock::new();
+    let watch = |seen: usize, all: usize| {
+        if !args.quiet {
+            bar.get_or_init(|| pictures_bar(all)).set_position(seen as u64);
+        }
+    };
+    let session = Session::start_watched(config, args.out.as_deref(), &watch);
+    if let Some(bar) = bar.get() {
+        bar.finish_and_clear();
+    }
+    session
 }
 
 fn config(args: &Train, model: &ModelArg) -> Result<Config, Failure> {
@@ -116,11 +131,12 @@ fn config(args: &Train, model: &ModelArg) -> Result<Config, Failure> {
 fn conclude(end: &Event) -> Result<(), Failure> {
     let program = program();
     match end {
-        Event::Finished { run, model, accuracy, seconds } => {
+        Event::Finished { run, model, measured, accuracy, seconds } => {
             let (run, model) = (run.display(), model.display());
             say(format_args!(
-                "Done in {seconds:.0} s: {model} has {:.2}% test accuracy. {run}/ also holds checkpoint.safetensors, config.toml and metrics.csv.",
-                100.0 * accuracy
+                "Done in {seconds:.0} s: {model} has {:.2}% {} accuracy. {run}/ also holds checkpoint.safetensors, config.toml and metrics.csv.",
+                100.0 * accuracy,
+                measured.adjective()
             ))?;
             say(format_args!("Measure it:  {program} eval {model}"))?;
             say(format_args!("Use it:      {program} predict {model} IMAGE.png"))

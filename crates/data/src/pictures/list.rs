@@ -4,6 +4,7 @@ use super::{folder, manifest, tar};
 use crate::decode::{DecodeOptions, decode_bytes, read};
 use crate::error::DataError;
 use crate::image::Picture;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::File;
@@ -13,13 +14,15 @@ use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
 /// What a picture is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Split {
     /// To learn from.
     Train,
     /// To measure on while settings are chosen.
     Val,
     /// To measure on at the very end.
+    #[default]
     Test,
 }
 
@@ -43,6 +46,15 @@ impl Split {
         match self {
             Split::Train => "train",
             Split::Val => "val",
+            Split::Test => "test",
+        }
+    }
+
+    /// `training`, `validation` or `test`, as it stands before a noun.
+    pub fn adjective(self) -> &'static str {
+        match self {
+            Split::Train => "training",
+            Split::Val => "validation",
             Split::Test => "test",
         }
     }

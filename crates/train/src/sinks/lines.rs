@@ -2,6 +2,7 @@
 
 use crate::events::{Event, Sink};
 use std::io::Write;
+use striate_data::pictures::Split;
 
 /// `1 epoch`, `2 epochs`
 fn count_of(n: usize, noun: &str) -> String {
@@ -18,6 +19,7 @@ pub fn line(event: &Event) -> Option<String> {
             data,
             train_samples,
             test_samples,
+            measured,
             epochs,
             batch_size,
             seed,
@@ -29,8 +31,9 @@ pub fn line(event: &Event) -> Option<String> {
             let (epochs, threads) = (count_of(*epochs, "epoch"), count_of(*threads, "thread"));
             let model = striate_zoo::title_of(model);
             let mut line = format!(
-                "Training {model} ({parameters} parameters) on {data} ({train_samples} training and {test_samples} test images): \
+                "Training {model} ({parameters} parameters) on {data} ({train_samples} training and {test_samples} {} images): \
                  {epochs}, batch {batch_size}, seed {seed}, {threads}, {isa}, into {}",
+                measured.adjective(),
                 run.display()
             );
             if let Some(steps) = resumed_at {
@@ -42,8 +45,9 @@ pub fn line(event: &Event) -> Option<String> {
             "Epoch: [{epoch}/{epochs}], Step: [{step}/{steps}], Loss: {loss:.4}, Accuracy: {:.2}%",
             100.0 * accuracy
         ),
-        Event::Tested { epoch, epochs, accuracy, .. } => {
-            format!("Epoch: [{epoch}/{epochs}], Test Accuracy: {:.2}%", 100.0 * accuracy)
+        Event::Tested { epoch, epochs, measured, accuracy, .. } => {
+            let what = if *measured == Split::Val { "Validation" } else { "Test" };
+            format!("Epoch: [{epoch}/{epochs}], {what} Accuracy: {:.2}%", 100.0 * accuracy)
         }
         Event::Note { text } => format!("Note: {text}"),
         Event::BadPictures { count, reasons, list } => format!(
@@ -77,7 +81,8 @@ mod tests {
         let progress =
             Event::Progress { epoch: 1, epochs: 5, step: 100, steps: 600, loss: 0.25014, accuracy: 0.92411, lr: 0.001 };
         assert_eq!(line(&progress).unwrap(), "Epoch: [1/5], Step: [100/600], Loss: 0.2501, Accuracy: 92.41%");
-        let tested = Event::Tested { epoch: 1, epochs: 5, steps: 600, loss: 0.1, accuracy: 0.9831 };
+        let tested =
+            Event::Tested { epoch: 1, epochs: 5, steps: 600, measured: Split::Test, loss: 0.1, accuracy: 0.9831 };
         assert_eq!(line(&tested).unwrap(), "Epoch: [1/5], Test Accuracy: 98.31%");
     }
 }
