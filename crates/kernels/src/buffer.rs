@@ -153,6 +153,12 @@ impl<T: Element> Clone for Buffer<T> {
     }
 }
 
+impl<T: Element> From<Vec<T>> for Buffer<T> {
+    fn from(values: Vec<T>) -> Self {
+        Self::from_slice(&values)
+    }
+}
+
 impl<T: Element> std::fmt::Debug for Buffer<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         (**self).fmt(f)

@@ -48,6 +48,7 @@ pub use ops::slicing::{Index, Indices};
 pub use ops::unfold::UnfoldOptions;
 pub use random::Generator;
 pub use shape::{MAX_RANK, Shape};
+pub use striate_kernels::Buffer;
 pub use striate_kernels::buffer::trim as trim_memory;
 pub use striate_kernels::conv2d::{exact, set_exact};
 pub use striate_kernels::isa;

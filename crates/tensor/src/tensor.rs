@@ -57,10 +57,10 @@ impl Tensor {
     ///
     /// # Panics
     /// If the number of values does not fit `shape`.
-    pub fn from_channels_last<T: Element>(values: Vec<T>, shape: [usize; 4]) -> Tensor {
-        let shape = Shape::from(shape);
+    pub fn from_channels_last<T: Element>(values: impl Into<Buffer<T>>, shape: [usize; 4]) -> Tensor {
+        let (values, shape) = (values.into(), Shape::from(shape));
         assert!(values.len() == shape.numel(), "from_channels_last: {} values do not fill shape {shape}", values.len());
-        Array::from_buffer(Buffer::from_slice(&values), shape).into()
+        Array::from_buffer(values, shape).into()
     }
 
     /// A tensor filled with `value`.

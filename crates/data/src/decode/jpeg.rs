@@ -77,7 +77,8 @@ fn structure(bytes: &[u8]) -> Structure {
             continue;
         }
         if marker == START_OF_SCAN {
-            found.has_end = bytes[at..].windows(2).any(|w| w == [0xff, END_OF_IMAGE]);
+            // Where the end lies is near the last byte of a sound file.
+            found.has_end = bytes[at..].windows(2).rev().any(|w| w == [0xff, END_OF_IMAGE]);
             return found;
         }
         let alone = matches!(marker, 0x00 | 0x01 | 0xd0..=0xd9);

@@ -11,7 +11,7 @@ use crate::transforms::{Augmentations, Mixer};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
-use striate_tensor::Tensor;
+use striate_tensor::{Buffer, Tensor};
 
 /// A picture that could not be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -102,8 +102,8 @@ impl PictureDataset {
         training.augmentations.apply(part.unwrap_or_else(|| p.scaled(kept.clone())), rng)
     }
 
-    /// Adds the picture's values, padded and normalized, channels-last.
-    fn write<T: Depth>(&self, image: &Image<T>, out: &mut Vec<f32>) {
+    /// Writes the picture's values, padded and normalized, channels-last.
+    fn write<T: Depth>(&self, image: &Image<T>, out: &mut [f32]) {
         let p = &*self.preprocessing;
         let padded;
         let image = if p.pad > 0 {
@@ -112,31 +112,40 @@ impl PictureDataset {
         } else {
             image
         };
-        let start = out.len();
-        out.resize(start + image.data.len(), 0.0);
-        let out = &mut out[start..];
+        assert!(out.len() == image.data.len(), "a picture of {}×{} pixels", image.width, image.height);
         // A table of 65536 values would be slower to read than the values are to compute.
-        if T::MAX == 255 {
-            for (c, table) in self.tables.iter().enumerate() {
-                let (to, from) = (out[c..].iter_mut().step_by(p.channels), image.data[c..].iter().step_by(p.channels));
-                to.zip(from).for_each(|(x, v)| *x = table[(v.to_u32() & 255) as usize]);
+        match self.tables.as_slice() {
+            [grey] if T::MAX == 255 => {
+                out.iter_mut().zip(&image.data).for_each(|(x, v)| *x = grey[(v.to_u32() & 255) as usize]);
             }
-        } else {
-            for (to, from) in out.chunks_exact_mut(p.channels).zip(image.data.chunks_exact(p.channels)) {
-                to.iter_mut()
-                    .zip(from)
-                    .enumerate()
-                    .for_each(|(c, (x, v))| *x = normal(p, c, v.to_u32() as f32 / T::MAX as f32));
+            [red, green, blue] if T::MAX == 255 => {
+                for (to, from) in out.as_chunks_mut().0.iter_mut().zip(image.data.as_chunks().0) {
+                    let [r, g, b] = from.map(|v: T| (v.to_u32() & 255) as usize);
+                    *to = [red[r], green[g], blue[b]];
+                }
+            }
+            _ => {
+                for (to, from) in out.chunks_exact_mut(p.channels).zip(image.data.chunks_exact(p.channels)) {
+                    to.iter_mut()
+                        .zip(from)
+                        .enumerate()
+                        .for_each(|(c, (x, v))| *x = normal(p, c, v.to_u32() as f32 / T::MAX as f32));
+                }
             }
         }
     }
 
-    fn values(&self, epoch: usize, index: usize, out: &mut Vec<f32>) -> Result<(), DataError> {
+    fn values(&self, epoch: usize, index: usize, out: &mut [f32]) -> Result<(), DataError> {
         match self.picture(epoch, index)? {
             Picture::Bytes(image) => self.write(&image, out),
             Picture::Words(image) => self.write(&image, out),
         }
         Ok(())
+    }
+
+    /// Values of one picture.
+    fn len_of_one(&self) -> usize {
+        self.preprocessing.output_shape().iter().product()
     }
 }
 
@@ -148,7 +157,7 @@ impl Dataset for PictureDataset {
     }
 
     fn get(&self, index: usize) -> Result<Sample, DataError> {
-        let mut values = Vec::new();
+        let mut values = Buffer::unspecified(self.len_of_one());
         self.values(0, index, &mut values)?;
         let [c, h, w] = self.preprocessing.output_shape();
         let image = Tensor::from_channels_last(values, [1, c, h, w]).select(0, 0);
@@ -157,11 +166,12 @@ impl Dataset for PictureDataset {
 
     fn batch_in(&self, epoch: usize, indices: &[usize]) -> Result<Batch, DataError> {
         let [c, h, w] = self.preprocessing.output_shape();
-        let mut values = Vec::with_capacity(indices.len() * h * w * c);
+        let one = self.len_of_one();
+        let mut values = Buffer::unspecified(indices.len() * one);
         let mut good = Vec::with_capacity(indices.len());
         let mut last = None;
         for &index in indices {
-            match self.values(epoch, index, &mut values) {
+            match self.values(epoch, index, &mut values[good.len() * one..][..one]) {
                 Ok(()) => good.push(index),
                 Err(error @ DataError::Index { .. }) => return Err(error),
                 Err(error) => {
@@ -173,6 +183,9 @@ impl Dataset for PictureDataset {
         }
         if let (true, Some(error)) = (good.is_empty(), last) {
             return Err(DataError::Other(format!("no picture of a batch can be read, such as: {error}").into()));
+        }
+        if good.len() < indices.len() {
+            values = Buffer::from_slice(&values[..good.len() * one]);
         }
         let labels: Vec<i64> = good.iter().map(|&i| self.entries[i].label as i64).collect();
         let mixer = self.training.as_ref().and_then(|t| t.mixer);

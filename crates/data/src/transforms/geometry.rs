@@ -5,11 +5,20 @@ use crate::image::{Depth, Image};
 
 /// Left becomes right.
 pub fn flip_horizontal<T: Depth>(image: &Image<T>) -> Image<T> {
+    fn reversed<T: Depth, const C: usize>(to: &mut [T], from: &[T]) {
+        to.as_chunks_mut::<C>()
+            .0
+            .iter_mut()
+            .zip(from.as_chunks::<C>().0.iter().rev())
+            .for_each(|(to, from)| *to = *from);
+    }
     let (row, c) = (image.width * image.channels, image.channels);
     let mut data = vec![T::default(); image.data.len()];
     for (to, from) in data.chunks_exact_mut(row.max(1)).zip(image.data.chunks_exact(row.max(1))) {
-        for (to, from) in to.chunks_exact_mut(c).zip(from.rchunks_exact(c)) {
-            to.copy_from_slice(from);
+        match c {
+            1 => reversed::<T, 1>(to, from),
+            3 => reversed::<T, 3>(to, from),
+            _ => to.chunks_exact_mut(c).zip(from.rchunks_exact(c)).for_each(|(to, from)| to.copy_from_slice(from)),
         }
     }
     Image { data, ..*image }

@@ -74,7 +74,7 @@ fn scaled(byte: u8) -> f32 {
 }
 
 fn to_tensor<T: Depth>(image: &Image<T>) -> Tensor {
-    let values = image.data.iter().map(|v| v.to_u32() as f32 / T::MAX as f32).collect();
+    let values: Vec<f32> = image.data.iter().map(|v| v.to_u32() as f32 / T::MAX as f32).collect();
     Tensor::from_channels_last(values, [1, image.channels, image.height, image.width]).select(0, 0)
 }
 
