@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""Writes crates/striate/tests/fixtures with PyTorch, and crates/data/tests/fixtures with Pillow and torchvision:
+"""Writes crates/striate/tests/fixtures and crates/formats/tests/fixtures/weights with PyTorch, and crates/data/tests/fixtures
+with Pillow and torchvision:
 
     python3 scripts/make_fixtures.py
 
-Each file holds the cases of one family of ops in the safetensors format: tensors `<case>/<name>` (`input`, `weight`, `grad_output`,
+Each file but those of `weights` holds the cases of one family of ops in the safetensors format: tensors `<case>/<name>` (`input`, `weight`, `grad_output`,
 `output`, `grad.input`, …) and metadata `cases`, a JSON list of {name, op, args} with PyTorch's names for the arguments. PyTorch
 computes in f64 from inputs that f32 holds exactly; the results are stored as f32. Seeds are fixed, so that running it again
 writes the same bytes.
@@ -28,6 +29,7 @@ import fixture_tensor as tensor  # noqa: E402
 import fixture_optim as optim  # noqa: E402
 import fixture_zoo  # noqa: E402
 import fixture_pictures as pictures  # noqa: E402
+import fixture_weights  # noqa: E402
 from fixture_file import File  # noqa: E402
 
 FILES = {
@@ -82,6 +84,12 @@ def main() -> None:
             size = file.write(directory)
             total += size
             print(f"{name:12} {len(file.cases):4} cases {size / 1024:8.1f} KiB")
+    # How to make a quantized tensor, and an optimizer whose schedule begins before its first step.
+    warnings.filterwarnings("ignore", "torch.quantize_per_tensor|torch.ao.quantization|TypedStorage is deprecated")
+    directory = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "crates/formats/tests/fixtures"
+    size = fixture_weights.weights(directory / "weights")
+    total += size
+    print(f"{'weights':12} {size / 1024:19.1f} KiB")
     print(f"{'':12} {total / 1024:19.1f} KiB")
 
 

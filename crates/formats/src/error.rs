@@ -72,6 +72,56 @@ pub enum FormatError {
         /// The types that can be read.
         supported: &'static str,
     },
+    /// The file's pickle wants to import something that no weights need. It was not done.
+    #[error(
+        "{} wants to run '{name}', which no weights need, and was not read; if you trust it, load it in Python and \
+         save the state dict alone: torch.save(model.state_dict(), path)",
+        path.display()
+    )]
+    Import {
+        /// The file.
+        path: PathBuf,
+        /// The name with its module, as Python writes it.
+        name: String,
+    },
+    /// The file holds an object, such as a whole model, that only the Python code of its class can rebuild.
+    #[error(
+        "{} holds a pickled object of the Python class '{class}', not weights alone; save the state dict instead: \
+         torch.save(model.state_dict(), path)",
+        path.display()
+    )]
+    PickledObject {
+        /// The file.
+        path: PathBuf,
+        /// The class with its module.
+        class: String,
+    },
+    /// The file is a TorchScript program.
+    #[error(
+        "{} is a TorchScript program, not weights alone; save its state dict in Python: \
+         torch.save(torch.jit.load(file).state_dict(), path)",
+        path.display()
+    )]
+    TorchScript {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file holds no state dict.
+    #[error("{} holds no state dict: {reason}; save one: torch.save(model.state_dict(), path)", path.display())]
+    NoWeights {
+        /// The file.
+        path: PathBuf,
+        /// What it holds.
+        reason: String,
+    },
+    /// The file holds more than any honest one.
+    #[error("{} has {what}, which is not accepted", path.display())]
+    TooMuch {
+        /// The file.
+        path: PathBuf,
+        /// What it has, and how much is accepted.
+        what: String,
+    },
     /// A tensor cannot be written under this name.
     #[error("cannot write {}: a tensor may not be named '{name}'", path.display())]
     Name {

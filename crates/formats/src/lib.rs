@@ -1,4 +1,4 @@
-//! Tensor files: safetensors, npy and npz.
+//! Tensor files: safetensors, PyTorch, npy and npz.
 //!
 //! Everything read here may come from anywhere: a file that is cut short, damaged or made to harm gives a [`FormatError`], never a panic,
 //! and takes no more memory than its size allows for.
@@ -7,8 +7,13 @@ mod atomic;
 mod error;
 pub mod npy;
 pub mod npz;
+mod pickle;
+pub mod pth;
 pub mod safetensors;
+mod sniff;
 mod values;
+mod weights;
 
 pub use atomic::write_atomic;
 pub use error::FormatError;
+pub use weights::{Format, Weights, read_weights, weights_from_bytes};

@@ -3,13 +3,12 @@
 use crate::atomic::write_atomic;
 use crate::error::{FormatError, read_file};
 use crate::npy;
-use npyz::npz::{NpzArchive, NpzWriter, array_name_from_file_name, file_name_from_array_name};
-use npyz::zip::write::FileOptions;
-use npyz::zip::{CompressionMethod, DateTime};
 use std::collections::BTreeMap;
 use std::io::{Cursor, Read, Write};
 use std::path::Path;
 use striate_tensor::Tensor;
+use zip::write::{SimpleFileOptions, ZipWriter};
+use zip::{CompressionMethod, DateTime, ZipArchive};
 
 /// The largest array that is unpacked: a small archive may claim to hold any number of bytes.
 const ARRAY_LIMIT: u64 = 4 << 30;
@@ -31,13 +30,13 @@ pub fn from_bytes(bytes: &[u8], path: &Path) -> Result<Vec<(String, Tensor)>, Fo
         let reason = "it is no zip archive".to_string();
         return Err(FormatError::NotThisFormat { path: path.to_path_buf(), format: "npz", reason });
     }
-    let mut archive = NpzArchive::new(Cursor::new(bytes)).map_err(|e| FormatError::damaged(path, e))?;
-    let zip = archive.zip_archive();
+    let mut zip = ZipArchive::new(Cursor::new(bytes)).map_err(|e| FormatError::damaged(path, e))?;
     let mut arrays = Vec::new();
     for index in 0..zip.len() {
         let mut entry = zip.by_index(index).map_err(|e| FormatError::damaged(path, e))?;
-        let Some(name) = array_name_from_file_name(entry.name()).map(str::to_string) else { continue };
-        let inside = path.join(entry.name());
+        let file = entry.name().map_err(|e| FormatError::damaged(path, e))?.into_owned();
+        let Some(name) = file.strip_suffix(".npy").map(str::to_string) else { continue };
+        let inside = path.join(&file);
         let size = entry.size();
         if size > ARRAY_LIMIT {
             return Err(FormatError::damaged(
@@ -63,18 +62,16 @@ pub fn write(path: &Path, tensors: &BTreeMap<String, Tensor>) -> Result<(), Form
 /// The bytes of an npz file. The same tensors give the same bytes.
 pub fn to_bytes(tensors: &BTreeMap<String, Tensor>) -> Vec<u8> {
     let mut bytes = Vec::new();
-    let mut writer = NpzWriter::new(Cursor::new(&mut bytes));
-    let zip = writer.zip_writer();
+    let mut zip = ZipWriter::new(Cursor::new(&mut bytes));
     for (name, tensor) in tensors {
         // The date is left at the format's first day, so that equal contents make equal files.
-        let options = FileOptions::default()
+        let options = SimpleFileOptions::default()
             .compression_method(CompressionMethod::Stored)
             .last_modified_time(DateTime::default())
             .large_file(true);
-        zip.start_file(file_name_from_array_name(name), options).expect("memory takes all that is written");
+        zip.start_file(format!("{name}.npy"), options).expect("memory takes all that is written");
         zip.write_all(&npy::to_bytes(tensor)).expect("memory takes all that is written");
     }
     zip.finish().expect("memory takes all that is written");
-    drop(writer);
     bytes
 }

@@ -2,7 +2,7 @@
 
 use crate::atomic::write_atomic;
 use crate::error::{FormatError, read_file};
-use crate::values::{check_shape, parse, to_le_bytes};
+use crate::values::{check_shape, half_to_f32, parse, to_le_bytes};
 use safetensors::tensor::{Dtype, Metadata, SafeTensors, TensorView};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -87,17 +87,6 @@ fn tensor(path: &Path, name: &str, view: &TensorView) -> Result<Tensor, FormatEr
             return Err(FormatError::Dtype { path: path.to_path_buf(), tensor, dtype, supported: SUPPORTED });
         }
     })
-}
-
-/// An IEEE 754 half-precision number; each has an exact `f32`.
-fn half_to_f32(bits: u16) -> f32 {
-    let (sign, exponent, fraction) = (bits >> 15, (bits >> 10) & 0x1f, (bits & 0x3ff) as u32);
-    let magnitude = match exponent {
-        0 => fraction as f32 * 2f32.powi(-24),
-        0x1f => f32::from_bits(0x7f80_0000 | fraction << 13),
-        _ => f32::from_bits((exponent as u32 + 112) << 23 | fraction << 13),
-    };
-    if sign == 1 { -magnitude } else { magnitude }
 }
 
 fn json(value: &impl Serialize) -> String {

@@ -18,6 +18,16 @@ pub(crate) fn check_shape(path: &Path, name: &str, sizes: &[u64]) -> Result<Vec<
     Ok(sizes.iter().map(|&size| size as usize).collect())
 }
 
+/// A name from a file as part of a message: in one line and not too long.
+pub(crate) fn shown(name: &str) -> String {
+    const LONGEST: usize = 100;
+    let mut shown: String = name.chars().take(LONGEST).flat_map(char::escape_debug).collect();
+    if name.chars().nth(LONGEST).is_some() {
+        shown.push('…');
+    }
+    shown
+}
+
 /// The elements of a tensor in row-major order, little-endian.
 pub(crate) fn to_le_bytes(tensor: &Tensor) -> Vec<u8> {
     fn flat<T: Element, const N: usize>(tensor: &Tensor, bytes: fn(T) -> [u8; N]) -> Vec<u8> {
@@ -34,4 +44,15 @@ pub(crate) fn to_le_bytes(tensor: &Tensor) -> Vec<u8> {
 /// Elements from bytes; `bytes` holds a whole number of them.
 pub(crate) fn parse<T, const N: usize>(bytes: &[u8], element: fn([u8; N]) -> T) -> Vec<T> {
     bytes.as_chunks::<N>().0.iter().map(|&b| element(b)).collect()
+}
+
+/// An IEEE 754 half-precision number; each has an exact `f32`.
+pub(crate) fn half_to_f32(bits: u16) -> f32 {
+    let (sign, exponent, fraction) = (bits >> 15, (bits >> 10) & 0x1f, (bits & 0x3ff) as u32);
+    let magnitude = match exponent {
+        0 => fraction as f32 * 2f32.powi(-24),
+        0x1f => f32::from_bits(0x7f80_0000 | fraction << 13),
+        _ => f32::from_bits((exponent as u32 + 112) << 23 | fraction << 13),
+    };
+    if sign == 1 { -magnitude } else { magnitude }
 }

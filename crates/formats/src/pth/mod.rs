@@ -1,0 +1,95 @@
+//! PyTorch's weight files (`.pt`, `.pth`): what `torch.save(model.state_dict(), path)` writes.
+//!
+//! Such a file holds a pickle, which in Python is a program that may do anything. Here it can build tensors and plain values and nothing
+//! else: a file that wants to import any other name is refused by that name.
+//!
+//! Checkpoints are searched for the state dict. Striate has no types of 16 bits and no small integers, so `float16` and `bfloat16`
+//! become [`DType::F32`], `int32`, `int16`, `int8`, `uint32` and `uint16` [`DType::I64`], `bool` [`DType::U8`]; none of these loses
+//! anything.
+
+mod archive;
+mod checkpoint;
+mod legacy;
+mod tensor;
+mod write;
+
+pub(crate) use archive::{Contents, contents};
+pub(crate) use legacy::is_legacy;
+pub use write::{to_bytes, write};
+
+use crate::error::{FormatError, read_file};
+use crate::pickle::{Pickle, StorageRef, Value, load};
+use crate::sniff::{is_zip, stranger};
+use crate::weights::{Format, Weights};
+use archive::Archive;
+use legacy::Legacy;
+use std::path::Path;
+#[cfg(doc)]
+use striate_tensor::DType;
+
+/// Reads the state dict of a PyTorch file, in the zip form or in the one of before PyTorch 1.6.
+///
+/// # Errors
+/// If the file cannot be read, is not PyTorch's, is cut short or damaged, holds a pickled object, a TorchScript program or no state
+/// dict, wants to run code, or holds a tensor of a type that is not supported.
+pub fn read(path: &Path) -> Result<Weights, FormatError> {
+    from_bytes(&read_file(path)?, path)
+}
+
+/// Reads the bytes of a PyTorch file; `path` is what errors call it.
+///
+/// # Errors
+/// As [`read`].
+pub fn from_bytes(bytes: &[u8], path: &Path) -> Result<Weights, FormatError> {
+    if is_zip(bytes) {
+        return match contents(bytes, path)? {
+            Contents::Torch => from_archive(bytes, path),
+            Contents::TorchScript => Err(FormatError::TorchScript { path: path.to_path_buf() }),
+            Contents::Arrays | Contents::Other => Err(not_torch(path, "it is a zip archive without a data.pkl")),
+        };
+    }
+    if is_legacy(bytes) {
+        let legacy = Legacy::open(bytes, path)?;
+        let storage = |storage: &StorageRef| legacy.storage(storage);
+        return weights(&legacy.pickle, bytes.len(), path, Format::TorchLegacy, false, storage);
+    }
+    Err(not_torch(path, stranger(bytes).unwrap_or("it does not begin as one")))
+}
+
+fn from_archive(bytes: &[u8], path: &Path) -> Result<Weights, FormatError> {
+    let mut archive = Archive::open(bytes, path)?;
+    let (pickle, _) = load(archive.pickle()?).map_err(|e| e.at(path))?;
+    let big_endian = archive.big_endian();
+    weights(&pickle, bytes.len(), path, Format::Torch, big_endian, |storage| archive.storage(storage))
+}
+
+fn not_torch(path: &Path, reason: &str) -> FormatError {
+    FormatError::NotThisFormat { path: path.to_path_buf(), format: "PyTorch", reason: reason.to_string() }
+}
+
+fn weights<'a>(
+    pickle: &Pickle,
+    length: usize,
+    path: &Path,
+    format: Format,
+    big_endian: bool,
+    mut bytes_of: impl FnMut(&StorageRef) -> Result<&'a [u8], FormatError>,
+) -> Result<Weights, FormatError> {
+    let found =
+        checkpoint::find(pickle).map_err(|reason| FormatError::NoWeights { path: path.to_path_buf(), reason })?;
+    let mut budget = tensor::Budget::of_file(length);
+    let mut tensors = Vec::with_capacity(found.tensors.len());
+    for (name, id) in found.tensors {
+        let described = match &pickle[id] {
+            Value::Tensor(described) => described,
+            Value::OddTensor(sort) => return Err(tensor::unsupported(path, name, sort)),
+            _ => unreachable!("a state dict is found by its tensors"),
+        };
+        let Value::Storage(storage) = &pickle[described.storage] else {
+            unreachable!("no tensor is made without a storage");
+        };
+        let bytes = bytes_of(storage)?;
+        tensors.push((name.to_string(), tensor::read(path, name, described, bytes, big_endian, &mut budget)?));
+    }
+    Weights::new(path, format, tensors).map(|weights| weights.out_of(found.entry, found.ignored))
+}

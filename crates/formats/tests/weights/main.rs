@@ -1,0 +1,9 @@
+//! Weight files as PyTorch writes them, and as nobody should.
+
+mod bombs;
+mod files;
+mod fixtures;
+mod fuzz;
+mod hostile;
+mod others;
+mod written;
