@@ -74,8 +74,9 @@ def sampled(tensors: dict[str, torch.Tensor], name: str, value: torch.Tensor) ->
     tensors[f"{name}.sums"] = torch.stack([value.sum(), value.square().sum()]).detach()
 
 
-# What is compared of a network: sizes and initial values of all; of most also logits and input gradients; of small ones, all names.
-SIZES, VALUES, WHOLE = range(3)
+# What is compared of a network: sizes and initial values of all; of some also logits in evaluation; of most these and input gradients in both
+# modes; of small ones, all names.
+SIZES, LOGITS, VALUES, WHOLE = range(4)
 
 PLAIN = {"dropout": 0.0}
 STEADY = {"dropout": 0.0, "stochastic_depth_prob": 0.0}
@@ -124,12 +125,12 @@ CASES = [
     ("inception-v3-aux", models.inception_v3, AUX, [1, 3, 224, 224], SIZES),
     ("squeezenet1-0", models.squeezenet1_0, PLAIN, [2, 3, 32, 45], WHOLE),
     ("squeezenet1-1", models.squeezenet1_1, PLAIN, [2, 3, 30, 37], WHOLE),
-    ("alexnet", models.alexnet, PLAIN, [2, 3, 63, 80], VALUES),
+    ("alexnet", models.alexnet, PLAIN, [2, 3, 63, 80], LOGITS),
     ("vgg11", models.vgg11, {}, [1, 3, 224, 224], SIZES),
     ("vgg13", models.vgg13, {}, [1, 3, 224, 224], SIZES),
     ("vgg16", models.vgg16, {}, [1, 3, 224, 224], SIZES),
     ("vgg19", models.vgg19, {}, [1, 3, 224, 224], SIZES),
-    ("vgg11-bn", models.vgg11_bn, PLAIN, [3, 3, 40, 32], VALUES),
+    ("vgg11-bn", models.vgg11_bn, PLAIN, [3, 3, 40, 32], LOGITS),
     ("vgg13-bn", models.vgg13_bn, {}, [1, 3, 224, 224], SIZES),
     ("vgg16-bn", models.vgg16_bn, {}, [1, 3, 224, 224], SIZES),
     ("vgg19-bn", models.vgg19_bn, {}, [1, 3, 224, 224], SIZES),
@@ -155,7 +156,11 @@ def zoo(file: File) -> None:
         }
         if depth == WHOLE:
             facts["state"] = state
-        tensors = values(net.double(), shape) if depth >= VALUES else {}
+        tensors = {}
+        if depth == LOGITS:
+            tensors["eval.logits"] = net.double()(hashed(0, shape).double())
+        elif depth >= VALUES:
+            tensors = values(net.double(), shape)
         file.add(name, "zoo", {**args, **facts}, tensors)
 
 

@@ -5,7 +5,7 @@ use striate_nn::{
     AdaptiveAvgPool2d, Conv2d, Conv2dBuilder, Flatten, Forward, GELU, LayerNorm, Linear, Module, Parameter, Pass,
     Sequential, StochasticDepth, StochasticDepthMode, init,
 };
-use striate_tensor::{DType, Generator, Shape, Tensor};
+use striate_tensor::{Generator, Shape, Tensor};
 
 /// The settings of a [`ConvNeXt`], with torchvision's names and defaults.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -70,32 +70,27 @@ fn conv(conv: Conv2dBuilder, rng: &mut Generator) -> Conv2d {
     conv.build_with(|shape| weight(shape, rng))
 }
 
-fn layer_norm(channels: usize) -> LayerNorm {
-    LayerNorm { eps: 1e-6, ..LayerNorm::new([channels]) }
-}
+const EPS: f64 = 1e-6;
 
 /// Normalizes the channels of each pixel.
-#[derive(Debug)]
-struct LayerNorm2d(LayerNorm);
+#[derive(Debug, Module)]
+struct LayerNorm2d {
+    weight: Parameter,
+    bias: Parameter,
+}
 
 impl LayerNorm2d {
     fn new(channels: usize) -> Self {
-        LayerNorm2d(layer_norm(channels))
-    }
-}
-
-impl Module for LayerNorm2d {
-    fn visit<'a>(&'a self, prefix: &str, f: &mut dyn FnMut(&str, striate_nn::Entry<'a>)) {
-        self.0.visit(prefix, f);
-    }
-    fn visit_mut<'a>(&'a mut self, prefix: &str, f: &mut dyn FnMut(&str, striate_nn::EntryMut<'a>)) {
-        self.0.visit_mut(prefix, f);
+        let filled = |value| Parameter::new(init::constant([channels], value));
+        LayerNorm2d { weight: filled(1.0), bias: filled(0.0) }
     }
 }
 
 impl Forward for LayerNorm2d {
     fn forward(&self, x: Tensor, pass: &Pass) -> Tensor {
-        self.0.forward(x.permute(&CHANNELS_LAST), pass).permute(&CHANNELS_FIRST)
+        let (weight, bias) = (self.weight.tensor(pass), self.bias.tensor(pass));
+        let channels = [weight.numel()];
+        x.permute(&CHANNELS_LAST).layer_norm(&channels, Some(&weight), Some(&bias), EPS).permute(&CHANNELS_FIRST)
     }
 }
 
@@ -128,13 +123,13 @@ impl Block {
         let block = Sequential::new()
             .add(conv(depthwise, rng))
             .add(Permute(CHANNELS_LAST))
-            .add(layer_norm(channels))
+            .add(LayerNorm { eps: EPS, ..LayerNorm::new([channels]) })
             .add(widen)
             .add(GELU::default())
             .add(narrow)
             .add(Permute(CHANNELS_FIRST));
         Block {
-            layer_scale: Parameter::new(Tensor::full(layer_scale, [channels, 1, 1], DType::F32)),
+            layer_scale: Parameter::new(init::constant([channels, 1, 1], layer_scale)),
             block,
             stochastic_depth: StochasticDepth::new(left_out, StochasticDepthMode::Row),
         }

@@ -1,12 +1,13 @@
 //! DenseNet (Huang et al., 2017), its variant BC, as in torchvision.
 
+use crate::conv_norm::linear;
 use crate::named::Named;
 use striate_nn::init::{self, FanMode, Nonlinearity};
 use striate_nn::{
     AvgPool2d, BatchNorm2d, Conv2d, Conv2dBuilder, Dropout, Entry, EntryMut, Forward, Linear, MaxPool2d, Module, Pass,
     ReLU, module,
 };
-use striate_tensor::{DType, Generator, Tensor};
+use striate_tensor::{Generator, Tensor};
 
 /// The settings of a [`DenseNet`], with torchvision's names and defaults.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -73,10 +74,7 @@ impl DenseNetOptions {
             }
         }
         let features = features.add("norm5", BatchNorm2d::new(channels));
-        let mut classifier = Linear::new(channels, classes, rng);
-        if let Some(bias) = &mut classifier.bias {
-            bias.set(Tensor::zeros([classes], DType::F32));
-        }
+        let classifier = linear(init::default_weight([classes, channels], rng));
         DenseNet { features, classifier }
     }
 }

@@ -4,8 +4,8 @@
 use crate::conv_norm::linear;
 use crate::efficientnet::{STAGES, Stage, scaled_depth, scaled_width};
 use striate_nn::{
-    BatchNorm2d, Conv2d, Conv2dBuilder, Dropout, Forward, Linear, Module, Pass, StochasticDepth, StochasticDepthMode,
-    init,
+    BatchNorm2d, Conv2d, Conv2dBuilder, Dropout, Forward, Linear, Module, Parameter, Pass, StochasticDepth,
+    StochasticDepthMode, init,
 };
 use striate_tensor::{Conv2dOptions, Generator, Tensor};
 
@@ -94,38 +94,32 @@ fn norm(channels: usize) -> BatchNorm2d {
 
 /// A convolution without bias that gives `⌈size / stride⌉` pixels, as TensorFlow's padding `SAME` does: where the number of zeros is odd,
 /// the extra ones are below and on the right.
-#[derive(Debug)]
-struct SameConv(Conv2d);
+#[derive(Debug, Module)]
+struct SameConv {
+    weight: Parameter,
+    options: Conv2dOptions,
+}
 
 impl SameConv {
     /// Normal weights that keep the variance of the gradient (He et al., 2015).
     fn new(conv: Conv2dBuilder, rng: &mut Generator) -> Self {
-        let mut conv = conv.bias(false).build(rng);
-        let shape = conv.weight.value().shape_value();
-        let fan_out = shape[0] / conv.options.groups * shape[2] * shape[3];
-        conv.weight.set(init::normal(shape, 0.0, (2.0 / fan_out as f64).sqrt(), rng));
-        SameConv(conv)
-    }
-}
-
-impl Module for SameConv {
-    fn visit<'a>(&'a self, prefix: &str, f: &mut dyn FnMut(&str, striate_nn::Entry<'a>)) {
-        self.0.visit(prefix, f);
-    }
-    fn visit_mut<'a>(&'a mut self, prefix: &str, f: &mut dyn FnMut(&str, striate_nn::EntryMut<'a>)) {
-        self.0.visit_mut(prefix, f);
+        let Conv2d { weight, options, .. } = conv.bias(false).build_with(|shape| init::constant(shape, 0.0));
+        let shape = weight.value().shape_value();
+        let fan_out = shape[0] / options.groups * shape[2] * shape[3];
+        let weight = Parameter::new(init::normal(shape, 0.0, (2.0 / fan_out as f64).sqrt(), rng));
+        SameConv { weight, options }
     }
 }
 
 impl Forward for SameConv {
     fn forward(&self, x: Tensor, pass: &Pass) -> Tensor {
-        let weight = self.0.weight.tensor(pass);
+        let weight = self.weight.tensor(pass);
         let padding = [0, 1].map(|d| {
-            let (size, kernel, stride) = (x.shape()[2 + d], weight.shape()[2 + d], self.0.options.stride[d]);
+            let (size, kernel, stride) = (x.shape()[2 + d], weight.shape()[2 + d], self.options.stride[d]);
             let total = ((size.div_ceil(stride) - 1) * stride + kernel).saturating_sub(size);
             [total / 2, total - total / 2]
         });
-        x.conv2d(&weight, None, &Conv2dOptions { padding, ..self.0.options })
+        x.conv2d(&weight, None, &Conv2dOptions { padding, ..self.options })
     }
 }
 

@@ -43,12 +43,10 @@ impl GoogLeNetOptions {
             !self.transform_input || self.in_channels == 3,
             "GoogLeNet: transform_input takes images of 3 channels"
         );
-        let mut conv = |from, to, kernel| BasicConv::new(Conv2d::options(from, to, kernel), STD, rng);
-        let (conv2, conv3) = (conv(64, 64, 1), BasicConv::new(Conv2d::options(64, 192, 3).padding(1), STD, rng));
         GoogLeNet {
             conv1: BasicConv::new(Conv2d::options(self.in_channels, 64, 7).stride(2).padding(3), STD, rng),
-            conv2,
-            conv3,
+            conv2: BasicConv::new(Conv2d::options(64, 64, 1), STD, rng),
+            conv3: BasicConv::new(Conv2d::options(64, 192, 3).padding(1), STD, rng),
             inception3a: Inception::new(192, [64, 96, 128, 16, 32, 32], rng),
             inception3b: Inception::new(256, [128, 128, 192, 32, 96, 64], rng),
             inception4a: Inception::new(480, [192, 96, 208, 16, 48, 64], rng),
@@ -169,7 +167,7 @@ impl Forward for Aux {
     }
 }
 
-/// Takes `[n, in_channels, h, w]` from 15×15 on. [`GoogLeNetOptions`] builds it.
+/// Takes `[n, in_channels, h, w]` from 31×31 on. [`GoogLeNetOptions`] builds it.
 ///
 /// [`Forward::forward`] gives the logits alone; [`GoogLeNet::forward_with_aux`] those of the two other heads as well, for a loss such as
 /// `loss(logits) + 0.3 * (loss(aux2) + loss(aux1))`. Heads that no loss reads stay as they are.

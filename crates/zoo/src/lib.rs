@@ -167,7 +167,7 @@ pub const ARCHITECTURES: &[Architecture] = &[
     ready!("densenet121", DenseNetOptions::densenet121, "DenseNet-121: each layer sees all before it", 29, 224),
     ready!("densenet169", DenseNetOptions::densenet169, "DenseNet-169: DenseNet-121 with more layers", 29, 224),
     ready!("convnext-tiny", ConvNeXtOptions::tiny, "ConvNeXt-Tiny: 7×7 convolutions, built like a transformer"),
-    ready!("googlenet", GoogLeNetOptions::plain, "GoogLeNet: convolutions of several sizes in turn", 15, 224),
+    ready!("googlenet", GoogLeNetOptions::plain, "GoogLeNet: convolutions of several sizes in turn", 31, 224),
     ready!("inception-v3", InceptionV3Options::plain, "Inception v3: GoogLeNet's successor", 75, 299),
     ready!("squeezenet1-0", SqueezeNetOptions::squeezenet1_0, "SqueezeNet 1.0: few parameters", 21, 224),
     ready!("squeezenet1-1", SqueezeNetOptions::squeezenet1_1, "SqueezeNet 1.1: and few multiplications", 17, 224),

@@ -113,15 +113,14 @@ impl Block {
     fn new(options: &RegNetOptions, from: usize, to: usize, group: usize, stride: usize, rng: &mut Generator) -> Self {
         let inner = (to as f64 * options.bottleneck_multiplier).round_ties_even() as usize;
         let grouped = Conv2d::options(inner, inner, 3).stride(stride).padding(1).groups(inner / group);
-        let mut squeeze = |ratio: f64| {
+        let se = options.se_ratio.map(|ratio| {
             let squeezed = (ratio * from as f64).round_ties_even() as usize;
             let mut layer = SqueezeExcitation::new(inner, squeezed, rng);
             for conv in [&mut layer.fc1, &mut layer.fc2] {
                 conv.weight.set(kaiming_weight(conv.weight.value().shape_value(), rng));
             }
             layer
-        };
-        let se = options.se_ratio.map(&mut squeeze);
+        });
         let proj = Conv2d::options(from, to, 1).stride(stride);
         Block {
             proj: (from != to || stride != 1).then(|| ConvNorm::new(proj, Activation::None, rng)),

@@ -203,7 +203,7 @@ fn ready_networks() {
         let shape = case.sizes("input");
         let input = Tensor::from_vec(hashed(0, &shape), shape);
         let (eval, train) = (Pass::eval(), Pass::train(0, 0));
-        let (logits, _) = run(&*net, &input, &eval);
+        let logits = net.forward(input.clone(), &eval);
         case.compare("eval.logits", &logits, Tolerance::of_largest(1e-4))?;
         if small {
             let (logits, grad) = run(&*net, &input, &train);
@@ -213,7 +213,7 @@ fn ready_networks() {
                 return Err(format!("{}: logits and gradient are off by {off:?} of their length", case.name));
             }
         }
-        if !last_rung {
+        if !last_rung || case.find("train.logits").is_none() {
             return Ok(());
         }
         fill(&mut net);
