@@ -101,7 +101,7 @@ impl Forward for Fire {
     }
 }
 
-/// Takes `[n, in_channels, h, w]` from 21×21 on (version 1.1 from 17×17). [`SqueezeNetOptions`] builds it.
+/// Takes `[n, in_channels, h, w]` from 29×29 on (version 1.1 from 25×25). [`SqueezeNetOptions`] builds it.
 #[derive(Module)]
 pub struct SqueezeNet {
     features: Sequential,
