@@ -165,7 +165,8 @@ def zoo(file: File) -> None:
 
 
 def values(net: nn.Module, shape: list[int]) -> dict[str, torch.Tensor]:
-    """Logits and input gradient in both modes. The logits of heads that train along follow the others."""
+    """Logits and input gradient in both modes, and the sums of all running means and variances after the pass in training. The logits of
+    heads that train along follow the others."""
     tensors = {}
     for mode in ["eval", "train"]:
         net.train(mode == "train")
@@ -176,4 +177,7 @@ def values(net: nn.Module, shape: list[int]) -> dict[str, torch.Tensor]:
         (grad,) = torch.autograd.grad(logits, x, hashed(0x10000, list(logits.shape)).double())
         tensors[f"{mode}.logits"] = logits
         sampled(tensors, f"{mode}.grad", grad)
+    state = net.state_dict().items()
+    running = [sum(v.sum().item() for k, v in state if k.endswith(end)) for end in ["running_mean", "running_var"]]
+    tensors["train.running"] = torch.tensor(running, dtype=torch.float64)
     return tensors

@@ -174,6 +174,20 @@ fn run(net: &dyn Forward, input: &Tensor, pass: &Pass) -> (Tensor, Tensor) {
     (logits.to_dtype(DType::F32), grad.to_dtype(DType::F32))
 }
 
+/// The sums of all running means and of all running variances.
+fn running_sums(net: &dyn Forward) -> [f32; 2] {
+    let mut sums = [0.0; 2];
+    net.visit("", &mut |name, entry| {
+        let Entry::Buffer(buffer) = entry else { return };
+        for (sum, end) in sums.iter_mut().zip(["running_mean", "running_var"]) {
+            if name.ends_with(end) {
+                *sum += buffer.value().to_vec::<f64>().into_iter().sum::<f64>();
+            }
+        }
+    });
+    sums.map(|sum| sum as f32)
+}
+
 /// How far `got` is from PyTorch's, as a share of its length.
 fn distance(case: &Case, name: &str, got: &Tensor) -> f64 {
     let pairs = || got.to_vec::<f32>().into_iter().zip(case.tensor(name).to_vec::<f32>());
@@ -227,7 +241,8 @@ fn ready_networks() {
             case.compare(&key, &sample, Tolerance::of_largest(1e-6))?;
             compare_sums(case, &name, &grad, 1e-6)?;
         }
-        Ok(())
+        let sums = running_sums(&*net);
+        case.compare("train.running", &Tensor::from_slice(&sums, [sums.len()]), Tolerance::of_largest(1e-6))
     });
 }
 
