@@ -107,7 +107,10 @@ pub struct Train {
     /// The network: mnist-net, lenet, resnet18 or another ready one, or its layers, such as "conv 32 3, relu, maxpool 2, flatten, linear",
     /// or @FILE that holds them.
     ///
-    /// Ready are mnist-net, lenet, resnet18, resnet34, resnet50, resnet101, resnet152, wide-resnet50-2, resnext50-32x4d and mobilenet-v2.
+    /// Ready are mnist-net and lenet; resnet18, 34, 50, 101 and 152, wide-resnet50-2 and resnext50-32x4d; mobilenet-v2, mobilenet-v3-small and
+    /// -large; efficientnet-b0 to b4 and -lite0 to lite4; mnasnet0-5, 0-75, 1-0 and 1-3; shufflenet-v2-x0-5 and x1-0; regnet-y-400mf and
+    /// regnet-x-400mf; densenet121 and 169; convnext-tiny; googlenet and inception-v3; squeezenet1-0 and 1-1; alexnet; vgg11, 13, 16 and 19,
+    /// each also with -bn.
     /// Sizes of inputs are worked out; the last linear or conv without a number takes the number of classes. A part is repeated by
     /// (conv 32 3, relu) x3 and its input added by residual(…). In a file each line is a layer or more, and # starts a comment; a path
     /// that ends in .txt needs no @. The words are in the book under "Networks as text".

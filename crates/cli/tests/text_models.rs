@@ -111,12 +111,12 @@ fn mistakes_are_shown_in_the_line() {
     let line = fail(d, &["train", "--model", "lennet"], 1, &[]);
     assert_eq!(
         line,
-        "error: there is no network 'lennet': known are mnist-net, lenet, resnet18, resnet34, resnet50, resnet101, resnet152, wide-resnet50-2, resnext50-32x4d, mobilenet-v2 (did you mean lenet?), or give its layers, such as \"conv 32 3, relu, maxpool 2, flatten, linear\"\n"
+        "error: there is no network 'lennet': did you mean lenet? Or give its layers, such as \"conv 32 3, relu, maxpool 2, flatten, linear\"\n"
     );
     let line = fail(d, &["inspect", "lennet"], 1, &[]);
     assert_eq!(
         line,
-        "error: 'lennet' is neither a file nor a network: known are mnist-net, lenet, resnet18, resnet34, resnet50, resnet101, resnet152, wide-resnet50-2, resnext50-32x4d, mobilenet-v2 (did you mean lenet?), or give its layers, such as \"conv 32 3, relu, maxpool 2, flatten, linear\"\n"
+        "error: 'lennet' is neither a file nor a network: did you mean lenet? Or give its layers, such as \"conv 32 3, relu, maxpool 2, flatten, linear\"\n"
     );
     assert!(!d.join("runs").exists(), "nothing is made for a run that cannot start");
 }

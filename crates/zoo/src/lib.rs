@@ -1,18 +1,45 @@
 //! Networks: ready ones, with the parameter names that their PyTorch versions have, and ones that a line of text describes.
 
+mod alexnet;
 mod blueprint;
 mod conv_norm;
+mod convnext;
+mod densenet;
+mod efficientnet;
+mod efficientnet_lite;
+mod googlenet;
+mod inception_v3;
 mod lenet;
+mod mnasnet;
 mod mnist_net;
 mod mobilenet_v2;
+mod mobilenet_v3;
+mod named;
+mod regnet;
 mod resnet;
+mod shufflenet_v2;
+mod squeezenet;
 pub mod text;
+mod vgg;
 
+pub use alexnet::{AlexNet, AlexNetOptions};
 pub use blueprint::{Blueprint, Description, title_of};
+pub use convnext::{ConvNeXt, ConvNeXtOptions};
+pub use densenet::{DenseNet, DenseNetOptions};
+pub use efficientnet::{EfficientNet, EfficientNetOptions};
+pub use efficientnet_lite::{EfficientNetLite, EfficientNetLiteOptions};
+pub use googlenet::{GoogLeNet, GoogLeNetOptions};
+pub use inception_v3::{InceptionV3, InceptionV3Options};
 pub use lenet::LeNet;
+pub use mnasnet::{MnasNet, MnasNetOptions};
 pub use mnist_net::MnistNet;
 pub use mobilenet_v2::{INVERTED_RESIDUALS, InvertedResiduals, MobileNetV2, MobileNetV2Options};
+pub use mobilenet_v3::{MobileNetV3, MobileNetV3Options, MobileNetV3Size};
+pub use regnet::{RegNet, RegNetOptions};
 pub use resnet::{ResNet, ResNetBlock, ResNetOptions};
+pub use shufflenet_v2::{ShuffleNetV2, ShuffleNetV2Options};
+pub use squeezenet::{SqueezeNet, SqueezeNetOptions, SqueezeNetVersion};
+pub use vgg::{Vgg, VggOptions};
 
 use std::fmt;
 use striate_nn::Forward;
@@ -74,18 +101,20 @@ impl fmt::Debug for Architecture {
     }
 }
 
-/// ImageNet's images as most networks take them.
-const IMAGENET: [usize; 3] = [3, 224, 224];
-
-macro_rules! resnet {
-    ($name:literal, $options:ident, $about:literal) => {
+/// A network whose options have `in_channels`: its name, options and what it is, and the least and the customary size of its images, where
+/// they are not 32 and 224.
+macro_rules! ready {
+    ($name:literal, $options:ident::$preset:ident, $about:literal) => {
+        ready!($name, $options::$preset, $about, 32, 224)
+    };
+    ($name:literal, $options:ident::$preset:ident, $about:literal, $least:literal, $size:literal) => {
         Architecture {
             name: $name,
             about: $about,
-            input: IMAGENET,
-            min_size: Some(32),
+            input: [3, $size, $size],
+            min_size: Some($least),
             build: |in_channels, classes, rng| {
-                Box::new(ResNetOptions { in_channels, ..ResNetOptions::$options() }.build(classes, rng))
+                Box::new($options { in_channels, ..$options::$preset() }.build(classes, rng))
             },
         }
     };
@@ -107,22 +136,50 @@ pub const ARCHITECTURES: &[Architecture] = &[
         min_size: None,
         build: |_, classes, rng| Box::new(LeNet::new(classes, rng)),
     },
-    resnet!("resnet18", resnet18, "ResNet-18: 17 convolutions with ways around them"),
-    resnet!("resnet34", resnet34, "ResNet-34: 33 convolutions with ways around them"),
-    resnet!("resnet50", resnet50, "ResNet-50: 49 convolutions in bottlenecks"),
-    resnet!("resnet101", resnet101, "ResNet-101: 100 convolutions in bottlenecks"),
-    resnet!("resnet152", resnet152, "ResNet-152: 151 convolutions in bottlenecks"),
-    resnet!("wide-resnet50-2", wide_resnet50_2, "Wide ResNet-50-2: ResNet-50 with twice as many inner channels"),
-    resnet!("resnext50-32x4d", resnext50_32x4d, "ResNeXt-50 32×4d: ResNet-50 with its inner channels in 32 groups"),
-    Architecture {
-        name: "mobilenet-v2",
-        about: "MobileNetV2: depthwise convolutions in inverted bottlenecks, for phones",
-        input: IMAGENET,
-        min_size: Some(32),
-        build: |in_channels, classes, rng| {
-            Box::new(MobileNetV2Options { in_channels, ..Default::default() }.build(classes, rng))
-        },
-    },
+    ready!("resnet18", ResNetOptions::resnet18, "ResNet-18: 17 convolutions with ways around them"),
+    ready!("resnet34", ResNetOptions::resnet34, "ResNet-34: 33 convolutions with ways around them"),
+    ready!("resnet50", ResNetOptions::resnet50, "ResNet-50: 49 convolutions in bottlenecks"),
+    ready!("resnet101", ResNetOptions::resnet101, "ResNet-101: 100 convolutions in bottlenecks"),
+    ready!("resnet152", ResNetOptions::resnet152, "ResNet-152: 151 convolutions in bottlenecks"),
+    ready!("wide-resnet50-2", ResNetOptions::wide_resnet50_2, "Wide ResNet-50-2: twice as many inner channels"),
+    ready!("resnext50-32x4d", ResNetOptions::resnext50_32x4d, "ResNeXt-50 32×4d: inner channels in 32 groups"),
+    ready!("mobilenet-v2", MobileNetV2Options::default, "MobileNetV2: depthwise convolutions, for phones"),
+    ready!("mobilenet-v3-small", MobileNetV3Options::small, "MobileNetV3-Small: found by search, for phones"),
+    ready!("mobilenet-v3-large", MobileNetV3Options::large, "MobileNetV3-Large: the larger one of the two"),
+    ready!("efficientnet-b0", EfficientNetOptions::b0, "EfficientNet-B0: much accuracy for few multiplications"),
+    ready!("efficientnet-b1", EfficientNetOptions::b1, "EfficientNet-B1: B0, deeper", 32, 240),
+    ready!("efficientnet-b2", EfficientNetOptions::b2, "EfficientNet-B2: B1, wider and deeper", 32, 288),
+    ready!("efficientnet-b3", EfficientNetOptions::b3, "EfficientNet-B3: B2, wider and deeper", 32, 300),
+    ready!("efficientnet-b4", EfficientNetOptions::b4, "EfficientNet-B4: B3, wider and deeper", 32, 380),
+    ready!("efficientnet-lite0", EfficientNetLiteOptions::lite0, "EfficientNet-Lite0: B0 for phones"),
+    ready!("efficientnet-lite1", EfficientNetLiteOptions::lite1, "EfficientNet-Lite1: B1 for phones", 32, 240),
+    ready!("efficientnet-lite2", EfficientNetLiteOptions::lite2, "EfficientNet-Lite2: B2 for phones", 32, 260),
+    ready!("efficientnet-lite3", EfficientNetLiteOptions::lite3, "EfficientNet-Lite3: B3 for phones", 32, 280),
+    ready!("efficientnet-lite4", EfficientNetLiteOptions::lite4, "EfficientNet-Lite4: B4 for phones", 32, 300),
+    ready!("mnasnet0-5", MnasNetOptions::mnasnet0_5, "MNASNet 0.5: half the channels of 1.0"),
+    ready!("mnasnet0-75", MnasNetOptions::mnasnet0_75, "MNASNet 0.75: three quarters of the channels of 1.0"),
+    ready!("mnasnet1-0", MnasNetOptions::mnasnet1_0, "MNASNet 1.0: found by search, for phones"),
+    ready!("mnasnet1-3", MnasNetOptions::mnasnet1_3, "MNASNet 1.3: 1.3 times the channels of 1.0"),
+    ready!("shufflenet-v2-x0-5", ShuffleNetV2Options::x0_5, "ShuffleNetV2 0.5×: the smallest one here"),
+    ready!("shufflenet-v2-x1-0", ShuffleNetV2Options::x1_0, "ShuffleNetV2 1×: channels split and interleaved"),
+    ready!("regnet-y-400mf", RegNetOptions::y_400mf, "RegNetY-400MF: each block's width by a formula"),
+    ready!("regnet-x-400mf", RegNetOptions::x_400mf, "RegNetX-400MF: the same without squeeze-and-excitation"),
+    ready!("densenet121", DenseNetOptions::densenet121, "DenseNet-121: each layer sees all before it", 29, 224),
+    ready!("densenet169", DenseNetOptions::densenet169, "DenseNet-169: DenseNet-121 with more layers", 29, 224),
+    ready!("convnext-tiny", ConvNeXtOptions::tiny, "ConvNeXt-Tiny: 7×7 convolutions, built like a transformer"),
+    ready!("googlenet", GoogLeNetOptions::plain, "GoogLeNet: convolutions of several sizes in turn", 31, 224),
+    ready!("inception-v3", InceptionV3Options::plain, "Inception v3: GoogLeNet's successor", 75, 299),
+    ready!("squeezenet1-0", SqueezeNetOptions::squeezenet1_0, "SqueezeNet 1.0: few parameters", 29, 224),
+    ready!("squeezenet1-1", SqueezeNetOptions::squeezenet1_1, "SqueezeNet 1.1: and few multiplications", 25, 224),
+    ready!("alexnet", AlexNetOptions::default, "AlexNet: 5 convolutions and 3 linear layers", 63, 224),
+    ready!("vgg11", VggOptions::vgg11, "VGG-11: 8 convolutions and 3 linear layers"),
+    ready!("vgg13", VggOptions::vgg13, "VGG-13: 10 convolutions and 3 linear layers"),
+    ready!("vgg16", VggOptions::vgg16, "VGG-16: 13 convolutions and 3 linear layers"),
+    ready!("vgg19", VggOptions::vgg19, "VGG-19: 16 convolutions and 3 linear layers"),
+    ready!("vgg11-bn", VggOptions::vgg11_bn, "VGG-11 with batch normalization"),
+    ready!("vgg13-bn", VggOptions::vgg13_bn, "VGG-13 with batch normalization"),
+    ready!("vgg16-bn", VggOptions::vgg16_bn, "VGG-16 with batch normalization"),
+    ready!("vgg19-bn", VggOptions::vgg19_bn, "VGG-19 with batch normalization"),
 ];
 
 /// The network of this name, which may be written as torchvision does: `mobilenet_v2`.
@@ -140,11 +197,11 @@ mod tests {
     fn every_network_takes_its_input_and_gives_its_classes() {
         for a in ARCHITECTURES {
             let inputs = match a.min_size {
-                Some(n) => [[a.input[0], n, n], [1, n + 5, n]],
+                Some(n) => [[1, n, n], [1, n + 5, n]],
                 None => [a.input; 2],
             };
+            let net = a.build_for(inputs[0], 7, &mut Generator::new(1));
             for [c, h, w] in inputs {
-                let net = a.build_for([c, h, w], 7, &mut Generator::new(1));
                 let y = net.forward(Tensor::zeros([2, c, h, w], DType::F32), &Pass::eval());
                 assert_eq!(y.shape(), [2, 7], "{}", a.name);
             }

@@ -1,10 +1,8 @@
 //! MobileNetV2 (Sandler et al., 2018), as in torchvision.
 
-use crate::conv_norm::{Activation, ConvNorm, kaiming};
-use striate_nn::{
-    AdaptiveAvgPool2d, BatchNorm2d, Conv2d, Dropout, Forward, Linear, Module, Parameter, Pass, Sequential, init,
-};
-use striate_tensor::{DType, Generator, Tensor};
+use crate::conv_norm::{Activation, ConvNorm, kaiming, linear, make_divisible};
+use striate_nn::{AdaptiveAvgPool2d, BatchNorm2d, Conv2d, Dropout, Forward, Module, Pass, Sequential, init};
+use striate_tensor::{Generator, Tensor};
 
 /// Blocks of one kind, one after the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,6 +66,7 @@ impl MobileNetV2Options {
     /// # Panics
     /// If `round_nearest` is 0.
     pub fn build(&self, classes: usize, rng: &mut Generator) -> MobileNetV2 {
+        assert!(self.round_nearest > 0, "MobileNetV2: round_nearest must be at least 1");
         let width = |channels: usize, factor: f64| make_divisible(channels as f64 * factor, self.round_nearest);
         let mut channels = width(32, self.width_mult);
         let last = width(1280, self.width_mult.max(1.0));
@@ -82,19 +81,9 @@ impl MobileNetV2Options {
             }
         }
         features = features.add(ConvNorm::new(Conv2d::options(channels, last, 1), Activation::Relu6, rng));
-        let linear = Linear {
-            weight: Parameter::new(init::normal([classes, last], 0.0, 0.01, rng)),
-            bias: Some(Parameter::new(Tensor::zeros([classes], DType::F32))),
-        };
+        let linear = linear(init::normal([classes, last], 0.0, 0.01, rng));
         MobileNetV2 { features, classifier: Sequential::new().add(Dropout::new(self.dropout)).add(linear) }
     }
-}
-
-/// The multiple of `divisor` nearest to `value`, but not below nine tenths of it (torchvision's `_make_divisible`).
-fn make_divisible(value: f64, divisor: usize) -> usize {
-    assert!(divisor > 0, "MobileNetV2: round_nearest must be at least 1");
-    let nearest = divisor.max((value + divisor as f64 / 2.0) as usize / divisor * divisor);
-    if (nearest as f64) < 0.9 * value { nearest + divisor } else { nearest }
 }
 
 /// A 1×1 convolution to more channels, a 3×3 one of each channel by itself, and a 1×1 one to few, with a way around them where the
@@ -138,18 +127,5 @@ impl Forward for MobileNetV2 {
     fn forward(&self, x: Tensor, pass: &Pass) -> Tensor {
         let x = AdaptiveAvgPool2d::new(1).forward(self.features.forward(x, pass), pass);
         self.classifier.forward(x.flatten(1, -1), pass)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn channels_are_rounded_as_in_torchvision() {
-        // What `_make_divisible(value, 8)` gives.
-        for (value, channels) in [(32.0, 32), (11.2, 16), (16.8, 16), (22.4, 24), (4.0, 8), (19.0, 24), (75.0, 72)] {
-            assert_eq!(make_divisible(value, 8), channels, "{value}");
-        }
     }
 }

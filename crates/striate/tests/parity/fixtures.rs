@@ -76,6 +76,10 @@ impl Case {
         self.args[arg].as_i64().unwrap_or_else(|| panic!("{}: no whole number {arg}", self.name)) as isize
     }
 
+    pub fn list(&self, arg: &str) -> &[Value] {
+        self.args[arg].as_array().unwrap_or_else(|| panic!("{}: no list {arg}", self.name))
+    }
+
     pub fn ints(&self, arg: &str) -> Vec<isize> {
         let list = self.args[arg].as_array().unwrap_or_else(|| panic!("{}: no list {arg}", self.name));
         list.iter().map(|v| v.as_i64().expect("a whole number") as isize).collect()

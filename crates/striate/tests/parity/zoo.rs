@@ -5,24 +5,69 @@ use crate::nets::{compare_sums, hashed, stored};
 use striate::graph::capture;
 use striate::isa::{Isa, isa};
 use striate::prelude::*;
-use striate::zoo::{MobileNetV2Options, ResNetOptions, find};
+use striate::zoo::*;
 
 const CLASSES: usize = 10;
 
-/// The network of a case, with torchvision's constructor arguments.
+/// The network of a case, with torchvision's constructor arguments. Where logits are compared dropout is off: the random numbers would be
+/// others than PyTorch's.
 fn build(case: &Case) -> Box<dyn Forward> {
     let rng = &mut Generator::new(0);
+    macro_rules! network {
+        ($options:ident::$preset:ident $(, $field:ident: $value:expr)*) => {
+            Box::new($options { $($field: $value,)* ..$options::$preset() }.build(CLASSES, rng))
+        };
+    }
     match case.name.as_str() {
-        "resnet50-dilated" => Box::new(
-            ResNetOptions { replace_stride_with_dilation: [false, true, true], ..ResNetOptions::resnet50() }
-                .build(CLASSES, rng),
-        ),
-        // Dropout draws other random numbers than PyTorch.
-        name if name.starts_with("mobilenet-v2") => {
-            let (dropout, width_mult) = (0.0, case.float("width_mult").unwrap_or(1.0));
-            Box::new(MobileNetV2Options { dropout, width_mult, ..Default::default() }.build(CLASSES, rng))
+        "resnet50-dilated" => network!(ResNetOptions::resnet50, replace_stride_with_dilation: [false, true, true]),
+        "mobilenet-v2" => network!(MobileNetV2Options::default, dropout: 0.0),
+        "mobilenet-v2-0.35" => network!(MobileNetV2Options::default, dropout: 0.0, width_mult: 0.35),
+        "mobilenet-v3-small" => network!(MobileNetV3Options::small, dropout: 0.0),
+        "mobilenet-v3-large" => network!(MobileNetV3Options::large, dropout: 0.0),
+        "mobilenet-v3-small-tail" => {
+            network!(MobileNetV3Options::small, dropout: 0.0, width_mult: 0.75, reduced_tail: true, dilated: true)
         }
+        "mobilenet-v3-large-tail" => {
+            network!(MobileNetV3Options::large, dropout: 0.0, width_mult: 0.75, reduced_tail: true, dilated: true)
+        }
+        "efficientnet-b0" => network!(EfficientNetOptions::b0, dropout: 0.0, stochastic_depth_prob: 0.0),
+        "efficientnet-b2" => network!(EfficientNetOptions::b2, dropout: 0.0, stochastic_depth_prob: 0.0),
+        "efficientnet-lite0" => network!(EfficientNetLiteOptions::lite0, dropout: 0.0, stochastic_depth_prob: 0.0),
+        "efficientnet-lite2" => network!(EfficientNetLiteOptions::lite2, dropout: 0.0, stochastic_depth_prob: 0.0),
+        "mnasnet0-5" => network!(MnasNetOptions::mnasnet0_5, dropout: 0.0),
+        "mnasnet1-0" => network!(MnasNetOptions::mnasnet1_0, dropout: 0.0),
+        "convnext-tiny" => network!(ConvNeXtOptions::tiny, stochastic_depth_prob: 0.0),
+        "googlenet-aux" => {
+            let (dropout, dropout_aux, transform_input) = (0.0, 0.0, true);
+            let options = GoogLeNetOptions { dropout, dropout_aux, transform_input, ..Default::default() };
+            Box::new(AllHeads(options.build(CLASSES, rng)))
+        }
+        "inception-v3" => network!(InceptionV3Options::plain, dropout: 0.0),
+        "inception-v3-aux" => network!(InceptionV3Options::default, dropout: 0.0, transform_input: true),
+        "squeezenet1-0" => network!(SqueezeNetOptions::squeezenet1_0, dropout: 0.0),
+        "squeezenet1-1" => network!(SqueezeNetOptions::squeezenet1_1, dropout: 0.0),
+        "alexnet" => network!(AlexNetOptions::default, dropout: 0.0),
+        "vgg11-bn" => network!(VggOptions::vgg11_bn, dropout: 0.0),
         name => find(name).unwrap_or_else(|| panic!("there is no network {name}")).build(CLASSES, rng),
+    }
+}
+
+/// In training, the logits of all heads, joined.
+struct AllHeads(GoogLeNet);
+
+impl Module for AllHeads {
+    fn visit<'a>(&'a self, prefix: &str, f: &mut dyn FnMut(&str, Entry<'a>)) {
+        self.0.visit(prefix, f);
+    }
+    fn visit_mut<'a>(&'a mut self, prefix: &str, f: &mut dyn FnMut(&str, EntryMut<'a>)) {
+        self.0.visit_mut(prefix, f);
+    }
+}
+
+impl Forward for AllHeads {
+    fn forward(&self, x: Tensor, pass: &Pass) -> Tensor {
+        let (logits, aux) = self.0.forward_with_aux(x, pass);
+        Tensor::cat(&[logits].into_iter().chain(aux.into_iter().flatten()).collect::<Vec<_>>(), 1)
     }
 }
 
@@ -95,6 +140,31 @@ fn check_sizes(case: &Case, net: &dyn Forward) -> Result<(), String> {
     }
 }
 
+/// The spread of each parameter's initial values, to what chance allows, or the one value that it has everywhere.
+fn check_initial_values(case: &Case, net: &dyn Forward) -> Result<(), String> {
+    for ((name, p), want) in net.named_parameters().into_iter().zip(case.list("initial")) {
+        let values = p.value().to_vec::<f32>();
+        let same = values.iter().all(|v| *v == values[0]);
+        let n = values.len() as f64;
+        let mean = values.iter().map(|&v| f64::from(v)).sum::<f64>() / n;
+        let spread = (values.iter().map(|&v| (f64::from(v) - mean).powi(2)).sum::<f64>() / (n - 1.0)).sqrt();
+        // Standard errors of two normal samples are 1/√n together; both numbers are rounded.
+        let (near, got) = match want.as_f64() {
+            Some(want) => (!same && (spread / want - 1.0).abs() < 5.0 / n.sqrt() + 0.01, spread),
+            None => (same && want.as_str() == Some(&three_digits(values[0])), f64::from(values[0])),
+        };
+        if !near {
+            return Err(format!("{}: {name} starts with {got}, in torchvision with {want}", case.name));
+        }
+    }
+    Ok(())
+}
+
+/// As Python's `f"{value:.3g}"` writes numbers that initial values are.
+fn three_digits(value: f32) -> String {
+    if value != 0.0 && value.abs() < 1e-4 { format!("{value:e}").replace("e-", "e-0") } else { value.to_string() }
+}
+
 /// The net's logits, and the gradient of its input if the logits' is stream 0x10000, in `f32`.
 fn run(net: &dyn Forward, input: &Tensor, pass: &Pass) -> (Tensor, Tensor) {
     let x = input.clone().requires_grad();
@@ -102,6 +172,20 @@ fn run(net: &dyn Forward, input: &Tensor, pass: &Pass) -> (Tensor, Tensor) {
     let weight = Tensor::from_vec(hashed(0x10000, logits.shape()), logits.shape()).to_dtype(x.dtype());
     let grad = logits.clone().backward_with(weight).get(&x).expect("the input is a leaf");
     (logits.to_dtype(DType::F32), grad.to_dtype(DType::F32))
+}
+
+/// The sums of all running means and of all running variances.
+fn running_sums(net: &dyn Forward) -> [f32; 2] {
+    let mut sums = [0.0; 2];
+    net.visit("", &mut |name, entry| {
+        let Entry::Buffer(buffer) = entry else { return };
+        for (sum, end) in sums.iter_mut().zip(["running_mean", "running_var"]) {
+            if name.ends_with(end) {
+                *sum += buffer.value().to_vec::<f64>().into_iter().sum::<f64>();
+            }
+        }
+    });
+    sums.map(|sum| sum as f32)
 }
 
 /// How far `got` is from PyTorch's, as a share of its length.
@@ -119,16 +203,21 @@ fn distance(case: &Case, name: &str, got: &Tensor) -> f64 {
 fn ready_networks() {
     for_each_case("zoo", |case| {
         let (small, last_rung) = (case.has("state"), Some(&isa()) == Isa::available().last());
+        let sizes_only = case.find("eval.logits").is_none();
         if !small && !last_rung {
             return Ok(());
         }
         let mut net = build(case);
         check_sizes(case, &*net)?;
+        check_initial_values(case, &*net)?;
+        if sizes_only {
+            return Ok(());
+        }
         fill(&mut net);
         let shape = case.sizes("input");
         let input = Tensor::from_vec(hashed(0, &shape), shape);
         let (eval, train) = (Pass::eval(), Pass::train(0, 0));
-        let (logits, _) = run(&*net, &input, &eval);
+        let logits = net.forward(input.clone(), &eval);
         case.compare("eval.logits", &logits, Tolerance::of_largest(1e-4))?;
         if small {
             let (logits, grad) = run(&*net, &input, &train);
@@ -138,7 +227,7 @@ fn ready_networks() {
                 return Err(format!("{}: logits and gradient are off by {off:?} of their length", case.name));
             }
         }
-        if !last_rung {
+        if !last_rung || case.find("train.logits").is_none() {
             return Ok(());
         }
         fill(&mut net);
@@ -152,7 +241,8 @@ fn ready_networks() {
             case.compare(&key, &sample, Tolerance::of_largest(1e-6))?;
             compare_sums(case, &name, &grad, 1e-6)?;
         }
-        Ok(())
+        let sums = running_sums(&*net);
+        case.compare("train.running", &Tensor::from_slice(&sums, [sums.len()]), Tolerance::of_largest(1e-6))
     });
 }
 
