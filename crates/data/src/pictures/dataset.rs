@@ -120,8 +120,9 @@ impl PictureDataset {
             }
             [red, green, blue] if T::MAX == 255 => {
                 for (to, from) in out.as_chunks_mut().0.iter_mut().zip(image.data.as_chunks().0) {
-                    let [r, g, b] = from.map(|v: T| (v.to_u32() & 255) as usize);
-                    *to = [red[r], green[g], blue[b]];
+                    let [r, g, b]: &[T; 3] = from;
+                    let [r, g, b] = [r.to_u32() & 255, g.to_u32() & 255, b.to_u32() & 255];
+                    *to = [red[r as usize], green[g as usize], blue[b as usize]];
                 }
             }
             _ => {
