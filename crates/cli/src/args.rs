@@ -118,6 +118,10 @@ pub struct Train {
     /// By default mnist-net, and for folders of pictures a small residual network of convolutions and batch normalization.
     #[arg(long, value_name = "NAME|LAYERS|@FILE", default_value = "auto")]
     pub model: String,
+    /// Start from the weights in this file: safetensors (a model file too), PyTorch's .pt and .pth, or .npz. What has the same name and shape is
+    /// taken, the rest starts fresh; both are said.
+    #[arg(long, value_name = "FILE")]
+    pub weights: Option<PathBuf>,
     /// Settings that go together, where nothing else is said. fast: mnist-net to 99% in one epoch. small-data: for some thousand pictures in
     /// folders.
     #[arg(long, value_name = "NAME", value_parser = recipe)]
@@ -184,7 +188,7 @@ pub struct Train {
             "data", "model", "epochs", "batch_size", "lr", "optimizer", "weight_decay", "decay_bias_and_norm", "schedule",
             "clip_norm", "accumulate", "ema", "label_smoothing", "focal", "seed", "out", "checkpoint_every", "log_every",
             "recipe", "size", "channels", "filter", "background", "augment", "cache", "max_bad", "balance", "class_weights",
-            "exact",
+            "exact", "weights",
         ],
     )]
     pub resume: Option<PathBuf>,

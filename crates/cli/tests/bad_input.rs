@@ -33,7 +33,7 @@ fn impossible_settings() {
     fail(d, &["train", "--ema", "1"], 2, &["--ema", "between 0 and 1"]);
     fail(d, &["train", "--label-smoothing", "1"], 2, &["--label-smoothing", "below 1"]);
     fail(d, &["train", "--resume", "run", "--ema", "0.9"], 2, &["--resume", "--ema"]);
-    fail(d, &["train", "--model", "resnet-9000"], 1, &["resnet-9000", "mnist-net, lenet"]);
+    fail(d, &["train", "--model", "resnet-9000"], 1, &["resnet-9000", "did you mean resnet50?"]);
     fail(d, &["train", "--device", "gpu"], 2, &["no GPU support", "--device cpu"]);
     fail(d, &["train", "--device", "abacus"], 2, &["unknown device 'abacus'", "auto, cpu, gpu"]);
     fail(d, &["train", "--colour"], 2, &["--colour"]);

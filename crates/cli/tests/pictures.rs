@@ -104,7 +104,7 @@ fn a_manifest_and_an_archive_hold_the_same() {
     }
     fs::write(d.join("all.tsv"), &text).unwrap();
     let manifest = train(d, "all.tsv", "one", &["--cache", "ram"]);
-    assert!(manifest.contains("45 training and 15 test images"), "{manifest}");
+    assert!(manifest.contains("45 training and 15 validation images"), "{manifest}");
     let mut tar = tar::Builder::new(fs::File::create(d.join("all.tar")).unwrap());
     tar.append_path_with_name(d.join("all.tsv"), "top/all.tsv").unwrap();
     tar.append_dir_all("top/data", d.join("data")).unwrap();
@@ -324,7 +324,7 @@ fn a_split_is_written_and_a_grid_is_shown() {
     let said = succeed(d, &["data", "split", "data", "--out", "split.csv", "--val", "25%"]);
     assert!(said.contains("45 pictures to learn from, 15 held out"), "{said}");
     fail(d, &["data", "split", "split.csv", "--out", "again.csv"], 1, &["split already"]);
-    assert!(train(d, "split.csv", "run", &[]).contains("45 training and 15 test images"));
+    assert!(train(d, "split.csv", "run", &[]).contains("45 training and 15 validation images"));
     succeed(
         d,
         &[

@@ -28,6 +28,7 @@ extern crate self as striate_nn;
 
 pub mod init;
 pub mod layers;
+mod load_matching;
 pub mod losses;
 pub mod module;
 pub mod notice;
@@ -58,6 +59,7 @@ pub use layers::pool::{AvgPool1d, AvgPool2d, MaxPool1d, MaxPool2d};
 pub use layers::sequential::Sequential;
 pub use layers::squeeze_excitation::SqueezeExcitation;
 pub use layers::upsample::Upsample;
+pub use load_matching::{Matched, load_matching};
 pub use losses::{
     BCEWithLogitsLoss, CosineEmbeddingLoss, CrossEntropyLoss, FocalLoss, HingeEmbeddingLoss, HuberLoss, KLDivLoss,
     L1Loss, MSELoss, MultiMarginLoss, NLLLoss, SigmoidFocalLoss, SmoothL1Loss, TripletMarginLoss,

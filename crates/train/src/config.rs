@@ -78,6 +78,9 @@ pub struct Config {
     pub data: String,
     /// The network: a name, or layers as text, or `auto` for one that suits the data. A run directory has the canonical text.
     pub model: String,
+    /// The file with the weights to start from, as far as they fit: safetensors, PyTorch's or npz.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weights: Option<String>,
     /// What all random numbers come from.
     pub seed: u64,
     /// Times that every training sample is seen.
@@ -130,6 +133,7 @@ impl Default for Config {
         Config {
             data: "mnist".into(),
             model: "mnist-net".into(),
+            weights: None,
             seed: 0,
             epochs: 5,
             batch_size: 100,

@@ -52,6 +52,14 @@ pub enum TrainError {
         /// What is wrong with it.
         reason: String,
     },
+    /// Weights to start from do not fit the network.
+    #[error("{}: {reason}", path.display())]
+    StartWeights {
+        /// The file.
+        path: PathBuf,
+        /// What does not fit.
+        reason: String,
+    },
     /// There is no such network.
     #[error("there is no network '{name}': {advice}")]
     UnknownModel {

@@ -18,6 +18,7 @@ mod session;
 pub mod sinks;
 mod task;
 mod trainer;
+mod weights;
 
 pub use checkpoint::{Identity, load as load_checkpoint, save as save_checkpoint};
 pub use config::{Config, OptimizerKind};

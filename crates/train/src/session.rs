@@ -12,6 +12,7 @@ use crate::pictures;
 use crate::run_dir::RunDir;
 use crate::task::Classification;
 use crate::trainer::{Batches, Outcome, Position, Running, Trainer};
+use crate::weights;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
@@ -55,8 +56,12 @@ impl Session {
     /// As [`Session::start`]; `watch` hears how many of how many pictures have been looked at, for all are before training begins.
     pub fn start_watched(mut config: Config, out: Option<&Path>, watch: &Watch) -> Result<Session, TrainError> {
         config.validate()?;
-        let (data, blueprint) = data_and_network(&mut config, None, watch)?;
+        let (mut data, blueprint) = data_and_network(&mut config, None, watch)?;
         let preprocessing = data.preprocessing_for(&blueprint)?;
+        let mut network = blueprint.build(&mut Generator::keyed([config.seed, INIT_STREAM, 0, 0]));
+        if let Some(path) = &config.weights {
+            data.notes.extend(weights::start_from(&mut *network, Path::new(path), &blueprint.title())?);
+        }
         let run = match out {
             Some(path) => RunDir::create_at(path)?,
             None => RunDir::create(Path::new("runs"), &format!("{}-{}", data.name, blueprint.short_name()))?,
@@ -69,8 +74,6 @@ impl Session {
             write_atomic(&run.path().join(name), bytes)?;
         }
         write_atomic(&run.config(), config.to_toml().as_bytes())?;
-        let rng = &mut Generator::keyed([config.seed, INIT_STREAM, 0, 0]);
-        let network = blueprint.build(rng);
         let optimizer = config.build_optimizer();
         let ema = average(&config, &*network);
         Ok(Session { config, run, data, preprocessing, network, optimizer, ema, resumed: None })

@@ -108,6 +108,7 @@ fn config(args: &Train, model: &ModelArg) -> Result<Config, Failure> {
     Ok(Config {
         data,
         model: model.text.clone(),
+        weights: args.weights.as_deref().map(super::data::absolute).transpose()?,
         seed: args.seed,
         epochs: args.epochs.map_or(base.epochs, |n| n as usize),
         batch_size: args.batch_size.map_or(base.batch_size, |n| n as usize),

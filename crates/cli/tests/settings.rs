@@ -1,0 +1,75 @@
+//! Settings that go together, exact convolution, and weights to start from.
+
+mod common;
+
+use common::*;
+use std::fs;
+use std::path::Path;
+
+fn train(d: &Path, out: &str, more: &[&str]) -> String {
+    let args = ["train", "squares", "--model", "lenet", "--epochs", "1", "--batch-size", "20", "--out", out];
+    succeed(d, &args.iter().chain(more).copied().collect::<Vec<_>>())
+}
+
+fn config(d: &Path, run: &str) -> String {
+    fs::read_to_string(d.join(run).join("config.toml")).unwrap()
+}
+
+#[test]
+fn a_recipe_sets_what_was_not_typed() {
+    let dir = tempfile::tempdir().unwrap();
+    let d = dir.path();
+    idx_dir(d, 60, 20, 28);
+    succeed(d, &["train", "squares", "--recipe", "fast", "--batch-size", "30", "--out", "fast", "--quiet"]);
+    let text = config(d, "fast");
+    for line in ["model = \"mnist-net\"", "batch_size = 30", "schedule = \"onecycle"] {
+        assert!(text.contains(line), "{line} is not in: {text}");
+    }
+    fail(d, &["train", "squares", "--recipe", "slow"], 2, &["slow", "small-data", "fast"]);
+}
+
+#[test]
+fn exact_runs_keep_the_setting_and_measure_the_same() {
+    let dir = tempfile::tempdir().unwrap();
+    let d = dir.path();
+    idx_dir(d, 60, 20, 28);
+    let net = "conv 16 3, relu, conv 16 3, relu, maxpool 4, flatten, linear";
+    let train = |out: &str, more: &[&str]| {
+        let args = ["train", "squares", "--model", net, "--epochs", "1", "--batch-size", "20", "--out", out, "--quiet"];
+        succeed(d, &args.iter().chain(more).copied().collect::<Vec<_>>());
+        fs::read(d.join(out).join("checkpoint.safetensors")).unwrap()
+    };
+    let (usual, exact) = (train("usual", &[]), train("exact", &["--exact"]));
+    assert!(usual != exact, "the usual algorithm rounds otherwise");
+    assert!(exact == train("again", &["--exact"]), "and both are always the same");
+    assert!(config(d, "exact").contains("exact = true") && !config(d, "usual").contains("exact"));
+    for flags in [&["--json"][..], &["--json", "--exact"]] {
+        let text = succeed(d, &[&["eval", "exact/model.safetensors"], flags].concat());
+        let measured: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(measured["images"], 20, "{text}");
+    }
+    fail(d, &["train", "--resume", "exact", "--exact"], 2, &["--exact", "--resume"]);
+}
+
+#[test]
+fn training_starts_from_weights_that_fit() {
+    let dir = tempfile::tempdir().unwrap();
+    let d = dir.path();
+    idx_dir(d, 60, 20, 28);
+    train(d, "first", &[]);
+    let said = train(d, "second", &["--weights", "first/model.safetensors", "--seed", "7"]);
+    assert!(said.contains("(safetensors): 10 of 10 tensors taken"), "{said}");
+    assert!(config(d, "second").contains("first/model.safetensors"));
+    // Of another network hardly anything fits, and that is said, too.
+    let line = fail(
+        d,
+        &["train", "squares", "--model", "mnist-net", "--out", "third", "--weights", "first/model.safetensors"],
+        1,
+        &["first/model.safetensors", "none of its 10 tensors", "--model"],
+    );
+    assert!(line.contains("conv1.bias"), "{line}");
+    assert!(!d.join("third").exists(), "a mistake leaves no run behind");
+    fs::write(d.join("page.pth"), "<!DOCTYPE html><html>404</html>").unwrap();
+    fail(d, &["train", "squares", "--weights", "page.pth"], 1, &["page.pth", "web page"]);
+    fail(d, &["train", "squares", "--weights", "nowhere.pth"], 1, &["nowhere.pth"]);
+}
