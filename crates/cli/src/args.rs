@@ -21,6 +21,8 @@ pub enum Command {
     Eval(Eval),
     Predict(Predict),
     Inspect(Inspect),
+    Models(Models),
+    Export(Export),
     Bench(Bench),
     Data(Data),
     Completions(Completions),
@@ -243,6 +245,39 @@ pub struct Predict {
     pub json: bool,
     #[command(flatten)]
     pub compute: Compute,
+}
+
+/// List the ready networks.
+#[derive(Debug, Args)]
+pub struct Models {
+    /// Print one JSON object per network.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Write a model's weights for other programs, under PyTorch's names.
+///
+/// The file has the weights and nothing else: torch is a state dict as torch.save writes it. The model file itself is a safetensors file, too,
+/// with the classes and the preprocessing in its metadata.
+#[derive(Debug, Args)]
+pub struct Export {
+    /// The model file (model.safetensors).
+    #[arg(value_name = "MODEL")]
+    pub model: PathBuf,
+    /// What to write.
+    #[arg(long, value_name = "safetensors|npz|torch", default_value = "torch")]
+    pub format: ExportFormat,
+    /// The file to write [default: beside the model, such as model-weights.pth].
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+}
+
+/// The kinds of files that weights are written to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ExportFormat {
+    Safetensors,
+    Npz,
+    Torch,
 }
 
 /// Show a network layer by layer: output shape, parameters, multiply-adds, activation memory.

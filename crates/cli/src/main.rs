@@ -67,6 +67,8 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Eval(args) => commands::eval::run(args),
         Command::Predict(args) => commands::predict::run(args),
         Command::Inspect(args) => commands::inspect::run(args),
+        Command::Models(args) => commands::models::run(args),
+        Command::Export(args) => commands::export::run(args),
         Command::Bench(args) => commands::bench::run(args),
         Command::Data(args) => commands::data::run(args),
         Command::Completions(args) => commands::completions::run(args),

@@ -178,7 +178,7 @@ fn completions_exist_for_each_shell_and_a_closed_pipe_is_no_failure() {
 #[test]
 fn help_is_there_for_every_command() {
     let dir = tempfile::tempdir().unwrap();
-    for command in ["train", "eval", "predict", "inspect", "bench", "completions"] {
+    for command in ["train", "eval", "predict", "inspect", "models", "export", "bench", "completions"] {
         assert!(succeed(dir.path(), &[command, "--help"]).contains("Usage: striate"), "{command}");
     }
 }

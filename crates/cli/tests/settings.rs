@@ -1,4 +1,4 @@
-//! Settings that go together, exact convolution, and weights to start from.
+//! Settings that go together, exact convolution, and weights from and to other programs.
 
 mod common;
 
@@ -72,4 +72,26 @@ fn training_starts_from_weights_that_fit() {
     fs::write(d.join("page.pth"), "<!DOCTYPE html><html>404</html>").unwrap();
     fail(d, &["train", "squares", "--weights", "page.pth"], 1, &["page.pth", "web page"]);
     fail(d, &["train", "squares", "--weights", "nowhere.pth"], 1, &["nowhere.pth"]);
+}
+
+#[test]
+fn weights_are_written_for_others_and_come_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let d = dir.path();
+    idx_dir(d, 60, 20, 28);
+    train(d, "run", &[]);
+    for (format, file) in [
+        ("torch", "run/model-weights.pth"),
+        ("npz", "run/model-weights.npz"),
+        ("safetensors", "run/model-weights.safetensors"),
+    ] {
+        let said = succeed(d, &["export", "run/model.safetensors", "--format", format]);
+        assert!(said.starts_with(&format!("{file}: 10 tensors of 61,706 numbers")), "{said}");
+        let again = train(d, &format!("from-{format}"), &["--weights", file]);
+        assert!(again.contains("10 of 10 tensors taken"), "{again}");
+    }
+    let own = ["export", "run/model.safetensors", "--format", "safetensors", "--out", "run/model.safetensors"];
+    fail(d, &own, 1, &["run/model.safetensors", "--out"]);
+    fail(d, &["export", "run/model-weights.pth"], 1, &["run/model-weights.pth"]);
+    fail(d, &["export", "run/model.safetensors", "--out", "nowhere/w.pth"], 1, &["nowhere"]);
 }

@@ -33,6 +33,8 @@ pub trait Simd: Copy + Send + Sync + 'static {
     fn mul_add(self, a: Self::F32, b: Self::F32, c: Self::F32) -> Self::F32;
     /// `a` where it is above `b`, else `b`: where either is NaN, `b`.
     fn max(self, a: Self::F32, b: Self::F32) -> Self::F32;
+    /// The larger of the two; NaN where either is.
+    fn max_or_nan(self, a: Self::F32, b: Self::F32) -> Self::F32;
     /// 0 where `x` ≤ 0, else `v`: where `x` is NaN, `v`.
     fn zero_unless_positive(self, x: Self::F32, v: Self::F32) -> Self::F32;
 
@@ -125,6 +127,10 @@ impl Simd for Portable {
         std::array::from_fn(|i| if a[i] > b[i] { a[i] } else { b[i] })
     }
     #[inline(always)]
+    fn max_or_nan(self, a: [f32; 8], b: [f32; 8]) -> [f32; 8] {
+        std::array::from_fn(|i| if a[i] > b[i] || a[i].is_nan() { a[i] } else { b[i] })
+    }
+    #[inline(always)]
     fn zero_unless_positive(self, x: [f32; 8], v: [f32; 8]) -> [f32; 8] {
         std::array::from_fn(|i| if x[i] <= 0.0 { 0.0 } else { v[i] })
     }
@@ -137,7 +143,7 @@ pub mod x86 {
     use std::arch::x86_64::*;
 
     macro_rules! x86_simd {
-        ($name:ident, $lanes:literal, $vec:ty, $doc:literal, $splat:ident, $load:ident, $store:ident, $add:ident, $sub:ident, $mul:ident, $fma:ident, $max:ident, $unless:expr) => {
+        ($name:ident, $lanes:literal, $vec:ty, $doc:literal, $splat:ident, $load:ident, $store:ident, $add:ident, $sub:ident, $mul:ident, $fma:ident, $max:ident, $max_or_nan:expr, $unless:expr) => {
             #[doc = $doc]
             #[derive(Clone, Copy, Debug)]
             pub struct $name(());
@@ -191,6 +197,10 @@ pub mod x86 {
                     unsafe { $max(a, b) }
                 }
                 #[inline(always)]
+                fn max_or_nan(self, a: $vec, b: $vec) -> $vec {
+                    unsafe { $max_or_nan(a, b) }
+                }
+                #[inline(always)]
                 fn zero_unless_positive(self, x: $vec, v: $vec) -> $vec {
                     unsafe { $unless(x, v) }
                 }
@@ -211,6 +221,7 @@ pub mod x86 {
         _mm256_mul_ps,
         _mm256_fmadd_ps,
         _mm256_max_ps,
+        |a, b| _mm256_blendv_ps(_mm256_max_ps(a, b), a, _mm256_cmp_ps::<_CMP_UNORD_Q>(a, a)),
         |x, v| _mm256_and_ps(_mm256_cmp_ps::<_CMP_NLE_UQ>(x, _mm256_setzero_ps()), v)
     );
     x86_simd!(
@@ -226,6 +237,7 @@ pub mod x86 {
         _mm512_mul_ps,
         _mm512_fmadd_ps,
         _mm512_max_ps,
+        |a, b| _mm512_mask_mov_ps(_mm512_max_ps(a, b), _mm512_cmp_ps_mask::<_CMP_UNORD_Q>(a, a), a),
         |x, v| _mm512_maskz_mov_ps(_mm512_cmp_ps_mask::<_CMP_NLE_UQ>(x, _mm512_setzero_ps()), v)
     );
 }

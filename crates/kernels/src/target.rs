@@ -109,6 +109,10 @@ pub(crate) mod tests {
             std::array::from_fn(|i| if a[i] > b[i] { a[i] } else { b[i] })
         }
         #[inline(always)]
+        fn max_or_nan(self, a: [f32; 16], b: [f32; 16]) -> [f32; 16] {
+            std::array::from_fn(|i| if a[i] > b[i] || a[i].is_nan() { a[i] } else { b[i] })
+        }
+        #[inline(always)]
         fn zero_unless_positive(self, x: [f32; 16], v: [f32; 16]) -> [f32; 16] {
             std::array::from_fn(|i| if x[i] <= 0.0 { 0.0 } else { v[i] })
         }

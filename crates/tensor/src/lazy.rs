@@ -1,9 +1,9 @@
 //! Results that wait for whoever reads them, so that two ops share one pass over the numbers: a ReLU, which the next op may apply on
-//! the way in, and a normalization, which an activation may join.
+//! the way in, a normalization, which an activation may join, and a convolution, which a pooling may.
 
 use crate::array::Array;
 use crate::autograd::Node;
-use crate::backend::{Clamp, Input, Unary};
+use crate::backend::{Clamp, Conv2dOptions, Input, Unary};
 use crate::dtype::DType;
 use crate::shape::Shape;
 use std::ops::Deref;
@@ -20,6 +20,31 @@ enum Work {
     /// max(x, 0)
     Relu(Array),
     Norm(Box<Norm>),
+    Conv(Box<Conv>),
+}
+
+/// A convolution of which no gradient is wanted.
+#[derive(Clone)]
+pub(crate) struct Conv {
+    pub x: Input,
+    pub weight: Array,
+    pub bias: Option<Array>,
+    pub options: Conv2dOptions,
+    /// Whether its ReLU is meant.
+    pub relu: bool,
+}
+
+impl Conv {
+    /// The convolution, before any ReLU.
+    fn compute(self) -> Array {
+        self.x.array.place().conv2d(self.x, self.weight, self.bias, &self.options)
+    }
+
+    /// The largest of each 2×2 pixels.
+    pub fn pooled(self) -> Array {
+        let pooled = self.x.array.place().conv2d_max_pool2(self.x, self.weight, self.bias, &self.options);
+        if self.relu { pooled.unary(Unary::Relu) } else { pooled }
+    }
 }
 
 /// A normalization by statistics that are known.
@@ -59,6 +84,10 @@ impl Pending {
         Pending::new(norm.x.shape(), norm.x.dtype(), Work::Norm(Box::new(norm)))
     }
 
+    pub fn conv(conv: Conv, shape: Shape) -> Arc<Pending> {
+        Pending::new(shape, conv.weight.dtype(), Work::Conv(Box::new(conv)))
+    }
+
     fn new(shape: Shape, dtype: DType, work: Work) -> Arc<Pending> {
         Arc::new(Pending { shape, dtype, work: Mutex::new(Some(work)), value: OnceLock::new() })
     }
@@ -73,13 +102,18 @@ impl Pending {
             match work.expect("the value is computed once") {
                 Work::Relu(x) => x.unary(Unary::Relu),
                 Work::Norm(norm) => norm.compute(),
+                Work::Conv(conv) if conv.relu => conv.compute().unary(Unary::Relu),
+                Work::Conv(conv) => conv.compute(),
             }
         })
     }
 
     /// What is there: the value, or what a ReLU is to be computed from. Both are above 0 at the same places.
     pub fn input(&self) -> Input {
-        let work = self.work.lock().unwrap_or_else(|e| e.into_inner());
+        let mut work = self.work.lock().unwrap_or_else(|e| e.into_inner());
+        if let Some(Work::Conv(conv)) = work.take_if(|work| matches!(work, Work::Conv(conv) if conv.relu)) {
+            *work = Some(Work::Relu(conv.compute()));
+        }
         match &*work {
             Some(Work::Relu(raw)) => Input { array: raw.clone(), relu: true },
             // Another thread may be computing it now.
@@ -123,6 +157,19 @@ impl Lazy {
         let work = Arc::get_mut(pending)?.work.get_mut().unwrap_or_else(|e| e.into_inner());
         match work.take() {
             Some(Work::Norm(norm)) if norm.clamp.is_none() => Some(*norm),
+            other => {
+                *work = other;
+                None
+            }
+        }
+    }
+
+    /// Takes the convolution that waits here, if nobody else can ask for it.
+    pub fn take_conv(&mut self) -> Option<Conv> {
+        let Lazy::Waiting(pending) = self else { return None };
+        let work = Arc::get_mut(pending)?.work.get_mut().unwrap_or_else(|e| e.into_inner());
+        match work.take() {
+            Some(Work::Conv(conv)) => Some(*conv),
             other => {
                 *work = other;
                 None

@@ -132,3 +132,33 @@ fn a_normalization_that_two_read_is_computed_once_for_both() {
     let (one, other) = (gradient(true), gradient(false));
     assert!(one.iter().zip(&other).all(|(a, b)| (a - b).abs() < 1e-12) && one.iter().any(|g| *g != 0.0));
 }
+
+#[test]
+fn a_convolution_that_waits_is_the_one_that_does_not() {
+    let rng = &mut Generator::new(5);
+    let x = Tensor::randn([3, 16, 28, 27], DType::F32, rng);
+    let weight = Tensor::randn([20, 16, 3, 3], DType::F32, rng);
+    let bias = Tensor::randn([20], DType::F32, rng);
+    let waits = || x.clone().conv2d(&weight, Some(&bias), &Conv2dOptions::default());
+    // Where a gradient is wanted nothing waits.
+    let ready = || x.clone().conv2d(&weight.clone().requires_grad(), Some(&bias), &Conv2dOptions::default());
+    let wide = Pool2dOptions { stride: [1, 1], ..Pool2dOptions::new([2, 2]) };
+    type Net = fn(Tensor, Pool2dOptions) -> Tensor;
+    let nets: [Net; 7] = [
+        |y, _| y,
+        |y, _| y.relu(),
+        |y, _| y.max_pool2d(2),
+        |y, _| y.relu().max_pool2d(2),
+        |y, _| y.relu().relu().max_pool2d(2).max_pool2d(3),
+        |y, wide| y.relu().max_pool2d(wide),
+        |y, _| y.clone().max_pool2d(2).sum(&[], false) + y.relu(),
+    ];
+    for (i, net) in nets.into_iter().enumerate() {
+        let (got, want) = (net(waits(), wide), net(ready(), wide));
+        assert_eq!(got.shape(), want.shape(), "net {i}");
+        assert!(got.to_vec::<f32>() == want.to_vec::<f32>(), "net {i}");
+    }
+    let next = Tensor::randn([4, 20, 3, 3], DType::F32, rng);
+    let chain = |y: Tensor| y.relu().conv2d(&next, None, &Conv2dOptions::default()).max_pool2d(2).to_vec::<f32>();
+    assert!(chain(waits()) == chain(ready().detach()));
+}

@@ -204,6 +204,39 @@ pub fn conv2d<'a, T: Float>(
     }
 }
 
+/// Whether [`conv2d_max_pool2`] serves this shape and this type.
+pub fn pools<T: Float>(s: &Conv2dShape) -> bool {
+    T::as_f32(&[]).is_some() && !exact() && Crop::of(s).is_none() && winograd::pools(s)
+}
+
+/// The largest of each 2×2 pixels of a [`conv2d`], NaN before all numbers, without writing the convolution itself. A last row or column of an odd
+/// number has no partner and is left out, as in a max pooling. Writes `output` in full.
+///
+/// # Panics
+/// If [`pools`] says no, or a slice's length does not fit the shape.
+pub fn conv2d_max_pool2<'a, T: Float>(
+    s: &Conv2dShape,
+    input: impl Into<Input<'a, T>>,
+    weight: &[T],
+    bias: Option<&[T]>,
+    output: &mut [T],
+) {
+    let input = input.into();
+    s.check("conv2d_max_pool2", input.values.len(), weight.len(), s.output_len());
+    assert!(
+        bias.is_none_or(|b| b.len() == s.out_channels),
+        "conv2d_max_pool2: the bias has not {} elements",
+        s.out_channels
+    );
+    let fast = (input.as_f32(), T::as_f32(weight), T::as_f32_mut(output));
+    match fast {
+        (Some(input), Some(weight), Some(output)) if pools::<T>(s) => {
+            winograd::forward_pooled(s, input, weight, bias.and_then(T::as_f32), output);
+        }
+        _ => panic!("conv2d_max_pool2: does not serve {s:?}"),
+    }
+}
+
 /// The gradient of [`conv2d`] with respect to its input, from that of its output. Writes `grad_input` in full. For an input that
 /// is the ReLU of something, `before_relu` (that, or its ReLU) gives the gradient of that something.
 ///

@@ -311,3 +311,51 @@ fn a_slice_of_the_wrong_length() {
     let s = &shapes()[0];
     conv2d(s, &vec![0.0f32; s.input_len()][..], &vec![0.0; s.weight_len()], None, &mut [0.0; 3]);
 }
+
+#[test]
+fn pooling_while_convolving_is_pooling_afterwards() {
+    use crate::pool2d::{Pool2dShape, max_pool2d};
+    for (batch, channels, in_size, pad) in
+        [(4, [32, 64], [26, 26], 0), (5, [16, 19], [27, 30], 1), (40, [17, 16], [9, 11], 1), (90, [24, 40], [7, 6], 0)]
+    {
+        let s = Conv2dShape {
+            batch,
+            in_channels: channels[0],
+            in_size,
+            out_channels: channels[1],
+            kernel: [3, 3],
+            stride: [1, 1],
+            padding: [[pad; 2]; 2],
+            dilation: [1, 1],
+            groups: 1,
+        };
+        assert!(pools::<f32>(&s) && !pools::<f64>(&s), "{s:?}");
+        let (mut input, weight) = (to_f32(&noise(s.input_len(), 1)), to_f32(&noise(s.weight_len(), 2)));
+        let bias = to_f32(&noise(s.out_channels, 3));
+        input[3] = f32::NAN;
+        let [h, w] = s.out_size();
+        let pool = Pool2dShape {
+            batch,
+            channels: s.out_channels,
+            in_size: [h, w],
+            kernel: [2, 2],
+            stride: [2, 2],
+            padding: [0, 0],
+            dilation: [1, 1],
+            ceil_mode: false,
+        };
+        on_every_target(|target| {
+            for relu in [false, true] {
+                let input = Input { values: &input, relu };
+                let mut whole = vec![0.0; s.output_len()];
+                conv2d(&s, input, &weight, Some(&bias), &mut whole);
+                let len = batch * (h / 2) * (w / 2) * s.out_channels;
+                let (mut want, mut got, mut places) = (vec![0.0; len], vec![f32::NAN; len], vec![0u8; len]);
+                max_pool2d(&pool, &whole, false, &mut want, &mut places);
+                conv2d_max_pool2(&s, input, &weight, Some(&bias), &mut got);
+                let same = want.iter().zip(&got).all(|(a, b)| a == b || a.is_nan() && b.is_nan());
+                assert!(same && want.iter().any(|x| x.is_nan()), "{target:?} {s:?}");
+            }
+        });
+    }
+}

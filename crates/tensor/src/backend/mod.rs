@@ -183,6 +183,11 @@ pub trait Backend: Send + Sync {
     /// The maxima of windows, and where in its window each was found. With a ReLU, windows without anything above 0 have no such
     /// place, and `max_pool2d_grad` gives the gradient of the array before it.
     fn max_pool2d(&self, x: Input, options: &Pool2dOptions) -> (Array, Array);
+    /// The largest of each 2×2 elements of a [`Backend::conv2d`].
+    fn conv2d_max_pool2(&self, x: Input, weight: Array, bias: Option<Array>, options: &Conv2dOptions) -> Array {
+        let y = self.conv2d(x, weight, bias, options);
+        self.max_pool2d(y.into(), &Pool2dOptions::new([2; 2])).0
+    }
     /// The gradient of `max_pool2d`.
     fn max_pool2d_grad(&self, grad: Array, position: Array, input: Shape, options: &Pool2dOptions) -> Array;
     /// The means of windows.

@@ -58,13 +58,29 @@ impl Tensor {
     pub fn max_pool2d(self, options: impl Into<Pool2dOptions>) -> Tensor {
         let o = options.into();
         check("max_pool2d", self.shape_value(), &o);
-        let (x, node, before_relu) = self.into_parts_before_relu();
+        let (this, pooled) = self.pool_conv(&o);
+        if pooled {
+            return this;
+        }
+        let (x, node, before_relu) = this.into_parts_before_relu();
         let x = Input { relu: x.relu || before_relu, ..x };
         let input = x.array.shape();
         let (y, position) = x.array.place().max_pool2d(x, &o);
         record("max_pool2d", y, [node], move |_| {
             move |g: Array, _| [Some(g.place().max_pool2d_grad(g, position, input, &o))]
         })
+    }
+
+    /// Pools a convolution as it is computed, if this is one that waits and the pooling fits, and says whether it did.
+    fn pool_conv(mut self, o: &Pool2dOptions) -> (Tensor, bool) {
+        let halves = Pool2dOptions { count_include_pad: o.count_include_pad, ..Pool2dOptions::new([2; 2]) };
+        if *o != halves || self.node.is_some() {
+            return (self, false);
+        }
+        match self.array.take_conv() {
+            Some(conv) => (conv.pooled().into(), true),
+            None => (self, false),
+        }
     }
 
     /// The mean of each window of `[n, c, h, w]` (`torch.nn.functional.avg_pool2d`).

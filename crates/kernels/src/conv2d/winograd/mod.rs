@@ -20,7 +20,7 @@ use crate::isa::Kernel;
 use crate::simd::Simd;
 use crate::target::Target;
 use crate::{Buffer, threads};
-use tiles::{Grid, Images, OutputTile, POINTS, STEP, transform_input, transform_output};
+use tiles::{Grid, Images, OutputTile, POINTS, STEP, transform_input, transform_output, transform_pooled_output};
 use transform::SIDE;
 
 /// With fewer channels the transforms cost more than the multiplications they save.
@@ -51,7 +51,21 @@ pub fn forward(s: &Conv2dShape, input: Input<f32>, weight: &[f32], bias: Option<
     let images = Images { data: input, size: s.in_size, channels: s.in_channels };
     let before = [s.padding[0][0] as isize, s.padding[1][0] as isize];
     let at = |o: usize, y: usize, x: usize, i: usize| weight[((o * 3 + y) * 3 + x) * s.in_channels + i];
-    correlate(images, s.batch, before, s.out_size(), s.out_channels, at, bias, None, output);
+    correlate(images, s.batch, before, s.out_size(), s.out_channels, at, bias, None, false, output);
+}
+
+/// Whether [`forward_pooled`] serves this shape.
+pub fn pools(s: &Conv2dShape) -> bool {
+    applies(s) && !deep::pays(s.in_channels, s.out_channels)
+}
+
+/// As [`super::conv2d_max_pool2`].
+pub fn forward_pooled(s: &Conv2dShape, input: Input<f32>, weight: &[f32], bias: Option<&[f32]>, output: &mut [f32]) {
+    assert!(pools(s));
+    let images = Images { data: input, size: s.in_size, channels: s.in_channels };
+    let before = [s.padding[0][0] as isize, s.padding[1][0] as isize];
+    let at = |o: usize, y: usize, x: usize, i: usize| weight[((o * 3 + y) * 3 + x) * s.in_channels + i];
+    correlate(images, s.batch, before, s.out_size(), s.out_channels, at, bias, None, true, output);
 }
 
 /// As [`super::conv2d_input_grad`]: the convolution with the kernel turned around and its channels exchanged.
@@ -65,7 +79,7 @@ pub fn input_grad(
     let images = Images { data: grad_output.into(), size: s.out_size(), channels: s.out_channels };
     let before = [2 - s.padding[0][0] as isize, 2 - s.padding[1][0] as isize];
     let at = |i: usize, y: usize, x: usize, o: usize| weight[((o * 3 + 2 - y) * 3 + 2 - x) * s.in_channels + i];
-    correlate(images, s.batch, before, s.in_size, s.in_channels, at, None, before_relu, grad_input);
+    correlate(images, s.batch, before, s.in_size, s.in_channels, at, None, before_relu, false, grad_input);
 }
 
 /// The transformed kernels, as panels of adjacent output channels: panel × point × input channel × output channel.
@@ -122,9 +136,11 @@ fn correlate(
     kernel: impl Fn(usize, usize, usize, usize) -> f32 + Sync,
     bias: Option<&[f32]>,
     before_relu: Option<&[f32]>,
+    pool: bool,
     output: &mut [f32],
 ) {
-    assert!(output.len() == batch * out_size[0] * out_size[1] * out_channels);
+    let written = if pool { out_size.map(|n| n / 2) } else { out_size };
+    assert!(output.len() == batch * written[0] * written[1] * out_channels);
     assert!(before_relu.is_none_or(|x| x.len() == output.len()));
     let target = Target::current();
     let kernels = transform_kernels(target, images.channels, out_channels, kernel);
@@ -144,6 +160,7 @@ fn correlate(
             kernels: &kernels,
             bias,
             before_relu,
+            pool,
             grid,
             first,
             count: BLOCK.min(grid.len() - first),
@@ -161,6 +178,8 @@ struct Block<'a> {
     bias: Option<&'a [f32]>,
     /// As long as the output, which becomes 0 where this is not above 0.
     before_relu: Option<&'a [f32]>,
+    /// Whether of each 2×2 pixels only the largest is written.
+    pool: bool,
     grid: Grid,
     first: usize,
     count: usize,
@@ -243,23 +262,35 @@ impl Block<'_> {
             // SAFETY: the slice has `cols` values.
             bias = unsafe { tile::load::<S, 1, V>(simd, values.as_ptr(), 0, 1, cols) }[0];
         }
-        let [h, w] = self.out_size;
+        // In pooled pixels, if they are.
+        let part = if self.pool { 2 } else { 1 };
+        let [h, w] = self.out_size.map(|n| n / part);
         for t in 0..self.count {
-            let (n, [y, x]) = self.grid.get(self.first + t);
-            assert!(n < self.grid.batch && y < h && x < w && column + cols <= self.out_channels);
+            let (n, at) = self.grid.get(self.first + t);
+            let [y, x] = at.map(|n| n / part);
+            if y >= h || x >= w {
+                continue;
+            }
+            assert!(n < self.grid.batch && column + cols <= self.out_channels);
             let start = ((n * h + y) * w + x) * self.out_channels + column;
             let to = OutputTile {
                 at: self.output.wrapping_add(start),
                 before_relu: self.before_relu.map(|x| x[start..].as_ptr()),
                 row_stride: w * self.out_channels,
                 pixel_stride: self.out_channels,
-                size: [STEP.min(h - y), STEP.min(w - x)],
+                size: [(STEP / part).min(h - y), (STEP / part).min(w - x)],
                 cols,
             };
             for v in 0..V {
                 let from = &products[t * width + v * S::LANES..];
                 // SAFETY: the tile lies within the output, and a panel of `V` vectors has columns in each of them.
-                unsafe { transform_output(simd, from, BLOCK * width, v * S::LANES, bias[v], &to) };
+                unsafe {
+                    if self.pool {
+                        transform_pooled_output(simd, from, BLOCK * width, v * S::LANES, bias[v], &to)
+                    } else {
+                        transform_output(simd, from, BLOCK * width, v * S::LANES, bias[v], &to)
+                    }
+                }
             }
         }
     }

@@ -170,6 +170,29 @@ pub(super) struct OutputTile {
     pub cols: usize,
 }
 
+/// Transforms one vector of channels back; point p is at `from[p * stride]`.
+#[inline(always)]
+fn back<S: Simd>(simd: S, from: &[f32], stride: usize) -> [[S::F32; STEP]; STEP] {
+    assert!(from.len() >= (POINTS - 1) * stride + S::LANES);
+    let mut half = [[simd.splat(0.0); 6]; STEP];
+    for j in 0..6 {
+        let mut column = [simd.splat(0.0); 6];
+        for i in 0..6 {
+            // SAFETY: asserted above.
+            column[i] = unsafe { simd.load(from.as_ptr().add((i * 6 + j) * stride)) };
+        }
+        let column = transform::output(simd, column);
+        for i in 0..STEP {
+            half[i][j] = column[i];
+        }
+    }
+    let mut pixels = [[simd.splat(0.0); STEP]; STEP];
+    for i in 0..STEP {
+        pixels[i] = transform::output(simd, half[i]);
+    }
+    pixels
+}
+
 /// Transforms one vector of channels back, adds the bias and writes it; point p is at `from[p * stride]`.
 ///
 /// # Safety
@@ -183,37 +206,54 @@ pub(super) unsafe fn transform_output<S: Simd>(
     bias: S::F32,
     to: &OutputTile,
 ) {
-    assert!(from.len() >= (POINTS - 1) * stride + S::LANES);
     let lanes = S::LANES.min(to.cols - first);
-    let mut half = [[simd.splat(0.0); 6]; 4];
-    for j in 0..6 {
-        let mut column = [simd.splat(0.0); 6];
-        for i in 0..6 {
-            // SAFETY: asserted above.
-            column[i] = unsafe { simd.load(from.as_ptr().add((i * 6 + j) * stride)) };
-        }
-        let column = transform::output(simd, column);
-        for i in 0..4 {
-            half[i][j] = column[i];
+    let pixels = back(simd, from, stride);
+    for i in 0..STEP {
+        for j in 0..STEP {
+            if i < to.size[0] && j < to.size[1] {
+                let mut value = simd.add(pixels[i][j], bias);
+                let offset = i * to.row_stride + j * to.pixel_stride + first;
+                // SAFETY: the pixel belongs to the tile, and `lanes` of its columns are left.
+                unsafe {
+                    if let Some(x) = to.before_relu {
+                        let x = x.add(offset);
+                        let x = if lanes == S::LANES { simd.load(x) } else { simd.load_first(x, lanes) };
+                        value = simd.zero_unless_positive(x, value);
+                    }
+                    let at = to.at.add(offset);
+                    if lanes == S::LANES { simd.store(at, value) } else { simd.store_first(at, value, lanes) }
+                }
+            }
         }
     }
-    for i in 0..4 {
-        if i < to.size[0] {
-            let row = transform::output(simd, half[i]);
-            for j in 0..4 {
-                if j < to.size[1] {
-                    let mut value = simd.add(row[j], bias);
-                    let offset = i * to.row_stride + j * to.pixel_stride + first;
-                    // SAFETY: the pixel belongs to the tile, and `lanes` of its columns are left.
-                    unsafe {
-                        if let Some(x) = to.before_relu {
-                            let x = x.add(offset);
-                            let x = if lanes == S::LANES { simd.load(x) } else { simd.load_first(x, lanes) };
-                            value = simd.zero_unless_positive(x, value);
-                        }
-                        let at = to.at.add(offset);
-                        if lanes == S::LANES { simd.store(at, value) } else { simd.store_first(at, value, lanes) }
-                    }
+}
+
+/// As [`transform_output`], but of each 2×2 pixels the largest, for a tile `to` of an output with half the height and width.
+///
+/// # Safety
+/// As [`transform_output`].
+#[inline(always)]
+pub(super) unsafe fn transform_pooled_output<S: Simd>(
+    simd: S,
+    from: &[f32],
+    stride: usize,
+    first: usize,
+    bias: S::F32,
+    to: &OutputTile,
+) {
+    let lanes = S::LANES.min(to.cols - first);
+    let pixels = back(simd, from, stride);
+    for i in 0..STEP / 2 {
+        for j in 0..STEP / 2 {
+            if i < to.size[0] && j < to.size[1] {
+                let [upper, lower] = [pixels[2 * i], pixels[2 * i + 1]];
+                let (x, y) = (2 * j, 2 * j + 1);
+                let largest = simd.max_or_nan(simd.max_or_nan(upper[x], upper[y]), simd.max_or_nan(lower[x], lower[y]));
+                let value = simd.add(largest, bias);
+                // SAFETY: the pixel belongs to the tile, and `lanes` of its columns are left.
+                unsafe {
+                    let at = to.at.add(i * to.row_stride + j * to.pixel_stride + first);
+                    if lanes == S::LANES { simd.store(at, value) } else { simd.store_first(at, value, lanes) }
                 }
             }
         }

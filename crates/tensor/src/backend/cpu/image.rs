@@ -32,6 +32,21 @@ pub fn conv2d<T: Element + Float>(x: &Input, weight: &Array, bias: Option<&Array
     Array::from_buffer(out, Shape::from([s.batch, s.out_channels, h, w]))
 }
 
+pub fn conv2d_max_pool2<T: Element + Float>(x: Input, weight: Array, bias: Option<Array>, o: &Conv2dOptions) -> Array {
+    let s = conv_shape(x.array.shape, weight.shape, o);
+    if !conv::pools::<T>(&s) {
+        let y = conv2d::<T>(&x, &weight, bias.as_ref(), o);
+        return max_pool2d::<T>(&y.into(), &Pool2dOptions::new([2; 2])).0;
+    }
+    let shape = Shape::from([s.batch, s.out_channels, s.out_size()[0] / 2, s.out_size()[1] / 2]);
+    let mut out = Buffer::unspecified(shape.numel());
+    let bias = bias.as_ref().map(|b| b.packed_default::<T>());
+    let (values, relu) = (x.array.packed_default::<T>(), x.relu);
+    let input = conv::Input { values: &values, relu };
+    conv::conv2d_max_pool2(&s, input, &weight.packed_default(), bias.as_deref(), &mut out);
+    Array::from_buffer(out, shape)
+}
+
 pub fn conv2d_input_grad<T: Element + Float>(
     grad: &Array,
     weight: &Array,

@@ -301,6 +301,9 @@ impl Backend for Cpu {
     fn conv2d(&self, x: Input, weight: Array, bias: Option<Array>, options: &Conv2dOptions) -> Array {
         by_float!(x.array, "conv2d", |T| image::conv2d::<T>(&x, &weight, bias.as_ref(), options))
     }
+    fn conv2d_max_pool2(&self, x: Input, weight: Array, bias: Option<Array>, options: &Conv2dOptions) -> Array {
+        by_float!(x.array, "conv2d", |T| image::conv2d_max_pool2::<T>(x, weight, bias, options))
+    }
     fn conv2d_input_grad(
         &self,
         grad: Array,
