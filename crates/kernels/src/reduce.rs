@@ -133,7 +133,8 @@ fn fold_columns<T: Float, F: Fold>(x: &[T], rows: usize, stride: usize, run: &mu
         let last = rows.min(first + LANES);
         let mut r = first;
         while r + 4 <= last {
-            let [a, b, c, d] = [0, 1, 2, 3].map(|k| &x[(r + k) * stride..][..cols]);
+            let row = |k: usize| &x[(r + k) * stride..][..cols];
+            let [a, b, c, d] = [row(0), row(1), row(2), row(3)];
             for j in 0..cols {
                 run[j] = F::join(run[j], F::join(F::join(a[j], b[j]), F::join(c[j], d[j])));
             }

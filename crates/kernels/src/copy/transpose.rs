@@ -68,7 +68,11 @@ mod x86 {
     #[target_feature(enable = "avx2")]
     unsafe fn tile(src: *const f32, stride: usize, out: *mut f32, out_stride: usize) {
         // SAFETY: the caller vouches for eight elements at each of eight strides.
-        let a: [__m256; TILE] = std::array::from_fn(|j| unsafe { _mm256_loadu_ps(src.add(j * stride)) });
+        let mut a = [_mm256_setzero_ps(); TILE];
+        for j in 0..TILE {
+            // SAFETY: as above.
+            a[j] = unsafe { _mm256_loadu_ps(src.add(j * stride)) };
+        }
         // Pairs, then fours, then eights of each column's neighbours come together.
         let [t0, t1] = [_mm256_unpacklo_ps(a[0], a[1]), _mm256_unpackhi_ps(a[0], a[1])];
         let [t2, t3] = [_mm256_unpacklo_ps(a[2], a[3]), _mm256_unpackhi_ps(a[2], a[3])];

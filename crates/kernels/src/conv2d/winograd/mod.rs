@@ -264,10 +264,10 @@ impl Block<'_> {
         }
         // In pooled pixels, if they are.
         let part = if self.pool { 2 } else { 1 };
-        let [h, w] = self.out_size.map(|n| n / part);
+        let [h, w] = [self.out_size[0] / part, self.out_size[1] / part];
         for t in 0..self.count {
             let (n, at) = self.grid.get(self.first + t);
-            let [y, x] = at.map(|n| n / part);
+            let [y, x] = [at[0] / part, at[1] / part];
             if y >= h || x >= w {
                 continue;
             }

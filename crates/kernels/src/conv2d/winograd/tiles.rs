@@ -128,7 +128,7 @@ pub(super) fn transform_output_grad<S: Simd>(
     stride: usize,
 ) {
     let c = images.channels;
-    let (from, row) = pixels(images, n, corner.map(|x| x as isize), STEP, scratch);
+    let (from, row) = pixels(images, n, [corner[0] as isize, corner[1] as isize], STEP, scratch);
     assert!(from.len() >= 3 * row + 4 * c);
     assert!(to.len() >= (POINTS - 1) * stride + c.next_multiple_of(S::LANES));
     for first in (0..c).step_by(S::LANES) {

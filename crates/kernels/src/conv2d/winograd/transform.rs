@@ -23,6 +23,8 @@ const fn g(x: f64, other: f64) -> [f64; 3] {
 
 const G: [[f64; 3]; 6] = [[1.0 / (P2 * Q2), 0.0, 0.0], g(P, Q2), g(-P, Q2), g(Q, P2), g(-Q, P2), [0.0, 0.0, 1.0]];
 
+// Arrays are filled by loops: a closure given to `map` is not inlined into a function with an instruction set of its own.
+
 /// Kernels that are transformed side by side.
 pub(super) const SIDE: usize = 8;
 
@@ -33,16 +35,16 @@ pub(super) fn kernels(g: &[[f32; SIDE]; 9]) -> [[f32; SIDE]; 36] {
     for i in 0..6 {
         for x in 0..3 {
             for l in 0..SIDE {
-                let [a, b, c] = [0, 1, 2].map(|y| G[i][y] * f64::from(g[3 * y + x][l]));
-                half[i][x][l] = a + b + c;
+                let column = [f64::from(g[x][l]), f64::from(g[3 + x][l]), f64::from(g[6 + x][l])];
+                half[i][x][l] = G[i][0] * column[0] + G[i][1] * column[1] + G[i][2] * column[2];
             }
         }
     }
     let mut points = [[0.0f32; SIDE]; 36];
     for p in 0..36 {
         for l in 0..SIDE {
-            let [a, b, c] = [0, 1, 2].map(|x| half[p / 6][x][l] * G[p % 6][x]);
-            points[p][l] = (a + b + c) as f32;
+            let (row, g) = (&half[p / 6], &G[p % 6]);
+            points[p][l] = (row[0][l] * g[0] + row[1][l] * g[1] + row[2][l] * g[2]) as f32;
         }
     }
     points
@@ -69,7 +71,9 @@ pub(super) fn kernel_grads(w: &[[f64; SIDE]; 36]) -> [[f32; SIDE]; 9] {
                 sum[l] += half[k / 3][j][l] * G[j][k % 3];
             }
         }
-        grads[k] = sum.map(|x| x as f32);
+        for l in 0..SIDE {
+            grads[k][l] = sum[l] as f32;
+        }
     }
     grads
 }
