@@ -124,8 +124,8 @@ pub struct Train {
     /// taken, the rest starts fresh; both are said.
     #[arg(long, value_name = "FILE")]
     pub weights: Option<PathBuf>,
-    /// Settings that go together, where nothing else is said. fast: mnist-net to 99% in one epoch. small-data: for some thousand pictures in
-    /// folders.
+    /// Settings that go together, where nothing else is said. fast: one epoch, with a rate that rises and falls. small-data: for some
+    /// thousand pictures in folders.
     #[arg(long, value_name = "NAME", value_parser = recipe)]
     pub recipe: Option<Recipe>,
     /// How many times to go through the training images [default: 5].

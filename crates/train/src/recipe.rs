@@ -8,7 +8,7 @@ use crate::picture_settings::{PictureSettings, SMALL_DATA};
 pub enum Recipe {
     /// For some thousand pictures: AdamW with a rate that rises and falls, strong random changes, smoothed labels.
     SmallData,
-    /// The tutorial's network on MNIST to 99 % in one epoch: a rate that rises high and falls to nothing.
+    /// One epoch, with a rate that rises high and falls to nothing.
     Fast,
 }
 
