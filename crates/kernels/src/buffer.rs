@@ -4,11 +4,13 @@
 //! freed buffers are kept and handed out again.
 
 use crate::Element;
+use crate::derived::{Derived, Key};
 use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
+use std::any::Any;
 use std::collections::HashMap;
 use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex, OnceLock};
 
 const ALIGN: usize = 64;
 /// Smaller buffers go straight to the allocator, which is good at them.
@@ -87,6 +89,8 @@ pub struct Buffer<T: Element> {
     data: NonNull<T>,
     len: usize,
     capacity: usize,
+    /// Gone when the values change.
+    derived: OnceLock<Box<Derived>>,
 }
 
 // SAFETY: a buffer owns its memory, and `T` is plain data.
@@ -99,7 +103,7 @@ impl<T: Element> Buffer<T> {
         let bytes = len.checked_mul(size_of::<T>()).expect("buffer size overflows");
         let capacity = size_class(bytes);
         let (p, fresh) = acquire(capacity);
-        (Buffer { data: p.cast(), len, capacity }, fresh)
+        (Buffer { data: p.cast(), len, capacity, derived: OnceLock::new() }, fresh)
     }
 
     /// `len` values that are not specified: zeros, or whatever an earlier buffer held. For outputs that are
@@ -115,6 +119,11 @@ impl<T: Element> Buffer<T> {
             buffer.fill(T::default());
         }
         buffer
+    }
+
+    /// What `make` computes from the values. It is kept from the second time on that it is asked for under `key`, until the values change.
+    pub(crate) fn derived<D: Any + Send + Sync>(&self, key: Key, make: impl FnOnce() -> D) -> Arc<D> {
+        self.derived.get_or_init(Box::default).get(key, make)
     }
 
     /// A copy of `values`.
@@ -136,6 +145,7 @@ impl<T: Element> Deref for Buffer<T> {
 
 impl<T: Element> DerefMut for Buffer<T> {
     fn deref_mut(&mut self) -> &mut [T] {
+        self.derived.take();
         // SAFETY: as in `deref`, and the access is exclusive.
         unsafe { std::slice::from_raw_parts_mut(self.data.as_ptr(), self.len) }
     }

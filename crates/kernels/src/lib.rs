@@ -9,6 +9,7 @@
 pub mod buffer;
 pub mod conv2d;
 pub mod copy;
+mod derived;
 pub mod elementwise;
 pub mod float;
 pub mod gemm;
@@ -31,6 +32,7 @@ pub mod threads;
 pub mod update;
 
 pub use buffer::Buffer;
+pub use derived::Weights;
 pub use float::Float;
 
 /// A number that a [`Buffer`] can hold.

@@ -186,6 +186,12 @@ impl Array {
         Packed::Owned(out)
     }
 
+    /// The buffer, if the elements fill it in the default layout.
+    pub(crate) fn whole<T: Element>(&self) -> Option<&Buffer<T>> {
+        let buffer = self.typed::<T>();
+        (buffer.len() == self.shape.numel() && self.is_dense_in(memory_order(self.shape.rank()))).then_some(&**buffer)
+    }
+
     /// The elements in the default layout.
     pub(crate) fn packed_default<T: Element>(&self) -> Packed<'_, T> {
         self.packed(memory_order(self.shape.rank()))

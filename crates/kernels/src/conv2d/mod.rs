@@ -11,6 +11,7 @@ mod window;
 mod winograd;
 
 use crate::Float;
+use crate::derived::Weights;
 use crop::Crop;
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -172,12 +173,12 @@ fn zero_unless_positive<T: Float>(x: &[T], grad: &mut [T]) {
 pub fn conv2d<'a, T: Float>(
     s: &Conv2dShape,
     input: impl Into<Input<'a, T>>,
-    weight: &[T],
+    weight: impl Into<Weights<'a, T>>,
     bias: Option<&[T]>,
     output: &mut [T],
 ) {
-    let input = input.into();
-    s.check("conv2d", input.values.len(), weight.len(), output.len());
+    let (input, weight) = (input.into(), weight.into());
+    s.check("conv2d", input.values.len(), weight.values.len(), output.len());
     if let Some(bias) = bias {
         assert!(
             bias.len() == s.out_channels,
@@ -187,20 +188,20 @@ pub fn conv2d<'a, T: Float>(
         );
     }
     if let Some(crop) = Crop::of(s) {
-        return conv2d(&crop.shape, input, &crop.cut(weight), bias, output);
+        return conv2d(&crop.shape, input, &crop.cut(weight.values), bias, output);
     }
-    let fast = (input.as_f32(), T::as_f32(weight), T::as_f32_mut(output));
+    let fast = (input.as_f32(), weight.as_f32(), T::as_f32_mut(output));
     if let (Some(input), Some(weight), Some(output)) = fast {
         let bias = bias.and_then(T::as_f32);
         if !exact() && winograd::applies(s) {
-            winograd::forward(s, input, weight, bias, output);
+            winograd::forward(s, input, &weight, bias, output);
         } else if depthwise::applies(s) {
-            depthwise::forward(s, input, weight, bias, output);
+            depthwise::forward(s, input, weight.values, bias, output);
         } else {
-            implicit::forward(s, input, weight, bias, output);
+            implicit::forward(s, input, weight.values, bias, output);
         }
     } else {
-        direct::forward(s, &input.settled(), weight, bias, output);
+        direct::forward(s, &input.settled(), weight.values, bias, output);
     }
 }
 
@@ -217,21 +218,21 @@ pub fn pools<T: Float>(s: &Conv2dShape) -> bool {
 pub fn conv2d_max_pool2<'a, T: Float>(
     s: &Conv2dShape,
     input: impl Into<Input<'a, T>>,
-    weight: &[T],
+    weight: impl Into<Weights<'a, T>>,
     bias: Option<&[T]>,
     output: &mut [T],
 ) {
-    let input = input.into();
-    s.check("conv2d_max_pool2", input.values.len(), weight.len(), s.output_len());
+    let (input, weight) = (input.into(), weight.into());
+    s.check("conv2d_max_pool2", input.values.len(), weight.values.len(), s.output_len());
     assert!(
         bias.is_none_or(|b| b.len() == s.out_channels),
         "conv2d_max_pool2: the bias has not {} elements",
         s.out_channels
     );
-    let fast = (input.as_f32(), T::as_f32(weight), T::as_f32_mut(output));
+    let fast = (input.as_f32(), weight.as_f32(), T::as_f32_mut(output));
     match fast {
         (Some(input), Some(weight), Some(output)) if pools::<T>(s) => {
-            winograd::forward_pooled(s, input, weight, bias.and_then(T::as_f32), output);
+            winograd::forward_pooled(s, input, &weight, bias.and_then(T::as_f32), output);
         }
         _ => panic!("conv2d_max_pool2: does not serve {s:?}"),
     }

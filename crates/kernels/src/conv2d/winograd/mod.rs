@@ -15,11 +15,13 @@ mod weight_grad;
 pub use weight_grad::weight_grad;
 
 use super::{Conv2dShape, Input};
+use crate::derived::Weights;
 use crate::gemm::tile::{self, MAX_ROWS, Walk, tile_cols};
 use crate::isa::Kernel;
 use crate::simd::Simd;
 use crate::target::Target;
 use crate::{Buffer, threads};
+use std::sync::Arc;
 use tiles::{Grid, Images, OutputTile, POINTS, STEP, transform_input, transform_output, transform_pooled_output};
 use transform::SIDE;
 
@@ -46,12 +48,26 @@ pub fn can(s: &Conv2dShape) -> bool {
     plain && s.padding.as_flattened().iter().all(|&p| p <= 2)
 }
 
+/// Transformed kernels of more numbers are not kept with their weights: what they save is a small part of the work there.
+const KEPT: usize = 1 << 20;
+
+/// The transformed kernels of a convolution.
+fn forward_kernels(s: &Conv2dShape, weight: &Weights<f32>) -> Arc<Buffer<f32>> {
+    let (target, [ci, co]) = (Target::current(), [s.in_channels, s.out_channels]);
+    let at = |o: usize, y: usize, x: usize, i: usize| weight.values[((o * 3 + y) * 3 + x) * ci + i];
+    let make = || transform_kernels(target, ci, co, at);
+    match weight.buffer {
+        Some(buffer) if POINTS * ci * co <= KEPT => buffer.derived(("winograd", [target.lanes(), ci, co]), make),
+        _ => Arc::new(make()),
+    }
+}
+
 /// As [`super::conv2d`].
-pub fn forward(s: &Conv2dShape, input: Input<f32>, weight: &[f32], bias: Option<&[f32]>, output: &mut [f32]) {
+pub fn forward(s: &Conv2dShape, input: Input<f32>, weight: &Weights<f32>, bias: Option<&[f32]>, output: &mut [f32]) {
     let images = Images { data: input, size: s.in_size, channels: s.in_channels };
     let before = [s.padding[0][0] as isize, s.padding[1][0] as isize];
-    let at = |o: usize, y: usize, x: usize, i: usize| weight[((o * 3 + y) * 3 + x) * s.in_channels + i];
-    correlate(images, s.batch, before, s.out_size(), s.out_channels, at, bias, None, false, output);
+    let kernels = forward_kernels(s, weight);
+    correlate(images, s.batch, before, s.out_size(), s.out_channels, &kernels, bias, None, false, output);
 }
 
 /// Whether [`forward_pooled`] serves this shape.
@@ -60,12 +76,18 @@ pub fn pools(s: &Conv2dShape) -> bool {
 }
 
 /// As [`super::conv2d_max_pool2`].
-pub fn forward_pooled(s: &Conv2dShape, input: Input<f32>, weight: &[f32], bias: Option<&[f32]>, output: &mut [f32]) {
+pub fn forward_pooled(
+    s: &Conv2dShape,
+    input: Input<f32>,
+    weight: &Weights<f32>,
+    bias: Option<&[f32]>,
+    output: &mut [f32],
+) {
     assert!(pools(s));
     let images = Images { data: input, size: s.in_size, channels: s.in_channels };
     let before = [s.padding[0][0] as isize, s.padding[1][0] as isize];
-    let at = |o: usize, y: usize, x: usize, i: usize| weight[((o * 3 + y) * 3 + x) * s.in_channels + i];
-    correlate(images, s.batch, before, s.out_size(), s.out_channels, at, bias, None, true, output);
+    let kernels = forward_kernels(s, weight);
+    correlate(images, s.batch, before, s.out_size(), s.out_channels, &kernels, bias, None, true, output);
 }
 
 /// As [`super::conv2d_input_grad`]: the convolution with the kernel turned around and its channels exchanged.
@@ -79,7 +101,8 @@ pub fn input_grad(
     let images = Images { data: grad_output.into(), size: s.out_size(), channels: s.out_channels };
     let before = [2 - s.padding[0][0] as isize, 2 - s.padding[1][0] as isize];
     let at = |i: usize, y: usize, x: usize, o: usize| weight[((o * 3 + 2 - y) * 3 + 2 - x) * s.in_channels + i];
-    correlate(images, s.batch, before, s.in_size, s.in_channels, at, None, before_relu, false, grad_input);
+    let kernels = transform_kernels(Target::current(), s.out_channels, s.in_channels, at);
+    correlate(images, s.batch, before, s.in_size, s.in_channels, &kernels, None, before_relu, false, grad_input);
 }
 
 /// The transformed kernels, as panels of adjacent output channels: panel × point × input channel × output channel.
@@ -133,7 +156,7 @@ fn correlate(
     before: [isize; 2],
     out_size: [usize; 2],
     out_channels: usize,
-    kernel: impl Fn(usize, usize, usize, usize) -> f32 + Sync,
+    kernels: &[f32],
     bias: Option<&[f32]>,
     before_relu: Option<&[f32]>,
     pool: bool,
@@ -143,11 +166,10 @@ fn correlate(
     assert!(output.len() == batch * written[0] * written[1] * out_channels);
     assert!(before_relu.is_none_or(|x| x.len() == output.len()));
     let target = Target::current();
-    let kernels = transform_kernels(target, images.channels, out_channels, kernel);
     let grid = Grid::new(batch, out_size);
     if deep::pays(images.channels, out_channels) {
         let to = deep::Output { size: out_size, channels: out_channels, bias, before_relu, values: output };
-        return deep::correlate(target, images, before, grid, &kernels, to);
+        return deep::correlate(target, images, before, grid, kernels, to);
     }
     let out = threads::SendPtr(output.as_mut_ptr());
     threads::parallel_for(grid.len().div_ceil(BLOCK), |block| {
@@ -157,7 +179,7 @@ fn correlate(
             before,
             out_size,
             out_channels,
-            kernels: &kernels,
+            kernels,
             bias,
             before_relu,
             pool,

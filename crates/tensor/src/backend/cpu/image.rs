@@ -28,7 +28,11 @@ pub fn conv2d<T: Element + Float>(x: &Input, weight: &Array, bias: Option<&Array
     let mut out = Buffer::unspecified(s.output_len());
     let bias = bias.map(|b| b.packed_default::<T>());
     let (values, relu) = (x.array.packed_default::<T>(), x.relu);
-    conv::conv2d(&s, conv::Input { values: &values, relu }, &weight.packed_default(), bias.as_deref(), &mut out);
+    let input = conv::Input { values: &values, relu };
+    match weight.whole::<T>() {
+        Some(weight) => conv::conv2d(&s, input, weight, bias.as_deref(), &mut out),
+        None => conv::conv2d(&s, input, &*weight.packed_default::<T>(), bias.as_deref(), &mut out),
+    }
     Array::from_buffer(out, Shape::from([s.batch, s.out_channels, h, w]))
 }
 
@@ -43,7 +47,10 @@ pub fn conv2d_max_pool2<T: Element + Float>(x: Input, weight: Array, bias: Optio
     let bias = bias.as_ref().map(|b| b.packed_default::<T>());
     let (values, relu) = (x.array.packed_default::<T>(), x.relu);
     let input = conv::Input { values: &values, relu };
-    conv::conv2d_max_pool2(&s, input, &weight.packed_default(), bias.as_deref(), &mut out);
+    match weight.whole::<T>() {
+        Some(weight) => conv::conv2d_max_pool2(&s, input, weight, bias.as_deref(), &mut out),
+        None => conv::conv2d_max_pool2(&s, input, &*weight.packed_default::<T>(), bias.as_deref(), &mut out),
+    }
     Array::from_buffer(out, shape)
 }
 
