@@ -69,6 +69,12 @@ fn training_starts_from_weights_that_fit() {
     );
     assert!(line.contains("conv1.bias"), "{line}");
     assert!(!d.join("third").exists(), "a mistake leaves no run behind");
+    // A counter of batches under the same name is nothing in common.
+    let nets = ["conv 4 3, batchnorm, relu, flatten, linear", "conv 5 5, batchnorm, relu, maxpool 2, flatten, linear"];
+    let norm = ["train", "squares", "--epochs", "1", "--quiet", "--model"];
+    succeed(d, &[&norm[..], &[nets[0], "--out", "norm"]].concat());
+    let other = [nets[1], "--out", "other", "--weights", "norm/model.safetensors"];
+    fail(d, &[&norm[..], &other].concat(), 1, &["norm/model.safetensors", "none of its"]);
     fs::write(d.join("page.pth"), "<!DOCTYPE html><html>404</html>").unwrap();
     fail(d, &["train", "squares", "--weights", "page.pth"], 1, &["page.pth", "web page"]);
     fail(d, &["train", "squares", "--weights", "nowhere.pth"], 1, &["nowhere.pth"]);

@@ -1,17 +1,13 @@
 //! Weights to start from.
 
 use crate::error::TrainError;
+use crate::pictures;
 use std::path::Path;
 use striate_formats::read_weights;
 use striate_nn::{Module, load_matching};
 
-/// How many names a line gives.
-const SHOWN: usize = 3;
-
 fn some(names: &[String]) -> String {
-    let more = names.len().saturating_sub(SHOWN);
-    let shown = names[..names.len() - more].join(", ");
-    if more > 0 { format!("{shown} and {more} more") } else { shown }
+    pictures::some(names.iter().map(String::as_str))
 }
 
 /// Replaces what of `network` the file at `path` has under the same names and in the same shapes, and says in lines what it did.
@@ -22,7 +18,8 @@ pub fn start_from(network: &mut dyn Module, path: &Path, model: &str) -> Result<
     let state = weights.into_map();
     let matched = load_matching(network, &state);
     let file = path.display();
-    if matched.loaded.is_empty() {
+    // Networks that have nothing else in common still count their batches under the same names.
+    if matched.loaded.iter().all(|name| name.ends_with("num_batches_tracked")) {
         let first: Vec<String> = state.keys().cloned().collect();
         let (its, ours) = (some(&first), some(&matched.missing));
         return Err(TrainError::StartWeights {
