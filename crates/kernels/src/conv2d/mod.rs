@@ -194,7 +194,7 @@ pub fn conv2d<'a, T: Float>(
     if let (Some(input), Some(weight), Some(output)) = fast {
         let bias = bias.and_then(T::as_f32);
         if !exact() && winograd::applies(s) {
-            winograd::forward(s, input, &weight, bias, output);
+            winograd::forward(s, input, &weight, bias, false, output);
         } else if depthwise::applies(s) {
             depthwise::forward(s, input, weight.values, bias, output);
         } else {
@@ -232,7 +232,7 @@ pub fn conv2d_max_pool2<'a, T: Float>(
     let fast = (input.as_f32(), weight.as_f32(), T::as_f32_mut(output));
     match fast {
         (Some(input), Some(weight), Some(output)) if pools::<T>(s) => {
-            winograd::forward_pooled(s, input, &weight, bias.and_then(T::as_f32), output);
+            winograd::forward(s, input, &weight, bias.and_then(T::as_f32), true, output);
         }
         _ => panic!("conv2d_max_pool2: does not serve {s:?}"),
     }

@@ -88,7 +88,7 @@ fn compute_winograd(s: &Conv2dShape, input: &[f32], weight: &[f32], bias: &[f32]
     let mut output = vec![f32::NAN; s.output_len()];
     let mut grad_input = vec![f32::NAN; s.input_len()];
     let mut grad_weight = vec![f32::NAN; s.weight_len()];
-    winograd::forward(s, input.into(), &weight.into(), Some(bias), &mut output);
+    winograd::forward(s, input.into(), &weight.into(), Some(bias), false, &mut output);
     winograd::input_grad(s, grad, weight, None, &mut grad_input);
     winograd::weight_grad(s, input.into(), grad, &mut grad_weight);
     (output, grad_input, grad_weight)

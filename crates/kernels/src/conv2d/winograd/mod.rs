@@ -62,32 +62,25 @@ fn forward_kernels(s: &Conv2dShape, weight: &Weights<f32>) -> Arc<Buffer<f32>> {
     }
 }
 
-/// As [`super::conv2d`].
-pub fn forward(s: &Conv2dShape, input: Input<f32>, weight: &Weights<f32>, bias: Option<&[f32]>, output: &mut [f32]) {
-    let images = Images { data: input, size: s.in_size, channels: s.in_channels };
-    let before = [s.padding[0][0] as isize, s.padding[1][0] as isize];
-    let kernels = forward_kernels(s, weight);
-    correlate(images, s.batch, before, s.out_size(), s.out_channels, &kernels, bias, None, false, output);
-}
-
-/// Whether [`forward_pooled`] serves this shape.
+/// Whether [`forward`] can pool the output of this shape.
 pub fn pools(s: &Conv2dShape) -> bool {
     applies(s) && !deep::pays(s.in_channels, s.out_channels)
 }
 
-/// As [`super::conv2d_max_pool2`].
-pub fn forward_pooled(
+/// As [`super::conv2d`], or [`super::conv2d_max_pool2`] with `pool`.
+pub fn forward(
     s: &Conv2dShape,
     input: Input<f32>,
     weight: &Weights<f32>,
     bias: Option<&[f32]>,
+    pool: bool,
     output: &mut [f32],
 ) {
-    assert!(pools(s));
+    assert!(!pool || pools(s));
     let images = Images { data: input, size: s.in_size, channels: s.in_channels };
     let before = [s.padding[0][0] as isize, s.padding[1][0] as isize];
     let kernels = forward_kernels(s, weight);
-    correlate(images, s.batch, before, s.out_size(), s.out_channels, &kernels, bias, None, true, output);
+    correlate(images, s.batch, before, s.out_size(), s.out_channels, &kernels, bias, None, pool, output);
 }
 
 /// As [`super::conv2d_input_grad`]: the convolution with the kernel turned around and its channels exchanged.
