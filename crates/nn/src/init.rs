@@ -93,11 +93,11 @@ pub fn uniform(shape: impl Into<Shape>, low: f64, high: f64, rng: &mut Generator
 
 /// Normal with this mean and standard deviation (`normal_`, whose defaults are 0 and 1).
 pub fn normal(shape: impl Into<Shape>, mean: f64, std: f64, rng: &mut Generator) -> Tensor {
-    filled(shape.into(), || mean + std * rng.normal())
-}
-
-fn filled(shape: Shape, mut draw: impl FnMut() -> f64) -> Tensor {
-    Tensor::from_vec((0..shape.numel()).map(|_| draw() as f32).collect(), shape)
+    let shape = shape.into();
+    if rng.is_blank() {
+        return constant(shape, 0.0);
+    }
+    Tensor::from_vec((0..shape.numel()).map(|_| (mean + std * rng.normal()) as f32).collect(), shape)
 }
 
 /// Normal with this mean and standard deviation, drawn again where it is not from `low` to `high` (`trunc_normal_`, whose defaults are 0, 1,
@@ -106,22 +106,7 @@ fn filled(shape: Shape, mut draw: impl FnMut() -> f64) -> Tensor {
 /// # Panics
 /// If `std` is not positive, or `low` is not below `high`.
 pub fn trunc_normal(shape: impl Into<Shape>, mean: f64, std: f64, low: f64, high: f64, rng: &mut Generator) -> Tensor {
-    assert!(
-        std > 0.0 && low < high && low.is_finite() && high.is_finite(),
-        "trunc_normal: needs a positive std and low < high, got {std}, {low} and {high}"
-    );
-    let (a, b) = ((low - mean) / std, (high - mean) / std);
-    // Normal numbers hit a wide interval around 0 often; others are met by even ones, kept with the odds of the density.
-    let wide = a <= 0.0 && b >= 0.0 && b - a > 2.5;
-    let nearest = if a > 0.0 { a } else { b.min(0.0) };
-    let value = || loop {
-        let z = if wide { rng.normal() } else { a + (b - a) * rng.uniform() };
-        let kept = if wide { (a..=b).contains(&z) } else { rng.uniform() < ((nearest * nearest - z * z) / 2.0).exp() };
-        if kept {
-            return (mean + std * z).clamp(low, high);
-        }
-    };
-    filled(shape.into(), value)
+    Tensor::trunc_normal(shape, mean, std, low, high, DType::F32, rng)
 }
 
 fn fan(shape: Shape, mode: FanMode) -> f64 {
@@ -191,6 +176,9 @@ pub fn xavier_normal(shape: impl Into<Shape>, gain: f64, rng: &mut Generator) ->
 pub fn orthogonal(shape: impl Into<Shape>, gain: f64, rng: &mut Generator) -> Tensor {
     let shape = shape.into();
     assert!(shape.rank() >= 2, "orthogonal: the weight must have at least two dimensions, got {shape}");
+    if rng.is_blank() {
+        return constant(shape, 0.0);
+    }
     let (rows, cols) = (shape[0], fan_in(shape));
     let (count, length) = (rows.min(cols), rows.max(cols));
     let mut basis: Vec<Vec<f64>> = Vec::with_capacity(count);

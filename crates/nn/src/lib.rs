@@ -64,7 +64,7 @@ pub use losses::{
     BCEWithLogitsLoss, CosineEmbeddingLoss, CrossEntropyLoss, FocalLoss, HingeEmbeddingLoss, HuberLoss, KLDivLoss,
     L1Loss, MSELoss, MultiMarginLoss, NLLLoss, SigmoidFocalLoss, SmoothL1Loss, TripletMarginLoss,
 };
-pub use module::{Entry, EntryMut, Forward, Module};
+pub use module::{Classifier, Entry, EntryMut, Forward, Module};
 pub use optim::{
     Adagrad, Adam, AdamW, Ema, Lamb, Lion, NAdam, Optimizer, OptimizerState, ParamGroup, ParamGroups, RMSprop, Sgd,
 };

@@ -62,6 +62,20 @@ pub trait Forward: Module + Send + Sync {
     fn forward(&self, x: Tensor, pass: &Pass) -> Tensor;
 }
 
+/// A network whose last layer turns features into one score for each class: what fine-tuning takes apart.
+///
+/// [`Forward::forward`] is [`Classifier::head`] of [`Classifier::features`], in both kinds of pass.
+pub trait Classifier: Forward {
+    /// What the last layer sees of `x`: `[n, features]`, or maps `[n, channels, h, w]` where that layer is a convolution.
+    fn features(&self, x: Tensor, pass: &Pass) -> Tensor;
+
+    /// The scores `[n, classes]` of features: the last layer, with the dropout before it and what comes after it.
+    fn head(&self, features: Tensor, pass: &Pass) -> Tensor;
+
+    /// The name of the last layer: `fc`, `classifier.1`. Its parameters are this with `.weight` and, if there is one, `.bias`.
+    fn head_name(&self) -> String;
+}
+
 /// `prefix.name`, or `name` alone where there is no prefix.
 pub fn join(prefix: &str, name: &str) -> String {
     if prefix.is_empty() { name.to_string() } else { format!("{prefix}.{name}") }

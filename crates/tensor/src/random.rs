@@ -11,6 +11,7 @@ use rand_distr::{Distribution, StandardNormal};
 #[derive(Clone, Debug)]
 pub struct Generator {
     rng: ChaCha8Rng,
+    blank: bool,
 }
 
 impl Generator {
@@ -25,7 +26,17 @@ impl Generator {
         for (part, number) in bytes.chunks_exact_mut(8).zip(key) {
             part.copy_from_slice(&number.to_le_bytes());
         }
-        Generator { rng: ChaCha8Rng::from_seed(bytes) }
+        Generator { rng: ChaCha8Rng::from_seed(bytes), blank: false }
+    }
+
+    /// A generator for networks whose weights come from elsewhere: initializers that get it take no time to draw numbers, and leave zeros.
+    pub fn blank() -> Self {
+        Generator { blank: true, ..Generator::new(0) }
+    }
+
+    /// Whether this is [`Generator::blank`].
+    pub fn is_blank(&self) -> bool {
+        self.blank
     }
 
     /// A number from 0 (included) to 1 (excluded).
@@ -90,11 +101,12 @@ impl Generator {
 }
 
 impl Tensor {
-    fn drawn(shape: Shape, dtype: DType, mut draw: impl FnMut() -> f64) -> Tensor {
+    fn drawn(shape: Shape, dtype: DType, generator: &mut Generator, draw: impl Fn(&mut Generator) -> f64) -> Tensor {
         let n = shape.numel();
         match dtype {
-            DType::F32 => Tensor::from_vec((0..n).map(|_| draw() as f32).collect(), shape),
-            DType::F64 => Tensor::from_vec((0..n).map(|_| draw()).collect(), shape),
+            DType::F32 | DType::F64 if generator.blank => Tensor::zeros(shape, dtype),
+            DType::F32 => Tensor::from_vec((0..n).map(|_| draw(generator) as f32).collect(), shape),
+            DType::F64 => Tensor::from_vec((0..n).map(|_| draw(generator)).collect(), shape),
             other => panic!("random: needs a floating-point type, got {other}"),
         }
     }
@@ -110,7 +122,7 @@ impl Tensor {
         dtype: DType,
         generator: &mut Generator,
     ) -> Tensor {
-        Tensor::drawn(shape.into(), dtype, || low + (high - low) * generator.uniform())
+        Tensor::drawn(shape.into(), dtype, generator, |g| low + (high - low) * g.uniform())
     }
 
     /// Numbers drawn evenly from 0 (included) to 1 (excluded) (`torch.rand`). As with all random tensors, they are not those
@@ -157,7 +169,7 @@ impl Tensor {
     ) -> Tensor {
         assert!(a < b && std > 0.0, "trunc_normal: needs a < b and std > 0, got a {a}, b {b} and std {std}");
         let (low, high) = ((a - mean) / std, (b - mean) / std);
-        Tensor::drawn(shape.into(), dtype, || (mean + std * generator.normal_between(low, high)).clamp(a, b))
+        Tensor::drawn(shape.into(), dtype, generator, |g| (mean + std * g.normal_between(low, high)).clamp(a, b))
     }
 
     /// Numbers of the standard normal distribution (`torch.randn`).
@@ -165,7 +177,7 @@ impl Tensor {
     /// # Panics
     /// If `dtype` is not floating-point.
     pub fn randn(shape: impl Into<Shape>, dtype: DType, generator: &mut Generator) -> Tensor {
-        Tensor::drawn(shape.into(), dtype, || generator.normal())
+        Tensor::drawn(shape.into(), dtype, generator, |g| g.normal())
     }
 
     /// 1 with probability `p`, else 0.
@@ -173,13 +185,21 @@ impl Tensor {
     /// # Panics
     /// If `dtype` is not floating-point.
     pub fn bernoulli(shape: impl Into<Shape>, p: f64, dtype: DType, generator: &mut Generator) -> Tensor {
-        Tensor::drawn(shape.into(), dtype, || (generator.uniform() < p) as u8 as f64)
+        Tensor::drawn(shape.into(), dtype, generator, |g| (g.uniform() < p) as u8 as f64)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn blank_generators_leave_zeros() {
+        let g = &mut Generator::blank();
+        let all = [Tensor::randn([3], DType::F64, g), Tensor::rand_uniform([3], 1.0, 2.0, DType::F64, g)];
+        assert!(all.into_iter().all(|t| t.to_vec::<f64>() == [0.0; 3]));
+        assert!(g.is_blank() && !Generator::new(0).is_blank());
+    }
 
     #[test]
     fn keys_give_streams_of_their_own() {
