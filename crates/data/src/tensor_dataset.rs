@@ -1,6 +1,6 @@
 //! [`TensorDataset`]: samples from tensors in memory.
 
-use crate::collate::Sample;
+use crate::collate::{Batch, Sample};
 use crate::dataset::Dataset;
 use crate::error::DataError;
 use striate_tensor::{DType, Tensor};
@@ -29,6 +29,16 @@ impl TensorDataset {
         let labels = labels.to_vec::<i64>().into_iter().map(label).collect();
         TensorDataset { images, labels }
     }
+
+    /// The images `[n, …]`.
+    pub fn images(&self) -> &Tensor {
+        &self.images
+    }
+
+    /// The labels.
+    pub fn labels(&self) -> &[usize] {
+        &self.labels
+    }
 }
 
 impl Dataset for TensorDataset {
@@ -41,5 +51,21 @@ impl Dataset for TensorDataset {
     fn get(&self, index: usize) -> Result<Sample, DataError> {
         let &label = self.labels.get(index).ok_or(DataError::Index { index, len: self.labels.len() })?;
         Ok(Sample { image: self.images.clone().select(0, index), label })
+    }
+
+    fn batch(&self, indices: &[usize]) -> Result<Batch, DataError> {
+        let len = self.labels.len();
+        if let Some(&index) = indices.iter().find(|&&i| i >= len) {
+            return Err(DataError::Index { index, len });
+        }
+        let n = indices.len();
+        let chosen = Tensor::from_vec(indices.iter().map(|&i| i as i64).collect(), [n]);
+        let labels = indices.iter().map(|&i| self.labels[i] as i64).collect();
+        Ok(Batch {
+            images: self.images.clone().index_select(0, &chosen),
+            labels: Tensor::from_vec(labels, [n]),
+            shares: None,
+            indices: indices.to_vec(),
+        })
     }
 }

@@ -132,6 +132,7 @@ macro_rules! delegate {
 }
 
 delegate!([M: Module + ?Sized] Box<M>, |x| [&**x], [&mut **x]);
+delegate!([M: Module + ?Sized] &mut M, |x| [&**x], [&mut **x]);
 delegate!([M: Module] Option<M>, |x| x.iter(), x.iter_mut());
 delegate!([M: Module] Vec<M>, |x| [x.as_slice()], [x.as_mut_slice()]);
 delegate!([M: Module, const N: usize] [M; N], |x| [x.as_slice()], [x.as_mut_slice()]);

@@ -1,12 +1,13 @@
 //! Checkpoints: all that a run needs to go on as if nothing had happened.
 
 use crate::error::TrainError;
+use crate::run_dir::RunDir;
 use crate::trainer::Position;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use striate_formats::safetensors;
-use striate_nn::{Ema, Forward, Optimizer, OptimizerState, StateDict, load_state_dict, state_dict};
+use striate_nn::{Ema, Module, Optimizer, OptimizerState, StateDict, load_state_dict, state_dict};
 
 /// The version of the layout that this program writes.
 const VERSION: u32 = 1;
@@ -38,7 +39,7 @@ pub fn save(
     path: &Path,
     who: Identity,
     position: &Position,
-    model: &dyn Forward,
+    model: &dyn Module,
     optimizer: &dyn Optimizer,
     ema: Option<&Ema>,
 ) -> Result<(), striate_formats::FormatError> {
@@ -63,11 +64,31 @@ pub fn save(
     safetensors::write(path, &tensors, &metadata)
 }
 
+/// Writes a checkpoint into a run's directory, and says where it lies.
+pub(crate) fn write(
+    run: &RunDir,
+    who: Identity,
+    position: &Position,
+    model: &dyn Module,
+    optimizer: &dyn Optimizer,
+    ema: Option<&Ema>,
+) -> Result<PathBuf, TrainError> {
+    let path = run.checkpoint();
+    match save(&path, who, position, model, optimizer, ema) {
+        Ok(()) => Ok(path),
+        Err(cause) => Err(TrainError::CheckpointWrite {
+            cause: Box::new(cause),
+            last: path.exists().then(|| path.clone()),
+            run: run.path().to_path_buf(),
+        }),
+    }
+}
+
 /// Reads a checkpoint into `model`, `optimizer` and the average of weights where there is one, and says where the run stood.
 pub fn load(
     path: &Path,
     who: Identity,
-    model: &mut dyn Forward,
+    model: &mut dyn Module,
     optimizer: &mut dyn Optimizer,
     ema: Option<&mut Ema>,
 ) -> Result<Position, TrainError> {

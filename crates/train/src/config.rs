@@ -1,11 +1,15 @@
 //! The settings of a training run.
 
 use crate::error::TrainError;
+use crate::finetune::FineTune;
 use crate::learning_rate::SchedulePlan;
 use crate::picture_settings::PictureSettings;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 use striate_nn::{Adagrad, Adam, AdamW, Lamb, Lion, NAdam, Optimizer, ParamGroups, RMSprop, Sgd};
+
+/// The word for a network that suits the data, or is that of the weights.
+pub(crate) const AUTO: &str = "auto";
 
 /// Which optimizer trains.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Default)]
@@ -126,6 +130,9 @@ pub struct Config {
     /// The settings that pictures of a folder have besides.
     #[serde(default, skip_serializing_if = "is_default")]
     pub pictures: PictureSettings,
+    /// The settings of fine-tuning, if this is that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finetune: Option<FineTune>,
 }
 
 impl Default for Config {
@@ -151,6 +158,7 @@ impl Default for Config {
             log_every: 100,
             checkpoint_every: None,
             pictures: PictureSettings::default(),
+            finetune: None,
         }
     }
 }
@@ -205,15 +213,20 @@ impl Config {
         if self.checkpoint_every == Some(0) {
             return bad("checkpoint-every", "0".into(), "at least 1");
         }
+        if let Some(finetune) = &self.finetune {
+            finetune.validate(self.epochs)?;
+        }
         self.pictures.validate()
     }
 
-    /// A fresh optimizer of the kind, rate and weight decay set.
-    pub fn build_optimizer(&self) -> Box<dyn Optimizer> {
-        let mut groups = ParamGroups::new();
-        if !self.decay_bias_and_norm {
-            groups = groups.no_decay_on_biases_and_norms();
-        }
+    /// The settings that some parameters have of their own.
+    pub(crate) fn groups(&self) -> ParamGroups {
+        let groups = ParamGroups::new();
+        if self.decay_bias_and_norm { groups } else { groups.no_decay_on_biases_and_norms() }
+    }
+
+    /// A fresh optimizer of the kind and weight decay set.
+    pub(crate) fn build_optimizer(&self, groups: ParamGroups, lr: f64) -> Box<dyn Optimizer> {
         macro_rules! build {
             ($optimizer:expr) => {{
                 let mut optimizer = $optimizer.groups(groups);
@@ -222,14 +235,14 @@ impl Config {
             }};
         }
         match self.optimizer {
-            OptimizerKind::Adam => build!(Adam::new(self.lr)),
-            OptimizerKind::AdamW => build!(AdamW::new(self.lr)),
-            OptimizerKind::Sgd => build!(Sgd::new(self.lr).nesterov(0.9)),
-            OptimizerKind::RmsProp => build!(RMSprop::new(self.lr)),
-            OptimizerKind::Adagrad => build!(Adagrad::new(self.lr)),
-            OptimizerKind::NAdam => build!(NAdam::new(self.lr)),
-            OptimizerKind::Lion => build!(Lion::new(self.lr)),
-            OptimizerKind::Lamb => build!(Lamb::new(self.lr)),
+            OptimizerKind::Adam => build!(Adam::new(lr)),
+            OptimizerKind::AdamW => build!(AdamW::new(lr)),
+            OptimizerKind::Sgd => build!(Sgd::new(lr).nesterov(0.9)),
+            OptimizerKind::RmsProp => build!(RMSprop::new(lr)),
+            OptimizerKind::Adagrad => build!(Adagrad::new(lr)),
+            OptimizerKind::NAdam => build!(NAdam::new(lr)),
+            OptimizerKind::Lion => build!(Lion::new(lr)),
+            OptimizerKind::Lamb => build!(Lamb::new(lr)),
         }
     }
 
@@ -279,6 +292,7 @@ mod tests {
             label_smoothing: 0.1,
             optimizer: OptimizerKind::AdamW,
             pictures: PictureSettings { size: Some(64), augment: Some("flip".into()), ..PictureSettings::default() },
+            finetune: Some(FineTune { from: "resnet18".into(), head_epochs: 2, ..FineTune::default() }),
             ..plain
         };
         std::fs::write(&path, config.to_toml()).unwrap();
@@ -309,7 +323,7 @@ mod tests {
         for kind in OptimizerKind::ALL {
             let config = Config { optimizer: kind, ..Config::default() };
             assert!(config.to_toml().contains(&format!("optimizer = \"{}\"", kind.name())));
-            assert_eq!(config.build_optimizer().lr(), config.lr);
+            assert_eq!(config.build_optimizer(config.groups(), config.lr).lr(), config.lr);
         }
     }
 }

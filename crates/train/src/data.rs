@@ -2,13 +2,14 @@
 
 use crate::config::Config;
 use crate::error::TrainError;
+use crate::finetune::source::for_channels;
 use crate::pictures;
 use crate::trainer::Batches;
 use std::path::Path;
 use striate_data::pictures::{BadPicture, CacheKind, Entry, PictureDataset, Split};
 use striate_data::transforms::Augmentations;
 use striate_data::{
-    Batch, DataError, DataLoader, Dataset, IdxFolder, Image, ImageDataset, Preprocessing, Sample, mnist,
+    Batch, DataError, DataLoader, Dataset, IdxFolder, Image, ImageDataset, Preprocessing, Sample, TensorDataset, mnist,
 };
 use striate_tensor::num_threads;
 use striate_zoo::Blueprint;
@@ -89,6 +90,7 @@ impl Images {
 enum Prepared {
     Memory(ImageDataset),
     Pictures(PictureDataset),
+    Features(TensorDataset),
 }
 
 impl Dataset for Prepared {
@@ -98,6 +100,7 @@ impl Dataset for Prepared {
         match self {
             Prepared::Memory(images) => images.len(),
             Prepared::Pictures(pictures) => pictures.len(),
+            Prepared::Features(features) => features.len(),
         }
     }
 
@@ -105,6 +108,7 @@ impl Dataset for Prepared {
         match self {
             Prepared::Memory(images) => images.get(index),
             Prepared::Pictures(pictures) => pictures.get(index),
+            Prepared::Features(features) => features.get(index),
         }
     }
 
@@ -112,6 +116,7 @@ impl Dataset for Prepared {
         match self {
             Prepared::Memory(images) => images.batch_in(epoch, indices),
             Prepared::Pictures(pictures) => pictures.batch_in(epoch, indices),
+            Prepared::Features(features) => features.batch_in(epoch, indices),
         }
     }
 }
@@ -159,11 +164,19 @@ pub type Watch<'a> = dyn Fn(usize, usize) + Sync + 'a;
 /// The name of the built-in data.
 pub(crate) const MNIST: &str = "mnist";
 
-/// The data that the settings of a new run name, or of one that goes on in directory `run`. `input` is what the network needs, if it needs a
-/// certain input.
+/// What a network asks of images.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Wanted<'a> {
+    /// The shape that it takes, if it takes a certain one.
+    pub input: Option<[usize; 3]>,
+    /// How the images were prepared that it has learnt from.
+    pub backbone: Option<&'a Preprocessing>,
+}
+
+/// The data that the settings of a new run name, or of one that goes on in directory `run`.
 pub(crate) fn load_for(
     config: &Config,
-    input: Option<[usize; 3]>,
+    wanted: Wanted,
     run: Option<&Path>,
     watch: &Watch,
 ) -> Result<Splits, TrainError> {
@@ -171,7 +184,7 @@ pub(crate) fn load_for(
         return pictures::reopen(config, run);
     }
     if config.data != MNIST && pictures::are_pictures(Path::new(&config.data)) {
-        return pictures::open(config, input, watch);
+        return pictures::open(config, wanted, watch);
     }
     let plain = crate::PictureSettings {
         balance: config.pictures.balance,
@@ -181,7 +194,18 @@ pub(crate) fn load_for(
     if config.pictures != plain {
         return Err(TrainError::PictureSettings { data: config.data.clone() });
     }
-    load_data(&config.data)
+    let mut data = load_data(&config.data)?;
+    if let Some(backbone) = wanted.backbone {
+        let own = &mut data.preprocessing;
+        own.mean = for_channels(&backbone.mean, own.channels);
+        own.std = for_channels(&backbone.std, own.channels);
+    } else if let Some(run) = run.filter(|run| run.join(pictures::PREPROCESSING).is_file()) {
+        data.preprocessing = pictures::read_preprocessing(run)?;
+    }
+    if wanted.backbone.is_some() {
+        data.run_files.push((pictures::PREPROCESSING, pictures::written(&data.preprocessing)));
+    }
+    Ok(data)
 }
 
 fn size([_, h, w]: [usize; 3]) -> String {
@@ -254,11 +278,20 @@ impl Loader {
         classes: usize,
     ) -> Loader {
         let prepared = match images.prepared(preprocessing) {
-            memory if augmentations.is_empty() => memory,
+            prepared if augmentations.is_empty() => prepared,
             Prepared::Pictures(pictures) => Prepared::Pictures(pictures.augmented(augmentations, classes, seed)),
-            Prepared::Memory(_) => panic!("Loader::augmented: only pictures in files can be changed"),
+            _ => panic!("Loader::augmented: only pictures in files can be changed"),
         };
         Loader(loader(prepared, batch_size).shuffle(seed))
+    }
+
+    /// Batches of features, shuffled by `seed` and epoch if there is one.
+    pub(crate) fn features(features: TensorDataset, batch_size: usize, seed: Option<u64>) -> Loader {
+        let loader = loader(Prepared::Features(features), batch_size);
+        Loader(match seed {
+            Some(seed) => loader.shuffle(seed),
+            None => loader,
+        })
     }
 
     /// Samples drawn with these weights, some several times: see [`DataLoader::weights`].
@@ -274,13 +307,24 @@ impl Loader {
         Loader(loader(images.prepared(preprocessing), batch_size))
     }
 
+    /// How many samples there are.
+    pub(crate) fn len(&self) -> usize {
+        self.0.dataset().len()
+    }
+
     /// Pictures that could not be read so far.
     pub fn bad(&self) -> Vec<BadPicture> {
         match self.0.dataset() {
-            Prepared::Memory(_) => Vec::new(),
+            Prepared::Memory(_) | Prepared::Features(_) => Vec::new(),
             Prepared::Pictures(pictures) => pictures.bad(),
         }
     }
+}
+
+/// How many images of a shape make a batch where nothing is learnt: fewer of large ones, so that what a network makes of them does not
+/// fill the memory. It changes no result.
+pub(crate) fn measuring_batch([_, height, width]: [usize; 3]) -> usize {
+    (250 * 32 * 32 / (height * width).max(1)).clamp(16, 250)
 }
 
 fn loader(prepared: Prepared, batch_size: usize) -> DataLoader<Prepared> {
@@ -288,6 +332,7 @@ fn loader(prepared: Prepared, batch_size: usize) -> DataLoader<Prepared> {
     let workers = match prepared {
         Prepared::Memory(_) => 1,
         Prepared::Pictures(_) => num_threads(),
+        Prepared::Features(_) => 0,
     };
     DataLoader::new(prepared, batch_size).workers(workers).prefetch(PREFETCH)
 }

@@ -1,6 +1,6 @@
 //! Measuring a model on test data.
 
-use crate::data::{Images, Loader, MNIST, Splits, load_data};
+use crate::data::{Images, Loader, MNIST, Splits, load_data, measuring_batch};
 use crate::error::TrainError;
 use crate::metrics::ConfusionMatrix;
 use crate::model_file::Model;
@@ -10,9 +10,6 @@ use crate::trainer::Batches;
 use std::path::Path;
 use striate_data::pictures::BadPicture;
 use striate_nn::Pass;
-
-/// Images per batch. It changes no result.
-const BATCH: usize = 250;
 
 /// How a model did on test data.
 #[derive(Clone, Debug, PartialEq)]
@@ -50,7 +47,7 @@ pub fn evaluate(model: &Model, data: &Splits) -> Result<Evaluation, TrainError> 
     let task = Classification::default();
     let mut confusion = ConfusionMatrix::new(classes.len());
     let mut loss = 0.0;
-    let loader = Loader::in_order(&data.test, &model.card.preprocessing, BATCH);
+    let loader = Loader::in_order(&data.test, &model.card.preprocessing, measuring_batch(model.card.preprocessing.output_shape()));
     for batch in loader.epoch_from(0, 0) {
         let batch = batch?;
         let output = model.network.forward(task.input(&batch), &Pass::eval());

@@ -44,6 +44,13 @@ pub enum Event {
         /// A line.
         text: String,
     },
+    /// A frozen backbone has made features of some more images, which is done once.
+    Features {
+        /// Images done.
+        done: usize,
+        /// Images in all.
+        total: usize,
+    },
     /// Pictures that could not be read, and were left out.
     BadPictures {
         /// How many.

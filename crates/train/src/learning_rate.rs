@@ -163,6 +163,7 @@ pub struct PlateauPosition {
 /// The learning rate over a run.
 #[derive(Clone, Debug)]
 pub struct LearningRate {
+    first: u64,
     base: f64,
     schedule: Schedule,
     plateau: Option<ReduceOnPlateau>,
@@ -178,7 +179,7 @@ impl LearningRate {
         position: Option<&PlateauPosition>,
     ) -> Self {
         let schedule = plan.schedule(epochs as u64, per_epoch as u64);
-        let mut rate = LearningRate { base, schedule, plateau: plan.plateau() };
+        let mut rate = LearningRate { first: 0, base, schedule, plateau: plan.plateau() };
         if let (Some(plateau), Some(p)) = (&mut rate.plateau, position) {
             rate.base = p.lr;
             plateau.state = PlateauState { best: p.best, num_bad_epochs: p.bad_epochs, cooldown_counter: 0 };
@@ -186,9 +187,14 @@ impl LearningRate {
         rate
     }
 
+    /// Beginning at step `first` instead of 0.
+    pub fn from_step(self, first: u64) -> Self {
+        LearningRate { first, ..self }
+    }
+
     /// The learning rate of a step, which counts from 0.
     pub fn at(&self, step: u64) -> f64 {
-        self.schedule.lr(self.base, step)
+        self.schedule.lr(self.base, step.saturating_sub(self.first))
     }
 
     /// Takes in the test loss after an epoch, and says where a plateau has brought the learning rate to.

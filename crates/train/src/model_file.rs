@@ -1,5 +1,7 @@
 //! The model file: weights and all that is needed to use them, in one safetensors file.
 
+use crate::config::Config;
+use crate::data::Splits;
 use crate::error::TrainError;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -13,7 +15,9 @@ use striate_zoo::Description;
 
 /// The version of the layout that this program writes, and the newest that it reads.
 pub const FORMAT_VERSION: u32 = 1;
-const KEY: &str = "striate";
+/// Images that a file carries to test itself.
+const SELF_TESTS: usize = 2;
+pub(crate) const KEY: &str = "striate";
 /// How far, as a share of the largest output, a self-test may be off: instruction sets round differently.
 const SELF_TEST_TOLERANCE: f32 = 1e-3;
 
@@ -39,6 +43,9 @@ pub struct ModelCard {
 pub struct Training {
     /// `mnist`, or the path of the data.
     pub data: String,
+    /// What it had learnt from before: a network's name, or the path of a file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
     /// The optimizer's name.
     pub optimizer: String,
     /// The learning rate.
@@ -56,6 +63,45 @@ pub struct Training {
     pub measured: Split,
     /// The version of Striate that trained it.
     pub striate_version: String,
+}
+
+impl Training {
+    /// After `epochs` epochs with these settings.
+    pub(crate) fn of(config: &Config, epochs: usize, test_accuracy: f64, measured: Split) -> Training {
+        Training {
+            data: config.data.clone(),
+            from: config.finetune.as_ref().map(|f| f.from.clone()),
+            optimizer: config.optimizer.name().to_string(),
+            lr: config.lr,
+            batch_size: config.batch_size,
+            epochs,
+            seed: config.seed,
+            test_accuracy,
+            measured,
+            striate_version: env!("CARGO_PKG_VERSION").to_string(),
+        }
+    }
+}
+
+impl ModelCard {
+    /// Of `network`, with some images of the test data to test itself.
+    pub(crate) fn of(
+        architecture: &str,
+        data: &Splits,
+        preprocessing: &Preprocessing,
+        training: Training,
+        network: &dyn Forward,
+    ) -> ModelCard {
+        let images = data.test.first(SELF_TESTS, preprocessing);
+        ModelCard {
+            format_version: FORMAT_VERSION,
+            architecture: architecture.to_string(),
+            classes: data.classes.clone(),
+            preprocessing: preprocessing.clone(),
+            training,
+            self_test: images.iter().map(|image| SelfTest::record(network, preprocessing, image)).collect(),
+        }
+    }
 }
 
 /// An image with the output that it must give.

@@ -54,8 +54,9 @@ pub struct PictureSettings {
     /// 1 for grey, 3 for colour; by default as the pictures are.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub channels: Option<usize>,
-    /// How pixels are weighed when a picture is scaled.
-    pub filter: Filter,
+    /// How pixels are weighed when a picture is scaled; bilinearly, or as a backbone is used to, if nothing is said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub filter: Option<Filter>,
     /// The colour behind transparent parts: red, green, blue.
     pub background: [u8; 3],
     /// Random changes of training pictures, as [`Augmentations`] reads them; `small-data` stands for what suits few pictures of the size.
@@ -76,7 +77,7 @@ impl Default for PictureSettings {
         PictureSettings {
             size: None,
             channels: None,
-            filter: Filter::default(),
+            filter: None,
             background: [255; 3],
             augment: None,
             cache: PictureCache::default(),

@@ -1,14 +1,15 @@
 //! Pictures of a folder, made ready for a run: read once, split if need be, and written down for the runs that go on.
 
 use crate::config::Config;
-use crate::data::{Images, Splits, Watch};
+use crate::data::{Images, Splits, Wanted, Watch};
 use crate::error::TrainError;
+use crate::finetune::source::for_channels;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use striate_data::pictures::{
     BadPicture, CacheKind, Entry, PictureDataset, PictureList, Split, Survey, split, survey, write_manifest,
 };
-use striate_data::{DataError, DecodeOptions, Fit, Image, Preprocessing};
+use striate_data::{DataError, DecodeOptions, Filter, Fit, Image, Preprocessing};
 use striate_tensor::num_threads;
 
 /// The share of pictures that are measured on where no split is given.
@@ -21,7 +22,7 @@ const SHOWN: usize = 3;
 
 /// The files of a run's directory that hold its pictures' names and their preprocessing.
 pub const PICTURES: &str = "pictures.csv";
-const PREPROCESSING: &str = "preprocessing.json";
+pub(crate) const PREPROCESSING: &str = "preprocessing.json";
 
 /// Whether `path` is for this module: anything but a directory of idx files.
 pub fn are_pictures(path: &Path) -> bool {
@@ -40,9 +41,8 @@ fn stem(path: &Path) -> String {
     path.file_stem().map_or_else(|| "pictures".into(), |n| n.to_string_lossy().into_owned())
 }
 
-/// The pictures of a new run. `input` is what the network needs, if it needs a certain input; `watch` hears how far the look at all
-/// pictures has come.
-pub fn open(config: &Config, input: Option<[usize; 3]>, watch: &Watch) -> Result<Splits, TrainError> {
+/// The pictures of a new run, as the network wants them; `watch` hears how far the look at all pictures has come.
+pub fn open(config: &Config, wanted: Wanted, watch: &Watch) -> Result<Splits, TrainError> {
     let path = Path::new(&config.data);
     let settings = &config.pictures;
     let mut list = PictureList::open(path)?;
@@ -63,7 +63,7 @@ pub fn open(config: &Config, input: Option<[usize; 3]>, watch: &Watch) -> Result
             list.entries.len()
         ));
     }
-    let preprocessing = preprocessing(config, &list, &found, input);
+    let preprocessing = preprocessing(config, &list, &found, wanted);
     let kept: Vec<usize> = (0..list.entries.len()).filter(|&i| found.pictures[i].is_ok()).collect();
     list.entries = kept.into_iter().map(|i| list.entries[i].clone()).collect();
     let mut splits = assemble(stem(path), &list, preprocessing, settings.cache.kind()?)?;
@@ -114,26 +114,40 @@ fn warn_of_leaks(list: &PictureList, found: &Survey, notes: &mut Vec<String>) {
 }
 
 /// How the pictures become the network's input: their own size if it is one and small, or what is set or needed.
-fn preprocessing(config: &Config, list: &PictureList, found: &Survey, input: Option<[usize; 3]>) -> Preprocessing {
+fn preprocessing(config: &Config, list: &PictureList, found: &Survey, wanted: Wanted) -> Preprocessing {
     let settings = &config.pictures;
     let good = || found.pictures.iter().filter_map(|p| p.as_ref().ok());
     let all_grey = good().all(|p| p.channels == 1);
-    let channels = settings.channels.or(input.map(|i| i[0])).unwrap_or(if all_grey { 1 } else { 3 });
+    let own_channels = if all_grey { 1 } else { 3 };
+    let needed = wanted.input.filter(|_| wanted.backbone.is_none()).map(|i| i[0]);
+    let channels = settings.channels.or(needed).unwrap_or(own_channels);
     let first = good().next().map(|p| p.size);
     let own = first.filter(|size| good().all(|p| p.size == *size) && size.iter().all(|&s| s <= OWN_SIZE_LIMIT));
-    let size = match (settings.size, input) {
-        (Some(side), _) => [side; 2],
-        (None, Some([_, h, w])) => [h, w],
-        (None, None) => own.unwrap_or([USUAL_SIZE; 2]),
+    let size = match (settings.size, wanted.backbone, wanted.input) {
+        (Some(side), ..) => [side; 2],
+        (None, Some(backbone), _) => backbone.size,
+        (None, None, Some([_, h, w])) => [h, w],
+        (None, None, None) => own.unwrap_or([USUAL_SIZE; 2]),
     };
-    let shorter = size[0].min(size[1]);
-    // As a picture of 256 gives one of 224; pictures of that size already lose nothing.
-    let shorter = if own == Some(size) { shorter } else { (shorter * 8).div_ceil(7).max(size[0].max(size[1])) };
+    let side = size[0].min(size[1]);
+    let shorter = match wanted.backbone {
+        // Small pictures of one size are cut out already: enlarged, they lose nothing.
+        Some(_) if own.is_some_and(|[h, w]| h == w) => side,
+        Some(Preprocessing { fit: Fit::Crop { shorter }, size: [h, w], .. }) => {
+            (shorter * side).div_ceil((*h).min(*w)).max(side)
+        }
+        // As a picture of 256 gives one of 224; pictures of that size already lose nothing.
+        _ if own == Some(size) => side,
+        _ => (side * 8).div_ceil(7),
+    };
+    let fit = Fit::Crop { shorter: shorter.max(size[0].max(size[1])) };
     let train = (0..list.entries.len()).filter(|&i| list.entries[i].split == Some(Split::Train));
-    let (mean, std) = found.measure(train, channels);
-    let fit = Fit::Crop { shorter };
+    let (filter, (mean, std)) = match wanted.backbone {
+        Some(b) => (b.filter, (for_channels(&b.mean, channels), for_channels(&b.std, channels))),
+        None => (Filter::default(), found.measure(train, channels)),
+    };
     Preprocessing {
-        filter: settings.filter,
+        filter: settings.filter.unwrap_or(filter),
         light_on_dark: false,
         mean,
         std,
@@ -158,7 +172,7 @@ fn assemble(
         }
         Ok(Images::Pictures { entries, cache: cache.clone() })
     };
-    let written = serde_json::to_vec_pretty(&preprocessing).expect("preprocessing is plain values");
+    let written = written(&preprocessing);
     Ok(Splits {
         name,
         classes: list.classes.clone(),
@@ -172,12 +186,21 @@ fn assemble(
     })
 }
 
-/// The pictures of a run that goes on, as its directory says.
-pub fn reopen(config: &Config, run: &Path) -> Result<Splits, TrainError> {
+/// What a run's directory holds of its preprocessing.
+pub(crate) fn written(preprocessing: &Preprocessing) -> Vec<u8> {
+    serde_json::to_vec_pretty(preprocessing).expect("preprocessing is plain values")
+}
+
+/// Reads what [`written`] gave.
+pub(crate) fn read_preprocessing(run: &Path) -> Result<Preprocessing, TrainError> {
     let file = run.join(PREPROCESSING);
     let text = std::fs::read(&file).map_err(|e| TrainError::io("read", &file, e))?;
-    let preprocessing =
-        serde_json::from_slice(&text).map_err(|e| TrainError::Config { path: file, reason: e.to_string() })?;
+    serde_json::from_slice(&text).map_err(|e| TrainError::Config { path: file, reason: e.to_string() })
+}
+
+/// The pictures of a run that goes on, as its directory says.
+pub fn reopen(config: &Config, run: &Path) -> Result<Splits, TrainError> {
+    let preprocessing = read_preprocessing(run)?;
     let list = listed(Path::new(&config.data), &run.join(PICTURES))?;
     assemble(stem(Path::new(&config.data)), &list, preprocessing, config.pictures.cache.kind()?)
 }
@@ -242,7 +265,7 @@ pub struct Preview {
 impl Preview {
     /// For the pictures and settings of `config`.
     pub fn open(config: &Config) -> Result<Preview, TrainError> {
-        let splits = open(config, None, &|_, _| {})?;
+        let splits = open(config, Wanted::default(), &|_, _| {})?;
         let size = splits.preprocessing.size[0];
         let Images::Pictures { entries, .. } = splits.train else { unreachable!("pictures are in files") };
         let plain = PictureDataset::new(entries, splits.preprocessing, CacheKind::None);

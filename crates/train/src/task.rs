@@ -1,15 +1,21 @@
 //! Tasks: what a network is trained to do.
 
 use striate_data::Batch;
-use striate_nn::{CrossEntropyLoss, FocalLoss};
+use striate_nn::{Classifier, CrossEntropyLoss, FocalLoss, Forward, Pass};
 use striate_tensor::Tensor;
 
 /// What a network is trained to do: which part of a batch it sees, and how its output is judged.
 pub trait Task: Send + Sync {
     /// What the data loader gives.
     type Batch;
+    /// What kind of network it takes.
+    type Network: Forward + ?Sized;
     /// What the network sees of a batch.
     fn input(&self, batch: &Self::Batch) -> Tensor;
+    /// What the network gives for a batch.
+    fn forward(&self, network: &Self::Network, batch: &Self::Batch, pass: &Pass) -> Tensor {
+        network.forward(self.input(batch), pass)
+    }
     /// How many samples are in a batch.
     fn samples(&self, batch: &Self::Batch) -> usize;
     /// The mean loss over a batch.
@@ -22,9 +28,23 @@ pub trait Task: Send + Sync {
     fn correct(&self, output: &Tensor, batch: &Self::Batch) -> usize;
 }
 
+/// Which part of a network learns.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Part {
+    /// All of it.
+    #[default]
+    Whole,
+    /// Its head. The rest is frozen: it works as in evaluation, dropout off and running statistics as they are.
+    Head,
+    /// Its head, and batches hold what it sees of images: [`Classifier::features`] of them.
+    HeadOnFeatures,
+}
+
 /// One class per image, by cross-entropy.
 #[derive(Clone, Debug, Default)]
 pub struct Classification {
+    /// Which part of the network learns.
+    pub part: Part,
     /// The share of each target that is spread over all classes in training.
     pub label_smoothing: f64,
     /// The gamma of the focal loss that is trained on in the place of cross-entropy. It takes neither smoothed nor mixed labels.
@@ -42,8 +62,17 @@ impl Classification {
 
 impl Task for Classification {
     type Batch = Batch;
+    type Network = dyn Classifier;
     fn input(&self, batch: &Batch) -> Tensor {
         batch.images.clone()
+    }
+    fn forward(&self, network: &dyn Classifier, batch: &Batch, pass: &Pass) -> Tensor {
+        let x = self.input(batch);
+        match self.part {
+            Part::Whole => network.forward(x, pass),
+            Part::Head => network.head(network.features(x, &Pass::eval()), pass),
+            Part::HeadOnFeatures => network.head(x, pass),
+        }
     }
     fn samples(&self, batch: &Batch) -> usize {
         batch.images.size(0)

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use striate_data::DataError;
 use striate_data::pictures::Split;
 use striate_nn::optim::{Accumulator, clip_grad_norm};
-use striate_nn::{Ema, Forward, Optimizer, Pass};
+use striate_nn::{Ema, Module, Optimizer, Pass};
 use striate_tensor::autograd::find_non_finite;
 use striate_tensor::{Leaf, profile};
 
@@ -88,14 +88,14 @@ pub enum Outcome {
 }
 
 /// Writes the model, given the epochs done and what the test gave.
-pub type SaveModel<'a> = dyn FnMut(&dyn Forward, usize, &Running) -> Result<(), TrainError> + 'a;
+pub type SaveModel<'a, N> = dyn FnMut(&N, usize, &Running) -> Result<(), TrainError> + 'a;
 
 /// What the loop works with.
 pub struct Trainer<'a, T: Task> {
     /// What the network is trained to do.
     pub task: &'a T,
     /// The network.
-    pub model: &'a mut dyn Forward,
+    pub model: &'a mut T::Network,
     /// What changes its parameters.
     pub optimizer: &'a mut dyn Optimizer,
     /// How the learning rate changes; the optimizer's own stays if there is none.
@@ -110,6 +110,8 @@ pub struct Trainer<'a, T: Task> {
     pub metrics: MetricsCsv,
     /// Where the run stands.
     pub position: Position,
+    /// The epochs to have done at the end: all of the settings', or fewer where another trainer goes on.
+    pub until: usize,
     /// What the data is for that the network is tried on.
     pub measured: Split,
 }
@@ -122,10 +124,10 @@ impl<T: Task> Trainer<'_, T> {
         test: &dyn Batches<Batch = T::Batch>,
         sink: &mut dyn Sink,
         stop: &AtomicBool,
-        save: &mut SaveModel,
+        save: &mut SaveModel<T::Network>,
     ) -> Result<Outcome, TrainError> {
         let mut last = None;
-        while self.position.epoch < self.config.epochs {
+        while self.position.epoch < self.until {
             let epoch = self.position.epoch;
             let mut batches = train.epoch_from(epoch, self.position.batch);
             let steps = train.per_epoch().div_ceil(self.config.accumulate);
@@ -152,7 +154,7 @@ impl<T: Task> Trainer<'_, T> {
             self.check_weights()?;
             // The model first: a run killed between the two does its last steps again and writes it anew.
             self.swap_average();
-            let saved = save(&*self.model, epoch + 1, &tested);
+            let saved = save(self.model, epoch + 1, &tested);
             self.swap_average();
             saved?;
             self.checkpoint(sink)?;
@@ -181,7 +183,7 @@ impl<T: Task> Trainer<'_, T> {
             let batch = batch?;
             profile::phase("forward");
             let pass = self.pass(count);
-            let output = self.model.forward(self.task.input(&batch), &pass);
+            let output = self.task.forward(self.model, &batch, &pass);
             let (correct, samples) = (self.task.correct(&output, &batch), self.task.samples(&batch));
             let loss = self.task.train_loss(output, &batch);
             let value = loss.item::<f32>() as f64;
@@ -189,7 +191,7 @@ impl<T: Task> Trainer<'_, T> {
                 return Err(self.non_finite(&batch, count, value));
             }
             profile::phase("backward");
-            accumulator.add(&*self.model, loss.backward(), samples);
+            accumulator.add(&self.model, loss.backward(), samples);
             profile::phase("data");
             sum.add(value, correct, samples);
             count += 1;
@@ -201,15 +203,15 @@ impl<T: Task> Trainer<'_, T> {
         profile::phase("optimizer");
         let mut gradients = accumulator.finish();
         if let Some(max_norm) = self.config.clip_norm {
-            clip_grad_norm(&*self.model, &mut gradients, max_norm, 2.0);
+            clip_grad_norm(&self.model, &mut gradients, max_norm, 2.0);
         }
         if let Some(rate) = &self.learning_rate {
             self.optimizer.set_lr(rate.at(self.position.steps));
         }
-        self.optimizer.step(self.model, &gradients);
+        self.optimizer.step(&mut self.model, &gradients);
         drop(gradients);
         if let Some(ema) = &mut self.ema {
-            ema.update(&*self.model);
+            ema.update(&self.model);
         }
         profile::phase(profile::REST);
 
@@ -238,7 +240,7 @@ impl<T: Task> Trainer<'_, T> {
     /// Exchanges the weights and their average, if there is one.
     fn swap_average(&mut self) {
         if let Some(ema) = &mut self.ema {
-            ema.swap(&mut *self.model);
+            ema.swap(&mut self.model);
         }
     }
 
@@ -263,7 +265,7 @@ impl<T: Task> Trainer<'_, T> {
                 return Ok(None);
             }
             let batch = batch?;
-            let output = self.model.forward(self.task.input(&batch), &Pass::eval());
+            let output = self.task.forward(self.model, &batch, &Pass::eval());
             let correct = self.task.correct(&output, &batch);
             let loss = self.task.loss(output, &batch).item::<f32>() as f64;
             tested.add(loss, correct, self.task.samples(&batch));
@@ -280,15 +282,9 @@ impl<T: Task> Trainer<'_, T> {
     /// Writes a checkpoint, unless a weight is not finite: then the last one stays, for it is the last good one.
     pub fn checkpoint(&mut self, sink: &mut dyn Sink) -> Result<(), TrainError> {
         self.check_weights()?;
-        let path = self.run.checkpoint();
         let who = Identity { model: &self.config.model, seed: self.config.seed };
-        checkpoint::save(&path, who, &self.position, self.model, self.optimizer, self.ema.as_deref()).map_err(
-            |cause| TrainError::CheckpointWrite {
-                cause: Box::new(cause),
-                last: path.exists().then(|| path.clone()),
-                run: self.run.path().to_path_buf(),
-            },
-        )?;
+        let path =
+            checkpoint::write(self.run, who, &self.position, &self.model, self.optimizer, self.ema.as_deref())?;
         sink.event(&Event::Checkpoint { path, steps: self.position.steps });
         Ok(())
     }
@@ -311,11 +307,10 @@ impl<T: Task> Trainer<'_, T> {
         if let Some(name) = self.non_finite_parameter() {
             return self.non_finite_error(loss, format!("first in the weights of layer {}", layer_of(&name)));
         }
-        let input = self.task.input(batch);
-        if !input.is_finite() {
+        if !self.task.input(batch).is_finite() {
             return self.non_finite_error(loss, "already in the images".into());
         }
-        let (_, found) = find_non_finite(|| self.task.train_loss(self.model.forward(input, &self.pass(place)), batch));
+        let (_, found) = find_non_finite(|| self.task.train_loss(self.task.forward(self.model, batch, &self.pass(place)), batch));
         let place = found.map_or("for an unknown reason".to_string(), |found| {
             let name = |id| self.model.named_parameters().into_iter().find(|(_, p)| p.leaf_id() == Some(id));
             match found.leaf.and_then(name) {

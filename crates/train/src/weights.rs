@@ -2,9 +2,11 @@
 
 use crate::error::TrainError;
 use crate::pictures;
+use std::collections::BTreeMap;
 use std::path::Path;
 use striate_formats::read_weights;
-use striate_nn::{Module, load_matching};
+use striate_nn::{Matched, Module, StateDict, load_matching};
+use striate_zoo::nearest;
 
 fn some(names: &[String]) -> String {
     pictures::some(names.iter().map(String::as_str))
@@ -14,23 +16,54 @@ fn some(names: &[String]) -> String {
 pub fn start_from(network: &mut dyn Module, path: &Path, model: &str) -> Result<Vec<String>, TrainError> {
     let weights = read_weights(path)?;
     let mut notes = weights.notes();
-    let format = weights.format;
+    let origin = format!("{} ({})", path.display(), weights.format);
     let state = weights.into_map();
-    let matched = load_matching(network, &state);
-    let file = path.display();
+    let matched = take(network, &state, path, model)?;
+    notes.push(format!("starting from {origin}: {} of {} tensors taken", matched.loaded.len(), state.len()));
+    notes.extend(report(&matched));
+    Ok(notes)
+}
+
+/// Takes what fits; an error if nothing does.
+pub(crate) fn take(
+    network: &mut dyn Module,
+    state: &StateDict,
+    path: &Path,
+    model: &str,
+) -> Result<Matched, TrainError> {
+    let matched = load_matching(network, state);
     // Networks that have nothing else in common still count their batches under the same names.
-    if matched.loaded.iter().all(|name| name.ends_with("num_batches_tracked")) {
-        let first: Vec<String> = state.keys().cloned().collect();
-        let (its, ours) = (some(&first), some(&matched.missing));
-        return Err(TrainError::StartWeights {
-            path: path.to_path_buf(),
-            reason: format!(
-                "none of its {} tensors has the name and shape of one of {model}: it has {its}; {model} has {ours}; is it for another network (--model)?",
-                state.len()
-            ),
-        });
+    if matched.loaded.iter().any(|name| !name.ends_with("num_batches_tracked")) {
+        return Ok(matched);
     }
-    notes.push(format!("starting from {file} ({format}): {} of {} tensors taken", matched.loaded.len(), state.len()));
+    let first: Vec<String> = state.keys().cloned().collect();
+    let (its, ours) = (some(&first), some(&matched.missing));
+    let advice = match nearest(&shapes(state)) {
+        Some(r) => format!(
+            "it looks like {} ({} of {} tensors): --model {0}",
+            r.architecture.name,
+            r.found,
+            r.of
+        ),
+        None => "is it for another network (--model)?".to_string(),
+    };
+    Err(TrainError::StartWeights {
+        path: path.to_path_buf(),
+        reason: format!(
+            "none of its {} tensors has the name and shape of one of {model}: it has {its}; {model} has {ours}; {advice}",
+            state.len()
+        ),
+    })
+}
+
+/// The names and shapes of tensors.
+pub(crate) fn shapes(state: &StateDict) -> BTreeMap<String, Vec<usize>> {
+    state.iter().map(|(name, t)| (name.clone(), t.shape().to_vec())).collect()
+}
+
+/// What did not fit, or was made to, a line each.
+pub(crate) fn report(matched: &Matched) -> Vec<String> {
+    let mut notes = Vec::new();
     if let Some((name, from, to)) = &matched.channels {
         let how = if from > to { "summed over" } else { "spread over" };
         notes.push(format!("{name} was made for images of {from} channels, and is {how} them for images of {to}"));
@@ -46,5 +79,5 @@ pub fn start_from(network: &mut dyn Module, path: &Path, model: &str) -> Result<
     if !matched.unexpected.is_empty() {
         notes.push(format!("not in the network, so they are left out: {}", some(&matched.unexpected)));
     }
-    Ok(notes)
+    notes
 }

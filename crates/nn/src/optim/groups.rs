@@ -112,6 +112,12 @@ impl ParamGroups {
 
 /// Whether all of `name` matches `pattern`, where `*` stands for any characters, `?` for one.
 fn matches(pattern: &str, name: &str) -> bool {
+    // Most patterns are the beginning of a name, and every step asks for each of them.
+    if let Some(start) = pattern.strip_suffix('*')
+        && !start.contains(['*', '?'])
+    {
+        return name.starts_with(start);
+    }
     let (pattern, name): (Vec<char>, Vec<char>) = (pattern.chars().collect(), name.chars().collect());
     let (mut p, mut n) = (0, 0);
     // Where to go on when what follows the last star turns out not to match.

@@ -3,12 +3,12 @@
 use crate::events::{Event, Sink};
 use std::io::Write;
 
-/// Writes every event but single steps as one line of JSON.
+/// Writes every event but single steps and batches of features as one line of JSON.
 pub struct JsonLines<W: Write>(pub W);
 
 impl<W: Write> Sink for JsonLines<W> {
     fn event(&mut self, event: &Event) {
-        if matches!(event, Event::Step { .. }) {
+        if matches!(event, Event::Step { .. } | Event::Features { .. }) {
             return;
         }
         let Ok(line) = serde_json::to_string(event) else { return };

@@ -1,0 +1,37 @@
+//! What a frozen backbone makes of images, computed once.
+
+use crate::data::Loader;
+use crate::error::TrainError;
+use crate::events::{Event, Sink};
+use crate::trainer::Batches;
+use std::sync::atomic::{AtomicBool, Ordering};
+use striate_data::TensorDataset;
+use striate_nn::{Classifier, Pass};
+use striate_tensor::{DType, Tensor};
+
+/// The features of all images of `loader`, in its order, with their labels; none if `stop` is set on the way. `done` of `total` images are
+/// told before.
+pub(crate) fn compute(
+    network: &dyn Classifier,
+    loader: &Loader,
+    (mut done, total): (usize, usize),
+    sink: &mut dyn Sink,
+    stop: &AtomicBool,
+) -> Result<Option<TensorDataset>, TrainError> {
+    let (mut features, mut labels) = (Vec::new(), Vec::new());
+    for batch in loader.epoch_from(0, 0) {
+        if stop.load(Ordering::Relaxed) {
+            return Ok(None);
+        }
+        let batch = batch?;
+        done += batch.images.size(0);
+        features.push(network.features(batch.images, &Pass::eval()));
+        labels.push(batch.labels);
+        sink.event(&Event::Features { done, total });
+    }
+    if features.is_empty() {
+        let none = TensorDataset::new(Tensor::zeros([0, 1], DType::F32), &Tensor::zeros([0], DType::I64));
+        return Ok(Some(none));
+    }
+    Ok(Some(TensorDataset::new(Tensor::cat(&features, 0), &Tensor::cat(&labels, 0))))
+}

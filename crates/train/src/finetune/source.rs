@@ -1,0 +1,147 @@
+//! What fine-tuning starts from: a network, its weights, and how its images were prepared.
+
+use crate::config::{AUTO, Config};
+use crate::error::TrainError;
+use crate::model_file::{self, Model};
+use crate::weights::{report, shapes, take};
+use std::path::{Path, PathBuf};
+use striate_data::{Filter, Fit, Preprocessing};
+use striate_formats::read_weights;
+use striate_nn::{Classifier, StateDict, state_dict};
+use striate_zoo::{Architecture, Description, nearest};
+
+/// A network that has learnt already.
+pub struct Source {
+    /// The network's name, or its layers as text.
+    pub model: String,
+    /// How its images were prepared, if that is known.
+    pub preprocessing: Option<Preprocessing>,
+    /// The names of its classes; none are known of weights alone.
+    pub classes: Vec<String>,
+    /// What its owner should know of the file, a line each.
+    pub notes: Vec<String>,
+    path: PathBuf,
+    state: StateDict,
+    /// The file and what kind it is, in words.
+    origin: String,
+}
+
+impl Source {
+    /// What the settings start from, if they fine-tune.
+    pub(crate) fn of(config: &Config) -> Result<Option<Source>, TrainError> {
+        let Some(finetune) = &config.finetune else { return Ok(None) };
+        let model = Some(config.model.as_str()).filter(|m| *m != AUTO);
+        Source::open(Path::new(&finetune.from), model).map(Some)
+    }
+
+    /// The model or weight file at `path`. For weights alone the network is `model`, or the one whose tensors they are.
+    pub fn open(path: &Path, model: Option<&str>) -> Result<Source, TrainError> {
+        let weights = read_weights(path)?;
+        if weights.metadata.contains_key(model_file::KEY) {
+            return Source::of_model(path, model);
+        }
+        let (notes, format) = (weights.notes(), weights.format);
+        let state = weights.into_map();
+        let model = match model {
+            Some(model) => model.to_string(),
+            None => recognized(&state, path)?.name.to_string(),
+        };
+        let preprocessing = match Description::of(&model) {
+            Some(Description::Ready(a)) => Some(customary(a)),
+            _ => None,
+        };
+        let (path, origin) = (path.to_path_buf(), format!("{} ({format})", path.display()));
+        Ok(Source { model, preprocessing, classes: Vec::new(), notes, path, state, origin })
+    }
+
+    fn of_model(path: &Path, model: Option<&str>) -> Result<Source, TrainError> {
+        let Model { card, network } = Model::load(path)?;
+        if let Some(other) = model.filter(|m| *m != card.architecture) {
+            let reason = format!("is a model of {}, so --model {other} cannot be", striate_zoo::title_of(&card.architecture));
+            return Err(TrainError::StartWeights { path: path.to_path_buf(), reason });
+        }
+        Ok(Source {
+            model: card.architecture,
+            preprocessing: Some(card.preprocessing),
+            classes: card.classes,
+            notes: Vec::new(),
+            path: path.to_path_buf(),
+            state: state_dict(&*network),
+            origin: format!("{} (a model)", path.display()),
+        })
+    }
+
+    /// Replaces the weights of `network`, but for its head, which stays as it is if it is for other classes, and says in lines what it did.
+    pub fn load_into(&self, network: &mut dyn Classifier, classes: &[String]) -> Result<Vec<String>, TrainError> {
+        let head = format!("{}.", network.head_name());
+        let keeps_head = !self.classes.is_empty() && self.classes == classes;
+        let mut state = self.state.clone();
+        let all = state.len();
+        if !keeps_head {
+            state.retain(|name, _| !name.starts_with(&head));
+        }
+        let title = striate_zoo::title_of(&self.model);
+        let mut matched = take(network, &state, &self.path, &title)?;
+        let mut notes = vec![format!(
+            "the backbone is {title} from {}: {} of its {all} tensors taken",
+            self.origin,
+            matched.loaded.len()
+        )];
+        let name = head.trim_end_matches('.');
+        if keeps_head {
+            notes.push(format!("{name} is kept, for the classes are the same"));
+        } else {
+            matched.missing.retain(|name| !name.starts_with(&head));
+            let before = self.state.get(&format!("{head}weight")).map_or_else(String::new, |w| match w.size(0) {
+                1 => "; it had 1 output".to_string(),
+                n => format!("; it had {n} outputs"),
+            });
+            notes.push(format!("{name} is new, for {} classes{before}", classes.len()));
+        }
+        notes.extend(report(&matched));
+        Ok(notes)
+    }
+}
+
+/// The ready network that these are the weights of.
+fn recognized(state: &StateDict, path: &Path) -> Result<&'static Architecture, TrainError> {
+    let near = nearest(&shapes(state));
+    if let Some(r) = near.filter(|r| r.is_complete()) {
+        return Ok(r.architecture);
+    }
+    let reason = match near {
+        Some(r) => format!(
+            "the weights of no ready network: nearest is {} ({} of its {} tensors); say which it is with --model",
+            r.architecture.name,
+            r.found,
+            r.of
+        ),
+        None => "has nothing in common with any ready network (striate models lists them); say which it is with --model".into(),
+    };
+    Err(TrainError::StartWeights { path: path.to_path_buf(), reason })
+}
+
+/// How images are prepared for the published weights of a network.
+fn customary(a: &Architecture) -> Preprocessing {
+    let [channels, height, width] = a.input;
+    let fit = Fit::Crop { shorter: (height.min(width) * 8).div_ceil(7) };
+    let plain = Preprocessing { light_on_dark: false, ..Preprocessing::new(channels, [height, width], fit) };
+    match (channels, a.name.starts_with("efficientnet-lite")) {
+        (3, true) => Preprocessing {
+            filter: Filter::Bicubic,
+            mean: vec![127.0 / 255.0; 3],
+            std: vec![128.0 / 255.0; 3],
+            ..plain
+        },
+        (3, false) => Preprocessing { mean: vec![0.485, 0.456, 0.406], std: vec![0.229, 0.224, 0.225], ..plain },
+        _ => plain,
+    }
+}
+
+/// The values of another number of channels: their mean for one, the one value for three.
+pub(crate) fn for_channels(values: &[f32], channels: usize) -> Vec<f32> {
+    if values.len() == channels {
+        return values.to_vec();
+    }
+    vec![values.iter().sum::<f32>() / values.len().max(1) as f32; channels]
+}

@@ -1,0 +1,80 @@
+//! The stretches of a run: epochs in which one part of the network learns in one way.
+
+use crate::config::Config;
+use crate::finetune::{FineTuneMode, by_depth};
+use crate::task::Part;
+use std::ops::Range;
+use striate_nn::{Classifier, Module, Optimizer};
+
+/// Epochs in which one part of the network learns at one rate.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Phase {
+    /// What learns.
+    pub part: Part,
+    /// The epochs, from 0.
+    pub epochs: Range<usize>,
+    /// The learning rate, or the largest one where a schedule changes it.
+    pub lr: f64,
+}
+
+impl Phase {
+    /// Whether the weights of the backbone stay as they are.
+    pub fn is_frozen(&self) -> bool {
+        self.part != Part::Whole
+    }
+
+    /// What learns and what does not, for people; nothing where all learns from the start.
+    pub fn describe(&self, config: &Config, network: &dyn Classifier) -> Option<String> {
+        let finetune = config.finetune.as_ref()?;
+        let epochs = match (self.epochs.start + 1, self.epochs.end) {
+            (first, last) if first == last => format!("epoch {first}"),
+            (first, last) => format!("epochs {first} to {last}"),
+        };
+        let (head, all) = (network.head_name(), network.num_parameters());
+        if !self.is_frozen() {
+            let first = finetune.backbone_lr;
+            return Some(format!("{epochs}: all {all} parameters train, the first layer's at {first} of the learning rate"));
+        }
+        let own = format!("{head}.");
+        let parameters = network.named_parameters();
+        let trained: usize =
+            parameters.iter().filter(|(name, _)| name.starts_with(&own)).map(|(_, p)| p.value().numel()).sum();
+        let how = match self.part {
+            Part::HeadOnFeatures => ", on features that are computed once",
+            _ => "",
+        };
+        Some(format!(
+            "{epochs}: {trained} of {all} parameters train, those of {head}{how}; the backbone is frozen, its running statistics too"
+        ))
+    }
+}
+
+impl Config {
+    /// The stretches of a run with these settings, in their order.
+    pub(crate) fn phases(&self) -> Vec<Phase> {
+        let whole = |epochs| Phase { part: Part::Whole, epochs, lr: self.lr };
+        let Some(finetune) = &self.finetune else { return vec![whole(0..self.epochs)] };
+        match finetune.mode {
+            FineTuneMode::Full => vec![whole(0..self.epochs)],
+            FineTuneMode::Head => {
+                let part = if self.pictures.augment.is_some() { Part::Head } else { Part::HeadOnFeatures };
+                vec![Phase { part, epochs: 0..self.epochs, lr: self.lr }]
+            }
+            FineTuneMode::Gradual => {
+                let first = finetune.head_epochs;
+                let head = Phase { part: Part::HeadOnFeatures, epochs: 0..first, lr: finetune.head_lr };
+                vec![head, whole(first..self.epochs)]
+            }
+        }
+    }
+
+    /// A fresh optimizer for a stretch.
+    pub(crate) fn optimizer_for(&self, phase: &Phase, network: &dyn Module) -> Box<dyn Optimizer> {
+        let groups = self.groups();
+        let groups = match &self.finetune {
+            Some(finetune) if !phase.is_frozen() => by_depth(groups, network, finetune.backbone_lr),
+            _ => groups,
+        };
+        self.build_optimizer(groups, phase.lr)
+    }
+}
