@@ -72,7 +72,8 @@ pub trait Classifier: Forward {
     /// The scores `[n, classes]` of features: the last layer, with the dropout before it and what comes after it.
     fn head(&self, features: Tensor, pass: &Pass) -> Tensor;
 
-    /// The name of the last layer: `fc`, `classifier.1`. Its parameters are this with `.weight` and, if there is one, `.bias`.
+    /// The name of the last layer: `fc`, `classifier.1`. Its parameters' names start with this and a dot, and those of a linear layer or
+    /// convolution are `weight` and, if there is one, `bias` after it. Nothing has this name in a network without parameters.
     fn head_name(&self) -> String;
 }
 
@@ -152,5 +153,17 @@ no_parameters!(bool, usize, u64, i64, f32, f64, String, striate_tensor::Conv2dOp
 impl<F: Forward + ?Sized> Forward for Box<F> {
     fn forward(&self, x: Tensor, pass: &Pass) -> Tensor {
         (**self).forward(x, pass)
+    }
+}
+
+impl<C: Classifier + ?Sized> Classifier for Box<C> {
+    fn features(&self, x: Tensor, pass: &Pass) -> Tensor {
+        (**self).features(x, pass)
+    }
+    fn head(&self, features: Tensor, pass: &Pass) -> Tensor {
+        (**self).head(features, pass)
+    }
+    fn head_name(&self) -> String {
+        (**self).head_name()
     }
 }

@@ -1,6 +1,8 @@
 //! AlexNet (Krizhevsky, 2014: "One weird trick"), as in torchvision.
 
-use striate_nn::{AdaptiveAvgPool2d, Conv2d, Dropout, Forward, Linear, MaxPool2d, Module, Pass, ReLU, Sequential};
+use striate_nn::{
+    AdaptiveAvgPool2d, Classifier, Conv2d, Dropout, Forward, Linear, MaxPool2d, Module, Pass, ReLU, Sequential,
+};
 use striate_tensor::{Generator, Tensor};
 
 /// The settings of an [`AlexNet`], with torchvision's names and defaults.
@@ -54,9 +56,19 @@ pub struct AlexNet {
     classifier: Sequential,
 }
 
-impl Forward for AlexNet {
-    fn forward(&self, x: Tensor, pass: &Pass) -> Tensor {
+forward_in_parts!(AlexNet);
+
+impl Classifier for AlexNet {
+    fn features(&self, x: Tensor, pass: &Pass) -> Tensor {
         let x = AdaptiveAvgPool2d::new(6).forward(self.features.forward(x, pass), pass);
-        self.classifier.forward(x.flatten(1, -1), pass)
+        self.classifier.forward_range(..6, x.flatten(1, -1), pass)
+    }
+
+    fn head(&self, features: Tensor, pass: &Pass) -> Tensor {
+        self.classifier.forward_range(6.., features, pass)
+    }
+
+    fn head_name(&self) -> String {
+        "classifier.6".to_string()
     }
 }

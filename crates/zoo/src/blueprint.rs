@@ -2,7 +2,7 @@
 
 use crate::text::{Net, Plan, TextError, Word, closest, read};
 use crate::{ARCHITECTURES, Architecture, find};
-use striate_nn::Forward;
+use striate_nn::Classifier;
 use striate_tensor::Generator;
 
 /// What describes a network, before anything is known of the images.
@@ -104,7 +104,7 @@ impl Blueprint {
     }
 
     /// The network with fresh weights.
-    pub fn build(&self, rng: &mut Generator) -> Box<dyn Forward> {
+    pub fn build(&self, rng: &mut Generator) -> Box<dyn Classifier> {
         match &self.kind {
             Kind::Ready(a) => a.build_for(self.input, self.classes, rng),
             Kind::Text(_, plan) => plan.build(rng),

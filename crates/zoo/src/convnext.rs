@@ -2,8 +2,8 @@
 
 use crate::conv_norm::linear;
 use striate_nn::{
-    AdaptiveAvgPool2d, Conv2d, Conv2dBuilder, Flatten, Forward, GELU, LayerNorm, Linear, Module, Parameter, Pass,
-    Sequential, StochasticDepth, StochasticDepthMode, init,
+    AdaptiveAvgPool2d, Classifier, Conv2d, Conv2dBuilder, Flatten, Forward, GELU, LayerNorm, Linear, Module, Parameter,
+    Pass, Sequential, StochasticDepth, StochasticDepthMode, init,
 };
 use striate_tensor::{Generator, Shape, Tensor};
 
@@ -150,9 +150,19 @@ pub struct ConvNeXt {
     classifier: Sequential,
 }
 
-impl Forward for ConvNeXt {
-    fn forward(&self, x: Tensor, pass: &Pass) -> Tensor {
+forward_in_parts!(ConvNeXt);
+
+impl Classifier for ConvNeXt {
+    fn features(&self, x: Tensor, pass: &Pass) -> Tensor {
         let x = AdaptiveAvgPool2d::new(1).forward(self.features.forward(x, pass), pass);
-        self.classifier.forward(x, pass)
+        self.classifier.forward_range(..2, x, pass)
+    }
+
+    fn head(&self, features: Tensor, pass: &Pass) -> Tensor {
+        self.classifier.forward_range(2.., features, pass)
+    }
+
+    fn head_name(&self) -> String {
+        "classifier.2".to_string()
     }
 }

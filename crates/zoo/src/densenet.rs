@@ -4,8 +4,8 @@ use crate::conv_norm::linear;
 use crate::named::Named;
 use striate_nn::init::{self, FanMode, Nonlinearity};
 use striate_nn::{
-    AvgPool2d, BatchNorm2d, Conv2d, Conv2dBuilder, Dropout, Entry, EntryMut, Forward, Linear, MaxPool2d, Module, Pass,
-    ReLU, module,
+    AvgPool2d, BatchNorm2d, Classifier, Conv2d, Conv2dBuilder, Dropout, Entry, EntryMut, Forward, Linear, MaxPool2d,
+    Module, Pass, ReLU, module,
 };
 use striate_tensor::{Generator, Tensor};
 
@@ -154,9 +154,18 @@ pub struct DenseNet {
     classifier: Linear,
 }
 
-impl Forward for DenseNet {
-    fn forward(&self, x: Tensor, pass: &Pass) -> Tensor {
-        let x = self.features.forward(x, pass).relu();
-        self.classifier.forward(x.adaptive_avg_pool2d([1, 1]).flatten(1, -1), pass)
+forward_in_parts!(DenseNet);
+
+impl Classifier for DenseNet {
+    fn features(&self, x: Tensor, pass: &Pass) -> Tensor {
+        self.features.forward(x, pass).relu().adaptive_avg_pool2d([1, 1]).flatten(1, -1)
+    }
+
+    fn head(&self, features: Tensor, pass: &Pass) -> Tensor {
+        self.classifier.forward(features, pass)
+    }
+
+    fn head_name(&self) -> String {
+        "classifier".to_string()
     }
 }

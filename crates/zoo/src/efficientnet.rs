@@ -2,7 +2,7 @@
 
 use crate::conv_norm::{Activation, ConvNorm, linear, make_divisible, squeeze_excitation};
 use striate_nn::{
-    AdaptiveAvgPool2d, Conv2d, Dropout, Forward, Module, Pass, Sequential, SiLU, Sigmoid, StochasticDepth,
+    AdaptiveAvgPool2d, Classifier, Conv2d, Dropout, Forward, Module, Pass, Sequential, SiLU, Sigmoid, StochasticDepth,
     StochasticDepthMode, init,
 };
 use striate_tensor::{Generator, Tensor};
@@ -164,9 +164,18 @@ pub struct EfficientNet {
     classifier: Sequential,
 }
 
-impl Forward for EfficientNet {
-    fn forward(&self, x: Tensor, pass: &Pass) -> Tensor {
-        let x = AdaptiveAvgPool2d::new(1).forward(self.features.forward(x, pass), pass);
-        self.classifier.forward(x.flatten(1, -1), pass)
+forward_in_parts!(EfficientNet);
+
+impl Classifier for EfficientNet {
+    fn features(&self, x: Tensor, pass: &Pass) -> Tensor {
+        AdaptiveAvgPool2d::new(1).forward(self.features.forward(x, pass), pass).flatten(1, -1)
+    }
+
+    fn head(&self, features: Tensor, pass: &Pass) -> Tensor {
+        self.classifier.forward(features, pass)
+    }
+
+    fn head_name(&self) -> String {
+        "classifier.1".to_string()
     }
 }

@@ -4,7 +4,7 @@
 use crate::conv_norm::linear;
 use crate::efficientnet::{STAGES, Stage, scaled_depth, scaled_width};
 use striate_nn::{
-    BatchNorm2d, Conv2d, Conv2dBuilder, Dropout, Forward, Linear, Module, Parameter, Pass, StochasticDepth,
+    BatchNorm2d, Classifier, Conv2d, Conv2dBuilder, Dropout, Forward, Linear, Module, Parameter, Pass, StochasticDepth,
     StochasticDepthMode, init,
 };
 use striate_tensor::{Conv2dOptions, Generator, Tensor};
@@ -178,12 +178,21 @@ pub struct EfficientNetLite {
     _fc: Linear,
 }
 
-impl Forward for EfficientNetLite {
-    fn forward(&self, x: Tensor, pass: &Pass) -> Tensor {
+forward_in_parts!(EfficientNetLite);
+
+impl Classifier for EfficientNetLite {
+    fn features(&self, x: Tensor, pass: &Pass) -> Tensor {
         let x = self._bn0.forward(self._conv_stem.forward(x, pass), pass).relu6();
         let x = self._blocks.iter().fold(x, |x, block| block.forward(x, pass));
         let x = self._bn1.forward(self._conv_head.forward(x, pass), pass).relu6();
-        let x = x.adaptive_avg_pool2d([1, 1]).flatten(1, -1);
-        self._fc.forward(self.dropout.forward(x, pass), pass)
+        x.adaptive_avg_pool2d([1, 1]).flatten(1, -1)
+    }
+
+    fn head(&self, features: Tensor, pass: &Pass) -> Tensor {
+        self._fc.forward(self.dropout.forward(features, pass), pass)
+    }
+
+    fn head_name(&self) -> String {
+        "_fc".to_string()
     }
 }

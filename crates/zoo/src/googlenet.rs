@@ -1,8 +1,8 @@
 //! GoogLeNet (Szegedy et al., 2015, "Going deeper with convolutions"), with batch normalization, as in torchvision.
 
 use striate_nn::{
-    AdaptiveAvgPool2d, BatchNorm2d, Conv2d, Conv2dBuilder, Dropout, Forward, Linear, MaxPool2d, Module, Pass,
-    Sequential, init,
+    AdaptiveAvgPool2d, BatchNorm2d, Classifier, Conv2d, Conv2dBuilder, Dropout, Forward, Linear, MaxPool2d, Module,
+    Pass, Sequential, init,
 };
 use striate_tensor::{Generator, Tensor};
 
@@ -195,10 +195,11 @@ pub struct GoogLeNet {
 impl GoogLeNet {
     /// The logits, and in training those of the second and the first other head (`GoogLeNetOutputs`), if it has them.
     pub fn forward_with_aux(&self, x: Tensor, pass: &Pass) -> (Tensor, Option<[Tensor; 2]>) {
-        let (logits, aux1, aux2) = self.run(x, pass, pass.is_train());
-        (logits, aux2.zip(aux1).map(|(aux2, aux1)| [aux2, aux1]))
+        let (features, aux1, aux2) = self.run(x, pass, pass.is_train());
+        (self.head(features, pass), aux2.zip(aux1).map(|(aux2, aux1)| [aux2, aux1]))
     }
 
+    /// The features, and the logits of the other heads.
     fn run(&self, x: Tensor, pass: &Pass, with_aux: bool) -> (Tensor, Option<Tensor>, Option<Tensor>) {
         let pool = MaxPool2d::new(3).stride(2).ceil_mode(true);
         let head = |aux: &Option<Aux>, x: &Tensor| {
@@ -217,13 +218,22 @@ impl GoogLeNet {
         let x = self.inception4e.forward(x, pass);
         let x = MaxPool2d::new(2).ceil_mode(true).forward(x, pass);
         let x = self.inception5b.forward(self.inception5a.forward(x, pass), pass);
-        let x = AdaptiveAvgPool2d::new(1).forward(x, pass).flatten(1, -1);
-        (self.fc.forward(self.dropout.forward(x, pass), pass), aux1, aux2)
+        (AdaptiveAvgPool2d::new(1).forward(x, pass).flatten(1, -1), aux1, aux2)
     }
 }
 
-impl Forward for GoogLeNet {
-    fn forward(&self, x: Tensor, pass: &Pass) -> Tensor {
+forward_in_parts!(GoogLeNet);
+
+impl Classifier for GoogLeNet {
+    fn features(&self, x: Tensor, pass: &Pass) -> Tensor {
         self.run(x, pass, false).0
+    }
+
+    fn head(&self, features: Tensor, pass: &Pass) -> Tensor {
+        self.fc.forward(self.dropout.forward(features, pass), pass)
+    }
+
+    fn head_name(&self) -> String {
+        "fc".to_string()
     }
 }

@@ -4,7 +4,7 @@ use crate::googlenet::{BasicConv, transform_input, truncated_linear};
 use crate::named::Named;
 use striate_nn::module::join;
 use striate_nn::{
-    AvgPool2d, Conv2d, Conv2dBuilder, Dropout, Entry, EntryMut, Forward, Linear, MaxPool2d, Module, Pass,
+    AvgPool2d, Classifier, Conv2d, Conv2dBuilder, Dropout, Entry, EntryMut, Forward, Linear, MaxPool2d, Module, Pass,
 };
 use striate_tensor::{Generator, Tensor};
 
@@ -280,15 +280,16 @@ pub struct InceptionV3 {
 impl InceptionV3 {
     /// The logits, and in training those of the other head (`InceptionOutputs`), if it has one; that takes images from 299×299 on.
     pub fn forward_with_aux(&self, x: Tensor, pass: &Pass) -> (Tensor, Option<Tensor>) {
-        self.run(x, pass, pass.is_train())
+        let (features, aux) = self.run(x, pass, pass.is_train());
+        (self.head(features, pass), aux)
     }
 
+    /// The features, and the logits of the other head.
     fn run(&self, x: Tensor, pass: &Pass, with_aux: bool) -> (Tensor, Option<Tensor>) {
         let x = if self.transform_input { transform_input(x, pass) } else { x };
         let x = self.first.forward(x, pass);
         let aux = self.aux_logits.as_ref().filter(|_| with_aux).map(|aux| aux.forward(x.clone(), pass));
-        let x = self.last.forward(x, pass).adaptive_avg_pool2d([1, 1]);
-        (self.fc.forward(self.dropout.forward(x, pass).flatten(1, -1), pass), aux)
+        (self.last.forward(x, pass).adaptive_avg_pool2d([1, 1]).flatten(1, -1), aux)
     }
 }
 
@@ -307,9 +308,19 @@ impl Module for InceptionV3 {
     }
 }
 
-impl Forward for InceptionV3 {
-    fn forward(&self, x: Tensor, pass: &Pass) -> Tensor {
+forward_in_parts!(InceptionV3);
+
+impl Classifier for InceptionV3 {
+    fn features(&self, x: Tensor, pass: &Pass) -> Tensor {
         self.run(x, pass, false).0
+    }
+
+    fn head(&self, features: Tensor, pass: &Pass) -> Tensor {
+        self.fc.forward(self.dropout.forward(features, pass), pass)
+    }
+
+    fn head_name(&self) -> String {
+        "fc".to_string()
     }
 }
 

@@ -1,6 +1,6 @@
 //! LeNet-5 (LeCun et al., 1998) as tutorials write it: ReLU and max pooling.
 
-use striate_nn::{Conv2d, Forward, Linear, Module, Pass};
+use striate_nn::{Classifier, Conv2d, Forward, Linear, Module, Pass};
 use striate_tensor::{Generator, Tensor};
 
 /// Takes `[n, 1, 32, 32]`.
@@ -26,12 +26,21 @@ impl LeNet {
     }
 }
 
-impl Forward for LeNet {
-    fn forward(&self, x: Tensor, pass: &Pass) -> Tensor {
+forward_in_parts!(LeNet);
+
+impl Classifier for LeNet {
+    fn features(&self, x: Tensor, pass: &Pass) -> Tensor {
         let x = self.conv1.forward(x, pass).relu().max_pool2d(2);
         let x = self.conv2.forward(x, pass).relu().max_pool2d(2);
         let x = self.fc1.forward(x.flatten(1, -1), pass).relu();
-        let x = self.fc2.forward(x, pass).relu();
-        self.fc3.forward(x, pass)
+        self.fc2.forward(x, pass).relu()
+    }
+
+    fn head(&self, features: Tensor, pass: &Pass) -> Tensor {
+        self.fc3.forward(features, pass)
+    }
+
+    fn head_name(&self) -> String {
+        "fc3".to_string()
     }
 }

@@ -1,5 +1,16 @@
 //! Networks: ready ones, with the parameter names that their PyTorch versions have, and ones that a line of text describes.
 
+/// [`Forward`](striate_nn::Forward) of a [`Classifier`](striate_nn::Classifier): its head of its features.
+macro_rules! forward_in_parts {
+    ($net:ty) => {
+        impl striate_nn::Forward for $net {
+            fn forward(&self, x: striate_tensor::Tensor, pass: &striate_nn::Pass) -> striate_tensor::Tensor {
+                striate_nn::Classifier::head(self, striate_nn::Classifier::features(self, x, pass), pass)
+            }
+        }
+    };
+}
+
 mod alexnet;
 mod blueprint;
 mod conv_norm;
@@ -44,7 +55,7 @@ pub use squeezenet::{SqueezeNet, SqueezeNetOptions, SqueezeNetVersion};
 pub use vgg::{Vgg, VggOptions};
 
 use std::fmt;
-use striate_nn::Forward;
+use striate_nn::Classifier;
 use striate_tensor::Generator;
 
 /// A network that can be built by name.
@@ -59,12 +70,12 @@ pub struct Architecture {
     /// The least height and width of its images, if it takes all larger ones and any number of channels.
     pub min_size: Option<usize>,
     /// From channels and classes.
-    build: fn(usize, usize, &mut Generator) -> Box<dyn Forward>,
+    build: fn(usize, usize, &mut Generator) -> Box<dyn Classifier>,
 }
 
 impl Architecture {
     /// The network with fresh weights and `classes` outputs, for images of its customary channels.
-    pub fn build(&self, classes: usize, rng: &mut Generator) -> Box<dyn Forward> {
+    pub fn build(&self, classes: usize, rng: &mut Generator) -> Box<dyn Classifier> {
         (self.build)(self.input[0], classes, rng)
     }
 
@@ -72,7 +83,7 @@ impl Architecture {
     ///
     /// # Panics
     /// If it does not take them.
-    pub fn build_for(&self, input: [usize; 3], classes: usize, rng: &mut Generator) -> Box<dyn Forward> {
+    pub fn build_for(&self, input: [usize; 3], classes: usize, rng: &mut Generator) -> Box<dyn Classifier> {
         assert!(self.takes(input), "{} takes {}, got {input:?}", self.name, self.sizes());
         (self.build)(input[0], classes, rng)
     }
@@ -202,7 +213,7 @@ mod tests {
                 Some(n) => [[1, n, n], [1, n + 5, n]],
                 None => [a.input; 2],
             };
-            let net = a.build_for(inputs[0], 7, &mut Generator::new(1));
+            let net = a.build_for(inputs[0], 7, &mut Generator::blank());
             for [c, h, w] in inputs {
                 let y = net.forward(Tensor::zeros([2, c, h, w], DType::F32), &Pass::eval());
                 assert_eq!(y.shape(), [2, 7], "{}", a.name);

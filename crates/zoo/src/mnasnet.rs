@@ -3,7 +3,7 @@
 use crate::conv_norm::{kaiming, linear, make_divisible};
 use striate_nn::init::{self, FanMode, Nonlinearity};
 use striate_nn::{
-    AdaptiveAvgPool2d, BatchNorm2d, Conv2d, Conv2dBuilder, Dropout, Forward, Module, Pass, ReLU, Sequential,
+    AdaptiveAvgPool2d, BatchNorm2d, Classifier, Conv2d, Conv2dBuilder, Dropout, Forward, Module, Pass, ReLU, Sequential,
 };
 use striate_tensor::{Generator, Tensor};
 
@@ -116,9 +116,18 @@ pub struct MnasNet {
     classifier: Sequential,
 }
 
-impl Forward for MnasNet {
-    fn forward(&self, x: Tensor, pass: &Pass) -> Tensor {
-        let x = AdaptiveAvgPool2d::new(1).forward(self.layers.forward(x, pass), pass);
-        self.classifier.forward(x.flatten(1, -1), pass)
+forward_in_parts!(MnasNet);
+
+impl Classifier for MnasNet {
+    fn features(&self, x: Tensor, pass: &Pass) -> Tensor {
+        AdaptiveAvgPool2d::new(1).forward(self.layers.forward(x, pass), pass).flatten(1, -1)
+    }
+
+    fn head(&self, features: Tensor, pass: &Pass) -> Tensor {
+        self.classifier.forward(features, pass)
+    }
+
+    fn head_name(&self) -> String {
+        "classifier.1".to_string()
     }
 }

@@ -1,6 +1,6 @@
 //! The convolutional network of MNIST tutorials.
 
-use striate_nn::{Conv2d, Dropout, Dropout2d, Forward, Linear, Module, Pass};
+use striate_nn::{Classifier, Conv2d, Dropout, Dropout2d, Forward, Linear, Module, Pass};
 use striate_tensor::{Generator, Tensor};
 
 /// Takes `[n, 1, 28, 28]`.
@@ -28,13 +28,21 @@ impl MnistNet {
     }
 }
 
-impl Forward for MnistNet {
-    fn forward(&self, x: Tensor, pass: &Pass) -> Tensor {
+forward_in_parts!(MnistNet);
+
+impl Classifier for MnistNet {
+    fn features(&self, x: Tensor, pass: &Pass) -> Tensor {
         let x = self.conv1.forward(x, pass).relu();
         let x = self.conv2.forward(x, pass).relu().max_pool2d(2);
         let x = self.dropout1.forward(x, pass).flatten(1, -1);
-        let x = self.fc1.forward(x, pass).relu();
-        let x = self.dropout2.forward(x, pass);
-        self.fc2.forward(x, pass)
+        self.fc1.forward(x, pass).relu()
+    }
+
+    fn head(&self, features: Tensor, pass: &Pass) -> Tensor {
+        self.fc2.forward(self.dropout2.forward(features, pass), pass)
+    }
+
+    fn head_name(&self) -> String {
+        "fc2".to_string()
     }
 }

@@ -1,7 +1,9 @@
 //! MobileNetV2 (Sandler et al., 2018), as in torchvision.
 
 use crate::conv_norm::{Activation, ConvNorm, kaiming, linear, make_divisible};
-use striate_nn::{AdaptiveAvgPool2d, BatchNorm2d, Conv2d, Dropout, Forward, Module, Pass, Sequential, init};
+use striate_nn::{
+    AdaptiveAvgPool2d, BatchNorm2d, Classifier, Conv2d, Dropout, Forward, Module, Pass, Sequential, init,
+};
 use striate_tensor::{Generator, Tensor};
 
 /// Blocks of one kind, one after the other.
@@ -123,9 +125,18 @@ pub struct MobileNetV2 {
     classifier: Sequential,
 }
 
-impl Forward for MobileNetV2 {
-    fn forward(&self, x: Tensor, pass: &Pass) -> Tensor {
-        let x = AdaptiveAvgPool2d::new(1).forward(self.features.forward(x, pass), pass);
-        self.classifier.forward(x.flatten(1, -1), pass)
+forward_in_parts!(MobileNetV2);
+
+impl Classifier for MobileNetV2 {
+    fn features(&self, x: Tensor, pass: &Pass) -> Tensor {
+        AdaptiveAvgPool2d::new(1).forward(self.features.forward(x, pass), pass).flatten(1, -1)
+    }
+
+    fn head(&self, features: Tensor, pass: &Pass) -> Tensor {
+        self.classifier.forward(features, pass)
+    }
+
+    fn head_name(&self) -> String {
+        "classifier.1".to_string()
     }
 }

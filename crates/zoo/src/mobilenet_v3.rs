@@ -2,7 +2,8 @@
 
 use crate::conv_norm::{Activation, ConvNorm, linear, make_divisible, squeeze_excitation};
 use striate_nn::{
-    AdaptiveAvgPool2d, Conv2d, Dropout, Forward, Hardsigmoid, Hardswish, Module, Pass, ReLU, Sequential, init,
+    AdaptiveAvgPool2d, Classifier, Conv2d, Dropout, Forward, Hardsigmoid, Hardswish, Module, Pass, ReLU, Sequential,
+    init,
 };
 use striate_tensor::{Generator, Tensor};
 
@@ -193,9 +194,19 @@ pub struct MobileNetV3 {
     classifier: Sequential,
 }
 
-impl Forward for MobileNetV3 {
-    fn forward(&self, x: Tensor, pass: &Pass) -> Tensor {
+forward_in_parts!(MobileNetV3);
+
+impl Classifier for MobileNetV3 {
+    fn features(&self, x: Tensor, pass: &Pass) -> Tensor {
         let x = AdaptiveAvgPool2d::new(1).forward(self.features.forward(x, pass), pass);
-        self.classifier.forward(x.flatten(1, -1), pass)
+        self.classifier.forward_range(..2, x.flatten(1, -1), pass)
+    }
+
+    fn head(&self, features: Tensor, pass: &Pass) -> Tensor {
+        self.classifier.forward_range(2.., features, pass)
+    }
+
+    fn head_name(&self) -> String {
+        "classifier.3".to_string()
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::conv_norm::{Activation, ConvNorm, kaiming_weight, linear, make_divisible};
 use crate::named::Named;
-use striate_nn::{AdaptiveAvgPool2d, Conv2d, Forward, Linear, Module, Pass, SqueezeExcitation, init};
+use striate_nn::{AdaptiveAvgPool2d, Classifier, Conv2d, Forward, Linear, Module, Pass, SqueezeExcitation, init};
 use striate_tensor::{Generator, Tensor};
 
 /// The settings of a [`RegNet`], with torchvision's names and defaults.
@@ -157,11 +157,20 @@ pub struct RegNet {
     fc: Linear,
 }
 
-impl Forward for RegNet {
-    fn forward(&self, x: Tensor, pass: &Pass) -> Tensor {
+forward_in_parts!(RegNet);
+
+impl Classifier for RegNet {
+    fn features(&self, x: Tensor, pass: &Pass) -> Tensor {
         let x = self.trunk_output.forward(self.stem.forward(x, pass), pass);
-        let x = AdaptiveAvgPool2d::new(1).forward(x, pass);
-        self.fc.forward(x.flatten(1, -1), pass)
+        AdaptiveAvgPool2d::new(1).forward(x, pass).flatten(1, -1)
+    }
+
+    fn head(&self, features: Tensor, pass: &Pass) -> Tensor {
+        self.fc.forward(features, pass)
+    }
+
+    fn head_name(&self) -> String {
+        "fc".to_string()
     }
 }
 

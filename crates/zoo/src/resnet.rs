@@ -1,7 +1,9 @@
 //! ResNet (He et al., 2016), Wide ResNet (Zagoruyko and Komodakis, 2016) and ResNeXt (Xie et al., 2017), as in torchvision.
 
 use crate::conv_norm::{Activation, ConvNorm, kaiming};
-use striate_nn::{AdaptiveAvgPool2d, BatchNorm2d, Conv2d, Conv2dBuilder, Forward, Linear, MaxPool2d, Module, Pass};
+use striate_nn::{
+    AdaptiveAvgPool2d, BatchNorm2d, Classifier, Conv2d, Conv2dBuilder, Forward, Linear, MaxPool2d, Module, Pass,
+};
 use striate_tensor::{DType, Generator, Tensor};
 
 /// What a [`ResNet`] is built of.
@@ -218,14 +220,23 @@ pub struct ResNet {
     fc: Linear,
 }
 
-impl Forward for ResNet {
-    fn forward(&self, x: Tensor, pass: &Pass) -> Tensor {
+forward_in_parts!(ResNet);
+
+impl Classifier for ResNet {
+    fn features(&self, x: Tensor, pass: &Pass) -> Tensor {
         let x = self.bn1.forward(self.conv1.forward(x, pass), pass).relu();
         let x = MaxPool2d::new(3).stride(2).padding(1).forward(x, pass);
         let stages = [&self.layer1, &self.layer2, &self.layer3, &self.layer4];
         let x = stages.into_iter().flatten().fold(x, |x, block| block.forward(x, pass));
-        let x = AdaptiveAvgPool2d::new(1).forward(x, pass);
-        self.fc.forward(x.flatten(1, -1), pass)
+        AdaptiveAvgPool2d::new(1).forward(x, pass).flatten(1, -1)
+    }
+
+    fn head(&self, features: Tensor, pass: &Pass) -> Tensor {
+        self.fc.forward(features, pass)
+    }
+
+    fn head_name(&self) -> String {
+        "fc".to_string()
     }
 }
 

@@ -1,6 +1,8 @@
 //! ShuffleNetV2 (Ma et al., 2018), as in torchvision.
 
-use striate_nn::{AdaptiveAvgPool2d, BatchNorm2d, Conv2d, Forward, Linear, MaxPool2d, Module, Pass, ReLU, Sequential};
+use striate_nn::{
+    AdaptiveAvgPool2d, BatchNorm2d, Classifier, Conv2d, Forward, Linear, MaxPool2d, Module, Pass, ReLU, Sequential,
+};
 use striate_tensor::{Generator, Tensor};
 
 /// The settings of a [`ShuffleNetV2`], with torchvision's names and defaults.
@@ -138,12 +140,21 @@ pub struct ShuffleNetV2 {
     fc: Linear,
 }
 
-impl Forward for ShuffleNetV2 {
-    fn forward(&self, x: Tensor, pass: &Pass) -> Tensor {
+forward_in_parts!(ShuffleNetV2);
+
+impl Classifier for ShuffleNetV2 {
+    fn features(&self, x: Tensor, pass: &Pass) -> Tensor {
         let x = MaxPool2d::new(3).stride(2).padding(1).forward(self.conv1.forward(x, pass), pass);
         let stages = [&self.stage2, &self.stage3, &self.stage4];
         let x = stages.into_iter().flatten().fold(x, |x, block| block.forward(x, pass));
-        let x = AdaptiveAvgPool2d::new(1).forward(self.conv5.forward(x, pass), pass);
-        self.fc.forward(x.flatten(1, -1), pass)
+        AdaptiveAvgPool2d::new(1).forward(self.conv5.forward(x, pass), pass).flatten(1, -1)
+    }
+
+    fn head(&self, features: Tensor, pass: &Pass) -> Tensor {
+        self.fc.forward(features, pass)
+    }
+
+    fn head_name(&self) -> String {
+        "fc".to_string()
     }
 }

@@ -2,7 +2,7 @@
 
 use striate_nn::init::{self, FanMode, Nonlinearity};
 use striate_nn::{
-    AdaptiveAvgPool2d, Conv2d, Conv2dBuilder, Dropout, Forward, MaxPool2d, Module, Pass, ReLU, Sequential,
+    AdaptiveAvgPool2d, Classifier, Conv2d, Conv2dBuilder, Dropout, Forward, MaxPool2d, Module, Pass, ReLU, Sequential,
 };
 use striate_tensor::{Generator, Tensor};
 
@@ -108,8 +108,18 @@ pub struct SqueezeNet {
     classifier: Sequential,
 }
 
-impl Forward for SqueezeNet {
-    fn forward(&self, x: Tensor, pass: &Pass) -> Tensor {
-        self.classifier.forward(self.features.forward(x, pass), pass).flatten(1, -1)
+forward_in_parts!(SqueezeNet);
+
+impl Classifier for SqueezeNet {
+    fn features(&self, x: Tensor, pass: &Pass) -> Tensor {
+        self.features.forward(x, pass)
+    }
+
+    fn head(&self, features: Tensor, pass: &Pass) -> Tensor {
+        self.classifier.forward(features, pass).flatten(1, -1)
+    }
+
+    fn head_name(&self) -> String {
+        "classifier.1".to_string()
     }
 }

@@ -2,7 +2,8 @@
 
 use crate::conv_norm::{kaiming_biased, linear};
 use striate_nn::{
-    AdaptiveAvgPool2d, BatchNorm2d, Conv2d, Dropout, Forward, MaxPool2d, Module, Pass, ReLU, Sequential, init,
+    AdaptiveAvgPool2d, BatchNorm2d, Classifier, Conv2d, Dropout, Forward, MaxPool2d, Module, Pass, ReLU, Sequential,
+    init,
 };
 use striate_tensor::{Generator, Tensor};
 
@@ -100,9 +101,19 @@ pub struct Vgg {
     classifier: Sequential,
 }
 
-impl Forward for Vgg {
-    fn forward(&self, x: Tensor, pass: &Pass) -> Tensor {
+forward_in_parts!(Vgg);
+
+impl Classifier for Vgg {
+    fn features(&self, x: Tensor, pass: &Pass) -> Tensor {
         let x = AdaptiveAvgPool2d::new(7).forward(self.features.forward(x, pass), pass);
-        self.classifier.forward(x.flatten(1, -1), pass)
+        self.classifier.forward_range(..5, x.flatten(1, -1), pass)
+    }
+
+    fn head(&self, features: Tensor, pass: &Pass) -> Tensor {
+        self.classifier.forward_range(5.., features, pass)
+    }
+
+    fn head_name(&self) -> String {
+        "classifier.6".to_string()
     }
 }

@@ -359,17 +359,6 @@ fn a_logsoftmax_at_the_end_is_accepted() {
 }
 
 #[test]
-fn windows_need_not_divide_and_lists_are_normalized_too() {
-    let net = built("adaptiveavgpool 5x3, flatten, linear 4, batchnorm eps 1e-3, relu, linear", [2, 7, 8], 3);
-    let names: Vec<_> =
-        net.named_parameters().into_iter().map(|(name, p)| (name, p.value().shape().to_vec())).collect();
-    assert_eq!(names[0], ("2.weight".to_string(), vec![4, 2 * 5 * 3]));
-    assert_eq!(names[2], ("3.weight".to_string(), vec![4]));
-    let x = Tensor::randn([4, 2, 7, 8], DType::F32, &mut Generator::new(5));
-    assert_eq!(net.forward(x, &Pass::train(0, 0)).shape(), [4, 3]);
-}
-
-#[test]
 fn every_example_of_the_table_is_its_word() {
     for word in WORDS {
         let Item::Layer(layer) = Net::parse(word.example).unwrap().items.remove(0) else { panic!("{word:?}") };

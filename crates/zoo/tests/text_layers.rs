@@ -77,3 +77,15 @@ fn layers_are_the_ones_of_their_words() {
         assert_eq!(values(&*classifier).1, logits, "{text}");
     }
 }
+
+#[test]
+fn windows_need_not_divide_and_lists_are_normalized_too() {
+    let text = "adaptiveavgpool 5x3, flatten, linear 4, batchnorm eps 1e-3, relu, linear";
+    let net = read(text, [2, 7, 8], 3).unwrap().1.build(&mut Generator::new(0));
+    let names: Vec<_> =
+        net.named_parameters().into_iter().map(|(name, p)| (name, p.value().shape().to_vec())).collect();
+    assert_eq!(names[0], ("2.weight".to_string(), vec![4, 2 * 5 * 3]));
+    assert_eq!(names[2], ("3.weight".to_string(), vec![4]));
+    let x = Tensor::randn([4, 2, 7, 8], DType::F32, &mut Generator::new(5));
+    assert_eq!(net.forward(x, &Pass::train(0, 0)).shape(), [4, 3]);
+}

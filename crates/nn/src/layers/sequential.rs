@@ -2,6 +2,7 @@
 
 use crate::module::Forward;
 use crate::pass::Pass;
+use std::ops::RangeBounds;
 use striate_tensor::Tensor;
 
 /// Layers one after the other, named by number as in `torch.nn.Sequential`: `0.weight`.
@@ -44,6 +45,15 @@ impl Sequential {
     pub fn is_empty(&self) -> bool {
         self.layers.is_empty()
     }
+
+    /// The output for `x` of the layers in `range` alone.
+    ///
+    /// # Panics
+    /// If the range goes beyond the layers.
+    pub fn forward_range(&self, range: impl RangeBounds<usize>, x: Tensor, pass: &Pass) -> Tensor {
+        let layers = &self.layers[(range.start_bound().cloned(), range.end_bound().cloned())];
+        layers.iter().fold(x, |x, layer| layer.forward(x, pass))
+    }
 }
 
 impl crate::Module for Sequential {
@@ -57,6 +67,6 @@ impl crate::Module for Sequential {
 
 impl Forward for Sequential {
     fn forward(&self, x: Tensor, pass: &Pass) -> Tensor {
-        self.layers.iter().fold(x, |x, layer| layer.forward(x, pass))
+        self.forward_range(.., x, pass)
     }
 }

@@ -6,8 +6,8 @@ use super::settings::{Fallback, Misfit, Value, Values};
 use super::size::Size;
 use super::tokens::Span;
 use super::words::{Make, Planned};
-use striate_nn::{BatchNorm2d, Conv2d, Forward, Linear, Residual, Sequential};
-use striate_tensor::Generator;
+use striate_nn::{BatchNorm2d, Classifier, Conv2d, Entry, EntryMut, Linear, Module, Pass, Residual, Sequential};
+use striate_tensor::{Generator, Tensor};
 
 /// The most layers a network may have, repeated ones counted each time.
 const MAX_LAYERS: usize = 10_000;
@@ -20,15 +20,22 @@ const TRAIL: usize = 8;
 
 /// A network for images of one size and a number of classes: every shape is known, and fits.
 pub struct Plan {
-    makes: Vec<Make>,
+    parts: Vec<Part>,
     parameters: usize,
 }
 
 impl Plan {
     /// The network with PyTorch's default initial values. Parameters are named as in a `torch.nn.Sequential` of all layers, repeated
     /// ones written out; those of a residual part are `3.body.0.weight` and `3.shortcut.0.weight`.
-    pub fn build(&self, rng: &mut Generator) -> Box<dyn Forward> {
-        Box::new(sequential(&self.makes, rng))
+    ///
+    /// Its head is the last linear layer or convolution, or the residual part that it stands in; without either, the last layer with
+    /// parameters; without any, the whole network.
+    pub fn build(&self, rng: &mut Generator) -> Box<dyn Classifier> {
+        let roles = || self.parts.iter().map(|p| p.role);
+        let most = roles().max().filter(|&role| role >= Role::Weights);
+        let head = most.and_then(|most| roles().rposition(|role| role == most)).unwrap_or(0);
+        let dropouts = roles().take(head).rev().take_while(|&role| role == Role::Dropout).count();
+        Box::new(TextNet { layers: sequential(&self.parts, rng), head, head_start: head - dropouts })
     }
 
     /// How many numbers training changes.
@@ -63,16 +70,77 @@ impl Net {
     /// If a shape does not fit, or the network does not end in one number for each class.
     pub fn plan(&self, input: [usize; 3], classes: usize) -> Result<Plan, TextError> {
         let mut planner = Planner::new(&self.items, input, classes);
-        let result = planner.items(&self.items, Size::Image(input)).and_then(|(makes, output)| {
+        let result = planner.items(&self.items, Size::Image(input)).and_then(|(parts, output)| {
             planner.check_end(output)?;
-            Ok(Plan { makes, parameters: planner.parameters })
+            Ok(Plan { parts, parameters: planner.parameters })
         });
         result.map_err(|fault| TextError::new(&self.source, fault, planner.trail()))
     }
 }
 
-fn sequential(makes: &[Make], rng: &mut Generator) -> Sequential {
-    makes.iter().fold(Sequential::new(), |net, make| net.add(make(rng)))
+/// What a part can be to the head, the likelier one last.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Role {
+    Dropout,
+    Plain,
+    /// It has parameters.
+    Weights,
+    /// It is or contains a linear layer or a convolution.
+    Linear,
+}
+
+impl Role {
+    fn of(layer: &Layer, parameters: usize) -> Role {
+        match layer.word.word {
+            "dropout" | "dropout2d" => Role::Dropout,
+            _ if may_be_head(layer) => Role::Linear,
+            _ if parameters > 0 => Role::Weights,
+            _ => Role::Plain,
+        }
+    }
+}
+
+/// What the network's sequence is made of.
+struct Part {
+    make: Make,
+    role: Role,
+}
+
+struct TextNet {
+    layers: Sequential,
+    /// The place of the last layer.
+    head: usize,
+    /// The place of the first dropout before it, or its own.
+    head_start: usize,
+}
+
+impl Module for TextNet {
+    fn visit<'a>(&'a self, prefix: &str, f: &mut dyn FnMut(&str, Entry<'a>)) {
+        self.layers.visit(prefix, f);
+    }
+    fn visit_mut<'a>(&'a mut self, prefix: &str, f: &mut dyn FnMut(&str, EntryMut<'a>)) {
+        self.layers.visit_mut(prefix, f);
+    }
+}
+
+forward_in_parts!(TextNet);
+
+impl Classifier for TextNet {
+    fn features(&self, x: Tensor, pass: &Pass) -> Tensor {
+        self.layers.forward_range(..self.head_start, x, pass)
+    }
+
+    fn head(&self, features: Tensor, pass: &Pass) -> Tensor {
+        self.layers.forward_range(self.head_start.., features, pass)
+    }
+
+    fn head_name(&self) -> String {
+        self.head.to_string()
+    }
+}
+
+fn sequential(parts: &[Part], rng: &mut Generator) -> Sequential {
+    parts.iter().fold(Sequential::new(), |net, part| net.add((part.make)(rng)))
 }
 
 /// Whether a layer's number of outputs can be left to the classes.
@@ -96,32 +164,32 @@ impl Planner {
         Planner { input: Size::Image(input), classes, heads, parameters: 0, steps: Vec::new(), last: Span::default() }
     }
 
-    fn items(&mut self, items: &[Item], mut size: Size) -> Result<(Vec<Make>, Size), Fault> {
-        let mut makes = Vec::new();
+    fn items(&mut self, items: &[Item], mut size: Size) -> Result<(Vec<Part>, Size), Fault> {
+        let mut parts = Vec::new();
         for item in items {
             match item {
                 Item::Layer(layer) => {
                     let planned = self.layer(layer, size)?;
-                    makes.push(planned.make);
+                    parts.push(Part { role: Role::of(layer, planned.parameters), make: planned.make });
                     size = planned.output;
                 }
                 Item::Repeat { items, times } => {
                     for _ in 0..*times {
                         let (more, output) = self.items(items, size)?;
-                        makes.extend(more);
+                        parts.extend(more);
                         size = output;
                     }
                 }
                 Item::Residual { items, times, span } => {
                     for _ in 0..*times {
-                        let (make, output) = self.residual(items, *span, size)?;
-                        makes.push(make);
+                        let (part, output) = self.residual(items, *span, size)?;
+                        parts.push(part);
                         size = output;
                     }
                 }
             }
         }
-        Ok((makes, size))
+        Ok((parts, size))
     }
 
     fn layer(&mut self, layer: &Layer, input: Size) -> Result<Planned, Fault> {
@@ -178,7 +246,7 @@ impl Planner {
         Ok(values)
     }
 
-    fn residual(&mut self, items: &[Item], span: Span, input: Size) -> Result<(Make, Size), Fault> {
+    fn residual(&mut self, items: &[Item], span: Span, input: Size) -> Result<(Part, Size), Fault> {
         let (body, output) = self.items(items, input)?;
         let normed = count(items, &|layer| layer.word.word == "batchnorm") > 0;
         let Some((shortcut, parameters)) = shortcut(input, output, normed) else {
@@ -192,11 +260,12 @@ impl Planner {
             return Err(Fault { span, message });
         };
         self.parameters = self.parameters.saturating_add(parameters);
+        let role = body.iter().chain(&shortcut).map(|p| p.role).max().unwrap_or(Role::Plain).max(Role::Plain);
         let make: Make = Box::new(move |rng| {
             let part = Residual::new(sequential(&body, rng));
             Box::new(if shortcut.is_empty() { part } else { part.shortcut(sequential(&shortcut, rng)) })
         });
-        Ok((make, output))
+        Ok((Part { make, role }, output))
     }
 
     /// Whether the network ends as a loss needs it.
@@ -248,10 +317,11 @@ impl Planner {
 
 /// What brings a residual part's input to the size of its output, with its number of parameters: nothing where they are the same, else a
 /// projection (1×1 convolution with a stride, or linear layer) without bias, normalized where the part normalizes; none if there is none.
-fn shortcut(input: Size, output: Size, normed: bool) -> Option<(Vec<Make>, usize)> {
-    let mut makes: Vec<Make> = Vec::new();
+fn shortcut(input: Size, output: Size, normed: bool) -> Option<(Vec<Part>, usize)> {
+    let mut parts = Vec::new();
+    let mut add = |role, make: Make| parts.push(Part { make, role });
     if input == output {
-        return Some((makes, 0));
+        return Some((parts, 0));
     }
     match (input, output) {
         (Size::Image([c, h, w]), Size::Image([to, to_h, to_w])) => {
@@ -260,15 +330,16 @@ fn shortcut(input: Size, output: Size, normed: bool) -> Option<(Vec<Make>, usize
                 (from.div_ceil(stride) == to).then_some(stride)
             };
             let stride = [stride(h, to_h)?, stride(w, to_w)?];
-            makes.push(Box::new(move |rng| Box::new(Conv2d::options(c, to, 1).stride(stride).bias(false).build(rng))));
+            let conv = move |rng: &mut _| Conv2d::options(c, to, 1).stride(stride).bias(false).build(rng);
+            add(Role::Linear, Box::new(move |rng| Box::new(conv(rng))));
             if normed {
-                makes.push(Box::new(move |_| Box::new(BatchNorm2d::new(to))));
+                add(Role::Weights, Box::new(move |_| Box::new(BatchNorm2d::new(to))));
             }
-            Some((makes, c.saturating_mul(to).saturating_add(2 * to * normed as usize)))
+            Some((parts, c.saturating_mul(to).saturating_add(2 * to * normed as usize)))
         }
         (Size::Flat(n), Size::Flat(to)) => {
-            makes.push(Box::new(move |rng| Box::new(Linear::without_bias(n, to, rng))));
-            Some((makes, n.saturating_mul(to)))
+            add(Role::Linear, Box::new(move |rng| Box::new(Linear::without_bias(n, to, rng))));
+            Some((parts, n.saturating_mul(to)))
         }
         _ => None,
     }
