@@ -60,6 +60,12 @@ pub enum TrainError {
         /// What does not fit.
         reason: String,
     },
+    /// Classes cannot be made means of features.
+    #[error("--mode prototype cannot be: {reason}")]
+    Prototypes {
+        /// Why.
+        reason: String,
+    },
     /// There is no such network.
     #[error("there is no network '{name}': {advice}")]
     UnknownModel {

@@ -47,7 +47,11 @@ pub fn evaluate(model: &Model, data: &Splits) -> Result<Evaluation, TrainError> 
     let task = Classification::default();
     let mut confusion = ConfusionMatrix::new(classes.len());
     let mut loss = 0.0;
-    let loader = Loader::in_order(&data.test, &model.card.preprocessing, measuring_batch(model.card.preprocessing.output_shape()));
+    let loader = Loader::in_order(
+        &data.test,
+        &model.card.preprocessing,
+        measuring_batch(model.card.preprocessing.output_shape()),
+    );
     for batch in loader.epoch_from(0, 0) {
         let batch = batch?;
         let output = model.network.forward(task.input(&batch), &Pass::eval());

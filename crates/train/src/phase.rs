@@ -33,7 +33,9 @@ impl Phase {
         let (head, all) = (network.head_name(), network.num_parameters());
         if !self.is_frozen() {
             let first = finetune.backbone_lr;
-            return Some(format!("{epochs}: all {all} parameters train, the first layer's at {first} of the learning rate"));
+            return Some(format!(
+                "{epochs}: all {all} parameters train, the first layer's at {first} of the learning rate"
+            ));
         }
         let own = format!("{head}.");
         let parameters = network.named_parameters();

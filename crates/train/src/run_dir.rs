@@ -12,6 +12,14 @@ pub struct RunDir {
 }
 
 impl RunDir {
+    /// Takes `out`, or else makes `runs/<data>-<model>-<n>` in the working directory.
+    pub fn create_for(out: Option<&Path>, data: &str, model: &str) -> Result<RunDir, TrainError> {
+        match out {
+            Some(path) => RunDir::create_at(path),
+            None => RunDir::create(Path::new("runs"), &format!("{data}-{model}")),
+        }
+    }
+
     /// Makes `<parent>/<name>-<n>` with the first `n` that is free.
     pub fn create(parent: &Path, name: &str) -> Result<RunDir, TrainError> {
         fs::create_dir_all(parent).map_err(|e| TrainError::io("make the directory", parent, e))?;

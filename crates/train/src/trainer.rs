@@ -283,8 +283,7 @@ impl<T: Task> Trainer<'_, T> {
     pub fn checkpoint(&mut self, sink: &mut dyn Sink) -> Result<(), TrainError> {
         self.check_weights()?;
         let who = Identity { model: &self.config.model, seed: self.config.seed };
-        let path =
-            checkpoint::write(self.run, who, &self.position, &self.model, self.optimizer, self.ema.as_deref())?;
+        let path = checkpoint::write(self.run, who, &self.position, &self.model, self.optimizer, self.ema.as_deref())?;
         sink.event(&Event::Checkpoint { path, steps: self.position.steps });
         Ok(())
     }
@@ -310,7 +309,8 @@ impl<T: Task> Trainer<'_, T> {
         if !self.task.input(batch).is_finite() {
             return self.non_finite_error(loss, "already in the images".into());
         }
-        let (_, found) = find_non_finite(|| self.task.train_loss(self.task.forward(self.model, batch, &self.pass(place)), batch));
+        let (_, found) =
+            find_non_finite(|| self.task.train_loss(self.task.forward(self.model, batch, &self.pass(place)), batch));
         let place = found.map_or("for an unknown reason".to_string(), |found| {
             let name = |id| self.model.named_parameters().into_iter().find(|(_, p)| p.leaf_id() == Some(id));
             match found.leaf.and_then(name) {

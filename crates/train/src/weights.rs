@@ -39,12 +39,7 @@ pub(crate) fn take(
     let first: Vec<String> = state.keys().cloned().collect();
     let (its, ours) = (some(&first), some(&matched.missing));
     let advice = match nearest(&shapes(state)) {
-        Some(r) => format!(
-            "it looks like {} ({} of {} tensors): --model {0}",
-            r.architecture.name,
-            r.found,
-            r.of
-        ),
+        Some(r) => format!("it looks like {} ({} of {} tensors): --model {0}", r.architecture.name, r.found, r.of),
         None => "is it for another network (--model)?".to_string(),
     };
     Err(TrainError::StartWeights {

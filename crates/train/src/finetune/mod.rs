@@ -1,10 +1,11 @@
 //! Fine-tuning: a network that has learnt elsewhere learns new classes.
 
 pub(crate) mod features;
-pub(crate) mod prototype;
+mod prototype;
 mod rates;
 pub(crate) mod source;
 
+pub use prototype::{FewShot, FewShotResult, PrototypeReport, prototypes};
 pub(crate) use rates::by_depth;
 pub use source::Source;
 
@@ -97,7 +98,11 @@ impl FineTune {
             Err(TrainError::Setting { name: name.to_string(), got, need: need.to_string() })
         };
         if self.mode == FineTuneMode::Gradual && !(1..epochs).contains(&self.head_epochs) {
-            return bad("head-epochs", self.head_epochs.to_string(), "at least 1, with epochs for all layers after them");
+            return bad(
+                "head-epochs",
+                self.head_epochs.to_string(),
+                "at least 1, with epochs for all layers after them",
+            );
         }
         if !(self.head_lr > 0.0 && self.head_lr.is_finite()) {
             return bad("head-lr", self.head_lr.to_string(), "a positive number");

@@ -57,7 +57,8 @@ impl Source {
     fn of_model(path: &Path, model: Option<&str>) -> Result<Source, TrainError> {
         let Model { card, network } = Model::load(path)?;
         if let Some(other) = model.filter(|m| *m != card.architecture) {
-            let reason = format!("is a model of {}, so --model {other} cannot be", striate_zoo::title_of(&card.architecture));
+            let reason =
+                format!("is a model of {}, so --model {other} cannot be", striate_zoo::title_of(&card.architecture));
             return Err(TrainError::StartWeights { path: path.to_path_buf(), reason });
         }
         Ok(Source {
@@ -112,11 +113,12 @@ fn recognized(state: &StateDict, path: &Path) -> Result<&'static Architecture, T
     let reason = match near {
         Some(r) => format!(
             "the weights of no ready network: nearest is {} ({} of its {} tensors); say which it is with --model",
-            r.architecture.name,
-            r.found,
-            r.of
+            r.architecture.name, r.found, r.of
         ),
-        None => "has nothing in common with any ready network (striate models lists them); say which it is with --model".into(),
+        None => {
+            "has nothing in common with any ready network (striate models lists them); say which it is with --model"
+                .into()
+        }
     };
     Err(TrainError::StartWeights { path: path.to_path_buf(), reason })
 }

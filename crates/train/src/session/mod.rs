@@ -44,30 +44,9 @@ impl Session {
     }
 
     /// As [`Session::start`]; `watch` hears how many of how many pictures have been looked at, for all are before training begins.
-    pub fn start_watched(mut config: Config, out: Option<&Path>, watch: &Watch) -> Result<Session, TrainError> {
-        config.validate()?;
-        let source = Source::of(&config)?;
-        if let Some(source) = &source {
-            config.model = source.model.clone();
-        }
-        let (mut data, blueprint) = data_and_network(&mut config, source.as_ref(), None, watch)?;
-        let preprocessing = data.preprocessing_for(&blueprint)?;
-        let mut network = blueprint.build(&mut Generator::keyed([config.seed, INIT_STREAM, 0, 0]));
-        if let Some(source) = source {
-            data.notes.extend(source.load_into(&mut *network, &data.classes)?);
-            data.notes.extend(source.notes);
-        }
-        if let Some(path) = &config.weights {
-            data.notes.extend(weights::start_from(&mut *network, Path::new(path), &blueprint.title())?);
-        }
-        let run = match out {
-            Some(path) => RunDir::create_at(path)?,
-            None => RunDir::create(Path::new("runs"), &format!("{}-{}", data.name, blueprint.short_name()))?,
-        };
-        config.model = blueprint.name().to_string();
-        if config.pictures.augment.is_some() {
-            config.pictures.augment = Some(config.pictures.augmentations(preprocessing.size[0])?.to_string());
-        }
+    pub fn start_watched(config: Config, out: Option<&Path>, watch: &Watch) -> Result<Session, TrainError> {
+        let Ready { config, data, preprocessing, network, short_name } = prepare(config, watch)?;
+        let run = RunDir::create_for(out, &data.name, &short_name)?;
         for (name, bytes) in &data.run_files {
             write_atomic(&run.path().join(name), bytes)?;
         }
@@ -94,6 +73,42 @@ impl Session {
         let carried = optimizer.state().clone();
         Ok(Session { config, run, data, preprocessing, network, carried, ema, resumed: Some(position) })
     }
+}
+
+/// All that a run begins with.
+pub(crate) struct Ready {
+    /// The settings, with what was left open filled in.
+    pub config: Config,
+    pub data: Splits,
+    pub preprocessing: Preprocessing,
+    /// With its first weights.
+    pub network: Box<dyn Classifier>,
+    /// The network's name as it can be part of a file's.
+    pub short_name: String,
+}
+
+/// Makes ready what the settings of a new run name.
+pub(crate) fn prepare(mut config: Config, watch: &Watch) -> Result<Ready, TrainError> {
+    config.validate()?;
+    let source = Source::of(&config)?;
+    if let Some(source) = &source {
+        config.model = source.model.clone();
+    }
+    let (mut data, blueprint) = data_and_network(&mut config, source.as_ref(), None, watch)?;
+    let preprocessing = data.preprocessing_for(&blueprint)?;
+    let mut network = blueprint.build(&mut Generator::keyed([config.seed, INIT_STREAM, 0, 0]));
+    if let Some(source) = source {
+        data.notes.extend(source.load_into(&mut *network, &data.classes)?);
+        data.notes.extend(source.notes);
+    }
+    if let Some(path) = &config.weights {
+        data.notes.extend(weights::start_from(&mut *network, Path::new(path), &blueprint.title())?);
+    }
+    config.model = blueprint.name().to_string();
+    if config.pictures.augment.is_some() {
+        config.pictures.augment = Some(config.pictures.augmentations(preprocessing.size[0])?.to_string());
+    }
+    Ok(Ready { config, data, preprocessing, network, short_name: blueprint.short_name() })
 }
 
 /// The data that `config` names, and the network for it, which may have learnt already; `run` is the directory of a run that goes on.

@@ -49,7 +49,7 @@ impl Session {
             let weights: Vec<f32> = weights.iter().map(|&w| w as f32).collect();
             Tensor::from_vec(weights, [data.classes.len()])
         });
-        let mut save = |network: &dyn Classifier, epochs: usize, tested: &Running| {
+        let mut save = |network: &(dyn Classifier + 'static), epochs: usize, tested: &Running| {
             let training = Training::of(config, epochs, tested.accuracy(), data.measured);
             let card = ModelCard::of(&config.model, data, preprocessing, training, network);
             model_file::save(&run.model(), &card, network)

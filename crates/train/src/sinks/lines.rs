@@ -56,7 +56,11 @@ pub fn line(event: &Event) -> Option<String> {
             list.display(),
             reasons.join("; ")
         ),
-        Event::Step { .. } | Event::Features { .. } | Event::Checkpoint { .. } | Event::Stopped { .. } | Event::Finished { .. } => return None,
+        Event::Step { .. }
+        | Event::Features { .. }
+        | Event::Checkpoint { .. }
+        | Event::Stopped { .. }
+        | Event::Finished { .. } => return None,
     })
 }
 
