@@ -33,8 +33,9 @@ def norm(channels: int) -> nn.BatchNorm2d:
 
 
 class Block(nn.Module):
-    def __init__(self, inputs: int, outputs: int, expansion: int, kernel: int, stride: int) -> None:
+    def __init__(self, inputs: int, outputs: int, expansion: int, kernel: int, stride: int, left_out: float) -> None:
         super().__init__()
+        self.left_out = left_out
         inner = inputs * expansion
         self.expands = expansion != 1
         self.residual = stride == 1 and inputs == outputs
@@ -50,25 +51,28 @@ class Block(nn.Module):
         y = F.relu6(self._bn0(self._expand_conv(x))) if self.expands else x
         y = F.relu6(self._bn1(self._depthwise_conv(y)))
         y = self._bn2(self._project_conv(y))
+        if self.residual and self.training and self.left_out > 0.0:
+            kept = (torch.rand([len(y), 1, 1, 1]) >= self.left_out) / (1 - self.left_out)
+            y = y * kept
         return y + x if self.residual else y
 
 
 class EfficientNetLite(nn.Module):
-    """Without dropout and without blocks left out: fixtures have neither."""
-
-    def __init__(self, width: float, depth: float, num_classes: int) -> None:
+    def __init__(self, width: float, depth: float, num_classes: int, dropout: float, stochastic_depth_prob: float) -> None:
         super().__init__()
+        self.dropout = nn.Dropout(dropout)
+        scaled_blocks = [math.ceil(s[4] * depth) if n not in (0, len(STAGES) - 1) else s[4] for n, s in enumerate(STAGES)]
         self._conv_stem = SameConv(3, 32, 3, 2)
         self._bn0 = norm(32)
         self._blocks = nn.ModuleList()
         inputs = 32
-        for number, (expansion, kernel, stride, channels, blocks) in enumerate(STAGES):
+        for number, (expansion, kernel, stride, channels, _) in enumerate(STAGES):
             # The number of channels that is nearest, but not below nine tenths.
             outputs = max(8, int(channels * width + 4) // 8 * 8)
             outputs += 8 if outputs < 0.9 * channels * width else 0
-            scaled = number not in (0, len(STAGES) - 1)
-            for i in range(math.ceil(blocks * depth) if scaled else blocks):
-                self._blocks.append(Block(inputs, outputs, expansion, kernel, stride if i == 0 else 1))
+            for i in range(scaled_blocks[number]):
+                left_out = stochastic_depth_prob * len(self._blocks) / sum(scaled_blocks)
+                self._blocks.append(Block(inputs, outputs, expansion, kernel, stride if i == 0 else 1, left_out))
                 inputs = outputs
         self._conv_head = SameConv(inputs, 1280, 1)
         self._bn1 = norm(1280)
@@ -81,13 +85,12 @@ class EfficientNetLite(nn.Module):
         for block in self._blocks:
             x = block(x)
         x = F.relu6(self._bn1(self._conv_head(x)))
-        return self._fc(x.mean([2, 3]))
+        return self._fc(self.dropout(x.mean([2, 3])))
 
 
 def scaled(width: float, depth: float):
     def make(num_classes: int, dropout: float = 0.0, stochastic_depth_prob: float = 0.0) -> EfficientNetLite:
-        assert dropout == stochastic_depth_prob == 0.0
-        return EfficientNetLite(width, depth, num_classes)
+        return EfficientNetLite(width, depth, num_classes, dropout, stochastic_depth_prob)
 
     return make
 

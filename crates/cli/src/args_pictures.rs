@@ -10,15 +10,15 @@ use striate::train::{PictureCache, SMALL_DATA};
 #[derive(Clone, Debug, Args)]
 pub struct Look {
     /// Pixels of a side of what the network sees, for folders of pictures [default: the pictures' own size up to 96, or what the network
-    /// needs, or 96]. The shorter side is scaled to 8/7 of it and the middle cut out.
+    /// or backbone needs, or 96]. The shorter side is scaled to 8/7 of it, or as much as the backbone's, and the middle cut out.
     #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..=4096))]
     pub size: Option<u32>,
     /// 1 for grey, 3 for colour [default: as the pictures are].
     #[arg(long, value_name = "1|3", value_parser = channels)]
     pub channels: Option<usize>,
-    /// How pictures are scaled, antialiased either way: bilinear or bicubic.
-    #[arg(long, value_name = "NAME", default_value = "bilinear", value_parser = filter)]
-    pub filter: Filter,
+    /// How pictures are scaled, antialiased either way: bilinear or bicubic [default: bilinear; finetune takes the backbone's].
+    #[arg(long, value_name = "NAME", value_parser = filter)]
+    pub filter: Option<Filter>,
     /// The colour behind transparent parts, as red, green and blue in hexadecimal.
     #[arg(long, value_name = "RRGGBB", default_value = "ffffff", value_parser = colour)]
     pub background: [u8; 3],

@@ -2,6 +2,7 @@
 
 mod args;
 mod args_pictures;
+mod args_training;
 mod commands;
 mod model_arg;
 mod output;
@@ -64,6 +65,7 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
     striate::isa::check_environment()?;
     match cli.command {
         Command::Train(args) => commands::train::run(*args),
+        Command::Finetune(args) => commands::finetune::run(*args),
         Command::Eval(args) => commands::eval::run(args),
         Command::Predict(args) => commands::predict::run(args),
         Command::Inspect(args) => commands::inspect::run(args),

@@ -8,12 +8,13 @@ use striate::train::{Event, Sink, sinks};
 /// Lines on standard output, with a bar on standard error below them where that is a terminal.
 pub struct Progress {
     bar: ProgressBar,
+    features: Option<ProgressBar>,
 }
 
 impl Progress {
     /// No bar yet: it comes with the first event.
     pub fn new() -> Self {
-        Progress { bar: ProgressBar::hidden() }
+        Progress { bar: ProgressBar::hidden(), features: None }
     }
 
     fn start(&mut self, epochs: usize, steps: usize, batch_size: usize, done: u64) {
@@ -39,8 +40,11 @@ pub fn pictures_bar(n: usize) -> ProgressBar {
     if !io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }
-    let style = ProgressStyle::with_template("{wide_bar} {pos}/{len} pictures looked at, ETA {eta}")
-        .expect("the template is well-formed");
+    counting_bar(n, "{wide_bar} {pos}/{len} pictures looked at, ETA {eta}")
+}
+
+fn counting_bar(n: usize, template: &str) -> ProgressBar {
+    let style = ProgressStyle::with_template(template).expect("the template is well-formed");
     ProgressBar::with_draw_target(Some(n as u64), ProgressDrawTarget::stderr_with_hz(10)).with_style(style)
 }
 
@@ -50,6 +54,15 @@ impl Sink for Progress {
             Event::Started { epochs, steps, batch_size, resumed_at, .. } => {
                 self.print(event);
                 self.start(*epochs, *steps, *batch_size, resumed_at.unwrap_or(0));
+            }
+            Event::Features { done, total } if io::stderr().is_terminal() => {
+                let new = || counting_bar(*total, "{wide_bar} {pos}/{len} images through the backbone, ETA {eta}");
+                let bar = self.features.get_or_insert_with(new);
+                bar.set_position(*done as u64);
+                if done == total {
+                    bar.finish_and_clear();
+                    self.features = None;
+                }
             }
             Event::Step { .. } => self.bar.inc(1),
             Event::Stopped { .. } | Event::Finished { .. } => self.bar.finish_and_clear(),

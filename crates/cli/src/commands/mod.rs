@@ -5,6 +5,7 @@ pub mod completions;
 pub mod data;
 pub mod eval;
 pub mod export;
+pub mod finetune;
 pub mod inspect;
 pub mod models;
 pub mod predict;

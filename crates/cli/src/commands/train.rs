@@ -1,5 +1,7 @@
 use super::profile as profile_table;
-use crate::args::{Log, Train};
+use crate::args::Log;
+use crate::args_pictures::Pictures;
+use crate::args_training::{Learning, Run, Train};
 use crate::model_arg::{self, ModelArg};
 use crate::output::{Failure, program, say};
 use crate::progress::{Progress, pictures_bar};
@@ -7,10 +9,10 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use striate::profile;
-use striate::train::{Config, Event, Outcome, PictureSettings, Recipe, Session, Sink, TrainError, sinks};
+use striate::train::{Config, Event, Outcome, PictureSettings, Recipe, Session, Sink, TrainError, Watch, sinks};
 
 /// What shells give a process that Ctrl-C has ended.
-const INTERRUPTED: u8 = 130;
+pub const INTERRUPTED: u8 = 130;
 
 /// Passes events on, and remembers how the run ended.
 struct Listener {
@@ -30,7 +32,20 @@ impl Sink for Listener {
 }
 
 pub fn run(args: Train) -> Result<ExitCode, Failure> {
-    super::set_up(&args.compute);
+    super::set_up(&args.run.compute);
+    let stop = stopped_by_ctrl_c()?;
+    let session = match &args.resume {
+        Some(run) => Session::resume(run)?,
+        None => {
+            let model = model_arg::read(&args.model)?;
+            start(config(&args, &model)?, &args.run).map_err(|e| model.failure(e))?
+        }
+    };
+    conduct(session, &args.run, &stop)
+}
+
+/// A flag that the first Ctrl-C sets; the second ends the process.
+pub fn stopped_by_ctrl_c() -> Result<Arc<AtomicBool>, Failure> {
     let stop = Arc::new(AtomicBool::new(false));
     let seen = stop.clone();
     ctrlc::set_handler(move || {
@@ -38,27 +53,30 @@ pub fn run(args: Train) -> Result<ExitCode, Failure> {
             std::process::exit(INTERRUPTED.into());
         }
     })?;
-    let mut session = match &args.resume {
-        Some(run) => Session::resume(run)?,
-        None => {
-            let model = model_arg::read(&args.model)?;
-            start(config(&args, &model)?, &args).map_err(|e| model.failure(e))?
-        }
-    };
-    if args.quiet {
-        striate::nn::notice::listen(|_| {});
-    }
-    let inner: Option<Box<dyn Sink>> = match (args.quiet, args.log) {
+    Ok(stop)
+}
+
+/// What prints the events of a run, as was asked for.
+pub fn printer(args: &Run) -> Option<Box<dyn Sink>> {
+    match (args.quiet, args.log) {
         (true, _) => None,
         (false, Log::Json) => Some(Box::new(sinks::JsonLines(std::io::stdout()))),
         (false, Log::Text) => Some(Box::new(Progress::new())),
-    };
+    }
+}
+
+/// Lets a run go on to its end, or until it is stopped.
+pub fn conduct(mut session: Session, args: &Run, stop: &AtomicBool) -> Result<ExitCode, Failure> {
+    if args.quiet {
+        striate::nn::notice::listen(|_| {});
+    }
+    let inner = printer(args);
     let talks = inner.is_some() && args.log == Log::Text;
     let mut listener = Listener { inner, end: None };
     if args.profile {
         profile::start();
     }
-    let outcome = session.run(&mut listener, &stop)?;
+    let outcome = session.run(&mut listener, stop)?;
     let profile = args.profile.then(profile::stop);
     if talks && let Some(end) = &listener.end {
         conclude(end)?;
@@ -74,18 +92,26 @@ pub fn run(args: Train) -> Result<ExitCode, Failure> {
 }
 
 /// A new run; the look at its pictures has a progress bar.
-fn start(config: Config, args: &Train) -> Result<Session, TrainError> {
+pub fn start(config: Config, args: &Run) -> Result<Session, TrainError> {
+    watched(args, |watch| Session::start_watched(config, args.out.as_deref(), watch))
+}
+
+/// Does something that looks at pictures first, with a progress bar for that.
+pub fn watched<T>(args: &Run, f: impl FnOnce(&Watch) -> T) -> T {
     let bar = OnceLock::new();
-    let watch = |seen: usize, all: usize| {
+    let done = f(&|seen: usize, all: usize| {
         if !args.quiet {
-            bar.get_or_init(|| pictures_bar(all)).set_position(seen as u64);
+            let bar = bar.get_or_init(|| pictures_bar(all));
+            bar.set_position(seen as u64);
+            if seen == all {
+                bar.finish_and_clear();
+            }
         }
-    };
-    let session = Session::start_watched(config, args.out.as_deref(), &watch);
+    });
     if let Some(bar) = bar.get() {
         bar.finish_and_clear();
     }
-    session
+    done
 }
 
 fn config(args: &Train, model: &ModelArg) -> Result<Config, Failure> {
@@ -94,7 +120,21 @@ fn config(args: &Train, model: &ModelArg) -> Result<Config, Failure> {
         Some(path) => super::data::absolute(path)?,
     };
     let base = args.recipe.map(Recipe::config).unwrap_or_default();
-    let pictures = &args.pictures;
+    let config = Config {
+        data,
+        model: model.text.clone(),
+        weights: args.weights.as_deref().map(super::data::absolute).transpose()?,
+        epochs: args.epochs.map_or(base.epochs, |n| n as usize),
+        batch_size: args.batch_size.map_or(base.batch_size, |n| n as usize),
+        optimizer: args.optimizer.unwrap_or(base.optimizer),
+        lr: args.lr.unwrap_or(base.lr),
+        ..base
+    };
+    Ok(with_settings(config, &args.learning, &args.pictures, &args.run))
+}
+
+/// What was typed, in the place of what is usual.
+pub fn with_settings(base: Config, learning: &Learning, pictures: &Pictures, run: &Run) -> Config {
     let mut settings = PictureSettings {
         cache: pictures.cache,
         max_bad: pictures.max_bad,
@@ -104,29 +144,23 @@ fn config(args: &Train, model: &ModelArg) -> Result<Config, Failure> {
     };
     settings.augment = settings.augment.or(base.pictures.augment);
     // The focal loss and smoothed labels exclude each other, so what was typed wins over the recipe.
-    let smoothing = if args.focal.is_some() { 0.0 } else { base.label_smoothing };
-    Ok(Config {
-        data,
-        model: model.text.clone(),
-        weights: args.weights.as_deref().map(super::data::absolute).transpose()?,
-        seed: args.seed,
-        epochs: args.epochs.map_or(base.epochs, |n| n as usize),
-        batch_size: args.batch_size.map_or(base.batch_size, |n| n as usize),
-        optimizer: args.optimizer.unwrap_or(base.optimizer),
-        lr: args.lr.unwrap_or(base.lr),
-        schedule: args.schedule.clone().or(base.schedule),
-        weight_decay: args.weight_decay.or(base.weight_decay),
-        decay_bias_and_norm: args.decay_bias_and_norm,
-        clip_norm: args.clip_norm,
-        accumulate: args.accumulate as usize,
-        ema: args.ema.or(base.ema),
-        label_smoothing: args.label_smoothing.unwrap_or(smoothing),
-        focal: args.focal,
-        exact: args.compute.exact,
-        log_every: args.log_every as usize,
-        checkpoint_every: args.checkpoint_every,
+    let smoothing = if learning.focal.is_some() { 0.0 } else { base.label_smoothing };
+    Config {
+        seed: run.seed,
+        schedule: learning.schedule.clone().or(base.schedule),
+        weight_decay: learning.weight_decay.or(base.weight_decay),
+        decay_bias_and_norm: learning.decay_bias_and_norm,
+        clip_norm: learning.clip_norm,
+        accumulate: learning.accumulate as usize,
+        ema: learning.ema.or(base.ema),
+        label_smoothing: learning.label_smoothing.unwrap_or(smoothing),
+        focal: learning.focal,
+        exact: run.compute.exact,
+        log_every: run.log_every as usize,
+        checkpoint_every: run.checkpoint_every,
         pictures: settings,
-    })
+        ..base
+    }
 }
 
 fn conclude(end: &Event) -> Result<(), Failure> {

@@ -145,6 +145,14 @@ fn norm2(v: &[f64]) -> f64 {
     v.iter().map(|x| x * x).sum()
 }
 
+/// Scales a vector to length 1; one of zeros stays.
+fn normalize(v: &mut [f32]) {
+    let length = v.iter().map(|&x| x as f64 * x as f64).sum::<f64>().sqrt();
+    if length > 0.0 {
+        v.iter_mut().for_each(|x| *x = (*x as f64 / length) as f32);
+    }
+}
+
 /// Features of images, and which of them are of each class.
 struct Samples {
     width: usize,
@@ -156,8 +164,10 @@ impl Samples {
     fn of(features: &TensorDataset, classes: usize) -> Samples {
         let mut by_class = vec![Vec::new(); classes];
         features.labels().iter().enumerate().for_each(|(i, &label)| by_class[label].push(i));
-        let values: Vec<f32> = features.images().to_vec();
-        Samples { width: values.len() / features.len().max(1), values, by_class }
+        let mut values: Vec<f32> = features.images().to_vec();
+        let width = values.len() / features.len().max(1);
+        values.chunks_exact_mut(width.max(1)).for_each(normalize);
+        Samples { width, values, by_class }
     }
 
     fn len(&self) -> usize {
@@ -173,7 +183,8 @@ impl Samples {
         for &i in images {
             sum.iter_mut().zip(self.row(i)).for_each(|(s, &x)| *s += x as f64);
         }
-        sum.iter().map(|s| s / images.len().max(1) as f64).collect()
+        let length = norm2(&sum).sqrt().max(f64::MIN_POSITIVE);
+        sum.iter().map(|s| s / length).collect()
     }
 
     /// The number of the mean that image `i` is nearest to.

@@ -7,7 +7,8 @@ use crate::weights::{report, shapes, take};
 use std::path::{Path, PathBuf};
 use striate_data::{Filter, Fit, Preprocessing};
 use striate_formats::read_weights;
-use striate_nn::{Classifier, StateDict, state_dict};
+use striate_nn::{Classifier, StateDict, init, state_dict};
+use striate_tensor::Generator;
 use striate_zoo::{Architecture, Description, nearest};
 
 /// A network that has learnt already.
@@ -72,8 +73,14 @@ impl Source {
         })
     }
 
-    /// Replaces the weights of `network`, but for its head, which stays as it is if it is for other classes, and says in lines what it did.
-    pub fn load_into(&self, network: &mut dyn Classifier, classes: &[String]) -> Result<Vec<String>, TrainError> {
+    /// Replaces the weights of `network`, and says in lines what it did. Its head becomes a fresh one, with PyTorch's default initial values, unless
+    /// the classes are the same.
+    pub fn load_into(
+        &self,
+        network: &mut dyn Classifier,
+        classes: &[String],
+        rng: &mut Generator,
+    ) -> Result<Vec<String>, TrainError> {
         let head = format!("{}.", network.head_name());
         let keeps_head = !self.classes.is_empty() && self.classes == classes;
         let mut state = self.state.clone();
@@ -92,6 +99,7 @@ impl Source {
         if keeps_head {
             notes.push(format!("{name} is kept, for the classes are the same"));
         } else {
+            refresh(network, name, rng);
             matched.missing.retain(|name| !name.starts_with(&head));
             let before = self.state.get(&format!("{head}weight")).map_or_else(String::new, |w| match w.size(0) {
                 1 => "; it had 1 output".to_string(),
@@ -101,6 +109,22 @@ impl Source {
         }
         notes.extend(report(&matched));
         Ok(notes)
+    }
+}
+
+/// Gives the head the initial values of a `torch.nn.Linear`: those that some networks have by their authors are too large for features that
+/// have a meaning already.
+fn refresh(network: &mut dyn Classifier, head: &str, rng: &mut Generator) {
+    let (weight, bias) = (format!("{head}.weight"), format!("{head}.bias"));
+    let mut inputs = 0;
+    for (name, parameter) in network.named_parameters_mut() {
+        let shape = parameter.value().shape_value();
+        if name == weight {
+            inputs = init::fan_in(shape);
+            parameter.set(init::default_weight(shape, rng));
+        } else if name == bias {
+            parameter.set(init::default_bias(shape[0], inputs, rng));
+        }
     }
 }
 

@@ -96,9 +96,10 @@ pub(crate) fn prepare(mut config: Config, watch: &Watch) -> Result<Ready, TrainE
     }
     let (mut data, blueprint) = data_and_network(&mut config, source.as_ref(), None, watch)?;
     let preprocessing = data.preprocessing_for(&blueprint)?;
-    let mut network = blueprint.build(&mut Generator::keyed([config.seed, INIT_STREAM, 0, 0]));
+    let rng = &mut Generator::keyed([config.seed, INIT_STREAM, 0, 0]);
+    let mut network = blueprint.build(rng);
     if let Some(source) = source {
-        data.notes.extend(source.load_into(&mut *network, &data.classes)?);
+        data.notes.extend(source.load_into(&mut *network, &data.classes, rng)?);
         data.notes.extend(source.notes);
     }
     if let Some(path) = &config.weights {

@@ -1,0 +1,113 @@
+use super::train::{INTERRUPTED, conduct, printer, start, stopped_by_ctrl_c, watched, with_settings};
+use crate::args::Log;
+use crate::args_training::{Finetune, FinetuneMode};
+use crate::model_arg;
+use crate::output::{Failure, program, say};
+use std::process::ExitCode;
+use striate::train::{
+    Config, Event, FewShot, FineTune, FineTuneMode, PrototypeReport, Sink, prototypes, wilson_interval,
+};
+use striate::zoo::find;
+
+pub fn run(args: Finetune) -> Result<ExitCode, Failure> {
+    super::set_up(&args.run.compute);
+    let stop = stopped_by_ctrl_c()?;
+    let model = args.model.as_deref().map(model_arg::read).transpose()?;
+    let config = config(&args, model.as_ref().map(|m| m.text.as_str()))?;
+    let failure = |e| match &model {
+        Some(model) => model.failure(e),
+        None => Failure::from(e),
+    };
+    if args.mode != FinetuneMode::Prototype {
+        let session = start(config, &args.run).map_err(failure)?;
+        return conduct(session, &args.run, &stop);
+    }
+    let few = FewShot {
+        ways: args.ways as usize,
+        shots: args.shots.iter().map(|&n| n as usize).collect(),
+        episodes: args.episodes as usize,
+        ..FewShot::default()
+    };
+    let mut sink = Quiet(printer(&args.run));
+    let report = watched(&args.run, |watch| prototypes(config, &few, args.run.out.as_deref(), watch, &mut sink, &stop));
+    let Some(report) = report.map_err(failure)? else { return Ok(ExitCode::from(INTERRUPTED)) };
+    match args.run.log {
+        _ if args.run.quiet => {}
+        Log::Json => say(serde_json::to_string(&report)?)?,
+        Log::Text => print(&report)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A printer that may be none.
+struct Quiet(Option<Box<dyn Sink>>);
+
+impl Sink for Quiet {
+    fn event(&mut self, event: &Event) {
+        if let Some(sink) = &mut self.0 {
+            sink.event(event);
+        }
+    }
+}
+
+fn config(args: &Finetune, model: Option<&str>) -> Result<Config, Failure> {
+    let mode = match args.mode {
+        FinetuneMode::Head | FinetuneMode::Prototype => FineTuneMode::Head,
+        FinetuneMode::Full => FineTuneMode::Full,
+        FinetuneMode::Gradual => FineTuneMode::Gradual,
+    };
+    let base = mode.config();
+    let usual = base.finetune.clone().unwrap_or_default();
+    let head_epochs = args.head_epochs.map_or(usual.head_epochs, |n| n as usize);
+    let usual_epochs = if mode == FineTuneMode::Gradual { base.epochs - usual.head_epochs } else { base.epochs };
+    let epochs = args.epochs.map_or(usual_epochs, |n| n as usize);
+    let is_file = args.from.exists() || find(&args.from.to_string_lossy()).is_none();
+    let from = if is_file { super::data::absolute(&args.from)? } else { args.from.to_string_lossy().into_owned() };
+    let config = Config {
+        data: if args.data.as_os_str() == "mnist" { "mnist".into() } else { super::data::absolute(&args.data)? },
+        model: model.unwrap_or(&base.model).to_string(),
+        epochs: if mode == FineTuneMode::Gradual { head_epochs + epochs } else { epochs },
+        batch_size: args.batch_size.map_or(base.batch_size, |n| n as usize),
+        optimizer: args.optimizer.unwrap_or(base.optimizer),
+        lr: args.lr.unwrap_or(base.lr),
+        finetune: Some(FineTune {
+            from,
+            mode,
+            head_epochs,
+            head_lr: args.head_lr.unwrap_or(usual.head_lr),
+            backbone_lr: args.backbone_lr,
+        }),
+        ..base
+    };
+    Ok(with_settings(config, &args.learning, &args.pictures, &args.run))
+}
+
+fn percent(share: f64) -> String {
+    format!("{:.2}%", 100.0 * share)
+}
+
+fn print(report: &PrototypeReport) -> Result<(), Failure> {
+    let PrototypeReport { model, train_samples, measured, test_samples, correct, few_shot } = report;
+    let accuracy = *correct as f64 / (*test_samples).max(1) as f64;
+    let (low, high) = wilson_interval(*correct, *test_samples);
+    say(format_args!(
+        "The nearest mean of all {train_samples} training images: {} {} accuracy on {test_samples} images (95% interval {} to {})",
+        percent(accuracy),
+        measured.adjective(),
+        percent(low),
+        percent(high)
+    ))?;
+    for f in few_shot {
+        say(format_args!(
+            "{}-way {}-shot: {} ± {} (95% interval over {} tasks)",
+            f.ways,
+            f.shots,
+            percent(f.accuracy),
+            percent(f.half_width),
+            f.episodes
+        ))?;
+    }
+    let (program, model) = (program(), model.display());
+    say(format_args!("Measure it:  {program} eval {model}"))?;
+    say(format_args!("Use it:      {program} predict {model} IMAGE.png"))
+}
