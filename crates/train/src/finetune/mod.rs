@@ -47,7 +47,7 @@ impl FineTuneMode {
         let finetune = Some(FineTune { mode: self, ..FineTune::default() });
         let common = Config { model: "auto".into(), optimizer, schedule, finetune, ..usual };
         match self {
-            FineTuneMode::Head => Config { epochs: HEAD_EPOCHS, lr: HEAD_LR, ..common },
+            FineTuneMode::Head => Config { epochs: HEAD_EPOCHS, lr: HEAD_LR, weight_decay: Some(0.3), ..common },
             FineTuneMode::Full => Config { epochs: 8, batch_size: 50, label_smoothing: 0.1, ..common }.varied(),
             FineTuneMode::Gradual => {
                 Config { epochs: HEAD_EPOCHS + 8, batch_size: 50, label_smoothing: 0.1, ..common }.varied()
