@@ -3,6 +3,7 @@
 mod args;
 mod args_pictures;
 mod commands;
+mod download;
 mod model_arg;
 mod output;
 mod progress;

@@ -44,6 +44,18 @@ pub fn pictures_bar(n: usize) -> ProgressBar {
     ProgressBar::with_draw_target(Some(n as u64), ProgressDrawTarget::stderr_with_hz(10)).with_style(style)
 }
 
+/// A bar for a file that comes from the network, hidden where nobody watches.
+pub fn download_bar() -> ProgressBar {
+    if !io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let style = ProgressStyle::with_template(
+        "{wide_bar} {decimal_bytes}/{decimal_total_bytes}, {decimal_bytes_per_sec}, ETA {eta}",
+    )
+    .expect("the template is well-formed");
+    ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr_with_hz(10)).with_style(style)
+}
+
 impl Sink for Progress {
     fn event(&mut self, event: &Event) {
         match event {

@@ -9,6 +9,7 @@ use crate::learning_rate::LearningRate;
 use crate::metrics_csv::MetricsCsv;
 use crate::model_file::{self, FORMAT_VERSION, ModelCard, SelfTest, Training};
 use crate::pictures;
+use crate::published::resolve_weights;
 use crate::run_dir::RunDir;
 use crate::task::Classification;
 use crate::trainer::{Batches, Outcome, Position, Running, Trainer};
@@ -60,7 +61,8 @@ impl Session {
         let preprocessing = data.preprocessing_for(&blueprint)?;
         let mut network = blueprint.build(&mut Generator::keyed([config.seed, INIT_STREAM, 0, 0]));
         if let Some(path) = &config.weights {
-            data.notes.extend(weights::start_from(&mut *network, Path::new(path), &blueprint.title())?);
+            let (path, _) = resolve_weights(path, blueprint.name(), &|_, _| {})?;
+            data.notes.extend(weights::start_from(&mut *network, &path, &blueprint.title())?);
         }
         let run = match out {
             Some(path) => RunDir::create_at(path)?,

@@ -10,12 +10,23 @@ fn some(names: &[String]) -> String {
     pictures::some(names.iter().map(String::as_str))
 }
 
+/// The name that a tensor has now: torchvision's files of DenseNets are from when `norm1` was `norm.1`, and `conv1` was `conv.1`.
+fn today(name: String) -> String {
+    let renamed = name.split_once(".denselayer").and_then(|(block, layer)| {
+        let (number, rest) = layer.split_once('.')?;
+        let (kind, rest) = rest.split_once('.')?;
+        let old = ["norm", "conv"].contains(&kind) && (rest.starts_with("1.") || rest.starts_with("2."));
+        old.then(|| format!("{block}.denselayer{number}.{kind}{rest}"))
+    });
+    renamed.unwrap_or(name)
+}
+
 /// Replaces what of `network` the file at `path` has under the same names and in the same shapes, and says in lines what it did.
 pub fn start_from(network: &mut dyn Module, path: &Path, model: &str) -> Result<Vec<String>, TrainError> {
     let weights = read_weights(path)?;
     let mut notes = weights.notes();
     let format = weights.format;
-    let state = weights.into_map();
+    let state = weights.into_map().into_iter().map(|(name, value)| (today(name), value)).collect();
     let matched = load_matching(network, &state);
     let file = path.display();
     // Networks that have nothing else in common still count their batches under the same names.
@@ -47,4 +58,23 @@ pub fn start_from(network: &mut dyn Module, path: &Path, model: &str) -> Result<
         notes.push(format!("not in the network, so they are left out: {}", some(&matched.unexpected)));
     }
     Ok(notes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::today;
+
+    #[test]
+    fn old_names_of_densenets_become_new_ones() {
+        let block = "features.denseblock2.denselayer11.";
+        for (old, new) in [("norm.1.weight", "norm1.weight"), ("conv.2.weight", "conv2.weight")] {
+            assert_eq!(today(format!("{block}{old}")), format!("{block}{new}"));
+        }
+        for name in ["norm1.running_mean", "conv.3.weight", "norm.1", "relu.1.weight"].map(|n| format!("{block}{n}")) {
+            assert_eq!(today(name.clone()), name);
+        }
+        for name in ["features.transition1.norm.1.weight", "layer1.0.conv1.weight", "", ".denselayer"] {
+            assert_eq!(today(name.to_string()), name);
+        }
+    }
 }

@@ -1,16 +1,18 @@
 use super::profile as profile_table;
 use crate::args::{Log, Train};
+use crate::download;
 use crate::model_arg::{self, ModelArg};
 use crate::output::{Failure, program, say};
 use crate::progress::{Progress, pictures_bar};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use striate::profile;
-use striate::train::{Config, Event, Outcome, PictureSettings, Recipe, Session, Sink, TrainError, sinks};
+use striate::train::{Config, Event, IMAGENET, Outcome, PictureSettings, Recipe, Session, Sink, TrainError, sinks};
 
 /// What shells give a process that Ctrl-C has ended.
-const INTERRUPTED: u8 = 130;
+pub const INTERRUPTED: u8 = 130;
 
 /// Passes events on, and remembers how the run ended.
 struct Listener {
@@ -42,7 +44,9 @@ pub fn run(args: Train) -> Result<ExitCode, Failure> {
         Some(run) => Session::resume(run)?,
         None => {
             let model = model_arg::read(&args.model)?;
-            start(config(&args, &model)?, &args).map_err(|e| model.failure(e))?
+            let config = config(&args, &model)?;
+            download::fetch(config.weights.as_deref(), &config.model, args.quiet, &stop)?;
+            start(config, &args).map_err(|e| model.failure(e))?
         }
     };
     if args.quiet {
@@ -108,7 +112,7 @@ fn config(args: &Train, model: &ModelArg) -> Result<Config, Failure> {
     Ok(Config {
         data,
         model: model.text.clone(),
-        weights: args.weights.as_deref().map(super::data::absolute).transpose()?,
+        weights: args.weights.as_deref().map(weights).transpose()?,
         seed: args.seed,
         epochs: args.epochs.map_or(base.epochs, |n| n as usize),
         batch_size: args.batch_size.map_or(base.batch_size, |n| n as usize),
@@ -127,6 +131,11 @@ fn config(args: &Train, model: &ModelArg) -> Result<Config, Failure> {
         checkpoint_every: args.checkpoint_every,
         pictures: settings,
     })
+}
+
+/// The word for published weights as it is, a file in full.
+fn weights(typed: &Path) -> Result<String, Failure> {
+    if typed == Path::new(IMAGENET) { Ok(IMAGENET.into()) } else { super::data::absolute(typed) }
 }
 
 fn conclude(end: &Event) -> Result<(), Failure> {
