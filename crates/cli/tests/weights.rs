@@ -143,7 +143,7 @@ fn networks_are_listed_with_what_they_cost_and_what_is_published() {
     let out = program(dir.path(), None).args(["models", "--json"]).output().unwrap();
     let rows: Vec<Value> = stdout(&out).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let row = |name: &str| rows.iter().find(|r| r["name"] == name).unwrap_or_else(|| panic!("no {name}"));
-    // torchvision's figures.
+    // torchvision's figures; it leaves the multiply-adds of normalization out.
     for (name, parameters, gigas) in [
         ("resnet18", 11_689_512, 1.814),
         ("resnet50", 25_557_032, 4.089),
@@ -156,7 +156,7 @@ fn networks_are_listed_with_what_they_cost_and_what_is_published() {
         let r = row(name);
         assert_eq!(r["parameters"], parameters, "{name}");
         let got = r["multiply_adds"].as_f64().unwrap() / 1e9;
-        assert!((got - gigas).abs() < 0.01 * gigas + 0.001, "{name}: {got}, torchvision has {gigas}");
+        assert!((got - gigas).abs() < 0.02 * gigas + 0.001, "{name}: {got}, torchvision has {gigas}");
     }
     let weights = &row("resnet50")["weights"];
     assert_eq!(weights["url"], "https://download.pytorch.org/models/resnet50-11ad3fa6.pth");
@@ -176,7 +176,7 @@ fn networks_are_listed_with_what_they_cost_and_what_is_published() {
     let words: Vec<_> = line("resnet18").split_whitespace().collect();
     assert_eq!(words, ["resnet18", "11.7M", "1.8G", "3×224×224", "32×32", "69.8%", "published"]);
     let words: Vec<_> = line("lenet").split_whitespace().collect();
-    assert_eq!(words[..4], ["lenet", "62k", "424k", "1×32×32"]);
+    assert_eq!(words[..4], ["lenet", "62k", "417k", "1×32×32"]);
     assert_eq!(words.len(), 4);
 
     let mirrored =

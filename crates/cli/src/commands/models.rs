@@ -62,8 +62,9 @@ pub fn run(args: Models) -> Result<ExitCode, Failure> {
 fn list() -> Result<(), Failure> {
     let mut table =
         Table::new(&["name", "parameters", "multiply-adds", "input", "smallest", "ImageNet top-1", "weights"]);
-    for a in ARCHITECTURES {
-        let Costs { parameters, macs, .. } = costs(a);
+    // The last ones are the largest; built first, they leave their memory to the others.
+    let costs: Vec<_> = ARCHITECTURES.iter().rev().map(costs).collect();
+    for (a, Costs { parameters, macs, .. }) in ARCHITECTURES.iter().zip(costs.into_iter().rev()) {
         let known = published(a.name);
         let place = known.map_or("", |p| match (cached_weights(p), weights_url(p)) {
             (Some(_), _) => "here",
@@ -82,8 +83,8 @@ fn list() -> Result<(), Failure> {
     }
     say(table)?;
     say(format_args!(
-        "\nCounted with {CLASSES} classes (mnist-net and lenet: {DIGITS}). Weights: striate train --weights imagenet fetches\n\
-         what is published and takes what is here already; a package's file has to be put in its place.\n\
+        "\nCounted with {CLASSES} classes (mnist-net and lenet: {DIGITS}). Weights are fetched by\n\
+         striate train --weights imagenet, once; a package's file is put in place by hand.\n\
          One network with all of that: striate models NAME. Its layers: striate inspect NAME."
     ))
 }

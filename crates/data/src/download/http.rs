@@ -10,6 +10,8 @@ const CONNECT: Duration = Duration::from_secs(20);
 const STALLED: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 30 });
 const REDIRECTS: u32 = 5;
 
+const OFFLINE: &str = "the host is not found (is this machine online?)";
+
 /// What a server sends.
 pub(super) struct Response {
     /// From which byte of the file on.
@@ -74,11 +76,14 @@ fn range_start(headers: &HeaderMap) -> Option<u64> {
 /// What went wrong, in words.
 pub(super) fn reason(error: Error) -> String {
     match error {
-        Error::HostNotFound => "the host is not found (is this machine online?)".into(),
+        Error::HostNotFound => OFFLINE.into(),
         Error::Timeout(_) => "the server does not answer in time".into(),
         Error::TooManyRedirects => format!("the server redirects more than {REDIRECTS} times"),
         Error::RequireHttpsOnly(to) => format!("the server redirects to {to}, which is not encrypted"),
         Error::Io(e) if e.kind() == std::io::ErrorKind::TimedOut => "the server does not answer in time".into(),
+        // The standard library has no kind for it.
+        Error::Io(e) if e.to_string().contains("lookup address") => OFFLINE.into(),
+        Error::Io(e) => e.to_string(),
         e => e.to_string(),
     }
 }

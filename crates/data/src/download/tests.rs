@@ -238,6 +238,7 @@ fn answers_that_are_no_file_are_named() {
     }
     let place = Place::new();
     place.fail("http://127.0.0.1:1/w.pth", &["refused"]);
+    place.fail("http://nowhere.invalid/w.pth", &["the host is not found"]);
     place.fail("ftp://127.0.0.1/w.pth", &["https://"]);
     for address in ["w.pth", "http://", "http:// /w.pth", "http://127.0.0.1:99999/w.pth"] {
         place.fail(address, &[]);
