@@ -5,22 +5,17 @@ use std::path::{MAIN_SEPARATOR, Path, PathBuf};
 #[derive(Debug, thiserror::Error)]
 pub enum DownloadError {
     /// It did not come, or not as a whole.
-    #[error("cannot download {url}: {reason}; {}", place(file, directory))]
+    #[error("cannot download {url}: {reason}; {}", place(path))]
     Fetch {
         /// Its address.
         url: String,
         /// What went wrong.
         reason: String,
-        /// The file.
-        file: String,
         /// Where it belongs.
-        directory: PathBuf,
+        path: PathBuf,
     },
     /// Something else came.
-    #[error(
-        "{url} is another file than it should be: its SHA-256 is {got}, expected {expected}; {}",
-        place(file, directory)
-    )]
+    #[error("{url} is another file than it should be: its SHA-256 is {got}, expected {expected}; {}", place(path))]
     Checksum {
         /// Its address.
         url: String,
@@ -28,10 +23,8 @@ pub enum DownloadError {
         expected: String,
         /// As many digits of what came.
         got: String,
-        /// The file.
-        file: String,
         /// Where it belongs.
-        directory: PathBuf,
+        path: PathBuf,
     },
     /// The directory for it cannot be used.
     #[error("cannot {action} {}: {source}; STRIATE_CACHE_DIR can name another directory", path.display())]
@@ -48,8 +41,10 @@ pub enum DownloadError {
     NoDirectory,
 }
 
-fn place(file: &str, directory: &Path) -> String {
-    format!("put {file} into {}{MAIN_SEPARATOR}", directory.display())
+fn place(path: &Path) -> String {
+    let file = path.file_name().unwrap_or_default().display();
+    let directory = path.parent().unwrap_or(Path::new("")).display();
+    format!("put {file} into {directory}{MAIN_SEPARATOR}")
 }
 
 impl DownloadError {

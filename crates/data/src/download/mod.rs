@@ -72,7 +72,7 @@ pub fn download(remote: &RemoteFile, directory: &Path, progress: &dyn Fn(u64, u6
         return Ok(path);
     }
     let path = directory.join(remote.file);
-    let attempt = Attempt { remote, directory, part: &part, damaged: path.exists(), progress };
+    let attempt = Attempt { remote, path: &path, part: &part, damaged: path.exists(), progress };
     // Two parts of which the first comes from another version of the file do not fit together.
     if attempt.fetch(true)? == Fetched::Misfit {
         attempt.fetch(false)?;
@@ -115,7 +115,7 @@ enum Fetched {
 
 struct Attempt<'a> {
     remote: &'a RemoteFile<'a>,
-    directory: &'a Path,
+    path: &'a Path,
     part: &'a Path,
     /// Whether there is a file that is not what it should be.
     damaged: bool,
@@ -124,13 +124,11 @@ struct Attempt<'a> {
 
 impl Attempt<'_> {
     fn failed(&self, reason: impl std::fmt::Display) -> DownloadError {
-        let RemoteFile { url, file, .. } = self.remote;
         let damaged = if self.damaged { ", and the file that is there is another one or damaged" } else { "" };
         DownloadError::Fetch {
-            url: url.to_string(),
+            url: self.remote.url.to_string(),
             reason: format!("{reason}{damaged}"),
-            file: file.to_string(),
-            directory: self.directory.to_path_buf(),
+            path: self.path.to_path_buf(),
         }
     }
 
@@ -166,13 +164,12 @@ impl Attempt<'_> {
         if resumed {
             return Ok(Fetched::Misfit);
         }
-        let RemoteFile { url, file, sha256, .. } = self.remote;
+        let RemoteFile { url, sha256, .. } = self.remote;
         Err(DownloadError::Checksum {
             url: url.to_string(),
             expected: sha256.to_string(),
             got,
-            file: file.to_string(),
-            directory: self.directory.to_path_buf(),
+            path: self.path.to_path_buf(),
         })
     }
 
