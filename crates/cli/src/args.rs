@@ -94,9 +94,14 @@ pub struct Predict {
     pub compute: Compute,
 }
 
-/// List the ready networks.
+/// List the ready networks: parameters, multiply-adds, size of images, and the accuracy of published weights.
+///
+/// The accuracy is that on ImageNet's validation pictures, as published with the weights that striate train --weights imagenet starts from.
 #[derive(Debug, Args)]
 pub struct Models {
+    /// Show this one alone, with the address of its published weights and how pictures come to them.
+    #[arg(value_name = "NAME")]
+    pub name: Option<String>,
     /// Print one JSON object per network.
     #[arg(long)]
     pub json: bool,

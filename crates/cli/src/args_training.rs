@@ -79,8 +79,11 @@ pub struct Train {
     #[arg(long, value_name = "NAME|LAYERS|@FILE", default_value = "auto")]
     pub model: String,
     /// Start from the weights in this file: safetensors (a model file too), PyTorch's .pt and .pth, or .npz. What has the same name and shape is
-    /// taken, the rest starts fresh; both are said.
-    #[arg(long, value_name = "FILE")]
+    /// taken, the rest starts fresh; both are said. imagenet: the published weights of the network, fetched once (striate models lists them).
+    ///
+    /// They are kept in the folder weights of the directory that STRIATE_CACHE_DIR names, else of striate in the user's directory for caches, and
+    /// fetched from where their makers have them, or from the folder whose address STRIATE_WEIGHTS_URL holds.
+    #[arg(long, value_name = "FILE|imagenet")]
     pub weights: Option<PathBuf>,
     /// Settings that go together, where nothing else is said. fast: one epoch, with a rate that rises and falls. small-data: for some
     /// thousand pictures in folders.

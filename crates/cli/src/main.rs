@@ -4,6 +4,7 @@ mod args;
 mod args_pictures;
 mod args_training;
 mod commands;
+mod download;
 mod model_arg;
 mod output;
 mod progress;

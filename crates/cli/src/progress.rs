@@ -48,6 +48,18 @@ fn counting_bar(n: usize, template: &str) -> ProgressBar {
     ProgressBar::with_draw_target(Some(n as u64), ProgressDrawTarget::stderr_with_hz(10)).with_style(style)
 }
 
+/// A bar for a file that comes from the network, hidden where nobody watches.
+pub fn download_bar() -> ProgressBar {
+    if !io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let style = ProgressStyle::with_template(
+        "{wide_bar} {decimal_bytes}/{decimal_total_bytes}, {decimal_bytes_per_sec}, ETA {eta}",
+    )
+    .expect("the template is well-formed");
+    ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr_with_hz(10)).with_style(style)
+}
+
 impl Sink for Progress {
     fn event(&mut self, event: &Event) {
         match event {

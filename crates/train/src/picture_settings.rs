@@ -2,8 +2,8 @@
 
 use crate::error::TrainError;
 use serde::{Deserialize, Serialize};
-use std::path::PathBuf;
 use striate_data::Filter;
+use striate_data::download::cache_directory;
 use striate_data::pictures::CacheKind;
 use striate_data::transforms::Augmentations;
 
@@ -33,15 +33,6 @@ impl PictureCache {
             })?),
         })
     }
-}
-
-fn cache_directory() -> Option<PathBuf> {
-    let variable = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
-    let own = || {
-        let caches = variable("XDG_CACHE_HOME").or_else(|| variable("LOCALAPPDATA"));
-        Some(caches.or_else(|| Some(variable("HOME")?.join(".cache")))?.join("striate"))
-    };
-    variable("STRIATE_CACHE_DIR").or_else(own)
 }
 
 /// The settings that pictures of a folder, a manifest or an archive have besides.

@@ -12,12 +12,40 @@ fn some(names: &[String]) -> String {
     pictures::some(names.iter().map(String::as_str))
 }
 
+/// The name that a tensor has now: torchvision's files of DenseNets are from when `norm1` was `norm.1`, and `conv1` was `conv.1`.
+fn today(name: String) -> String {
+    let renamed = name.split_once(".denselayer").and_then(|(block, layer)| {
+        let (number, rest) = layer.split_once('.')?;
+        let (kind, rest) = rest.split_once('.')?;
+        let old = ["norm", "conv"].contains(&kind) && (rest.starts_with("1.") || rest.starts_with("2."));
+        old.then(|| format!("{block}.denselayer{number}.{kind}{rest}"))
+    });
+    renamed.unwrap_or(name)
+}
+
+/// What a file of weights holds.
+pub(crate) struct StartWeights {
+    pub state: StateDict,
+    /// The texts that go with them.
+    pub metadata: BTreeMap<String, String>,
+    /// The file and what kind it is, in words.
+    pub origin: String,
+    /// What was done to get at them, a line each.
+    pub notes: Vec<String>,
+}
+
+/// Reads a file of weights, with names as they are today.
+pub(crate) fn read(path: &Path) -> Result<StartWeights, TrainError> {
+    let mut weights = read_weights(path)?;
+    let (notes, metadata) = (weights.notes(), std::mem::take(&mut weights.metadata));
+    let origin = format!("{} ({})", path.display(), weights.format);
+    let state = weights.into_map().into_iter().map(|(name, value)| (today(name), value)).collect();
+    Ok(StartWeights { state, metadata, origin, notes })
+}
+
 /// Replaces what of `network` the file at `path` has under the same names and in the same shapes, and says in lines what it did.
 pub fn start_from(network: &mut dyn Module, path: &Path, model: &str) -> Result<Vec<String>, TrainError> {
-    let weights = read_weights(path)?;
-    let mut notes = weights.notes();
-    let origin = format!("{} ({})", path.display(), weights.format);
-    let state = weights.into_map();
+    let StartWeights { state, origin, mut notes, .. } = read(path)?;
     let matched = take(network, &state, path, model)?;
     notes.push(format!("starting from {origin}: {} of {} tensors taken", matched.loaded.len(), state.len()));
     notes.extend(report(&matched));
@@ -75,4 +103,23 @@ pub(crate) fn report(matched: &Matched) -> Vec<String> {
         notes.push(format!("not in the network, so they are left out: {}", some(&matched.unexpected)));
     }
     notes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::today;
+
+    #[test]
+    fn old_names_of_densenets_become_new_ones() {
+        let block = "features.denseblock2.denselayer11.";
+        for (old, new) in [("norm.1.weight", "norm1.weight"), ("conv.2.weight", "conv2.weight")] {
+            assert_eq!(today(format!("{block}{old}")), format!("{block}{new}"));
+        }
+        for name in ["norm1.running_mean", "conv.3.weight", "norm.1", "relu.1.weight"].map(|n| format!("{block}{n}")) {
+            assert_eq!(today(name.clone()), name);
+        }
+        for name in ["features.transition1.norm.1.weight", "layer1.0.conv1.weight", "", ".denselayer"] {
+            assert_eq!(today(name.to_string()), name);
+        }
+    }
 }

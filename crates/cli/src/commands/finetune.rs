@@ -1,11 +1,12 @@
 use super::train::{INTERRUPTED, conduct, printer, start, stopped_by_ctrl_c, watched, with_settings};
 use crate::args::Log;
 use crate::args_training::{Finetune, FinetuneMode};
+use crate::download;
 use crate::model_arg;
 use crate::output::{Failure, program, say};
 use std::process::ExitCode;
 use striate::train::{
-    Config, Event, FewShot, FineTune, FineTuneMode, PrototypeReport, Sink, prototypes, wilson_interval,
+    Config, Event, FewShot, FineTune, FineTuneMode, IMAGENET, PrototypeReport, Sink, prototypes, wilson_interval,
 };
 use striate::zoo::find;
 
@@ -14,6 +15,9 @@ pub fn run(args: Finetune) -> Result<ExitCode, Failure> {
     let stop = stopped_by_ctrl_c()?;
     let model = args.model.as_deref().map(model_arg::read).transpose()?;
     let config = config(&args, model.as_ref().map(|m| m.text.as_str()))?;
+    if let Some(ready) = config.finetune.as_ref().and_then(|f| find(&f.from)) {
+        download::fetch(Some(IMAGENET), ready.name, args.run.quiet, &stop)?;
+    }
     let failure = |e| match &model {
         Some(model) => model.failure(e),
         None => Failure::from(e),

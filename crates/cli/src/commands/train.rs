@@ -2,14 +2,18 @@ use super::profile as profile_table;
 use crate::args::Log;
 use crate::args_pictures::Pictures;
 use crate::args_training::{Learning, Run, Train};
+use crate::download;
 use crate::model_arg::{self, ModelArg};
 use crate::output::{Failure, program, say};
 use crate::progress::{Progress, pictures_bar};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use striate::profile;
-use striate::train::{Config, Event, Outcome, PictureSettings, Recipe, Session, Sink, TrainError, Watch, sinks};
+use striate::train::{
+    Config, Event, IMAGENET, Outcome, PictureSettings, Recipe, Session, Sink, TrainError, Watch, sinks,
+};
 
 /// What shells give a process that Ctrl-C has ended.
 pub const INTERRUPTED: u8 = 130;
@@ -38,7 +42,9 @@ pub fn run(args: Train) -> Result<ExitCode, Failure> {
         Some(run) => Session::resume(run)?,
         None => {
             let model = model_arg::read(&args.model)?;
-            start(config(&args, &model)?, &args.run).map_err(|e| model.failure(e))?
+            let config = config(&args, &model)?;
+            download::fetch(config.weights.as_deref(), &config.model, args.run.quiet, &stop)?;
+            start(config, &args.run).map_err(|e| model.failure(e))?
         }
     };
     conduct(session, &args.run, &stop)
@@ -123,7 +129,7 @@ fn config(args: &Train, model: &ModelArg) -> Result<Config, Failure> {
     let config = Config {
         data,
         model: model.text.clone(),
-        weights: args.weights.as_deref().map(super::data::absolute).transpose()?,
+        weights: args.weights.as_deref().map(weights).transpose()?,
         epochs: args.epochs.map_or(base.epochs, |n| n as usize),
         batch_size: args.batch_size.map_or(base.batch_size, |n| n as usize),
         optimizer: args.optimizer.unwrap_or(base.optimizer),
@@ -161,6 +167,11 @@ pub fn with_settings(base: Config, learning: &Learning, pictures: &Pictures, run
         pictures: settings,
         ..base
     }
+}
+
+/// The word for published weights as it is, a file in full.
+fn weights(typed: &Path) -> Result<String, Failure> {
+    if typed == Path::new(IMAGENET) { Ok(IMAGENET.into()) } else { super::data::absolute(typed) }
 }
 
 fn conclude(end: &Event) -> Result<(), Failure> {

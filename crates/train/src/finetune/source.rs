@@ -3,13 +3,13 @@
 use crate::config::{AUTO, Config};
 use crate::error::TrainError;
 use crate::model_file::{self, Model};
-use crate::weights::{report, shapes, take};
+use crate::published::{IMAGENET, resolve_weights};
+use crate::weights::{StartWeights, read, report, shapes, take};
 use std::path::{Path, PathBuf};
 use striate_data::{Filter, Fit, Preprocessing};
-use striate_formats::read_weights;
 use striate_nn::{Classifier, StateDict, init, state_dict};
 use striate_tensor::Generator;
-use striate_zoo::{Architecture, Description, nearest};
+use striate_zoo::{Architecture, Description, Interpolation, find, nearest, published};
 
 /// A network that has learnt already.
 pub struct Source {
@@ -32,17 +32,19 @@ impl Source {
     pub(crate) fn of(config: &Config) -> Result<Option<Source>, TrainError> {
         let Some(finetune) = &config.finetune else { return Ok(None) };
         let model = Some(config.model.as_str()).filter(|m| *m != AUTO);
-        Source::open(Path::new(&finetune.from), model).map(Some)
+        let Some(ready) = find(&finetune.from) else {
+            return Source::open(Path::new(&finetune.from), model).map(Some);
+        };
+        let (file, _) = resolve_weights(IMAGENET, ready.name, &|_, _| {})?;
+        Source::open(&file, Some(ready.name)).map(Some)
     }
 
     /// The model or weight file at `path`. For weights alone the network is `model`, or the one whose tensors they are.
     pub fn open(path: &Path, model: Option<&str>) -> Result<Source, TrainError> {
-        let weights = read_weights(path)?;
-        if weights.metadata.contains_key(model_file::KEY) {
+        let StartWeights { state, metadata, origin, notes } = read(path)?;
+        if metadata.contains_key(model_file::KEY) {
             return Source::of_model(path, model);
         }
-        let (notes, format) = (weights.notes(), weights.format);
-        let state = weights.into_map();
         let model = match model {
             Some(model) => model.to_string(),
             None => recognized(&state, path)?.name.to_string(),
@@ -51,8 +53,7 @@ impl Source {
             Some(Description::Ready(a)) => Some(customary(a)),
             _ => None,
         };
-        let (path, origin) = (path.to_path_buf(), format!("{} ({format})", path.display()));
-        Ok(Source { model, preprocessing, classes: Vec::new(), notes, path, state, origin })
+        Ok(Source { model, preprocessing, classes: Vec::new(), notes, path: path.to_path_buf(), state, origin })
     }
 
     fn of_model(path: &Path, model: Option<&str>) -> Result<Source, TrainError> {
@@ -147,21 +148,24 @@ fn recognized(state: &StateDict, path: &Path) -> Result<&'static Architecture, T
     Err(TrainError::StartWeights { path: path.to_path_buf(), reason })
 }
 
-/// How images are prepared for the published weights of a network.
+/// How images are prepared for the published weights of a network; as most are, where none are known.
 fn customary(a: &Architecture) -> Preprocessing {
     let [channels, height, width] = a.input;
-    let fit = Fit::Crop { shorter: (height.min(width) * 8).div_ceil(7) };
-    let plain = Preprocessing { light_on_dark: false, ..Preprocessing::new(channels, [height, width], fit) };
-    match (channels, a.name.starts_with("efficientnet-lite")) {
-        (3, true) => Preprocessing {
-            filter: Filter::Bicubic,
-            mean: vec![127.0 / 255.0; 3],
-            std: vec![128.0 / 255.0; 3],
-            ..plain
-        },
-        (3, false) => Preprocessing { mean: vec![0.485, 0.456, 0.406], std: vec![0.229, 0.224, 0.225], ..plain },
-        _ => plain,
-    }
+    let plain = |shorter, size| {
+        let fit = Fit::Crop { shorter };
+        Preprocessing { light_on_dark: false, ..Preprocessing::new(channels, size, fit) }
+    };
+    let known = published(a.name).or_else(|| published("resnet18")).filter(|_| channels == 3);
+    let Some(known) = known else { return plain(height.min(width), [height, width]) };
+    let (shorter, size) = match known.architecture == a.name {
+        true => (known.resize, [known.crop; 2]),
+        false => ((height.min(width) * 8).div_ceil(7), [height, width]),
+    };
+    let filter = match known.interpolation {
+        Interpolation::Bilinear => Filter::Bilinear,
+        Interpolation::Bicubic => Filter::Bicubic,
+    };
+    Preprocessing { filter, mean: known.mean.to_vec(), std: known.std.to_vec(), ..plain(shorter, size) }
 }
 
 /// The values of another number of channels: their mean for one, the one value for three.

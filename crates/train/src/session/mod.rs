@@ -8,6 +8,7 @@ use crate::data::{MNIST, Splits, Wanted, Watch, load_for};
 use crate::error::TrainError;
 use crate::finetune::Source;
 use crate::pictures;
+use crate::published::resolve_weights;
 use crate::run_dir::RunDir;
 use crate::trainer::Position;
 use crate::weights;
@@ -103,7 +104,8 @@ pub(crate) fn prepare(mut config: Config, watch: &Watch) -> Result<Ready, TrainE
         data.notes.extend(source.notes);
     }
     if let Some(path) = &config.weights {
-        data.notes.extend(weights::start_from(&mut *network, Path::new(path), &blueprint.title())?);
+        let (path, _) = resolve_weights(path, blueprint.name(), &|_, _| {})?;
+        data.notes.extend(weights::start_from(&mut *network, &path, &blueprint.title())?);
     }
     config.model = blueprint.name().to_string();
     if config.pictures.augment.is_some() {
