@@ -15,20 +15,60 @@ use std::sync::{Arc, Mutex, OnceLock};
 const ALIGN: usize = 64;
 /// Smaller buffers go straight to the allocator, which is good at them.
 const POOLED_FROM: usize = 4096;
-/// The most that idle buffers may hold together.
-const IDLE_LIMIT: usize = 512 << 20;
+/// What buffers in use and idle ones may always hold together. Where more has been in use at once they may hold that and a quarter, so
+/// that a step that is done again and again finds all its buffers.
+const KEPT: usize = 512 << 20;
 
 #[derive(Default)]
-struct Idle {
-    by_size: HashMap<usize, Vec<Chunk>>,
-    bytes: usize,
+struct Pool {
+    idle: HashMap<usize, Vec<Chunk>>,
+    idle_bytes: usize,
+    used_bytes: usize,
+    /// The most that was in use at once.
+    peak_bytes: usize,
+}
+
+impl Pool {
+    /// An idle chunk of this size, which counts as used now.
+    fn take(&mut self, capacity: usize) -> Option<Chunk> {
+        self.used_bytes += capacity;
+        self.peak_bytes = self.peak_bytes.max(self.used_bytes);
+        let chunk = self.idle.get_mut(&capacity).and_then(Vec::pop)?;
+        self.idle_bytes -= capacity;
+        Some(chunk)
+    }
+
+    /// Takes back a chunk, and gives those up that are too much.
+    fn give(&mut self, chunk: Chunk, capacity: usize) {
+        self.used_bytes -= capacity;
+        self.idle_bytes += capacity;
+        self.idle.entry(capacity).or_default().push(chunk);
+        self.shrink();
+    }
+
+    /// Gives idle chunks of some sizes back until the rest is not too much.
+    fn shrink(&mut self) {
+        let limit = (self.peak_bytes + self.peak_bytes / 4).max(KEPT);
+        while self.used_bytes + self.idle_bytes > limit {
+            let Some(&capacity) = self.idle.iter().find(|(_, chunks)| !chunks.is_empty()).map(|(size, _)| size) else {
+                return;
+            };
+            let chunk = self.idle.get_mut(&capacity).and_then(Vec::pop).expect("it was found not to be empty");
+            self.idle_bytes -= capacity;
+            free(chunk, capacity);
+        }
+    }
 }
 
 struct Chunk(NonNull<u8>);
 // SAFETY: a chunk in the pool is owned by the pool alone.
 unsafe impl Send for Chunk {}
 
-static IDLE: Mutex<Option<Idle>> = Mutex::new(None);
+static POOL: Mutex<Option<Pool>> = Mutex::new(None);
+
+fn pool<R>(f: impl FnOnce(&mut Pool) -> R) -> R {
+    f(POOL.lock().unwrap_or_else(|e| e.into_inner()).get_or_insert_default())
+}
 
 /// Rounds up to one of eight sizes per power of two, so that buffers of about the same size can stand in for
 /// each other while less than an eighth is wasted.
@@ -46,10 +86,14 @@ fn layout(capacity: usize) -> Layout {
 
 fn acquire(capacity: usize) -> (NonNull<u8>, bool) {
     if capacity >= POOLED_FROM {
-        let mut idle = IDLE.lock().unwrap_or_else(|e| e.into_inner());
-        let idle = idle.get_or_insert_default();
-        if let Some(chunk) = idle.by_size.get_mut(&capacity).and_then(Vec::pop) {
-            idle.bytes -= capacity;
+        let recycled = pool(|pool| {
+            let chunk = pool.take(capacity);
+            if chunk.is_none() {
+                pool.shrink();
+            }
+            chunk
+        });
+        if let Some(chunk) = recycled {
             return (chunk.0, false);
         }
     }
@@ -61,26 +105,25 @@ fn acquire(capacity: usize) -> (NonNull<u8>, bool) {
 
 fn release(p: NonNull<u8>, capacity: usize) {
     if capacity >= POOLED_FROM {
-        let mut idle = IDLE.lock().unwrap_or_else(|e| e.into_inner());
-        let idle = idle.get_or_insert_default();
-        if idle.bytes + capacity <= IDLE_LIMIT {
-            idle.bytes += capacity;
-            idle.by_size.entry(capacity).or_default().push(Chunk(p));
-            return;
-        }
+        pool(|pool| pool.give(Chunk(p), capacity));
+    } else {
+        free(Chunk(p), capacity);
     }
-    // SAFETY: `p` came from `acquire` with the same capacity, hence the same layout.
-    unsafe { dealloc(p.as_ptr(), layout(capacity)) }
+}
+
+fn free(chunk: Chunk, capacity: usize) {
+    // SAFETY: the chunk came from `acquire` with the same capacity, hence the same layout, and nobody else holds it.
+    unsafe { dealloc(chunk.0.as_ptr(), layout(capacity)) }
 }
 
 /// Gives all idle buffers back to the operating system.
 pub fn trim() {
-    let idle = IDLE.lock().unwrap_or_else(|e| e.into_inner()).take();
-    for (capacity, chunks) in idle.into_iter().flat_map(|i| i.by_size) {
-        for chunk in chunks {
-            // SAFETY: the chunk came from `acquire` with this capacity and nobody else holds it.
-            unsafe { dealloc(chunk.0.as_ptr(), layout(capacity)) }
-        }
+    let idle = pool(|pool| {
+        (pool.idle_bytes, pool.peak_bytes) = (0, pool.used_bytes);
+        std::mem::take(&mut pool.idle)
+    });
+    for (capacity, chunks) in idle {
+        chunks.into_iter().for_each(|chunk| free(chunk, capacity));
     }
 }
 
@@ -198,6 +241,39 @@ mod tests {
             a.fill(7.0);
             drop(a);
             assert!(Buffer::<f32>::zeroed(len).iter().all(|&x| x == 0.0));
+        }
+    }
+
+    #[test]
+    fn a_step_done_again_finds_its_buffers() {
+        const SIZES: [usize; 4] = [200 << 20, 300 << 20, 150 << 20, 170 << 20];
+        let mut pool = Pool::default();
+        let mut fresh = 0;
+        for _ in 0..3 {
+            let mut used: Vec<(Chunk, usize)> = Vec::new();
+            for capacity in SIZES {
+                let chunk = pool.take(capacity).unwrap_or_else(|| {
+                    fresh += 1;
+                    pool.shrink();
+                    // SAFETY: the capacity is not zero.
+                    Chunk(NonNull::new(unsafe { alloc_zeroed(layout(capacity)) }).unwrap())
+                });
+                used.push((chunk, capacity));
+            }
+            used.into_iter().for_each(|(chunk, capacity)| pool.give(chunk, capacity));
+        }
+        assert_eq!(fresh, SIZES.len());
+        assert_eq!((pool.used_bytes, pool.idle_bytes), (0, SIZES.iter().sum()));
+        // Buffers of other sizes take the place of those that nobody asks for.
+        assert!(pool.take(500 << 20).is_none());
+        pool.shrink();
+        assert!(pool.used_bytes + pool.idle_bytes <= pool.peak_bytes + pool.peak_bytes / 4);
+        pool.used_bytes = 0;
+        pool.peak_bytes = 0;
+        pool.shrink();
+        assert!(pool.idle_bytes <= KEPT);
+        for (capacity, chunks) in pool.idle {
+            chunks.into_iter().for_each(|chunk| free(chunk, capacity));
         }
     }
 
