@@ -221,14 +221,14 @@ pub struct Finetune {
     /// How many pictures make a batch [default: 100 for head, else 50].
     #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..))]
     pub batch_size: Option<u32>,
-    /// The learning rate of the head, the largest one where a schedule changes it [default: 0.003 for head, else 0.001].
+    /// The learning rate of the head, the largest one where a schedule changes it [default: 0.003 for head, else 0.0005].
     #[arg(long, value_name = "RATE", value_parser = positive, allow_negative_numbers = true)]
     pub lr: Option<f64>,
     /// That while the head learns alone, in mode gradual [default: 0.003].
     #[arg(long, value_name = "RATE", value_parser = positive, allow_negative_numbers = true)]
     pub head_lr: Option<f64>,
     /// What the rate is multiplied with in the first layer, when all learn; from there it grows evenly up to the head.
-    #[arg(long, value_name = "SHARE", default_value_t = 0.1, value_parser = up_to_one, allow_negative_numbers = true)]
+    #[arg(long, value_name = "SHARE", default_value_t = 0.3, value_parser = up_to_one, allow_negative_numbers = true)]
     pub backbone_lr: f64,
     /// The optimizer: see train --help [default: adamw].
     #[arg(long, value_name = "NAME", value_parser = optimizer)]

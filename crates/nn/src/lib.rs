@@ -69,7 +69,7 @@ pub use optim::{
     Adagrad, Adam, AdamW, Ema, Lamb, Lion, NAdam, Optimizer, OptimizerState, ParamGroup, ParamGroups, RMSprop, Sgd,
 };
 pub use parameter::{Buffer, Parameter};
-pub use pass::Pass;
+pub use pass::{Pass, Statistics};
 pub use schedule::{ReduceOnPlateau, Schedule};
 pub use state_dict::{StateDict, StateDictError, load_state_dict, state_dict};
 pub use striate_nn_derive::Module;

@@ -17,11 +17,23 @@ pub struct Pass {
     mode: Mode,
     drawn: AtomicU64,
     place: Option<Arc<dyn Backend>>,
+    statistics: Statistics,
+}
+
+/// What batch normalization does in a training pass.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub enum Statistics {
+    /// It normalizes by the batch, and the running statistics follow.
+    #[default]
+    OfBatch,
+    /// It normalizes by the running statistics and leaves them as they are, as PyTorch's does in a network in training whose batch-norm layers are
+    /// in evaluation.
+    Frozen,
 }
 
 impl Pass {
     fn new(mode: Mode) -> Self {
-        Pass { mode, drawn: AtomicU64::new(0), place: None }
+        Pass { mode, drawn: AtomicU64::new(0), place: None, statistics: Statistics::OfBatch }
     }
 
     /// A training pass: dropout on, batch statistics, gradients recorded. The random numbers depend on `seed`, `step` and
@@ -39,6 +51,17 @@ impl Pass {
     pub fn on(mut self, backend: Arc<dyn Backend>) -> Self {
         self.place = Some(backend);
         self
+    }
+
+    /// This pass with another way of batch normalization; evaluation stays as it is.
+    pub fn statistics(mut self, statistics: Statistics) -> Self {
+        self.statistics = statistics;
+        self
+    }
+
+    /// Whether batch normalization goes by the batch.
+    pub fn uses_batch_statistics(&self) -> bool {
+        self.is_train() && self.statistics == Statistics::OfBatch
     }
 
     /// Whether this is a training pass.

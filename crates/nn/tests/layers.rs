@@ -138,3 +138,25 @@ fn adaptive_pooling_keeps_a_size_that_is_not_given() {
     pool.output_size[1] = None;
     assert_eq!(pool.forward(Tensor::zeros([1, 3, 5, 7], DType::F32), &Pass::eval()).shape(), [1, 3, 2, 7]);
 }
+
+#[test]
+fn frozen_statistics_normalize_as_in_evaluation_and_stay() {
+    let net = BatchNorm2d::new(3);
+    let rng = &mut Generator::new(4);
+    let images = |rng: &mut Generator| Tensor::randn([4, 3, 5, 5], DType::F32, rng) * 2.0 + 1.0;
+    net.forward(images(rng), &Pass::train(0, 0));
+    let kept = state_dict(&net);
+    let x = images(rng);
+    let frozen = Pass::train(0, 1).statistics(Statistics::Frozen);
+    let y = net.forward(x.clone(), &frozen);
+    assert_eq!(y.to_vec::<f32>(), net.forward(x.clone(), &Pass::eval()).to_vec::<f32>());
+    // Its parameters learn all the same: the shift's gradient is the sum over the pixels.
+    let gradients = y.sum(&[], false).backward();
+    let shift = gradients.get(net.bias.as_ref().unwrap()).unwrap();
+    assert_eq!(shift.to_vec::<f32>(), [100.0; 3]);
+    let after = state_dict(&net);
+    assert!(kept.iter().all(|(name, t)| t.clone().to_dtype(DType::F64).to_vec::<f64>()
+        == after[name].clone().to_dtype(DType::F64).to_vec::<f64>()));
+    net.forward(x, &Pass::train(0, 2));
+    assert!(state_dict(&net)["running_mean"].to_vec::<f32>() != kept["running_mean"].to_vec::<f32>());
+}

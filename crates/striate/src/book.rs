@@ -21,4 +21,5 @@ pages! {
     Evaluation: "evaluation.md",
     Questions: "questions.md",
     ComingFromPyTorch: "coming-from-pytorch.md",
+    FineTuning: "finetuning.md",
 }

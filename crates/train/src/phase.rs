@@ -34,7 +34,7 @@ impl Phase {
         if !self.is_frozen() {
             let first = finetune.backbone_lr;
             return Some(format!(
-                "{epochs}: all {all} parameters train, the first layer's at {first} of the learning rate"
+                "{epochs}: all {all} parameters train, the first layer's at {first} of the learning rate; running statistics are frozen"
             ));
         }
         let own = format!("{head}.");

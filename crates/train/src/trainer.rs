@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use striate_data::DataError;
 use striate_data::pictures::Split;
 use striate_nn::optim::{Accumulator, clip_grad_norm};
-use striate_nn::{Ema, Module, Optimizer, Pass};
+use striate_nn::{Ema, Module, Optimizer, Pass, Statistics};
 use striate_tensor::autograd::find_non_finite;
 use striate_tensor::{Leaf, profile};
 
@@ -114,6 +114,8 @@ pub struct Trainer<'a, T: Task> {
     pub until: usize,
     /// What the data is for that the network is tried on.
     pub measured: Split,
+    /// What batch normalization does in training.
+    pub statistics: Statistics,
 }
 
 impl<T: Task> Trainer<'_, T> {
@@ -234,7 +236,8 @@ impl<T: Task> Trainer<'_, T> {
 
     /// The training pass of the batch at place `place` of the step.
     fn pass(&self, place: usize) -> Pass {
-        Pass::train(self.config.seed, self.position.steps * self.config.accumulate as u64 + place as u64)
+        let pass = Pass::train(self.config.seed, self.position.steps * self.config.accumulate as u64 + place as u64);
+        pass.statistics(self.statistics)
     }
 
     /// Exchanges the weights and their average, if there is one.

@@ -65,8 +65,18 @@ fn config(args: &Finetune, model: Option<&str>) -> Result<Config, Failure> {
     let head_epochs = args.head_epochs.map_or(usual.head_epochs, |n| n as usize);
     let usual_epochs = if mode == FineTuneMode::Gradual { base.epochs - usual.head_epochs } else { base.epochs };
     let epochs = args.epochs.map_or(usual_epochs, |n| n as usize);
-    let is_file = args.from.exists() || find(&args.from.to_string_lossy()).is_none();
-    let from = if is_file { super::data::absolute(&args.from)? } else { args.from.to_string_lossy().into_owned() };
+    let typed = args.from.to_string_lossy();
+    let from = match find(&typed) {
+        _ if args.from.exists() => super::data::absolute(&args.from)?,
+        Some(ready) => ready.name.to_string(),
+        None => {
+            return Err(format!(
+                "--from {typed}: neither a file nor a ready network ({} models lists them)",
+                program()
+            )
+            .into());
+        }
+    };
     let config = Config {
         data: if args.data.as_os_str() == "mnist" { "mnist".into() } else { super::data::absolute(&args.data)? },
         model: model.unwrap_or(&base.model).to_string(),

@@ -83,8 +83,8 @@ fn list() -> Result<(), Failure> {
     }
     say(table)?;
     say(format_args!(
-        "\nCounted with {CLASSES} classes (mnist-net and lenet: {DIGITS}). Weights are fetched by\n\
-         striate train --weights imagenet, once; a package's file is put in place by hand.\n\
+        "\nCounted with {CLASSES} classes (mnist-net and lenet: {DIGITS}). Weights are fetched by striate\n\
+         finetune --from NAME and train --weights imagenet, once; a package's file is put in place by hand.\n\
          One network with all of that: striate models NAME. Its layers: striate inspect NAME."
     ))
 }

@@ -51,7 +51,7 @@ macro_rules! batch_norm {
                 let weight = self.weight.as_ref().map(|p| p.tensor(pass));
                 let bias = self.bias.as_ref().map(|p| p.tensor(pass));
                 let (weight, bias) = (weight.as_ref(), bias.as_ref());
-                if !pass.is_train() {
+                if !pass.uses_batch_statistics() {
                     let mean = pass.constant(self.running_mean.value());
                     let var = pass.constant(self.running_var.value());
                     return x.batch_norm_fixed(&mean, &var, weight, bias, self.eps);

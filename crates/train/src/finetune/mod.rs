@@ -1,4 +1,7 @@
 //! Fine-tuning: a network that has learnt elsewhere learns new classes.
+//!
+//! Its batch normalization goes on by the running statistics that it came with, also where all layers learn: a few thousand images move the weights
+//! little, and statistics of their small batches serve worse.
 
 pub(crate) mod features;
 mod prototype;
@@ -11,6 +14,7 @@ pub use source::Source;
 
 use crate::config::{Config, OptimizerKind};
 use crate::error::TrainError;
+use crate::picture_settings::PictureSettings;
 use serde::{Deserialize, Serialize};
 
 /// What learns, and in which order.
@@ -48,10 +52,8 @@ impl FineTuneMode {
         let common = Config { model: "auto".into(), optimizer, schedule, finetune, ..usual };
         match self {
             FineTuneMode::Head => Config { epochs: HEAD_EPOCHS, lr: HEAD_LR, weight_decay: Some(0.3), ..common },
-            FineTuneMode::Full => Config { epochs: 8, batch_size: 50, label_smoothing: 0.1, ..common }.varied(),
-            FineTuneMode::Gradual => {
-                Config { epochs: HEAD_EPOCHS + 8, batch_size: 50, label_smoothing: 0.1, ..common }.varied()
-            }
+            FineTuneMode::Full => Config { epochs: EPOCHS, ..common }.varied(),
+            FineTuneMode::Gradual => Config { epochs: HEAD_EPOCHS + EPOCHS, ..common }.varied(),
         }
     }
 }
@@ -59,12 +61,14 @@ impl FineTuneMode {
 /// A head's epochs cost next to nothing where features are computed once.
 const HEAD_EPOCHS: usize = 30;
 const HEAD_LR: f64 = 0.003;
+/// Those of all layers.
+const EPOCHS: usize = 8;
 
 impl Config {
-    /// With the random changes that leave a photo a photo.
-    fn varied(mut self) -> Config {
-        self.pictures.augment = Some("crop-resize 0.35, flip".into());
-        self
+    /// With what suits all layers: a small rate, and random changes that leave a photo a photo.
+    fn varied(self) -> Config {
+        let pictures = PictureSettings { augment: Some("crop-resize 0.5, flip".into()), ..self.pictures };
+        Config { lr: 0.0005, batch_size: 50, label_smoothing: 0.1, pictures, ..self }
     }
 }
 
@@ -88,7 +92,7 @@ pub struct FineTune {
 impl Default for FineTune {
     fn default() -> Self {
         let mode = FineTuneMode::default();
-        FineTune { from: String::new(), mode, head_epochs: HEAD_EPOCHS, head_lr: HEAD_LR, backbone_lr: 0.1 }
+        FineTune { from: String::new(), mode, head_epochs: HEAD_EPOCHS, head_lr: HEAD_LR, backbone_lr: 0.3 }
     }
 }
 

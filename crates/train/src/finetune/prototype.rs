@@ -1,4 +1,5 @@
-//! Classes as means of features: nothing is trained (Snell et al., Prototypical networks, 2017).
+//! Classes as means of features: nothing is trained (Snell et al., Prototypical networks, 2017). Features and means are scaled to length 1, which serves
+//! better where images are few (Wang et al., SimpleShot, 2019).
 
 use crate::config::Config;
 use crate::data::{Images, Loader, Splits, Watch, measuring_batch};
@@ -7,12 +8,13 @@ use crate::events::{Event, Sink};
 use crate::finetune::features;
 use crate::model_file::{self, ModelCard, Training};
 use crate::run_dir::RunDir;
-use crate::session::{Ready, prepare};
+use crate::session::{Ready, list_bad, prepare};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use striate_data::pictures::Split;
 use striate_data::{Dataset, TensorDataset};
+use striate_formats::write_atomic;
 use striate_nn::Classifier;
 use striate_tensor::{Generator, Tensor};
 
@@ -67,8 +69,8 @@ pub struct PrototypeReport {
     pub few_shot: Vec<FewShotResult>,
 }
 
-/// Makes each class the mean of its images' features, measures that, and writes the model, whose head gives the scores `x·m − m·m/2`: the
-/// largest is that of the mean `m` nearest to `x`. None if `stop` is set on the way.
+/// Makes each class the mean of its images' features, measures that, and writes the model, whose head gives the products of features and means: the
+/// largest is that of the mean with the smallest angle. None if `stop` is set on the way.
 ///
 /// # Errors
 /// If the settings, the data or the backbone cannot be used, or its head is not a linear layer.
@@ -86,6 +88,9 @@ pub fn prototypes(
         return Err(TrainError::Prototypes { reason: format!("the head of {model} is not a linear layer") });
     }
     let run = RunDir::create_for(out, &data.name, &format!("{short_name}-prototypes"))?;
+    for (name, bytes) in &data.run_files {
+        write_atomic(&run.path().join(name), bytes)?;
+    }
     data.notes.iter().for_each(|text| sink.event(&Event::Note { text: text.clone() }));
     let size = measuring_batch(preprocessing.output_shape());
     let loader = |images: &Images| Loader::in_order(images, &preprocessing, size);
@@ -93,6 +98,10 @@ pub fn prototypes(
     let total = train.len() + test.len();
     let Some(known) = features::compute(&*network, &train, (0, total), sink, stop)? else { return Ok(None) };
     let Some(asked) = features::compute(&*network, &test, (train.len(), total), sink, stop)? else { return Ok(None) };
+    let bad = [data.bad.clone(), train.bad(), test.bad()].concat();
+    if !bad.is_empty() {
+        sink.event(&list_bad(&run, bad)?);
+    }
     let (known, asked) = (Samples::of(&known, data.classes.len()), Samples::of(&asked, data.classes.len()));
     if let Some(class) = known.by_class.iter().position(Vec::is_empty) {
         let reason = format!("no training image of class {} can be used", data.classes[class]);
@@ -135,14 +144,9 @@ fn become_means(network: &mut dyn Classifier, means: &[Vec<f64>]) {
             let values = means.iter().flatten().map(|&m| m as f32).collect();
             parameter.set(Tensor::from_vec(values, shape));
         } else if name == format!("{head}.bias") {
-            let values = means.iter().map(|mean| (-norm2(mean) / 2.0) as f32).collect();
-            parameter.set(Tensor::from_vec(values, shape));
+            parameter.set(Tensor::zeros(shape, parameter.value().dtype()));
         }
     }
-}
-
-fn norm2(v: &[f64]) -> f64 {
-    v.iter().map(|x| x * x).sum()
 }
 
 /// Scales a vector to length 1; one of zeros stays.
@@ -178,20 +182,19 @@ impl Samples {
         &self.values[i * self.width..(i + 1) * self.width]
     }
 
+    /// The mean of some images, of length 1.
     fn mean(&self, images: &[usize]) -> Vec<f64> {
         let mut sum = vec![0.0; self.width];
         for &i in images {
             sum.iter_mut().zip(self.row(i)).for_each(|(s, &x)| *s += x as f64);
         }
-        let length = norm2(&sum).sqrt().max(f64::MIN_POSITIVE);
+        let length = sum.iter().map(|s| s * s).sum::<f64>().sqrt().max(f64::MIN_POSITIVE);
         sum.iter().map(|s| s / length).collect()
     }
 
     /// The number of the mean that image `i` is nearest to.
-    fn nearest(&self, i: usize, means: &[(Vec<f64>, f64)]) -> usize {
-        let score = |(mean, norm): &(Vec<f64>, f64)| {
-            self.row(i).iter().zip(mean).map(|(&x, m)| x as f64 * m).sum::<f64>() - norm / 2.0
-        };
+    fn nearest(&self, i: usize, means: &[Vec<f64>]) -> usize {
+        let score = |mean: &Vec<f64>| self.row(i).iter().zip(mean).map(|(&x, m)| x as f64 * m).sum::<f64>();
         let mut best = (f64::NEG_INFINITY, 0);
         for (class, mean) in means.iter().enumerate() {
             let score = score(mean);
@@ -204,8 +207,7 @@ impl Samples {
 
     /// How many of all images are nearest to the mean of their class, and how many there are.
     fn count_nearest(&self, means: &[Vec<f64>]) -> (usize, usize) {
-        let means: Vec<(Vec<f64>, f64)> = means.iter().map(|m| (m.clone(), norm2(m))).collect();
-        let right = |class: usize| self.by_class[class].iter().filter(|&&i| self.nearest(i, &means) == class).count();
+        let right = |class: usize| self.by_class[class].iter().filter(|&&i| self.nearest(i, means) == class).count();
         ((0..self.by_class.len()).map(right).sum(), self.len())
     }
 }
@@ -226,12 +228,8 @@ fn measure(few: &FewShot, shots: usize, known: &Samples, asked: &Samples, seed: 
         .map(|episode| {
             let rng = &mut Generator::keyed([seed, EPISODES, episode as u64, shots as u64]);
             let classes = draw(&usable, ways, rng);
-            let means: Vec<(Vec<f64>, f64)> = classes
-                .iter()
-                .map(|&c| known.mean(&draw(&known.by_class[c], shots, rng)))
-                .map(|mean| (norm2(&mean), mean))
-                .map(|(norm, mean)| (mean, norm))
-                .collect();
+            let means: Vec<Vec<f64>> =
+                classes.iter().map(|&c| known.mean(&draw(&known.by_class[c], shots, rng))).collect();
             let (mut right, mut all) = (0, 0);
             for (way, &class) in classes.iter().enumerate() {
                 for image in draw(&asked.by_class[class], few.queries, rng) {
@@ -281,6 +279,10 @@ mod tests {
 
     #[test]
     fn the_nearest_mean_wins() {
+        let bad = [data.bad.clone(), train.bad(), test.bad()].concat();
+        if !bad.is_empty() {
+            sink.event(&list_bad(&run, bad)?);
+        }
         let (known, asked) = (Samples::of(&clouds(40, 0.5, 1), 3), Samples::of(&clouds(20, 0.5, 2), 3));
         let means: Vec<Vec<f64>> = known.by_class.iter().map(|images| known.mean(images)).collect();
         assert_eq!(asked.count_nearest(&means), (60, 60));
@@ -291,6 +293,10 @@ mod tests {
 
     #[test]
     fn more_images_of_each_class_serve_better() {
+        let bad = [data.bad.clone(), train.bad(), test.bad()].concat();
+        if !bad.is_empty() {
+            sink.event(&list_bad(&run, bad)?);
+        }
         let (known, asked) = (Samples::of(&clouds(40, 4.0, 1), 3), Samples::of(&clouds(40, 4.0, 2), 3));
         let few = FewShot { ways: 3, episodes: 200, ..FewShot::default() };
         let [one, ten] = [1, 10].map(|shots| measure(&few, shots, &known, &asked, 0).unwrap());
@@ -312,8 +318,7 @@ mod tests {
         let samples = Samples::of(&asked, 3);
         let x = asked.images().clone().reshape(&[90, 1, 1, 2]);
         let scores = network.forward(x, &Pass::eval()).argmax(1, false).to_vec::<i64>();
-        let norms: Vec<(Vec<f64>, f64)> = means.iter().map(|m| (m.clone(), norm2(m))).collect();
-        assert!((0..90).all(|i| samples.nearest(i, &norms) == scores[i] as usize));
+        assert!((0..90).all(|i| samples.nearest(i, &means) == scores[i] as usize));
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 mod run;
 
+pub(crate) use run::list_bad;
+
 use crate::checkpoint::{self, Identity};
 use crate::config::{AUTO, Config};
 use crate::data::{MNIST, Splits, Wanted, Watch, load_for};

@@ -19,7 +19,7 @@ use std::time::Instant;
 use striate_data::Preprocessing;
 use striate_data::pictures::BadPicture;
 use striate_formats::write_atomic;
-use striate_nn::{Classifier, Module};
+use striate_nn::{Classifier, Module, Statistics};
 use striate_tensor::{Tensor, isa, num_threads, set_exact};
 
 impl Session {
@@ -108,6 +108,7 @@ impl Session {
                 position,
                 until: phase.epochs.end,
                 measured: data.measured,
+                statistics: if config.finetune.is_some() { Statistics::Frozen } else { Statistics::OfBatch },
             };
             outcome = trainer.fit(&loaders.train, &loaders.test, sink, stop, &mut save)?;
             (metrics, position) = (trainer.metrics, trainer.position);
@@ -213,7 +214,7 @@ fn class_weights(images: &Images, classes: usize) -> Vec<f64> {
 const NAMED: usize = 3;
 
 /// Writes the list of what could not be read, and tells of it.
-fn list_bad(run: &RunDir, mut bad: Vec<BadPicture>) -> Result<Event, TrainError> {
+pub(crate) fn list_bad(run: &RunDir, mut bad: Vec<BadPicture>) -> Result<Event, TrainError> {
     bad.sort_by(|a, b| a.path.cmp(&b.path));
     let list = run.path().join("bad-pictures.txt");
     let lines: String = bad.iter().map(|b| format!("{}\n", b.reason)).collect();
