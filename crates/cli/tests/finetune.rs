@@ -70,7 +70,7 @@ fn each_mode_learns_and_frozen_is_frozen() {
         "the backbone is net of 7 layers from",
         "6.weight is new",
         "for 3 classes; it had 4 outputs",
-        "epochs 1 to 20: 387 of 475 parameters train, those of 6, on features that are computed once; the backbone is frozen",
+        "epochs 1 to 20: 387 of 619 parameters train, those of 6, on features that are computed once; the backbone is frozen",
     ] {
         assert!(said.contains(&part.replace("6.weight is", "6 is")), "{part}: {said}");
     }
@@ -81,7 +81,7 @@ fn each_mode_learns_and_frozen_is_frozen() {
     assert_eq!(accuracy(d, "head/model.safetensors"), 1.0);
     // Pictures that change at random go through the backbone anew, and it stays as it is.
     let said = with(&["--mode", "head", "--epochs", "12", "--augment", "flip", "--out", "flipped"]);
-    assert!(said.contains("387 of 475 parameters train, those of 6; the backbone"), "{said}");
+    assert!(said.contains("387 of 619 parameters train, those of 6; the backbone"), "{said}");
     let flipped = tensors(&d.join("flipped/model.safetensors"));
     assert!(before.iter().all(|(name, values)| name.starts_with("6.") || flipped[name] == *values));
     assert_eq!(accuracy(d, "flipped/model.safetensors"), 1.0);
@@ -89,8 +89,8 @@ fn each_mode_learns_and_frozen_is_frozen() {
         let mut args = [&common[..], &["--mode", mode, "--epochs", "6", "--out", mode]].concat();
         head_epochs.into_iter().for_each(|n| args.extend(["--head-epochs", n]));
         let said = succeed(d, &args);
-        assert!(said.contains("all 475 parameters train, the first layer's at 0.3 of the learning rate"), "{said}");
-        assert_eq!(said.contains("epochs 1 to 10: 387 of 475"), head_epochs.is_some(), "{said}");
+        assert!(said.contains("all 619 parameters train, the first layer's at 0.3 of the learning rate"), "{said}");
+        assert_eq!(said.contains("epochs 1 to 10: 387 of 619"), head_epochs.is_some(), "{said}");
         let after = tensors(&d.join(mode).join("model.safetensors"));
         assert!(after["0.weight"] != before["0.weight"]);
         assert_eq!(after["1.running_mean"], before["1.running_mean"], "statistics stay those of the backbone");

@@ -279,10 +279,6 @@ mod tests {
 
     #[test]
     fn the_nearest_mean_wins() {
-        let bad = [data.bad.clone(), train.bad(), test.bad()].concat();
-        if !bad.is_empty() {
-            sink.event(&list_bad(&run, bad)?);
-        }
         let (known, asked) = (Samples::of(&clouds(40, 0.5, 1), 3), Samples::of(&clouds(20, 0.5, 2), 3));
         let means: Vec<Vec<f64>> = known.by_class.iter().map(|images| known.mean(images)).collect();
         assert_eq!(asked.count_nearest(&means), (60, 60));
@@ -293,10 +289,6 @@ mod tests {
 
     #[test]
     fn more_images_of_each_class_serve_better() {
-        let bad = [data.bad.clone(), train.bad(), test.bad()].concat();
-        if !bad.is_empty() {
-            sink.event(&list_bad(&run, bad)?);
-        }
         let (known, asked) = (Samples::of(&clouds(40, 4.0, 1), 3), Samples::of(&clouds(40, 4.0, 2), 3));
         let few = FewShot { ways: 3, episodes: 200, ..FewShot::default() };
         let [one, ten] = [1, 10].map(|shots| measure(&few, shots, &known, &asked, 0).unwrap());
@@ -316,7 +308,7 @@ mod tests {
         become_means(&mut *network, &means);
         let asked = clouds(30, 3.0, 4);
         let samples = Samples::of(&asked, 3);
-        let x = asked.images().clone().reshape(&[90, 1, 1, 2]);
+        let x = asked.images().clone().reshape([90, 1, 1, 2]);
         let scores = network.forward(x, &Pass::eval()).argmax(1, false).to_vec::<i64>();
         assert!((0..90).all(|i| samples.nearest(i, &means) == scores[i] as usize));
     }
