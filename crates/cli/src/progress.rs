@@ -62,6 +62,11 @@ pub fn download_bar() -> ProgressBar {
 
 impl Sink for Progress {
     fn event(&mut self, event: &Event) {
+        if !matches!(event, Event::Features { .. })
+            && let Some(bar) = self.features.take()
+        {
+            bar.finish_and_clear();
+        }
         match event {
             Event::Started { epochs, steps, batch_size, resumed_at, .. } => {
                 self.print(event);

@@ -191,6 +191,9 @@ fn weights_of_a_ready_network_are_recognized() {
     let said =
         succeed(d, &["finetune", "--from", "w.pth", "squares", "--mode", "head", "--epochs", "2", "--out", "fine"]);
     assert!(said.contains("the backbone is mnist-net from") && said.contains("fc2 is new, for 10 classes"), "{said}");
+    // Random changes are for pictures, so the usual ones do not stand in the way of other data.
+    let all = ["finetune", "--from", "w.pth", "squares", "--epochs", "1", "--head-epochs", "1", "--out", "both"];
+    assert!(succeed(d, &all).contains("epoch 2: all "));
     // What is no network's, and what is another's.
     let stranger = "conv 8 3, relu, flatten, linear";
     succeed(d, &["train", "squares", "--model", stranger, "--epochs", "1", "--out", "strange"]);

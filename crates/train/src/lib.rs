@@ -35,7 +35,7 @@ pub use metrics::{ConfusionMatrix, wilson_interval};
 pub use metrics_csv::MetricsCsv;
 pub use model_file::{FORMAT_VERSION, Model, ModelCard, SelfTest, Training, save as save_model};
 pub use picture_settings::{PictureCache, PictureSettings, SMALL_DATA};
-pub use pictures::Preview;
+pub use pictures::{Preview, are_pictures};
 pub use published::{IMAGENET, MIRROR, cached_weights, resolve_weights, weights_url};
 pub use recipe::Recipe;
 pub use run_dir::RunDir;

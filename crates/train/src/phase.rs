@@ -23,7 +23,7 @@ impl Phase {
         self.part != Part::Whole
     }
 
-    /// What learns and what does not, for people; nothing where all learns from the start.
+    /// What learns and what does not, for people; nothing in a run that does not fine-tune.
     pub fn describe(&self, config: &Config, network: &dyn Classifier) -> Option<String> {
         let finetune = config.finetune.as_ref()?;
         let epochs = match (self.epochs.start + 1, self.epochs.end) {

@@ -1,13 +1,11 @@
-use super::train::{INTERRUPTED, conduct, printer, start, stopped_by_ctrl_c, watched, with_settings};
+use super::train::{INTERRUPTED, Listener, conduct, printer, start, stopped_by_ctrl_c, watched, with_settings};
 use crate::args::Log;
 use crate::args_training::{Finetune, FinetuneMode};
 use crate::download;
 use crate::model_arg;
 use crate::output::{Failure, program, say};
 use std::process::ExitCode;
-use striate::train::{
-    Config, Event, FewShot, FineTune, FineTuneMode, IMAGENET, PrototypeReport, Sink, prototypes, wilson_interval,
-};
+use striate::train::{Config, FewShot, FineTune, FineTuneMode, IMAGENET, PrototypeReport, prototypes, wilson_interval};
 use striate::zoo::find;
 
 pub fn run(args: Finetune) -> Result<ExitCode, Failure> {
@@ -32,7 +30,7 @@ pub fn run(args: Finetune) -> Result<ExitCode, Failure> {
         episodes: args.episodes as usize,
         ..FewShot::default()
     };
-    let mut sink = Quiet(printer(&args.run));
+    let mut sink = Listener { inner: printer(&args.run), end: None };
     let report = watched(&args.run, |watch| prototypes(config, &few, args.run.out.as_deref(), watch, &mut sink, &stop));
     let Some(report) = report.map_err(failure)? else { return Ok(ExitCode::from(INTERRUPTED)) };
     match args.run.log {
@@ -41,17 +39,6 @@ pub fn run(args: Finetune) -> Result<ExitCode, Failure> {
         Log::Text => print(&report)?,
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// A printer that may be none.
-struct Quiet(Option<Box<dyn Sink>>);
-
-impl Sink for Quiet {
-    fn event(&mut self, event: &Event) {
-        if let Some(sink) = &mut self.0 {
-            sink.event(event);
-        }
-    }
 }
 
 fn config(args: &Finetune, model: Option<&str>) -> Result<Config, Failure> {
@@ -67,7 +54,8 @@ fn config(args: &Finetune, model: Option<&str>) -> Result<Config, Failure> {
     let epochs = args.epochs.map_or(usual_epochs, |n| n as usize);
     let typed = args.from.to_string_lossy();
     let from = match find(&typed) {
-        _ if args.from.exists() => super::data::absolute(&args.from)?,
+        // A folder may have a network's name.
+        _ if args.from.is_file() => super::data::absolute(&args.from)?,
         Some(ready) => ready.name.to_string(),
         None => {
             return Err(format!(

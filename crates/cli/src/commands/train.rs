@@ -12,16 +12,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use striate::profile;
 use striate::train::{
-    Config, Event, IMAGENET, Outcome, PictureSettings, Recipe, Session, Sink, TrainError, Watch, sinks,
+    Config, Event, IMAGENET, Outcome, PictureSettings, Recipe, Session, Sink, TrainError, Watch, are_pictures, sinks,
 };
 
 /// What shells give a process that Ctrl-C has ended.
 pub const INTERRUPTED: u8 = 130;
 
 /// Passes events on, and remembers how the run ended.
-struct Listener {
-    inner: Option<Box<dyn Sink>>,
-    end: Option<Event>,
+pub struct Listener {
+    pub inner: Option<Box<dyn Sink>>,
+    pub end: Option<Event>,
 }
 
 impl Sink for Listener {
@@ -148,7 +148,9 @@ pub fn with_settings(base: Config, learning: &Learning, pictures: &Pictures, run
         class_weights: pictures.class_weights,
         ..super::data::settings(&pictures.look)
     };
-    settings.augment = settings.augment.or(base.pictures.augment);
+    // What a recipe changes at random is changed in pictures alone; what was typed is refused elsewhere.
+    let usual = base.pictures.augment.filter(|_| base.data != "mnist" && are_pictures(Path::new(&base.data)));
+    settings.augment = settings.augment.or(usual);
     // The focal loss and smoothed labels exclude each other, so what was typed wins over the recipe.
     let smoothing = if learning.focal.is_some() { 0.0 } else { base.label_smoothing };
     Config {

@@ -31,18 +31,6 @@ pub enum FineTuneMode {
 }
 
 impl FineTuneMode {
-    /// All of them.
-    pub const ALL: [FineTuneMode; 3] = [FineTuneMode::Head, FineTuneMode::Full, FineTuneMode::Gradual];
-
-    /// Its name, as it is written in `config.toml` and on the command line.
-    pub fn name(self) -> &'static str {
-        match self {
-            FineTuneMode::Head => "head",
-            FineTuneMode::Full => "full",
-            FineTuneMode::Gradual => "gradual",
-        }
-    }
-
     /// The settings that suit some thousand pictures. [`Config::finetune`] still needs to know from what.
     pub fn config(self) -> Config {
         let usual = Config::default();

@@ -155,7 +155,8 @@ fn customary(a: &Architecture) -> Preprocessing {
         let fit = Fit::Crop { shorter };
         Preprocessing { light_on_dark: false, ..Preprocessing::new(channels, size, fit) }
     };
-    let known = published(a.name).or_else(|| published("resnet18")).filter(|_| channels == 3);
+    let relative = if a.name.starts_with("efficientnet-lite") { "efficientnet-lite0" } else { "resnet18" };
+    let known = published(a.name).or_else(|| published(relative)).filter(|_| channels == 3);
     let Some(known) = known else { return plain(height.min(width), [height, width]) };
     let (shorter, size) = match known.architecture == a.name {
         true => (known.resize, [known.crop; 2]),

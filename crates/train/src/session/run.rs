@@ -85,7 +85,8 @@ impl Session {
             }
             let per_epoch = loaders.train.per_epoch().div_ceil(config.accumulate);
             let done = (position.epoch - phase.epochs.start) * per_epoch + position.batch.div_ceil(config.accumulate);
-            let first = position.steps - done as u64;
+            // Batches of unreadable pictures alone make no step.
+            let first = position.steps.saturating_sub(done as u64);
             let learning_rate = plan.as_ref().map(|plan| {
                 let plateau = position.plateau.as_ref();
                 LearningRate::new(plan, phase.lr, phase.epochs.len(), per_epoch, plateau).from_step(first)
