@@ -194,6 +194,9 @@ fn weights_of_a_ready_network_are_recognized() {
     // Random changes are for pictures, so the usual ones do not stand in the way of other data.
     let all = ["finetune", "--from", "w.pth", "squares", "--epochs", "1", "--head-epochs", "1", "--out", "both"];
     assert!(succeed(d, &all).contains("epoch 2: all "));
+    // This network takes grey images alone.
+    stripes(&d.join("colour"), &NEW, 10, 28, false);
+    succeed(d, &["finetune", "--from", "w.pth", "colour", "--mode", "head", "--epochs", "1", "--out", "grey"]);
     // What is no network's, and what is another's.
     let stranger = "conv 8 3, relu, flatten, linear";
     succeed(d, &["train", "squares", "--model", stranger, "--epochs", "1", "--out", "strange"]);

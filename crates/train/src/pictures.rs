@@ -119,7 +119,8 @@ fn preprocessing(config: &Config, list: &PictureList, found: &Survey, wanted: Wa
     let good = || found.pictures.iter().filter_map(|p| p.as_ref().ok());
     let all_grey = good().all(|p| p.channels == 1);
     let own_channels = if all_grey { 1 } else { 3 };
-    let needed = wanted.input.filter(|_| wanted.backbone.is_none()).map(|i| i[0]);
+    // With a backbone pictures keep their channels, but for the networks that take grey ones alone.
+    let needed = wanted.input.map(|i| i[0]).filter(|&c| wanted.backbone.is_none() || c == 1);
     let channels = settings.channels.or(needed).unwrap_or(own_channels);
     let first = good().next().map(|p| p.size);
     let own = first.filter(|size| good().all(|p| p.size == *size) && size.iter().all(|&s| s <= OWN_SIZE_LIMIT));
