@@ -348,6 +348,7 @@ impl Backend for Recorder {
         _: Option<Array>,
         _: f64,
         _: Option<Clamp>,
+        _: bool,
     ) -> [Array; 3] {
         no_gradients("batch_norm_grad")
     }

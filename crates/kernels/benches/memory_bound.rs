@@ -87,7 +87,7 @@ fn normalization(c: &mut Criterion) {
     let (mut mean, mut var, mut gw, mut gb) = ([0.0; 64], [1.0; 64], [0.0; 64], [0.0; 64]);
     measure(c, "batch_norm_stats", N, || batch_norm_stats(N / 64, 64, &x, &mut mean, &mut var));
     measure(c, "batch_norm_grad", 5 * N, || {
-        batch_norm_grad(N / 64, 64, &x, &grad, &mean, &var, None, None, None, &mut y, &mut gw, &mut gb)
+        batch_norm_grad(N / 64, 64, &x, &grad, &mean, &var, None, None, None, true, &mut y, &mut gw, &mut gb)
     });
     let s = GroupNormShape { samples: 100, pixels: 576, channels: 64, groups: 8 };
     let (mut mean, mut var) = (vec![0.0; 800], vec![1.0; 800]);

@@ -236,10 +236,10 @@ impl<T: Float> Kernel for GradApply<'_, T> {
     }
 }
 
-/// The gradients of the input, the weight and the bias of batch normalization with the statistics of `x` itself, from
-/// the gradient of its output (Ioffe and Szegedy, 2015). With `x̂ = (x - mean) · inv_std`:
+/// The gradients of the input, the weight and the bias of batch normalization from the gradient of its output (Ioffe and Szegedy, 2015). With `x̂ = (x - mean) · inv_std`:
 /// `grad_bias = Σ grad`, `grad_weight = Σ grad · x̂`,
-/// `grad_x = weight · inv_std · (grad - grad_bias / rows - x̂ · grad_weight / rows)`,
+/// `grad_x = weight · inv_std · (grad - grad_bias / rows - x̂ · grad_weight / rows)`, or without what is subtracted where the statistics are not the
+/// input's `own` but constants,
 /// where `grad` counts as 0 where the output was clamped, which the bias has a say in.
 ///
 /// # Panics
@@ -254,6 +254,7 @@ pub fn batch_norm_grad<T: Float>(
     weight: Option<&[T]>,
     bias: Option<&[T]>,
     clamp: Option<Clamp>,
+    own: bool,
     grad_x: &mut [T],
     grad_weight: &mut [T],
     grad_bias: &mut [T],
@@ -280,8 +281,10 @@ pub fn batch_norm_grad<T: Float>(
         let (sum, dot, s) = (total(j), total(c + j), inv_std[j].to_f64());
         grad_bias[j] = T::from_f64(sum);
         grad_weight[j] = T::from_f64(dot * s);
-        grad_mean[j] = T::from_f64(sum / rows as f64);
-        slope[j] = T::from_f64(dot * s * s / rows as f64);
+        if own {
+            grad_mean[j] = T::from_f64(sum / rows as f64);
+            slope[j] = T::from_f64(dot * s * s / rows as f64);
+        }
     }
     let chunk = per_task * c;
     parallel_chunks(grad_x, chunk, |i, grad_x| {
@@ -347,7 +350,11 @@ mod tests {
                 assert_close(&out, &want, 4.0 * tolerance, "output");
 
                 let (mut gw, mut gb) = (vec![T::NAN; c], vec![T::NAN; c]);
-                batch_norm_grad(rows, c, &xt, &gt, &mt, &st, w, b, clamp, &mut out, &mut gw, &mut gb);
+                let mut fixed = vec![T::NAN; rows * c];
+                batch_norm_grad(rows, c, &xt, &gt, &mt, &st, w, b, clamp, false, &mut fixed, &mut gw, &mut gb);
+                let of_fixed = [gw.clone(), gb.clone()];
+                batch_norm_grad(rows, c, &xt, &gt, &mt, &st, w, b, clamp, true, &mut out, &mut gw, &mut gb);
+                assert_eq!(of_fixed, [gw.clone(), gb.clone()]);
                 let grad: Vec<f64> =
                     (0..rows * c).map(|i| if raw(i) <= low || raw(i) >= high { 0.0 } else { grad[i] }).collect();
                 let over = |j: usize, f: &dyn Fn(usize) -> f64| (0..rows).map(|r| f(r * c + j)).sum::<f64>();
@@ -362,6 +369,8 @@ mod tests {
                     })
                     .collect();
                 assert_close(&out, &want, 10.0 * tolerance, "input gradient");
+                let want: Vec<f64> = (0..rows * c).map(|i| weight(i % c) * inv_std[i % c] * grad[i]).collect();
+                assert_close(&fixed, &want, tolerance, "input gradient by fixed statistics");
             }
         }
     }

@@ -3,7 +3,7 @@
 
 use crate::array::Array;
 use crate::autograd::Node;
-use crate::backend::{Clamp, Conv2dOptions, Input, Unary};
+use crate::backend::{Clamp, Conv2dOptions, Input, Unary, meet};
 use crate::dtype::DType;
 use crate::shape::Shape;
 use std::ops::Deref;
@@ -57,12 +57,14 @@ pub(crate) struct Norm {
     pub bias: Option<Array>,
     pub eps: f64,
     pub clamp: Option<Clamp>,
+    /// Whether the statistics are those of `x` itself, so that they change with it.
+    pub own: bool,
 }
 
 impl Norm {
     pub fn compute(self) -> Array {
-        let Norm { x, mean, var, weight, bias, eps, clamp } = self;
-        x.place().batch_norm_fixed(x, mean, var, weight, bias, eps, clamp)
+        let Norm { x, mean, var, weight, bias, eps, clamp, .. } = self;
+        meet(&[&x, &mean]).batch_norm_fixed(x, mean, var, weight, bias, eps, clamp)
     }
 }
 

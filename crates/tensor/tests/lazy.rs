@@ -77,18 +77,28 @@ fn nan_passes_through_a_waiting_relu() {
     assert!(x.relu().conv2d(&w, None, &Conv2dOptions::default()).item::<f32>().is_nan());
 }
 
+/// The statistics of a normalization, and whether its gradient is wanted.
+#[derive(Clone, Copy, Debug)]
+enum By {
+    Batch,
+    Constants,
+    ConstantsAlone,
+}
+
 /// Normalization, then `activation`, then what reads it; `apart` keeps the activation from joining the normalization.
-fn norm_net(activation: Activation, apart: bool, fixed: bool) -> Vec<Vec<f64>> {
+fn norm_net(activation: Activation, apart: bool, by: By) -> Vec<Vec<f64>> {
     let rng = &mut Generator::new(4);
     let x = Tensor::randn([3, 4, 5, 6], DType::F64, rng).requires_grad();
     let weight = Tensor::randn([4], DType::F64, rng).requires_grad();
     let bias = Tensor::randn([4], DType::F64, rng).requires_grad();
     let kernel = Tensor::randn([2, 4, 3, 3], DType::F64, rng).requires_grad();
-    let normed = if fixed {
-        let (mean, var) = (Tensor::full(0.1, [4], DType::F64), Tensor::full(2.0, [4], DType::F64));
-        x.detach().batch_norm_fixed(&mean, &var, Some(&weight.detach()), Some(&bias.detach()), 1e-5)
-    } else {
-        x.clone().batch_norm(Some(&weight), Some(&bias), 1e-5).output
+    let (mean, var) = (Tensor::full(0.1, [4], DType::F64), Tensor::full(2.0, [4], DType::F64));
+    let normed = match by {
+        By::Batch => x.clone().batch_norm(Some(&weight), Some(&bias), 1e-5).output,
+        By::Constants => x.clone().batch_norm_fixed(&mean, &var, Some(&weight), Some(&bias), 1e-5),
+        By::ConstantsAlone => {
+            x.detach().batch_norm_fixed(&mean, &var, Some(&weight.detach()), Some(&bias.detach()), 1e-5)
+        }
     };
     let held = apart.then(|| normed.clone());
     let y = activation(normed).conv2d(&kernel, None, &Conv2dOptions::default());
@@ -108,12 +118,12 @@ fn an_activation_joins_the_normalization_before_it() {
         ("none", |x| x),
     ];
     for (name, activation) in activations {
-        for fixed in [false, true] {
-            let (joined, apart) = (norm_net(activation, false, fixed), norm_net(activation, true, fixed));
+        for by in [By::Batch, By::Constants, By::ConstantsAlone] {
+            let (joined, apart) = (norm_net(activation, false, by), norm_net(activation, true, by));
             for (joined, apart) in joined.iter().zip(&apart) {
                 assert_eq!(joined.len(), apart.len(), "{name}");
                 let near = joined.iter().zip(apart).all(|(a, b)| (a - b).abs() <= 1e-9 * b.abs().max(1.0));
-                assert!(near, "{name}, fixed {fixed}: {joined:?}\n{apart:?}");
+                assert!(near, "{name}, by {by:?}: {joined:?}\n{apart:?}");
             }
         }
     }

@@ -208,7 +208,8 @@ pub trait Backend: Send + Sync {
         eps: f64,
         clamp: Option<Clamp>,
     ) -> Array;
-    /// The gradients of `batch_norm_fixed` by the statistics of `x` itself with respect to `x`, `weight` and `bias`.
+    /// The gradients of `batch_norm_fixed` with respect to `x`, `weight` and `bias`; the statistics are those of `x` itself if they are its `own`, else
+    /// constants.
     fn batch_norm_grad(
         &self,
         grad: Array,
@@ -219,6 +220,7 @@ pub trait Backend: Send + Sync {
         bias: Option<Array>,
         eps: f64,
         clamp: Option<Clamp>,
+        own: bool,
     ) -> [Array; 3];
 
     /// Normalizes groups of channels of each sample `[n, c, h, w]`; `weight` and `bias` are `[c]`.

@@ -3,7 +3,7 @@
 use super::hints;
 use crate::array::Array;
 use crate::autograd::{Node, is_watched, record};
-use crate::backend::{Binary, Clamp, Place, Reduce, Unary, meet};
+use crate::backend::{Clamp, Place};
 use crate::lazy::{Lazy, Norm, Pending};
 use crate::shape::Shape;
 use crate::tensor::Tensor;
@@ -32,16 +32,16 @@ fn may_wait(arrays: &[&Array]) -> bool {
     arrays.iter().all(|a| matches!(a.place(), Place::Cpu)) && !is_watched()
 }
 
-/// The result of a normalization by the statistics of its own input, recorded for the inputs' and weights' nodes.
+/// The result of a normalization, recorded for the nodes of the input and the weights.
 fn normalized(norm: Norm, nodes: [Option<Arc<Node>>; 3]) -> Tensor {
     let saved = nodes.iter().any(Option::is_some).then(|| norm.clone());
-    let waits = may_wait(&[&norm.x]);
+    let waits = may_wait(&[&norm.x, &norm.mean]);
     // What the record needs to know of the result is its shape.
     let result = if waits { norm.x.clone() } else { norm.clone().compute() };
     let recorded = record(OP, result, nodes, move |_| {
         move |g: Array, [wx, ww, wb]| {
-            let Norm { x, mean, var, weight, bias, eps, clamp } = saved.expect("kept when a gradient is wanted");
-            let [to_x, to_w, to_b] = g.place().batch_norm_grad(g, x, mean, var, weight, bias, eps, clamp);
+            let Norm { x, mean, var, weight, bias, eps, clamp, own } = saved.expect("kept when a gradient is wanted");
+            let [to_x, to_w, to_b] = g.place().batch_norm_grad(g, x, mean, var, weight, bias, eps, clamp, own);
             [wx.then_some(to_x), ww.then_some(to_w), wb.then_some(to_b)]
         }
     });
@@ -104,7 +104,7 @@ impl Tensor {
         let ((w, wn), (b, bn)) = (affine(weight), affine(bias));
         let [mean, var] = x.place().batch_norm_stats(&x);
         let statistics = (Tensor::from(mean.clone()), Tensor::from(var.clone()));
-        let norm = Norm { x, mean, var, weight: w, bias: b, eps, clamp: None };
+        let norm = Norm { x, mean, var, weight: w, bias: b, eps, clamp: None, own: true };
         let output = normalized(norm, [xn, wn, bn]).out_of_image(shape);
         BatchNorm { output, mean: statistics.0, var: statistics.1 }
     }
@@ -123,34 +123,10 @@ impl Tensor {
     ) -> Tensor {
         self.check_batch_norm(&[Some(mean), Some(var), weight, bias]);
         let shape = self.array.shape;
-        let c = Shape::from([shape[1]]);
-        let wide = Shape::from([1, shape[1], 1, 1]);
         let (mean, var) = (mean.array().clone(), var.array().clone());
         let (x, xn) = self.into_image().into_parts();
         let ((w, wn), (b, bn)) = (affine(weight), affine(bias));
-        if xn.is_none() && wn.is_none() && bn.is_none() && may_wait(&[&x, &mean]) {
-            let norm = Norm { x, mean, var, weight: w, bias: b, eps, clamp: None };
-            return Tensor { array: Lazy::Waiting(Pending::norm(norm)), node: None }.out_of_image(shape);
-        }
-        let saved_x = wn.is_some().then(|| x.clone());
-        let saved_w = w.clone();
-        let y = meet(&[&x, &mean]).batch_norm_fixed(x, mean.clone(), var.clone(), w, b, eps, None);
-        let output = record(OP, y, [xn, wn, bn], move |_| {
-            move |g: Array, [wx, _, wb]| {
-                let inv_std = var.unary(Unary::AddScalar(eps)).unary(Unary::Sqrt).unary(Unary::Recip);
-                let to_b = wb.then(|| g.clone().reduce(Reduce::Sum, &[0, 2, 3]).reshape(c));
-                let to_w = saved_x.map(|x| {
-                    let centred = x.binary(Binary::Sub, mean.reshape(wide));
-                    let sum = centred.binary(Binary::Mul, g.clone()).reduce(Reduce::Sum, &[0, 2, 3]).reshape(c);
-                    sum.binary(Binary::Mul, inv_std.clone())
-                });
-                let to_x = wx.then(|| {
-                    let factor = saved_w.into_iter().fold(inv_std, |f, w| f.binary(Binary::Mul, w));
-                    g.binary(Binary::Mul, factor.reshape(wide))
-                });
-                [to_x, to_w, to_b]
-            }
-        });
-        output.reshape(shape)
+        let norm = Norm { x, mean, var, weight: w, bias: b, eps, clamp: None, own: false };
+        normalized(norm, [xn, wn, bn]).out_of_image(shape)
     }
 }

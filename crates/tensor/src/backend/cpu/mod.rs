@@ -384,6 +384,7 @@ impl Backend for Cpu {
         bias: Option<Array>,
         eps: f64,
         clamp: Option<Clamp>,
+        own: bool,
     ) -> [Array; 3] {
         let (rows, c) = channels_last(&x);
         by_float!(x, "batch_norm", |T| {
@@ -401,6 +402,7 @@ impl Backend for Cpu {
                 weight.as_ref().map(|w| &w.data::<T>()[..c]),
                 bias.as_ref().map(|b| &b.data::<T>()[..c]),
                 clamp,
+                own,
                 &mut grad_x,
                 &mut grad_weight,
                 &mut grad_bias,
