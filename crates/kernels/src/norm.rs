@@ -12,6 +12,16 @@ fn rows_per_task(c: usize) -> usize {
     (CHUNK / c.max(1)).next_multiple_of(LANES).max(LANES)
 }
 
+/// How many rows the loops take as one: over a few channels a loop would be all beginning and end. The rows together are whole vectors
+/// of any instruction set where that needs no long ones.
+fn rows_together(c: usize) -> usize {
+    const WHOLE: usize = 64;
+    let c = c.max(1);
+    let least = WHOLE >> c.trailing_zeros().min(WHOLE.trailing_zeros());
+    let whole = (256 / c).max(1).next_multiple_of(least);
+    if whole * c <= 2048 { whole } else { (512 / c).max(1) }
+}
+
 fn check_matrix(op: &str, what: &str, rows: usize, c: usize, len: usize) {
     assert_eq!(len, rows * c, "{op}: {what} of [{rows}, {c}] has {len} elements");
 }
@@ -33,22 +43,30 @@ impl<T: Float> Kernel for Moments<'_, T> {
     #[inline(always)]
     fn run<S: Simd>(self, _: S) {
         let Moments { c, x, partial } = self;
-        let rows = x.len() / c;
+        let (rows, together) = (x.len() / c, rows_together(c));
         let (mean, squares) = partial.split_at_mut(c);
-        let mut run = vec![T::ZERO; c];
-        sum_columns(x, rows, c, &mut run, mean);
+        let width = together * c;
+        let (whole, rest) = x.split_at(rows / together * width);
+        let (mut run, mut wide) = (vec![T::ZERO; width], vec![0.0; width]);
+        sum_columns(rest, rows % together, c, &mut run[..c], mean);
+        sum_columns(whole, rows / together, width, &mut run, &mut wide);
+        for part in wide.chunks_exact(c) {
+            mean.iter_mut().zip(part).for_each(|(m, x)| *m += x);
+        }
         mean.iter_mut().for_each(|m| *m /= rows as f64);
-        let center: Vec<T> = mean.iter().map(|m| T::from_f64(*m)).collect();
+        let center = mean.iter().map(|m| T::from_f64(*m)).collect::<Vec<T>>().repeat(together);
         squares.fill(0.0);
-        for rows in x.chunks(LANES * c) {
+        for rows in x.chunks(LANES * width) {
             run.fill(T::ZERO);
-            for row in rows.chunks_exact(c) {
+            for row in rows.chunks(width) {
                 for ((run, x), center) in run.iter_mut().zip(row).zip(&center) {
                     let d = *x - *center;
                     *run += d * d;
                 }
             }
-            squares.iter_mut().zip(&run).for_each(|(s, run)| *s += run.to_f64());
+            for part in run.chunks_exact(c) {
+                squares.iter_mut().zip(part).for_each(|(s, run)| *s += run.to_f64());
+            }
         }
     }
 }
@@ -89,7 +107,7 @@ pub type Clamp = [f64; 2];
 
 const NO_CLAMP: Clamp = [f64::NAN; 2];
 
-/// Each channel's normalization.
+/// Each channel's normalization, once for each of the rows taken together.
 #[derive(Clone, Copy)]
 struct Channels<'a, T> {
     mean: &'a [T],
@@ -109,10 +127,11 @@ impl<T: Float> Kernel for Apply<'_, T> {
     #[inline(always)]
     fn run<S: Simd>(self, _: S) {
         let Channels { mean, scale, bias, clamp: [low, high] } = self.channels;
-        let c = mean.len();
-        for (out, x) in self.out.chunks_exact_mut(c).zip(self.x.chunks_exact(c)) {
-            let (mean, scale, bias) = (&mean[..c], &scale[..c], &bias[..c]);
-            for j in 0..c {
+        let width = mean.len();
+        for (out, x) in self.out.chunks_mut(width).zip(self.x.chunks(width)) {
+            let n = out.len();
+            let (x, mean, scale, bias) = (&x[..n], &mean[..n], &scale[..n], &bias[..n]);
+            for j in 0..n {
                 let y = (x[j] - mean[j]) * scale[j] + bias[j];
                 let y = if y <= low { low } else { y };
                 out[j] = if y >= high { high } else { y };
@@ -139,12 +158,19 @@ pub fn batch_norm_apply<T: Float>(
     check_matrix("batch_norm", "input", rows, c, x.len());
     check_matrix("batch_norm", "output", rows, c, out.len());
     check_channels("batch_norm", "mean", c, mean.len());
-    let scale = scaled(c, inv_std, weight);
-    let bias = bias.map_or_else(|| vec![T::ZERO; c], <[T]>::to_vec);
-    check_channels("batch_norm", "bias", c, bias.len());
-    let channels = Channels { mean, scale: &scale, bias: &bias, clamp: clamp.unwrap_or(NO_CLAMP).map(T::from_f64) };
+    let together = rows_together(c);
+    let (mean, scale) = (mean.repeat(together), scaled(c, inv_std, weight).repeat(together));
+    let bias = biases(c, bias).repeat(together);
+    let clamp = clamp.unwrap_or(NO_CLAMP).map(T::from_f64);
+    let channels = Channels { mean: &mean, scale: &scale, bias: &bias, clamp };
     let chunk = rows_per_task(c) * c;
     parallel_chunks(out, chunk, |i, out| dispatch(Apply { x: &x[i * chunk..][..out.len()], channels, out }));
+}
+
+fn biases<T: Float>(c: usize, bias: Option<&[T]>) -> Vec<T> {
+    let bias = bias.map_or_else(|| vec![T::ZERO; c], <[T]>::to_vec);
+    check_channels("batch_norm", "bias", c, bias.len());
+    bias
 }
 
 fn scaled<T: Float>(c: usize, inv_std: &[T], weight: Option<&[T]>) -> Vec<T> {
@@ -185,26 +211,29 @@ impl<T: Float> Kernel for GradSums<'_, T> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, _: S) {
-        let c = self.channels.mean.len();
-        let channels = self.channels.of(c);
+        let width = self.channels.mean.len();
+        let c = self.partial.len() / 2;
         let (sums, dots) = self.partial.split_at_mut(c);
-        let (mut sum, mut dot) = (vec![T::ZERO; c], vec![T::ZERO; c]);
+        let (mut sum, mut dot) = (vec![T::ZERO; width], vec![T::ZERO; width]);
         sums.fill(0.0);
         dots.fill(0.0);
-        for (x, grad) in self.x.chunks(LANES * c).zip(self.grad.chunks(LANES * c)) {
+        for (x, grad) in self.x.chunks(LANES * width).zip(self.grad.chunks(LANES * width)) {
             sum.fill(T::ZERO);
             dot.fill(T::ZERO);
-            for (x, g) in x.chunks_exact(c).zip(grad.chunks_exact(c)) {
-                let (sum, dot) = (&mut sum[..c], &mut dot[..c]);
-                for j in 0..c {
+            for (x, g) in x.chunks(width).zip(grad.chunks(width)) {
+                let n = x.len();
+                let (channels, g, sum, dot) = (self.channels.of(n), &g[..n], &mut sum[..n], &mut dot[..n]);
+                for j in 0..n {
                     let g = channels.before_clamp(j, x[j], g[j]);
                     sum[j] += g;
                     dot[j] += g * (x[j] - channels.mean[j]);
                 }
             }
-            for j in 0..c {
-                sums[j] += sum[j].to_f64();
-                dots[j] += dot[j].to_f64();
+            for (sum, dot) in sum.chunks_exact(c).zip(dot.chunks_exact(c)) {
+                for j in 0..c {
+                    sums[j] += sum[j].to_f64();
+                    dots[j] += dot[j].to_f64();
+                }
             }
         }
     }
@@ -223,12 +252,13 @@ impl<T: Float> Kernel for GradApply<'_, T> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, _: S) {
-        let c = self.channels.mean.len();
-        let channels = self.channels.of(c);
-        let inputs = self.x.chunks_exact(c).zip(self.grad.chunks_exact(c));
-        for (out, (x, g)) in self.grad_x.chunks_exact_mut(c).zip(inputs) {
-            let (grad_mean, slope) = (&self.grad_mean[..c], &self.slope[..c]);
-            for j in 0..c {
+        let width = self.channels.mean.len();
+        let inputs = self.x.chunks(width).zip(self.grad.chunks(width));
+        for (out, (x, g)) in self.grad_x.chunks_mut(width).zip(inputs) {
+            let n = out.len();
+            let (channels, x, g) = (self.channels.of(n), &x[..n], &g[..n]);
+            let (grad_mean, slope) = (&self.grad_mean[..n], &self.slope[..n]);
+            for j in 0..n {
                 let g = channels.before_clamp(j, x[j], g[j]);
                 out[j] = channels.scale[j] * (g - grad_mean[j] - (x[j] - channels.mean[j]) * slope[j]);
             }
@@ -265,10 +295,11 @@ pub fn batch_norm_grad<T: Float>(
     check_channels("batch_norm", "mean", c, mean.len());
     check_channels("batch_norm", "weight gradient", c, grad_weight.len());
     check_channels("batch_norm", "bias gradient", c, grad_bias.len());
-    let scale = scaled(c, inv_std, weight);
-    let bias = bias.map_or_else(|| vec![T::ZERO; c], <[T]>::to_vec);
-    check_channels("batch_norm", "bias", c, bias.len());
-    let channels = Channels { mean, scale: &scale, bias: &bias, clamp: clamp.unwrap_or(NO_CLAMP).map(T::from_f64) };
+    let together = rows_together(c);
+    let (mean, scale) = (mean.repeat(together), scaled(c, inv_std, weight).repeat(together));
+    let bias = biases(c, bias).repeat(together);
+    let clamp = clamp.unwrap_or(NO_CLAMP).map(T::from_f64);
+    let channels = Channels { mean: &mean, scale: &scale, bias: &bias, clamp };
     let per_task = rows_per_task(c);
     let mut partials = Buffer::<f64>::unspecified(rows.div_ceil(per_task) * 2 * c);
     parallel_chunks(&mut partials, 2 * c, |i, partial| {
@@ -286,6 +317,7 @@ pub fn batch_norm_grad<T: Float>(
             slope[j] = T::from_f64(dot * s * s / rows as f64);
         }
     }
+    let (grad_mean, slope) = (grad_mean.repeat(together), slope.repeat(together));
     let chunk = per_task * c;
     parallel_chunks(grad_x, chunk, |i, grad_x| {
         let (x, grad) = (&x[i * chunk..][..grad_x.len()], &grad[i * chunk..][..grad_x.len()]);
@@ -297,7 +329,7 @@ pub fn batch_norm_grad<T: Float>(
 mod tests {
     use super::*;
 
-    const SHAPES: [(usize, usize); 6] = [(1, 1), (3, 17), (17, 3), (1000, 1), (5000, 20), (2, 40_000)];
+    const SHAPES: [(usize, usize); 7] = [(1, 1), (3, 17), (17, 3), (1000, 1), (5000, 20), (2, 40_000), (900, 33)];
 
     fn values(n: usize, seed: usize) -> Vec<f64> {
         (0..n).map(|i| (((i * 37 + seed * 11) % 103) as f64 / 16.0 - 2.0) as f32 as f64).collect()

@@ -143,7 +143,7 @@ pub mod x86 {
     use std::arch::x86_64::*;
 
     macro_rules! x86_simd {
-        ($name:ident, $lanes:literal, $vec:ty, $doc:literal, $splat:ident, $load:ident, $store:ident, $add:ident, $sub:ident, $mul:ident, $fma:ident, $max:ident, $max_or_nan:expr, $unless:expr) => {
+        ($name:ident, $lanes:literal, $vec:ty, $doc:literal, $splat:ident, $load:ident, $store:ident, $add:ident, $sub:ident, $mul:ident, $fma:ident, $max:ident, $max_or_nan:expr, $unless:expr, $load_first:expr, $store_first:expr, $sum:expr) => {
             #[doc = $doc]
             #[derive(Clone, Copy, Debug)]
             pub struct $name(());
@@ -204,6 +204,18 @@ pub mod x86 {
                 fn zero_unless_positive(self, x: $vec, v: $vec) -> $vec {
                     unsafe { $unless(x, v) }
                 }
+                #[inline(always)]
+                unsafe fn load_first(self, from: *const f32, n: usize) -> $vec {
+                    unsafe { $load_first(from, n) }
+                }
+                #[inline(always)]
+                unsafe fn store_first(self, to: *mut f32, v: $vec, n: usize) {
+                    unsafe { $store_first(to, v, n) }
+                }
+                #[inline(always)]
+                fn sum(self, v: $vec) -> f32 {
+                    unsafe { $sum(v) }
+                }
             }
         };
     }
@@ -222,7 +234,10 @@ pub mod x86 {
         _mm256_fmadd_ps,
         _mm256_max_ps,
         |a, b| _mm256_blendv_ps(_mm256_max_ps(a, b), a, _mm256_cmp_ps::<_CMP_UNORD_Q>(a, a)),
-        |x, v| _mm256_and_ps(_mm256_cmp_ps::<_CMP_NLE_UQ>(x, _mm256_setzero_ps()), v)
+        |x, v| _mm256_and_ps(_mm256_cmp_ps::<_CMP_NLE_UQ>(x, _mm256_setzero_ps()), v),
+        |from, n| _mm256_maskload_ps(from, first_of_8(n)),
+        store_first_of_8,
+        sum_of_8
     );
     x86_simd!(
         Avx512,
@@ -238,6 +253,64 @@ pub mod x86 {
         _mm512_fmadd_ps,
         _mm512_max_ps,
         |a, b| _mm512_mask_mov_ps(_mm512_max_ps(a, b), _mm512_cmp_ps_mask::<_CMP_UNORD_Q>(a, a), a),
-        |x, v| _mm512_maskz_mov_ps(_mm512_cmp_ps_mask::<_CMP_NLE_UQ>(x, _mm512_setzero_ps()), v)
+        |x, v| _mm512_maskz_mov_ps(_mm512_cmp_ps_mask::<_CMP_NLE_UQ>(x, _mm512_setzero_ps()), v),
+        |from, n| _mm512_maskz_loadu_ps(first_of_16(n), from),
+        |to, v, n| _mm512_mask_storeu_ps(to, first_of_16(n), v),
+        |v| sum_of_8(_mm256_add_ps(_mm512_castps512_ps256(v), _mm512_extractf32x8_ps::<1>(v)))
     );
+
+    #[inline(always)]
+    fn first_of_16(n: usize) -> __mmask16 {
+        ((1u32 << n) - 1) as __mmask16
+    }
+
+    /// # Safety
+    /// The machine must have AVX2.
+    #[inline(always)]
+    unsafe fn first_of_8(n: usize) -> __m256i {
+        // SAFETY: the caller's promise.
+        unsafe { _mm256_cmpgt_epi32(_mm256_set1_epi32(n as i32), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7)) }
+    }
+
+    /// Halves rather than a masked store, which takes some machines tens of cycles.
+    ///
+    /// # Safety
+    /// The machine must have AVX2, and `to` must be valid for writing `n` ≤ 8 values.
+    #[inline(always)]
+    unsafe fn store_first_of_8(mut to: *mut f32, v: __m256, n: usize) {
+        // SAFETY: the caller's promise: the parts written add up to `n` values.
+        unsafe {
+            if n >= 8 {
+                return _mm256_storeu_ps(to, v);
+            }
+            let mut part = _mm256_castps256_ps128(v);
+            if n & 4 != 0 {
+                _mm_storeu_ps(to, part);
+                to = to.add(4);
+                part = _mm256_extractf128_ps::<1>(v);
+            }
+            if n & 2 != 0 {
+                _mm_storel_epi64(to.cast(), _mm_castps_si128(part));
+                to = to.add(2);
+                part = _mm_movehl_ps(part, part);
+            }
+            if n & 1 != 0 {
+                _mm_store_ss(to, part);
+            }
+        }
+    }
+
+    /// In the order of [`Simd::sum`].
+    ///
+    /// # Safety
+    /// The machine must have AVX2.
+    #[inline(always)]
+    unsafe fn sum_of_8(v: __m256) -> f32 {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let four = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps::<1>(v));
+            let two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+            _mm_cvtss_f32(_mm_add_ss(two, _mm_shuffle_ps::<1>(two, two)))
+        }
+    }
 }

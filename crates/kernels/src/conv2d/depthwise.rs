@@ -10,6 +10,8 @@ use crate::target::Target;
 use crate::{Buffer, threads};
 use std::ops::Range;
 
+/// The most rows of a task, which reads most of its source rows for two or three of them.
+const MAX_BAND: usize = 8;
 /// The most partial sums of a weight gradient.
 const MAX_PARTIALS: usize = 16;
 /// A partial sum is worth its own pass over the weights if it adds this many terms to each.
@@ -30,6 +32,9 @@ struct Taps {
     inner: Range<usize>,
     /// Steps between the windows of inner coordinates; 0 where they do not move evenly.
     stride: usize,
+    /// Where a source coordinate serves two output coordinates, as in the input gradient of stride 2: pairs of output coordinates
+    /// that have all their elements, the even ones at the first of a pair.
+    pairs: Range<usize>,
 }
 
 impl Taps {
@@ -43,7 +48,7 @@ impl Taps {
         let whole = |o: &usize| starts[o + 1] - starts[*o] == kernel;
         let first = (0..out).find(whole).unwrap_or(out);
         let count = (first..out).take_while(|o| whole(o)).count();
-        Taps { inner: first..first + count, all, starts, stride }
+        Taps { inner: first..first + count, all, starts, stride, pairs: 0..0 }
     }
 
     /// Of the convolution, in dimension `d`.
@@ -59,10 +64,19 @@ impl Taps {
     fn backward(s: &Conv2dShape, d: usize) -> Taps {
         let out = s.out_size()[d];
         let even = (s.stride[d] == 1 && s.dilation[d] == 1) as usize;
-        Taps::new(s.in_size[d], s.kernel[d], even, |i, k| {
+        let mut taps = Taps::new(s.in_size[d], s.kernel[d], even, |i, k| {
             let from = (i + s.padding[d][0]).checked_sub((s.kernel[d] - 1 - k) * s.dilation[d])?;
             (from % s.stride[d] == 0 && from / s.stride[d] < out).then_some(from / s.stride[d])
-        })
+        });
+        if s.stride[d] == 2 && s.dilation[d] == 1 && s.kernel[d] % 2 == 1 {
+            let count =
+                |i: usize, first: usize| taps.of(i).len() == s.kernel[d] / 2 + 1 - first && taps.of(i)[0].0 == first;
+            let whole = |i: usize| i + 1 < s.in_size[d] && count(i, 0) && (s.kernel[d] == 1 || count(i + 1, 1));
+            let first = (0..s.in_size[d]).find(|&i| whole(i)).unwrap_or(0);
+            let pairs = (first..s.in_size[d]).step_by(2).take_while(|&i| whole(i)).count();
+            taps.pairs = first..first + 2 * pairs;
+        }
+        taps
     }
 
     fn of(&self, o: usize) -> &[(usize, usize)] {
@@ -125,13 +139,17 @@ fn correlate(
     if output.is_empty() {
         return;
     }
-    threads::parallel_chunks(output, row_len, |row, output| {
-        let (n, y) = (row / out_size[0], row % out_size[0]);
-        let source = Input { values: &source.values[n * image..][..image], ..source };
-        let place = Place { channels: c, width: source_size[1], kernel_width: s.kernel[1], source };
-        target.run(Row { place, rows: taps[0].of(y), taps: &taps[1], weights, bias, output });
-        if let Some(x) = before_relu {
-            zero_unless_positive(&x[row * row_len..][..row_len], output);
+    let band = (s.batch * out_size[0] / 64).clamp(1, MAX_BAND);
+    threads::parallel_chunks(output, band * row_len, |task, output| {
+        for (row, output) in output.chunks_exact_mut(row_len).enumerate() {
+            let row = task * band + row;
+            let (n, y) = (row / out_size[0], row % out_size[0]);
+            let source = Input { values: &source.values[n * image..][..image], ..source };
+            let place = Place { channels: c, width: source_size[1], kernel_width: s.kernel[1], source };
+            target.run(Row { place, rows: taps[0].of(y), taps: &taps[1], weights, bias, output });
+            if let Some(x) = before_relu {
+                zero_unless_positive(&x[row * row_len..][..row_len], output);
+            }
         }
     });
 }
@@ -207,7 +225,67 @@ impl Kernel for Row<'_> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(mut self, simd: S) {
-        along_row(simd, self.place.kernel_width, self.taps, &mut self);
+        match self.place.kernel_width {
+            3 if !self.taps.pairs.is_empty() => self.paired::<S, 3>(simd),
+            5 if !self.taps.pairs.is_empty() => self.paired::<S, 5>(simd),
+            width => along_row(simd, width, self.taps, &mut self),
+        }
+    }
+}
+
+impl Row<'_> {
+    /// The whole row, where a source pixel serves two output pixels.
+    #[inline(always)]
+    fn paired<S: Simd, const K: usize>(mut self, simd: S) {
+        let pairs = self.taps.pairs.clone();
+        let mut x = pairs.start;
+        while x + 8 <= pairs.end {
+            self.pairs::<S, K>(simd, x);
+            x += 8;
+        }
+        self.pixels(simd, 0..pairs.start);
+        self.pixels(simd, x..self.taps.starts.len() - 1);
+    }
+
+    /// Four pairs of pixels from `x` on: element k of source pixel j goes to pixel 2j - k.
+    #[inline(always)]
+    fn pairs<S: Simd, const K: usize>(&mut self, simd: S, x: usize) {
+        const T: usize = 8;
+        let Place { channels: c, width, .. } = self.place;
+        let columns = T / 2 + K / 2;
+        let padded = c.next_multiple_of(S::LANES);
+        let from = self.taps.of(x)[0].1;
+        self.place.check(self.rows, from, columns, self.weights.len() / padded);
+        let output = &mut self.output[x * c..][..T * c];
+        assert!(self.bias.is_none() && !self.place.source.relu);
+        for first in (0..c).step_by(S::LANES) {
+            let lanes = S::LANES.min(c - first);
+            let mut acc = [simd.splat(0.0); T];
+            // SAFETY: `lanes` channels are left from `first` on in each pixel; the rows, columns and kernel elements were
+            // just checked, and a kernel element has `padded` channels.
+            unsafe {
+                for &(ky, y) in self.rows {
+                    let row = self.place.source.values.as_ptr().add((y * width + from) * c + first);
+                    let mut weight = [simd.splat(0.0); K];
+                    for k in 0..K {
+                        weight[k] = simd.load(self.weights.as_ptr().add((ky * K + k) * padded + first));
+                    }
+                    for j in 0..columns {
+                        let pixel = row.add(j * c);
+                        let v = if lanes == S::LANES { simd.load(pixel) } else { simd.load_first(pixel, lanes) };
+                        for k in 0..K {
+                            if 2 * j >= k && 2 * j - k < T {
+                                acc[2 * j - k] = simd.mul_add(v, weight[k], acc[2 * j - k]);
+                            }
+                        }
+                    }
+                }
+                for t in 0..T {
+                    let to = output.as_mut_ptr().add(t * c + first);
+                    if lanes == S::LANES { simd.store(to, acc[t]) } else { simd.store_first(to, acc[t], lanes) }
+                }
+            }
+        }
     }
 }
 

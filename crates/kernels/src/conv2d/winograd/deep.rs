@@ -2,7 +2,9 @@
 //! many for a cache, is read once for all of them.
 
 use super::super::{Conv2dShape, Input};
-use super::tiles::{Grid, Images, OutputTile, POINTS, STEP, transform_input, transform_output, transform_output_grad};
+use super::tiles::{
+    Grid, Images, OutputTile, POINTS, STEP, point_stride, transform_input, transform_output, transform_output_grad,
+};
 use super::weight_grad::KernelGrad;
 use crate::gemm::tile::{self, MAX_ROWS, Walk, tile_cols};
 use crate::isa::Kernel;
@@ -24,6 +26,11 @@ pub(super) fn pays(ci: usize, co: usize) -> bool {
     ci * co >= MANY
 }
 
+/// How many numbers the transforms of a group of tiles with `row` channels each take.
+fn group_len(row: usize) -> usize {
+    POINTS * point_stride(GROUP * row)
+}
+
 /// Where the result goes.
 pub(super) struct Output<'a> {
     pub size: [usize; 2],
@@ -38,15 +45,16 @@ pub(super) struct Output<'a> {
 pub(super) fn correlate(target: Target, images: Images, before: [isize; 2], grid: Grid, kernels: &[f32], to: Output) {
     let lanes = target.lanes();
     let [in_stride, out_stride] = [images.channels, to.channels].map(|c| c.next_multiple_of(lanes));
-    let room = TILES.min(grid.len()).next_multiple_of(GROUP) * POINTS;
-    let mut points = Buffer::<f32>::unspecified(room * in_stride);
-    let mut products = Buffer::<f32>::unspecified(room * out_stride);
+    let [in_group, out_group] = [in_stride, out_stride].map(group_len);
+    let room = TILES.min(grid.len()).div_ceil(GROUP);
+    let mut points = Buffer::<f32>::unspecified(room * in_group);
+    let mut products = Buffer::<f32>::unspecified(room * out_group);
     let out = threads::SendPtr(to.values.as_mut_ptr());
     for first in (0..grid.len()).step_by(TILES) {
         let count = TILES.min(grid.len() - first);
         let groups = count.div_ceil(GROUP);
-        let points = &mut points[..groups * GROUP * POINTS * in_stride];
-        threads::parallel_chunks(points, GROUP * POINTS * in_stride, |g, points| {
+        let points = &mut points[..groups * in_group];
+        threads::parallel_chunks(points, in_group, |g, points| {
             let tiles = (first + g * GROUP, GROUP.min(count - g * GROUP));
             target.run(Inputs { images: &images, before, grid, tiles, points });
         });
@@ -56,7 +64,7 @@ pub(super) fn correlate(target: Target, images: Images, before: [isize; 2], grid
             target.run(Products { ci: images.channels, co: to.channels, point, count, points, kernels, products });
         });
         threads::parallel_for(groups, |g| {
-            let products = &products[g * GROUP * POINTS * out_stride..][..GROUP * POINTS * out_stride];
+            let products = &products[g * out_group..][..out_group];
             target.run(Outputs {
                 grid,
                 tiles: (first + g * GROUP, GROUP.min(count - g * GROUP)),
@@ -93,7 +101,7 @@ impl Kernel for Inputs<'_> {
             let (n, at) = self.grid.get(self.tiles.0 + t);
             let corner = [at[0] as isize - self.before[0], at[1] as isize - self.before[1]];
             let to = &mut self.points[t * stride..];
-            transform_input(simd, self.images, n, corner, &mut scratch, to, GROUP * stride);
+            transform_input(simd, self.images, n, corner, &mut scratch, to, point_stride(GROUP * stride));
         }
     }
 }
@@ -142,22 +150,25 @@ impl Products<'_> {
         let width = V * S::LANES;
         let groups = self.count.div_ceil(GROUP);
         assert!(kernels.len() >= self.ci * width && column + width <= out_stride);
-        assert!(self.points.len() >= groups * GROUP * POINTS * in_stride && GROUP.is_multiple_of(R));
+        let [in_point, out_point] = [in_stride, out_stride].map(|row| point_stride(GROUP * row));
+        assert!(self.points.len() >= groups * POINTS * in_point && GROUP.is_multiple_of(R));
         let walk = Walk::run(self.ci, 1);
         let zero = [[simd.splat(0.0); V]; R];
         for t in (0..self.count).step_by(R) {
             let count = R.min(self.count - t);
             // Rows of one register tile belong to one group.
-            let row = (t / GROUP * POINTS + self.point) * GROUP + t % GROUP;
+            let (point, first) = (t / GROUP * POINTS + self.point, t % GROUP);
             let mut rows = [self.points.as_ptr(); R];
             for r in 0..R {
-                rows[r] = self.points.as_ptr().wrapping_add((row + r.min(count - 1)) * in_stride);
+                let row = first + r.min(count - 1);
+                rows[r] = self.points.as_ptr().wrapping_add(point * in_point + row * in_stride);
             }
             // SAFETY: each row is one tile's channels at this point, and the kernels have `ci` rows, within the lengths
             // asserted above; the products have room for the same tiles, and those at this point are this task's.
             unsafe {
                 let acc = tile::multiply(simd, &rows, &walk, kernels.as_ptr(), width, zero);
-                tile::store(simd, &acc, self.products.add(row * out_stride + column), out_stride, count, width);
+                let to = self.products.add(point * out_point + first * out_stride + column);
+                tile::store(simd, &acc, to, out_stride, count, width);
             }
         }
     }
@@ -204,7 +215,7 @@ impl Kernel for Outputs<'_> {
                 }
                 let from = &self.products[t * stride + first..];
                 // SAFETY: the tile lies within the output.
-                unsafe { transform_output(simd, from, GROUP * stride, first, bias, &to) };
+                unsafe { transform_output(simd, from, point_stride(GROUP * stride), first, bias, &to) };
             }
         }
     }
@@ -224,9 +235,10 @@ pub(super) fn weight_grad(
     let grads = Images { data: grad_output.into(), size: s.out_size(), channels: co };
     let before = [s.padding[0][0] as isize, s.padding[1][0] as isize];
     let [in_stride, out_stride] = [ci, co].map(|c| c.next_multiple_of(target.lanes()));
-    let room = TILES.min(grid.len()).next_multiple_of(GROUP) * POINTS;
-    let mut points = Buffer::<f32>::unspecified(room * in_stride);
-    let mut grad_points = Buffer::<f32>::unspecified(room * out_stride);
+    let [in_group, out_group] = [in_stride, out_stride].map(group_len);
+    let room = TILES.min(grid.len()).div_ceil(GROUP);
+    let mut points = Buffer::<f32>::unspecified(room * in_group);
+    let mut grad_points = Buffer::<f32>::unspecified(room * out_group);
     // point × output channel, in whole tasks × input channel
     let blocks = co.div_ceil(ROWS);
     let mut sums = Buffer::<f32>::unspecified(POINTS * blocks * ROWS * ci);
@@ -236,13 +248,13 @@ pub(super) fn weight_grad(
     for first in (0..grid.len()).step_by(TILES) {
         let count = TILES.min(grid.len() - first);
         let groups = count.div_ceil(GROUP);
-        let points = &mut points[..groups * GROUP * POINTS * in_stride];
-        let grad_points = &mut grad_points[..groups * GROUP * POINTS * out_stride];
+        let points = &mut points[..groups * in_group];
+        let grad_points = &mut grad_points[..groups * out_group];
         let tiles = |g: usize| (first + g * GROUP, GROUP.min(count - g * GROUP));
-        threads::parallel_chunks(points, GROUP * POINTS * in_stride, |g, points| {
+        threads::parallel_chunks(points, in_group, |g, points| {
             target.run(Inputs { images: &images, before, grid, tiles: tiles(g), points });
         });
-        threads::parallel_chunks(grad_points, GROUP * POINTS * out_stride, |g, points| {
+        threads::parallel_chunks(grad_points, out_group, |g, points| {
             target.run(Grads { images: &grads, grid, tiles: tiles(g), points });
         });
         threads::parallel_chunks(&mut sums, ROWS * ci, |task, sums| {
@@ -275,7 +287,7 @@ impl Kernel for Grads<'_> {
         for t in 0..self.tiles.1 {
             let (n, at) = self.grid.get(self.tiles.0 + t);
             let to = &mut self.points[t * stride..];
-            transform_output_grad(simd, self.images, n, at, &mut scratch, to, GROUP * stride);
+            transform_output_grad(simd, self.images, n, at, &mut scratch, to, point_stride(GROUP * stride));
         }
     }
 }
@@ -326,8 +338,9 @@ impl Sums<'_> {
     fn columns<S: Simd, const R: usize, const V: usize>(&mut self, simd: S, column: usize, cols: usize) {
         let [in_stride, out_stride] = [self.ci, self.co].map(|c| c.next_multiple_of(S::LANES));
         let groups = self.count.div_ceil(GROUP);
-        assert!(self.points.len() >= groups * GROUP * POINTS * in_stride && column + V * S::LANES <= in_stride);
-        assert!(self.grad_points.len() >= groups * GROUP * POINTS * out_stride && self.row + self.rows <= self.co);
+        let [in_point, out_point] = [in_stride, out_stride].map(|row| point_stride(GROUP * row));
+        assert!(self.points.len() >= groups * POINTS * in_point && column + V * S::LANES <= in_stride);
+        assert!(self.grad_points.len() >= groups * POINTS * out_point && self.row + self.rows <= self.co);
         assert!(self.sums.len() >= (self.rows - 1) * self.ci + column + cols && cols <= V * S::LANES);
         for o in (0..self.rows).step_by(R) {
             let count = R.min(self.rows - o);
@@ -340,13 +353,13 @@ impl Sums<'_> {
                     acc = tile::load::<S, R, V>(simd, to, self.ci, count, cols);
                 }
                 for g in 0..groups {
-                    let tile = (g * POINTS + self.point) * GROUP;
+                    let point = g * POINTS + self.point;
                     let mut rows = [self.grad_points.as_ptr(); R];
                     for r in 0..R {
                         let channel = self.row + o + r.min(count - 1);
-                        rows[r] = self.grad_points.as_ptr().add(tile * out_stride + channel);
+                        rows[r] = self.grad_points.as_ptr().add(point * out_point + channel);
                     }
-                    let b = self.points.as_ptr().add(tile * in_stride + column);
+                    let b = self.points.as_ptr().add(point * in_point + column);
                     let walk = Walk::run(GROUP.min(self.count - g * GROUP), out_stride);
                     acc = tile::multiply(simd, &rows, &walk, b, in_stride, acc);
                 }

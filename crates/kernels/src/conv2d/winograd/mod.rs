@@ -22,7 +22,9 @@ use crate::simd::Simd;
 use crate::target::Target;
 use crate::{Buffer, threads};
 use std::sync::Arc;
-use tiles::{Grid, Images, OutputTile, POINTS, STEP, transform_input, transform_output, transform_pooled_output};
+use tiles::{
+    Grid, Images, OutputTile, POINTS, STEP, point_stride, transform_input, transform_output, transform_pooled_output,
+};
 use transform::SIDE;
 
 /// With fewer channels the transforms cost more than the multiplications they save.
@@ -217,13 +219,14 @@ impl Block<'_> {
         let width = tile_cols(S::LANES);
         let channels = ci.next_multiple_of(S::LANES);
         let mut scratch = Buffer::<f32>::unspecified(6 * 6 * ci);
-        let mut points = Buffer::<f32>::unspecified(POINTS * BLOCK * channels);
-        let mut products = Buffer::<f32>::unspecified(POINTS * BLOCK * width);
+        let point = point_stride(BLOCK * channels);
+        let mut points = Buffer::<f32>::unspecified(POINTS * point);
+        let mut products = Buffer::<f32>::unspecified(POINTS * point_stride(BLOCK * width));
         for t in 0..self.count {
             let (n, at) = self.grid.get(self.first + t);
             let corner = [at[0] as isize - self.before[0], at[1] as isize - self.before[1]];
             let to = &mut points[t * channels..];
-            transform_input(simd, &self.images, n, corner, &mut scratch, to, BLOCK * channels);
+            transform_input(simd, &self.images, n, corner, &mut scratch, to, point);
         }
         for column in (0..self.out_channels).step_by(width) {
             let cols = width.min(self.out_channels - column);
@@ -250,8 +253,9 @@ impl Block<'_> {
         let ci = self.images.channels;
         let channels = ci.next_multiple_of(S::LANES);
         let width = V * S::LANES;
-        assert!(kernels.len() >= POINTS * ci * width && points.len() == POINTS * BLOCK * channels);
-        assert!(products.len() >= POINTS * BLOCK * width && self.count <= BLOCK && cols <= width);
+        let [point, product] = [channels, width].map(|row| point_stride(BLOCK * row));
+        assert!(kernels.len() >= POINTS * ci * width && points.len() == POINTS * point);
+        assert!(products.len() >= POINTS * product && self.count <= BLOCK && cols <= width);
         let walk = Walk::run(ci, 1);
         let zero = [[simd.splat(0.0); V]; R];
         for p in 0..POINTS {
@@ -259,14 +263,14 @@ impl Block<'_> {
                 let count = R.min(self.count - t);
                 let mut rows = [points.as_ptr(); R];
                 for r in 0..R {
-                    rows[r] = points.as_ptr().wrapping_add((p * BLOCK + t + r.min(count - 1)) * channels);
+                    rows[r] = points.as_ptr().wrapping_add(p * point + (t + r.min(count - 1)) * channels);
                 }
                 // SAFETY: each row is one tile's channels at one point, and the panel has `ci` rows for it, within the
                 // lengths asserted above.
                 unsafe {
                     let b = kernels.as_ptr().add(p * ci * width);
                     let acc = tile::multiply(simd, &rows, &walk, b, width, zero);
-                    let to = products.as_mut_ptr().add((p * BLOCK + t) * width);
+                    let to = products.as_mut_ptr().add(p * product + t * width);
                     tile::store(simd, &acc, to, width, count, width);
                 }
             }
@@ -301,9 +305,9 @@ impl Block<'_> {
                 // SAFETY: the tile lies within the output, and a panel of `V` vectors has columns in each of them.
                 unsafe {
                     if self.pool {
-                        transform_pooled_output(simd, from, BLOCK * width, v * S::LANES, bias[v], &to)
+                        transform_pooled_output(simd, from, product, v * S::LANES, bias[v], &to)
                     } else {
-                        transform_output(simd, from, BLOCK * width, v * S::LANES, bias[v], &to)
+                        transform_output(simd, from, product, v * S::LANES, bias[v], &to)
                     }
                 }
             }

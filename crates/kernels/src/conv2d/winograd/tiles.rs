@@ -10,6 +10,12 @@ pub(super) const STEP: usize = 4;
 /// Elements of a transformed tile.
 pub(super) const POINTS: usize = 36;
 
+/// The distance between points whose tiles have `values` numbers in all: an odd number of cache lines, for otherwise the 36 points
+/// of a tile share few sets of the first-level cache and drive each other out.
+pub(super) const fn point_stride(values: usize) -> usize {
+    (values.div_ceil(16) | 1) * 16
+}
+
 /// A stack of images in NHWC.
 #[derive(Clone, Copy)]
 pub(super) struct Images<'a> {

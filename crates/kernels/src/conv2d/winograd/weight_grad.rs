@@ -3,7 +3,7 @@
 
 use super::super::{Conv2dShape, Input};
 use super::deep;
-use super::tiles::{Grid, Images, POINTS, transform_input, transform_output_grad};
+use super::tiles::{Grid, Images, POINTS, point_stride, transform_input, transform_output_grad};
 use super::transform::{self, SIDE};
 use crate::gemm::tile::{self, MAX_ROWS, Walk, tile_cols};
 use crate::isa::Kernel;
@@ -123,25 +123,26 @@ impl Part<'_> {
         let width = tile_cols(S::LANES);
         let [in_stride, out_stride] = [ci, co].map(|c| c.next_multiple_of(S::LANES));
         let mut scratch = Buffer::<f32>::unspecified((6 * 6 * ci).max(4 * 4 * co));
-        let mut inputs = Buffer::<f32>::unspecified(POINTS * BLOCK * in_stride);
-        let mut grads = Buffer::<f32>::unspecified(POINTS * BLOCK * out_stride);
+        let [in_point, out_point] = [in_stride, out_stride].map(|row| point_stride(BLOCK * row));
+        let mut inputs = Buffer::<f32>::unspecified(POINTS * in_point);
+        let mut grads = Buffer::<f32>::unspecified(POINTS * out_point);
         for first in (self.first..self.end).step_by(BLOCK) {
             let count = BLOCK.min(self.end - first);
             for t in 0..count {
                 let (n, at) = self.grid.get(first + t);
                 let corner = [at[0] as isize - self.before[0], at[1] as isize - self.before[1]];
                 let to = &mut inputs[t * in_stride..];
-                transform_input(simd, &self.input, n, corner, &mut scratch, to, BLOCK * in_stride);
+                transform_input(simd, &self.input, n, corner, &mut scratch, to, in_point);
                 let to = &mut grads[t * out_stride..];
-                transform_output_grad(simd, &self.grad, n, at, &mut scratch, to, BLOCK * out_stride);
+                transform_output_grad(simd, &self.grad, n, at, &mut scratch, to, out_point);
             }
             for p in 0..POINTS {
                 for column in (0..ci).step_by(width) {
                     let job = Point {
-                        grad: &grads[p * BLOCK * out_stride + self.row..],
+                        grad: &grads[p * out_point + self.row..],
                         out_stride,
                         rows: self.rows,
-                        input: &inputs[p * BLOCK * in_stride + column..],
+                        input: &inputs[p * in_point + column..],
                         in_stride,
                         cols: width.min(ci - column),
                         count,
