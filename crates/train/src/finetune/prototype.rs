@@ -16,7 +16,7 @@ use striate_data::pictures::Split;
 use striate_data::{Dataset, TensorDataset};
 use striate_formats::write_atomic;
 use striate_nn::Classifier;
-use striate_tensor::{Generator, Tensor};
+use striate_tensor::{Generator, Tensor, set_exact};
 
 /// What is measured besides all images: tasks of a few classes with a few images of each.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,6 +82,7 @@ pub fn prototypes(
     sink: &mut dyn Sink,
     stop: &AtomicBool,
 ) -> Result<Option<PrototypeReport>, TrainError> {
+    set_exact(config.exact);
     let Ready { config, data, preprocessing, mut network, short_name } = prepare(config, watch)?;
     if !is_linear(&*network) {
         let model = striate_zoo::title_of(&config.model);
@@ -112,7 +113,8 @@ pub fn prototypes(
     let few_shot = few.shots.iter().filter_map(|&shots| measure(few, shots, &known, &asked, config.seed)).collect();
     become_means(&mut *network, &means);
     let accuracy = correct as f64 / test_samples.max(1) as f64;
-    let training = Training::of(&config, 0, accuracy, data.measured);
+    let settings = Training::of(&config, 0, accuracy, data.measured);
+    let training = Training { optimizer: "none".into(), lr: 0.0, ..settings };
     let card = ModelCard::of(&config.model, &data, &preprocessing, training, &*network);
     model_file::save(&run.model(), &card, &*network)?;
     let Splits { measured, .. } = data;

@@ -176,3 +176,26 @@ pub(crate) fn for_channels(values: &[f32], channels: usize) -> Vec<f32> {
     }
     vec![values.iter().sum::<f32>() / values.len().max(1) as f32; channels]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn prepared(name: &str) -> Preprocessing {
+        customary(find(name).unwrap())
+    }
+
+    #[test]
+    fn unpublished_sizes_are_prepared_as_their_family() {
+        let published = prepared("efficientnet-lite0");
+        assert_eq!(published.mean, [127.0 / 255.0; 3]);
+        for (name, side) in [("efficientnet-lite3", 280), ("efficientnet-lite4", 300)] {
+            let lite = prepared(name);
+            assert_eq!((&lite.mean, &lite.std, lite.filter), (&published.mean, &published.std, published.filter));
+            assert_eq!(lite.output_shape()[1..], [side, side], "{name}");
+        }
+        assert_ne!(prepared("resnet18").mean, published.mean);
+        let grey = prepared("mnist-net");
+        assert_eq!((grey.output_shape(), grey.light_on_dark), ([1, 28, 28], false));
+    }
+}
