@@ -1,5 +1,7 @@
 //! Maximum and average pooling of images, channels last: [batch, height, width, channels].
 
+mod max_rows;
+
 use crate::Element;
 use crate::float::Float;
 use crate::isa::{Kernel, dispatch};
@@ -125,6 +127,10 @@ pub trait WindowIndex: Element {
     fn from_position(position: i32) -> Self;
     /// To a position.
     fn to_position(self) -> i32;
+    /// The slice itself, if the type is a byte.
+    fn as_bytes_mut(_: &mut [Self]) -> Option<&mut [u8]> {
+        None
+    }
 }
 
 impl WindowIndex for u8 {
@@ -137,6 +143,9 @@ impl WindowIndex for u8 {
     #[inline(always)]
     fn to_position(self) -> i32 {
         self as i32
+    }
+    fn as_bytes_mut(index: &mut [u8]) -> Option<&mut [u8]> {
+        Some(index)
     }
 }
 
@@ -216,8 +225,11 @@ fn max_block<T: Float, I: WindowIndex, const L: usize>(
 impl<T: Float, I: WindowIndex> Kernel for MaxRows<'_, T, I> {
     type Output = ();
     #[inline(always)]
-    fn run<S: Simd>(self, _: S) {
+    fn run<S: Simd>(self, simd: S) {
         let MaxRows { s, relu, first, out_size: [oh, ow], x, out, argmax } = self;
+        if let (Some(x), Some(out), Some(argmax)) = (T::as_f32(x), T::as_f32_mut(out), I::as_bytes_mut(argmax)) {
+            return max_rows::max_rows(simd, s, relu, first, x, out, argmax);
+        }
         let c = s.channels;
         let image = s.in_size[0] * s.in_size[1] * c;
         let mut positions = Vec::new();

@@ -38,6 +38,40 @@ pub trait Simd: Copy + Send + Sync + 'static {
     /// 0 where `x` ≤ 0, else `v`: where `x` is NaN, `v`.
     fn zero_unless_positive(self, x: Self::F32, v: Self::F32) -> Self::F32;
 
+    /// `x` and `k` where `x` is above `best` or NaN, else `best` and `at`.
+    #[inline(always)]
+    fn better(self, best: Self::F32, at: Self::F32, x: Self::F32, k: f32) -> (Self::F32, Self::F32) {
+        let mut lanes = [[0.0f32; MAX_LANES]; 3];
+        // SAFETY: a vector has at most `MAX_LANES`.
+        unsafe {
+            self.store(lanes[0].as_mut_ptr(), best);
+            self.store(lanes[1].as_mut_ptr(), at);
+            self.store(lanes[2].as_mut_ptr(), x);
+            for j in 0..Self::LANES {
+                let x = lanes[2][j];
+                if x > lanes[0][j] || x.is_nan() {
+                    (lanes[0][j], lanes[1][j]) = (x, k);
+                }
+            }
+            (self.load(lanes[0].as_ptr()), self.load(lanes[1].as_ptr()))
+        }
+    }
+    /// Writes the first `n` lanes, whole numbers below 256, as bytes.
+    ///
+    /// # Safety
+    /// `n` must be at most `LANES`, and `to` valid for writing `n` bytes.
+    #[inline(always)]
+    unsafe fn store_bytes(self, to: *mut u8, v: Self::F32, n: usize) {
+        let mut lanes = [0.0f32; MAX_LANES];
+        // SAFETY: a vector has at most `MAX_LANES`; `n` bytes are the caller's promise.
+        unsafe {
+            self.store(lanes.as_mut_ptr(), v);
+            for j in 0..n {
+                *to.add(j) = lanes[j] as u8;
+            }
+        }
+    }
+
     /// Reads `n` values; the other lanes are zero.
     ///
     /// # Safety
@@ -143,7 +177,7 @@ pub mod x86 {
     use std::arch::x86_64::*;
 
     macro_rules! x86_simd {
-        ($name:ident, $lanes:literal, $vec:ty, $doc:literal, $splat:ident, $load:ident, $store:ident, $add:ident, $sub:ident, $mul:ident, $fma:ident, $max:ident, $max_or_nan:expr, $unless:expr, $load_first:expr, $store_first:expr, $sum:expr) => {
+        ($name:ident, $lanes:literal, $vec:ty, $doc:literal, $splat:ident, $load:ident, $store:ident, $add:ident, $sub:ident, $mul:ident, $fma:ident, $max:ident, $max_or_nan:expr, $unless:expr, $load_first:expr, $store_first:expr, $sum:expr, $better:expr, $bytes:expr) => {
             #[doc = $doc]
             #[derive(Clone, Copy, Debug)]
             pub struct $name(());
@@ -216,6 +250,19 @@ pub mod x86 {
                 fn sum(self, v: $vec) -> f32 {
                     unsafe { $sum(v) }
                 }
+                #[inline(always)]
+                fn better(self, best: $vec, at: $vec, x: $vec, k: f32) -> ($vec, $vec) {
+                    unsafe { $better(best, at, x, $splat(k)) }
+                }
+                #[inline(always)]
+                unsafe fn store_bytes(self, to: *mut u8, v: $vec, n: usize) {
+                    let bytes = unsafe { $bytes(v) };
+                    if n == $lanes {
+                        unsafe { to.cast::<[u8; $lanes]>().write_unaligned(bytes) }
+                    } else {
+                        unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), to, n) }
+                    }
+                }
             }
         };
     }
@@ -237,7 +284,12 @@ pub mod x86 {
         |x, v| _mm256_and_ps(_mm256_cmp_ps::<_CMP_NLE_UQ>(x, _mm256_setzero_ps()), v),
         |from, n| _mm256_maskload_ps(from, first_of_8(n)),
         store_first_of_8,
-        sum_of_8
+        sum_of_8,
+        |best, at, x, k| {
+            let better = _mm256_or_ps(_mm256_cmp_ps::<_CMP_GT_OQ>(x, best), _mm256_cmp_ps::<_CMP_UNORD_Q>(x, x));
+            (_mm256_blendv_ps(best, x, better), _mm256_blendv_ps(at, k, better))
+        },
+        bytes_of_8
     );
     x86_simd!(
         Avx512,
@@ -256,8 +308,25 @@ pub mod x86 {
         |x, v| _mm512_maskz_mov_ps(_mm512_cmp_ps_mask::<_CMP_NLE_UQ>(x, _mm512_setzero_ps()), v),
         |from, n| _mm512_maskz_loadu_ps(first_of_16(n), from),
         |to, v, n| _mm512_mask_storeu_ps(to, first_of_16(n), v),
-        |v| sum_of_8(_mm256_add_ps(_mm512_castps512_ps256(v), _mm512_extractf32x8_ps::<1>(v)))
+        |v| sum_of_8(_mm256_add_ps(_mm512_castps512_ps256(v), _mm512_extractf32x8_ps::<1>(v))),
+        |best, at, x, k| {
+            let better = _mm512_cmp_ps_mask::<_CMP_GT_OQ>(x, best) | _mm512_cmp_ps_mask::<_CMP_UNORD_Q>(x, x);
+            (_mm512_mask_mov_ps(best, better, x), _mm512_mask_mov_ps(at, better, k))
+        },
+        |v| std::mem::transmute::<__m128i, [u8; 16]>(_mm512_cvtepi32_epi8(_mm512_cvttps_epi32(v)))
     );
+
+    /// # Safety
+    /// The machine must have AVX2.
+    #[inline(always)]
+    unsafe fn bytes_of_8(v: __m256) -> [u8; 8] {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let whole = _mm256_cvttps_epi32(v);
+            let words = _mm_packus_epi32(_mm256_castsi256_si128(whole), _mm256_extracti128_si256::<1>(whole));
+            (_mm_cvtsi128_si64(_mm_packus_epi16(words, words)) as u64).to_le_bytes()
+        }
+    }
 
     #[inline(always)]
     fn first_of_16(n: usize) -> __mmask16 {

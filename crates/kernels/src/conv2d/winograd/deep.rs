@@ -135,7 +135,8 @@ impl Products<'_> {
         let width = tile_cols(S::LANES);
         for column in (0..self.co).step_by(width) {
             let stored = width.min(self.co - column).next_multiple_of(S::LANES);
-            let kernels = &self.kernels[POINTS * self.ci * column + self.point * self.ci * stored..];
+            let panel = super::kernel_panel(self.kernels, self.ci, column, width);
+            let kernels = &panel[self.point * point_stride(self.ci * stored)..];
             if tile::is_narrow(S::LANES, stored) {
                 self.columns::<S, R, 1>(simd, kernels, column)
             } else {
@@ -241,7 +242,8 @@ pub(super) fn weight_grad(
     let mut grad_points = Buffer::<f32>::unspecified(room * out_group);
     // point × output channel, in whole tasks × input channel
     let blocks = co.div_ceil(ROWS);
-    let mut sums = Buffer::<f32>::unspecified(POINTS * blocks * ROWS * ci);
+    let task_len = point_stride(ROWS * ci);
+    let mut sums = Buffer::<f32>::unspecified(POINTS * blocks * task_len);
     if grid.len() == 0 {
         sums.fill(0.0);
     }
@@ -257,14 +259,15 @@ pub(super) fn weight_grad(
         threads::parallel_chunks(grad_points, out_group, |g, points| {
             target.run(Grads { images: &grads, grid, tiles: tiles(g), points });
         });
-        threads::parallel_chunks(&mut sums, ROWS * ci, |task, sums| {
+        threads::parallel_chunks(&mut sums, task_len, |task, sums| {
             let (point, row) = (task / blocks, task % blocks * ROWS);
             let rows = ROWS.min(co - row);
             target.run(Sums { ci, co, point, row, rows, count, points, grad_points, sums, fresh: first == 0 });
         });
     }
     threads::parallel_chunks(grad_weight, 9 * ci, |o, kernel| {
-        target.run(KernelGrad { sums: &sums[o * ci..], part: 0, partials: 1, point: blocks * ROWS * ci, kernel });
+        let sums = &sums[o / ROWS * task_len + o % ROWS * ci..];
+        target.run(KernelGrad { sums, part: 0, partials: 1, point: blocks * task_len, kernel });
     });
 }
 

@@ -33,15 +33,27 @@ const MIN_CHANNELS: usize = 16;
 const BLOCK: usize = 24;
 
 /// What the transform of a kernel costs, in multiplications, most of it in memory traffic.
-const KERNEL_COST: usize = 3000;
+const KERNEL_COST: usize = 5500;
+/// What that of a kernel's gradient costs beyond what it saves the plain sum, which is slower there.
+const GRAD_COST: usize = 3000;
 
-/// Whether the algorithm pays for this shape: where there are few tiles the transforms of the kernels outweigh what it saves.
+/// Whether the algorithm pays for the convolution and its input gradient: where there are few tiles the transforms of the kernels
+/// outweigh what it saves.
 pub fn applies(s: &Conv2dShape) -> bool {
+    saves(s, KERNEL_COST)
+}
+
+/// Whether it pays for the weight gradient.
+pub fn weight_grad_applies(s: &Conv2dShape) -> bool {
+    saves(s, GRAD_COST)
+}
+
+fn saves(s: &Conv2dShape, kernel_cost: usize) -> bool {
     can(s)
         && s.in_channels.min(s.out_channels) >= MIN_CHANNELS
         && [s.in_size, s.out_size()]
             .iter()
-            .all(|&size| POINTS * Grid::new(s.batch, size).len() + KERNEL_COST <= 9 * s.batch * size[0] * size[1])
+            .all(|&size| POINTS * Grid::new(s.batch, size).len() + kernel_cost <= 9 * s.batch * size[0] * size[1])
 }
 
 /// Whether the algorithm serves this shape.
@@ -100,19 +112,27 @@ pub fn input_grad(
     correlate(images, s.batch, before, s.in_size, s.in_channels, &kernels, None, before_relu, false, grad_input);
 }
 
-/// The transformed kernels, as panels of adjacent output channels: panel × point × input channel × output channel.
+/// The transformed kernels, as panels of adjacent output channels: panel × point × input channel × output channel, points
+/// [`point_stride`] apart.
 fn transform_kernels(
     target: Target,
     ci: usize,
     co: usize,
     at: impl Fn(usize, usize, usize, usize) -> f32 + Sync,
 ) -> Buffer<f32> {
-    let width = tile_cols(target.lanes());
-    let mut kernels = Buffer::unspecified(POINTS * ci * co.next_multiple_of(target.lanes()));
-    threads::parallel_chunks(&mut kernels, POINTS * ci * width, |j, panel| {
+    let (lanes, width) = (target.lanes(), tile_cols(target.lanes()));
+    let panel = |channels: usize| POINTS * point_stride(ci * channels.next_multiple_of(lanes));
+    let rest = if co % width == 0 { 0 } else { panel(co % width) };
+    let mut kernels = Buffer::unspecified(co / width * panel(width) + rest);
+    threads::parallel_chunks(&mut kernels, panel(width), |j, panel| {
         target.run(KernelPanel { at: &at, ci, first: j * width, channels: width.min(co - j * width), panel });
     });
     kernels
+}
+
+/// Of [`transform_kernels`], the panel that begins at output channel `column`, a multiple of `width`.
+fn kernel_panel(kernels: &[f32], ci: usize, column: usize, width: usize) -> &[f32] {
+    &kernels[column / width * POINTS * point_stride(ci * width)..]
 }
 
 struct KernelPanel<'a, F> {
@@ -128,17 +148,25 @@ impl<F: Fn(usize, usize, usize, usize) -> f32> Kernel for KernelPanel<'_, F> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, _: S) {
-        let stored = self.panel.len() / (POINTS * self.ci);
-        for i in 0..self.ci {
+        // Input channels that are read together: elements of a kernel that share a cache line.
+        const TOGETHER: usize = 16;
+        let stored = self.channels.next_multiple_of(S::LANES);
+        let point = point_stride(self.ci * stored);
+        for start in (0..self.ci).step_by(TOGETHER) {
+            let count = TOGETHER.min(self.ci - start);
             for o in (0..stored).step_by(SIDE) {
-                let mut g = [[0.0; SIDE]; 9];
+                let mut g = [[[0.0; SIDE]; 9]; TOGETHER];
                 for l in 0..SIDE.min(self.channels.saturating_sub(o)) {
                     for k in 0..9 {
-                        g[k][l] = (self.at)(self.first + o + l, k / 3, k % 3, i);
+                        for i in 0..count {
+                            g[i][k][l] = (self.at)(self.first + o + l, k / 3, k % 3, start + i);
+                        }
                     }
                 }
-                for (p, values) in transform::kernels(&g).iter().enumerate() {
-                    self.panel[(p * self.ci + i) * stored + o..][..SIDE].copy_from_slice(values);
+                for i in 0..count {
+                    for (p, values) in transform::kernels(&g[i]).iter().enumerate() {
+                        self.panel[p * point + (start + i) * stored + o..][..SIDE].copy_from_slice(values);
+                    }
                 }
             }
         }
@@ -230,7 +258,7 @@ impl Block<'_> {
         }
         for column in (0..self.out_channels).step_by(width) {
             let cols = width.min(self.out_channels - column);
-            let kernels = &self.kernels[POINTS * ci * column..];
+            let kernels = kernel_panel(self.kernels, ci, column, width);
             if tile::is_narrow(S::LANES, cols) {
                 self.columns::<S, R, 1>(simd, kernels, column, cols, &points, &mut products)
             } else {
@@ -254,7 +282,8 @@ impl Block<'_> {
         let channels = ci.next_multiple_of(S::LANES);
         let width = V * S::LANES;
         let [point, product] = [channels, width].map(|row| point_stride(BLOCK * row));
-        assert!(kernels.len() >= POINTS * ci * width && points.len() == POINTS * point);
+        let kernel = point_stride(ci * width);
+        assert!(kernels.len() >= POINTS * kernel && points.len() == POINTS * point);
         assert!(products.len() >= POINTS * product && self.count <= BLOCK && cols <= width);
         let walk = Walk::run(ci, 1);
         let zero = [[simd.splat(0.0); V]; R];
@@ -268,7 +297,7 @@ impl Block<'_> {
                 // SAFETY: each row is one tile's channels at one point, and the panel has `ci` rows for it, within the
                 // lengths asserted above.
                 unsafe {
-                    let b = kernels.as_ptr().add(p * ci * width);
+                    let b = kernels.as_ptr().add(p * kernel);
                     let acc = tile::multiply(simd, &rows, &walk, b, width, zero);
                     let to = products.as_mut_ptr().add(p * product + t * width);
                     tile::store(simd, &acc, to, width, count, width);

@@ -31,7 +31,8 @@ pub fn weight_grad(s: &Conv2dShape, input: Input<f32>, grad_output: &[f32], grad
     }
     let grid = Grid::new(s.batch, s.out_size());
     let groups = co.div_ceil(ROWS);
-    let len = POINTS * ROWS * ci;
+    let point = point_stride(ROWS * ci);
+    let len = POINTS * point;
     let wanted = (grid.len() / TILES_PER_PARTIAL).min(MAX_PARTIALS).min(MAX_VALUES / (groups * len)).max(1);
     let tiles = grid.len().div_ceil(wanted).next_multiple_of(BLOCK).max(BLOCK);
     let partials = grid.len().div_ceil(tiles).max(1);
@@ -54,7 +55,7 @@ pub fn weight_grad(s: &Conv2dShape, input: Input<f32>, grad_output: &[f32], grad
     threads::parallel_chunks(grad_weight, 9 * ci, |o, kernel| {
         let (group, o) = (o / ROWS, o % ROWS);
         let parts = &sums[group * partials * len..][..partials * len];
-        target.run(KernelGrad { sums: &parts[o * ci..], part: len, partials, point: ROWS * ci, kernel });
+        target.run(KernelGrad { sums: &parts[o * ci..], part: len, partials, point, kernel });
     });
 }
 
@@ -124,6 +125,7 @@ impl Part<'_> {
         let [in_stride, out_stride] = [ci, co].map(|c| c.next_multiple_of(S::LANES));
         let mut scratch = Buffer::<f32>::unspecified((6 * 6 * ci).max(4 * 4 * co));
         let [in_point, out_point] = [in_stride, out_stride].map(|row| point_stride(BLOCK * row));
+        let point = point_stride(ROWS * ci);
         let mut inputs = Buffer::<f32>::unspecified(POINTS * in_point);
         let mut grads = Buffer::<f32>::unspecified(POINTS * out_point);
         for first in (self.first..self.end).step_by(BLOCK) {
@@ -147,7 +149,7 @@ impl Part<'_> {
                         cols: width.min(ci - column),
                         count,
                     };
-                    let sums = &mut self.sums[p * ROWS * ci + column..];
+                    let sums = &mut self.sums[p * point + column..];
                     if tile::is_narrow(S::LANES, job.cols) {
                         job.add::<S, R, 1>(simd, sums, ci)
                     } else {
