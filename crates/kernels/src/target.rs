@@ -142,4 +142,39 @@ pub(crate) mod tests {
             }
         });
     }
+
+    #[test]
+    fn the_better_value_and_its_place_as_a_byte() {
+        struct Better(usize);
+        impl Kernel for Better {
+            type Output = (Vec<f32>, Vec<u8>);
+            #[inline(always)]
+            fn run<S: Simd>(self, simd: S) -> Self::Output {
+                let best: Vec<f32> = (0..S::LANES).map(|j| if j == 4 { f32::NAN } else { j as f32 }).collect();
+                let x: Vec<f32> = (0..S::LANES).map(|j| [j as f32 + 1.0, j as f32, f32::NAN, -1.0][j % 4]).collect();
+                let (mut values, mut bytes) = (vec![0.0; S::LANES], vec![9; self.0 + 1]);
+                // SAFETY: all have `LANES` values, and `bytes` more than are written.
+                unsafe {
+                    let (best, x) = (simd.load(best.as_ptr()), simd.load(x.as_ptr()));
+                    let (best, at) = simd.better(best, simd.splat(7.0), x, 200.0);
+                    simd.store(values.as_mut_ptr(), best);
+                    simd.store_bytes(bytes.as_mut_ptr(), at, self.0);
+                }
+                (values, bytes)
+            }
+        }
+        on_every_target(|target| {
+            for n in 0..=target.lanes() {
+                let (values, bytes) = target.run(Better(n));
+                // A number is not better than NaN, and neither is an equal one.
+                let wins = |j: usize| j % 4 == 2 || (j % 4 == 0 && j != 4);
+                for (j, value) in values.iter().enumerate() {
+                    let want = [j as f32 + 1.0, j as f32, f32::NAN, j as f32][j % 4];
+                    assert!(*value == want || (value.is_nan() && (want.is_nan() || j == 4)), "{target:?} {j}: {value}");
+                }
+                let want: Vec<u8> = (0..n).map(|j| if wins(j) { 200 } else { 7 }).chain([9]).collect();
+                assert_eq!(bytes, want, "{target:?}");
+            }
+        });
+    }
 }

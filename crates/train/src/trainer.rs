@@ -26,6 +26,9 @@ pub struct Position {
     pub batch: usize,
     /// Steps in all so far.
     pub steps: u64,
+    /// Steps before the stretch under way, from which the learning rate's schedule counts.
+    #[serde(default)]
+    pub before: u64,
     /// What the next line of progress sums up.
     pub running: Running,
     /// Where a learning rate that falls on a plateau has come to.

@@ -296,7 +296,7 @@ pub fn conv2d_weight_grad<'a, T: Float>(
     }
     let fast = (input.as_f32(), T::as_f32(grad_output), T::as_f32_mut(grad_weight));
     if let (Some(input), Some(grad_output), Some(grad_weight)) = fast {
-        if !exact() && winograd::weight_grad_applies(s) {
+        if !exact() && winograd::applies(s) {
             winograd::weight_grad(s, input, grad_output, grad_weight);
         } else if depthwise::applies(s) {
             depthwise::weight_grad(s, input, grad_output, grad_weight);

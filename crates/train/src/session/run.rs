@@ -80,16 +80,14 @@ impl Session {
             let mut optimizer = config.optimizer_for(phase, network);
             if position.epoch == phase.epochs.start && position.batch == 0 {
                 position.plateau = None;
+                position.before = position.steps;
             } else {
                 optimizer.set_state(std::mem::take(&mut carried));
             }
             let per_epoch = loaders.train.per_epoch().div_ceil(config.accumulate);
-            let done = (position.epoch - phase.epochs.start) * per_epoch + position.batch.div_ceil(config.accumulate);
-            // Batches of unreadable pictures alone make no step.
-            let first = position.steps.saturating_sub(done as u64);
             let learning_rate = plan.as_ref().map(|plan| {
                 let plateau = position.plateau.as_ref();
-                LearningRate::new(plan, phase.lr, phase.epochs.len(), per_epoch, plateau).from_step(first)
+                LearningRate::new(plan, phase.lr, phase.epochs.len(), per_epoch, plateau).from_step(position.before)
             });
             let task = Classification {
                 part: phase.part,

@@ -33,27 +33,15 @@ const MIN_CHANNELS: usize = 16;
 const BLOCK: usize = 24;
 
 /// What the transform of a kernel costs, in multiplications, most of it in memory traffic.
-const KERNEL_COST: usize = 5500;
-/// What that of a kernel's gradient costs beyond what it saves the plain sum, which is slower there.
-const GRAD_COST: usize = 3000;
+const KERNEL_COST: usize = 3000;
 
-/// Whether the algorithm pays for the convolution and its input gradient: where there are few tiles the transforms of the kernels
-/// outweigh what it saves.
+/// Whether the algorithm pays for this shape: where there are few tiles the transforms of the kernels outweigh what it saves.
 pub fn applies(s: &Conv2dShape) -> bool {
-    saves(s, KERNEL_COST)
-}
-
-/// Whether it pays for the weight gradient.
-pub fn weight_grad_applies(s: &Conv2dShape) -> bool {
-    saves(s, GRAD_COST)
-}
-
-fn saves(s: &Conv2dShape, kernel_cost: usize) -> bool {
     can(s)
         && s.in_channels.min(s.out_channels) >= MIN_CHANNELS
         && [s.in_size, s.out_size()]
             .iter()
-            .all(|&size| POINTS * Grid::new(s.batch, size).len() + kernel_cost <= 9 * s.batch * size[0] * size[1])
+            .all(|&size| POINTS * Grid::new(s.batch, size).len() + KERNEL_COST <= 9 * s.batch * size[0] * size[1])
 }
 
 /// Whether the algorithm serves this shape.
