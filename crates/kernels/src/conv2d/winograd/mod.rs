@@ -110,7 +110,7 @@ fn transform_kernels(
 ) -> Buffer<f32> {
     let (lanes, width) = (target.lanes(), tile_cols(target.lanes()));
     let panel = |channels: usize| POINTS * point_stride(ci * channels.next_multiple_of(lanes));
-    let rest = if co % width == 0 { 0 } else { panel(co % width) };
+    let rest = if co.is_multiple_of(width) { 0 } else { panel(co % width) };
     let mut kernels = Buffer::unspecified(co / width * panel(width) + rest);
     threads::parallel_chunks(&mut kernels, panel(width), |j, panel| {
         target.run(KernelPanel { at: &at, ci, first: j * width, channels: width.min(co - j * width), panel });
