@@ -167,7 +167,7 @@ pub(crate) mod tests {
             for n in 0..=target.lanes() {
                 let (values, bytes) = target.run(Better(n));
                 // A number is not better than NaN, and neither is an equal one.
-                let wins = |j: usize| j % 4 == 2 || (j % 4 == 0 && j != 4);
+                let wins = |j: usize| j % 4 == 2 || (j.is_multiple_of(4) && j != 4);
                 for (j, value) in values.iter().enumerate() {
                     let want = [j as f32 + 1.0, j as f32, f32::NAN, j as f32][j % 4];
                     assert!(*value == want || (value.is_nan() && (want.is_nan() || j == 4)), "{target:?} {j}: {value}");
