@@ -38,9 +38,9 @@ pub fn nearest(shapes: &BTreeMap<String, Vec<usize>>) -> Option<Resemblance> {
         let r = compare(architecture, shapes);
         if r.found > 0 && nearest.is_none_or(|n| r.share() > n.share()) {
             nearest = Some(r);
-        }
-        if r.found > 0 && r.share() == 1.0 {
-            break;
+            if r.share() == 1.0 {
+                break;
+            }
         }
     }
     nearest

@@ -68,10 +68,10 @@ impl Taps {
             let from = (i + s.padding[d][0]).checked_sub((s.kernel[d] - 1 - k) * s.dilation[d])?;
             (from % s.stride[d] == 0 && from / s.stride[d] < out).then_some(from / s.stride[d])
         });
-        if s.stride[d] == 2 && s.dilation[d] == 1 && s.kernel[d] % 2 == 1 {
+        if s.stride[d] == 2 && s.dilation[d] == 1 && matches!(s.kernel[d], 3 | 5) {
             let count =
                 |i: usize, first: usize| taps.of(i).len() == s.kernel[d] / 2 + 1 - first && taps.of(i)[0].0 == first;
-            let whole = |i: usize| i + 1 < s.in_size[d] && count(i, 0) && (s.kernel[d] == 1 || count(i + 1, 1));
+            let whole = |i: usize| i + 1 < s.in_size[d] && count(i, 0) && count(i + 1, 1);
             let first = (0..s.in_size[d]).find(|&i| whole(i)).unwrap_or(0);
             let pairs = (first..s.in_size[d]).step_by(2).take_while(|&i| whole(i)).count();
             taps.pairs = first..first + 2 * pairs;

@@ -146,6 +146,7 @@ fn shapes() -> Vec<Conv2dShape> {
         Conv2dShape { padding: one(1), dilation: [2, 2], ..depthwise(16) },
         Conv2dShape { padding: one(4), kernel: [2, 7], stride: [3, 3], ..depthwise(9) },
         Conv2dShape { kernel: [1, 1], ..depthwise(16) },
+        Conv2dShape { kernel: [1, 1], stride: [2, 2], ..depthwise(16) },
         Conv2dShape { in_size: [70, 40], batch: 3, padding: one(1), ..depthwise(16) },
         Conv2dShape { batch: 0, ..depthwise(16) },
         Conv2dShape { in_size: [1, 1], padding: one(1), in_channels: 20, out_channels: 40, batch: 11, ..base.clone() },
