@@ -49,6 +49,10 @@ fn up_to_one(text: &str) -> Result<f64, String> {
     number(text, |x| x > 0.0 && x <= 1.0, "above 0 and at most 1")
 }
 
+fn whole_share(text: &str) -> Result<f64, String> {
+    number(text, |x| (0.0..=1.0).contains(&x), "from 0 to 1")
+}
+
 fn share(text: &str) -> Result<f64, String> {
     number(text, |x| (0.0..1.0).contains(&x), "at least 0 and below 1")
 }
@@ -85,8 +89,8 @@ pub struct Train {
     /// fetched from where their makers have them, or from the folder whose address STRIATE_WEIGHTS_URL holds.
     #[arg(long, value_name = "FILE|imagenet")]
     pub weights: Option<PathBuf>,
-    /// Settings that go together, where nothing else is said. fast: one epoch, with a rate that rises and falls. small-data: for some
-    /// thousand pictures in folders.
+    /// Settings that go together, where nothing else is said. fast: one epoch, with a rate that rises and falls, smoothed labels,
+    /// images moved by up to a pixel and no dropout. small-data: for some thousand pictures in folders.
     #[arg(long, value_name = "NAME", value_parser = recipe)]
     pub recipe: Option<Recipe>,
     /// How many times to go through the training images [default: 5].
@@ -112,7 +116,7 @@ pub struct Train {
         value_name = "RUN",
         conflicts_with_all = [
             "data", "model", "epochs", "batch_size", "lr", "optimizer", "weight_decay", "decay_bias_and_norm", "schedule",
-            "clip_norm", "accumulate", "ema", "label_smoothing", "focal", "seed", "out", "checkpoint_every", "log_every",
+            "clip_norm", "accumulate", "ema", "label_smoothing", "dropout", "focal", "seed", "out", "checkpoint_every", "log_every",
             "recipe", "size", "channels", "filter", "background", "augment", "cache", "max_bad", "balance", "class_weights",
             "exact", "weights",
         ],
@@ -149,6 +153,9 @@ pub struct Learning {
     /// Spread this share of each training target over all classes [default: 0]. Test losses are without.
     #[arg(long, value_name = "X", value_parser = share, allow_negative_numbers = true)]
     pub label_smoothing: Option<f64>,
+    /// Use this share of the network's own dropout rates [default: 1]: 0 switches dropout off, which suits short trainings.
+    #[arg(long, value_name = "SHARE", value_parser = whole_share, allow_negative_numbers = true)]
+    pub dropout: Option<f64>,
     /// Train on the focal loss with this gamma, such as 2: what is right already counts less.
     #[arg(long, value_name = "GAMMA", value_parser = not_negative, allow_negative_numbers = true)]
     pub focal: Option<f64>,

@@ -168,7 +168,7 @@ fn folders_that_are_not_right() {
         (0..3).for_each(|n| write(d.join("test-only/test").join(class).join(format!("{n}.png")), class, n, 8));
     }
     fail(d, &["train", "test-only"], 1, &["test-only", "no train pictures, only test"]);
-    fail(d, &["train", "--augment", "flip"], 1, &["mnist", "--augment"]);
+    fail(d, &["train", "--size", "20"], 1, &["mnist", "--size"]);
     fail(d, &["train", "test-only", "--augment", "flop"], 2, &["no augmentation 'flop'", "flip [P]"]);
     fail(d, &["train", "test-only", "--max-bad", "200%"], 2, &["--max-bad"]);
     fail(d, &["train", "test-only", "--channels", "2"], 2, &["--channels"]);

@@ -92,6 +92,10 @@ fn a_run_with_every_setting_that_was_killed_ends_in_the_same_weights() {
         "0.9",
         "--label-smoothing",
         "0.1",
+        "--dropout",
+        "0.5",
+        "--augment",
+        "pad-crop 2, rotate 10, cutmix 1",
         "--schedule",
     ];
     for schedule in ["warmup 3, cosine", "plateau 1 0.5"] {

@@ -22,9 +22,18 @@ fn a_recipe_sets_what_was_not_typed() {
     idx_dir(d, 60, 20, 28);
     succeed(d, &["train", "squares", "--recipe", "fast", "--batch-size", "30", "--out", "fast", "--quiet"]);
     let text = config(d, "fast");
-    for line in ["model = \"mnist-net\"", "batch_size = 30", "schedule = \"onecycle"] {
+    let usual = ["model = \"mnist-net\"", "schedule = \"onecycle", "dropout = 0.0", "augment = \"pad-crop 1\""];
+    for line in usual.into_iter().chain(["batch_size = 30"]) {
         assert!(text.contains(line), "{line} is not in: {text}");
     }
+    let typed = ["--recipe", "fast", "--dropout", "1", "--augment", "none", "--out", "typed", "--quiet"];
+    succeed(d, &[&["train", "squares"][..], &typed].concat());
+    let text = config(d, "typed");
+    assert!(!text.contains("dropout") && text.contains("augment = \"none\""), "what was typed wins: {text}");
+    let photos = ["--recipe", "small-data", "--epochs", "1", "--out", "photos", "--quiet"];
+    succeed(d, &[&["train", "squares"][..], &photos].concat());
+    assert!(!config(d, "photos").contains("augment"), "what suits photos is not done to digits");
+    fail(d, &["train", "squares", "--dropout", "1.5"], 2, &["--dropout", "from 0 to 1"]);
     fail(d, &["train", "squares", "--recipe", "slow"], 2, &["slow", "small-data", "fast"]);
 }
 

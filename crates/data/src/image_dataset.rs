@@ -4,7 +4,9 @@ use crate::collate::{Batch, Sample};
 use crate::dataset::Dataset;
 use crate::error::DataError;
 use crate::image::Image;
-use crate::transforms::{Recipe, ToTensor, Transform, Value};
+use crate::resize::Filter;
+use crate::transforms::{Augmentations, RandomChanges, Recipe, ToTensor, Transform, Value};
+use std::borrow::Cow;
 use std::sync::Arc;
 use striate_tensor::Tensor;
 
@@ -18,6 +20,7 @@ pub struct ImageDataset {
     labels: Arc<Vec<usize>>,
     transform: Arc<dyn Transform>,
     recipe: Option<Recipe>,
+    changes: Option<Arc<RandomChanges>>,
 }
 
 impl ImageDataset {
@@ -36,15 +39,36 @@ impl ImageDataset {
             labels.len()
         );
         let (pixels, labels) = (Arc::new(pixels), Arc::new(labels));
-        let plain =
-            ImageDataset { width, height, channels, pixels, labels, transform: Arc::new(ToTensor), recipe: None };
-        plain.with_transform(ToTensor)
+        let transform = Arc::new(ToTensor);
+        let (recipe, changes) = (None, None);
+        ImageDataset { width, height, channels, pixels, labels, transform, recipe, changes }.with_transform(ToTensor)
     }
 
     /// The same images under another transform.
+    ///
+    /// # Panics
+    /// As [`ImageDataset::augmented`].
     pub fn with_transform(&self, transform: impl Transform + 'static) -> ImageDataset {
         let recipe = transform.fuse(Recipe::new(self.channels)).and_then(|r| ToTensor.fuse(r));
-        ImageDataset { transform: Arc::new(transform), recipe, ..self.clone() }
+        ImageDataset { transform: Arc::new(transform), recipe, ..self.clone() }.mixable()
+    }
+
+    /// The same images, changed at random before the transform. What is drawn depends on the seed, the epoch and the image's number alone.
+    /// `classes` is how many there are, for labels of mixed images.
+    ///
+    /// # Panics
+    /// If images are to be mixed and the transform is more than padding, [`ToTensor`] and normalizing.
+    pub fn augmented(&self, augmentations: Augmentations, classes: usize, seed: u64) -> ImageDataset {
+        let changes = RandomChanges::new(augmentations, classes, seed);
+        ImageDataset { changes: Some(Arc::new(changes)), ..self.clone() }.mixable()
+    }
+
+    fn mixable(self) -> ImageDataset {
+        assert!(
+            self.recipe.is_some() || self.changes.as_ref().is_none_or(|changes| !changes.mixes()),
+            "ImageDataset: images are mixed after padding, ToTensor and Normalize alone, not after another transform"
+        );
+        self
     }
 
     /// How many images there are.
@@ -86,12 +110,26 @@ impl ImageDataset {
         &self.pixels[index * n..(index + 1) * n]
     }
 
+    /// Image `index` as it is in `epoch`, before the transform.
+    fn changed(&self, epoch: usize, index: usize) -> Option<Image> {
+        let changes = self.changes.as_ref()?;
+        let image = self.image(index);
+        Some(changes.apply(&image, self.size(), Filter::default(), (epoch, index), || image.clone()))
+    }
+
+    fn sample(&self, epoch: usize, index: usize) -> Result<Sample, DataError> {
+        self.check(index)?;
+        let image = self.changed(epoch, index).unwrap_or_else(|| self.image(index));
+        let image = self.transform.apply(Value::Image(image)).into_tensor();
+        Ok(Sample { image, label: self.labels[index] })
+    }
+
     fn check(&self, index: usize) -> Result<(), DataError> {
         if index < self.len() { Ok(()) } else { Err(DataError::Index { index, len: self.len() }) }
     }
 
     /// A batch in one pass over its pixels.
-    fn fused(&self, recipe: &Recipe, tables: &[[f32; 256]], indices: &[usize]) -> Batch {
+    fn fused(&self, recipe: &Recipe, tables: &[[f32; 256]], epoch: usize, indices: &[usize]) -> Batch {
         let (p, c) = (recipe.padding, self.channels);
         let (h, w) = (self.height + 2 * p, self.width + 2 * p);
         let row = self.width * c;
@@ -100,7 +138,7 @@ impl ImageDataset {
             values.as_chunks_mut::<3>().0.fill(std::array::from_fn(|channel| tables[channel][0]));
         }
         for (out, &index) in values.chunks_exact_mut(h * w * c).zip(indices) {
-            let pixels = self.pixels_of(index);
+            let pixels = self.changed(epoch, index).map_or(Cow::Borrowed(self.pixels_of(index)), |i| i.data.into());
             for y in 0..self.height {
                 let line = &pixels[y * row..(y + 1) * row];
                 let at = ((y + p) * w + p) * c;
@@ -117,10 +155,12 @@ impl ImageDataset {
             }
         }
         let labels: Vec<i64> = indices.iter().map(|&i| self.labels[i] as i64).collect();
+        let changes = self.changes.as_ref().filter(|_| !indices.is_empty());
+        let shares = changes.and_then(|changes| changes.mix(&mut values, [h, w, c], &labels, epoch, indices[0]));
         Batch {
             images: Tensor::from_channels_last(values, [indices.len(), c, h, w]),
             labels: Tensor::from_vec(labels, [indices.len()]),
-            shares: None,
+            shares,
             indices: indices.to_vec(),
         }
     }
@@ -134,19 +174,21 @@ impl Dataset for ImageDataset {
     }
 
     fn get(&self, index: usize) -> Result<Sample, DataError> {
-        self.check(index)?;
-        let image = self.transform.apply(Value::Image(self.image(index))).into_tensor();
-        Ok(Sample { image, label: self.labels[index] })
+        self.sample(0, index)
     }
 
     fn batch(&self, indices: &[usize]) -> Result<Batch, DataError> {
+        self.batch_in(0, indices)
+    }
+
+    fn batch_in(&self, epoch: usize, indices: &[usize]) -> Result<Batch, DataError> {
         indices.iter().try_for_each(|&i| self.check(i))?;
         if let Some(recipe) = &self.recipe
             && let Some(tables) = &recipe.tables
         {
-            return Ok(self.fused(recipe, tables, indices));
+            return Ok(self.fused(recipe, tables, epoch, indices));
         }
-        let items = indices.iter().map(|&i| self.get(i)).collect::<Result<Vec<_>, _>>()?;
+        let items = indices.iter().map(|&i| self.sample(epoch, i)).collect::<Result<Vec<_>, _>>()?;
         crate::collate::Collate::collate(items, indices)
     }
 }
@@ -210,6 +252,55 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn changed_images_depend_on_seed_epoch_and_number_alone() {
+        let changed = |text: &str, seed| sample(3).augmented(text.parse().unwrap(), 3, seed);
+        let batch = |data: &ImageDataset, epoch, indices: &[usize]| data.batch_in(epoch, indices).unwrap();
+        let values = |b: Batch| b.images.to_vec::<f32>();
+        let data = changed("crop-resize 0.5, pad-crop 2, flip, jitter 0.5 0.5 0.5 0.1", 1);
+        let both = values(batch(&data, 2, &[3, 1]));
+        assert_eq!(both[both.len() / 2..], values(batch(&data, 2, &[1]))[..], "the batch has no say");
+        assert_eq!(both, values(batch(&data, 2, &[3, 1])));
+        assert_ne!(both, values(batch(&data, 1, &[3, 1])));
+        assert_ne!(both, values(batch(&changed("pad-crop 2", 1), 2, &[3, 1])));
+        let one = data.get(3).unwrap().image.to_vec::<f32>();
+        assert_eq!(one, values(batch(&data, 0, &[3])));
+
+        // Moved by at most one pixel: each row of the result is a row of the image, or black.
+        let (plain, moved) = (sample(1), sample(1).augmented("pad-crop 1".parse().unwrap(), 3, 7));
+        let seen: Vec<Vec<f32>> = (0..30).map(|epoch| values(batch(&moved, epoch, &[4]))).collect();
+        let middle = values(plain.batch(&[4]).unwrap());
+        assert!(seen.contains(&middle) && seen.iter().any(|image| *image != middle));
+        for image in seen {
+            let shift = |y: isize, x: isize| {
+                (0..4).flat_map(move |i| (0..3).map(move |j| (i + y, j + x))).map(|(i, j)| {
+                    let inside = (0..4).contains(&i) && (0..3).contains(&j);
+                    if inside { middle[(i * 3 + j) as usize] } else { 0.0 }
+                })
+            };
+            let moves = (-1..=1).flat_map(|y| (-1..=1).map(move |x| (y, x)));
+            assert!(moves.into_iter().any(|(y, x)| shift(y, x).eq(image.iter().copied())), "{image:?}");
+        }
+
+        let mixed = batch(&changed("mixup 1", 1), 0, &[0, 1]);
+        let shares = mixed.shares.unwrap();
+        assert_eq!(shares.shape(), [2, 3]);
+        assert!(shares.to_vec::<f32>().iter().any(|s| *s > 0.0 && *s < 1.0));
+        assert_eq!(batch(&changed("mixup 1", 1), 0, &[]).indices, [0; 0]);
+    }
+
+    #[test]
+    #[should_panic(expected = "mixed after padding, ToTensor and Normalize alone")]
+    fn images_are_not_mixed_after_a_transform_of_the_users_own() {
+        struct Same;
+        impl Transform for Same {
+            fn apply(&self, value: Value) -> Value {
+                value
+            }
+        }
+        sample(1).augmented("mixup".parse().unwrap(), 3, 0).with_transform(Same);
     }
 
     #[test]

@@ -18,6 +18,7 @@ pub struct Pass {
     drawn: AtomicU64,
     place: Option<Arc<dyn Backend>>,
     statistics: Statistics,
+    dropout: f64,
 }
 
 /// What batch normalization does in a training pass.
@@ -33,7 +34,7 @@ pub enum Statistics {
 
 impl Pass {
     fn new(mode: Mode) -> Self {
-        Pass { mode, drawn: AtomicU64::new(0), place: None, statistics: Statistics::OfBatch }
+        Pass { mode, drawn: AtomicU64::new(0), place: None, statistics: Statistics::OfBatch, dropout: 1.0 }
     }
 
     /// A training pass: dropout on, batch statistics, gradients recorded. The random numbers depend on `seed`, `step` and
@@ -57,6 +58,21 @@ impl Pass {
     pub fn statistics(mut self, statistics: Statistics) -> Self {
         self.statistics = statistics;
         self
+    }
+
+    /// This pass with dropout layers that leave out this share of what they are set to: none at 0.
+    ///
+    /// # Panics
+    /// If the share is not from 0 to 1.
+    pub fn dropout(mut self, share: f64) -> Self {
+        assert!((0.0..=1.0).contains(&share), "Pass::dropout: the share must be from 0 to 1, got {share}");
+        self.dropout = share;
+        self
+    }
+
+    /// What a layer with the dropout rate `p` leaves out in this pass.
+    pub fn dropout_rate(&self, p: f64) -> f64 {
+        p * self.dropout
     }
 
     /// Whether batch normalization goes by the batch.

@@ -104,6 +104,11 @@ fn dropout_depends_on_seed_step_and_layer_alone() {
     assert!((0.25..0.75).contains(&kept), "{kept}");
     assert_eq!(Dropout::new(1.0).forward(x.clone(), &Pass::train(0, 0)).sum(&[], false).item::<f32>(), 0.0);
     assert_eq!(Dropout::new(0.0).forward(x.clone(), &Pass::train(0, 0)).to_vec::<f32>(), x.to_vec::<f32>());
+    // A pass that uses half of the rates drops what a layer of half the rate drops; one that uses none drops nothing.
+    let halved = |layer: Dropout, pass: Pass| layer.forward(x.clone(), &pass).to_vec::<f32>();
+    let (half, quarter) = (Dropout::new(0.5), Dropout::new(0.25));
+    assert_eq!(halved(half.clone(), Pass::train(3, 1).dropout(0.5)), halved(quarter, Pass::train(3, 1)));
+    assert_eq!(halved(half, Pass::train(3, 1).dropout(0.0)), x.to_vec::<f32>());
 }
 
 #[test]

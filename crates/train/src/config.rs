@@ -70,6 +70,14 @@ fn one() -> usize {
     1
 }
 
+fn whole() -> f64 {
+    1.0
+}
+
+fn is_whole(share: &f64) -> bool {
+    *share == 1.0
+}
+
 fn is_one(n: &usize) -> bool {
     *n == 1
 }
@@ -116,6 +124,9 @@ pub struct Config {
     /// The share of each target that is spread over all classes in training.
     #[serde(default, skip_serializing_if = "is_default")]
     pub label_smoothing: f64,
+    /// The share of the network's own dropout rates that is used.
+    #[serde(default = "whole", skip_serializing_if = "is_whole")]
+    pub dropout: f64,
     /// The gamma of the focal loss that is trained on in the place of cross-entropy (Lin et al., 2017).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub focal: Option<f64>,
@@ -153,6 +164,7 @@ impl Default for Config {
             accumulate: 1,
             ema: None,
             label_smoothing: 0.0,
+            dropout: 1.0,
             focal: None,
             exact: false,
             log_every: 100,
@@ -193,6 +205,9 @@ impl Config {
         }
         if !(0.0..1.0).contains(&self.label_smoothing) {
             return bad("label-smoothing", self.label_smoothing.to_string(), "at least 0 and below 1");
+        }
+        if !(0.0..=1.0).contains(&self.dropout) {
+            return bad("dropout", self.dropout.to_string(), "from 0 to 1");
         }
         if let Some(gamma) = self.focal {
             if !(gamma >= 0.0 && gamma.is_finite()) {
@@ -290,6 +305,7 @@ mod tests {
             accumulate: 4,
             ema: Some(0.999),
             label_smoothing: 0.1,
+            dropout: 0.5,
             optimizer: OptimizerKind::AdamW,
             pictures: PictureSettings { size: Some(64), augment: Some("flip".into()), ..PictureSettings::default() },
             finetune: Some(FineTune { from: "resnet18".into(), head_epochs: 2, ..FineTune::default() }),
@@ -307,6 +323,7 @@ mod tests {
         assert_eq!(line(Config { batch_size: 0, ..Config::default() }), "--batch-size is 0, it must be at least 1");
         assert_eq!(line(Config { lr: -1.0, ..Config::default() }), "--lr is -1, it must be a positive number");
         assert!(line(Config { lr: f64::NAN, ..Config::default() }).contains("--lr is NaN"));
+        assert_eq!(line(Config { dropout: 1.5, ..Config::default() }), "--dropout is 1.5, it must be from 0 to 1");
         assert_eq!(line(Config { ema: Some(1.0), ..Config::default() }), "--ema is 1, it must be between 0 and 1");
         assert!(line(Config { weight_decay: Some(-1.0), ..Config::default() }).starts_with("--weight-decay is -1"));
         let focal = line(Config { focal: Some(2.0), label_smoothing: 0.1, ..Config::default() });

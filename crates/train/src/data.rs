@@ -189,6 +189,7 @@ pub(crate) fn load_for(
     let plain = crate::PictureSettings {
         balance: config.pictures.balance,
         class_weights: config.pictures.class_weights,
+        augment: config.pictures.augment.clone(),
         ..Default::default()
     };
     if config.pictures != plain {
@@ -265,10 +266,7 @@ impl Loader {
         Loader(loader(images.prepared(preprocessing), batch_size).shuffle(seed))
     }
 
-    /// As [`Loader::train`], of pictures that are changed at random.
-    ///
-    /// # Panics
-    /// If there is something to change and the images are not pictures in files.
+    /// As [`Loader::train`], of images that are changed at random.
     pub fn augmented(
         images: &Images,
         preprocessing: &Preprocessing,
@@ -279,8 +277,9 @@ impl Loader {
     ) -> Loader {
         let prepared = match images.prepared(preprocessing) {
             prepared if augmentations.is_empty() => prepared,
+            Prepared::Memory(images) => Prepared::Memory(images.augmented(augmentations, classes, seed)),
             Prepared::Pictures(pictures) => Prepared::Pictures(pictures.augmented(augmentations, classes, seed)),
-            _ => panic!("Loader::augmented: only pictures in files can be changed"),
+            Prepared::Features(features) => Prepared::Features(features),
         };
         Loader(loader(prepared, batch_size).shuffle(seed))
     }

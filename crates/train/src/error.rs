@@ -39,7 +39,7 @@ pub enum TrainError {
     },
     /// Settings for pictures of a folder are given for other data.
     #[error(
-        "{data} is no folder of pictures: --size, --channels, --filter, --background, --augment, --cache and --max-bad are for these"
+        "{data} is no folder of pictures: --size, --channels, --filter, --background, --cache and --max-bad are for these"
     )]
     PictureSettings {
         /// The data.

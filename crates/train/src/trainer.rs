@@ -240,7 +240,7 @@ impl<T: Task> Trainer<'_, T> {
     /// The training pass of the batch at place `place` of the step.
     fn pass(&self, place: usize) -> Pass {
         let pass = Pass::train(self.config.seed, self.position.steps * self.config.accumulate as u64 + place as u64);
-        pass.statistics(self.statistics)
+        pass.statistics(self.statistics).dropout(self.config.dropout)
     }
 
     /// Exchanges the weights and their average, if there is one.

@@ -12,7 +12,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use striate::profile;
 use striate::train::{
-    Config, Event, IMAGENET, Outcome, PictureSettings, Recipe, Session, Sink, TrainError, Watch, are_pictures, sinks,
+    Config, Event, IMAGENET, Outcome, PictureSettings, Recipe, SMALL_DATA, Session, Sink, TrainError, Watch,
+    are_pictures, sinks,
 };
 
 /// What shells give a process that Ctrl-C has ended.
@@ -148,8 +149,9 @@ pub fn with_settings(base: Config, learning: &Learning, pictures: &Pictures, run
         class_weights: pictures.class_weights,
         ..super::data::settings(&pictures.look)
     };
-    // What a recipe changes at random is changed in pictures alone; what was typed is refused elsewhere.
-    let usual = base.pictures.augment.filter(|_| base.data != "mnist" && are_pictures(Path::new(&base.data)));
+    // What suits photos does not suit what lies in idx files: a digit turned around is none.
+    let photos = base.data != "mnist" && are_pictures(Path::new(&base.data));
+    let usual = base.pictures.augment.filter(|augment| photos || augment != SMALL_DATA);
     settings.augment = settings.augment.or(usual);
     // The focal loss and smoothed labels exclude each other, so what was typed wins over the recipe.
     let smoothing = if learning.focal.is_some() { 0.0 } else { base.label_smoothing };
@@ -162,6 +164,7 @@ pub fn with_settings(base: Config, learning: &Learning, pictures: &Pictures, run
         accumulate: learning.accumulate as usize,
         ema: learning.ema.or(base.ema),
         label_smoothing: learning.label_smoothing.unwrap_or(smoothing),
+        dropout: learning.dropout.unwrap_or(base.dropout),
         focal: learning.focal,
         exact: run.compute.exact,
         log_every: run.log_every as usize,

@@ -7,7 +7,7 @@ use crate::dataset::Dataset;
 use crate::error::DataError;
 use crate::image::{Depth, Image, Picture};
 use crate::preprocessing::Preprocessing;
-use crate::transforms::{Augmentations, Mixer};
+use crate::transforms::{Augmentations, RandomChanges};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -22,13 +22,6 @@ pub struct BadPicture {
     pub reason: String,
 }
 
-/// Random changes, and what their numbers come from.
-struct Training {
-    augmentations: Augmentations,
-    mixer: Option<Mixer>,
-    seed: u64,
-}
-
 /// Pictures of files, decoded and made into tensors when they are asked for, by whichever thread asks. One that cannot be read is left out of
 /// its batch, and listed. A clone shares the cache and that list.
 #[derive(Clone)]
@@ -37,7 +30,7 @@ pub struct PictureDataset {
     preprocessing: Arc<Preprocessing>,
     /// For each channel what becomes of each byte.
     tables: Arc<Vec<[f32; 256]>>,
-    training: Option<Arc<Training>>,
+    changes: Option<Arc<RandomChanges>>,
     cache: Arc<Cache>,
     bad: Arc<Mutex<BTreeMap<usize, BadPicture>>>,
 }
@@ -56,14 +49,14 @@ impl PictureDataset {
         let table = |c: usize| std::array::from_fn(|v| normal(&preprocessing, c, v as f32 / 255.0));
         let tables = Arc::new((0..preprocessing.channels).map(table).collect());
         let (entries, preprocessing) = (Arc::new(entries), Arc::new(preprocessing));
-        PictureDataset { entries, preprocessing, tables, training: None, cache, bad: Arc::default() }
+        PictureDataset { entries, preprocessing, tables, changes: None, cache, bad: Arc::default() }
     }
 
     /// The same pictures, changed at random. What is drawn depends on the seed, the epoch and the sample's number alone. `classes` is how many
     /// there are, for labels of mixed pictures.
     pub fn augmented(&self, augmentations: Augmentations, classes: usize, seed: u64) -> PictureDataset {
-        let mixer = Mixer::new(&augmentations, classes, seed);
-        PictureDataset { training: Some(Arc::new(Training { augmentations, mixer, seed })), ..self.clone() }
+        let changes = RandomChanges::new(augmentations, classes, seed);
+        PictureDataset { changes: Some(Arc::new(changes)), ..self.clone() }
     }
 
     /// The pictures.
@@ -96,10 +89,11 @@ impl PictureDataset {
 
     fn prepared<T: Depth>(&self, kept: &Image<T>, epoch: usize, index: usize) -> Image<T> {
         let p = &*self.preprocessing;
-        let Some(training) = &self.training else { return p.scaled(kept.clone()) };
-        let rng = &mut Augmentations::generator(training.seed, epoch, index);
-        let part = training.augmentations.part(kept, p.size, p.filter, rng);
-        training.augmentations.apply(part.unwrap_or_else(|| p.scaled(kept.clone())), rng)
+        let whole = || p.scaled(kept.clone());
+        match &self.changes {
+            None => whole(),
+            Some(changes) => changes.apply(kept, p.size, p.filter, (epoch, index), whole),
+        }
     }
 
     /// Writes the picture's values, padded and normalized, channels-last.
@@ -189,8 +183,8 @@ impl Dataset for PictureDataset {
             values = Buffer::from_slice(&values[..good.len() * one]);
         }
         let labels: Vec<i64> = good.iter().map(|&i| self.entries[i].label as i64).collect();
-        let mixer = self.training.as_ref().and_then(|t| t.mixer);
-        let shares = mixer.map(|mixer| mixer.mix(&mut values, [h, w, c], &labels, epoch, good[0]));
+        let changes = self.changes.as_ref();
+        let shares = changes.and_then(|changes| changes.mix(&mut values, [h, w, c], &labels, epoch, good[0]));
         Ok(Batch {
             images: Tensor::from_channels_last(values, [good.len(), c, h, w]),
             labels: Tensor::from_vec(labels, [good.len()]),

@@ -1,6 +1,7 @@
 //! Images to tensors, in torchvision's terms, and what is done to training pictures at random.
 
 mod augment;
+mod changes;
 pub mod colour;
 pub mod filter;
 pub mod geometry;
@@ -9,6 +10,7 @@ pub mod policy;
 mod random;
 
 pub use augment::{AUGMENTATION_FORMS, Augmentations};
+pub(crate) use changes::RandomChanges;
 pub use mix::Mixer;
 pub use random::Step;
 

@@ -209,7 +209,7 @@ fn agrees_with_the_definition() {
 #[test]
 fn many_channels_take_their_own_way() {
     let base = &shapes()[0];
-    for (batch, in_size) in [(1, [3, 3]), (0, [7, 8]), (7, [7, 8])] {
+    for (batch, in_size) in [(1, [3, 3]), (0, [7, 8]), (4, [7, 8]), (7, [7, 8])] {
         let padding = [[1, 1], [1, 1]];
         let s = Conv2dShape { batch, in_channels: 130, out_channels: 193, padding, in_size, ..base.clone() };
         let (input, weight) = (noise(s.input_len(), 1), noise(s.weight_len(), 2));

@@ -10,6 +10,7 @@ fn drop(x: Tensor, p: f64, shape: Shape, pass: &Pass) -> Tensor {
     assert!((0.0..=1.0).contains(&p), "dropout: the probability must be from 0 to 1, got {p}");
     // The stream is taken even for p = 0, so that the next layer's numbers do not depend on this one's setting.
     let Some(mut generator) = pass.generator() else { return x };
+    let p = pass.dropout_rate(p);
     if p == 0.0 {
         return x;
     }

@@ -2,8 +2,11 @@
 //! many for a cache, is read once for all of them.
 
 use super::super::{Conv2dShape, Input};
+use super::Output;
+use super::kernels::kernel_panel;
 use super::tiles::{
-    Grid, Images, OutputTile, POINTS, STEP, point_stride, transform_input, transform_output, transform_output_grad,
+    Grid, Images, OutputTile, POINTS, STEP, point_stride, tile_stride, transform_input, transform_output,
+    transform_output_grad,
 };
 use super::weight_grad::KernelGrad;
 use crate::gemm::tile::{self, MAX_ROWS, Walk, tile_cols};
@@ -13,9 +16,9 @@ use crate::target::Target;
 use crate::{Buffer, threads};
 
 /// Tiles of one pass over the kernels: at one point they stay in the second-level cache. Tests get to a second pass with fewer.
-const TILES: usize = if cfg!(test) { 24 } else { 120 };
+pub(super) const TILES: usize = if cfg!(test) { 24 } else { 120 };
 /// Tiles of a task that transforms: a multiple of every register tile's rows.
-const GROUP: usize = 12;
+pub(super) const GROUP: usize = 12;
 /// Output channels of a task of the weight gradient.
 const ROWS: usize = 64;
 /// With so many products of channels the kernels are too many for a cache.
@@ -27,24 +30,13 @@ pub(super) fn pays(ci: usize, co: usize) -> bool {
 }
 
 /// How many numbers the transforms of a group of tiles with `row` channels each take.
-fn group_len(row: usize) -> usize {
+pub(super) fn group_len(row: usize) -> usize {
     POINTS * point_stride(GROUP * row)
 }
 
-/// Where the result goes.
-pub(super) struct Output<'a> {
-    pub size: [usize; 2],
-    pub channels: usize,
-    pub bias: Option<&'a [f32]>,
-    /// As long as the values, which become 0 where this is not above 0.
-    pub before_relu: Option<&'a [f32]>,
-    pub values: &'a mut [f32],
-}
-
-/// The convolution with kernels that [`super::transform_kernels`] has transformed.
+/// The convolution with kernels that [`super::kernels::Kernels`] has transformed.
 pub(super) fn correlate(target: Target, images: Images, before: [isize; 2], grid: Grid, kernels: &[f32], to: Output) {
-    let lanes = target.lanes();
-    let [in_stride, out_stride] = [images.channels, to.channels].map(|c| c.next_multiple_of(lanes));
+    let [in_stride, out_stride] = [images.channels, to.channels].map(tile_stride);
     let [in_group, out_group] = [in_stride, out_stride].map(group_len);
     let room = TILES.min(grid.len()).div_ceil(GROUP);
     let mut points = Buffer::<f32>::unspecified(room * in_group);
@@ -80,14 +72,14 @@ pub(super) fn correlate(target: Target, images: Images, before: [isize; 2], grid
 }
 
 /// The transforms of a group of input tiles.
-struct Inputs<'a> {
-    images: &'a Images<'a>,
-    before: [isize; 2],
-    grid: Grid,
+pub(super) struct Inputs<'a> {
+    pub images: &'a Images<'a>,
+    pub before: [isize; 2],
+    pub grid: Grid,
     /// The first one, and how many.
-    tiles: (usize, usize),
+    pub tiles: (usize, usize),
     /// point × tile × channel
-    points: &'a mut [f32],
+    pub points: &'a mut [f32],
 }
 
 impl Kernel for Inputs<'_> {
@@ -95,13 +87,13 @@ impl Kernel for Inputs<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
         let channels = self.images.channels;
-        let stride = channels.next_multiple_of(S::LANES);
-        let mut scratch = Buffer::<f32>::unspecified(6 * 6 * channels);
+        let stride = tile_stride(channels);
+        let zeros = vec![0.0; channels];
         for t in 0..self.tiles.1 {
             let (n, at) = self.grid.get(self.tiles.0 + t);
             let corner = [at[0] as isize - self.before[0], at[1] as isize - self.before[1]];
             let to = &mut self.points[t * stride..];
-            transform_input(simd, self.images, n, corner, &mut scratch, to, point_stride(GROUP * stride));
+            transform_input(simd, self.images, n, corner, &zeros, to, point_stride(GROUP * stride));
         }
     }
 }
@@ -135,7 +127,7 @@ impl Products<'_> {
         let width = tile_cols(S::LANES);
         for column in (0..self.co).step_by(width) {
             let stored = width.min(self.co - column).next_multiple_of(S::LANES);
-            let panel = super::kernel_panel(self.kernels, self.ci, column, width);
+            let panel = kernel_panel(self.kernels, self.ci, column, width);
             let kernels = &panel[self.point * point_stride(self.ci * stored)..];
             if tile::is_narrow(S::LANES, stored) {
                 self.columns::<S, R, 1>(simd, kernels, column)
@@ -147,7 +139,7 @@ impl Products<'_> {
 
     #[inline(always)]
     fn columns<S: Simd, const R: usize, const V: usize>(&self, simd: S, kernels: &[f32], column: usize) {
-        let [in_stride, out_stride] = [self.ci, self.co].map(|c| c.next_multiple_of(S::LANES));
+        let [in_stride, out_stride] = [self.ci, self.co].map(tile_stride);
         let width = V * S::LANES;
         let groups = self.count.div_ceil(GROUP);
         assert!(kernels.len() >= self.ci * width && column + width <= out_stride);
@@ -194,7 +186,7 @@ impl Kernel for Outputs<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
         let ([h, w], c) = (self.size, self.channels);
-        let stride = c.next_multiple_of(S::LANES);
+        let stride = tile_stride(c);
         for t in 0..self.tiles.1 {
             let (n, [y, x]) = self.grid.get(self.tiles.0 + t);
             assert!(n < self.grid.batch && y < h && x < w);
@@ -235,7 +227,7 @@ pub(super) fn weight_grad(
     let images = Images { data: input, size: s.in_size, channels: ci };
     let grads = Images { data: grad_output.into(), size: s.out_size(), channels: co };
     let before = [s.padding[0][0] as isize, s.padding[1][0] as isize];
-    let [in_stride, out_stride] = [ci, co].map(|c| c.next_multiple_of(target.lanes()));
+    let [in_stride, out_stride] = [ci, co].map(tile_stride);
     let [in_group, out_group] = [in_stride, out_stride].map(group_len);
     let room = TILES.min(grid.len()).div_ceil(GROUP);
     let mut points = Buffer::<f32>::unspecified(room * in_group);
@@ -267,17 +259,17 @@ pub(super) fn weight_grad(
     }
     threads::parallel_chunks(grad_weight, 9 * ci, |o, kernel| {
         let sums = &sums[o / ROWS * task_len + o % ROWS * ci..];
-        target.run(KernelGrad { sums, part: 0, partials: 1, point: blocks * task_len, kernel });
+        target.run(KernelGrad { sums, part: 0, partials: 1, point: blocks * task_len, first: 0, columns: ci, kernel });
     });
 }
 
 /// The transforms of a group of tiles of the output's gradient.
-struct Grads<'a> {
-    images: &'a Images<'a>,
-    grid: Grid,
-    tiles: (usize, usize),
+pub(super) struct Grads<'a> {
+    pub images: &'a Images<'a>,
+    pub grid: Grid,
+    pub tiles: (usize, usize),
     /// point × tile × channel
-    points: &'a mut [f32],
+    pub points: &'a mut [f32],
 }
 
 impl Kernel for Grads<'_> {
@@ -285,12 +277,12 @@ impl Kernel for Grads<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
         let channels = self.images.channels;
-        let stride = channels.next_multiple_of(S::LANES);
-        let mut scratch = Buffer::<f32>::unspecified(STEP * STEP * channels);
+        let stride = tile_stride(channels);
+        let zeros = vec![0.0; channels];
         for t in 0..self.tiles.1 {
             let (n, at) = self.grid.get(self.tiles.0 + t);
             let to = &mut self.points[t * stride..];
-            transform_output_grad(simd, self.images, n, at, &mut scratch, to, point_stride(GROUP * stride));
+            transform_output_grad(simd, self.images, n, at, &zeros, to, point_stride(GROUP * stride));
         }
     }
 }
@@ -339,7 +331,7 @@ impl Sums<'_> {
 
     #[inline(always)]
     fn columns<S: Simd, const R: usize, const V: usize>(&mut self, simd: S, column: usize, cols: usize) {
-        let [in_stride, out_stride] = [self.ci, self.co].map(|c| c.next_multiple_of(S::LANES));
+        let [in_stride, out_stride] = [self.ci, self.co].map(tile_stride);
         let groups = self.count.div_ceil(GROUP);
         let [in_point, out_point] = [in_stride, out_stride].map(|row| point_stride(GROUP * row));
         assert!(self.points.len() >= groups * POINTS * in_point && column + V * S::LANES <= in_stride);

@@ -1,13 +1,15 @@
 //! Convolution with a 3×3 kernel by Winograd's algorithm: 36 multiplications for 16 outputs instead of 144.
 //!
 //! The transforms cost accuracy: for 32 → 64 channels on 26 × 26, values uniform in -1..1, the largest error of the output,
-//! of the input gradient and of the weight gradient is 1.1e-6, 1.5e-6 and 2.7e-6 of the largest value. A NaN or an infinity
+//! of the input gradient and of the weight gradient is 1.2e-6, 2.0e-6 and 2.8e-6 of the largest value. A NaN or an infinity
 //! in the input makes the whole output tile NaN or infinite.
 //!
 //! Tiles are worked on in blocks whose transforms stay in the second-level cache, or, for many channels, in steps over many tiles
-//! ([`deep`]).
+//! ([`deep`]), or, where these are few, by transforming kernels on the way to the product ([`few`]).
 
 mod deep;
+mod few;
+mod kernels;
 mod tiles;
 mod transform;
 mod weight_grad;
@@ -21,11 +23,11 @@ use crate::isa::Kernel;
 use crate::simd::Simd;
 use crate::target::Target;
 use crate::{Buffer, threads};
+use kernels::{Kernels, kernel_panel};
 use std::sync::Arc;
 use tiles::{
     Grid, Images, OutputTile, POINTS, STEP, point_stride, transform_input, transform_output, transform_pooled_output,
 };
-use transform::SIDE;
 
 /// With fewer channels the transforms cost more than the multiplications they save.
 const MIN_CHANNELS: usize = 16;
@@ -33,7 +35,7 @@ const MIN_CHANNELS: usize = 16;
 const BLOCK: usize = 24;
 
 /// What the transform of a kernel costs, in multiplications, most of it in memory traffic.
-const KERNEL_COST: usize = 3000;
+const KERNEL_COST: usize = 1500;
 
 /// Whether the algorithm pays for this shape: where there are few tiles the transforms of the kernels outweigh what it saves.
 pub fn applies(s: &Conv2dShape) -> bool {
@@ -53,17 +55,6 @@ pub fn can(s: &Conv2dShape) -> bool {
 /// Transformed kernels of more numbers are not kept with their weights: what they save is a small part of the work there.
 const KEPT: usize = 1 << 20;
 
-/// The transformed kernels of a convolution.
-fn forward_kernels(s: &Conv2dShape, weight: &Weights<f32>) -> Arc<Buffer<f32>> {
-    let (target, [ci, co]) = (Target::current(), [s.in_channels, s.out_channels]);
-    let at = |o: usize, y: usize, x: usize, i: usize| weight.values[((o * 3 + y) * 3 + x) * ci + i];
-    let make = || transform_kernels(target, ci, co, at);
-    match weight.buffer {
-        Some(buffer) if POINTS * ci * co <= KEPT => buffer.derived(("winograd", [target.lanes(), ci, co]), make),
-        _ => Arc::new(make()),
-    }
-}
-
 /// Whether [`forward`] can pool the output of this shape.
 pub fn pools(s: &Conv2dShape) -> bool {
     applies(s) && !deep::pays(s.in_channels, s.out_channels)
@@ -79,10 +70,21 @@ pub fn forward(
     output: &mut [f32],
 ) {
     assert!(!pool || pools(s));
-    let images = Images { data: input, size: s.in_size, channels: s.in_channels };
+    let (target, [ci, co]) = (Target::current(), [s.in_channels, s.out_channels]);
+    let images = Images { data: input, size: s.in_size, channels: ci };
     let before = [s.padding[0][0] as isize, s.padding[1][0] as isize];
-    let kernels = forward_kernels(s, weight);
-    correlate(images, s.batch, before, s.out_size(), s.out_channels, &kernels, bias, None, pool, output);
+    let grid = Grid::new(s.batch, s.out_size());
+    let to = Output { size: s.out_size(), channels: co, bias, before_relu: None, values: output };
+    let kernels = Kernels { values: weight.values, inputs: ci, outputs: co, turned: false };
+    if few::pays(grid, ci, co) {
+        return few::correlate(target, images, before, grid, kernels, to);
+    }
+    let make = || kernels.transformed(target);
+    let kernels = match weight.buffer {
+        Some(buffer) if POINTS * ci * co <= KEPT => buffer.derived(("winograd", [target.lanes(), ci, co]), make),
+        _ => Arc::new(make()),
+    };
+    correlate(target, images, before, grid, &kernels, pool, to);
 }
 
 /// As [`super::conv2d_input_grad`]: the convolution with the kernel turned around and its channels exchanged.
@@ -93,106 +95,46 @@ pub fn input_grad(
     before_relu: Option<&[f32]>,
     grad_input: &mut [f32],
 ) {
-    let images = Images { data: grad_output.into(), size: s.out_size(), channels: s.out_channels };
+    let (target, [ci, co]) = (Target::current(), [s.in_channels, s.out_channels]);
+    let images = Images { data: grad_output.into(), size: s.out_size(), channels: co };
     let before = [2 - s.padding[0][0] as isize, 2 - s.padding[1][0] as isize];
-    let at = |i: usize, y: usize, x: usize, o: usize| weight[((o * 3 + 2 - y) * 3 + 2 - x) * s.in_channels + i];
-    let kernels = transform_kernels(Target::current(), s.out_channels, s.in_channels, at);
-    correlate(images, s.batch, before, s.in_size, s.in_channels, &kernels, None, before_relu, false, grad_input);
-}
-
-/// The transformed kernels, as panels of adjacent output channels: panel × point × input channel × output channel, points
-/// [`point_stride`] apart.
-fn transform_kernels(
-    target: Target,
-    ci: usize,
-    co: usize,
-    at: impl Fn(usize, usize, usize, usize) -> f32 + Sync,
-) -> Buffer<f32> {
-    let (lanes, width) = (target.lanes(), tile_cols(target.lanes()));
-    let panel = |channels: usize| POINTS * point_stride(ci * channels.next_multiple_of(lanes));
-    let rest = if co.is_multiple_of(width) { 0 } else { panel(co % width) };
-    let mut kernels = Buffer::unspecified(co / width * panel(width) + rest);
-    threads::parallel_chunks(&mut kernels, panel(width), |j, panel| {
-        target.run(KernelPanel { at: &at, ci, first: j * width, channels: width.min(co - j * width), panel });
-    });
-    kernels
-}
-
-/// Of [`transform_kernels`], the panel that begins at output channel `column`, a multiple of `width`.
-fn kernel_panel(kernels: &[f32], ci: usize, column: usize, width: usize) -> &[f32] {
-    &kernels[column / width * POINTS * point_stride(ci * width)..]
-}
-
-struct KernelPanel<'a, F> {
-    at: &'a F,
-    ci: usize,
-    /// The panel's first output channel, and how many it has.
-    first: usize,
-    channels: usize,
-    panel: &'a mut [f32],
-}
-
-impl<F: Fn(usize, usize, usize, usize) -> f32> Kernel for KernelPanel<'_, F> {
-    type Output = ();
-    #[inline(always)]
-    fn run<S: Simd>(self, _: S) {
-        // Input channels that are read together: elements of a kernel that share a cache line.
-        const TOGETHER: usize = 16;
-        let stored = self.channels.next_multiple_of(S::LANES);
-        let point = point_stride(self.ci * stored);
-        for start in (0..self.ci).step_by(TOGETHER) {
-            let count = TOGETHER.min(self.ci - start);
-            for o in (0..stored).step_by(SIDE) {
-                let mut g = [[[0.0; SIDE]; 9]; TOGETHER];
-                for l in 0..SIDE.min(self.channels.saturating_sub(o)) {
-                    for k in 0..9 {
-                        for i in 0..count {
-                            g[i][k][l] = (self.at)(self.first + o + l, k / 3, k % 3, start + i);
-                        }
-                    }
-                }
-                for i in 0..count {
-                    for (p, values) in transform::kernels(&g[i]).iter().enumerate() {
-                        self.panel[p * point + (start + i) * stored + o..][..SIDE].copy_from_slice(values);
-                    }
-                }
-            }
-        }
+    let grid = Grid::new(s.batch, s.in_size);
+    let to = Output { size: s.in_size, channels: ci, bias: None, before_relu, values: grad_input };
+    let kernels = Kernels { values: weight, inputs: co, outputs: ci, turned: true };
+    if few::pays(grid, co, ci) {
+        return few::correlate(target, images, before, grid, kernels, to);
     }
+    correlate(target, images, before, grid, &kernels.transformed(target), false, to);
 }
 
-fn correlate(
-    images: Images,
-    batch: usize,
-    before: [isize; 2],
-    out_size: [usize; 2],
-    out_channels: usize,
-    kernels: &[f32],
-    bias: Option<&[f32]>,
-    before_relu: Option<&[f32]>,
-    pool: bool,
-    output: &mut [f32],
-) {
-    let written = if pool { out_size.map(|n| n / 2) } else { out_size };
-    assert!(output.len() == batch * written[0] * written[1] * out_channels);
-    assert!(before_relu.is_none_or(|x| x.len() == output.len()));
-    let target = Target::current();
-    let grid = Grid::new(batch, out_size);
-    if deep::pays(images.channels, out_channels) {
-        let to = deep::Output { size: out_size, channels: out_channels, bias, before_relu, values: output };
+/// Where the result goes.
+struct Output<'a> {
+    size: [usize; 2],
+    channels: usize,
+    bias: Option<&'a [f32]>,
+    /// As long as the values, which become 0 where this is not above 0.
+    before_relu: Option<&'a [f32]>,
+    values: &'a mut [f32],
+}
+
+fn correlate(target: Target, images: Images, before: [isize; 2], grid: Grid, kernels: &[f32], pool: bool, to: Output) {
+    let written = if pool { to.size.map(|n| n / 2) } else { to.size };
+    assert!(to.values.len() == grid.batch * written[0] * written[1] * to.channels);
+    assert!(to.before_relu.is_none_or(|x| x.len() == to.values.len()));
+    if deep::pays(images.channels, to.channels) {
         return deep::correlate(target, images, before, grid, kernels, to);
     }
-    let out = threads::SendPtr(output.as_mut_ptr());
+    let out = threads::SendPtr(to.values.as_mut_ptr());
     threads::parallel_for(grid.len().div_ceil(BLOCK), |block| {
         let first = block * BLOCK;
         target.run(Block {
             images,
             before,
-            out_size,
-            out_channels,
+            out_size: to.size,
+            out_channels: to.channels,
             kernels,
-            bias,
-            before_relu,
+            bias: to.bias,
+            before_relu: to.before_relu,
             pool,
             grid,
             first,
@@ -234,7 +176,7 @@ impl Block<'_> {
         let ci = self.images.channels;
         let width = tile_cols(S::LANES);
         let channels = ci.next_multiple_of(S::LANES);
-        let mut scratch = Buffer::<f32>::unspecified(6 * 6 * ci);
+        let zeros = vec![0.0; ci];
         let point = point_stride(BLOCK * channels);
         let mut points = Buffer::<f32>::unspecified(POINTS * point);
         let mut products = Buffer::<f32>::unspecified(POINTS * point_stride(BLOCK * width));
@@ -242,7 +184,7 @@ impl Block<'_> {
             let (n, at) = self.grid.get(self.first + t);
             let corner = [at[0] as isize - self.before[0], at[1] as isize - self.before[1]];
             let to = &mut points[t * channels..];
-            transform_input(simd, &self.images, n, corner, &mut scratch, to, point);
+            transform_input(simd, &self.images, n, corner, &zeros, to, point);
         }
         for column in (0..self.out_channels).step_by(width) {
             let cols = width.min(self.out_channels - column);

@@ -16,6 +16,12 @@ pub(super) const fn point_stride(values: usize) -> usize {
     (values.div_ceil(16) | 1) * 16
 }
 
+/// The distance between tiles whose channels lie one after another, where many tiles are read at the same channel: an odd number of cache
+/// lines likewise.
+pub(super) const fn tile_stride(channels: usize) -> usize {
+    point_stride(channels)
+}
+
 /// A stack of images in NHWC.
 #[derive(Clone, Copy)]
 pub(super) struct Images<'a> {
@@ -48,49 +54,37 @@ impl Grid {
     }
 }
 
-/// Calls `visit` with the `size` × `size` pixels at `corner` of image `n`, zeros where they lie outside, as a slice and
-/// the distance between its rows. `scratch` holds at least `size * size * channels` values.
+/// Where the `N` × `N` pixels at `corner` of image `n` lie, each with as many values as there are channels; `zeros` stands for those outside.
 #[inline(always)]
-fn pixels<'a>(
-    images: &Images<'a>,
-    n: usize,
-    corner: [isize; 2],
-    size: usize,
-    scratch: &'a mut [f32],
-) -> (&'a [f32], usize) {
+fn pixels<const N: usize>(images: &Images, n: usize, corner: [isize; 2], zeros: &[f32]) -> [[*const f32; N]; N] {
     let ([h, w], c) = (images.size, images.channels);
     let image = &images.data.values[n * h * w * c..][..h * w * c];
-    let (y0, y1) = overlap(corner[0], size, h);
-    let (x0, x1) = overlap(corner[1], size, w);
-    if (y0, y1, x0, x1) == (0, size, 0, size) {
-        return (&image[(corner[0] as usize * w + corner[1] as usize) * c..], w * c);
-    }
-    scratch[..size * size * c].fill(0.0);
-    if x0 < x1 {
-        for y in y0..y1 {
-            let from = ((y as isize + corner[0]) * w as isize + x0 as isize + corner[1]) as usize * c;
-            let to = (y * size + x0) * c;
-            let len = (x1 - x0) * c;
-            scratch[to..to + len].copy_from_slice(&image[from..from + len]);
+    let zeros = zeros[..c].as_ptr();
+    let mut at = [[zeros; N]; N];
+    let (y0, y1) = overlap(corner[0], N, h);
+    let (x0, x1) = overlap(corner[1], N, w);
+    for y in y0..y1 {
+        let row = (y as isize + corner[0]) as usize * w;
+        for x in x0..x1 {
+            at[y][x] = image[(row + (x as isize + corner[1]) as usize) * c..][..c].as_ptr();
         }
     }
-    (scratch, size * c)
+    at
 }
 
-/// Writes the transform of an input tile: point p of channel c goes to `to[p * stride + c]`.
+/// Writes the transform of an input tile: point p of channel c goes to `to[p * stride + c]`. `zeros` has a 0 for each channel.
 #[inline(always)]
 pub(super) fn transform_input<S: Simd>(
     simd: S,
     images: &Images,
     n: usize,
     corner: [isize; 2],
-    scratch: &mut [f32],
+    zeros: &[f32],
     to: &mut [f32],
     stride: usize,
 ) {
     let c = images.channels;
-    let (from, row) = pixels(images, n, corner, 6, scratch);
-    assert!(from.len() >= 5 * row + 6 * c);
+    let pixels = pixels::<6>(images, n, corner, zeros);
     // Nothing is below the lowest, so that without a ReLU the maximum changes nothing, NaN included.
     let lowest = simd.splat(if images.data.relu { 0.0 } else { f32::NEG_INFINITY });
     assert!(to.len() >= (POINTS - 1) * stride + c.next_multiple_of(S::LANES));
@@ -100,9 +94,9 @@ pub(super) fn transform_input<S: Simd>(
         for j in 0..6 {
             let mut column = [simd.splat(0.0); 6];
             for i in 0..6 {
-                // SAFETY: pixel (i, j) has `c` channels within `from`, as asserted; `lanes` of them are left.
+                // SAFETY: each pixel has `c` values, of which `lanes` are left.
                 unsafe {
-                    let pixel = from.as_ptr().add(i * row + j * c + first);
+                    let pixel = pixels[i][j].add(first);
                     let values = if lanes == S::LANES { simd.load(pixel) } else { simd.load_first(pixel, lanes) };
                     column[i] = simd.max(lowest, values);
                 }
@@ -122,20 +116,19 @@ pub(super) fn transform_input<S: Simd>(
     }
 }
 
-/// Writes the transform of a tile of the output's gradient: point p of channel c goes to `to[p * stride + c]`.
+/// Writes the transform of a tile of the output's gradient: point p of channel c goes to `to[p * stride + c]`. `zeros` as above.
 #[inline(always)]
 pub(super) fn transform_output_grad<S: Simd>(
     simd: S,
     images: &Images,
     n: usize,
     corner: [usize; 2],
-    scratch: &mut [f32],
+    zeros: &[f32],
     to: &mut [f32],
     stride: usize,
 ) {
     let c = images.channels;
-    let (from, row) = pixels(images, n, [corner[0] as isize, corner[1] as isize], STEP, scratch);
-    assert!(from.len() >= 3 * row + 4 * c);
+    let pixels = pixels::<STEP>(images, n, [corner[0] as isize, corner[1] as isize], zeros);
     assert!(to.len() >= (POINTS - 1) * stride + c.next_multiple_of(S::LANES));
     for first in (0..c).step_by(S::LANES) {
         let lanes = S::LANES.min(c - first);
@@ -143,9 +136,9 @@ pub(super) fn transform_output_grad<S: Simd>(
         for j in 0..4 {
             let mut column = [simd.splat(0.0); 4];
             for i in 0..4 {
-                // SAFETY: pixel (i, j) has `c` channels within `from`, as asserted; `lanes` of them are left.
+                // SAFETY: each pixel has `c` values, of which `lanes` are left.
                 unsafe {
-                    let pixel = from.as_ptr().add(i * row + j * c + first);
+                    let pixel = pixels[i][j].add(first);
                     column[i] = if lanes == S::LANES { simd.load(pixel) } else { simd.load_first(pixel, lanes) };
                 }
             }

@@ -5,7 +5,7 @@
 //!
 //! The matrices follow from five points at which polynomials are evaluated, and infinity. The paper's are 0, ±1 and ±2.
 //! Here they are 0, ±P and ±Q, chosen for a smaller rounding error (Barabasz, Anderson, Soodhalter and Gregg, "Error
-//! Analysis and Improving the Accuracy of Winograd Convolution for Deep Neural Networks", 2020); every constant below is
+//! Analysis and Improving the Accuracy of Winograd Convolution for Deep Neural Networks", 2020); the constants of A and B are
 //! exact in `f32`.
 
 use crate::simd::Simd;
@@ -15,67 +15,44 @@ const Q: f64 = 1.5;
 const P2: f64 = P * P;
 const Q2: f64 = Q * Q;
 
-/// Row of G for the point `x`, whose square is not `other`, the square of the other pair.
-const fn g(x: f64, other: f64) -> [f64; 3] {
-    let scale = 1.0 / (2.0 * x * x * (x * x - other));
-    [scale, scale * x, scale * x * x]
+/// The first element of the row of G for the point `x`, whose square is not `other`, the square of the other pair; the next ones are `x` and `x`² times it.
+const fn g(x2: f64, other: f64) -> f64 {
+    1.0 / (2.0 * x2 * (x2 - other))
 }
 
-const G: [[f64; 3]; 6] = [[1.0 / (P2 * Q2), 0.0, 0.0], g(P, Q2), g(-P, Q2), g(Q, P2), g(-Q, P2), [0.0, 0.0, 1.0]];
+const G0: f64 = 1.0 / (P2 * Q2);
+const GP: f64 = g(P2, Q2);
+const GQ: f64 = g(Q2, P2);
 
-// Arrays are filled by loops: a closure given to `map` is not inlined into a function with an instruction set of its own.
-
-/// Kernels that are transformed side by side.
-pub(super) const SIDE: usize = 8;
-
-/// G g Gᵀ: element (y, x) of the kernels is `g[3 * y + x]`.
+/// G g
 #[inline(always)]
-pub(super) fn kernels(g: &[[f32; SIDE]; 9]) -> [[f32; SIDE]; 36] {
-    let mut half = [[[0.0f64; SIDE]; 3]; 6];
-    for i in 0..6 {
-        for x in 0..3 {
-            for l in 0..SIDE {
-                let column = [f64::from(g[x][l]), f64::from(g[3 + x][l]), f64::from(g[6 + x][l])];
-                half[i][x][l] = G[i][0] * column[0] + G[i][1] * column[1] + G[i][2] * column[2];
-            }
-        }
-    }
-    let mut points = [[0.0f32; SIDE]; 36];
-    for p in 0..36 {
-        for l in 0..SIDE {
-            let (row, g) = (&half[p / 6], &G[p % 6]);
-            points[p][l] = (row[0][l] * g[0] + row[1][l] * g[1] + row[2][l] * g[2]) as f32;
-        }
-    }
-    points
+pub(super) fn kernel<S: Simd>(s: S, g: [S::F32; 3]) -> [S::F32; 6] {
+    let c = |x: f64| s.splat(x as f32);
+    let p_even = s.mul_add(c(GP * P2), g[2], s.mul(c(GP), g[0]));
+    let q_even = s.mul_add(c(GQ * Q2), g[2], s.mul(c(GQ), g[0]));
+    let (p, q) = (c(GP * P), c(GQ * Q));
+    let (minus_p, minus_q) = (c(-GP * P), c(-GQ * Q));
+    [
+        s.mul(c(G0), g[0]),
+        s.mul_add(p, g[1], p_even),
+        s.mul_add(minus_p, g[1], p_even),
+        s.mul_add(q, g[1], q_even),
+        s.mul_add(minus_q, g[1], q_even),
+        g[2],
+    ]
 }
 
-/// Gᵀ w G: the gradients of kernels from those of their transforms, row after row.
+/// Gᵀ w
 #[inline(always)]
-pub(super) fn kernel_grads(w: &[[f64; SIDE]; 36]) -> [[f32; SIDE]; 9] {
-    let mut half = [[[0.0f64; SIDE]; 6]; 3];
-    for y in 0..3 {
-        for j in 0..6 {
-            for i in 0..6 {
-                for l in 0..SIDE {
-                    half[y][j][l] += G[i][y] * w[i * 6 + j][l];
-                }
-            }
-        }
-    }
-    let mut grads = [[0.0f32; SIDE]; 9];
-    for k in 0..9 {
-        let mut sum = [0.0f64; SIDE];
-        for j in 0..6 {
-            for l in 0..SIDE {
-                sum[l] += half[k / 3][j][l] * G[j][k % 3];
-            }
-        }
-        for l in 0..SIDE {
-            grads[k][l] = sum[l] as f32;
-        }
-    }
-    grads
+pub(super) fn kernel_grad<S: Simd>(s: S, w: [S::F32; 6]) -> [S::F32; 3] {
+    let c = |x: f64| s.splat(x as f32);
+    let (p_even, p_odd) = (s.add(w[1], w[2]), s.sub(w[1], w[2]));
+    let (q_even, q_odd) = (s.add(w[3], w[4]), s.sub(w[3], w[4]));
+    [
+        s.mul_add(c(G0), w[0], s.mul_add(c(GP), p_even, s.mul(c(GQ), q_even))),
+        s.mul_add(c(GP * P), p_odd, s.mul(c(GQ * Q), q_odd)),
+        s.add(w[5], s.mul_add(c(GP * P2), p_even, s.mul(c(GQ * Q2), q_even))),
+    ]
 }
 
 /// Bᵀ d

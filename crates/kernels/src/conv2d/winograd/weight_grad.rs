@@ -2,9 +2,9 @@
 //! gradient, summed over tiles.
 
 use super::super::{Conv2dShape, Input};
-use super::deep;
 use super::tiles::{Grid, Images, POINTS, point_stride, transform_input, transform_output_grad};
-use super::transform::{self, SIDE};
+use super::transform;
+use super::{deep, few};
 use crate::gemm::tile::{self, MAX_ROWS, Walk, tile_cols};
 use crate::isa::Kernel;
 use crate::simd::Simd;
@@ -26,10 +26,13 @@ const MAX_VALUES: usize = 8 << 20;
 pub fn weight_grad(s: &Conv2dShape, input: Input<f32>, grad_output: &[f32], grad_weight: &mut [f32]) {
     let target = Target::current();
     let (ci, co) = (s.in_channels, s.out_channels);
+    let grid = Grid::new(s.batch, s.out_size());
+    if few::pays(grid, ci, co) {
+        return few::weight_grad(target, s, input, grad_output, grad_weight);
+    }
     if deep::pays(ci, co) {
         return deep::weight_grad(target, s, input, grad_output, grad_weight);
     }
-    let grid = Grid::new(s.batch, s.out_size());
     let groups = co.div_ceil(ROWS);
     let point = point_stride(ROWS * ci);
     let len = POINTS * point;
@@ -55,7 +58,7 @@ pub fn weight_grad(s: &Conv2dShape, input: Input<f32>, grad_output: &[f32], grad
     threads::parallel_chunks(grad_weight, 9 * ci, |o, kernel| {
         let (group, o) = (o / ROWS, o % ROWS);
         let parts = &sums[group * partials * len..][..partials * len];
-        target.run(KernelGrad { sums: &parts[o * ci..], part: len, partials, point, kernel });
+        target.run(KernelGrad { sums: &parts[o * ci..], part: len, partials, point, first: 0, columns: ci, kernel });
     });
 }
 
@@ -68,6 +71,9 @@ pub(super) struct KernelGrad<'a> {
     pub partials: usize,
     /// The distance between points.
     pub point: usize,
+    /// The first input channel of the sums, and how many.
+    pub first: usize,
+    pub columns: usize,
     /// element × input channel
     pub kernel: &'a mut [f32],
 }
@@ -75,21 +81,40 @@ pub(super) struct KernelGrad<'a> {
 impl Kernel for KernelGrad<'_> {
     type Output = ();
     #[inline(always)]
-    fn run<S: Simd>(self, _: S) {
+    fn run<S: Simd>(self, simd: S) {
         let ci = self.kernel.len() / 9;
-        for first in (0..ci).step_by(SIDE) {
-            let count = SIDE.min(ci - first);
-            let mut points = [[0.0f64; SIDE]; POINTS];
-            for part in 0..self.partials {
-                for (p, sum) in points.iter_mut().enumerate() {
-                    let values = &self.sums[part * self.part + p * self.point + first..][..count];
-                    for (sum, &x) in sum.iter_mut().zip(values) {
-                        *sum += f64::from(x);
+        let last = (self.partials - 1) * self.part + (POINTS - 1) * self.point;
+        assert!(self.sums.len() >= last + self.columns && ci >= self.first + self.columns);
+        for first in (0..self.columns).step_by(S::LANES) {
+            let lanes = S::LANES.min(self.columns - first);
+            let mut half = [[simd.splat(0.0); 6]; 3];
+            for j in 0..6 {
+                let mut column = [simd.splat(0.0); 6];
+                for i in 0..6 {
+                    for part in 0..self.partials {
+                        let at = part * self.part + (i * 6 + j) * self.point + first;
+                        // SAFETY: `lanes` of the sums' columns are left, within the length asserted above.
+                        let sum = unsafe {
+                            let from = self.sums.as_ptr().add(at);
+                            if lanes == S::LANES { simd.load(from) } else { simd.load_first(from, lanes) }
+                        };
+                        column[i] = simd.add(column[i], sum);
                     }
                 }
+                let column = transform::kernel_grad(simd, column);
+                for y in 0..3 {
+                    half[y][j] = column[y];
+                }
             }
-            for (k, values) in transform::kernel_grads(&points).iter().enumerate() {
-                self.kernel[k * ci + first..][..count].copy_from_slice(&values[..count]);
+            for y in 0..3 {
+                let row = transform::kernel_grad(simd, half[y]);
+                for x in 0..3 {
+                    // SAFETY: as many of the kernel's input channels are left, as asserted.
+                    unsafe {
+                        let to = self.kernel.as_mut_ptr().add((y * 3 + x) * ci + self.first + first);
+                        if lanes == S::LANES { simd.store(to, row[x]) } else { simd.store_first(to, row[x], lanes) }
+                    }
+                }
             }
         }
     }
@@ -123,7 +148,7 @@ impl Part<'_> {
         let (ci, co) = (self.input.channels, self.grad.channels);
         let width = tile_cols(S::LANES);
         let [in_stride, out_stride] = [ci, co].map(|c| c.next_multiple_of(S::LANES));
-        let mut scratch = Buffer::<f32>::unspecified((6 * 6 * ci).max(4 * 4 * co));
+        let zeros = vec![0.0; ci.max(co)];
         let [in_point, out_point] = [in_stride, out_stride].map(|row| point_stride(BLOCK * row));
         let point = point_stride(ROWS * ci);
         let mut inputs = Buffer::<f32>::unspecified(POINTS * in_point);
@@ -134,9 +159,9 @@ impl Part<'_> {
                 let (n, at) = self.grid.get(first + t);
                 let corner = [at[0] as isize - self.before[0], at[1] as isize - self.before[1]];
                 let to = &mut inputs[t * in_stride..];
-                transform_input(simd, &self.input, n, corner, &mut scratch, to, in_point);
+                transform_input(simd, &self.input, n, corner, &zeros, to, in_point);
                 let to = &mut grads[t * out_stride..];
-                transform_output_grad(simd, &self.grad, n, at, &mut scratch, to, out_point);
+                transform_output_grad(simd, &self.grad, n, at, &zeros, to, out_point);
             }
             for p in 0..POINTS {
                 for column in (0..ci).step_by(width) {

@@ -1,0 +1,54 @@
+//! [`RandomChanges`]: what augmentations make of the samples of a data set.
+
+use super::augment::Augmentations;
+use super::mix::Mixer;
+use crate::image::{Depth, Image};
+use crate::resize::Filter;
+use striate_tensor::Tensor;
+
+/// Random changes, and what their numbers come from: the seed, the epoch and the sample's number alone.
+pub(crate) struct RandomChanges {
+    augmentations: Augmentations,
+    mixer: Option<Mixer>,
+    seed: u64,
+}
+
+impl RandomChanges {
+    /// `classes` is how many there are, for labels of mixed pictures.
+    pub fn new(augmentations: Augmentations, classes: usize, seed: u64) -> RandomChanges {
+        let mixer = Mixer::new(&augmentations, classes, seed);
+        RandomChanges { augmentations, mixer, seed }
+    }
+
+    /// The picture as it is in an epoch, given that and the sample's number; of `size` (height and width). `whole` gives it at that size where no random part of
+    /// it is wanted.
+    pub fn apply<T: Depth>(
+        &self,
+        picture: &Image<T>,
+        size: [usize; 2],
+        filter: Filter,
+        (epoch, index): (usize, usize),
+        whole: impl FnOnce() -> Image<T>,
+    ) -> Image<T> {
+        let rng = &mut Augmentations::generator(self.seed, epoch, index);
+        let part = self.augmentations.part(picture, size, filter, rng);
+        self.augmentations.apply(part.unwrap_or_else(whole), rng)
+    }
+
+    /// Whether pictures of a batch are mixed with each other.
+    pub fn mixes(&self) -> bool {
+        self.mixer.is_some()
+    }
+
+    /// Mixes the pictures of a batch as [`Mixer::mix`] does, if they are to be.
+    pub fn mix(
+        &self,
+        values: &mut [f32],
+        size: [usize; 3],
+        labels: &[i64],
+        epoch: usize,
+        first: usize,
+    ) -> Option<Tensor> {
+        self.mixer.map(|mixer| mixer.mix(values, size, labels, epoch, first))
+    }
+}

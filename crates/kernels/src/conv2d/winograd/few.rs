@@ -1,0 +1,299 @@
+//! The algorithm for many channels and few tiles: there the transformed kernels are the largest part of all data, so that writing them
+//! to memory and reading them again takes longer than the product. Here a task makes those that it needs next, and they never leave
+//! its cache; so do the sums of the weight gradient.
+
+use super::super::{Conv2dShape, Input};
+use super::Output;
+use super::deep::{self, GROUP, Grads, Inputs, TILES, group_len};
+use super::kernels::{KernelPanel, Kernels};
+use super::tiles::{Grid, Images, OutputTile, POINTS, STEP, point_stride, tile_stride, transform_output};
+use super::weight_grad::KernelGrad;
+use crate::gemm::tile::{self, MAX_ROWS, Walk, tile_cols};
+use crate::isa::Kernel;
+use crate::simd::Simd;
+use crate::target::Target;
+use crate::{Buffer, threads};
+
+/// Input channels whose kernels are transformed at once: with those of one panel of output channels they fit the second-level cache.
+const DEPTH: usize = if cfg!(test) { 32 } else { 128 };
+/// With fewer output channels there are not tasks enough.
+const MIN_OUTPUTS: usize = 128;
+/// Output channels of a task of the weight gradient: a multiple of every register tile's rows.
+const ROWS: usize = 48;
+/// Input channels of which it holds the sums at once: a multiple of every register tile's columns.
+const COLUMNS: usize = 64;
+
+/// Whether this way pays for so many tiles and channels.
+pub(super) fn pays(grid: Grid, ci: usize, co: usize) -> bool {
+    deep::pays(ci, co) && co >= MIN_OUTPUTS && (1..=TILES).contains(&grid.len())
+}
+
+/// Tiles in groups of [`GROUP`], each group's transforms one after another.
+fn transformed(grid: Grid, row: usize, make: impl Fn((usize, usize), &mut [f32]) + Sync) -> Buffer<f32> {
+    let mut points = Buffer::<f32>::unspecified(grid.len().div_ceil(GROUP) * group_len(row));
+    threads::parallel_chunks(&mut points, group_len(row), |g, points| {
+        make((g * GROUP, GROUP.min(grid.len() - g * GROUP)), points);
+    });
+    points
+}
+
+/// The convolution.
+pub(super) fn correlate(target: Target, images: Images, before: [isize; 2], grid: Grid, kernels: Kernels, to: Output) {
+    assert!(to.values.len() == grid.batch * to.size[0] * to.size[1] * to.channels);
+    assert!(to.before_relu.is_none_or(|x| x.len() == to.values.len()));
+    let stride = tile_stride(images.channels);
+    let points = transformed(grid, stride, |tiles, points| {
+        target.run(Inputs { images: &images, before, grid, tiles, points });
+    });
+    let width = tile_cols(target.lanes());
+    let output = threads::SendPtr(to.values.as_mut_ptr());
+    threads::parallel_for(to.channels.div_ceil(width), |panel| {
+        let first = panel * width;
+        target.run(Panel {
+            ci: images.channels,
+            grid,
+            points: &points,
+            kernels,
+            first,
+            cols: width.min(to.channels - first),
+            size: to.size,
+            channels: to.channels,
+            bias: to.bias.map(|bias| &bias[first..]),
+            before_relu: to.before_relu,
+            output: output.get(),
+        });
+    });
+}
+
+/// A few output channels of all tiles.
+struct Panel<'a> {
+    ci: usize,
+    grid: Grid,
+    /// group × point × tile × input channel
+    points: &'a [f32],
+    kernels: Kernels<'a>,
+    /// The first output channel, and how many.
+    first: usize,
+    cols: usize,
+    size: [usize; 2],
+    channels: usize,
+    /// From the first output channel on.
+    bias: Option<&'a [f32]>,
+    before_relu: Option<&'a [f32]>,
+    /// The whole output, of which this task writes its channels and nobody else does.
+    output: *mut f32,
+}
+
+impl Kernel for Panel<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        if S::LANES == 16 { self.all::<S, MAX_ROWS>(simd) } else { self.all::<S, 6>(simd) }
+    }
+}
+
+impl Panel<'_> {
+    #[inline(always)]
+    fn all<S: Simd, const R: usize>(&self, simd: S) {
+        if tile::is_narrow(S::LANES, self.cols) { self.columns::<S, R, 1>(simd) } else { self.columns::<S, R, 2>(simd) }
+    }
+
+    #[inline(always)]
+    fn columns<S: Simd, const R: usize, const V: usize>(&self, simd: S) {
+        let width = V * S::LANES;
+        let product = point_stride(self.grid.len() * width);
+        let mut transformed = Buffer::<f32>::unspecified(POINTS * point_stride(DEPTH.min(self.ci) * width));
+        let mut products = Buffer::<f32>::unspecified(POINTS * product);
+        for start in (0..self.ci).step_by(DEPTH) {
+            let inputs = start..self.ci.min(start + DEPTH);
+            let depth = inputs.len();
+            let panel = &mut transformed[..POINTS * point_stride(depth * width)];
+            KernelPanel { kernels: self.kernels, inputs, first: self.first, channels: self.cols, panel }.run(simd);
+            for point in 0..POINTS {
+                let kernels = &transformed[point * point_stride(depth * width)..][..depth * width];
+                let products = &mut products[point * product..][..product];
+                self.add::<S, R, V>(simd, point, start, kernels, products);
+            }
+        }
+        self.write::<S, V>(simd, &products, product);
+    }
+
+    /// Adds what some input channels from `start` on give at one point.
+    #[inline(always)]
+    fn add<S: Simd, const R: usize, const V: usize>(
+        &self,
+        simd: S,
+        point: usize,
+        start: usize,
+        kernels: &[f32],
+        products: &mut [f32],
+    ) {
+        let (stride, width, tiles) = (tile_stride(self.ci), V * S::LANES, self.grid.len());
+        let depth = kernels.len() / width;
+        let len = point_stride(GROUP * stride);
+        assert!(self.points.len() >= tiles.div_ceil(GROUP) * POINTS * len && GROUP.is_multiple_of(R));
+        assert!(start + depth <= stride && products.len() >= tiles * width);
+        let walk = Walk::run(depth, 1);
+        for t in (0..tiles).step_by(R) {
+            let count = R.min(tiles - t);
+            // Rows of one register tile belong to one group.
+            let from = (t / GROUP * POINTS + point) * len + t % GROUP * stride + start;
+            let mut rows = [self.points.as_ptr(); R];
+            for r in 0..R {
+                rows[r] = self.points.as_ptr().wrapping_add(from + r.min(count - 1) * stride);
+            }
+            // SAFETY: each row is one tile's channels at this point, from `start` on, within the lengths asserted above; the kernels have
+            // a row of `V` vectors for each, and the products one for each tile.
+            unsafe {
+                let to = products.as_mut_ptr().add(t * width);
+                let mut acc = [[simd.splat(0.0); V]; R];
+                if start > 0 {
+                    acc = tile::load::<S, R, V>(simd, to, width, count, width);
+                }
+                let acc = tile::multiply(simd, &rows, &walk, kernels.as_ptr(), width, acc);
+                tile::store(simd, &acc, to, width, count, width);
+            }
+        }
+    }
+
+    /// Transforms the products back.
+    #[inline(always)]
+    fn write<S: Simd, const V: usize>(&self, simd: S, products: &[f32], product: usize) {
+        let width = V * S::LANES;
+        let mut bias = [simd.splat(0.0); V];
+        if let Some(values) = self.bias {
+            let values = &values[..self.cols];
+            // SAFETY: the slice has `cols` values.
+            bias = unsafe { tile::load::<S, 1, V>(simd, values.as_ptr(), 0, 1, self.cols) }[0];
+        }
+        let ([h, w], c) = (self.size, self.channels);
+        assert!(self.first + self.cols <= c && self.cols <= width);
+        for t in 0..self.grid.len() {
+            let (n, [y, x]) = self.grid.get(t);
+            assert!(n < self.grid.batch && y < h && x < w);
+            let start = ((n * h + y) * w + x) * c + self.first;
+            let to = OutputTile {
+                at: self.output.wrapping_add(start),
+                before_relu: self.before_relu.map(|x| x[start..].as_ptr()),
+                row_stride: w * c,
+                pixel_stride: c,
+                size: [STEP.min(h - y), STEP.min(w - x)],
+                cols: self.cols,
+            };
+            for v in 0..V {
+                let from = &products[t * width + v * S::LANES..];
+                // SAFETY: the tile lies within the output, and a panel of `V` vectors has columns in each of them.
+                unsafe { transform_output(simd, from, product, v * S::LANES, bias[v], &to) };
+            }
+        }
+    }
+}
+
+/// As [`super::weight_grad`].
+pub(super) fn weight_grad(
+    target: Target,
+    s: &Conv2dShape,
+    input: Input<f32>,
+    grad_output: &[f32],
+    grad_weight: &mut [f32],
+) {
+    let (ci, co) = (s.in_channels, s.out_channels);
+    let grid = Grid::new(s.batch, s.out_size());
+    let images = Images { data: input, size: s.in_size, channels: ci };
+    let grads = Images { data: grad_output.into(), size: s.out_size(), channels: co };
+    let before = [s.padding[0][0] as isize, s.padding[1][0] as isize];
+    let [in_stride, out_stride] = [ci, co].map(tile_stride);
+    let points = transformed(grid, in_stride, |tiles, points| {
+        target.run(Inputs { images: &images, before, grid, tiles, points });
+    });
+    let grad_points = transformed(grid, out_stride, |tiles, points| {
+        target.run(Grads { images: &grads, grid, tiles, points });
+    });
+    threads::parallel_chunks(grad_weight, ROWS * 9 * ci, |task, kernels| {
+        let first = task * ROWS;
+        target.run(Sums { ci, co, tiles: grid.len(), first, points: &points, grad_points: &grad_points, kernels });
+    });
+}
+
+/// What all tiles add to the kernels of some output channels.
+struct Sums<'a> {
+    ci: usize,
+    co: usize,
+    /// How many.
+    tiles: usize,
+    /// The first output channel.
+    first: usize,
+    /// group × point × tile × input channel
+    points: &'a [f32],
+    /// group × point × tile × output channel
+    grad_points: &'a [f32],
+    /// output channel × element × input channel
+    kernels: &'a mut [f32],
+}
+
+impl Kernel for Sums<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(mut self, simd: S) {
+        if S::LANES == 16 { self.all::<S, MAX_ROWS>(simd) } else { self.all::<S, 6>(simd) }
+    }
+}
+
+impl Sums<'_> {
+    #[inline(always)]
+    fn all<S: Simd, const R: usize>(&mut self, simd: S) {
+        const POINT: usize = point_stride(ROWS * COLUMNS);
+        // point × output channel × input channel
+        let mut sums = Buffer::<f32>::unspecified(POINTS * POINT);
+        let width = tile_cols(S::LANES);
+        for start in (0..self.ci).step_by(COLUMNS) {
+            let columns = COLUMNS.min(self.ci - start);
+            for point in 0..POINTS {
+                let sums = &mut sums[point * POINT..][..POINT];
+                for column in (0..columns).step_by(width) {
+                    if tile::is_narrow(S::LANES, columns - column) {
+                        self.add::<S, R, 1>(simd, point, start + column, &mut sums[column..])
+                    } else {
+                        self.add::<S, R, 2>(simd, point, start + column, &mut sums[column..])
+                    }
+                }
+            }
+            for (o, kernel) in self.kernels.chunks_exact_mut(9 * self.ci).enumerate() {
+                let sums = &sums[o * COLUMNS..];
+                KernelGrad { sums, part: 0, partials: 1, point: POINT, first: start, columns, kernel }.run(simd);
+            }
+        }
+    }
+
+    /// Sums at one point for the input channels of a register tile, from `column` on.
+    #[inline(always)]
+    fn add<S: Simd, const R: usize, const V: usize>(&self, simd: S, point: usize, column: usize, sums: &mut [f32]) {
+        let [in_stride, out_stride] = [self.ci, self.co].map(tile_stride);
+        let [in_len, out_len] = [in_stride, out_stride].map(|row| point_stride(GROUP * row));
+        let (rows, groups, width) = (self.kernels.len() / (9 * self.ci), self.tiles.div_ceil(GROUP), V * S::LANES);
+        assert!(self.points.len() >= groups * POINTS * in_len && column + width <= in_stride);
+        assert!(self.grad_points.len() >= groups * POINTS * out_len && self.first + rows <= self.co);
+        assert!(rows <= ROWS && sums.len() >= (rows - 1) * COLUMNS + width);
+        for o in (0..rows).step_by(R) {
+            let count = R.min(rows - o);
+            let mut acc = [[simd.splat(0.0); V]; R];
+            for g in 0..groups {
+                let at = g * POINTS + point;
+                let mut channels = [self.grad_points.as_ptr(); R];
+                for r in 0..R {
+                    let channel = self.first + o + r.min(count - 1);
+                    channels[r] = self.grad_points.as_ptr().wrapping_add(at * out_len + channel);
+                }
+                let walk = Walk::run(GROUP.min(self.tiles - g * GROUP), out_stride);
+                // SAFETY: each row is one channel of a group's tiles at this point, and as many rows of `V` vectors of input
+                // channels are there, within the lengths asserted above.
+                unsafe {
+                    let b = self.points.as_ptr().add(at * in_len + column);
+                    acc = tile::multiply(simd, &channels, &walk, b, in_stride, acc);
+                }
+            }
+            // SAFETY: the sums have `count` rows from here on, as asserted.
+            unsafe { tile::store(simd, &acc, sums.as_mut_ptr().add(o * COLUMNS), COLUMNS, count, width) };
+        }
+    }
+}

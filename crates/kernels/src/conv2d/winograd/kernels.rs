@@ -1,0 +1,142 @@
+//! The transforms of kernels, laid out as right operands of the products.
+
+use super::tiles::{POINTS, point_stride};
+use super::transform;
+use crate::copy::transpose::transpose;
+use crate::gemm::tile::tile_cols;
+use crate::isa::Kernel;
+use crate::simd::{MAX_LANES, Simd};
+use crate::target::Target;
+use crate::{Buffer, threads};
+use std::ops::Range;
+
+/// The kernels of a convolution, or of the one that gives its input gradient.
+#[derive(Clone, Copy)]
+pub(super) struct Kernels<'a> {
+    /// Output channel of the layer × element × input channel of the layer
+    pub values: &'a [f32],
+    /// Channels that the convolution takes and gives.
+    pub inputs: usize,
+    pub outputs: usize,
+    /// Whether this is for the input gradient: the layer's output channels are what it takes, and kernels are turned around.
+    pub turned: bool,
+}
+
+impl Kernels<'_> {
+    /// All of them, transformed, as panels of adjacent output channels: panel × point × input channel × output channel, points
+    /// [`point_stride`] apart.
+    pub fn transformed(self, target: Target) -> Buffer<f32> {
+        let Kernels { inputs, outputs, .. } = self;
+        let (lanes, width) = (target.lanes(), tile_cols(target.lanes()));
+        let panel = |channels: usize| POINTS * point_stride(inputs * channels.next_multiple_of(lanes));
+        let rest = if outputs.is_multiple_of(width) { 0 } else { panel(outputs % width) };
+        let mut kernels = Buffer::unspecified(outputs / width * panel(width) + rest);
+        threads::parallel_chunks(&mut kernels, panel(width), |j, panel| {
+            let channels = width.min(outputs - j * width);
+            target.run(KernelPanel { kernels: self, inputs: 0..inputs, first: j * width, channels, panel });
+        });
+        kernels
+    }
+
+    /// Element `k` of the kernels of input channel `i`, for output channels from `first` on; turned kernels alone have it in one piece.
+    #[inline(always)]
+    fn turned_row(&self, k: usize, i: usize, first: usize) -> &[f32] {
+        &self.values[(i * 9 + 8 - k) * self.outputs + first..]
+    }
+
+    /// Writes element `k` of the kernels of some input channels and `used` output channels from `first` on: input channel × output channel,
+    /// rows of `stored`, of which the rest is 0.
+    #[inline(always)]
+    fn gather(&self, k: usize, inputs: Range<usize>, first: usize, used: usize, stored: usize, to: &mut [f32]) {
+        let to = &mut to[..inputs.len() * stored];
+        if self.turned {
+            for (row, i) in to.chunks_exact_mut(stored).zip(inputs) {
+                row[..used].copy_from_slice(&self.turned_row(k, i, first)[..used]);
+                row[used..].fill(0.0);
+            }
+            return;
+        }
+        let from = &self.values[(first * 9 + k) * self.inputs + inputs.start..];
+        if used == stored {
+            return transpose(used, 9 * self.inputs, from, to);
+        }
+        for (i, row) in to.chunks_exact_mut(stored).enumerate() {
+            for (o, x) in row.iter_mut().enumerate() {
+                *x = if o < used { from[o * 9 * self.inputs + i] } else { 0.0 };
+            }
+        }
+    }
+}
+
+/// Of [`Kernels::transformed`], the panel that begins at output channel `column`, a multiple of `width`.
+pub(super) fn kernel_panel(kernels: &[f32], ci: usize, column: usize, width: usize) -> &[f32] {
+    &kernels[column / width * POINTS * point_stride(ci * width)..]
+}
+
+/// Transforms the kernels of a few output channels, and of all or some input channels.
+pub(super) struct KernelPanel<'a> {
+    pub kernels: Kernels<'a>,
+    pub inputs: Range<usize>,
+    /// The panel's first output channel, and how many it has.
+    pub first: usize,
+    pub channels: usize,
+    /// point × input channel × output channel, points [`point_stride`] apart
+    pub panel: &'a mut [f32],
+}
+
+/// Input channels that are read together: elements of a kernel that share a cache line.
+const TOGETHER: usize = 16;
+/// Values of one element that are gathered: those of a whole panel.
+const GATHERED: usize = TOGETHER * tile_cols(MAX_LANES);
+
+impl Kernel for KernelPanel<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let stored = self.channels.next_multiple_of(S::LANES);
+        let inputs = self.inputs.len();
+        let point = point_stride(inputs * stored);
+        assert!(self.panel.len() >= (POINTS - 1) * point + inputs * stored && stored <= tile_cols(S::LANES));
+        // Turned kernels are read where they lie.
+        let gathers = !self.kernels.turned || self.channels < stored;
+        let mut elements = [[0.0f32; GATHERED]; 9];
+        for start in (0..inputs).step_by(TOGETHER) {
+            let count = TOGETHER.min(inputs - start);
+            let first = self.inputs.start + start;
+            if gathers {
+                for k in 0..9 {
+                    self.kernels.gather(k, first..first + count, self.first, self.channels, stored, &mut elements[k]);
+                }
+            }
+            for i in 0..count {
+                for o in (0..stored).step_by(S::LANES) {
+                    let mut half = [[simd.splat(0.0); 3]; 6];
+                    for x in 0..3 {
+                        let mut column = [simd.splat(0.0); 3];
+                        for y in 0..3 {
+                            let k = y * 3 + x;
+                            let from = match gathers {
+                                true => &elements[k][i * stored + o..],
+                                false => self.kernels.turned_row(k, first + i, self.first + o),
+                            };
+                            // SAFETY: the slice that is taken first is as long as the vector.
+                            column[y] = unsafe { simd.load(from[..S::LANES].as_ptr()) };
+                        }
+                        let column = transform::kernel(simd, column);
+                        for j in 0..6 {
+                            half[j][x] = column[j];
+                        }
+                    }
+                    for y in 0..6 {
+                        let row = transform::kernel(simd, half[y]);
+                        for x in 0..6 {
+                            let to = (y * 6 + x) * point + (start + i) * stored + o;
+                            // SAFETY: the panel has `inputs * stored` numbers at each point, as asserted.
+                            unsafe { simd.store(self.panel.as_mut_ptr().add(to), row[x]) };
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
