@@ -3,6 +3,9 @@
 //! A 3×3 kernel with padding 1 on 1×1 images multiplies with its centre alone: deep networks on small images end so.
 
 use super::Conv2dShape;
+use crate::strided::CHUNK;
+use crate::threads::parallel_chunks;
+use crate::{Buffer, Float};
 use std::ops::Range;
 
 /// The part of a kernel that meets pixels.
@@ -40,28 +43,55 @@ impl Crop {
         (shape.kernel != s.kernel).then_some(Crop { shape, kernel: s.kernel, kept })
     }
 
-    /// Where the kept rows of all kernels lie in the weight, in order; each has as many values as [`Crop::row_len`].
-    fn rows(&self) -> impl Iterator<Item = usize> + '_ {
-        let [kh, kw] = self.kernel;
-        let channels = self.shape.in_channels / self.shape.groups;
-        let row = move |o: usize, y: usize| ((o * kh + y) * kw + self.kept[1].start) * channels;
-        (0..self.shape.out_channels).flat_map(move |o| self.kept[0].clone().map(move |y| row(o, y)))
-    }
-
+    /// Values of a kept row of a kernel.
     fn row_len(&self) -> usize {
         self.kept[1].len() * (self.shape.in_channels / self.shape.groups)
     }
 
+    /// Values of a kernel, of all output channels' one.
+    fn kernel_len(&self) -> usize {
+        self.kernel[0] * self.kernel[1] * (self.shape.in_channels / self.shape.groups)
+    }
+
+    /// Where the kept rows of a kernel begin in it.
+    fn rows(&self) -> impl Iterator<Item = usize> {
+        let (kw, first, channels) = (self.kernel[1], self.kept[1].start, self.shape.in_channels / self.shape.groups);
+        self.kept[0].clone().map(move |y| (y * kw + first) * channels)
+    }
+
+    /// Kernels of a task.
+    fn kernels_per_task(&self) -> usize {
+        CHUNK.div_ceil(self.kernel_len().max(1))
+    }
+
     /// The kept part of a weight.
-    pub fn cut<T: Copy>(&self, weight: &[T]) -> Vec<T> {
-        self.rows().flat_map(|at| &weight[at..][..self.row_len()]).copied().collect()
+    pub fn cut<T: Float>(&self, weight: &[T]) -> Buffer<T> {
+        let (whole, row, many) = (self.kernel_len(), self.row_len(), self.kernels_per_task());
+        let part = self.kept[0].len() * row;
+        let mut cut = Buffer::unspecified(self.shape.out_channels * part);
+        parallel_chunks(&mut cut, many * part, |task, cut| {
+            for (o, cut) in cut.chunks_exact_mut(part).enumerate() {
+                let kernel = &weight[(task * many + o) * whole..][..whole];
+                for (at, cut) in self.rows().zip(cut.chunks_exact_mut(row)) {
+                    cut.copy_from_slice(&kernel[at..][..row]);
+                }
+            }
+        });
+        cut
     }
 
     /// The gradient of the whole weight from that of its kept part: zero elsewhere.
-    pub fn spread<T: Copy + Default>(&self, part: &[T], whole: &mut [T]) {
-        whole.fill(T::default());
-        for (at, part) in self.rows().zip(part.chunks_exact(self.row_len().max(1))) {
-            whole[at..][..part.len()].copy_from_slice(part);
-        }
+    pub fn spread<T: Float>(&self, cut: &[T], weight: &mut [T]) {
+        let (whole, row, many) = (self.kernel_len(), self.row_len(), self.kernels_per_task());
+        let part = self.kept[0].len() * row;
+        parallel_chunks(weight, many * whole, |task, kernels| {
+            kernels.fill(T::ZERO);
+            for (o, kernel) in kernels.chunks_exact_mut(whole).enumerate() {
+                let cut = &cut[(task * many + o) * part..][..part];
+                for (at, cut) in self.rows().zip(cut.chunks_exact(row)) {
+                    kernel[at..][..row].copy_from_slice(cut);
+                }
+            }
+        });
     }
 }

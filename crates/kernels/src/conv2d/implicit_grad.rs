@@ -3,9 +3,11 @@
 use super::implicit::{Correlation, MIN_TASKS};
 use super::window::{Band, Bands, Window, overlap};
 use super::{Conv2dShape, Input, zero_unless_positive};
+use crate::copy::transpose::transpose;
 use crate::gemm::tile::{self, MAX_ROWS, Panels, Walk, tile_cols};
 use crate::isa::Kernel;
 use crate::simd::Simd;
+use crate::strided::CHUNK;
 use crate::target::Target;
 use crate::{Buffer, threads};
 use std::ops::Range;
@@ -14,6 +16,8 @@ use std::ops::Range;
 const MAX_PARTIALS: usize = 16;
 /// A partial sum is worth its own pass over the weights if it adds this many terms to each.
 const TERMS_PER_PARTIAL: usize = 4096;
+/// Output channels whose sums are read together: those of a cache line.
+const TOGETHER: usize = 16;
 
 /// As [`super::conv2d_weight_grad`]. Images are split among a fixed number of partial sums.
 pub fn weight_grad(s: &Conv2dShape, input: Input<f32>, grad_output: &[f32], grad_weight: &mut [f32]) {
@@ -36,18 +40,30 @@ pub fn weight_grad(s: &Conv2dShape, input: Input<f32>, grad_output: &[f32], grad
     let mut sums = Buffer::<f32>::unspecified(partials * len);
     threads::parallel_chunks(&mut sums, c.groups * rows * co, |i, sums| {
         let (i, rows) = if splits == 1 { (i, 0..depth) } else { (0, i * rows..depth.min((i + 1) * rows)) };
-        sums.fill(0.0);
-        for band in (i * part..((i + 1) * part).min(bands.len())).map(|b| bands.get(b)) {
+        let first = i * part;
+        if first >= bands.len() {
+            sums.fill(0.0);
+        }
+        for b in first..(first + part).min(bands.len()) {
+            let (band, fresh) = (bands.get(b), b == first);
             let start = (band.image * c.out_size[0] + band.first) * c.out_size[1] * c.out_channels;
             let grad = &grad_output[start..][..band.images * band.rows * c.out_size[1] * c.out_channels];
-            target.run(WeightBand { c: &c, window: c.window(input, band), band, grad, rows: rows.clone(), sums });
+            let window = c.window(input, band);
+            target.run(WeightBand { c: &c, window, band, grad, rows: rows.clone(), sums, fresh });
         }
     });
-    threads::parallel_chunks(grad_weight, depth, |o, kernel| {
-        let (g, o) = (o / co, o % co);
-        for (p, w) in kernel.iter_mut().enumerate() {
-            *w = (0..partials).map(|i| sums[i * len + (g * depth + p) * co + o]).sum();
-        }
+    let (sums, others) = sums.split_at_mut(len);
+    if !others.is_empty() {
+        threads::parallel_chunks(sums, CHUNK, |i, sums| {
+            for other in others.chunks_exact(len) {
+                sums.iter_mut().zip(&other[i * CHUNK..]).for_each(|(sum, x)| *sum += x);
+            }
+        });
+    }
+    let together = if c.groups == 1 { TOGETHER } else { co };
+    threads::parallel_chunks(grad_weight, together * depth, |i, kernels| {
+        let (g, o) = (i * together / co, i * together % co);
+        transpose(depth, co, &sums[g * depth * co + o..], kernels);
     });
 }
 
@@ -60,6 +76,8 @@ struct WeightBand<'a> {
     rows: Range<usize>,
     /// groups × elements × out
     sums: &'a mut [f32],
+    /// Whether the sums hold nothing yet.
+    fresh: bool,
 }
 
 impl Kernel for WeightBand<'_> {
@@ -115,7 +133,16 @@ impl WeightBand<'_> {
                     (&*padded, width)
                 };
                 let sums = &mut self.sums[g * offsets.len() * co + first..][..(offsets.len() - 1) * co + cols];
-                let job = Terms { data: &data[g * ci..], offsets: &offsets, walk: &walk, b, b_step, cols, stride: co };
+                let job = Terms {
+                    data: &data[g * ci..],
+                    offsets: &offsets,
+                    walk: &walk,
+                    b,
+                    b_step,
+                    cols,
+                    stride: co,
+                    fresh: self.fresh,
+                };
                 if tile::is_narrow(S::LANES, cols) {
                     job.tiles::<S, R, 1>(simd, sums)
                 } else {
@@ -134,6 +161,8 @@ struct Terms<'a> {
     b_step: usize,
     cols: usize,
     stride: usize,
+    /// Whether the sums hold nothing yet.
+    fresh: bool,
 }
 
 impl Terms<'_> {
@@ -152,7 +181,10 @@ impl Terms<'_> {
             // SAFETY: just asserted for the sums; every offset plus the walk's last lies within `data`, as the caller
             // asserts, and `b` has `V` vectors for every step of the walk.
             unsafe {
-                let acc = tile::load::<S, R, V>(simd, to.as_ptr(), self.stride, count, self.cols);
+                let mut acc = [[simd.splat(0.0); V]; R];
+                if !self.fresh {
+                    acc = tile::load::<S, R, V>(simd, to.as_ptr(), self.stride, count, self.cols);
+                }
                 let acc = tile::multiply(simd, &rows, self.walk, self.b.as_ptr(), self.b_step, acc);
                 tile::store(simd, &acc, to.as_mut_ptr(), self.stride, count, self.cols);
             }

@@ -10,7 +10,7 @@ mod implicit_grad;
 mod window;
 mod winograd;
 
-use crate::Float;
+use crate::{Buffer, Float};
 use crate::derived::Weights;
 use crop::Crop;
 use std::borrow::Cow;
@@ -188,7 +188,7 @@ pub fn conv2d<'a, T: Float>(
         );
     }
     if let Some(crop) = Crop::of(s) {
-        return conv2d(&crop.shape, input, &crop.cut(weight.values), bias, output);
+        return conv2d(&crop.shape, input, &crop.cut(weight.values)[..], bias, output);
     }
     let fast = (input.as_f32(), weight.as_f32(), T::as_f32_mut(output));
     if let (Some(input), Some(weight), Some(output)) = fast {
@@ -290,7 +290,7 @@ pub fn conv2d_weight_grad<'a, T: Float>(
     let input = input.into();
     s.check("conv2d_weight_grad", input.values.len(), grad_weight.len(), grad_output.len());
     if let Some(crop) = Crop::of(s) {
-        let mut part = vec![T::ZERO; crop.shape.weight_len()];
+        let mut part = Buffer::unspecified(crop.shape.weight_len());
         conv2d_weight_grad(&crop.shape, input, grad_output, &mut part);
         return crop.spread(&part, grad_weight);
     }
