@@ -37,7 +37,7 @@ fn transformed(grid: Grid, row: usize, make: impl Fn((usize, usize), &mut [f32])
     points
 }
 
-/// The convolution.
+/// As [`deep::correlate`], from kernels as they are.
 pub(super) fn correlate(target: Target, images: Images, before: [isize; 2], grid: Grid, kernels: Kernels, to: Output) {
     assert!(to.values.len() == grid.batch * to.size[0] * to.size[1] * to.channels);
     assert!(to.before_relu.is_none_or(|x| x.len() == to.values.len()));
