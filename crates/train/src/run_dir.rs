@@ -3,6 +3,11 @@
 use crate::error::TrainError;
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// How often a lock is asked for. A process that this one starts has the lock of a run that has just ended until its own program begins.
+const TRIES: usize = 20;
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// The directory that a run keeps its files in, held by this process alone.
 #[derive(Debug)]
@@ -58,11 +63,14 @@ impl RunDir {
     fn lock(path: PathBuf) -> Result<RunDir, TrainError> {
         let file = path.join(".lock");
         let lock = File::create(&file).map_err(|e| TrainError::io("write", &file, e))?;
-        match lock.try_lock() {
-            Ok(()) => Ok(RunDir { path, _lock: lock }),
-            Err(TryLockError::WouldBlock) => Err(TrainError::RunBusy(path)),
-            Err(TryLockError::Error(e)) => Err(TrainError::io("lock", &file, e)),
+        for _ in 0..TRIES {
+            match lock.try_lock() {
+                Ok(()) => return Ok(RunDir { path, _lock: lock }),
+                Err(TryLockError::WouldBlock) => std::thread::sleep(PAUSE),
+                Err(TryLockError::Error(e)) => return Err(TrainError::io("lock", &file, e)),
+            }
         }
+        Err(TrainError::RunBusy(path))
     }
 
     /// The directory itself.

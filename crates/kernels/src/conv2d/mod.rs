@@ -10,8 +10,8 @@ mod implicit_grad;
 mod window;
 mod winograd;
 
-use crate::{Buffer, Float};
 use crate::derived::Weights;
+use crate::{Buffer, Float};
 use crop::Crop;
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, Ordering};
