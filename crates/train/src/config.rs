@@ -70,16 +70,16 @@ fn one() -> usize {
     1
 }
 
+fn is_one(n: &usize) -> bool {
+    *n == 1
+}
+
 fn whole() -> f64 {
     1.0
 }
 
 fn is_whole(share: &f64) -> bool {
     *share == 1.0
-}
-
-fn is_one(n: &usize) -> bool {
-    *n == 1
 }
 
 /// The settings of a training run, all of them: what the run directory's `config.toml` holds.

@@ -2,12 +2,9 @@
 //! many for a cache, is read once for all of them.
 
 use super::super::{Conv2dShape, Input};
-use super::Output;
 use super::kernels::kernel_panel;
-use super::tiles::{
-    Grid, Images, OutputTile, POINTS, STEP, point_stride, tile_stride, transform_input, transform_output,
-    transform_output_grad,
-};
+use super::output::Output;
+use super::tiles::{Grid, Images, POINTS, point_stride, tile_stride, transform_input, transform_output_grad};
 use super::weight_grad::KernelGrad;
 use crate::gemm::tile::{self, MAX_ROWS, Walk, tile_cols};
 use crate::isa::Kernel;
@@ -36,12 +33,11 @@ pub(super) fn group_len(row: usize) -> usize {
 
 /// The convolution with kernels that [`super::kernels::Kernels`] has transformed.
 pub(super) fn correlate(target: Target, images: Images, before: [isize; 2], grid: Grid, kernels: &[f32], to: Output) {
-    let [in_stride, out_stride] = [images.channels, to.channels].map(tile_stride);
+    let [in_stride, out_stride] = [images.channels, to.channels()].map(tile_stride);
     let [in_group, out_group] = [in_stride, out_stride].map(group_len);
     let room = TILES.min(grid.len()).div_ceil(GROUP);
     let mut points = Buffer::<f32>::unspecified(room * in_group);
     let mut products = Buffer::<f32>::unspecified(room * out_group);
-    let out = threads::SendPtr(to.values.as_mut_ptr());
     for first in (0..grid.len()).step_by(TILES) {
         let count = TILES.min(grid.len() - first);
         let groups = count.div_ceil(GROUP);
@@ -53,20 +49,11 @@ pub(super) fn correlate(target: Target, images: Images, before: [isize; 2], grid
         let write = threads::SendPtr(products.as_mut_ptr());
         threads::parallel_for(POINTS, |point| {
             let products = write.get();
-            target.run(Products { ci: images.channels, co: to.channels, point, count, points, kernels, products });
+            target.run(Products { ci: images.channels, co: to.channels(), point, count, points, kernels, products });
         });
         threads::parallel_for(groups, |g| {
             let products = &products[g * out_group..][..out_group];
-            target.run(Outputs {
-                grid,
-                tiles: (first + g * GROUP, GROUP.min(count - g * GROUP)),
-                size: to.size,
-                channels: to.channels,
-                bias: to.bias,
-                before_relu: to.before_relu,
-                products,
-                output: out.get(),
-            });
+            target.run(Outputs { tiles: (first + g * GROUP, GROUP.min(count - g * GROUP)), products, to: &to });
         });
     }
 }
@@ -169,46 +156,26 @@ impl Products<'_> {
 
 /// The output tiles of a group from their products.
 struct Outputs<'a> {
-    grid: Grid,
     tiles: (usize, usize),
-    size: [usize; 2],
-    channels: usize,
-    bias: Option<&'a [f32]>,
-    before_relu: Option<&'a [f32]>,
     /// point × tile × channel
     products: &'a [f32],
-    /// The whole output, of which this task writes the pixels of its tiles and nobody else does.
-    output: *mut f32,
+    /// The output, of which this task writes the pixels of its tiles and nobody else does.
+    to: &'a Output<'a>,
 }
 
 impl Kernel for Outputs<'_> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        let ([h, w], c) = (self.size, self.channels);
-        let stride = tile_stride(c);
+        let channels = self.to.channels();
+        let stride = tile_stride(channels);
         for t in 0..self.tiles.1 {
-            let (n, [y, x]) = self.grid.get(self.tiles.0 + t);
-            assert!(n < self.grid.batch && y < h && x < w);
-            let start = ((n * h + y) * w + x) * c;
-            let to = OutputTile {
-                at: self.output.wrapping_add(start),
-                before_relu: self.before_relu.map(|x| x[start..].as_ptr()),
-                row_stride: w * c,
-                pixel_stride: c,
-                size: [STEP.min(h - y), STEP.min(w - x)],
-                cols: c,
-            };
-            for first in (0..c).step_by(S::LANES) {
-                let lanes = S::LANES.min(c - first);
-                let mut bias = simd.splat(0.0);
-                if let Some(values) = self.bias {
-                    // SAFETY: the slice has `lanes` values.
-                    bias = unsafe { simd.load_first(values[first..][..lanes].as_ptr(), lanes) };
-                }
+            let Some(to) = self.to.tile(self.tiles.0 + t, 0, channels) else { continue };
+            for first in (0..channels).step_by(S::LANES) {
+                let [bias] = self.to.bias::<S, 1>(simd, first, S::LANES.min(channels - first));
                 let from = &self.products[t * stride + first..];
-                // SAFETY: the tile lies within the output.
-                unsafe { transform_output(simd, from, point_stride(GROUP * stride), first, bias, &to) };
+                // SAFETY: the tile is this task's.
+                unsafe { to.write(simd, from, point_stride(GROUP * stride), first, bias) };
             }
         }
     }

@@ -3,10 +3,10 @@
 //! its cache; so do the sums of the weight gradient.
 
 use super::super::{Conv2dShape, Input};
-use super::Output;
 use super::deep::{self, GROUP, Grads, Inputs, TILES, group_len};
 use super::kernels::{KernelPanel, Kernels};
-use super::tiles::{Grid, Images, OutputTile, POINTS, STEP, point_stride, tile_stride, transform_output};
+use super::output::Output;
+use super::tiles::{Grid, Images, POINTS, point_stride, tile_stride};
 use super::weight_grad::KernelGrad;
 use crate::gemm::tile::{self, MAX_ROWS, Walk, tile_cols};
 use crate::isa::Kernel;
@@ -39,49 +39,31 @@ fn transformed(grid: Grid, row: usize, make: impl Fn((usize, usize), &mut [f32])
 
 /// As [`deep::correlate`], from kernels as they are.
 pub(super) fn correlate(target: Target, images: Images, before: [isize; 2], grid: Grid, kernels: Kernels, to: Output) {
-    assert!(to.values.len() == grid.batch * to.size[0] * to.size[1] * to.channels);
-    assert!(to.before_relu.is_none_or(|x| x.len() == to.values.len()));
     let stride = tile_stride(images.channels);
     let points = transformed(grid, stride, |tiles, points| {
         target.run(Inputs { images: &images, before, grid, tiles, points });
     });
     let width = tile_cols(target.lanes());
-    let output = threads::SendPtr(to.values.as_mut_ptr());
-    threads::parallel_for(to.channels.div_ceil(width), |panel| {
+    threads::parallel_for(to.channels().div_ceil(width), |panel| {
         let first = panel * width;
-        target.run(Panel {
-            ci: images.channels,
-            grid,
-            points: &points,
-            kernels,
-            first,
-            cols: width.min(to.channels - first),
-            size: to.size,
-            channels: to.channels,
-            bias: to.bias.map(|bias| &bias[first..]),
-            before_relu: to.before_relu,
-            output: output.get(),
-        });
+        let cols = width.min(to.channels() - first);
+        target.run(Panel { ci: images.channels, tiles: grid.len(), points: &points, kernels, first, cols, to: &to });
     });
 }
 
 /// A few output channels of all tiles.
 struct Panel<'a> {
     ci: usize,
-    grid: Grid,
+    /// How many.
+    tiles: usize,
     /// group × point × tile × input channel
     points: &'a [f32],
     kernels: Kernels<'a>,
     /// The first output channel, and how many.
     first: usize,
     cols: usize,
-    size: [usize; 2],
-    channels: usize,
-    /// From the first output channel on.
-    bias: Option<&'a [f32]>,
-    before_relu: Option<&'a [f32]>,
-    /// The whole output, of which this task writes its channels and nobody else does.
-    output: *mut f32,
+    /// The output, of which this task writes its channels and nobody else does.
+    to: &'a Output<'a>,
 }
 
 impl Kernel for Panel<'_> {
@@ -101,7 +83,7 @@ impl Panel<'_> {
     #[inline(always)]
     fn columns<S: Simd, const R: usize, const V: usize>(&self, simd: S) {
         let width = V * S::LANES;
-        let product = point_stride(self.grid.len() * width);
+        let product = point_stride(self.tiles * width);
         let mut transformed = Buffer::<f32>::unspecified(POINTS * point_stride(DEPTH.min(self.ci) * width));
         let mut products = Buffer::<f32>::unspecified(POINTS * product);
         for start in (0..self.ci).step_by(DEPTH) {
@@ -128,7 +110,7 @@ impl Panel<'_> {
         kernels: &[f32],
         products: &mut [f32],
     ) {
-        let (stride, width, tiles) = (tile_stride(self.ci), V * S::LANES, self.grid.len());
+        let (stride, width, tiles) = (tile_stride(self.ci), V * S::LANES, self.tiles);
         let depth = kernels.len() / width;
         let len = point_stride(GROUP * stride);
         assert!(self.points.len() >= tiles.div_ceil(GROUP) * POINTS * len && GROUP.is_multiple_of(R));
@@ -160,30 +142,13 @@ impl Panel<'_> {
     #[inline(always)]
     fn write<S: Simd, const V: usize>(&self, simd: S, products: &[f32], product: usize) {
         let width = V * S::LANES;
-        let mut bias = [simd.splat(0.0); V];
-        if let Some(values) = self.bias {
-            let values = &values[..self.cols];
-            // SAFETY: the slice has `cols` values.
-            bias = unsafe { tile::load::<S, 1, V>(simd, values.as_ptr(), 0, 1, self.cols) }[0];
-        }
-        let ([h, w], c) = (self.size, self.channels);
-        assert!(self.first + self.cols <= c && self.cols <= width);
-        for t in 0..self.grid.len() {
-            let (n, [y, x]) = self.grid.get(t);
-            assert!(n < self.grid.batch && y < h && x < w);
-            let start = ((n * h + y) * w + x) * c + self.first;
-            let to = OutputTile {
-                at: self.output.wrapping_add(start),
-                before_relu: self.before_relu.map(|x| x[start..].as_ptr()),
-                row_stride: w * c,
-                pixel_stride: c,
-                size: [STEP.min(h - y), STEP.min(w - x)],
-                cols: self.cols,
-            };
+        let bias = self.to.bias::<S, V>(simd, self.first, self.cols);
+        for t in 0..self.tiles {
+            let Some(to) = self.to.tile(t, self.first, self.cols) else { continue };
             for v in 0..V {
                 let from = &products[t * width + v * S::LANES..];
-                // SAFETY: the tile lies within the output, and a panel of `V` vectors has columns in each of them.
-                unsafe { transform_output(simd, from, product, v * S::LANES, bias[v], &to) };
+                // SAFETY: these channels are this task's.
+                unsafe { to.write(simd, from, product, v * S::LANES, bias[v]) };
             }
         }
     }

@@ -10,6 +10,7 @@
 mod deep;
 mod few;
 mod kernels;
+mod output;
 mod tiles;
 mod transform;
 mod weight_grad;
@@ -24,10 +25,9 @@ use crate::simd::Simd;
 use crate::target::Target;
 use crate::{Buffer, threads};
 use kernels::{Kernels, kernel_panel};
+use output::Output;
 use std::sync::Arc;
-use tiles::{
-    Grid, Images, OutputTile, POINTS, STEP, point_stride, transform_input, transform_output, transform_pooled_output,
-};
+use tiles::{Grid, Images, POINTS, point_stride, transform_input};
 
 /// With fewer channels the transforms cost more than the multiplications they save.
 const MIN_CHANNELS: usize = 16;
@@ -74,7 +74,7 @@ pub fn forward(
     let images = Images { data: input, size: s.in_size, channels: ci };
     let before = [s.padding[0][0] as isize, s.padding[1][0] as isize];
     let grid = Grid::new(s.batch, s.out_size());
-    let to = Output { size: s.out_size(), channels: co, bias, before_relu: None, values: output };
+    let to = Output::new(grid, s.out_size(), co, bias, None, pool, output);
     let kernels = Kernels { values: weight.values, inputs: ci, outputs: co, turned: false };
     if few::pays(grid, ci, co) {
         return few::correlate(target, images, before, grid, kernels, to);
@@ -84,7 +84,7 @@ pub fn forward(
         Some(buffer) if POINTS * ci * co <= KEPT => buffer.derived(("winograd", [target.lanes(), ci, co]), make),
         _ => Arc::new(make()),
     };
-    correlate(target, images, before, grid, &kernels, pool, to);
+    correlate(target, images, before, grid, &kernels, to);
 }
 
 /// As [`super::conv2d_input_grad`]: the convolution with the kernel turned around and its channels exchanged.
@@ -99,67 +99,34 @@ pub fn input_grad(
     let images = Images { data: grad_output.into(), size: s.out_size(), channels: co };
     let before = [2 - s.padding[0][0] as isize, 2 - s.padding[1][0] as isize];
     let grid = Grid::new(s.batch, s.in_size);
-    let to = Output { size: s.in_size, channels: ci, bias: None, before_relu, values: grad_input };
+    let to = Output::new(grid, s.in_size, ci, None, before_relu, false, grad_input);
     let kernels = Kernels { values: weight, inputs: co, outputs: ci, turned: true };
     if few::pays(grid, co, ci) {
         return few::correlate(target, images, before, grid, kernels, to);
     }
-    correlate(target, images, before, grid, &kernels.transformed(target), false, to);
+    correlate(target, images, before, grid, &kernels.transformed(target), to);
 }
 
-/// Where the result goes.
-struct Output<'a> {
-    size: [usize; 2],
-    channels: usize,
-    bias: Option<&'a [f32]>,
-    /// As long as the values, which become 0 where this is not above 0.
-    before_relu: Option<&'a [f32]>,
-    values: &'a mut [f32],
-}
-
-fn correlate(target: Target, images: Images, before: [isize; 2], grid: Grid, kernels: &[f32], pool: bool, to: Output) {
-    let written = if pool { to.size.map(|n| n / 2) } else { to.size };
-    assert!(to.values.len() == grid.batch * written[0] * written[1] * to.channels);
-    assert!(to.before_relu.is_none_or(|x| x.len() == to.values.len()));
-    if deep::pays(images.channels, to.channels) {
+fn correlate(target: Target, images: Images, before: [isize; 2], grid: Grid, kernels: &[f32], to: Output) {
+    if deep::pays(images.channels, to.channels()) {
         return deep::correlate(target, images, before, grid, kernels, to);
     }
-    let out = threads::SendPtr(to.values.as_mut_ptr());
     threads::parallel_for(grid.len().div_ceil(BLOCK), |block| {
         let first = block * BLOCK;
-        target.run(Block {
-            images,
-            before,
-            out_size: to.size,
-            out_channels: to.channels,
-            kernels,
-            bias: to.bias,
-            before_relu: to.before_relu,
-            pool,
-            grid,
-            first,
-            count: BLOCK.min(grid.len() - first),
-            output: out.get(),
-        });
+        let count = BLOCK.min(grid.len() - first);
+        target.run(Block { images, before, kernels, grid, first, count, to: &to });
     });
 }
 
 struct Block<'a> {
     images: Images<'a>,
     before: [isize; 2],
-    out_size: [usize; 2],
-    out_channels: usize,
     kernels: &'a [f32],
-    bias: Option<&'a [f32]>,
-    /// As long as the output, which becomes 0 where this is not above 0.
-    before_relu: Option<&'a [f32]>,
-    /// Whether of each 2×2 pixels only the largest is written.
-    pool: bool,
     grid: Grid,
     first: usize,
     count: usize,
-    /// The whole output, of which this block writes the pixels of its tiles and nobody else does.
-    output: *mut f32,
+    /// The output, of which this task writes the pixels of its tiles and nobody else does.
+    to: &'a Output<'a>,
 }
 
 impl Kernel for Block<'_> {
@@ -186,8 +153,8 @@ impl Block<'_> {
             let to = &mut points[t * channels..];
             transform_input(simd, &self.images, n, corner, &zeros, to, point);
         }
-        for column in (0..self.out_channels).step_by(width) {
-            let cols = width.min(self.out_channels - column);
+        for column in (0..self.to.channels()).step_by(width) {
+            let cols = width.min(self.to.channels() - column);
             let kernels = kernel_panel(self.kernels, ci, column, width);
             if tile::is_narrow(S::LANES, cols) {
                 self.columns::<S, R, 1>(simd, kernels, column, cols, &points, &mut products)
@@ -234,41 +201,13 @@ impl Block<'_> {
                 }
             }
         }
-        let mut bias = [simd.splat(0.0); V];
-        if let Some(values) = self.bias {
-            let values = &values[column..][..cols];
-            // SAFETY: the slice has `cols` values.
-            bias = unsafe { tile::load::<S, 1, V>(simd, values.as_ptr(), 0, 1, cols) }[0];
-        }
-        // In pooled pixels, if they are.
-        let part = if self.pool { 2 } else { 1 };
-        let [h, w] = [self.out_size[0] / part, self.out_size[1] / part];
+        let bias = self.to.bias::<S, V>(simd, column, cols);
         for t in 0..self.count {
-            let (n, at) = self.grid.get(self.first + t);
-            let [y, x] = [at[0] / part, at[1] / part];
-            if y >= h || x >= w {
-                continue;
-            }
-            assert!(n < self.grid.batch && column + cols <= self.out_channels);
-            let start = ((n * h + y) * w + x) * self.out_channels + column;
-            let to = OutputTile {
-                at: self.output.wrapping_add(start),
-                before_relu: self.before_relu.map(|x| x[start..].as_ptr()),
-                row_stride: w * self.out_channels,
-                pixel_stride: self.out_channels,
-                size: [(STEP / part).min(h - y), (STEP / part).min(w - x)],
-                cols,
-            };
+            let Some(to) = self.to.tile(self.first + t, column, cols) else { continue };
             for v in 0..V {
                 let from = &products[t * width + v * S::LANES..];
-                // SAFETY: the tile lies within the output, and a panel of `V` vectors has columns in each of them.
-                unsafe {
-                    if self.pool {
-                        transform_pooled_output(simd, from, product, v * S::LANES, bias[v], &to)
-                    } else {
-                        transform_output(simd, from, product, v * S::LANES, bias[v], &to)
-                    }
-                }
+                // SAFETY: the tile is this task's.
+                unsafe { to.write(simd, from, product, v * S::LANES, bias[v]) };
             }
         }
     }

@@ -1,0 +1,152 @@
+//! Where a Winograd convolution's result goes, and the way back from the products to pixels.
+
+use super::tiles::{Grid, POINTS, STEP};
+use super::transform;
+use crate::gemm::tile;
+use crate::simd::Simd;
+use crate::threads::SendPtr;
+use std::marker::PhantomData;
+
+/// The result, of which tasks write the tiles and channels that are theirs.
+pub(super) struct Output<'a> {
+    grid: Grid,
+    size: [usize; 2],
+    channels: usize,
+    bias: Option<&'a [f32]>,
+    before_relu: Option<&'a [f32]>,
+    pool: bool,
+    values: SendPtr<f32>,
+    borrowed: PhantomData<&'a mut [f32]>,
+}
+
+impl<'a> Output<'a> {
+    /// For images of `size` pixels, cut into the tiles of `grid`. Values become 0 where `before_relu` is not above 0; with `pool`, of each
+    /// 2×2 pixels the largest is written, to a result of half the height and width.
+    pub fn new(
+        grid: Grid,
+        size: [usize; 2],
+        channels: usize,
+        bias: Option<&'a [f32]>,
+        before_relu: Option<&'a [f32]>,
+        pool: bool,
+        values: &'a mut [f32],
+    ) -> Output<'a> {
+        let size = if pool { size.map(|n| n / 2) } else { size };
+        assert!(values.len() == grid.batch * size[0] * size[1] * channels);
+        assert!(before_relu.is_none_or(|x| x.len() == values.len() && !pool));
+        assert!(bias.is_none_or(|b| b.len() == channels));
+        let values = SendPtr(values.as_mut_ptr());
+        Output { grid, size, channels, bias, before_relu, pool, values, borrowed: PhantomData }
+    }
+
+    /// How many channels it has.
+    pub fn channels(&self) -> usize {
+        self.channels
+    }
+
+    /// The bias of `cols` channels from `first` on, 0 without one and beyond.
+    #[inline(always)]
+    pub fn bias<S: Simd, const V: usize>(&self, simd: S, first: usize, cols: usize) -> [S::F32; V] {
+        assert!(cols <= V * S::LANES);
+        let Some(bias) = self.bias else { return [simd.splat(0.0); V] };
+        let bias = &bias[first..][..cols];
+        // SAFETY: the slice has `cols` values, no more than the vectors.
+        let [row] = unsafe { tile::load::<S, 1, V>(simd, bias.as_ptr(), 0, 1, cols) };
+        row
+    }
+
+    /// Where `cols` channels from `first` on of tile `t` go; none if no pooled pixel comes of it.
+    #[inline(always)]
+    pub fn tile(&self, t: usize, first: usize, cols: usize) -> Option<OutputTile> {
+        let part = if self.pool { 2 } else { 1 };
+        let ([h, w], c) = (self.size, self.channels);
+        let (n, at) = self.grid.get(t);
+        let [y, x] = [at[0] / part, at[1] / part];
+        assert!(n < self.grid.batch && first + cols <= c);
+        if y >= h || x >= w {
+            return None;
+        }
+        let start = ((n * h + y) * w + x) * c + first;
+        Some(OutputTile {
+            at: self.values.get().wrapping_add(start),
+            before_relu: self.before_relu.map(|x| x[start..].as_ptr()),
+            row_stride: w * c,
+            pixel_stride: c,
+            size: [(STEP / part).min(h - y), (STEP / part).min(w - x)],
+            cols,
+            pool: self.pool,
+        })
+    }
+}
+
+/// Where some channels of a tile go: `cols` values of `size[0]` × `size[1]` pixels.
+pub(super) struct OutputTile {
+    at: *mut f32,
+    before_relu: Option<*const f32>,
+    row_stride: usize,
+    pixel_stride: usize,
+    size: [usize; 2],
+    cols: usize,
+    pool: bool,
+}
+
+impl OutputTile {
+    /// Transforms one vector of channels back, the tile's from `first` on, adds the bias and writes it; point p is at `from[p * stride]`.
+    ///
+    /// # Safety
+    /// The output that the tile is of must still be borrowed, and nobody else may touch these channels of the tile.
+    #[inline(always)]
+    pub unsafe fn write<S: Simd>(&self, simd: S, from: &[f32], stride: usize, first: usize, bias: S::F32) {
+        assert!(first < self.cols);
+        let lanes = S::LANES.min(self.cols - first);
+        let pixels = back(simd, from, stride);
+        for i in 0..STEP {
+            for j in 0..STEP {
+                if i >= self.size[0] || j >= self.size[1] {
+                    continue;
+                }
+                let mut value = pixels[i][j];
+                if self.pool && i < STEP / 2 && j < STEP / 2 {
+                    let [upper, lower] = [pixels[2 * i], pixels[2 * i + 1]];
+                    let (x, y) = (2 * j, 2 * j + 1);
+                    value = simd.max_or_nan(simd.max_or_nan(upper[x], upper[y]), simd.max_or_nan(lower[x], lower[y]));
+                }
+                value = simd.add(value, bias);
+                let offset = i * self.row_stride + j * self.pixel_stride + first;
+                // SAFETY: the pixel belongs to the tile, and `lanes` of its channels are left.
+                unsafe {
+                    if let Some(x) = self.before_relu {
+                        let x = x.add(offset);
+                        let x = if lanes == S::LANES { simd.load(x) } else { simd.load_first(x, lanes) };
+                        value = simd.zero_unless_positive(x, value);
+                    }
+                    let at = self.at.add(offset);
+                    if lanes == S::LANES { simd.store(at, value) } else { simd.store_first(at, value, lanes) }
+                }
+            }
+        }
+    }
+}
+
+/// Transforms one vector of channels back; point p is at `from[p * stride]`.
+#[inline(always)]
+fn back<S: Simd>(simd: S, from: &[f32], stride: usize) -> [[S::F32; STEP]; STEP] {
+    assert!(from.len() >= (POINTS - 1) * stride + S::LANES);
+    let mut half = [[simd.splat(0.0); 6]; STEP];
+    for j in 0..6 {
+        let mut column = [simd.splat(0.0); 6];
+        for i in 0..6 {
+            // SAFETY: asserted above.
+            column[i] = unsafe { simd.load(from.as_ptr().add((i * 6 + j) * stride)) };
+        }
+        let column = transform::output(simd, column);
+        for i in 0..STEP {
+            half[i][j] = column[i];
+        }
+    }
+    let mut pixels = [[simd.splat(0.0); STEP]; STEP];
+    for i in 0..STEP {
+        pixels[i] = transform::output(simd, half[i]);
+    }
+    pixels
+}
