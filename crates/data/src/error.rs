@@ -77,12 +77,10 @@ pub enum DataError {
         reason: String,
     },
     /// Data built into the program is not what it was when it was built.
-    #[error("the built-in {name} is damaged ({reason}): install the program again")]
+    #[error("the built-in {name} is damaged: install the program again")]
     Embedded {
         /// The file.
         name: &'static str,
-        /// What does not fit.
-        reason: String,
     },
     /// A file cannot be downloaded.
     #[error(transparent)]

@@ -9,6 +9,8 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 const GZIP: &[u8] = &[0x1f, 0x8b];
+/// How many bytes one of deflate's makes at most.
+const DEFLATE_AT_MOST: usize = 1032;
 const UNSIGNED_BYTE: u8 = 8;
 
 /// An idx file of unsigned bytes.
@@ -36,16 +38,20 @@ impl Idx {
     /// As [`Idx::read`].
     pub fn parse(bytes: &[u8], path: &Path, rank: usize) -> Result<Idx, DataError> {
         if bytes.starts_with(GZIP) {
-            Idx::from_reader(MultiGzDecoder::new(bytes), path, rank)
+            let most = bytes.len().saturating_mul(DEFLATE_AT_MOST);
+            Idx::from_reader(MultiGzDecoder::new(bytes), most, path, rank)
         } else {
-            Idx::from_reader(bytes, path, rank)
+            Idx::from_reader(bytes, bytes.len(), path, rank)
         }
     }
 
-    fn from_reader(mut reader: impl Read, path: &Path, rank: usize) -> Result<Idx, DataError> {
+    /// `most` bounds the memory that is asked for on the header's word.
+    fn from_reader(mut reader: impl Read, most: usize, path: &Path, rank: usize) -> Result<Idx, DataError> {
         let bad = |reason: String| DataError::idx(path, reason);
         let mut take = |limit: u64| -> Result<Vec<u8>, DataError> {
             let mut bytes = Vec::new();
+            // Where it cannot be had at once, reading on finds out.
+            _ = bytes.try_reserve_exact(most.min(limit as usize));
             let read = (&mut reader).take(limit).read_to_end(&mut bytes);
             read.map_err(|e| bad(format!("its gzip data is damaged ({e}): copy or download it again")))?;
             Ok(bytes)

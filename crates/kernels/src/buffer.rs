@@ -5,6 +5,7 @@
 
 use crate::Element;
 use crate::derived::{Derived, Key};
+use memmap2::MmapMut;
 use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 use std::any::Any;
 use std::collections::HashMap;
@@ -15,6 +16,9 @@ use std::sync::{Arc, Mutex, OnceLock};
 const ALIGN: usize = 64;
 /// Smaller buffers go straight to the allocator, which is good at them.
 const POOLED_FROM: usize = 4096;
+/// From this size on they are asked of the operating system: its pages are zeros already, come into being where they are first written,
+/// on all threads, and may be huge.
+const MAPPED_FROM: usize = 1 << 20;
 /// What buffers in use and idle ones may always hold together. Where more has been in use at once they may hold that and a quarter, so
 /// that a step that is done again and again finds all its buffers.
 const KEPT: usize = 512 << 20;
@@ -39,10 +43,10 @@ impl Pool {
     }
 
     /// Takes back a chunk, and gives those up that are too much.
-    fn give(&mut self, chunk: Chunk, capacity: usize) {
-        self.used_bytes -= capacity;
-        self.idle_bytes += capacity;
-        self.idle.entry(capacity).or_default().push(chunk);
+    fn give(&mut self, chunk: Chunk) {
+        self.used_bytes -= chunk.capacity;
+        self.idle_bytes += chunk.capacity;
+        self.idle.entry(chunk.capacity).or_default().push(chunk);
         self.shrink();
     }
 
@@ -50,19 +54,53 @@ impl Pool {
     fn shrink(&mut self) {
         let limit = (self.peak_bytes + self.peak_bytes / 4).max(KEPT);
         while self.used_bytes + self.idle_bytes > limit {
-            let Some(&capacity) = self.idle.iter().find(|(_, chunks)| !chunks.is_empty()).map(|(size, _)| size) else {
+            let Some(chunk) = self.idle.values_mut().find_map(Vec::pop) else {
                 return;
             };
-            let chunk = self.idle.get_mut(&capacity).and_then(Vec::pop).expect("it was found not to be empty");
-            self.idle_bytes -= capacity;
-            free(chunk, capacity);
+            self.idle_bytes -= chunk.capacity;
         }
     }
 }
 
-struct Chunk(NonNull<u8>);
-// SAFETY: a chunk in the pool is owned by the pool alone.
+/// Memory of `capacity` bytes.
+struct Chunk {
+    start: NonNull<u8>,
+    capacity: usize,
+    /// Holds the memory if it is the operating system's. Else it is the allocator's.
+    map: Option<MmapMut>,
+}
+
+// SAFETY: a chunk owns its memory.
 unsafe impl Send for Chunk {}
+// SAFETY: a chunk by itself gives nobody access to it.
+unsafe impl Sync for Chunk {}
+
+impl Chunk {
+    /// Zeros.
+    fn new(capacity: usize) -> Self {
+        let layout = layout(capacity);
+        if capacity >= MAPPED_FROM {
+            let mut map = MmapMut::map_anon(capacity).unwrap_or_else(|_| handle_alloc_error(layout));
+            // Where there are no huge pages, the usual ones do.
+            #[cfg(target_os = "linux")]
+            let _ = map.advise(memmap2::Advice::HugePage);
+            return Chunk { start: NonNull::from(&mut *map).cast(), capacity, map: Some(map) };
+        }
+        assert!(capacity > 0);
+        // SAFETY: the capacity is not zero.
+        let start = unsafe { alloc_zeroed(layout) };
+        Chunk { start: NonNull::new(start).unwrap_or_else(|| handle_alloc_error(layout)), capacity, map: None }
+    }
+}
+
+impl Drop for Chunk {
+    fn drop(&mut self) {
+        if self.map.is_none() {
+            // SAFETY: the memory came from the allocator with this layout, and the chunk owns it.
+            unsafe { dealloc(self.start.as_ptr(), layout(self.capacity)) }
+        }
+    }
+}
 
 static POOL: Mutex<Option<Pool>> = Mutex::new(None);
 
@@ -84,7 +122,8 @@ fn layout(capacity: usize) -> Layout {
     Layout::from_size_align(capacity, ALIGN).expect("buffer size overflows the address space")
 }
 
-fn acquire(capacity: usize) -> (NonNull<u8>, bool) {
+/// A chunk, and whether it holds zeros.
+fn acquire(capacity: usize) -> (Chunk, bool) {
     if capacity >= POOLED_FROM {
         let recycled = pool(|pool| {
             let chunk = pool.take(capacity);
@@ -94,26 +133,16 @@ fn acquire(capacity: usize) -> (NonNull<u8>, bool) {
             chunk
         });
         if let Some(chunk) = recycled {
-            return (chunk.0, false);
+            return (chunk, false);
         }
     }
-    let layout = layout(capacity);
-    // SAFETY: the capacity is never zero.
-    let p = unsafe { alloc_zeroed(layout) };
-    (NonNull::new(p).unwrap_or_else(|| handle_alloc_error(layout)), true)
+    (Chunk::new(capacity), true)
 }
 
-fn release(p: NonNull<u8>, capacity: usize) {
-    if capacity >= POOLED_FROM {
-        pool(|pool| pool.give(Chunk(p), capacity));
-    } else {
-        free(Chunk(p), capacity);
+fn release(chunk: Chunk) {
+    if chunk.capacity >= POOLED_FROM {
+        pool(|pool| pool.give(chunk));
     }
-}
-
-fn free(chunk: Chunk, capacity: usize) {
-    // SAFETY: the chunk came from `acquire` with the same capacity, hence the same layout, and nobody else holds it.
-    unsafe { dealloc(chunk.0.as_ptr(), layout(capacity)) }
 }
 
 /// Gives all idle buffers back to the operating system.
@@ -122,16 +151,15 @@ pub fn trim() {
         (pool.idle_bytes, pool.peak_bytes) = (0, pool.used_bytes);
         std::mem::take(&mut pool.idle)
     });
-    for (capacity, chunks) in idle {
-        chunks.into_iter().for_each(|chunk| free(chunk, capacity));
-    }
+    drop(idle);
 }
 
 /// A fixed number of values in memory aligned to 64 bytes.
 pub struct Buffer<T: Element> {
     data: NonNull<T>,
     len: usize,
-    capacity: usize,
+    /// What `data` points to; taken only by `drop`.
+    chunk: Option<Chunk>,
     /// Gone when the values change.
     derived: OnceLock<Box<Derived>>,
 }
@@ -144,9 +172,8 @@ unsafe impl<T: Element> Sync for Buffer<T> {}
 impl<T: Element> Buffer<T> {
     fn acquire(len: usize) -> (Self, bool) {
         let bytes = len.checked_mul(size_of::<T>()).expect("buffer size overflows");
-        let capacity = size_class(bytes);
-        let (p, fresh) = acquire(capacity);
-        (Buffer { data: p.cast(), len, capacity, derived: OnceLock::new() }, fresh)
+        let (chunk, fresh) = acquire(size_class(bytes));
+        (Buffer { data: chunk.start.cast(), len, chunk: Some(chunk), derived: OnceLock::new() }, fresh)
     }
 
     /// `len` values that are not specified: zeros, or whatever an earlier buffer held. For outputs that are
@@ -180,7 +207,7 @@ impl<T: Element> Buffer<T> {
 impl<T: Element> Deref for Buffer<T> {
     type Target = [T];
     fn deref(&self) -> &[T] {
-        // SAFETY: the memory holds `len` values; all bytes were initialized by `alloc_zeroed`, and every bit
+        // SAFETY: the memory holds `len` values; all bytes were initialized with zeros, and every bit
         // pattern is a valid `T`.
         unsafe { std::slice::from_raw_parts(self.data.as_ptr(), self.len) }
     }
@@ -196,7 +223,7 @@ impl<T: Element> DerefMut for Buffer<T> {
 
 impl<T: Element> Drop for Buffer<T> {
     fn drop(&mut self) {
-        release(self.data.cast(), self.capacity);
+        self.chunk.take().into_iter().for_each(release);
     }
 }
 
@@ -236,11 +263,12 @@ mod tests {
 
     #[test]
     fn zeroed_is_zero_even_when_recycled() {
-        for len in [0, 1, 17, 1024, 100_003] {
+        for len in [0, 1, 17, 1024, 100_003, 1 << 20] {
             let mut a = Buffer::<f32>::unspecified(len);
             a.fill(7.0);
             drop(a);
-            assert!(Buffer::<f32>::zeroed(len).iter().all(|&x| x == 0.0));
+            let (b, c) = (Buffer::<f32>::zeroed(len), Buffer::<f32>::zeroed(len));
+            assert!(b.iter().chain(&c[..]).all(|&x| x == 0.0));
         }
     }
 
@@ -250,17 +278,15 @@ mod tests {
         let mut pool = Pool::default();
         let mut fresh = 0;
         for _ in 0..3 {
-            let mut used: Vec<(Chunk, usize)> = Vec::new();
+            let mut used = Vec::new();
             for capacity in SIZES {
-                let chunk = pool.take(capacity).unwrap_or_else(|| {
+                used.push(pool.take(capacity).unwrap_or_else(|| {
                     fresh += 1;
                     pool.shrink();
-                    // SAFETY: the capacity is not zero.
-                    Chunk(NonNull::new(unsafe { alloc_zeroed(layout(capacity)) }).unwrap())
-                });
-                used.push((chunk, capacity));
+                    Chunk::new(capacity)
+                }));
             }
-            used.into_iter().for_each(|(chunk, capacity)| pool.give(chunk, capacity));
+            used.into_iter().for_each(|chunk| pool.give(chunk));
         }
         assert_eq!(fresh, SIZES.len());
         assert_eq!((pool.used_bytes, pool.idle_bytes), (0, SIZES.iter().sum()));
@@ -272,14 +298,11 @@ mod tests {
         pool.peak_bytes = 0;
         pool.shrink();
         assert!(pool.idle_bytes <= KEPT);
-        for (capacity, chunks) in pool.idle {
-            chunks.into_iter().for_each(|chunk| free(chunk, capacity));
-        }
     }
 
     #[test]
     fn buffers_are_aligned() {
-        for len in [1, 3, 5000] {
+        for len in [1, 3, 5000, (1 << 20) + 1, 5 << 20] {
             assert_eq!(Buffer::<u8>::zeroed(len).as_ptr() as usize % ALIGN, 0);
         }
     }
