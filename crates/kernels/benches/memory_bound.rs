@@ -7,7 +7,7 @@ use std::time::Duration;
 use striate_kernels::copy::copy_strided;
 use striate_kernels::elementwise::{Activation, Binary, Operand, Unary, binary_assign, unary, unary_assign};
 use striate_kernels::group_norm::{GroupNormShape, group_norm, group_norm_grad};
-use striate_kernels::norm::{batch_norm_grad, batch_norm_stats};
+use striate_kernels::norm::{GradPlace, batch_norm_grad, batch_norm_stats};
 use striate_kernels::optim::{AdamStep, adam_step};
 use striate_kernels::pool2d::{Pool2dShape, max_pool2d, max_pool2d_grad};
 use striate_kernels::reduce::{Reduce, reduce};
@@ -87,7 +87,8 @@ fn normalization(c: &mut Criterion) {
     let (mut mean, mut var, mut gw, mut gb) = ([0.0; 64], [1.0; 64], [0.0; 64], [0.0; 64]);
     measure(c, "batch_norm_stats", N, || batch_norm_stats(N / 64, 64, &x, &mut mean, &mut var));
     measure(c, "batch_norm_grad", 5 * N, || {
-        batch_norm_grad(N / 64, 64, &x, &grad, &mean, &var, None, None, None, true, &mut y, &mut gw, &mut gb)
+        let place = GradPlace::Grad { x: &x, grad: &mut y };
+        batch_norm_grad(N / 64, 64, place, &mean, &var, None, None, None, true, &mut gw, &mut gb)
     });
     let s = GroupNormShape { samples: 100, pixels: 576, channels: 64, groups: 8 };
     let (mut mean, mut var) = (vec![0.0; 800], vec![1.0; 800]);

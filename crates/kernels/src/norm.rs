@@ -239,28 +239,57 @@ impl<T: Float> Kernel for GradSums<'_, T> {
     }
 }
 
-struct GradApply<'a, T> {
-    x: &'a [T],
-    grad: &'a [T],
+/// The input and the gradient of the output. The gradient of the input takes the place of one of them: memory that is in the cache already
+/// need not be fetched to be written.
+pub enum GradPlace<'a, T> {
+    /// That of the gradient of the output.
+    Grad {
+        /// The input.
+        x: &'a [T],
+        /// The gradient of the output, then that of the input.
+        grad: &'a mut [T],
+    },
+    /// That of the input.
+    Input {
+        /// The input, then its gradient.
+        x: &'a mut [T],
+        /// The gradient of the output.
+        grad: &'a [T],
+    },
+}
+
+impl<T> GradPlace<'_, T> {
+    /// The input and the gradient of the output.
+    fn read(&self) -> (&[T], &[T]) {
+        match self {
+            GradPlace::Grad { x, grad } => (x, grad),
+            GradPlace::Input { x, grad } => (x, grad),
+        }
+    }
+}
+
+/// `place` holds the input if `OVER_INPUT`, and `other` the gradient, or the other way round.
+struct GradApply<'a, T, const OVER_INPUT: bool> {
+    place: &'a mut [T],
+    other: &'a [T],
     channels: Channels<'a, T>,
     grad_mean: &'a [T],
     slope: &'a [T],
-    grad_x: &'a mut [T],
 }
 
-impl<T: Float> Kernel for GradApply<'_, T> {
+impl<T: Float, const OVER_INPUT: bool> Kernel for GradApply<'_, T, OVER_INPUT> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, _: S) {
         let width = self.channels.mean.len();
-        let inputs = self.x.chunks(width).zip(self.grad.chunks(width));
-        for (out, (x, g)) in self.grad_x.chunks_mut(width).zip(inputs) {
-            let n = out.len();
-            let (channels, x, g) = (self.channels.of(n), &x[..n], &g[..n]);
+        for (place, other) in self.place.chunks_mut(width).zip(self.other.chunks(width)) {
+            let n = place.len();
+            let (channels, other) = (self.channels.of(n), &other[..n]);
             let (grad_mean, slope) = (&self.grad_mean[..n], &self.slope[..n]);
             for j in 0..n {
-                let g = channels.before_clamp(j, x[j], g[j]);
-                out[j] = channels.scale[j] * (g - grad_mean[j] - (x[j] - channels.mean[j]) * slope[j]);
+                let (x, g) = if OVER_INPUT { (place[j], other[j]) } else { (other[j], place[j]) };
+                let g = channels.before_clamp(j, x, g);
+                place[j] = channels.scale[j] * (g - grad_mean[j] - (x - channels.mean[j]) * slope[j]);
             }
         }
     }
@@ -277,21 +306,19 @@ impl<T: Float> Kernel for GradApply<'_, T> {
 pub fn batch_norm_grad<T: Float>(
     rows: usize,
     c: usize,
-    x: &[T],
-    grad: &[T],
+    place: GradPlace<T>,
     mean: &[T],
     inv_std: &[T],
     weight: Option<&[T]>,
     bias: Option<&[T]>,
     clamp: Option<Clamp>,
     own: bool,
-    grad_x: &mut [T],
     grad_weight: &mut [T],
     grad_bias: &mut [T],
 ) {
+    let (x, grad) = place.read();
     check_matrix("batch_norm", "input", rows, c, x.len());
     check_matrix("batch_norm", "gradient", rows, c, grad.len());
-    check_matrix("batch_norm", "input gradient", rows, c, grad_x.len());
     check_channels("batch_norm", "mean", c, mean.len());
     check_channels("batch_norm", "weight gradient", c, grad_weight.len());
     check_channels("batch_norm", "bias gradient", c, grad_bias.len());
@@ -319,10 +346,16 @@ pub fn batch_norm_grad<T: Float>(
     }
     let (grad_mean, slope) = (grad_mean.repeat(together), slope.repeat(together));
     let chunk = per_task * c;
-    parallel_chunks(grad_x, chunk, |i, grad_x| {
-        let (x, grad) = (&x[i * chunk..][..grad_x.len()], &grad[i * chunk..][..grad_x.len()]);
-        dispatch(GradApply { x, grad, channels, grad_mean: &grad_mean, slope: &slope, grad_x })
-    });
+    match place {
+        GradPlace::Grad { x, grad } => parallel_chunks(grad, chunk, |i, place| {
+            let other = &x[i * chunk..][..place.len()];
+            dispatch(GradApply::<_, false> { place, other, channels, grad_mean: &grad_mean, slope: &slope })
+        }),
+        GradPlace::Input { x, grad } => parallel_chunks(x, chunk, |i, place| {
+            let other = &grad[i * chunk..][..place.len()];
+            dispatch(GradApply::<_, true> { place, other, channels, grad_mean: &grad_mean, slope: &slope })
+        }),
+    }
 }
 
 #[cfg(test)]
@@ -382,11 +415,17 @@ mod tests {
                 assert_close(&out, &want, 4.0 * tolerance, "output");
 
                 let (mut gw, mut gb) = (vec![T::NAN; c], vec![T::NAN; c]);
-                let mut fixed = vec![T::NAN; rows * c];
-                batch_norm_grad(rows, c, &xt, &gt, &mt, &st, w, b, clamp, false, &mut fixed, &mut gw, &mut gb);
+                let mut fixed = gt.clone();
+                let place = GradPlace::Grad { x: &xt, grad: &mut fixed };
+                batch_norm_grad(rows, c, place, &mt, &st, w, b, clamp, false, &mut gw, &mut gb);
                 let of_fixed = [gw.clone(), gb.clone()];
-                batch_norm_grad(rows, c, &xt, &gt, &mt, &st, w, b, clamp, true, &mut out, &mut gw, &mut gb);
+                let (mut out, mut over_x) = (gt.clone(), xt.clone());
+                let place = GradPlace::Grad { x: &xt, grad: &mut out };
+                batch_norm_grad(rows, c, place, &mt, &st, w, b, clamp, true, &mut gw, &mut gb);
                 assert_eq!(of_fixed, [gw.clone(), gb.clone()]);
+                let place = GradPlace::Input { x: &mut over_x, grad: &gt };
+                batch_norm_grad(rows, c, place, &mt, &st, w, b, clamp, true, &mut gw, &mut gb);
+                assert_eq!((&over_x, of_fixed), (&out, [gw.clone(), gb.clone()]));
                 let grad: Vec<f64> =
                     (0..rows * c).map(|i| if raw(i) <= low || raw(i) >= high { 0.0 } else { grad[i] }).collect();
                 let over = |j: usize, f: &dyn Fn(usize) -> f64| (0..rows).map(|r| f(r * c + j)).sum::<f64>();

@@ -387,29 +387,33 @@ impl Backend for Cpu {
         own: bool,
     ) -> [Array; 3] {
         let (rows, c) = channels_last(&x);
+        let (mut grad, mut x) = (grad.dense(), x.dense());
         by_float!(x, "batch_norm", |T| {
-            let mut grad_x = Buffer::unspecified(x.shape.numel());
             let (mut grad_weight, mut grad_bias) = (Buffer::unspecified(c), Buffer::unspecified(c));
             let inv_std = inverse_std::<T>(&var, eps);
             let (weight, bias) = (weight.map(Array::dense), bias.map(Array::dense));
+            let over_grad = grad.exclusive::<T>().is_some();
+            let place = if over_grad {
+                norm::GradPlace::Grad { x: &x.packed_default(), grad: grad.make_mut() }
+            } else {
+                norm::GradPlace::Input { x: x.make_mut(), grad: &grad.packed_default() }
+            };
             norm::batch_norm_grad(
                 rows,
                 c,
-                &x.packed_default::<T>(),
-                &grad.packed_default(),
+                place,
                 &mean.packed_default(),
                 &inv_std,
                 weight.as_ref().map(|w| &w.data::<T>()[..c]),
                 bias.as_ref().map(|b| &b.data::<T>()[..c]),
                 clamp,
                 own,
-                &mut grad_x,
                 &mut grad_weight,
                 &mut grad_bias,
             );
             let per_channel = Shape::from([c]);
             [
-                Array::from_buffer(grad_x, x.shape),
+                if over_grad { grad } else { x },
                 Array::from_buffer(grad_weight, per_channel),
                 Array::from_buffer(grad_bias, per_channel),
             ]
