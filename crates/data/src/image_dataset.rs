@@ -10,8 +10,6 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use striate_tensor::Tensor;
 
-const NEIGHBOURS: usize = 4;
-
 /// Images of one size with their labels, and the transform that makes tensors of them. A clone shares the pixels.
 #[derive(Clone)]
 pub struct ImageDataset {
@@ -198,6 +196,7 @@ impl Dataset for ImageDataset {
 /// The mean and the standard deviation of each channel over all pixels, bytes 0 to 255 counted as 0 to 1. Exact up to the last rounding.
 /// A channel that never varies has deviation 1, so that it can be divided by; so has one without pixels.
 pub fn measure(images: &ImageDataset) -> (Vec<f32>, Vec<f32>) {
+    const NEIGHBOURS: usize = 4;
     let c = images.channels;
     // Neighbours are often equal, and a count that is raised twice in a row has to wait for itself: each has its own.
     let mut counts = vec![[0u64; 256]; NEIGHBOURS * c];

@@ -32,12 +32,16 @@ static TEST_LABELS: Embedded = embedded!("t10k-labels-idx1-ubyte", 1);
 /// # Errors
 /// If the data in the program is damaged.
 pub fn mnist() -> Result<IdxFolder, DataError> {
-    let file = |e: &Embedded| unpack(e, e.gzip);
+    let split = |images: &Embedded, labels: &Embedded| {
+        Ok::<_, DataError>((unpack(images, images.gzip)?, unpack(labels, labels.gzip)?))
+    };
+    let test = || split(&TEST_IMAGES, &TEST_LABELS);
     thread::scope(|scope| {
-        let test = scope.spawn(|| (file(&TEST_IMAGES), file(&TEST_LABELS)));
-        let train = (file(&TRAIN_IMAGES)?, file(&TRAIN_LABELS)?);
-        let test = test.join().unwrap_or_else(|panic| resume_unwind(panic));
-        IdxFolder::assemble(train, (test.0?, test.1?), Fit::Digit)
+        let beside = thread::Builder::new().spawn_scoped(scope, test);
+        let train = split(&TRAIN_IMAGES, &TRAIN_LABELS)?;
+        // Where there are no more threads to be had, one after the other does.
+        let test = beside.map_or_else(|_| test(), |t| t.join().unwrap_or_else(|panic| resume_unwind(panic)))?;
+        IdxFolder::assemble(train, test, Fit::Digit)
     })
 }
 
