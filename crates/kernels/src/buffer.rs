@@ -192,8 +192,13 @@ impl<T: Element> Buffer<T> {
     }
 
     /// What `make` computes from the values. It is kept from the second time on that it is asked for under `key`, until the values change.
-    pub(crate) fn derived<D: Any + Send + Sync>(&self, key: Key, make: impl FnOnce() -> D) -> Arc<D> {
+    pub(crate) fn derived<D: Any + Send + Sync>(&self, key: Key, make: impl Fn() -> D) -> Arc<D> {
         self.derived.get_or_init(Box::default).get(key, make)
+    }
+
+    /// As [`Buffer::derived`], but nothing the first time: for who has a cheaper way with values that are used once.
+    pub(crate) fn derived_again<D: Any + Send + Sync>(&self, key: Key, make: impl FnOnce() -> D) -> Option<Arc<D>> {
+        self.derived.get_or_init(Box::default).again(key, make)
     }
 
     /// A copy of `values`.

@@ -16,30 +16,30 @@ pub(crate) struct Derived(Mutex<Vec<(Key, Kept)>>);
 
 impl Derived {
     /// What `make` computes. It is kept from the second time on: weights that change after each use are not worth the memory.
-    pub fn get<D: Any + Send + Sync>(&self, key: Key, make: impl FnOnce() -> D) -> Arc<D> {
+    pub fn get<D: Any + Send + Sync>(&self, key: Key, make: impl Fn() -> D) -> Arc<D> {
+        self.again(key, &make).unwrap_or_else(|| Arc::new(make()))
+    }
+
+    /// What `make` computes, kept; nothing the first time.
+    pub fn again<D: Any + Send + Sync>(&self, key: Key, make: impl FnOnce() -> D) -> Option<Arc<D>> {
         let known = |all: &[(Key, Kept)]| all.iter().position(|(k, _)| *k == key);
         let lock = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let seen = {
+        {
             let mut all = lock();
-            match known(&all) {
-                Some(i) => match all[i].1.clone().and_then(|kept| kept.downcast().ok()) {
-                    Some(kept) => return kept,
-                    None => true,
-                },
-                None => {
-                    all.push((key, None));
-                    false
-                }
-            }
-        };
-        let made = Arc::new(make());
-        if seen {
-            let mut all = lock();
-            if let Some(i) = known(&all) {
-                all[i].1 = Some(made.clone());
+            let Some(i) = known(&all) else {
+                all.push((key, None));
+                return None;
+            };
+            if let Some(kept) = all[i].1.clone().and_then(|kept| kept.downcast().ok()) {
+                return Some(kept);
             }
         }
-        made
+        let made = Arc::new(make());
+        let mut all = lock();
+        if let Some(i) = known(&all) {
+            all[i].1 = Some(made.clone());
+        }
+        Some(made)
     }
 }
 
@@ -86,10 +86,10 @@ mod tests {
     #[test]
     fn what_is_derived_is_kept_from_the_second_time_on_until_the_values_change() {
         let mut buffer = Buffer::from_slice(&[1.0f32, 2.0]);
-        let mut made = 0;
-        let mut sum = |buffer: &Buffer<f32>, key: Key| {
+        let made = std::cell::Cell::new(0);
+        let sum = |buffer: &Buffer<f32>, key: Key| {
             *buffer.derived(key, || {
-                made += 1;
+                made.set(made.get() + 1);
                 buffer.iter().sum::<f32>()
             })
         };
@@ -104,6 +104,6 @@ mod tests {
         }
         let copy = buffer.clone();
         assert_eq!(sum(&copy, key), 7.0);
-        assert_eq!(made, 2 + 1 + 2 + 1);
+        assert_eq!(made.get(), 2 + 1 + 2 + 1);
     }
 }

@@ -70,6 +70,16 @@ impl<T: Element> Deref for Packed<'_, T> {
     }
 }
 
+impl<T: Element> Packed<'_, T> {
+    /// The elements in a buffer of their own, copied only if they are borrowed.
+    pub fn into_buffer(self) -> Buffer<T> {
+        match self {
+            Packed::Borrowed(values) => Buffer::from_slice(values),
+            Packed::Owned(buffer) => buffer,
+        }
+    }
+}
+
 impl Array {
     /// An array in the default layout of `shape`, whose values lie in `buffer` in that layout.
     pub(crate) fn from_buffer<T: Element>(buffer: Buffer<T>, shape: Shape) -> Array {
@@ -233,7 +243,7 @@ impl Array {
     /// The elements to write to, in the default layout, copied first if somebody else holds them.
     pub(crate) fn make_mut<T: Element>(&mut self) -> &mut [T] {
         if self.exclusive::<T>().is_none() {
-            let copy = Buffer::from_slice(&self.packed_default::<T>());
+            let copy = self.packed_default::<T>().into_buffer();
             *self = Array::from_buffer(copy, self.shape);
         }
         self.exclusive().expect("a fresh copy is held by nobody else")

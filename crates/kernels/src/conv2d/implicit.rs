@@ -79,9 +79,14 @@ impl Correlation {
     /// Where the window of each output pixel of a band starts.
     pub fn pixel_offsets(&self, band: Band, row_stride: usize, image_stride: usize) -> Vec<usize> {
         let (down, right) = (self.stride[0] * row_stride, self.stride[1] * self.in_channels);
-        let pixels = move |start: usize| (0..self.out_size[1]).map(move |x| start + x * right);
-        let rows = move |start: usize| (0..band.rows).map(move |y| start + y * down).flat_map(pixels);
-        (0..band.images).map(|i| i * image_stride).flat_map(rows).collect()
+        let mut offsets = Vec::with_capacity(band.images * band.rows * self.out_size[1]);
+        for image in 0..band.images {
+            for y in 0..band.rows {
+                let start = image * image_stride + y * down;
+                offsets.extend((0..self.out_size[1]).map(|x| start + x * right));
+            }
+        }
+        offsets
     }
 }
 

@@ -3,6 +3,8 @@
 use crate::Element;
 
 const TILE: usize = 8;
+/// With at most this many columns the result's rows are so short that a few of its columns can be written from end to end.
+const MAX_PANEL: usize = 32;
 
 /// `out[row, col] = src[col · stride + row]`, with `out` dense and `cols` wide.
 ///
@@ -46,7 +48,7 @@ fn whole_tiles<T: Element>(_: usize, _: usize, _: usize, _: &[T], _: &mut [T]) -
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
-    use super::TILE;
+    use super::{MAX_PANEL, TILE};
     use std::arch::x86_64::*;
 
     /// Transposes `rows` × `cols` elements, both multiples of 8.
@@ -56,10 +58,14 @@ mod x86 {
     /// `r < rows` and `c < cols`.
     #[target_feature(enable = "avx2")]
     pub unsafe fn tiles(rows: usize, cols: usize, out_stride: usize, stride: usize, src: *const f32, out: *mut f32) {
-        for r in (0..rows).step_by(TILE) {
+        // Sources whose columns lie a power of two apart would drive each other out of the cache before a line of each is used up.
+        let together = if cols <= MAX_PANEL { rows } else { TILE };
+        for first in (0..rows).step_by(together) {
             for c in (0..cols).step_by(TILE) {
-                // SAFETY: the tile lies within the rows and columns that the caller vouches for.
-                unsafe { tile(src.add(c * stride + r), stride, out.add(r * out_stride + c), out_stride) }
+                for r in (first..rows.min(first + together)).step_by(TILE) {
+                    // SAFETY: the tile lies within the rows and columns that the caller vouches for.
+                    unsafe { tile(src.add(c * stride + r), stride, out.add(r * out_stride + c), out_stride) }
+                }
             }
         }
     }

@@ -1,8 +1,9 @@
 //! The general product: blocks of the right operand are packed into panels, of the left one where its rows are not
 //! contiguous.
 
-use super::tile::{self, MAX_ROWS, Walk, tile_cols, tile_rows};
+use super::tile::{self, MAX_ROWS, Panels, Walk, tile_cols, tile_rows};
 use super::{Matrix, add_partials, split_depth};
+use crate::copy::transpose::transpose;
 use crate::isa::Kernel;
 use crate::simd::Simd;
 use crate::target::Target;
@@ -15,18 +16,27 @@ const BLOCK_COLS: usize = 256;
 /// Terms of a block: a panel of this depth stays in the first-level cache.
 const BLOCK_DEPTH: usize = 256;
 
+/// The right operand.
+#[derive(Clone, Copy)]
+pub(super) enum Right<'a> {
+    Plain(Matrix<'a, f32>),
+    Packed(&'a Panels),
+}
+
 pub(super) fn gemm(
     target: Target,
     m: usize,
     n: usize,
     k: usize,
     a: Matrix<f32>,
-    b: Matrix<f32>,
+    b: Right,
     c: &mut [f32],
     accumulate: bool,
 ) {
     let row_blocks = m.div_ceil(BLOCK_ROWS);
-    let cols = (n * row_blocks).div_ceil(8).next_multiple_of(tile_cols(target.lanes())).min(BLOCK_COLS);
+    // Long sums are cut rather than columns, so that each task reads rows of its own of both operands.
+    let cuts = (k / (2 * BLOCK_DEPTH)).clamp(1, 8);
+    let cols = (n * row_blocks * cuts).div_ceil(8).next_multiple_of(tile_cols(target.lanes())).min(BLOCK_COLS);
     let col_blocks = n.div_ceil(cols);
     let tasks = row_blocks * col_blocks;
     let (parts, depth) = split_depth(k, tasks, BLOCK_DEPTH);
@@ -37,7 +47,8 @@ pub(super) fn gemm(
         let (row, col, first) = (block / col_blocks * BLOCK_ROWS, block % col_blocks * cols, part * depth);
         let block = Block {
             a: Matrix { data: &a.data[row * a.row_stride + first * a.col_stride..], ..a },
-            b: Matrix { data: &b.data[first * b.row_stride + col * b.col_stride..], ..b },
+            b,
+            at: [first, col],
             rows: BLOCK_ROWS.min(m - row),
             cols: cols.min(n - col),
             depth: depth.min(k - first),
@@ -54,7 +65,9 @@ pub(super) fn gemm(
 
 struct Block<'a> {
     a: Matrix<'a, f32>,
-    b: Matrix<'a, f32>,
+    b: Right<'a>,
+    /// The row and the column of `b` where the block starts.
+    at: [usize; 2],
     rows: usize,
     cols: usize,
     depth: usize,
@@ -79,14 +92,18 @@ impl Block<'_> {
         let width = tile_cols(S::LANES);
         let stored = self.cols.next_multiple_of(S::LANES);
         let depth = BLOCK_DEPTH.min(self.depth);
-        let mut packed_b = Buffer::<f32>::unspecified(depth * stored);
+        let pack_b = matches!(self.b, Right::Plain(_));
+        let mut packed_b = Buffer::<f32>::unspecified(if pack_b { depth * stored } else { 0 });
         let pack_a = self.a.col_stride != 1;
         let mut packed_a = Buffer::<f32>::unspecified(if pack_a { depth * self.rows.next_multiple_of(R) } else { 0 });
         for first in (0..self.depth).step_by(BLOCK_DEPTH) {
             let depth = BLOCK_DEPTH.min(self.depth - first);
             let a = &self.a.data[first * self.a.col_stride..];
-            let b = Matrix { data: &self.b.data[first * self.b.row_stride..], ..self.b };
-            pack_panels(b, depth, self.cols, S::LANES, &mut packed_b);
+            if let Right::Plain(b) = self.b {
+                let b =
+                    Matrix { data: &b.data[(self.at[0] + first) * b.row_stride + self.at[1] * b.col_stride..], ..b };
+                pack_panels(b, depth, self.cols, S::LANES, &mut packed_b);
+            }
             if pack_a {
                 pack_rows(a, &self.a, self.rows, depth, R, &mut packed_a);
             }
@@ -101,7 +118,14 @@ impl Block<'_> {
             };
             for col in (0..self.cols).step_by(width) {
                 let cols = width.min(self.cols - col);
-                let b = &packed_b[col * depth..];
+                let b = match self.b {
+                    Right::Plain(_) => &packed_b[col * depth..],
+                    Right::Packed(panels) => {
+                        let (start, used, rows) = panels.get((self.at[1] + col) / width);
+                        assert!(start == self.at[1] + col && used >= cols);
+                        &rows[(self.at[0] + first) * used.next_multiple_of(S::LANES)..]
+                    }
+                };
                 // SAFETY: `c` is valid for `rows` rows of `cols` values from `col` on.
                 unsafe {
                     let c = self.c.add(col);
@@ -129,6 +153,8 @@ fn pack_panels(b: Matrix<f32>, depth: usize, cols: usize, lanes: usize, packed: 
                 row[..used].copy_from_slice(&b.data[p * b.row_stride + first..][..used]);
                 row[used..].fill(0.0);
             }
+        } else if b.row_stride == 1 && used == stored {
+            transpose(stored, b.col_stride, &b.data[first * b.col_stride..], panel);
         } else {
             // Eight rows at a time, so that what is written stays in the cache until it is complete.
             for (block, rows) in panel.chunks_mut(8 * stored).enumerate() {

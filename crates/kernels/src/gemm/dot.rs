@@ -7,8 +7,11 @@ use crate::simd::Simd;
 use crate::target::Target;
 use crate::{Buffer, threads};
 
-/// Below this depth adding up the lanes costs too much.
-pub(super) const MIN_DEPTH: usize = 128;
+/// Whether sums are long enough for adding up the lanes at their end, and the product too small to pay for packing the right operand.
+pub(super) fn pays(rows: usize, cols: usize, depth: usize) -> bool {
+    depth >= 128 && (rows < 96 || cols < 64)
+}
+
 /// Rows of a block.
 const BLOCK_ROWS: usize = 120;
 /// Columns of a block: at most this many rows of the right operand's transpose share the second-level cache.

@@ -4,8 +4,12 @@ mod blocked;
 mod dot;
 pub(crate) mod tile;
 
+use crate::derived::Weights;
 use crate::target::Target;
 use crate::{Float, threads};
+use blocked::Right;
+use std::sync::Arc;
+use tile::Panels;
 
 /// A view of a matrix: element (i, j) is `data[i * row_stride + j * col_stride]`.
 ///
@@ -87,6 +91,52 @@ pub fn batched_gemm<T: Float>(
     });
 }
 
+/// The product with a transposed weight, `c = x · weightᵀ`, as [`gemm`] computes it.
+///
+/// `x` is `rows` × `inputs`, `weight` is dense row-major `outputs` × `inputs`, `c` is dense `rows` × `outputs`. Where the same values of a buffer are
+/// used again, what the product makes of them is kept with it.
+///
+/// # Panics
+/// If a slice is too short for its shape, or `c` has not `rows` · `outputs` elements.
+pub fn linear<'a, T: Float>(
+    rows: usize,
+    inputs: usize,
+    outputs: usize,
+    x: Matrix<T>,
+    weight: impl Into<Weights<'a, T>>,
+    c: &mut [T],
+) {
+    let weight = weight.into();
+    let b = Matrix::row_major(weight.values, inputs).t();
+    assert!(
+        c.len() == rows * outputs,
+        "linear: the result is {rows}×{outputs}, but its slice has {} elements",
+        c.len()
+    );
+    check(rows, outputs, inputs, &x, &b, x.data.len(), b.data.len());
+    if let (Some(panels), Some(x_data)) = (kept_panels(rows, inputs, outputs, &weight), T::as_f32(x.data))
+        && let Some(c) = T::as_f32_mut(c)
+    {
+        let x = Matrix { data: x_data, row_stride: x.row_stride, col_stride: x.col_stride };
+        return blocked::gemm(Target::current(), rows, outputs, inputs, x, Right::Packed(&panels), c, false);
+    }
+    dispatch(rows, outputs, inputs, x, b, c, false);
+}
+
+/// What [`dispatch`] would pack of the right operand, if it would and these values were seen before.
+fn kept_panels<T: Float>(rows: usize, inputs: usize, outputs: usize, weight: &Weights<T>) -> Option<Arc<Panels>> {
+    /// Weights with more elements are packed at each product.
+    const MAX_LEN: usize = 1 << 23;
+    let Weights { values, buffer } = weight.as_f32()?;
+    let packs = rows * inputs * outputs > TINY && !dot::pays(rows, outputs, inputs);
+    if !packs || values.len() > MAX_LEN {
+        return None;
+    }
+    let lanes = Target::current().lanes();
+    let pack = || Panels::from_columns(lanes, inputs, outputs, values);
+    buffer?.derived_again(("linear", [lanes, inputs, outputs]), pack)
+}
+
 fn check<T>(m: usize, n: usize, k: usize, a: &Matrix<T>, b: &Matrix<T>, a_len: usize, b_len: usize) {
     assert!(
         a.reach(m, k) <= a_len,
@@ -113,10 +163,10 @@ fn dispatch<T: Float>(m: usize, n: usize, k: usize, a: Matrix<T>, b: Matrix<T>, 
         let a = Matrix { data: a_data, row_stride: a.row_stride, col_stride: a.col_stride };
         let b = Matrix { data: b_data, row_stride: b.row_stride, col_stride: b.col_stride };
         let target = Target::current();
-        if a.col_stride == 1 && b.row_stride == 1 && k >= dot::MIN_DEPTH {
+        if a.col_stride == 1 && b.row_stride == 1 && dot::pays(m, n, k) {
             return dot::gemm(target, m, n, k, a, b, c, accumulate);
         }
-        return blocked::gemm(target, m, n, k, a, b, c, accumulate);
+        return blocked::gemm(target, m, n, k, a, Right::Plain(b), c, accumulate);
     }
     simple_gemm(m, n, k, a, b, c, accumulate);
 }

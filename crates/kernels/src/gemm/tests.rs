@@ -1,4 +1,5 @@
 use super::*;
+use crate::Buffer;
 use crate::target::tests::on_every_target;
 
 fn noise(len: usize, seed: u32) -> Vec<f32> {
@@ -16,7 +17,7 @@ fn reference_gemm<T: Float>(m: usize, n: usize, k: usize, a: Matrix<T>, b: Matri
     (0..m * n).map(|i| (0..k).map(|p| at(&a, i / n, p) * at(&b, p, i % n)).sum()).collect()
 }
 
-const SIZES: [[usize; 3]; 14] = [
+const SIZES: [[usize; 3]; 16] = [
     [1, 1, 1],
     [3, 17, 5],
     [17, 3, 1],
@@ -31,6 +32,8 @@ const SIZES: [[usize; 3]; 14] = [
     [5, 270, 300],
     [7, 50, 2000],
     [37, 49, 767],
+    [96, 71, 1100],
+    [130, 70, 4099],
 ];
 
 /// Row-major, transposed, and with unused elements between rows.
@@ -57,6 +60,28 @@ fn agrees_with_the_definition() {
                         let close = |x: f32, w: f64| (f64::from(x) - w).abs() < 2e-6 * (k as f64).sqrt() + 1e-6;
                         assert!(close(fresh[i], *w), "{target:?} {m}×{n}×{k} element {i}: {} not {w}", fresh[i]);
                         assert!(close(added[i], w + 2.0), "{target:?} {m}×{n}×{k} element {i} added");
+                    }
+                }
+            }
+        }
+    });
+}
+
+#[test]
+fn a_linear_layer_has_the_same_bits_whether_its_weight_is_kept_or_not() {
+    on_every_target(|target| {
+        for [m, n, k] in [[96, 64, 128], [95, 64, 128], [100, 63, 1700], [97, 77, 515], [3, 100, 40], [1, 1, 2]] {
+            let x = noise(m * (k + 1), 1);
+            let mut weight = Buffer::from_slice(&noise(n * k, 2));
+            for x in [Matrix::row_major(&x, k), Matrix::row_major(&x, m).t(), Matrix::row_major(&x, k + 1)] {
+                for change in [0.0, 1.0] {
+                    weight[0] += change;
+                    let mut want = vec![f32::NAN; m * n];
+                    gemm(m, n, k, x, Matrix::row_major(&weight, k).t(), &mut want, false);
+                    for time in 0..3 {
+                        let mut got = vec![f32::NAN; m * n];
+                        linear(m, k, n, x, &weight, &mut got);
+                        assert_eq!(got, want, "{target:?} {m}×{n}×{k}, time {time}");
                     }
                 }
             }

@@ -4,7 +4,7 @@ use super::views;
 use crate::array::Array;
 use crate::dtype::Element;
 use crate::shape::Shape;
-use striate_kernels::gemm::{Matrix, batched_gemm, gemm};
+use striate_kernels::gemm::{self, Matrix, batched_gemm, gemm};
 use striate_kernels::{Buffer, Float};
 
 /// The stride from one matrix of a stack to the next, if it is one number.
@@ -20,6 +20,15 @@ fn matrix<T: Element>(x: &Array) -> Matrix<'_, T> {
     Matrix { data: x.data(), row_stride: x.strides[rank - 2], col_stride: x.strides[rank - 1] }
 }
 
+/// `x · weightᵀ`
+pub fn linear<T: Element + Float>(x: Array, weight: Array) -> Array {
+    let [rows, inputs, outputs] = [x.shape[0], x.shape[1], weight.shape[0]];
+    let Some(values) = weight.whole::<T>() else { return matmul::<T>(x, weight.transposed()) };
+    let mut out = Buffer::unspecified(rows * outputs);
+    gemm::linear(rows, inputs, outputs, matrix::<T>(&x), values, &mut out);
+    Array::from_buffer(out, Shape::from([rows, outputs]))
+}
+
 pub fn matmul<T: Element + Float>(a: Array, b: Array) -> Array {
     let rank = a.shape.rank();
     let [m, k, n] = [a.shape[rank - 2], a.shape[rank - 1], b.shape[rank - 1]];
@@ -33,7 +42,7 @@ pub fn matmul<T: Element + Float>(a: Array, b: Array) -> Array {
         Some(stride) => (x, stride),
         None => {
             let rows: Vec<usize> = (0..rank).collect();
-            let packed = Array::in_order(Buffer::<T>::from_slice(&x.packed::<T>(&rows)), x.shape, &rows);
+            let packed = Array::in_order(x.packed::<T>(&rows).into_buffer(), x.shape, &rows);
             (packed, x.shape[rank - 2] * x.shape[rank - 1])
         }
     };

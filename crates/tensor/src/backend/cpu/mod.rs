@@ -278,7 +278,7 @@ impl Backend for Cpu {
         by_float!(a, "matmul", |T| matrix::matmul::<T>(a, b))
     }
     fn linear(&self, x: Array, weight: Array, bias: Option<Array>) -> Array {
-        let y = self.matmul(x, weight.transposed());
+        let y = by_float!(x, "linear", |T| matrix::linear::<T>(x, weight));
         match bias {
             Some(bias) => self.binary(Binary::Add, y, bias),
             None => y,

@@ -89,7 +89,7 @@ pub fn reshape(x: Array, shape: Shape) -> Array {
     }
     let rows: Vec<usize> = (0..x.shape.rank()).collect();
     let order: Vec<usize> = (0..shape.rank()).collect();
-    by_type!(x, |T| Array::in_order(Buffer::<T>::from_slice(&x.packed::<T>(&rows)), shape, &order))
+    by_type!(x, |T| Array::in_order(x.packed::<T>(&rows).into_buffer(), shape, &order))
 }
 
 /// Copies `x` into the part of `out` (default layout of `shape`) that starts at `start`.
