@@ -105,7 +105,7 @@ pub fn batch_norm_stats<T: Float>(rows: usize, c: usize, x: &[T], mean: &mut [T]
 /// NaN is a bound that nothing reaches.
 pub type Clamp = [f64; 2];
 
-const NO_CLAMP: Clamp = [f64::NAN; 2];
+pub(crate) const NO_CLAMP: Clamp = [f64::NAN; 2];
 
 /// Each channel's normalization, once for each of the rows taken together.
 #[derive(Clone, Copy)]

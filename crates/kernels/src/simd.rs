@@ -38,6 +38,11 @@ pub trait Simd: Copy + Send + Sync + 'static {
     /// 0 where `x` ≤ 0, else `v`: where `x` is NaN, `v`.
     fn zero_unless_positive(self, x: Self::F32, v: Self::F32) -> Self::F32;
 
+    /// `low` where `v` ≤ `low`, else `v`: where either is NaN, `v`.
+    fn at_least(self, low: Self::F32, v: Self::F32) -> Self::F32;
+    /// `high` where `v` ≥ `high`, else `v`: where either is NaN, `v`.
+    fn at_most(self, high: Self::F32, v: Self::F32) -> Self::F32;
+
     /// `x` and `k` where `x` is above `best` or NaN, else `best` and `at`.
     #[inline(always)]
     fn better(self, best: Self::F32, at: Self::F32, x: Self::F32, k: f32) -> (Self::F32, Self::F32) {
@@ -168,6 +173,14 @@ impl Simd for Portable {
     fn zero_unless_positive(self, x: [f32; 8], v: [f32; 8]) -> [f32; 8] {
         std::array::from_fn(|i| if x[i] <= 0.0 { 0.0 } else { v[i] })
     }
+    #[inline(always)]
+    fn at_least(self, low: [f32; 8], v: [f32; 8]) -> [f32; 8] {
+        std::array::from_fn(|i| if v[i] <= low[i] { low[i] } else { v[i] })
+    }
+    #[inline(always)]
+    fn at_most(self, high: [f32; 8], v: [f32; 8]) -> [f32; 8] {
+        std::array::from_fn(|i| if v[i] >= high[i] { high[i] } else { v[i] })
+    }
 }
 
 /// The x86-64 instruction sets.
@@ -177,7 +190,7 @@ pub mod x86 {
     use std::arch::x86_64::*;
 
     macro_rules! x86_simd {
-        ($name:ident, $lanes:literal, $vec:ty, $doc:literal, $splat:ident, $load:ident, $store:ident, $add:ident, $sub:ident, $mul:ident, $fma:ident, $max:ident, $max_or_nan:expr, $unless:expr, $load_first:expr, $store_first:expr, $sum:expr, $better:expr, $bytes:expr) => {
+        ($name:ident, $lanes:literal, $vec:ty, $doc:literal, $splat:ident, $load:ident, $store:ident, $add:ident, $sub:ident, $mul:ident, $fma:ident, $max:ident, $max_or_nan:expr, $unless:expr, $at_least:expr, $at_most:expr, $load_first:expr, $store_first:expr, $sum:expr, $better:expr, $bytes:expr) => {
             #[doc = $doc]
             #[derive(Clone, Copy, Debug)]
             pub struct $name(());
@@ -239,6 +252,14 @@ pub mod x86 {
                     unsafe { $unless(x, v) }
                 }
                 #[inline(always)]
+                fn at_least(self, low: $vec, v: $vec) -> $vec {
+                    unsafe { $at_least(low, v) }
+                }
+                #[inline(always)]
+                fn at_most(self, high: $vec, v: $vec) -> $vec {
+                    unsafe { $at_most(high, v) }
+                }
+                #[inline(always)]
                 unsafe fn load_first(self, from: *const f32, n: usize) -> $vec {
                     unsafe { $load_first(from, n) }
                 }
@@ -282,6 +303,8 @@ pub mod x86 {
         _mm256_max_ps,
         |a, b| _mm256_blendv_ps(_mm256_max_ps(a, b), a, _mm256_cmp_ps::<_CMP_UNORD_Q>(a, a)),
         |x, v| _mm256_and_ps(_mm256_cmp_ps::<_CMP_NLE_UQ>(x, _mm256_setzero_ps()), v),
+        |low, v| _mm256_blendv_ps(v, low, _mm256_cmp_ps::<_CMP_LE_OQ>(v, low)),
+        |high, v| _mm256_blendv_ps(v, high, _mm256_cmp_ps::<_CMP_GE_OQ>(v, high)),
         |from, n| _mm256_maskload_ps(from, first_of_8(n)),
         store_first_of_8,
         sum_of_8,
@@ -306,6 +329,8 @@ pub mod x86 {
         _mm512_max_ps,
         |a, b| _mm512_mask_mov_ps(_mm512_max_ps(a, b), _mm512_cmp_ps_mask::<_CMP_UNORD_Q>(a, a), a),
         |x, v| _mm512_maskz_mov_ps(_mm512_cmp_ps_mask::<_CMP_NLE_UQ>(x, _mm512_setzero_ps()), v),
+        |low, v| _mm512_mask_mov_ps(v, _mm512_cmp_ps_mask::<_CMP_LE_OQ>(v, low), low),
+        |high, v| _mm512_mask_mov_ps(v, _mm512_cmp_ps_mask::<_CMP_GE_OQ>(v, high), high),
         |from, n| _mm512_maskz_loadu_ps(first_of_16(n), from),
         |to, v, n| _mm512_mask_storeu_ps(to, first_of_16(n), v),
         |v| sum_of_8(_mm256_add_ps(_mm512_castps512_ps256(v), _mm512_extractf32x8_ps::<1>(v))),

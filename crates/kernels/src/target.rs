@@ -116,6 +116,14 @@ pub(crate) mod tests {
         fn zero_unless_positive(self, x: [f32; 16], v: [f32; 16]) -> [f32; 16] {
             std::array::from_fn(|i| if x[i] <= 0.0 { 0.0 } else { v[i] })
         }
+        #[inline(always)]
+        fn at_least(self, low: [f32; 16], v: [f32; 16]) -> [f32; 16] {
+            std::array::from_fn(|i| if v[i] <= low[i] { low[i] } else { v[i] })
+        }
+        #[inline(always)]
+        fn at_most(self, high: [f32; 16], v: [f32; 16]) -> [f32; 16] {
+            std::array::from_fn(|i| if v[i] >= high[i] { high[i] } else { v[i] })
+        }
     }
 
     #[test]

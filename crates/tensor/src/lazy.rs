@@ -1,9 +1,9 @@
 //! Results that wait for whoever reads them, so that two ops share one pass over the numbers: a ReLU, which the next op may apply on
-//! the way in, a normalization, which an activation may join, and a convolution, which a pooling may.
+//! the way in, a normalization, which an activation may join, and a convolution, which both and a pooling may.
 
 use crate::array::Array;
 use crate::autograd::Node;
-use crate::backend::{Clamp, Conv2dOptions, Input, Unary, meet};
+use crate::backend::{Clamp, Conv2dOptions, Input, Statistics, Unary, meet};
 use crate::dtype::DType;
 use crate::shape::Shape;
 use std::ops::Deref;
@@ -30,20 +30,26 @@ pub(crate) struct Conv {
     pub weight: Array,
     pub bias: Option<Array>,
     pub options: Conv2dOptions,
-    /// Whether its ReLU is meant.
-    pub relu: bool,
+    /// The normalization that has joined it.
+    pub norm: Option<Statistics>,
+    /// The activation that has joined it, after the normalization.
+    pub clamp: Option<Clamp>,
 }
 
 impl Conv {
-    /// The convolution, before any ReLU.
     fn compute(self) -> Array {
-        self.x.array.place().conv2d(self.x, self.weight, self.bias, &self.options)
+        let Conv { x, weight, bias, options, norm, clamp } = self;
+        let place = x.array.place();
+        if norm.is_none() && clamp.is_none() {
+            return place.conv2d(x, weight, bias, &options);
+        }
+        place.conv2d_finished(x, weight, bias, &options, norm, clamp)
     }
 
-    /// The largest of each 2×2 pixels.
+    /// The largest of each 2×2 pixels. A normalization may turn large values into small ones, so there must be none.
     pub fn pooled(self) -> Array {
-        let pooled = self.x.array.place().conv2d_max_pool2(self.x, self.weight, self.bias, &self.options);
-        if self.relu { pooled.unary(Unary::Relu) } else { pooled }
+        assert!(self.norm.is_none());
+        self.x.array.place().conv2d_max_pool2(self.x, self.weight, self.bias, &self.options, self.clamp)
     }
 }
 
@@ -104,7 +110,6 @@ impl Pending {
             match work.expect("the value is computed once") {
                 Work::Relu(x) => x.unary(Unary::Relu),
                 Work::Norm(norm) => norm.compute(),
-                Work::Conv(conv) if conv.relu => conv.compute().unary(Unary::Relu),
                 Work::Conv(conv) => conv.compute(),
             }
         })
@@ -112,10 +117,7 @@ impl Pending {
 
     /// What is there: the value, or what a ReLU is to be computed from. Both are above 0 at the same places.
     pub fn input(&self) -> Input {
-        let mut work = self.work.lock().unwrap_or_else(|e| e.into_inner());
-        if let Some(Work::Conv(conv)) = work.take_if(|work| matches!(work, Work::Conv(conv) if conv.relu)) {
-            *work = Some(Work::Relu(conv.compute()));
-        }
+        let work = self.work.lock().unwrap_or_else(|e| e.into_inner());
         match &*work {
             Some(Work::Relu(raw)) => Input { array: raw.clone(), relu: true },
             // Another thread may be computing it now.
@@ -166,12 +168,12 @@ impl Lazy {
         }
     }
 
-    /// Takes the convolution that waits here, if nobody else can ask for it.
-    pub fn take_conv(&mut self) -> Option<Conv> {
+    /// Takes the convolution that waits here, if nobody else can ask for it and `wanted` says that it is one to take.
+    pub fn take_conv(&mut self, wanted: impl FnOnce(&Conv) -> bool) -> Option<Conv> {
         let Lazy::Waiting(pending) = self else { return None };
         let work = Arc::get_mut(pending)?.work.get_mut().unwrap_or_else(|e| e.into_inner());
         match work.take() {
-            Some(Work::Conv(conv)) => Some(*conv),
+            Some(Work::Conv(conv)) if wanted(&conv) => Some(*conv),
             other => {
                 *work = other;
                 None
@@ -226,5 +228,28 @@ pub(crate) fn skip_relu(node: Option<Arc<Node>>) -> (Option<Arc<Node>>, bool) {
             None => (Some(node), false),
         },
         node => (node, false),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::backend::Conv2dOptions;
+    use crate::{DType, Tensor};
+
+    #[test]
+    fn a_normalization_and_an_activation_join_a_convolution_that_nobody_has_read() {
+        let of = |shape: &[usize]| Tensor::ones(shape.to_vec(), DType::F32);
+        let conv = || of(&[1, 2, 5, 5]).conv2d(&of(&[3, 2, 3, 3]), None, &Conv2dOptions::default());
+        let normed = |y: Tensor| y.batch_norm_fixed(&of(&[3]), &of(&[3]), Some(&of(&[3])), None, 1e-5);
+        let joined = |mut y: Tensor| y.array.take_conv(|_| true).map(|conv| (conv.norm.is_some(), conv.clamp));
+        assert!(matches!(joined(conv()), Some((false, None))));
+        assert!(matches!(joined(normed(conv())), Some((true, None))));
+        assert!(matches!(joined(normed(conv()).relu6()), Some((true, Some([0.0, 6.0])))));
+        assert!(matches!(joined(conv().relu()), Some((false, Some([0.0, _])))));
+        assert!(joined(normed(conv().relu())).is_none(), "an activation comes after the normalization");
+        let read = conv();
+        read.to_vec::<f32>();
+        assert!(joined(normed(read)).is_none());
+        assert!(joined(normed(conv().requires_grad())).is_none());
     }
 }

@@ -12,8 +12,8 @@
 use crate::array::Array;
 use crate::backend::cpu::Cpu;
 use crate::backend::{
-    AdamStep, Backend, Binary, Clamp, Compare, Conv2dOptions, GroupNormed, Input, Pool2dOptions, Reduce, SgdStep, Taps,
-    Unary, Update,
+    AdamStep, Backend, Binary, Clamp, Compare, Conv2dOptions, GroupNormed, Input, Pool2dOptions, Reduce, SgdStep,
+    Statistics, Taps, Unary, Update,
 };
 use crate::device::Device;
 use crate::dtype::DType;
@@ -201,7 +201,8 @@ impl Backend for Profiled {
         index_select(x: Array, dim: usize, index: Array) -> Array;
         index_add(grad: Array, dim: usize, index: Array, shape: Shape) -> Array;
         conv2d(x: Input, weight: Array, bias: Option<Array>, options: &Conv2dOptions) -> Array;
-        conv2d_max_pool2(x: Input, weight: Array, bias: Option<Array>, options: &Conv2dOptions) -> Array;
+        conv2d_finished(x: Input, weight: Array, bias: Option<Array>, options: &Conv2dOptions, norm: Option<Statistics>, clamp: Option<Clamp>) -> Array;
+        conv2d_max_pool2(x: Input, weight: Array, bias: Option<Array>, options: &Conv2dOptions, clamp: Option<Clamp>) -> Array;
         conv2d_input_grad(grad: Array, weight: Array, before_relu: Option<Array>, input: Shape, options: &Conv2dOptions) -> Array;
         conv2d_weight_grad(x: Input, grad: Array, weight: Shape, options: &Conv2dOptions) -> Array;
         max_pool2d(x: Input, options: &Pool2dOptions) -> (Array, Array);

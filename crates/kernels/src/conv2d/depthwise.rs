@@ -3,6 +3,7 @@
 //! There is nothing to multiply as matrices: a vector holds adjacent channels of one pixel, and each kernel element is one
 //! multiply-add of it.
 
+use super::finish::Finish;
 use super::{Conv2dShape, Input, zero_unless_positive};
 use crate::isa::Kernel;
 use crate::simd::Simd;
@@ -97,12 +98,19 @@ fn pack(lanes: usize, channels: usize, elements: usize, at: impl Fn(usize, usize
 }
 
 /// As [`super::conv2d`].
-pub fn forward(s: &Conv2dShape, input: Input<f32>, weight: &[f32], bias: Option<&[f32]>, output: &mut [f32]) {
+pub fn forward(
+    s: &Conv2dShape,
+    input: Input<f32>,
+    weight: &[f32],
+    bias: Option<&[f32]>,
+    finish: Finish<f32>,
+    output: &mut [f32],
+) {
     let target = Target::current();
     let elements = s.kernel[0] * s.kernel[1];
     let weights = pack(target.lanes(), s.in_channels, elements, |c, k| weight[c * elements + k]);
     let taps = [0, 1].map(|d| Taps::forward(s, d));
-    correlate(target, s, &taps, input, s.in_size, &weights, bias, None, output, s.out_size());
+    correlate(target, s, &taps, input, s.in_size, &weights, bias, finish, None, output, s.out_size());
 }
 
 /// As [`super::conv2d_input_grad`].
@@ -118,7 +126,9 @@ pub fn input_grad(
     let weights = pack(target.lanes(), s.in_channels, elements, |c, k| weight[c * elements + elements - 1 - k]);
     let taps = [0, 1].map(|d| Taps::backward(s, d));
     let out_size = s.out_size();
-    correlate(target, s, &taps, grad_output.into(), out_size, &weights, None, before_relu, grad_input, s.in_size);
+    let source = grad_output.into();
+    let finish = Finish::NONE;
+    correlate(target, s, &taps, source, out_size, &weights, None, finish, before_relu, grad_input, s.in_size);
 }
 
 fn correlate(
@@ -129,6 +139,7 @@ fn correlate(
     source_size: [usize; 2],
     weights: &[f32],
     bias: Option<&[f32]>,
+    finish: Finish<f32>,
     before_relu: Option<&[f32]>,
     output: &mut [f32],
     out_size: [usize; 2],
@@ -146,7 +157,7 @@ fn correlate(
             let (n, y) = (row / out_size[0], row % out_size[0]);
             let source = Input { values: &source.values[n * image..][..image], ..source };
             let place = Place { channels: c, width: source_size[1], kernel_width: s.kernel[1], source };
-            target.run(Row { place, rows: taps[0].of(y), taps: &taps[1], weights, bias, output });
+            target.run(Row { place, rows: taps[0].of(y), taps: &taps[1], weights, bias, finish, output });
             if let Some(x) = before_relu {
                 zero_unless_positive(&x[row * row_len..][..row_len], output);
             }
@@ -218,6 +229,7 @@ struct Row<'a> {
     taps: &'a Taps,
     weights: &'a [f32],
     bias: Option<&'a [f32]>,
+    finish: Finish<'a, f32>,
     output: &'a mut [f32],
 }
 
@@ -257,7 +269,8 @@ impl Row<'_> {
         let from = self.taps.of(x)[0].1;
         self.place.check(self.rows, from, columns, self.weights.len() / padded);
         let output = &mut self.output[x * c..][..T * c];
-        assert!(self.bias.is_none() && !self.place.source.relu);
+        assert!(self.bias.is_none() && self.finish.is_none());
+        assert!(!self.place.source.relu);
         for first in (0..c).step_by(S::LANES) {
             let lanes = S::LANES.min(c - first);
             let mut acc = [simd.splat(0.0); T];
@@ -331,6 +344,13 @@ impl Along for Row<'_> {
                     let to = output.as_mut_ptr().add(t * c + first);
                     if lanes == S::LANES { simd.store(to, acc[t]) } else { simd.store_first(to, acc[t], lanes) }
                 }
+                if !self.finish.is_none() {
+                    // A second time over values that are still in the first-level cache: above, there are no registers to spare.
+                    let finish = self.finish.vectors(simd, first, lanes);
+                    for t in 0..T {
+                        finish.in_place(simd, output.as_mut_ptr().add(t * c + first), lanes);
+                    }
+                }
             }
         }
     }
@@ -365,7 +385,14 @@ impl Along for Row<'_> {
                         }
                     }
                     let to = output.as_mut_ptr().add(first);
-                    if lanes == S::LANES { simd.store(to, acc) } else { simd.store_first(to, acc, lanes) }
+                    if lanes == S::LANES {
+                        simd.store(to, acc)
+                    } else {
+                        simd.store_first(to, acc, lanes)
+                    }
+                    if !self.finish.is_none() {
+                        self.finish.vectors(simd, first, lanes).in_place(simd, to, lanes);
+                    }
                 }
             }
         }

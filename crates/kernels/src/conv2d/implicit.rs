@@ -2,6 +2,7 @@
 //!
 //! In NHWC the elements under one kernel row are adjacent in memory, so the register tile reads patches where they lie.
 
+use super::finish::{Finish, Vectors};
 use super::window::{Band, Bands, Window};
 use super::{Conv2dShape, Input};
 use crate::gemm::tile::{self, MAX_ROWS, Panels, Walk};
@@ -91,14 +92,21 @@ impl Correlation {
 }
 
 /// As [`super::conv2d`].
-pub fn forward(s: &Conv2dShape, input: Input<f32>, weight: &[f32], bias: Option<&[f32]>, output: &mut [f32]) {
+pub fn forward(
+    s: &Conv2dShape,
+    input: Input<f32>,
+    weight: &[f32],
+    bias: Option<&[f32]>,
+    finish: Finish<f32>,
+    output: &mut [f32],
+) {
     let target = Target::current();
     let c = Correlation::forward(s);
     let [ci, co] = c.group();
     let depth = s.kernel[0] * s.kernel[1] * ci;
     let panels: Vec<Panels> =
         weight.chunks_exact(co * depth).map(|w| Panels::from_columns(target.lanes(), depth, co, w)).collect();
-    correlate(target, &c, input, &panels, bias, None, output);
+    correlate(target, &c, input, &panels, bias, finish, None, output);
 }
 
 /// As [`super::conv2d_input_grad`], for stride 1: the convolution with the kernel turned around and its channels
@@ -123,7 +131,7 @@ pub fn input_grad(
             })
         })
         .collect();
-    correlate(target, &c, grad_output.into(), &panels, None, before_relu, grad_input);
+    correlate(target, &c, grad_output.into(), &panels, None, Finish::NONE, before_relu, grad_input);
 }
 
 fn correlate(
@@ -132,6 +140,7 @@ fn correlate(
     input: Input<f32>,
     panels_of_groups: &[Panels],
     bias: Option<&[f32]>,
+    finish: Finish<f32>,
     before_relu: Option<&[f32]>,
     output: &mut [f32],
 ) {
@@ -156,6 +165,7 @@ fn correlate(
             all: panels_of_groups,
             panels: &panels,
             bias,
+            finish,
             before_relu: before_relu.map(|x| &x[start..][..pixels * c.out_channels]),
             output: out.get().wrapping_add(start),
         });
@@ -170,6 +180,7 @@ struct Task<'a, F> {
     /// Which of a group's panels are this task's, of so many.
     panels: &'a F,
     bias: Option<&'a [f32]>,
+    finish: Finish<'a, f32>,
     /// Where this is not above 0, the output becomes 0.
     before_relu: Option<&'a [f32]>,
     /// The band's pixels, of which this task writes the columns of its panels and nobody else does.
@@ -223,9 +234,9 @@ impl<F: Fn(usize) -> Range<usize>> Task<'_, F> {
                 unsafe {
                     let output = self.output.add(first);
                     if tile::is_narrow(S::LANES, cols) {
-                        job.tiles::<S, R, 1>(simd, output)
+                        job.tiles::<S, R, 1>(simd, self.finish.vectors(simd, first, cols), output)
                     } else {
-                        job.tiles::<S, R, 2>(simd, output)
+                        job.tiles::<S, R, 2>(simd, self.finish.vectors(simd, first, cols), output)
                     }
                 }
             }
@@ -249,7 +260,7 @@ impl Columns<'_> {
     /// # Safety
     /// `output` must be valid for writing `cols` values at a multiple of `out_stride` for each offset, which nobody else touches.
     #[inline(always)]
-    unsafe fn tiles<S: Simd, const R: usize, const V: usize>(&self, simd: S, output: *mut f32) {
+    unsafe fn tiles<S: Simd, const R: usize, const V: usize>(&self, simd: S, finish: Vectors<S, V>, output: *mut f32) {
         assert!(self.b.len() == self.walk.count() * V * S::LANES && self.cols <= V * S::LANES);
         let pixels = self.offsets.len();
         assert!(self.before_relu.is_none_or(|x| x.len() >= (pixels - 1) * self.out_stride + self.cols));
@@ -269,6 +280,11 @@ impl Columns<'_> {
             // of `V` vectors for every step of the walk; `before_relu` is as long as the output from here on.
             unsafe {
                 let mut acc = tile::multiply(simd, &rows, self.walk, self.b.as_ptr(), V * S::LANES, start);
+                for r in 0..R {
+                    for v in 0..V {
+                        acc[r][v] = finish.of(simd, v, acc[r][v]);
+                    }
+                }
                 if let Some(x) = self.before_relu {
                     let x = tile::load::<S, R, V>(simd, x.as_ptr().add(at), self.out_stride, count, self.cols);
                     for r in 0..R {

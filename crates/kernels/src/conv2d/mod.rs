@@ -5,14 +5,17 @@
 mod crop;
 mod depthwise;
 mod direct;
+mod finish;
 mod implicit;
 mod implicit_grad;
 mod window;
 mod winograd;
 
 use crate::derived::Weights;
+use crate::norm::Clamp;
 use crate::{Buffer, Float};
 use crop::Crop;
+pub use finish::{Channels, Finish};
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -177,6 +180,21 @@ pub fn conv2d<'a, T: Float>(
     bias: Option<&[T]>,
     output: &mut [T],
 ) {
+    conv2d_finished(s, input, weight, bias, Finish::NONE, output);
+}
+
+/// A [`conv2d`] whose results are finished before they are written.
+///
+/// # Panics
+/// If the shape is invalid ([`Conv2dShape::out_size`]) or a slice's length does not fit it.
+pub fn conv2d_finished<'a, T: Float>(
+    s: &Conv2dShape,
+    input: impl Into<Input<'a, T>>,
+    weight: impl Into<Weights<'a, T>>,
+    bias: Option<&[T]>,
+    finish: Finish<T>,
+    output: &mut [T],
+) {
     let (input, weight) = (input.into(), weight.into());
     s.check("conv2d", input.values.len(), weight.values.len(), output.len());
     if let Some(bias) = bias {
@@ -188,20 +206,22 @@ pub fn conv2d<'a, T: Float>(
         );
     }
     if let Some(crop) = Crop::of(s) {
-        return conv2d(&crop.shape, input, &crop.cut(weight.values)[..], bias, output);
+        return conv2d_finished(&crop.shape, input, &crop.cut(weight.values)[..], bias, finish, output);
     }
-    let fast = (input.as_f32(), weight.as_f32(), T::as_f32_mut(output));
-    if let (Some(input), Some(weight), Some(output)) = fast {
+    finish.check(s.out_channels);
+    let fast = (input.as_f32(), weight.as_f32(), finish.as_f32(), T::as_f32_mut(output));
+    if let (Some(input), Some(weight), Some(finish), Some(output)) = fast {
         let bias = bias.and_then(T::as_f32);
         if !exact() && winograd::applies(s) {
-            winograd::forward(s, input, &weight, bias, false, output);
+            winograd::forward(s, input, &weight, bias, finish, false, output);
         } else if depthwise::applies(s) {
-            depthwise::forward(s, input, weight.values, bias, output);
+            depthwise::forward(s, input, weight.values, bias, finish, output);
         } else {
-            implicit::forward(s, input, weight.values, bias, output);
+            implicit::forward(s, input, weight.values, bias, finish, output);
         }
     } else {
         direct::forward(s, &input.settled(), weight.values, bias, output);
+        finish.apply(s.out_channels, output);
     }
 }
 
@@ -210,7 +230,7 @@ pub fn pools<T: Float>(s: &Conv2dShape) -> bool {
     T::as_f32(&[]).is_some() && !exact() && Crop::of(s).is_none() && winograd::pools(s)
 }
 
-/// The largest of each 2×2 pixels of a [`conv2d`], NaN before all numbers, without writing the convolution itself. A last row or column of an odd
+/// The largest of each 2×2 pixels of a [`conv2d`], NaN before all numbers, clamped, without writing the convolution itself. A last row or column of an odd
 /// number has no partner and is left out, as in a max pooling. Writes `output` in full.
 ///
 /// # Panics
@@ -220,6 +240,7 @@ pub fn conv2d_max_pool2<'a, T: Float>(
     input: impl Into<Input<'a, T>>,
     weight: impl Into<Weights<'a, T>>,
     bias: Option<&[T]>,
+    clamp: Option<Clamp>,
     output: &mut [T],
 ) {
     let (input, weight) = (input.into(), weight.into());
@@ -232,7 +253,8 @@ pub fn conv2d_max_pool2<'a, T: Float>(
     let fast = (input.as_f32(), weight.as_f32(), T::as_f32_mut(output));
     match fast {
         (Some(input), Some(weight), Some(output)) if pools::<T>(s) => {
-            winograd::forward(s, input, &weight, bias.and_then(T::as_f32), true, output);
+            let finish = Finish { norm: None, clamp };
+            winograd::forward(s, input, &weight, bias.and_then(T::as_f32), finish, true, output);
         }
         _ => panic!("conv2d_max_pool2: does not serve {s:?}"),
     }

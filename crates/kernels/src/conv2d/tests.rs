@@ -1,4 +1,5 @@
 use super::*;
+use crate::norm::batch_norm_apply;
 use crate::target::tests::on_every_target;
 
 /// Values in -1..1 that look random and are the same each time.
@@ -73,7 +74,7 @@ fn compute_exact(s: &Conv2dShape, input: &[f32], weight: &[f32], bias: &[f32], g
     let mut output = vec![f32::NAN; s.output_len()];
     let mut grad_input = vec![f32::NAN; s.input_len()];
     let mut grad_weight = vec![f32::NAN; s.weight_len()];
-    implicit::forward(s, input.into(), weight, Some(bias), &mut output);
+    implicit::forward(s, input.into(), weight, Some(bias), Finish::NONE, &mut output);
     if s.stride == [1, 1] {
         implicit::input_grad(s, grad, weight, None, &mut grad_input);
     } else {
@@ -88,7 +89,7 @@ fn compute_winograd(s: &Conv2dShape, input: &[f32], weight: &[f32], bias: &[f32]
     let mut output = vec![f32::NAN; s.output_len()];
     let mut grad_input = vec![f32::NAN; s.input_len()];
     let mut grad_weight = vec![f32::NAN; s.weight_len()];
-    winograd::forward(s, input.into(), &weight.into(), Some(bias), false, &mut output);
+    winograd::forward(s, input.into(), &weight.into(), Some(bias), Finish::NONE, false, &mut output);
     winograd::input_grad(s, grad, weight, None, &mut grad_input);
     winograd::weight_grad(s, input.into(), grad, &mut grad_weight);
     (output, grad_input, grad_weight)
@@ -314,6 +315,46 @@ fn a_slice_of_the_wrong_length() {
 }
 
 #[test]
+fn finishing_while_convolving_is_normalizing_afterwards() {
+    fn check<T: Float>(s: &Conv2dShape) {
+        let to_t = |x: Vec<f64>| x.into_iter().map(T::from_f64).collect::<Vec<T>>();
+        let [mut input, weight] = [(s.input_len(), 1), (s.weight_len(), 2)].map(|(n, seed)| to_t(noise(n, seed)));
+        if let Some(x) = input.first_mut() {
+            *x = T::NAN;
+        }
+        let [bias, mean, scale, shift] = [3, 4, 5, 6].map(|seed| to_t(noise(s.out_channels, seed)));
+        let norm = Channels { mean: &mean, scale: &scale, shift: &shift };
+        let mut plain = vec![T::NAN; s.output_len()];
+        conv2d(s, &input[..], &weight, Some(&bias), &mut plain);
+        for clamp in [None, Some([0.0, f64::NAN]), Some([-0.25, 0.5])] {
+            let (mut want, mut got, mut kept) = (plain.clone(), plain.clone(), plain.clone());
+            let rows = s.output_len() / s.out_channels;
+            batch_norm_apply(rows, s.out_channels, &plain, &mean, &scale, None, Some(&shift), clamp, &mut want);
+            conv2d_finished(s, &input[..], &weight, Some(&bias), Finish { norm: Some(norm), clamp }, &mut got);
+            let bits = |x: &[T]| x.iter().map(|x| x.to_f64().to_bits()).collect::<Vec<_>>();
+            assert_eq!(bits(&got), bits(&want), "{s:?} {clamp:?}");
+            conv2d_finished(s, &input[..], &weight, Some(&bias), Finish { norm: None, clamp }, &mut kept);
+            for (x, y) in kept.iter().zip(&plain) {
+                let [low, high] = clamp.unwrap_or([f64::NAN; 2]).map(T::from_f64);
+                let y = if *y <= low { low } else { *y };
+                let y = if y >= high { high } else { y };
+                assert!(*x == y || x.is_nan() && y.is_nan(), "{s:?} {clamp:?} without normalization");
+            }
+        }
+    }
+    let base = Conv2dShape { padding: [[1; 2]; 2], ..shapes()[0].clone() };
+    let few = Conv2dShape { batch: 1, in_channels: 200, out_channels: 210, in_size: [5, 6], ..base.clone() };
+    let deep = Conv2dShape { batch: 3, in_channels: 200, out_channels: 210, in_size: [29, 27], ..base.clone() };
+    let wide = Conv2dShape { batch: 2, in_channels: 32, out_channels: 40, in_size: [27, 30], ..base };
+    on_every_target(|_| {
+        for s in shapes().iter().chain([&few, &deep, &wide]) {
+            check::<f32>(s);
+        }
+    });
+    check::<f64>(&shapes()[0]);
+}
+
+#[test]
 fn pooling_while_convolving_is_pooling_afterwards() {
     use crate::pool2d::{Pool2dShape, max_pool2d};
     for (batch, channels, in_size, pad) in
@@ -353,7 +394,11 @@ fn pooling_while_convolving_is_pooling_afterwards() {
                 let len = batch * (h / 2) * (w / 2) * s.out_channels;
                 let (mut want, mut got, mut places) = (vec![0.0; len], vec![f32::NAN; len], vec![0u8; len]);
                 max_pool2d(&pool, &whole, false, &mut want, &mut places);
-                conv2d_max_pool2(&s, input, &weight, Some(&bias), &mut got);
+                let clamp = relu.then_some([0.0, 0.5]);
+                conv2d_max_pool2(&s, input, &weight, Some(&bias), clamp, &mut got);
+                if let Some([low, high]) = clamp {
+                    want.iter_mut().for_each(|x| *x = if x.is_nan() { *x } else { x.clamp(low as f32, high as f32) });
+                }
                 let same = want.iter().zip(&got).all(|(a, b)| a == b || a.is_nan() && b.is_nan());
                 assert!(same && want.iter().any(|x| x.is_nan()), "{target:?} {s:?}");
             }

@@ -99,6 +99,21 @@ impl Input {
     }
 }
 
+/// What a normalization of known statistics takes for each channel, `[c]`.
+#[derive(Clone)]
+pub struct Statistics {
+    /// The means.
+    pub mean: Array,
+    /// The variances.
+    pub var: Array,
+    /// What the normalized values are multiplied by.
+    pub weight: Option<Array>,
+    /// What is added then.
+    pub bias: Option<Array>,
+    /// What is added to the variances.
+    pub eps: f64,
+}
+
 /// What group normalization gives: the output and the statistics of each sample's groups.
 pub struct GroupNormed {
     /// The normalized input.
@@ -183,10 +198,40 @@ pub trait Backend: Send + Sync {
     /// The maxima of windows, and where in its window each was found. With a ReLU, windows without anything above 0 have no such
     /// place, and `max_pool2d_grad` gives the gradient of the array before it.
     fn max_pool2d(&self, x: Input, options: &Pool2dOptions) -> (Array, Array);
-    /// The largest of each 2×2 elements of a [`Backend::conv2d`].
-    fn conv2d_max_pool2(&self, x: Input, weight: Array, bias: Option<Array>, options: &Conv2dOptions) -> Array {
+    /// A [`Backend::conv2d`] whose result is normalized by the statistics given and clamped before it is written.
+    fn conv2d_finished(
+        &self,
+        x: Input,
+        weight: Array,
+        bias: Option<Array>,
+        options: &Conv2dOptions,
+        norm: Option<Statistics>,
+        clamp: Option<Clamp>,
+    ) -> Array {
         let y = self.conv2d(x, weight, bias, options);
-        self.max_pool2d(y.into(), &Pool2dOptions::new([2; 2])).0
+        match norm {
+            Some(n) => self.batch_norm_fixed(y, n.mean, n.var, n.weight, n.bias, n.eps, clamp),
+            None => self.clamped(y, clamp),
+        }
+    }
+    /// The largest of each 2×2 elements of a [`Backend::conv2d`], clamped.
+    fn conv2d_max_pool2(
+        &self,
+        x: Input,
+        weight: Array,
+        bias: Option<Array>,
+        options: &Conv2dOptions,
+        clamp: Option<Clamp>,
+    ) -> Array {
+        let y = self.conv2d(x, weight, bias, options);
+        let pooled = self.max_pool2d(y.into(), &Pool2dOptions::new([2; 2])).0;
+        self.clamped(pooled, clamp)
+    }
+    /// Each element brought between the bounds.
+    fn clamped(&self, x: Array, clamp: Option<Clamp>) -> Array {
+        let Some([low, high]) = clamp else { return x };
+        let x = if low.is_nan() { x } else { self.unary(Unary::ClampMin(low), x) };
+        if high.is_nan() { x } else { self.unary(Unary::ClampMax(high), x) }
     }
     /// The gradient of `max_pool2d`.
     fn max_pool2d_grad(&self, grad: Array, position: Array, input: Shape, options: &Pool2dOptions) -> Array;

@@ -22,7 +22,7 @@ impl Tensor {
     /// If `min_val` is larger than `max_val`.
     pub fn hardtanh(self, min_val: f64, max_val: f64) -> Tensor {
         assert!(min_val <= max_val, "hardtanh: min_val {min_val} is larger than max_val {max_val}");
-        let (x, done) = self.clamp_norm([min_val, max_val]);
+        let (x, done) = self.clamp_with([min_val, max_val]);
         if done { x } else { x.activation(Activation::Hardtanh(min_val, max_val)) }
     }
 

@@ -3,8 +3,8 @@
 use super::hints;
 use crate::array::Array;
 use crate::autograd::{Node, is_watched, record};
-use crate::backend::{Clamp, Place};
-use crate::lazy::{Lazy, Norm, Pending};
+use crate::backend::{Clamp, Place, Statistics};
+use crate::lazy::{Conv, Lazy, Norm, Pending};
 use crate::shape::Shape;
 use crate::tensor::Tensor;
 use std::sync::Arc;
@@ -49,9 +49,15 @@ fn normalized(norm: Norm, nodes: [Option<Arc<Node>>; 3]) -> Tensor {
 }
 
 impl Tensor {
-    /// Clamps the result of a normalization in the same pass, if this is one that nobody has read yet, and says whether it did. NaN is a
-    /// bound that nothing reaches.
-    pub(crate) fn clamp_norm(mut self, clamp: Clamp) -> (Tensor, bool) {
+    /// Clamps the result of a normalization or convolution in the same pass, if this is one that nobody has read yet, and says whether it did.
+    /// NaN is a bound that nothing reaches.
+    pub(crate) fn clamp_with(mut self, clamp: Clamp) -> (Tensor, bool) {
+        if self.node.is_none()
+            && let Some(conv) = self.array.take_conv(|conv| conv.clamp.is_none())
+        {
+            let pending = Pending::conv(Conv { clamp: Some(clamp), ..conv }, self.array.shape());
+            return (Tensor { array: Lazy::Waiting(pending), node: None }, true);
+        }
         // Whoever else holds the record asks for the gradient of the normalization alone.
         if self.node.as_mut().is_some_and(|n| n.op != OP || Arc::get_mut(n).is_none()) {
             return (self, false);
@@ -67,7 +73,7 @@ impl Tensor {
     }
 
     fn check_batch_norm(&self, per_channel: &[Option<&Tensor>]) {
-        let x = self.array.shape;
+        let x = self.shape_value();
         assert!(x.rank() >= 2, "batch_norm: the input must be [n, c, ..], got {x}");
         for t in per_channel.iter().flatten() {
             self.same_dtype("batch_norm", t);
@@ -82,7 +88,7 @@ impl Tensor {
 
     /// Channels last: `[n, c, h, w]` is in memory `[n·h·w, c]`, which is what the statistics run over.
     pub(crate) fn into_image(self) -> Tensor {
-        let s = self.array.shape;
+        let s = self.shape_value();
         let rest = s[2..].iter().product::<usize>();
         if s.rank() == 4 { self } else { self.reshape([s[0], s[1], rest, 1]) }
     }
@@ -122,9 +128,27 @@ impl Tensor {
         eps: f64,
     ) -> Tensor {
         self.check_batch_norm(&[Some(mean), Some(var), weight, bias]);
-        let shape = self.array.shape;
+        let shape = self.shape_value();
+        let constant = self.node.is_none() && [weight, bias].iter().flatten().all(|t| t.node.is_none());
+        let mut this = self;
+        if constant
+            && shape.rank() == 4
+            && may_wait(&[mean.array(), var.array()])
+            && let Some(conv) = this.array.take_conv(|conv| conv.norm.is_none() && conv.clamp.is_none())
+        {
+            let array = |t: &Tensor| t.array().clone();
+            let norm = Statistics {
+                mean: array(mean),
+                var: array(var),
+                weight: weight.map(array),
+                bias: bias.map(array),
+                eps,
+            };
+            let pending = Pending::conv(Conv { norm: Some(norm), ..conv }, shape);
+            return Tensor { array: Lazy::Waiting(pending), node: None };
+        }
         let (mean, var) = (mean.array().clone(), var.array().clone());
-        let (x, xn) = self.into_image().into_parts();
+        let (x, xn) = this.into_image().into_parts();
         let ((w, wn), (b, bn)) = (affine(weight), affine(bias));
         let norm = Norm { x, mean, var, weight: w, bias: b, eps, clamp: None, own: false };
         normalized(norm, [xn, wn, bn]).out_of_image(shape)

@@ -77,7 +77,7 @@ impl Tensor {
         let here = matches!((x.array.place(), w.place()), (Place::Cpu, Place::Cpu));
         if constant && here && !is_watched() {
             let shape = conv2d_shape(input, kernel, &o);
-            let conv = Conv { x, weight: w, bias: b, options: o, relu: false };
+            let conv = Conv { x, weight: w, bias: b, options: o, norm: None, clamp: None };
             return Tensor { array: Lazy::Waiting(Pending::conv(conv, shape)), node: None };
         }
         let saved_x = wn.is_some().then(|| x.clone());

@@ -4,7 +4,7 @@ use crate::array::Array;
 use crate::autograd::record;
 use crate::backend::{Binary, Compare, Place, Unary};
 use crate::dtype::DType;
-use crate::lazy::{Conv, Lazy, Pending};
+use crate::lazy::{Lazy, Pending};
 use crate::shape::Shape;
 use crate::tensor::Tensor;
 use std::ops::{Add, Div, Mul, Neg, Sub};
@@ -104,17 +104,9 @@ impl Tensor {
 
     /// max(x, 0); its gradient at 0 is 0. NaN stays NaN.
     pub fn relu(self) -> Tensor {
-        let (this, done) = self.clamp_norm([0.0, f64::NAN]);
+        let (this, done) = self.clamp_with([0.0, f64::NAN]);
         if done {
             return this;
-        }
-        let mut this = this;
-        if this.node.is_none()
-            && let Some(conv) = this.array.take_conv()
-        {
-            let shape = this.array.shape();
-            let pending = Pending::conv(Conv { relu: true, ..conv }, shape);
-            return Tensor { array: Lazy::Waiting(pending), node: None };
         }
         let (x, node) = this.into_parts();
         if !matches!(x.place(), Place::Cpu) || !x.dtype().is_float() {

@@ -77,7 +77,7 @@ impl Tensor {
         if *o != halves || self.node.is_some() {
             return (self, false);
         }
-        match self.array.take_conv() {
+        match self.array.take_conv(|conv| conv.norm.is_none()) {
             Some(conv) => (conv.pooled().into(), true),
             None => (self, false),
         }

@@ -18,6 +18,7 @@ mod weight_grad;
 pub use weight_grad::weight_grad;
 
 use super::{Conv2dShape, Input};
+use crate::conv2d::finish::Finish;
 use crate::derived::Weights;
 use crate::gemm::tile::{self, MAX_ROWS, Walk, tile_cols};
 use crate::isa::Kernel;
@@ -66,6 +67,7 @@ pub fn forward(
     input: Input<f32>,
     weight: &Weights<f32>,
     bias: Option<&[f32]>,
+    finish: Finish<f32>,
     pool: bool,
     output: &mut [f32],
 ) {
@@ -74,7 +76,7 @@ pub fn forward(
     let images = Images { data: input, size: s.in_size, channels: ci };
     let before = [s.padding[0][0] as isize, s.padding[1][0] as isize];
     let grid = Grid::new(s.batch, s.out_size());
-    let to = Output::new(grid, s.out_size(), co, bias, None, pool, output);
+    let to = Output::new(grid, s.out_size(), co, bias, finish, None, pool, output);
     let kernels = Kernels { values: weight.values, inputs: ci, outputs: co, turned: false };
     if few::pays(grid, ci, co) {
         return few::correlate(target, images, before, grid, kernels, to);
@@ -99,7 +101,7 @@ pub fn input_grad(
     let images = Images { data: grad_output.into(), size: s.out_size(), channels: co };
     let before = [2 - s.padding[0][0] as isize, 2 - s.padding[1][0] as isize];
     let grid = Grid::new(s.batch, s.in_size);
-    let to = Output::new(grid, s.in_size, ci, None, before_relu, false, grad_input);
+    let to = Output::new(grid, s.in_size, ci, None, Finish::NONE, before_relu, false, grad_input);
     let kernels = Kernels { values: weight, inputs: co, outputs: ci, turned: true };
     if few::pays(grid, co, ci) {
         return few::correlate(target, images, before, grid, kernels, to);

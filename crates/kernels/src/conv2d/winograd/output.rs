@@ -2,6 +2,7 @@
 
 use super::tiles::{Grid, POINTS, STEP};
 use super::transform;
+use crate::conv2d::finish::Finish;
 use crate::gemm::tile;
 use crate::simd::Simd;
 use crate::threads::SendPtr;
@@ -13,6 +14,7 @@ pub(super) struct Output<'a> {
     size: [usize; 2],
     channels: usize,
     bias: Option<&'a [f32]>,
+    finish: Finish<'a, f32>,
     before_relu: Option<&'a [f32]>,
     pool: bool,
     values: SendPtr<f32>,
@@ -21,12 +23,13 @@ pub(super) struct Output<'a> {
 
 impl<'a> Output<'a> {
     /// For images of `size` pixels, cut into the tiles of `grid`. Values become 0 where `before_relu` is not above 0; with `pool`, of each
-    /// 2×2 pixels the largest is written, to a result of half the height and width.
+    /// 2×2 pixels the largest is written, to a result of half the height and width, and only that is finished.
     pub fn new(
         grid: Grid,
         size: [usize; 2],
         channels: usize,
         bias: Option<&'a [f32]>,
+        finish: Finish<'a, f32>,
         before_relu: Option<&'a [f32]>,
         pool: bool,
         values: &'a mut [f32],
@@ -35,8 +38,9 @@ impl<'a> Output<'a> {
         assert!(values.len() == grid.batch * size[0] * size[1] * channels);
         assert!(before_relu.is_none_or(|x| x.len() == values.len() && !pool));
         assert!(bias.is_none_or(|b| b.len() == channels));
+        finish.check(channels);
         let values = SendPtr(values.as_mut_ptr());
-        Output { grid, size, channels, bias, before_relu, pool, values, borrowed: PhantomData }
+        Output { grid, size, channels, bias, finish, before_relu, pool, values, borrowed: PhantomData }
     }
 
     /// How many channels it has.
@@ -57,7 +61,7 @@ impl<'a> Output<'a> {
 
     /// Where `cols` channels from `first` on of tile `t` go; none if no pooled pixel comes of it.
     #[inline(always)]
-    pub fn tile(&self, t: usize, first: usize, cols: usize) -> Option<OutputTile> {
+    pub fn tile(&self, t: usize, first: usize, cols: usize) -> Option<OutputTile<'a>> {
         let part = if self.pool { 2 } else { 1 };
         let ([h, w], c) = (self.size, self.channels);
         let (n, at) = self.grid.get(t);
@@ -73,32 +77,36 @@ impl<'a> Output<'a> {
             row_stride: w * c,
             pixel_stride: c,
             size: [(STEP / part).min(h - y), (STEP / part).min(w - x)],
-            cols,
+            channels: (first, cols),
+            finish: self.finish,
             pool: self.pool,
         })
     }
 }
 
-/// Where some channels of a tile go: `cols` values of `size[0]` × `size[1]` pixels.
-pub(super) struct OutputTile {
+/// Where some channels of a tile go: values of `size[0]` × `size[1]` pixels.
+pub(super) struct OutputTile<'a> {
     at: *mut f32,
     before_relu: Option<*const f32>,
     row_stride: usize,
     pixel_stride: usize,
     size: [usize; 2],
-    cols: usize,
+    /// The first, and how many.
+    channels: (usize, usize),
+    finish: Finish<'a, f32>,
     pool: bool,
 }
 
-impl OutputTile {
-    /// Transforms one vector of channels back, the tile's from `first` on, adds the bias and writes it; point p is at `from[p * stride]`.
+impl OutputTile<'_> {
+    /// Transforms one vector of channels back, the tile's from `first` on, adds the bias, finishes and writes it; point p is at `from[p * stride]`.
     ///
     /// # Safety
     /// The output that the tile is of must still be borrowed, and nobody else may touch these channels of the tile.
     #[inline(always)]
     pub unsafe fn write<S: Simd>(&self, simd: S, from: &[f32], stride: usize, first: usize, bias: S::F32) {
-        assert!(first < self.cols);
-        let lanes = S::LANES.min(self.cols - first);
+        let (channel, cols) = self.channels;
+        assert!(first < cols);
+        let lanes = S::LANES.min(cols - first);
         let pixels = back(simd, from, stride);
         for i in 0..STEP {
             for j in 0..STEP {
@@ -122,6 +130,20 @@ impl OutputTile {
                     }
                     let at = self.at.add(offset);
                     if lanes == S::LANES { simd.store(at, value) } else { simd.store_first(at, value, lanes) }
+                }
+            }
+        }
+        if self.finish.is_none() {
+            return;
+        }
+        // A second time over values that are still in the first-level cache: above, there are no registers to spare.
+        let finish = self.finish.vectors::<S, 1>(simd, channel + first, lanes);
+        for i in 0..self.size[0] {
+            for j in 0..self.size[1] {
+                // SAFETY: as above.
+                unsafe {
+                    let at = self.at.add(i * self.row_stride + j * self.pixel_stride + first);
+                    finish.in_place(simd, at, lanes);
                 }
             }
         }

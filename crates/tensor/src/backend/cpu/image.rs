@@ -1,10 +1,11 @@
 //! Convolution, pooling and resampling.
 
+use super::inverse_std;
 use crate::array::{Array, memory_order};
-use crate::backend::{Conv2dOptions, Input, Pool2dOptions, Taps};
+use crate::backend::{Clamp, Conv2dOptions, Input, Pool2dOptions, Statistics, Taps};
 use crate::dtype::{DType, Element};
 use crate::shape::Shape;
-use striate_kernels::conv2d::{self as conv, Conv2dShape};
+use striate_kernels::conv2d::{self as conv, Channels, Conv2dShape, Finish};
 use striate_kernels::pool2d::{self as pool, Pool2dShape};
 use striate_kernels::{Buffer, Float, resample as sparse};
 
@@ -22,24 +23,61 @@ fn conv_shape(input: Shape, weight: Shape, o: &Conv2dOptions) -> Conv2dShape {
     }
 }
 
-pub fn conv2d<T: Element + Float>(x: &Input, weight: &Array, bias: Option<&Array>, o: &Conv2dOptions) -> Array {
+/// What statistics make of each channel: mean, scale, shift.
+struct Normalization<T>([Vec<T>; 3]);
+
+impl<T: Element + Float> Normalization<T> {
+    fn new(s: &Statistics) -> Self {
+        let values = |x: &Array| x.packed_default::<T>().to_vec();
+        let (mean, mut scale) = (values(&s.mean), inverse_std::<T>(&s.var, s.eps));
+        if let Some(weight) = &s.weight {
+            scale.iter_mut().zip(values(weight)).for_each(|(s, w)| *s *= w);
+        }
+        let shift = s.bias.as_ref().map_or_else(|| vec![T::ZERO; mean.len()], values);
+        Normalization([mean, scale, shift])
+    }
+
+    fn channels(&self) -> Channels<'_, T> {
+        let [mean, scale, shift] = &self.0;
+        Channels { mean, scale, shift }
+    }
+}
+
+pub fn conv2d<T: Element + Float>(
+    x: &Input,
+    weight: &Array,
+    bias: Option<&Array>,
+    o: &Conv2dOptions,
+    norm: Option<Statistics>,
+    clamp: Option<Clamp>,
+) -> Array {
     let s = conv_shape(x.array.shape, weight.shape, o);
     let [h, w] = s.out_size();
     let mut out = Buffer::unspecified(s.output_len());
     let bias = bias.map(|b| b.packed_default::<T>());
+    let norm = norm.map(|statistics| Normalization::<T>::new(&statistics));
+    let finish = Finish { norm: norm.as_ref().map(Normalization::channels), clamp };
     let (values, relu) = (x.array.packed_default::<T>(), x.relu);
     let input = conv::Input { values: &values, relu };
     match weight.whole::<T>() {
-        Some(weight) => conv::conv2d(&s, input, weight, bias.as_deref(), &mut out),
-        None => conv::conv2d(&s, input, &*weight.packed_default::<T>(), bias.as_deref(), &mut out),
+        Some(weight) => conv::conv2d_finished(&s, input, weight, bias.as_deref(), finish, &mut out),
+        None => {
+            conv::conv2d_finished(&s, input, &*weight.packed_default::<T>(), bias.as_deref(), finish, &mut out);
+        }
     }
     Array::from_buffer(out, Shape::from([s.batch, s.out_channels, h, w]))
 }
 
-pub fn conv2d_max_pool2<T: Element + Float>(x: Input, weight: Array, bias: Option<Array>, o: &Conv2dOptions) -> Array {
+pub fn conv2d_max_pool2<T: Element + Float>(
+    x: Input,
+    weight: Array,
+    bias: Option<Array>,
+    o: &Conv2dOptions,
+    clamp: Option<Clamp>,
+) -> Array {
     let s = conv_shape(x.array.shape, weight.shape, o);
     if !conv::pools::<T>(&s) {
-        let y = conv2d::<T>(&x, &weight, bias.as_ref(), o);
+        let y = conv2d::<T>(&x, &weight, bias.as_ref(), o, None, clamp);
         return max_pool2d::<T>(&y.into(), &Pool2dOptions::new([2; 2])).0;
     }
     let shape = Shape::from([s.batch, s.out_channels, s.out_size()[0] / 2, s.out_size()[1] / 2]);
@@ -48,8 +86,10 @@ pub fn conv2d_max_pool2<T: Element + Float>(x: Input, weight: Array, bias: Optio
     let (values, relu) = (x.array.packed_default::<T>(), x.relu);
     let input = conv::Input { values: &values, relu };
     match weight.whole::<T>() {
-        Some(weight) => conv::conv2d_max_pool2(&s, input, weight, bias.as_deref(), &mut out),
-        None => conv::conv2d_max_pool2(&s, input, &*weight.packed_default::<T>(), bias.as_deref(), &mut out),
+        Some(weight) => conv::conv2d_max_pool2(&s, input, weight, bias.as_deref(), clamp, &mut out),
+        None => {
+            conv::conv2d_max_pool2(&s, input, &*weight.packed_default::<T>(), bias.as_deref(), clamp, &mut out);
+        }
     }
     Array::from_buffer(out, shape)
 }

@@ -7,8 +7,8 @@ mod matrix;
 mod views;
 
 use super::{
-    AdamStep, Backend, Binary, Clamp, Compare, Conv2dOptions, GroupNormed, Input, Pool2dOptions, Reduce, SgdStep, Taps,
-    Unary, Update,
+    AdamStep, Backend, Binary, Clamp, Compare, Conv2dOptions, GroupNormed, Input, Pool2dOptions, Reduce, SgdStep,
+    Statistics, Taps, Unary, Update,
 };
 use crate::array::{Array, memory_order};
 use crate::device::Device;
@@ -299,10 +299,28 @@ impl Backend for Cpu {
     }
 
     fn conv2d(&self, x: Input, weight: Array, bias: Option<Array>, options: &Conv2dOptions) -> Array {
-        by_float!(x.array, "conv2d", |T| image::conv2d::<T>(&x, &weight, bias.as_ref(), options))
+        self.conv2d_finished(x, weight, bias, options, None, None)
     }
-    fn conv2d_max_pool2(&self, x: Input, weight: Array, bias: Option<Array>, options: &Conv2dOptions) -> Array {
-        by_float!(x.array, "conv2d", |T| image::conv2d_max_pool2::<T>(x, weight, bias, options))
+    fn conv2d_finished(
+        &self,
+        x: Input,
+        weight: Array,
+        bias: Option<Array>,
+        options: &Conv2dOptions,
+        norm: Option<Statistics>,
+        clamp: Option<Clamp>,
+    ) -> Array {
+        by_float!(x.array, "conv2d", |T| image::conv2d::<T>(&x, &weight, bias.as_ref(), options, norm, clamp))
+    }
+    fn conv2d_max_pool2(
+        &self,
+        x: Input,
+        weight: Array,
+        bias: Option<Array>,
+        options: &Conv2dOptions,
+        clamp: Option<Clamp>,
+    ) -> Array {
+        by_float!(x.array, "conv2d", |T| image::conv2d_max_pool2::<T>(x, weight, bias, options, clamp))
     }
     fn conv2d_input_grad(
         &self,
