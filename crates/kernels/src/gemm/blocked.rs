@@ -102,7 +102,7 @@ impl Block<'_> {
             if let Right::Plain(b) = self.b {
                 let b =
                     Matrix { data: &b.data[(self.at[0] + first) * b.row_stride + self.at[1] * b.col_stride..], ..b };
-                pack_panels(b, depth, self.cols, S::LANES, &mut packed_b);
+                pack_panels(simd, b, depth, self.cols, &mut packed_b);
             }
             if pack_a {
                 pack_rows(a, &self.a, self.rows, depth, R, &mut packed_a);
@@ -142,18 +142,16 @@ impl Block<'_> {
 
 /// Packs `depth` × `cols` into panels of two vectors, the last of one if that is enough.
 #[inline(always)]
-fn pack_panels(b: Matrix<f32>, depth: usize, cols: usize, lanes: usize, packed: &mut [f32]) {
-    let width = tile_cols(lanes);
+fn pack_panels<S: Simd>(simd: S, b: Matrix<f32>, depth: usize, cols: usize, packed: &mut [f32]) {
+    let width = tile_cols(S::LANES);
+    if b.col_stride == 1 {
+        return pack_rows_of_panels(simd, b, depth, cols, packed);
+    }
     for first in (0..cols).step_by(width) {
         let used = width.min(cols - first);
-        let stored = used.next_multiple_of(lanes);
+        let stored = used.next_multiple_of(S::LANES);
         let panel = &mut packed[first * depth..][..stored * depth];
-        if b.col_stride == 1 {
-            for (p, row) in panel.chunks_exact_mut(stored).enumerate() {
-                row[..used].copy_from_slice(&b.data[p * b.row_stride + first..][..used]);
-                row[used..].fill(0.0);
-            }
-        } else if b.row_stride == 1 && used == stored {
+        if b.row_stride == 1 && used == stored {
             transpose(stored, b.col_stride, &b.data[first * b.col_stride..], panel);
         } else {
             // Eight rows at a time, so that what is written stays in the cache until it is complete.
@@ -165,6 +163,35 @@ fn pack_panels(b: Matrix<f32>, depth: usize, cols: usize, lanes: usize, packed: 
                     }
                 }
             }
+        }
+    }
+}
+
+/// [`pack_panels`], where columns are adjacent: along the rows, for these may lie far apart.
+#[inline(always)]
+fn pack_rows_of_panels<S: Simd>(simd: S, b: Matrix<f32>, depth: usize, cols: usize, packed: &mut [f32]) {
+    let width = tile_cols(S::LANES);
+    let whole = cols / width * width;
+    assert!(depth == 0 || cols == 0 || (depth - 1) * b.row_stride + cols <= b.data.len());
+    assert!(packed.len() >= depth * cols.next_multiple_of(S::LANES));
+    for p in 0..depth {
+        let row = b.data.as_ptr().wrapping_add(p * b.row_stride);
+        for first in (0..whole).step_by(width) {
+            // SAFETY: the row has `cols` values, and each panel a row of `width` for every step of the depth, as asserted above.
+            unsafe {
+                let (from, to) = (row.add(first), packed.as_mut_ptr().add(first * depth + p * width));
+                for v in 0..2 {
+                    simd.store(to.add(v * S::LANES), simd.load(from.add(v * S::LANES)));
+                }
+            }
+        }
+    }
+    let used = cols - whole;
+    if used > 0 {
+        let stored = used.next_multiple_of(S::LANES);
+        for (p, row) in packed[whole * depth..][..stored * depth].chunks_exact_mut(stored).enumerate() {
+            row[..used].copy_from_slice(&b.data[p * b.row_stride + whole..][..used]);
+            row[used..].fill(0.0);
         }
     }
 }
