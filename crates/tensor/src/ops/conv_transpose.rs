@@ -145,7 +145,8 @@ impl Tensor {
             move |g: Array, [_, _, wb]| {
                 let place = g.place();
                 let to_b = wb.then(|| g.clone().reduce(Reduce::Sum, &[0, 2, 3]).reshape(Shape::from([shape[1]])));
-                let g = g.narrow(2, 0, reached[2]).narrow(3, 0, reached[3]);
+                // Of a concatenation it is a slice, which both would pack.
+                let g = g.narrow(2, 0, reached[2]).narrow(3, 0, reached[3]).dense();
                 let to_w = saved_x.map(|x| place.conv2d_weight_grad(g.clone().into(), x, kernel, &o));
                 [saved_w.map(|w| place.conv2d(g.into(), w, None, &o)), to_w, to_b]
             }

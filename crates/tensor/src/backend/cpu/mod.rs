@@ -93,9 +93,11 @@ impl<const N: usize> Aligned<N> {
     }
 }
 
-/// Whether reading `x` in the order of `shape` would hop through memory, so that packing it first pays.
+/// `x`, packed if reading it in the order of `shape` would hop through memory: neighbours of a slice of channels, say, lie side by side.
 fn packed_first(x: Array, shape: Shape) -> Array {
-    if x.shape == shape { x.dense() } else { x }
+    let inner = memory_order(shape.rank()).last().copied();
+    let runs = |d: usize| x.strides[d] == 1 && x.shape[d] >= 16;
+    if x.shape != shape || inner.is_some_and(runs) { x } else { x.dense() }
 }
 
 fn binary<T: Element + striate_kernels::Float>(op: Binary, a: Array, b: Array) -> Array {
