@@ -3,6 +3,7 @@
 use crate::gemm::tile;
 use crate::norm::{Clamp, NO_CLAMP};
 use crate::simd::Simd;
+use crate::strided::CHUNK;
 use crate::{Float, threads};
 
 /// A normalization by known statistics and a clamp, which then take no pass of their own: their results are those of
@@ -52,15 +53,17 @@ impl<T: Float> Finish<'_, T> {
 
     /// Finishes pixels of all channels in place.
     pub(super) fn apply(&self, channels: usize, values: &mut [T]) {
-        if self.is_none() {
+        if self.is_none() || values.is_empty() {
             return;
         }
         let [low, high] = self.clamp.unwrap_or(NO_CLAMP).map(T::from_f64);
-        threads::parallel_chunks(values, channels, |_, pixel| {
-            for (j, x) in pixel.iter_mut().enumerate() {
-                let y = self.norm.map_or(*x, |n| (*x - n.mean[j]) * n.scale[j] + n.shift[j]);
-                let y = if y <= low { low } else { y };
-                *x = if y >= high { high } else { y };
+        threads::parallel_chunks(values, channels * CHUNK.div_ceil(channels), |_, pixels| {
+            for pixel in pixels.chunks_mut(channels) {
+                for (j, x) in pixel.iter_mut().enumerate() {
+                    let y = self.norm.map_or(*x, |n| (*x - n.mean[j]) * n.scale[j] + n.shift[j]);
+                    let y = if y <= low { low } else { y };
+                    *x = if y >= high { high } else { y };
+                }
             }
         });
     }
