@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use striate_nn::{Forward, Pass};
 use striate_tensor::array::Remote;
 use striate_tensor::backend::{
-    AdamStep, Backend, Binary, Clamp, Compare, Conv2dOptions, GroupNormed, Input, Pool2dOptions, Reduce, SgdStep, Taps,
-    Unary, Update,
+    AdamStep, Backend, Binary, Clamp, Compare, Conv2dOptions, GroupNormed, Input, Pool2dOptions, Reduce, SgdStep,
+    Statistics, Taps, Unary, Update,
 };
 use striate_tensor::ops::{conv2d::conv2d_shape, pool2d::pool2d_shape};
 use striate_tensor::{Array, DType, Device, Leaf, Shape, Tensor};
@@ -324,32 +324,13 @@ impl Backend for Recorder {
     fn batch_norm_stats(&self, _: &Array) -> [Array; 2] {
         no_gradients("batch_norm by batch statistics")
     }
-    fn batch_norm_fixed(
-        &self,
-        x: Array,
-        mean: Array,
-        _var: Array,
-        weight: Option<Array>,
-        bias: Option<Array>,
-        _eps: f64,
-        clamp: Option<Clamp>,
-    ) -> Array {
+    fn batch_norm_fixed(&self, x: Array, statistics: Statistics, clamp: Option<Clamp>) -> Array {
         assert!(clamp.is_none(), "an activation is a node of its own here");
+        let Statistics { mean, weight, bias, .. } = statistics;
         let macs = x.shape().numel() as u64;
         self.write("batch_norm", &with_options([&x, &mean], &[&weight, &bias]), x.shape(), x.dtype(), macs, false)
     }
-    fn batch_norm_grad(
-        &self,
-        _: Array,
-        _: Array,
-        _: Array,
-        _: Array,
-        _: Option<Array>,
-        _: Option<Array>,
-        _: f64,
-        _: Option<Clamp>,
-        _: bool,
-    ) -> [Array; 3] {
+    fn batch_norm_grad(&self, _: Array, _: Array, _: Statistics, _: Option<Clamp>, _: bool) -> [Array; 3] {
         no_gradients("batch_norm_grad")
     }
 

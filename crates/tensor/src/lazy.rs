@@ -57,11 +57,7 @@ impl Conv {
 #[derive(Clone)]
 pub(crate) struct Norm {
     pub x: Array,
-    pub mean: Array,
-    pub var: Array,
-    pub weight: Option<Array>,
-    pub bias: Option<Array>,
-    pub eps: f64,
+    pub statistics: Statistics,
     pub clamp: Option<Clamp>,
     /// Whether the statistics are those of `x` itself, so that they change with it.
     pub own: bool,
@@ -69,8 +65,8 @@ pub(crate) struct Norm {
 
 impl Norm {
     pub fn compute(self) -> Array {
-        let Norm { x, mean, var, weight, bias, eps, clamp, .. } = self;
-        meet(&[&x, &mean]).batch_norm_fixed(x, mean, var, weight, bias, eps, clamp)
+        let Norm { x, statistics, clamp, .. } = self;
+        meet(&[&x, &statistics.mean]).batch_norm_fixed(x, statistics, clamp)
     }
 }
 

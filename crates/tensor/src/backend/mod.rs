@@ -210,7 +210,7 @@ pub trait Backend: Send + Sync {
     ) -> Array {
         let y = self.conv2d(x, weight, bias, options);
         match norm {
-            Some(n) => self.batch_norm_fixed(y, n.mean, n.var, n.weight, n.bias, n.eps, clamp),
+            Some(statistics) => self.batch_norm_fixed(y, statistics, clamp),
             None => self.clamped(y, clamp),
         }
     }
@@ -243,27 +243,14 @@ pub trait Backend: Send + Sync {
     /// The mean and the biased variance of each channel (dimension 1), `[c]`.
     fn batch_norm_stats(&self, x: &Array) -> [Array; 2];
     /// Normalizes each channel by the statistics given, and clamps the result.
-    fn batch_norm_fixed(
-        &self,
-        x: Array,
-        mean: Array,
-        var: Array,
-        weight: Option<Array>,
-        bias: Option<Array>,
-        eps: f64,
-        clamp: Option<Clamp>,
-    ) -> Array;
+    fn batch_norm_fixed(&self, x: Array, statistics: Statistics, clamp: Option<Clamp>) -> Array;
     /// The gradients of `batch_norm_fixed` with respect to `x`, `weight` and `bias`; the statistics are those of `x` itself if they are its `own`, else
     /// constants.
     fn batch_norm_grad(
         &self,
         grad: Array,
         x: Array,
-        mean: Array,
-        var: Array,
-        weight: Option<Array>,
-        bias: Option<Array>,
-        eps: f64,
+        statistics: Statistics,
         clamp: Option<Clamp>,
         own: bool,
     ) -> [Array; 3];

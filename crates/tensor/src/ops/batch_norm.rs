@@ -35,13 +35,13 @@ fn may_wait(arrays: &[&Array]) -> bool {
 /// The result of a normalization, recorded for the nodes of the input and the weights.
 fn normalized(norm: Norm, nodes: [Option<Arc<Node>>; 3]) -> Tensor {
     let saved = nodes.iter().any(Option::is_some).then(|| norm.clone());
-    let waits = may_wait(&[&norm.x, &norm.mean]);
+    let waits = may_wait(&[&norm.x, &norm.statistics.mean]);
     // What the record needs to know of the result is its shape.
     let result = if waits { norm.x.clone() } else { norm.clone().compute() };
     let recorded = record(OP, result, nodes, move |_| {
         move |g: Array, [wx, ww, wb]| {
-            let Norm { x, mean, var, weight, bias, eps, clamp, own } = saved.expect("kept when a gradient is wanted");
-            let [to_x, to_w, to_b] = g.place().batch_norm_grad(g, x, mean, var, weight, bias, eps, clamp, own);
+            let Norm { x, statistics, clamp, own } = saved.expect("kept when a gradient is wanted");
+            let [to_x, to_w, to_b] = g.place().batch_norm_grad(g, x, statistics, clamp, own);
             [wx.then_some(to_x), ww.then_some(to_w), wb.then_some(to_b)]
         }
     });
@@ -109,10 +109,10 @@ impl Tensor {
         let (x, xn) = self.into_image().into_parts();
         let ((w, wn), (b, bn)) = (affine(weight), affine(bias));
         let [mean, var] = x.place().batch_norm_stats(&x);
-        let statistics = (Tensor::from(mean.clone()), Tensor::from(var.clone()));
-        let norm = Norm { x, mean, var, weight: w, bias: b, eps, clamp: None, own: true };
-        let output = normalized(norm, [xn, wn, bn]).out_of_image(shape);
-        BatchNorm { output, mean: statistics.0, var: statistics.1 }
+        let (seen_mean, seen_var) = (Tensor::from(mean.clone()), Tensor::from(var.clone()));
+        let statistics = Statistics { mean, var, weight: w, bias: b, eps };
+        let output = normalized(Norm { x, statistics, clamp: None, own: true }, [xn, wn, bn]).out_of_image(shape);
+        BatchNorm { output, mean: seen_mean, var: seen_var }
     }
 
     /// As [`Tensor::batch_norm`], by the statistics given (`training=False`).
@@ -129,28 +129,21 @@ impl Tensor {
     ) -> Tensor {
         self.check_batch_norm(&[Some(mean), Some(var), weight, bias]);
         let shape = self.shape_value();
-        let constant = self.node.is_none() && [weight, bias].iter().flatten().all(|t| t.node.is_none());
+        let ((w, wn), (b, bn)) = (affine(weight), affine(bias));
+        let (mean, var) = (mean.array().clone(), var.array().clone());
+        let statistics = Statistics { mean, var, weight: w, bias: b, eps };
+        let constant = self.node.is_none() && wn.is_none() && bn.is_none();
         let mut this = self;
         if constant
             && shape.rank() == 4
-            && may_wait(&[mean.array(), var.array()])
+            && may_wait(&[&statistics.mean, &statistics.var])
             && let Some(conv) = this.array.take_conv(|conv| conv.norm.is_none() && conv.clamp.is_none())
         {
-            let array = |t: &Tensor| t.array().clone();
-            let norm = Statistics {
-                mean: array(mean),
-                var: array(var),
-                weight: weight.map(array),
-                bias: bias.map(array),
-                eps,
-            };
-            let pending = Pending::conv(Conv { norm: Some(norm), ..conv }, shape);
+            let pending = Pending::conv(Conv { norm: Some(statistics), ..conv }, shape);
             return Tensor { array: Lazy::Waiting(pending), node: None };
         }
-        let (mean, var) = (mean.array().clone(), var.array().clone());
         let (x, xn) = this.into_image().into_parts();
-        let ((w, wn), (b, bn)) = (affine(weight), affine(bias));
-        let norm = Norm { x, mean, var, weight: w, bias: b, eps, clamp: None, own: false };
+        let norm = Norm { x, statistics, clamp: None, own: false };
         normalized(norm, [xn, wn, bn]).out_of_image(shape)
     }
 }

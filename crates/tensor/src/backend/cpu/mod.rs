@@ -365,17 +365,9 @@ impl Backend for Cpu {
             [Array::from_buffer(mean, shape), Array::from_buffer(var, shape)]
         })
     }
-    fn batch_norm_fixed(
-        &self,
-        x: Array,
-        mean: Array,
-        var: Array,
-        weight: Option<Array>,
-        bias: Option<Array>,
-        eps: f64,
-        clamp: Option<Clamp>,
-    ) -> Array {
+    fn batch_norm_fixed(&self, x: Array, statistics: Statistics, clamp: Option<Clamp>) -> Array {
         let (rows, c) = channels_last(&x);
+        let Statistics { mean, var, weight, bias, eps } = statistics;
         by_float!(x, "batch_norm", |T| {
             let mut out = Buffer::unspecified(x.shape.numel());
             let inv_std = inverse_std::<T>(&var, eps);
@@ -398,16 +390,13 @@ impl Backend for Cpu {
         &self,
         grad: Array,
         x: Array,
-        mean: Array,
-        var: Array,
-        weight: Option<Array>,
-        bias: Option<Array>,
-        eps: f64,
+        statistics: Statistics,
         clamp: Option<Clamp>,
         own: bool,
     ) -> [Array; 3] {
         let (rows, c) = channels_last(&x);
         let (mut grad, mut x) = (grad.dense(), x.dense());
+        let Statistics { mean, var, weight, bias, eps } = statistics;
         by_float!(x, "batch_norm", |T| {
             let (mut grad_weight, mut grad_bias) = (Buffer::unspecified(c), Buffer::unspecified(c));
             let inv_std = inverse_std::<T>(&var, eps);
