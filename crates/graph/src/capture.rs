@@ -138,6 +138,10 @@ fn no_gradients(op: &str) -> ! {
     panic!("capture: {op} belongs to training, and a capture runs a network in evaluation")
 }
 
+fn never_waits(op: &str) -> ! {
+    unreachable!("capture: {op} is for a convolution that waits, which only the CPU's does")
+}
+
 fn with_options<'a>(first: [&'a Array; 2], rest: &[&'a Option<Array>]) -> Vec<&'a Array> {
     first.into_iter().chain(rest.iter().filter_map(|a| a.as_ref())).collect()
 }
@@ -321,6 +325,20 @@ impl Backend for Recorder {
         no_gradients("avg_pool2d_grad")
     }
 
+    fn conv2d_finished(
+        &self,
+        _: Input,
+        _: Array,
+        _: Option<Array>,
+        _: &Conv2dOptions,
+        _: Option<Statistics>,
+        _: Option<Clamp>,
+    ) -> Array {
+        never_waits("conv2d_finished")
+    }
+    fn conv2d_max_pool2(&self, _: Input, _: Array, _: Option<Array>, _: &Conv2dOptions, _: Option<Clamp>) -> Array {
+        never_waits("conv2d_max_pool2")
+    }
     fn batch_norm_stats(&self, _: &Array) -> [Array; 2] {
         no_gradients("batch_norm by batch statistics")
     }

@@ -107,6 +107,13 @@ pub type Clamp = [f64; 2];
 
 pub(crate) const NO_CLAMP: Clamp = [f64::NAN; 2];
 
+/// `y` between the bounds; NaN stays.
+#[inline(always)]
+pub(crate) fn clamped<T: Float>(y: T, [low, high]: [T; 2]) -> T {
+    let y = if y <= low { low } else { y };
+    if y >= high { high } else { y }
+}
+
 /// Each channel's normalization, once for each of the rows taken together.
 #[derive(Clone, Copy)]
 struct Channels<'a, T> {
@@ -126,15 +133,13 @@ impl<T: Float> Kernel for Apply<'_, T> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, _: S) {
-        let Channels { mean, scale, bias, clamp: [low, high] } = self.channels;
+        let Channels { mean, scale, bias, clamp } = self.channels;
         let width = mean.len();
         for (out, x) in self.out.chunks_mut(width).zip(self.x.chunks(width)) {
             let n = out.len();
             let (x, mean, scale, bias) = (&x[..n], &mean[..n], &scale[..n], &bias[..n]);
             for j in 0..n {
-                let y = (x[j] - mean[j]) * scale[j] + bias[j];
-                let y = if y <= low { low } else { y };
-                out[j] = if y >= high { high } else { y };
+                out[j] = clamped((x[j] - mean[j]) * scale[j] + bias[j], clamp);
             }
         }
     }
@@ -167,13 +172,21 @@ pub fn batch_norm_apply<T: Float>(
     parallel_chunks(out, chunk, |i, out| dispatch(Apply { x: &x[i * chunk..][..out.len()], channels, out }));
 }
 
-fn biases<T: Float>(c: usize, bias: Option<&[T]>) -> Vec<T> {
+/// What is added to each of `c` channels: `bias`, or 0 without one.
+///
+/// # Panics
+/// If the length does not fit.
+pub fn biases<T: Float>(c: usize, bias: Option<&[T]>) -> Vec<T> {
     let bias = bias.map_or_else(|| vec![T::ZERO; c], <[T]>::to_vec);
     check_channels("batch_norm", "bias", c, bias.len());
     bias
 }
 
-fn scaled<T: Float>(c: usize, inv_std: &[T], weight: Option<&[T]>) -> Vec<T> {
+/// What each of `c` channels is multiplied by: `inv_std` times `weight`, which is 1 if missing.
+///
+/// # Panics
+/// If a length does not fit.
+pub fn scaled<T: Float>(c: usize, inv_std: &[T], weight: Option<&[T]>) -> Vec<T> {
     check_channels("batch_norm", "inverse standard deviation", c, inv_std.len());
     match weight {
         None => inv_std.to_vec(),

@@ -1,7 +1,7 @@
 //! What becomes of a convolution's sums on their way to memory.
 
 use crate::gemm::tile;
-use crate::norm::{Clamp, NO_CLAMP};
+use crate::norm::{Clamp, NO_CLAMP, clamped};
 use crate::simd::Simd;
 use crate::strided::CHUNK;
 use crate::{Float, threads};
@@ -56,13 +56,12 @@ impl<T: Float> Finish<'_, T> {
         if self.is_none() || values.is_empty() {
             return;
         }
-        let [low, high] = self.clamp.unwrap_or(NO_CLAMP).map(T::from_f64);
+        let clamp = self.clamp.unwrap_or(NO_CLAMP).map(T::from_f64);
         threads::parallel_chunks(values, channels * CHUNK.div_ceil(channels), |_, pixels| {
             for pixel in pixels.chunks_mut(channels) {
                 for (j, x) in pixel.iter_mut().enumerate() {
                     let y = self.norm.map_or(*x, |n| (*x - n.mean[j]) * n.scale[j] + n.shift[j]);
-                    let y = if y <= low { low } else { y };
-                    *x = if y >= high { high } else { y };
+                    *x = clamped(y, clamp);
                 }
             }
         });

@@ -198,7 +198,7 @@ pub trait Backend: Send + Sync {
     /// The maxima of windows, and where in its window each was found. With a ReLU, windows without anything above 0 have no such
     /// place, and `max_pool2d_grad` gives the gradient of the array before it.
     fn max_pool2d(&self, x: Input, options: &Pool2dOptions) -> (Array, Array);
-    /// A [`Backend::conv2d`] whose result is normalized by the statistics given and clamped before it is written.
+    /// A [`Backend::conv2d`] whose result is normalized by the statistics given and clamped before it is written. Only on the CPU does a convolution wait for these.
     fn conv2d_finished(
         &self,
         x: Input,
@@ -207,14 +207,8 @@ pub trait Backend: Send + Sync {
         options: &Conv2dOptions,
         norm: Option<Statistics>,
         clamp: Option<Clamp>,
-    ) -> Array {
-        let y = self.conv2d(x, weight, bias, options);
-        match norm {
-            Some(statistics) => self.batch_norm_fixed(y, statistics, clamp),
-            None => self.clamped(y, clamp),
-        }
-    }
-    /// The largest of each 2×2 elements of a [`Backend::conv2d`], clamped.
+    ) -> Array;
+    /// The largest of each 2×2 elements of a [`Backend::conv2d`], clamped; likewise.
     fn conv2d_max_pool2(
         &self,
         x: Input,
@@ -222,17 +216,7 @@ pub trait Backend: Send + Sync {
         bias: Option<Array>,
         options: &Conv2dOptions,
         clamp: Option<Clamp>,
-    ) -> Array {
-        let y = self.conv2d(x, weight, bias, options);
-        let pooled = self.max_pool2d(y.into(), &Pool2dOptions::new([2; 2])).0;
-        self.clamped(pooled, clamp)
-    }
-    /// Each element brought between the bounds.
-    fn clamped(&self, x: Array, clamp: Option<Clamp>) -> Array {
-        let Some([low, high]) = clamp else { return x };
-        let x = if low.is_nan() { x } else { self.unary(Unary::ClampMin(low), x) };
-        if high.is_nan() { x } else { self.unary(Unary::ClampMax(high), x) }
-    }
+    ) -> Array;
     /// The gradient of `max_pool2d`.
     fn max_pool2d_grad(&self, grad: Array, position: Array, input: Shape, options: &Pool2dOptions) -> Array;
     /// The means of windows.

@@ -38,7 +38,6 @@ impl<'a> Output<'a> {
         assert!(values.len() == grid.batch * size[0] * size[1] * channels);
         assert!(before_relu.is_none_or(|x| x.len() == values.len() && !pool));
         assert!(bias.is_none_or(|b| b.len() == channels));
-        finish.check(channels);
         let values = SendPtr(values.as_mut_ptr());
         Output { grid, size, channels, bias, finish, before_relu, pool, values, borrowed: PhantomData }
     }

@@ -7,7 +7,7 @@ use crate::dtype::{DType, Element};
 use crate::shape::Shape;
 use striate_kernels::conv2d::{self as conv, Channels, Conv2dShape, Finish};
 use striate_kernels::pool2d::{self as pool, Pool2dShape};
-use striate_kernels::{Buffer, Float, resample as sparse};
+use striate_kernels::{Buffer, Float, norm, resample as sparse};
 
 fn conv_shape(input: Shape, weight: Shape, o: &Conv2dOptions) -> Conv2dShape {
     Conv2dShape {
@@ -23,26 +23,6 @@ fn conv_shape(input: Shape, weight: Shape, o: &Conv2dOptions) -> Conv2dShape {
     }
 }
 
-/// What statistics make of each channel: mean, scale, shift.
-struct Normalization<T>([Vec<T>; 3]);
-
-impl<T: Element + Float> Normalization<T> {
-    fn new(s: &Statistics) -> Self {
-        let values = |x: &Array| x.packed_default::<T>().to_vec();
-        let (mean, mut scale) = (values(&s.mean), inverse_std::<T>(&s.var, s.eps));
-        if let Some(weight) = &s.weight {
-            scale.iter_mut().zip(values(weight)).for_each(|(s, w)| *s *= w);
-        }
-        let shift = s.bias.as_ref().map_or_else(|| vec![T::ZERO; mean.len()], values);
-        Normalization([mean, scale, shift])
-    }
-
-    fn channels(&self) -> Channels<'_, T> {
-        let [mean, scale, shift] = &self.0;
-        Channels { mean, scale, shift }
-    }
-}
-
 pub fn conv2d<T: Element + Float>(
     x: &Input,
     weight: &Array,
@@ -55,8 +35,13 @@ pub fn conv2d<T: Element + Float>(
     let [h, w] = s.out_size();
     let mut out = Buffer::unspecified(s.output_len());
     let bias = bias.map(|b| b.packed_default::<T>());
-    let norm = norm.map(|statistics| Normalization::<T>::new(&statistics));
-    let finish = Finish { norm: norm.as_ref().map(Normalization::channels), clamp };
+    let channels = norm.map(|n| {
+        let [weight, bias] = [&n.weight, &n.bias].map(|w| w.as_ref().map(|w| w.packed_default::<T>()));
+        let scale = norm::scaled(s.out_channels, &inverse_std::<T>(&n.var, n.eps), weight.as_deref());
+        [n.mean.packed_default::<T>().to_vec(), scale, norm::biases(s.out_channels, bias.as_deref())]
+    });
+    let norm = channels.as_ref().map(|[mean, scale, shift]| Channels { mean, scale, shift });
+    let finish = Finish { norm, clamp };
     let (values, relu) = (x.array.packed_default::<T>(), x.relu);
     let input = conv::Input { values: &values, relu };
     match weight.whole::<T>() {
