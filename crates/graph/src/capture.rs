@@ -342,8 +342,8 @@ impl Backend for Recorder {
     fn batch_norm_stats(&self, _: &Array) -> [Array; 2] {
         no_gradients("batch_norm by batch statistics")
     }
-    fn batch_norm_fixed(&self, x: Array, statistics: Statistics, clamp: Option<Clamp>) -> Array {
-        assert!(clamp.is_none(), "an activation is a node of its own here");
+    fn batch_norm_fixed(&self, x: Array, statistics: Statistics, added: Option<Array>, clamp: Option<Clamp>) -> Array {
+        assert!(added.is_none() && clamp.is_none(), "an addition and an activation are nodes of their own here");
         let Statistics { mean, weight, bias, .. } = statistics;
         let macs = x.shape().numel() as u64;
         self.write("batch_norm", &with_options([&x, &mean], &[&weight, &bias]), x.shape(), x.dtype(), macs, false)

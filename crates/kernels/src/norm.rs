@@ -123,29 +123,33 @@ struct Channels<'a, T> {
     clamp: [T; 2],
 }
 
-struct Apply<'a, T> {
+/// `added` is empty unless something is `ADD`ed.
+struct Apply<'a, T, const ADD: bool> {
     x: &'a [T],
+    added: &'a [T],
     channels: Channels<'a, T>,
     out: &'a mut [T],
 }
 
-impl<T: Float> Kernel for Apply<'_, T> {
+impl<T: Float, const ADD: bool> Kernel for Apply<'_, T, ADD> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, _: S) {
         let Channels { mean, scale, bias, clamp } = self.channels;
         let width = mean.len();
-        for (out, x) in self.out.chunks_mut(width).zip(self.x.chunks(width)) {
+        for (i, (out, x)) in self.out.chunks_mut(width).zip(self.x.chunks(width)).enumerate() {
             let n = out.len();
             let (x, mean, scale, bias) = (&x[..n], &mean[..n], &scale[..n], &bias[..n]);
+            let added = if ADD { &self.added[i * width..][..n] } else { x };
             for j in 0..n {
-                out[j] = clamped((x[j] - mean[j]) * scale[j] + bias[j], clamp);
+                let y = (x[j] - mean[j]) * scale[j] + bias[j];
+                out[j] = clamped(if ADD { y + added[j] } else { y }, clamp);
             }
         }
     }
 }
 
-/// `out = (x - mean) · inv_std · weight + bias`, clamped; a missing weight is 1, a missing bias 0.
+/// `out = (x - mean) · inv_std · weight + bias + added`, clamped; a missing weight is 1, what else is missing 0.
 ///
 /// # Panics
 /// If a length does not fit.
@@ -157,11 +161,13 @@ pub fn batch_norm_apply<T: Float>(
     inv_std: &[T],
     weight: Option<&[T]>,
     bias: Option<&[T]>,
+    added: Option<&[T]>,
     clamp: Option<Clamp>,
     out: &mut [T],
 ) {
     check_matrix("batch_norm", "input", rows, c, x.len());
     check_matrix("batch_norm", "output", rows, c, out.len());
+    check_matrix("batch_norm", "what is added", rows, c, added.map_or(out.len(), <[T]>::len));
     check_channels("batch_norm", "mean", c, mean.len());
     let together = rows_together(c);
     let (mean, scale) = (mean.repeat(together), scaled(c, inv_std, weight).repeat(together));
@@ -169,7 +175,14 @@ pub fn batch_norm_apply<T: Float>(
     let clamp = clamp.unwrap_or(NO_CLAMP).map(T::from_f64);
     let channels = Channels { mean: &mean, scale: &scale, bias: &bias, clamp };
     let chunk = rows_per_task(c) * c;
-    parallel_chunks(out, chunk, |i, out| dispatch(Apply { x: &x[i * chunk..][..out.len()], channels, out }));
+    parallel_chunks(out, chunk, |i, out| {
+        let here = i * chunk..i * chunk + out.len();
+        let x = &x[here.clone()];
+        match added {
+            Some(added) => dispatch(Apply::<T, true> { x, added: &added[here], channels, out }),
+            None => dispatch(Apply::<T, false> { x, added: &[], channels, out }),
+        }
+    });
 }
 
 /// What is added to each of `c` channels: `bias`, or 0 without one.
@@ -418,7 +431,7 @@ mod tests {
             {
                 let (w, b) = (affine.then_some(&wt[..]), affine.then_some(&bt[..]));
                 let mut out = vec![T::NAN; rows * c];
-                batch_norm_apply(rows, c, &xt, &mt, &st, w, b, clamp, &mut out);
+                batch_norm_apply(rows, c, &xt, &mt, &st, w, b, None, clamp, &mut out);
                 let normal = |i: usize| (x[i] - mean[i % c]) * inv_std[i % c];
                 let weight = |j: usize| if affine { weight[j] } else { 1.0 };
                 let bias = |j: usize| if affine { bias[j] } else { 0.0 };
@@ -426,6 +439,9 @@ mod tests {
                 let raw = |i: usize| normal(i) * weight(i % c) + bias(i % c);
                 let want: Vec<f64> = (0..rows * c).map(|i| raw(i).max(low).min(high)).collect();
                 assert_close(&out, &want, 4.0 * tolerance, "output");
+                batch_norm_apply(rows, c, &xt, &mt, &st, w, b, Some(&gt), clamp, &mut out);
+                let want: Vec<f64> = (0..rows * c).map(|i| (raw(i) + grad[i]).max(low).min(high)).collect();
+                assert_close(&out, &want, 4.0 * tolerance, "output with what is added");
 
                 let (mut gw, mut gb) = (vec![T::NAN; c], vec![T::NAN; c]);
                 let mut fixed = gt.clone();

@@ -1,9 +1,10 @@
 //! Results that wait for whoever reads them, so that two ops share one pass over the numbers: a ReLU, which the next op may apply on
-//! the way in, a normalization, which an activation may join, and a convolution, which both and a pooling may.
+//! the way in, a normalization, which an addition and an activation may join, and a convolution, which a normalization, an activation
+//! and a pooling may.
 
 use crate::array::Array;
 use crate::autograd::Node;
-use crate::backend::{Clamp, Conv2dOptions, Input, Statistics, Unary, meet};
+use crate::backend::{Clamp, Conv2dOptions, Input, Place, Statistics, Unary, meet};
 use crate::dtype::DType;
 use crate::shape::Shape;
 use std::ops::Deref;
@@ -58,6 +59,8 @@ impl Conv {
 pub(crate) struct Norm {
     pub x: Array,
     pub statistics: Statistics,
+    /// What is added to the result, before the clamp.
+    pub added: Option<Array>,
     pub clamp: Option<Clamp>,
     /// Whether the statistics are those of `x` itself, so that they change with it.
     pub own: bool,
@@ -65,8 +68,8 @@ pub(crate) struct Norm {
 
 impl Norm {
     pub fn compute(self) -> Array {
-        let Norm { x, statistics, clamp, .. } = self;
-        meet(&[&x, &statistics.mean]).batch_norm_fixed(x, statistics, clamp)
+        let Norm { x, statistics, added, clamp, .. } = self;
+        meet(&[&x, &statistics.mean]).batch_norm_fixed(x, statistics, added, clamp)
     }
 }
 
@@ -140,6 +143,14 @@ impl Lazy {
         }
     }
 
+    /// Whether it is in this process's memory, as all that waits will be.
+    pub fn is_here(&self) -> bool {
+        match self {
+            Lazy::Ready(array) => matches!(array.place(), Place::Cpu),
+            Lazy::Waiting(_) => true,
+        }
+    }
+
     /// The array, to change.
     pub fn ready(&mut self) -> &mut Array {
         if let Lazy::Waiting(pending) = self {
@@ -151,12 +162,13 @@ impl Lazy {
         }
     }
 
-    /// Takes the normalization that waits here to put another in its place, if nobody else can ask for it and no clamp has joined it yet.
-    pub fn take_norm(&mut self) -> Option<Norm> {
+    /// Takes the normalization that waits here to put another in its place, if nobody else can ask for it and `wanted` says that it is one
+    /// to take.
+    pub fn take_norm(&mut self, wanted: impl FnOnce(&Norm) -> bool) -> Option<Norm> {
         let Lazy::Waiting(pending) = self else { return None };
         let work = Arc::get_mut(pending)?.work.get_mut().unwrap_or_else(|e| e.into_inner());
         match work.take() {
-            Some(Work::Norm(norm)) if norm.clamp.is_none() => Some(*norm),
+            Some(Work::Norm(norm)) if wanted(&norm) => Some(*norm),
             other => {
                 *work = other;
                 None
@@ -247,5 +259,25 @@ mod tests {
         read.to_vec::<f32>();
         assert!(joined(normed(read)).is_none());
         assert!(joined(normed(conv().requires_grad())).is_none());
+    }
+
+    #[test]
+    fn an_addition_and_an_activation_join_a_normalization_that_nobody_has_read() {
+        let x = Tensor::ones([2, 3, 4, 4], DType::F32);
+        let normed = || x.clone().requires_grad().batch_norm(None, None, 1e-5).output;
+        let joined =
+            |mut y: Tensor| y.array.take_norm(|_| true).map(|norm| (norm.added.is_some(), norm.clamp.is_some()));
+        assert_eq!(joined(normed()), Some((false, false)));
+        assert_eq!(joined(normed().relu6()), Some((false, true)));
+        assert_eq!(joined(normed() + x.clone()), Some((true, false)));
+        assert_eq!(joined(x.clone() + normed()), Some((true, false)));
+        // Clamped where an image was added, it is computed at once, for the gradient needs the result.
+        assert_eq!((normed() + x.clone()).relu().node.unwrap().op, "batch_norm");
+        assert_eq!((normed() + x.clone()).relu6().node.unwrap().op, "hardtanh");
+        assert_eq!(joined(normed().relu() + x.clone()), None);
+        assert_eq!(joined(normed() + x.clone() + x.clone()), None);
+        let other = normed() + x.clone();
+        let _second = other.clone();
+        assert_eq!(other.relu().node.unwrap().op, "relu");
     }
 }

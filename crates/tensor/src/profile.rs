@@ -210,7 +210,7 @@ impl Backend for Profiled {
         avg_pool2d(x: Array, options: &Pool2dOptions) -> Array;
         avg_pool2d_grad(grad: Array, input: Shape, options: &Pool2dOptions) -> Array;
         batch_norm_stats(x: &Array) -> [Array; 2];
-        batch_norm_fixed(x: Array, statistics: Statistics, clamp: Option<Clamp>) -> Array;
+        batch_norm_fixed(x: Array, statistics: Statistics, added: Option<Array>, clamp: Option<Clamp>) -> Array;
         batch_norm_grad(grad: Array, x: Array, statistics: Statistics, clamp: Option<Clamp>, own: bool) -> [Array; 3];
         group_norm(x: Array, groups: usize, weight: Option<Array>, bias: Option<Array>, eps: f64) -> GroupNormed;
         group_norm_grad(grad: Array, x: Array, mean: Array, var: Array, weight: Option<Array>, eps: f64) -> [Array; 3];

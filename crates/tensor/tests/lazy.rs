@@ -129,6 +129,68 @@ fn an_activation_joins_the_normalization_before_it() {
     }
 }
 
+/// The values and gradients of `net` of an image, its normalization by a batch and another image; `apart` keeps all from joining.
+fn sum_net(net: fn(Tensor, Tensor, &dyn Fn(Tensor) -> Tensor) -> Tensor, dtype: DType, apart: bool) -> Vec<Vec<f64>> {
+    let rng = &mut Generator::new(6);
+    let x = Tensor::randn([3, 4, 5, 6], dtype, rng).requires_grad();
+    let other = Tensor::randn([3, 4, 5, 6], dtype, rng).requires_grad();
+    let weight = Tensor::randn([4], dtype, rng).requires_grad();
+    let bias = Tensor::randn([4], dtype, rng).requires_grad();
+    let kernel = Tensor::randn([2, 4, 3, 3], dtype, rng).requires_grad();
+    let held = std::cell::RefCell::new(Vec::new());
+    let keep = |t: Tensor| {
+        if apart {
+            held.borrow_mut().push(t.clone());
+        }
+        t
+    };
+    let normed = keep(x.clone().batch_norm(Some(&weight), Some(&bias), 1e-5).output);
+    let y = net(normed, other.clone(), &keep).conv2d(&kernel, None, &Conv2dOptions::default());
+    let grads = y.clone().square().sum(&[], false).backward();
+    let of = |t: &Tensor| grads.get(t).map(|g| g.clone().to_dtype(DType::F64).to_vec::<f64>()).unwrap_or_default();
+    vec![y.to_dtype(DType::F64).to_vec(), of(&x), of(&other), of(&weight), of(&bias), of(&kernel)]
+}
+
+#[test]
+fn an_addition_joins_the_normalization_before_it() {
+    type Net = fn(Tensor, Tensor, &dyn Fn(Tensor) -> Tensor) -> Tensor;
+    let nets: [(&str, Net); 8] = [
+        ("sum", |n, x, _| n + x),
+        ("sum, the other way round", |n, x, _| x + n),
+        ("sum and relu", |n, x, keep| keep(n + x).relu()),
+        ("sum and relu6", |n, x, keep| keep(n + x).relu6()),
+        ("two sums and relu", |n, x, keep| keep(keep(n + x.clone()) + x).relu()),
+        ("two normalizations", |n, x, keep| keep(n + keep(x.batch_norm(None, None, 1e-3).output)).relu()),
+        ("relu first", |n, x, keep| keep(keep(n.relu()) + x).relu()),
+        ("of a constant", |n, x, keep| keep(n + x.detach()).relu()),
+    ];
+    for (name, net) in nets {
+        // The same sums in the same order: the forward pass agrees to the bit, and a ReLU's gradient, too.
+        let (joined, apart) = (sum_net(net, DType::F32, false), sum_net(net, DType::F32, true));
+        assert_eq!(joined[0], apart[0], "{name}");
+        let (joined, apart) = (sum_net(net, DType::F64, false), sum_net(net, DType::F64, true));
+        for (joined, apart) in joined.iter().zip(&apart) {
+            assert_eq!(joined.len(), apart.len(), "{name}");
+            let near = joined.iter().zip(apart).all(|(a, b)| (a - b).abs() <= 1e-9 * b.abs().max(1.0));
+            assert!(near, "{name}: {joined:?}\n{apart:?}");
+        }
+    }
+}
+
+#[test]
+fn what_is_broadcast_does_not_join_a_normalization() {
+    let x = Tensor::randn([2, 3, 4, 4], DType::F32, &mut Generator::new(9));
+    let row = Tensor::randn([4], DType::F32, &mut Generator::new(10));
+    let normed = || x.clone().batch_norm(None, None, 1e-5).output;
+    let held = normed();
+    let _second = held.clone();
+    assert_eq!((normed() + row.clone()).to_vec::<f32>(), (held + row.clone()).to_vec::<f32>());
+    assert_eq!((row.clone() + normed()).to_vec::<f32>(), (normed() + row).to_vec::<f32>());
+    // NaN passes through the sum and the activation.
+    let nan = Tensor::full(f64::NAN, [2, 3, 4, 4], DType::F32);
+    assert!((normed() + nan).relu().to_vec::<f32>().iter().all(|x| x.is_nan()));
+}
+
 #[test]
 fn a_normalization_that_two_read_is_computed_once_for_both() {
     let x = Tensor::randn([2, 3, 4, 4], DType::F64, &mut Generator::new(9)).requires_grad();

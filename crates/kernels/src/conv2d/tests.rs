@@ -329,7 +329,7 @@ fn finishing_while_convolving_is_normalizing_afterwards() {
         for clamp in [None, Some([0.0, f64::NAN]), Some([-0.25, 0.5])] {
             let (mut want, mut got, mut kept) = (plain.clone(), plain.clone(), plain.clone());
             let rows = s.output_len() / s.out_channels;
-            batch_norm_apply(rows, s.out_channels, &plain, &mean, &scale, None, Some(&shift), clamp, &mut want);
+            batch_norm_apply(rows, s.out_channels, &plain, &mean, &scale, None, Some(&shift), None, clamp, &mut want);
             conv2d_finished(s, &input[..], &weight, Some(&bias), Finish { norm: Some(norm), clamp }, &mut got);
             let bits = |x: &[T]| x.iter().map(|x| x.to_f64().to_bits()).collect::<Vec<_>>();
             assert_eq!(bits(&got), bits(&want), "{s:?} {clamp:?}");

@@ -226,9 +226,9 @@ pub trait Backend: Send + Sync {
 
     /// The mean and the biased variance of each channel (dimension 1), `[c]`.
     fn batch_norm_stats(&self, x: &Array) -> [Array; 2];
-    /// Normalizes each channel by the statistics given, and clamps the result.
-    fn batch_norm_fixed(&self, x: Array, statistics: Statistics, clamp: Option<Clamp>) -> Array;
-    /// The gradients of `batch_norm_fixed` with respect to `x`, `weight` and `bias`; the statistics are those of `x` itself if they are its `own`, else
+    /// Normalizes each channel by the statistics given, adds what is `added`, of the same shape, and clamps the result.
+    fn batch_norm_fixed(&self, x: Array, statistics: Statistics, added: Option<Array>, clamp: Option<Clamp>) -> Array;
+    /// The gradients of `batch_norm_fixed` without what is added with respect to `x`, `weight` and `bias`; the statistics are those of `x` itself if they are its `own`, else
     /// constants.
     fn batch_norm_grad(
         &self,

@@ -3,7 +3,7 @@
 use super::hints;
 use crate::array::Array;
 use crate::autograd::{Node, is_watched, record};
-use crate::backend::{Clamp, Place, Statistics};
+use crate::backend::{Binary, Clamp, Place, Statistics};
 use crate::lazy::{Conv, Lazy, Norm, Pending};
 use crate::shape::Shape;
 use crate::tensor::Tensor;
@@ -32,17 +32,28 @@ fn may_wait(arrays: &[&Array]) -> bool {
     arrays.iter().all(|a| matches!(a.place(), Place::Cpu)) && !is_watched()
 }
 
-/// The result of a normalization, recorded for the nodes of the input and the weights.
-fn normalized(norm: Norm, nodes: [Option<Arc<Node>>; 3]) -> Tensor {
-    let saved = nodes.iter().any(Option::is_some).then(|| norm.clone());
-    let waits = may_wait(&[&norm.x, &norm.statistics.mean]);
-    // What the record needs to know of the result is its shape.
+/// The result of a normalization, recorded for the nodes of the input, the weights and what is added.
+fn normalized(norm: Norm, nodes: [Option<Arc<Node>>; 4]) -> Tensor {
+    let saved = nodes.iter().any(Option::is_some).then(|| Norm { added: None, ..norm.clone() });
+    // Where a sum was clamped only the result tells.
+    let clamped_sum = norm.added.is_some() && norm.clamp.is_some();
+    let waits = may_wait(&[&norm.x, &norm.statistics.mean]) && !clamped_sum;
+    // What the record needs to know of the result that waits is its shape.
     let result = if waits { norm.x.clone() } else { norm.clone().compute() };
-    let recorded = record(OP, result, nodes, move |_| {
-        move |g: Array, [wx, ww, wb]| {
-            let Norm { x, statistics, clamp, own } = saved.expect("kept when a gradient is wanted");
+    let recorded = record(OP, result, nodes, move |y| {
+        let output = clamped_sum.then(|| y.clone());
+        move |mut g: Array, [wx, ww, wb, wa]| {
+            let Norm { x, statistics, mut clamp, own, .. } = saved.expect("kept when a gradient is wanted");
+            if let Some(y) = output {
+                g = y.binary(Binary::ReluGrad, g);
+                clamp = None;
+            }
+            let to_added = wa.then(|| g.clone());
+            if !(wx || ww || wb) {
+                return [None, None, None, to_added];
+            }
             let [to_x, to_w, to_b] = g.place().batch_norm_grad(g, x, statistics, clamp, own);
-            [wx.then_some(to_x), ww.then_some(to_w), wb.then_some(to_b)]
+            [wx.then_some(to_x), ww.then_some(to_w), wb.then_some(to_b), to_added]
         }
     });
     if waits { Tensor { array: Lazy::Waiting(Pending::norm(norm)), ..recorded } } else { recorded }
@@ -58,14 +69,34 @@ impl Tensor {
             let pending = Pending::conv(Conv { clamp: Some(clamp), ..conv }, self.array.shape());
             return (Tensor { array: Lazy::Waiting(pending), node: None }, true);
         }
+        // The gradient of a sum finds by the result where it was clamped, which takes a bound of 0 and no other.
+        let relu = clamp[0] == 0.0 && clamp[1].is_nan();
+        match self.take_norm(|norm| norm.clamp.is_none() && (norm.added.is_none() || relu)) {
+            Some((norm, nodes)) => (normalized(Norm { clamp: Some(clamp), ..norm }, nodes), true),
+            None => (self, false),
+        }
+    }
+
+    /// This plus `other`, if this is the result of a normalization that nobody has read yet and both have one shape and place: then the sum
+    /// takes no pass of its own.
+    pub(crate) fn add_to_norm(&mut self, other: &Tensor) -> Option<Tensor> {
+        if self.shape_value() != other.shape_value() || !other.array.is_here() {
+            return None;
+        }
+        let (norm, [x, weight, bias, _]) = self.take_norm(|norm| norm.clamp.is_none() && norm.added.is_none())?;
+        let (added, node) = other.clone().into_parts();
+        Some(normalized(Norm { added: Some(added), ..norm }, [x, weight, bias, node]))
+    }
+
+    /// A normalization that waits here with the nodes of its record, if both are this tensor's alone and `wanted` says that it is one to take.
+    fn take_norm(&mut self, wanted: impl FnOnce(&Norm) -> bool) -> Option<(Norm, [Option<Arc<Node>>; 4])> {
         // Whoever else holds the record asks for the gradient of the normalization alone.
         if self.node.as_mut().is_some_and(|n| n.op != OP || Arc::get_mut(n).is_none()) {
-            return (self, false);
+            return None;
         }
-        let Some(norm) = self.array.take_norm() else { return (self, false) };
+        let norm = self.array.take_norm(wanted)?;
         let nodes = self.node.as_mut().and_then(Arc::get_mut).map(Node::take_inputs).unwrap_or_default();
-        let nodes = nodes.try_into().unwrap_or([const { None }; 3]);
-        (normalized(Norm { clamp: Some(clamp), ..norm }, nodes), true)
+        Some((norm, nodes.try_into().unwrap_or([const { None }; 4])))
     }
 
     fn out_of_image(self, shape: Shape) -> Tensor {
@@ -111,7 +142,8 @@ impl Tensor {
         let [mean, var] = x.place().batch_norm_stats(&x);
         let (seen_mean, seen_var) = (Tensor::from(mean.clone()), Tensor::from(var.clone()));
         let statistics = Statistics { mean, var, weight: w, bias: b, eps };
-        let output = normalized(Norm { x, statistics, clamp: None, own: true }, [xn, wn, bn]).out_of_image(shape);
+        let output = normalized(Norm { x, statistics, added: None, clamp: None, own: true }, [xn, wn, bn, None])
+            .out_of_image(shape);
         BatchNorm { output, mean: seen_mean, var: seen_var }
     }
 
@@ -143,7 +175,7 @@ impl Tensor {
             return Tensor { array: Lazy::Waiting(pending), node: None };
         }
         let (x, xn) = this.into_image().into_parts();
-        let norm = Norm { x, statistics, clamp: None, own: false };
-        normalized(norm, [xn, wn, bn]).out_of_image(shape)
+        let norm = Norm { x, statistics, added: None, clamp: None, own: false };
+        normalized(norm, [xn, wn, bn, None]).out_of_image(shape)
     }
 }

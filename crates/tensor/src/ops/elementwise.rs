@@ -198,7 +198,11 @@ impl Tensor {
 
     fn add_tensor(self, other: Tensor) -> Tensor {
         self.check_pair("add", &other);
-        let ((a, an), (b, bn)) = (self.into_parts(), other.into_parts());
+        let (mut a, mut b) = (self, other);
+        if let Some(sum) = a.add_to_norm(&b).or_else(|| b.add_to_norm(&a)) {
+            return sum;
+        }
+        let ((a, an), (b, bn)) = (a.into_parts(), b.into_parts());
         let (sa, sb) = (a.shape(), b.shape());
         record("add", a.binary(Binary::Add, b), [an, bn], move |_| {
             move |g: Array, [wa, wb]| [wa.then(|| g.clone().unbroadcast(sa)), wb.then(|| g.unbroadcast(sb))]

@@ -365,7 +365,7 @@ impl Backend for Cpu {
             [Array::from_buffer(mean, shape), Array::from_buffer(var, shape)]
         })
     }
-    fn batch_norm_fixed(&self, x: Array, statistics: Statistics, clamp: Option<Clamp>) -> Array {
+    fn batch_norm_fixed(&self, x: Array, statistics: Statistics, added: Option<Array>, clamp: Option<Clamp>) -> Array {
         let (rows, c) = channels_last(&x);
         let Statistics { mean, var, weight, bias, eps } = statistics;
         by_float!(x, "batch_norm", |T| {
@@ -380,6 +380,7 @@ impl Backend for Cpu {
                 &inv_std,
                 weight.as_ref().map(|w| &w.data::<T>()[..c]),
                 bias.as_ref().map(|b| &b.data::<T>()[..c]),
+                added.as_ref().map(|a| a.packed_default::<T>()).as_deref(),
                 clamp,
                 &mut out,
             );
