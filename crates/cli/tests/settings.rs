@@ -23,18 +23,49 @@ fn a_recipe_sets_what_was_not_typed() {
     succeed(d, &["train", "squares", "--recipe", "fast", "--batch-size", "30", "--out", "fast", "--quiet"]);
     let text = config(d, "fast");
     let usual = ["model = \"mnist-net\"", "schedule = \"onecycle", "dropout = 0.0", "augment = \"pad-crop 1\""];
-    for line in usual.into_iter().chain(["batch_size = 30"]) {
+    for line in usual.into_iter().chain(["batch_size = 30", "epoch_share = 0.7", "betas = [0.85, 0.98]"]) {
         assert!(text.contains(line), "{line} is not in: {text}");
     }
     let typed = ["--recipe", "fast", "--dropout", "1", "--augment", "none", "--out", "typed", "--quiet"];
     succeed(d, &[&["train", "squares"][..], &typed].concat());
     let text = config(d, "typed");
     assert!(!text.contains("dropout") && text.contains("augment = \"none\""), "what was typed wins: {text}");
+    succeed(d, &["train", "squares", "--recipe", "fast", "--optimizer", "sgd", "--out", "sgd", "--quiet"]);
+    assert!(!config(d, "sgd").contains("betas"), "a recipe's betas go with its optimizer");
     let photos = ["--recipe", "small-data", "--epochs", "1", "--out", "photos", "--quiet"];
     succeed(d, &[&["train", "squares"][..], &photos].concat());
     assert!(!config(d, "photos").contains("augment"), "what suits photos is not done to digits");
+    for share in ["0", "1.5", "nan"] {
+        fail(d, &["train", "squares", "--epoch-share", share], 2, &["--epoch-share", "above 0 and at most 1"]);
+    }
     fail(d, &["train", "squares", "--dropout", "1.5"], 2, &["--dropout", "from 0 to 1"]);
+    for betas in ["0.9", "0.9,1", "0.9,0.99,0.5", "x,y"] {
+        fail(d, &["train", "squares", "--betas", betas], 2, &["--betas", "such as 0.9,0.99"]);
+    }
+    fail(
+        d,
+        &["train", "squares", "--optimizer", "sgd", "--betas", "0.9,0.99"],
+        1,
+        &["--betas", "this optimizer has none"],
+    );
     fail(d, &["train", "squares", "--recipe", "slow"], 2, &["slow", "small-data", "fast"]);
+}
+
+#[test]
+fn an_epoch_may_be_a_share_of_the_images() {
+    let dir = tempfile::tempdir().unwrap();
+    let d = dir.path();
+    idx_dir(d, 60, 20, 28);
+    let share = ["--epoch-share", "0.55", "--log-every", "1"];
+    let said = train(d, "part", &share);
+    assert!(said.contains("1 epoch (epoch share 0.55), batch 20"), "{said}");
+    // 33 of the 60 images are two batches of 20.
+    assert!(said.contains("Step: [2/2]") && !said.contains("/3]"), "{said}");
+    assert!(config(d, "part").contains("epoch_share = 0.55"));
+    assert!(succeed(d, &["inspect", "part/model.safetensors"]).contains("(epochs: 1, epoch share: 0.55)"));
+    train(d, "whole", &[]);
+    assert!(!config(d, "whole").contains("epoch_share"));
+    fail(d, &["train", "--resume", "part", "--epoch-share", "1"], 2, &["--epoch-share", "--resume"]);
 }
 
 #[test]

@@ -17,6 +17,7 @@ pub struct DataLoader<D> {
     batch_size: usize,
     shuffle: Option<u64>,
     weights: Option<Vec<f64>>,
+    limit: usize,
     drop_last: bool,
     workers: usize,
     prefetch: usize,
@@ -36,6 +37,7 @@ impl<D: Dataset> DataLoader<D> {
             batch_size,
             shuffle: None,
             weights: None,
+            limit: usize::MAX,
             drop_last: false,
             workers: 0,
             prefetch: 2,
@@ -60,6 +62,11 @@ impl<D: Dataset> DataLoader<D> {
         DataLoader { weights: Some(weights), ..self }
     }
 
+    /// At most `samples` in an epoch, the first of its order: with [`DataLoader::shuffle`] others each epoch.
+    pub fn limit(self, samples: usize) -> Self {
+        DataLoader { limit: samples, ..self }
+    }
+
     /// Whether a last batch that is smaller is left out.
     pub fn drop_last(self, drop_last: bool) -> Self {
         DataLoader { drop_last, ..self }
@@ -82,23 +89,24 @@ impl<D: Dataset> DataLoader<D> {
 
     /// How many batches an epoch has.
     pub fn num_batches(&self) -> usize {
-        let n = self.dataset.len();
+        let n = self.dataset.len().min(self.limit);
         if self.drop_last { n / self.batch_size } else { n.div_ceil(self.batch_size) }
     }
 
     /// The order of the samples in `epoch`: a Fisher–Yates shuffle by a ChaCha8 stream whose key is the seed and the epoch, or draws of
     /// that stream where samples have weights.
     pub fn order(&self, epoch: usize) -> Vec<usize> {
-        let mut order: Vec<usize> = (0..self.dataset.len()).collect();
-        if let Some(weights) = &self.weights {
-            return drawn(weights, &mut stream(self.shuffle.unwrap_or(0), epoch));
-        }
-        if let Some(seed) = self.shuffle {
+        let mut order = match &self.weights {
+            Some(weights) => drawn(weights, &mut stream(self.shuffle.unwrap_or(0), epoch)),
+            None => (0..self.dataset.len()).collect(),
+        };
+        if let (Some(seed), None) = (self.shuffle, &self.weights) {
             let mut rng = stream(seed, epoch);
             for i in (1..order.len()).rev() {
                 order.swap(i, below(&mut rng, i as u64 + 1) as usize);
             }
         }
+        order.truncate(self.limit);
         order
     }
 }

@@ -57,6 +57,23 @@ fn the_order_is_a_permutation_of_its_own_for_each_epoch_and_seed() {
 }
 
 #[test]
+fn a_limited_epoch_is_the_beginning_of_the_whole() {
+    let whole = DataLoader::new(numbers(20), 3).shuffle(5);
+    let limited = DataLoader::new(numbers(20), 3).shuffle(5).limit(8).workers(2);
+    for epoch in [0, 1] {
+        assert_eq!(limited.order(epoch), whole.order(epoch)[..8]);
+        assert_eq!(all(&limited, epoch, 0).concat(), whole.order(epoch)[..8]);
+        assert_eq!(all(&limited, epoch, 2).concat(), whole.order(epoch)[6..8], "resumed");
+    }
+    assert_eq!((limited.num_batches(), limited.epoch(0).len()), (3, 3));
+    assert_eq!(DataLoader::new(numbers(20), 3).limit(8).drop_last(true).num_batches(), 2);
+    assert_eq!(DataLoader::new(numbers(2), 3).limit(8).order(0), [0, 1]);
+    assert_eq!(DataLoader::new(numbers(2), 3).limit(0).num_batches(), 0);
+    let drawn = DataLoader::new(numbers(4), 2).weights(vec![0.0, 1.0, 0.0, 0.0]).limit(3);
+    assert_eq!(all(&drawn, 0, 0), [vec![1, 1], vec![1]]);
+}
+
+#[test]
 fn every_place_is_as_likely_for_every_sample() {
     let loader = DataLoader::new(numbers(4), 1).shuffle(1);
     let mut counts = [[0; 4]; 4];

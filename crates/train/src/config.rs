@@ -60,6 +60,11 @@ impl OptimizerKind {
             OptimizerKind::Lamb => "lamb",
         }
     }
+
+    /// Whether it has means of the gradient and of its square, whose memory betas set.
+    pub fn has_betas(self) -> bool {
+        !matches!(self, OptimizerKind::Sgd | OptimizerKind::RmsProp | OptimizerKind::Adagrad)
+    }
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
@@ -74,11 +79,11 @@ fn is_one(n: &usize) -> bool {
     *n == 1
 }
 
-fn whole() -> f64 {
+pub(crate) fn whole() -> f64 {
     1.0
 }
 
-fn is_whole(share: &f64) -> bool {
+pub(crate) fn is_whole(share: &f64) -> bool {
     *share == 1.0
 }
 
@@ -95,14 +100,20 @@ pub struct Config {
     pub weights: Option<String>,
     /// What all random numbers come from.
     pub seed: u64,
-    /// Times that every training sample is seen.
+    /// Times that the training samples are gone through.
     pub epochs: usize,
+    /// The share of the training samples that an epoch goes through, others each time.
+    #[serde(default = "whole", skip_serializing_if = "is_whole")]
+    pub epoch_share: f64,
     /// Samples in a batch.
     pub batch_size: usize,
     /// The optimizer.
     pub optimizer: OptimizerKind,
     /// The learning rate, or the largest one where a schedule changes it.
     pub lr: f64,
+    /// How long the means of the gradient and of its square remember, instead of the optimizer's defaults.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub betas: Option<[f64; 2]>,
     /// How the learning rate changes: see [`SchedulePlan`]. It stays as it is if nothing is said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schedule: Option<String>,
@@ -154,9 +165,11 @@ impl Default for Config {
             weights: None,
             seed: 0,
             epochs: 5,
+            epoch_share: 1.0,
             batch_size: 100,
             optimizer: OptimizerKind::Adam,
             lr: 0.001,
+            betas: None,
             schedule: None,
             weight_decay: None,
             decay_bias_and_norm: false,
@@ -184,11 +197,23 @@ impl Config {
         if self.epochs == 0 {
             return bad("epochs", "0".into(), "at least 1");
         }
+        if !(self.epoch_share > 0.0 && self.epoch_share <= 1.0) {
+            return bad("epoch-share", self.epoch_share.to_string(), "above 0 and at most 1");
+        }
         if self.batch_size == 0 {
             return bad("batch-size", "0".into(), "at least 1");
         }
         if !(self.lr > 0.0 && self.lr.is_finite()) {
             return bad("lr", self.lr.to_string(), "a positive number");
+        }
+        if let Some([first, second]) = self.betas {
+            let got = format!("{first},{second}");
+            if !self.optimizer.has_betas() {
+                return bad("betas", got, "left out: this optimizer has none");
+            }
+            if ![first, second].iter().all(|b| (0.0..1.0).contains(b)) {
+                return bad("betas", got, "two numbers, at least 0 and below 1");
+            }
         }
         self.schedule_plan()?;
         if let Some(decay) = self.weight_decay.filter(|d| !(*d >= 0.0 && d.is_finite())) {
@@ -234,6 +259,11 @@ impl Config {
         self.pictures.validate()
     }
 
+    /// How many of `samples` an epoch goes through.
+    pub(crate) fn epoch_samples(&self, samples: usize) -> usize {
+        (samples as f64 * self.epoch_share).ceil() as usize
+    }
+
     /// The settings that some parameters have of their own.
     pub(crate) fn groups(&self) -> ParamGroups {
         let groups = ParamGroups::new();
@@ -249,15 +279,22 @@ impl Config {
                 Box::new(optimizer)
             }};
         }
+        macro_rules! with_betas {
+            ($optimizer:expr) => {{
+                let mut optimizer = $optimizer;
+                optimizer.betas = self.betas.map_or(optimizer.betas, <(f64, f64)>::from);
+                build!(optimizer)
+            }};
+        }
         match self.optimizer {
-            OptimizerKind::Adam => build!(Adam::new(lr)),
-            OptimizerKind::AdamW => build!(AdamW::new(lr)),
+            OptimizerKind::Adam => with_betas!(Adam::new(lr)),
+            OptimizerKind::AdamW => with_betas!(AdamW::new(lr)),
             OptimizerKind::Sgd => build!(Sgd::new(lr).nesterov(0.9)),
             OptimizerKind::RmsProp => build!(RMSprop::new(lr)),
             OptimizerKind::Adagrad => build!(Adagrad::new(lr)),
-            OptimizerKind::NAdam => build!(NAdam::new(lr)),
-            OptimizerKind::Lion => build!(Lion::new(lr)),
-            OptimizerKind::Lamb => build!(Lamb::new(lr)),
+            OptimizerKind::NAdam => with_betas!(NAdam::new(lr)),
+            OptimizerKind::Lion => with_betas!(Lion::new(lr)),
+            OptimizerKind::Lamb => with_betas!(Lamb::new(lr)),
         }
     }
 
@@ -306,6 +343,8 @@ mod tests {
             ema: Some(0.999),
             label_smoothing: 0.1,
             dropout: 0.5,
+            betas: Some([0.85, 0.98]),
+            epoch_share: 0.7,
             optimizer: OptimizerKind::AdamW,
             pictures: PictureSettings { size: Some(64), augment: Some("flip".into()), ..PictureSettings::default() },
             finetune: Some(FineTune { from: "resnet18".into(), head_epochs: 2, ..FineTune::default() }),
@@ -323,6 +362,16 @@ mod tests {
         assert_eq!(line(Config { batch_size: 0, ..Config::default() }), "--batch-size is 0, it must be at least 1");
         assert_eq!(line(Config { lr: -1.0, ..Config::default() }), "--lr is -1, it must be a positive number");
         assert!(line(Config { lr: f64::NAN, ..Config::default() }).contains("--lr is NaN"));
+        assert_eq!(
+            line(Config { betas: Some([0.9, 1.0]), ..Config::default() }),
+            "--betas is 0.9,1, it must be two numbers, at least 0 and below 1"
+        );
+        let sgd = Config { optimizer: OptimizerKind::Sgd, betas: Some([0.9, 0.99]), ..Config::default() };
+        assert_eq!(line(sgd), "--betas is 0.9,0.99, it must be left out: this optimizer has none");
+        assert!(
+            line(Config { epoch_share: 0.0, ..Config::default() })
+                .starts_with("--epoch-share is 0, it must be above 0")
+        );
         assert_eq!(line(Config { dropout: 1.5, ..Config::default() }), "--dropout is 1.5, it must be from 0 to 1");
         assert_eq!(line(Config { ema: Some(1.0), ..Config::default() }), "--ema is 1, it must be between 0 and 1");
         assert!(line(Config { weight_decay: Some(-1.0), ..Config::default() }).starts_with("--weight-decay is -1"));

@@ -301,6 +301,11 @@ impl Loader {
         Loader(self.0.weights(weights))
     }
 
+    /// At most `samples` in an epoch, others each epoch: see [`DataLoader::limit`].
+    pub fn limit(self, samples: usize) -> Loader {
+        Loader(self.0.limit(samples))
+    }
+
     /// Batches in the order of the images.
     pub fn in_order(images: &Images, preprocessing: &Preprocessing, batch_size: usize) -> Loader {
         Loader(loader(images.prepared(preprocessing), batch_size))

@@ -26,6 +26,8 @@ pub enum Event {
         measured: Split,
         /// Epochs in all.
         epochs: usize,
+        /// The share of the training samples that each goes through.
+        epoch_share: f64,
         /// Steps in an epoch.
         steps: usize,
         /// Samples in a step.

@@ -1,6 +1,6 @@
 //! The model file: weights and all that is needed to use them, in one safetensors file.
 
-use crate::config::Config;
+use crate::config::{Config, is_whole, whole};
 use crate::data::Splits;
 use crate::error::TrainError;
 use serde::{Deserialize, Serialize};
@@ -54,6 +54,9 @@ pub struct Training {
     pub batch_size: usize,
     /// Epochs done.
     pub epochs: usize,
+    /// The share of the training samples that each went through.
+    #[serde(default = "whole", skip_serializing_if = "is_whole")]
+    pub epoch_share: f64,
     /// What all random numbers came from.
     pub seed: u64,
     /// Share of right answers on the data held out, after the last epoch.
@@ -75,6 +78,7 @@ impl Training {
             lr: config.lr,
             batch_size: config.batch_size,
             epochs,
+            epoch_share: config.epoch_share,
             seed: config.seed,
             test_accuracy,
             measured,

@@ -38,8 +38,12 @@ fn find(args: &Inspect) -> Result<Inspected, Failure> {
 fn trained(path: &Path) -> Result<Inspected, Failure> {
     let model = Model::load(path)?;
     let card = &model.card;
+    let share = match card.training.epoch_share {
+        1.0 => String::new(),
+        share => format!(", epoch share: {share}"),
+    };
     let title = format!(
-        "{}: {} for {} classes, trained on {} (epochs: {}), {:.2}% {} accuracy",
+        "{}: {} for {} classes, trained on {} (epochs: {}{share}), {:.2}% {} accuracy",
         path.display(),
         card.architecture,
         card.classes.len(),

@@ -127,13 +127,15 @@ fn config(args: &Train, model: &ModelArg) -> Result<Config, Failure> {
         Some(path) => super::data::absolute(path)?,
     };
     let base = args.recipe.map(Recipe::config).unwrap_or_default();
+    let optimizer = args.optimizer.unwrap_or(base.optimizer);
     let config = Config {
         data,
         model: model.text.clone(),
         weights: args.weights.as_deref().map(weights).transpose()?,
         epochs: args.epochs.map_or(base.epochs, |n| n as usize),
         batch_size: args.batch_size.map_or(base.batch_size, |n| n as usize),
-        optimizer: args.optimizer.unwrap_or(base.optimizer),
+        optimizer,
+        betas: base.betas.filter(|_| optimizer == base.optimizer),
         lr: args.lr.unwrap_or(base.lr),
         ..base
     };
@@ -157,6 +159,8 @@ pub fn with_settings(base: Config, learning: &Learning, pictures: &Pictures, run
     let smoothing = if learning.focal.is_some() { 0.0 } else { base.label_smoothing };
     Config {
         seed: run.seed,
+        epoch_share: learning.epoch_share.unwrap_or(base.epoch_share),
+        betas: learning.betas.or(base.betas),
         schedule: learning.schedule.clone().or(base.schedule),
         weight_decay: learning.weight_decay.or(base.weight_decay),
         decay_bias_and_norm: learning.decay_bias_and_norm,

@@ -77,6 +77,7 @@ impl Session {
                 let each = (0..data.train.len()).map(|i| weights[data.train.label(i)]).collect();
                 loaders.train = loaders.train.weights(each);
             }
+            loaders.train = loaders.train.limit(config.epoch_samples(data.train.len()));
             let mut optimizer = config.optimizer_for(phase, network);
             if position.epoch == phase.epochs.start && position.batch == 0 {
                 position.plateau = None;
@@ -142,7 +143,8 @@ impl Session {
             test_samples: data.test.len(),
             measured: data.measured,
             epochs: config.epochs,
-            steps: data.train.len().div_ceil(config.batch_size).div_ceil(config.accumulate),
+            epoch_share: config.epoch_share,
+            steps: config.epoch_samples(data.train.len()).div_ceil(config.batch_size).div_ceil(config.accumulate),
             batch_size: config.batch_size * config.accumulate,
             seed: config.seed,
             threads: num_threads(),

@@ -21,6 +21,7 @@ pub fn line(event: &Event) -> Option<String> {
             test_samples,
             measured,
             epochs,
+            epoch_share,
             batch_size,
             seed,
             threads,
@@ -28,7 +29,10 @@ pub fn line(event: &Event) -> Option<String> {
             resumed_at,
             ..
         } => {
-            let (epochs, threads) = (count_of(*epochs, "epoch"), count_of(*threads, "thread"));
+            let (mut epochs, threads) = (count_of(*epochs, "epoch"), count_of(*threads, "thread"));
+            if *epoch_share < 1.0 {
+                epochs += &format!(" (epoch share {epoch_share})");
+            }
             let model = striate_zoo::title_of(model);
             let mut line = format!(
                 "Training {model} ({parameters} parameters) on {data} ({train_samples} training and {test_samples} {} images): \
