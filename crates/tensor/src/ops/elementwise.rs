@@ -193,7 +193,7 @@ impl Tensor {
 
     pub(super) fn check_pair(&self, op: &str, other: &Tensor) -> Shape {
         self.same_dtype(op, other);
-        Shape::broadcast(op, &self.array.shape, &other.array.shape)
+        Shape::broadcast(op, &self.shape_value(), &other.shape_value())
     }
 
     fn add_tensor(self, other: Tensor) -> Tensor {
