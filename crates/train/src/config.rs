@@ -259,9 +259,9 @@ impl Config {
         self.pictures.validate()
     }
 
-    /// How many of `samples` an epoch goes through.
+    /// How many of `samples` an epoch goes through: at least one, if there is one.
     pub(crate) fn epoch_samples(&self, samples: usize) -> usize {
-        (samples as f64 * self.epoch_share).ceil() as usize
+        ((samples as f64 * self.epoch_share).round() as usize).max(samples.min(1))
     }
 
     /// The settings that some parameters have of their own.
@@ -354,6 +354,13 @@ mod tests {
         assert_eq!(Config::read(&path).unwrap(), config);
         std::fs::write(&path, config.to_toml() + "colour = 1\n").unwrap();
         assert!(Config::read(&path).unwrap_err().to_string().contains("colour"));
+    }
+
+    #[test]
+    fn an_epoch_of_a_share_has_the_nearest_number_of_samples() {
+        let of = |epoch_share: f64, n| Config { epoch_share, ..Config::default() }.epoch_samples(n);
+        assert_eq!([of(1.0, 60_000), of(0.7, 60_000), of(0.55, 60), of(0.07, 100)], [60_000, 42_000, 33, 7]);
+        assert_eq!([of(1e-9, 60_000), of(0.5, 1), of(0.5, 0)], [1, 1, 0]);
     }
 
     #[test]
