@@ -96,16 +96,12 @@ impl<D: Dataset> DataLoader<D> {
     /// The order of the samples in `epoch`: a Fisher–Yates shuffle by a ChaCha8 stream whose key is the seed and the epoch, or draws of
     /// that stream where samples have weights.
     pub fn order(&self, epoch: usize) -> Vec<usize> {
-        let mut order = match &self.weights {
-            Some(weights) => drawn(weights, &mut stream(self.shuffle.unwrap_or(0), epoch)),
-            None => (0..self.dataset.len()).collect(),
+        let n = self.dataset.len();
+        let mut order = match (&self.weights, self.shuffle) {
+            (Some(weights), seed) => drawn(weights, &mut stream(seed.unwrap_or(0), epoch)),
+            (None, Some(seed)) => shuffled(n, &mut stream(seed, epoch)),
+            (None, None) => (0..n).collect(),
         };
-        if let (Some(seed), None) = (self.shuffle, &self.weights) {
-            let mut rng = stream(seed, epoch);
-            for i in (1..order.len()).rev() {
-                order.swap(i, below(&mut rng, i as u64 + 1) as usize);
-            }
-        }
         order.truncate(self.limit);
         order
     }
@@ -117,6 +113,15 @@ fn stream(seed: u64, epoch: usize) -> ChaCha8Rng {
     key[8..16].copy_from_slice(&(epoch as u64).to_le_bytes());
     key[16..23].copy_from_slice(b"shuffle");
     ChaCha8Rng::from_seed(key)
+}
+
+/// The numbers below `n` in an order that is as likely as any other.
+fn shuffled(n: usize, rng: &mut ChaCha8Rng) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..n).collect();
+    for i in (1..n).rev() {
+        order.swap(i, below(rng, i as u64 + 1) as usize);
+    }
+    order
 }
 
 /// As many draws as there are weights, with probabilities in proportion to them.
