@@ -28,7 +28,7 @@ import fixture_nets as nets  # noqa: E402
 import fixture_tensor as tensor  # noqa: E402
 import fixture_optim as optim  # noqa: E402
 import fixture_zoo  # noqa: E402
-import fixture_pictures as pictures  # noqa: E402
+import fixture_images as images  # noqa: E402
 import fixture_weights  # noqa: E402
 from fixture_file import File  # noqa: E402
 
@@ -63,7 +63,7 @@ FILES = {
     "zoo": fixture_zoo.zoo,
 }
 
-PICTURES = {"scaling": pictures.scaling, "transforms": pictures.transforms}
+IMAGES = {"scaling": images.scaling, "transforms": images.transforms}
 
 
 def main() -> None:
@@ -75,7 +75,7 @@ def main() -> None:
     # And that the mean of kl_div over elements is not its definition.
     warnings.filterwarnings("ignore", "reduction: 'mean' divides")
     total = 0
-    for files, place in [(FILES, "crates/striate/tests/fixtures"), (PICTURES, "crates/data/tests/fixtures")]:
+    for files, place in [(FILES, "crates/striate/tests/fixtures"), (IMAGES, "crates/data/tests/fixtures")]:
         directory = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / place
         directory.mkdir(parents=True, exist_ok=True)
         for name, fill in files.items():

@@ -1,6 +1,6 @@
 //! What can be typed: each flag's name, help and type stand here alone.
 
-use crate::args_pictures::Data;
+use crate::args_images::Data;
 use crate::args_training::{Finetune, Train};
 use clap::{Args, Parser, Subcommand, ValueEnum, value_parser};
 use clap_complete::Shell;
@@ -66,7 +66,7 @@ pub struct Eval {
     /// The model file (model.safetensors).
     #[arg(value_name = "MODEL")]
     pub model: PathBuf,
-    /// Pictures or idx files (see train --help), or mnist [default: the data that it was trained on, but for what it learnt from].
+    /// Images or idx files (see train --help), or mnist [default: the data that it was trained on, but for what it learnt from].
     #[arg(value_name = "DATA")]
     pub data: Option<String>,
     /// Print one JSON object.
@@ -76,7 +76,7 @@ pub struct Eval {
     pub compute: Compute,
 }
 
-/// Say what is on pictures.
+/// Say what is on images.
 ///
 /// JPEG, PNG, WebP, GIF, TIFF, BMP and PNM files of any size are taken. For a model of grey images a dark drawing on light ground is inverted, and that is said.
 #[derive(Debug, Args)]
@@ -84,10 +84,10 @@ pub struct Predict {
     /// The model file (model.safetensors).
     #[arg(value_name = "MODEL")]
     pub model: PathBuf,
-    /// The pictures.
+    /// The images.
     #[arg(value_name = "IMAGE", required = true)]
     pub images: Vec<PathBuf>,
-    /// Print one JSON object per picture.
+    /// Print one JSON object per image.
     #[arg(long)]
     pub json: bool,
     #[command(flatten)]
@@ -96,10 +96,10 @@ pub struct Predict {
 
 /// List the ready networks: parameters, multiply-adds, size of images, and the accuracy of published weights.
 ///
-/// The accuracy is that on ImageNet's validation pictures, as published with the weights that striate train --weights imagenet starts from.
+/// The accuracy is that on ImageNet's validation images, as published with the weights that striate train --weights imagenet starts from.
 #[derive(Debug, Args)]
 pub struct Models {
-    /// Show this one alone, with the address of its published weights and how pictures come to them.
+    /// Show this one alone, with the address of its published weights and how images come to them.
     #[arg(value_name = "NAME")]
     pub name: Option<String>,
     /// Print one JSON object per network.

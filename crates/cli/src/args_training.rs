@@ -1,7 +1,7 @@
 //! What can be typed to train.
 
 use crate::args::{Compute, Log};
-use crate::args_pictures::Pictures;
+use crate::args_images::Images;
 use clap::{Args, ValueEnum, value_parser};
 use std::path::PathBuf;
 use striate::prelude::OptimizerKind;
@@ -70,7 +70,7 @@ fn share(text: &str) -> Result<f64, String> {
 /// nothing: go on with --resume.
 #[derive(Debug, Args)]
 pub struct Train {
-    /// Folders of pictures (DATA/cat/1.jpg, or DATA/train/cat/1.jpg with val or test beside it), a .csv or .tsv manifest of pictures, a .tar
+    /// Folders of images (DATA/cat/1.jpg, or DATA/train/cat/1.jpg with val or test beside it), a .csv or .tsv manifest of images, a .tar
     /// of either, or a directory of idx files (MNIST's format, plain or .gz) [default: the built-in MNIST].
     #[arg(value_name = "DATA")]
     pub data: Option<PathBuf>,
@@ -85,7 +85,7 @@ pub struct Train {
     /// (conv 32 3, relu) x3 and its input added by residual(…). In a file each line is a layer or more, and # starts a comment; a path
     /// that ends in .txt needs no @. The words are in the book under "Networks as text".
     ///
-    /// By default mnist-net, and for folders of pictures a small residual network of convolutions and batch normalization.
+    /// By default mnist-net, and for folders of images a small residual network of convolutions and batch normalization.
     #[arg(long, value_name = "NAME|LAYERS|@FILE", default_value = "auto")]
     pub model: String,
     /// Start from the weights in this file: safetensors (a model file too), PyTorch's .pt and .pth, or .npz. What has the same name and shape is
@@ -96,7 +96,7 @@ pub struct Train {
     #[arg(long, value_name = "FILE|imagenet")]
     pub weights: Option<PathBuf>,
     /// Settings that go together, where nothing else is said. fast: 0.7 of an epoch, with a rate that rises and falls, a short memory of
-    /// gradients, smoothed labels, images moved by up to a pixel and no dropout. small-data: for some thousand pictures in folders.
+    /// gradients, smoothed labels, images moved by up to a pixel and no dropout. small-data: for some thousand images in folders.
     #[arg(long, value_name = "NAME", value_parser = recipe)]
     pub recipe: Option<Recipe>,
     /// How many times to go through the training images [default: 5].
@@ -115,7 +115,7 @@ pub struct Train {
     #[command(flatten)]
     pub learning: Learning,
     #[command(flatten)]
-    pub pictures: Pictures,
+    pub images: Images,
     /// Go on with an earlier run, from its last checkpoint, with its settings.
     #[arg(
         long,
@@ -211,9 +211,9 @@ pub enum FinetuneMode {
     Prototype,
 }
 
-/// Teach a network that has learnt on other pictures to tell yours apart.
+/// Teach a network that has learnt on other images to tell yours apart.
 ///
-/// Its last layer, the head, is replaced by one for your classes; the rest, the backbone, is kept, and with it how pictures are scaled and
+/// Its last layer, the head, is replaced by one for your classes; the rest, the backbone, is kept, and with it how images are scaled and
 /// normalized. As in train, the run's directory gets the model, checkpoints and losses, and Ctrl-C loses nothing: go on with
 /// train --resume.
 #[derive(Debug, Args)]
@@ -222,24 +222,24 @@ pub struct Finetune {
     /// (safetensors, PyTorch's .pt and .pth, .npz) of a network that is recognized by its tensors or named by --model.
     #[arg(long, value_name = "NAME|FILE")]
     pub from: PathBuf,
-    /// Folders of pictures, a manifest of them, a .tar, or a directory of idx files: see train --help.
+    /// Folders of images, a manifest of them, a .tar, or a directory of idx files: see train --help.
     #[arg(value_name = "DATA")]
     pub data: PathBuf,
     /// head: the last layer alone, on features that are computed once unless there are random changes (--augment). full: all layers, the early ones
-    /// at a smaller rate. gradual: the one, then the other. prototype: nothing is trained, each class is the mean of its pictures' features.
-    /// Where all layers train and --augment says nothing else, pictures are changed by "crop-resize 0.5, flip".
+    /// at a smaller rate. gradual: the one, then the other. prototype: nothing is trained, each class is the mean of its images' features.
+    /// Where all layers train and --augment says nothing else, images are changed by "crop-resize 0.5, flip".
     #[arg(long, value_name = "MODE", default_value = "gradual")]
     pub mode: FinetuneMode,
     /// The network, where a file of weights does not tell: a ready one's name, its layers, or @FILE that holds them.
     #[arg(long, value_name = "NAME|LAYERS|@FILE")]
     pub model: Option<String>,
-    /// How many times to go through the training pictures; in mode gradual with all layers [default: 30 for head, else 8].
+    /// How many times to go through the training images; in mode gradual with all layers [default: 30 for head, else 8].
     #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..))]
     pub epochs: Option<u32>,
     /// How many times before that with the head alone, in mode gradual [default: 30].
     #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..))]
     pub head_epochs: Option<u32>,
-    /// How many pictures make a batch [default: 100 for head, else 50].
+    /// How many images make a batch [default: 100 for head, else 50].
     #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..))]
     pub batch_size: Option<u32>,
     /// The learning rate of the head, the largest one where a schedule changes it [default: 0.003 for head, else 0.0005].
@@ -254,10 +254,10 @@ pub struct Finetune {
     /// The optimizer: see train --help [default: adamw].
     #[arg(long, value_name = "NAME", value_parser = optimizer)]
     pub optimizer: Option<OptimizerKind>,
-    /// In mode prototype, how many classes a task of few pictures has.
+    /// In mode prototype, how many classes a task of few images has.
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = value_parser!(u32).range(2..))]
     pub ways: u32,
-    /// In mode prototype, how many pictures of each class such a task has; several numbers make several measurements.
+    /// In mode prototype, how many images of each class such a task has; several numbers make several measurements.
     #[arg(long, value_name = "N,…", value_delimiter = ',', default_values_t = [1, 5], value_parser = value_parser!(u32).range(1..))]
     pub shots: Vec<u32>,
     /// In mode prototype, how many such tasks are drawn.
@@ -266,7 +266,7 @@ pub struct Finetune {
     #[command(flatten)]
     pub learning: Learning,
     #[command(flatten)]
-    pub pictures: Pictures,
+    pub images: Images,
     #[command(flatten)]
     pub run: Run,
 }

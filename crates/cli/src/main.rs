@@ -1,7 +1,7 @@
 //! The `striate` program: arguments in, text out. What it does lives in the other crates.
 
 mod args;
-mod args_pictures;
+mod args_images;
 mod args_training;
 mod commands;
 mod download;

@@ -35,12 +35,12 @@ impl Progress {
     }
 }
 
-/// A bar for the look at `n` pictures, hidden where nobody watches.
-pub fn pictures_bar(n: usize) -> ProgressBar {
+/// A bar for the look at `n` images, hidden where nobody watches.
+pub fn images_bar(n: usize) -> ProgressBar {
     if !io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }
-    counting_bar(n, "{wide_bar} {pos}/{len} pictures looked at, ETA {eta}")
+    counting_bar(n, "{wide_bar} {pos}/{len} images looked at, ETA {eta}")
 }
 
 fn counting_bar(n: usize, template: &str) -> ProgressBar {

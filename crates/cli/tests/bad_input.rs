@@ -62,7 +62,7 @@ fn idx_files_that_are_missing_damaged_or_do_not_match() {
 
     fail(d, &["train", "nowhere"], 1, &["nowhere"]);
     fs::create_dir(d.join("empty")).unwrap();
-    fail(d, &["train", "empty"], 1, &["empty", "no pictures"]);
+    fail(d, &["train", "empty"], 1, &["empty", "no images"]);
     fs::create_dir(d.join("part")).unwrap();
     fs::copy(&train_images, d.join("part/train-images-idx3-ubyte")).unwrap();
     fail(d, &["train", "part"], 1, &["part", "train-labels"]);

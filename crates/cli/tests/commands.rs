@@ -114,13 +114,13 @@ fn predict_goes_on_after_an_image_that_cannot_be_read() {
     let dir = tempfile::tempdir().unwrap();
     idx_dir(dir.path(), 100, 20, 28);
     succeed(dir.path(), &["train", "squares", "--epochs", "1", "--out", "run", "--quiet"]);
-    let picture =
+    let image =
         image::GrayImage::from_fn(60, 40, |x, y| image::Luma([if x > 20 && x < 30 && y > 5 { 0 } else { 255 }]));
-    picture.save(dir.path().join("dark on light.png")).unwrap();
-    let mut inverted = picture;
+    image.save(dir.path().join("dark on light.png")).unwrap();
+    let mut inverted = image;
     image::imageops::colorops::invert(&mut inverted);
     inverted.save(dir.path().join("light.png")).unwrap();
-    fs::write(dir.path().join("broken.png"), b"not a picture").unwrap();
+    fs::write(dir.path().join("broken.png"), b"not an image").unwrap();
     let output = run(
         dir.path(),
         &["predict", "run/model.safetensors", "dark on light.png", "broken.png", "missing.jpg", "light.png"],

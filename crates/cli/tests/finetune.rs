@@ -11,12 +11,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use striate::formats::read_weights;
 use striate::train::{Config, Event, FineTune, FineTuneMode, Outcome, Session, Sink};
 
-/// Pictures with one bright stripe of four: `dir/<stripe>/n.png`.
+/// Images with one bright stripe of four: `dir/<stripe>/n.png`.
 fn stripes(dir: &Path, classes: &[&str], each: u32, size: u32, grey: bool) {
     for (class, stripe) in classes.iter().map(|c| (c, c.bytes().map(u32::from).sum::<u32>() % 4)) {
         fs::create_dir_all(dir.join(class)).unwrap();
         for n in 0..each {
-            let picture = RgbImage::from_fn(size, size, |x, y| {
+            let image = RgbImage::from_fn(size, size, |x, y| {
                 let noise = ((x * 31 + y * 17 + n * 101 + x * y * (n + 3)) % 64) as u8;
                 let bright = 4 * y / size == stripe;
                 let [r, b] = if bright { [255 - noise, 180] } else { [noise, 40] };
@@ -24,9 +24,9 @@ fn stripes(dir: &Path, classes: &[&str], each: u32, size: u32, grey: bool) {
             });
             let path = dir.join(class).join(format!("{n}.png"));
             if grey {
-                image::DynamicImage::from(picture).to_luma8().save(path).unwrap();
+                image::DynamicImage::from(image).to_luma8().save(path).unwrap();
             } else {
-                picture.save(path).unwrap();
+                image.save(path).unwrap();
             }
         }
     }
@@ -79,7 +79,7 @@ fn each_mode_learns_and_frozen_is_frozen() {
         assert_eq!(after[name] == *values, !name.starts_with("6."), "{name}");
     }
     assert_eq!(accuracy(d, "head/model.safetensors"), 1.0);
-    // Pictures that change at random go through the backbone anew, and it stays as it is.
+    // Images that change at random go through the backbone anew, and it stays as it is.
     let said = with(&["--mode", "head", "--epochs", "12", "--augment", "flip", "--out", "flipped"]);
     assert!(said.contains("387 of 619 parameters train, those of 6; the backbone"), "{said}");
     let flipped = tensors(&d.join("flipped/model.safetensors"));
@@ -157,15 +157,15 @@ fn a_run_stopped_in_either_stretch_ends_in_the_same_weights() {
         let path = |name: &str| d.join(name).to_str().unwrap().to_string();
         let base = FineTuneMode::Gradual.config();
         let finetune = FineTune { from: path("old.safetensors"), head_epochs: 2, ..FineTune::default() };
-        let pictures = striate::train::PictureSettings { augment: Some("flip".into()), ..base.pictures.clone() };
-        Config { data: path("new"), epochs, batch_size: 16, ema: Some(0.9), finetune: Some(finetune), pictures, ..base }
+        let images = striate::train::ImageSettings { augment: Some("flip".into()), ..base.images.clone() };
+        Config { data: path("new"), epochs, batch_size: 16, ema: Some(0.9), finetune: Some(finetune), images, ..base }
     };
     let none = AtomicBool::new(false);
     let undisturbed = d.join("undisturbed");
     let mut session = Session::start(finetune(4), Some(&undisturbed)).unwrap();
     assert!(matches!(session.run(&mut Vec::new(), &none).unwrap(), Outcome::Finished(_)));
     let expected = fs::read(undisturbed.join("model.safetensors")).unwrap();
-    // 48 pictures make three steps an epoch.
+    // 48 images make three steps an epoch.
     for (steps, features) in [(1, false), (3, false), (6, false), (7, false), (11, false), (99, true)] {
         let run = d.join(format!("stopped-{steps}"));
         let stop = AtomicBool::new(false);
@@ -191,7 +191,7 @@ fn weights_of_a_ready_network_are_recognized() {
     let said =
         succeed(d, &["finetune", "--from", "w.pth", "squares", "--mode", "head", "--epochs", "2", "--out", "fine"]);
     assert!(said.contains("the backbone is mnist-net from") && said.contains("fc2 is new, for 10 classes"), "{said}");
-    // Random changes are for pictures, so the usual ones do not stand in the way of other data.
+    // Random changes are for images, so the usual ones do not stand in the way of other data.
     let all = ["finetune", "--from", "w.pth", "squares", "--epochs", "1", "--head-epochs", "1", "--out", "both"];
     assert!(succeed(d, &all).contains("epoch 2: all "));
     // This network takes grey images alone.
@@ -212,7 +212,7 @@ fn weights_of_a_ready_network_are_recognized() {
 }
 
 #[test]
-fn a_backbone_for_colour_takes_grey_pictures() {
+fn a_backbone_for_colour_takes_grey_images() {
     let dir = tempfile::tempdir().unwrap();
     let d = dir.path();
     backbone(d);

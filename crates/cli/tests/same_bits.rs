@@ -108,26 +108,26 @@ fn a_run_with_every_setting_that_was_killed_ends_in_the_same_weights() {
     }
 }
 
-/// `pictures/class/n.png`: 60 of each of 3 classes, of two sizes.
-fn picture_folders(dir: &Path) {
+/// `images/class/n.png`: 60 of each of 3 classes, of two sizes.
+fn image_folders(dir: &Path) {
     for (class, name) in ["red", "green", "blue"].into_iter().enumerate() {
-        let folder = dir.join("pictures").join(name);
+        let folder = dir.join("images").join(name);
         std::fs::create_dir_all(&folder).unwrap();
         for n in 0..60u32 {
             let size = 20 + n % 2 * 7;
-            let picture = image::RgbImage::from_fn(size, size, |x, y| {
+            let image = image::RgbImage::from_fn(size, size, |x, y| {
                 let mut pixel = [(x * 5 + n * 3) as u8, (y * 7 + n) as u8, (x * y + n * 11) as u8];
                 pixel[class] = pixel[class].saturating_add(90);
                 image::Rgb(pixel)
             });
-            picture.save(folder.join(format!("{n}.png"))).unwrap();
+            image.save(folder.join(format!("{n}.png"))).unwrap();
         }
     }
 }
 
-const PICTURES: [&str; 20] = [
+const IMAGES: [&str; 20] = [
     "train",
-    "pictures",
+    "images",
     "--epochs",
     "3",
     "--batch-size",
@@ -149,11 +149,11 @@ const PICTURES: [&str; 20] = [
 ];
 
 #[test]
-fn pictures_changed_at_random_end_in_the_same_weights_on_any_number_of_threads() {
+fn images_changed_at_random_end_in_the_same_weights_on_any_number_of_threads() {
     let dir = tempfile::tempdir().unwrap();
-    picture_folders(dir.path());
+    image_folders(dir.path());
     let train = |out: &str, more: &[&str]| {
-        succeed(dir.path(), &[&PICTURES[..], &[out], more].concat());
+        succeed(dir.path(), &[&IMAGES[..], &[out], more].concat());
         weights(&dir.path().join(out).join("model.safetensors"))
     };
     let one = train("one", &["--threads", "1"]);
@@ -163,7 +163,7 @@ fn pictures_changed_at_random_end_in_the_same_weights_on_any_number_of_threads()
 
     let seed = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().subsec_millis();
     let run = dir.path().join("killed");
-    let mut child = striate(dir.path()).args(PICTURES).args(["killed", "--quiet"]).spawn().unwrap();
+    let mut child = striate(dir.path()).args(IMAGES).args(["killed", "--quiet"]).spawn().unwrap();
     while !run.join("checkpoint.safetensors").exists() {
         assert!(child.try_wait().unwrap().is_none(), "the run ended before its first checkpoint");
         std::thread::sleep(Duration::from_millis(1));

@@ -31,7 +31,7 @@ pub struct Batch {
     pub images: Tensor,
     /// `[n]`, `i64`.
     pub labels: Tensor,
-    /// Where pictures have been mixed, the share of each class in each of them: `[n, classes]`, `f32`.
+    /// Where images have been mixed, the share of each class in each of them: `[n, classes]`, `f32`.
     pub shares: Option<Tensor>,
     /// Where in the data set each of them is from.
     pub indices: Vec<usize>,

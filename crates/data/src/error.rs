@@ -60,7 +60,7 @@ pub enum DataError {
         /// How many classes there are.
         classes: usize,
     },
-    /// A picture cannot be decoded.
+    /// An image cannot be decoded.
     #[error("{}: {reason}", path.display())]
     Image {
         /// The file.
@@ -68,9 +68,9 @@ pub enum DataError {
         /// Why, and what to do.
         reason: String,
     },
-    /// A folder, manifest or archive of pictures cannot be used.
+    /// A folder, manifest or archive of images cannot be used.
     #[error("{}: {reason}", path.display())]
-    Pictures {
+    Images {
         /// The folder, manifest or archive.
         path: PathBuf,
         /// Why, and what to do.
@@ -113,8 +113,8 @@ impl DataError {
         DataError::Idx { path: path.to_path_buf(), reason: reason.to_string() }
     }
 
-    pub(crate) fn pictures(path: &Path, reason: impl ToString) -> DataError {
-        DataError::Pictures { path: path.to_path_buf(), reason: reason.to_string() }
+    pub(crate) fn images(path: &Path, reason: impl ToString) -> DataError {
+        DataError::Images { path: path.to_path_buf(), reason: reason.to_string() }
     }
 
     pub(crate) fn image(path: &Path, reason: impl ToString) -> DataError {

@@ -95,7 +95,7 @@ pub struct IdxFolder {
     pub test: ImageDataset,
     /// The names of the classes: numbers, as idx files hold no names.
     pub classes: Vec<String>,
-    /// How a picture from elsewhere comes to the size of these.
+    /// How an image from elsewhere comes to the size of these.
     pub fit: Fit,
 }
 

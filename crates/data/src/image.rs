@@ -5,7 +5,7 @@ use crate::resize::Scale;
 use image::{ExtendedColorType, ImageFormat};
 use std::path::Path;
 
-/// The type of an image's values: `u8`, or `u16` for pictures that have more than 8 bits.
+/// The type of an image's values: `u8`, or `u16` for images that have more than 8 bits.
 pub trait Depth: Scale + Copy + Default + Ord + Send + Sync + 'static {
     /// The largest value: white.
     const MAX: u32;
@@ -46,7 +46,7 @@ impl Depth for u16 {
     }
 }
 
-/// A picture, of one byte per value if nothing else is said: row by row, the channels of a pixel side by side.
+/// An image, of one byte per value if nothing else is said: row by row, the channels of a pixel side by side.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Image<T = u8> {
     /// Pixels in a row.
@@ -179,37 +179,37 @@ impl Image {
     }
 }
 
-/// A picture of either depth.
+/// An image of either depth.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Picture {
+pub enum AnyImage {
     /// Of one byte per value.
-    Bytes(Image),
+    U8(Image),
     /// Of 16 bits per value, from a file that has more than 8.
-    Words(Image<u16>),
+    U16(Image<u16>),
 }
 
-impl Picture {
+impl AnyImage {
     /// Pixels in a row.
     pub fn width(&self) -> usize {
         match self {
-            Picture::Bytes(image) => image.width,
-            Picture::Words(image) => image.width,
+            AnyImage::U8(image) => image.width,
+            AnyImage::U16(image) => image.width,
         }
     }
 
     /// Rows.
     pub fn height(&self) -> usize {
         match self {
-            Picture::Bytes(image) => image.height,
-            Picture::Words(image) => image.height,
+            AnyImage::U8(image) => image.height,
+            AnyImage::U16(image) => image.height,
         }
     }
 
     /// Values per pixel: 1 for grey, 3 for red, green and blue.
     pub fn channels(&self) -> usize {
         match self {
-            Picture::Bytes(image) => image.channels,
-            Picture::Words(image) => image.channels,
+            AnyImage::U8(image) => image.channels,
+            AnyImage::U16(image) => image.channels,
         }
     }
 
@@ -217,19 +217,19 @@ impl Picture {
     ///
     /// # Panics
     /// If `channels` is neither.
-    pub fn to_channels(self, channels: usize) -> Picture {
+    pub fn to_channels(self, channels: usize) -> AnyImage {
         match self {
             same if same.channels() == channels => same,
-            Picture::Bytes(image) => Picture::Bytes(image.to_channels(channels)),
-            Picture::Words(image) => Picture::Words(image.to_channels(channels)),
+            AnyImage::U8(image) => AnyImage::U8(image.to_channels(channels)),
+            AnyImage::U16(image) => AnyImage::U16(image.to_channels(channels)),
         }
     }
 
     /// With every value rounded to a byte.
     pub fn into_bytes(self) -> Image {
         match self {
-            Picture::Bytes(image) => image,
-            Picture::Words(Image { width, height, channels, data }) => {
+            AnyImage::U8(image) => image,
+            AnyImage::U16(Image { width, height, channels, data }) => {
                 let data = data.into_iter().map(|v| ((v as u32 + 128) / 257) as u8).collect();
                 Image { width, height, channels, data }
             }
@@ -252,9 +252,9 @@ mod tests {
     fn deep_values_keep_their_depth_until_they_are_rounded() {
         let deep = Image::new(2, 1, 3, vec![65535u16, 0, 0, 1000, 1000, 1000]);
         assert_eq!(deep.to_channels(1).data, [19595, 1000]);
-        assert_eq!(Picture::Words(deep.clone().inverted()).into_bytes().data, [0, 255, 255, 251, 251, 251]);
+        assert_eq!(AnyImage::U16(deep.clone().inverted()).into_bytes().data, [0, 255, 255, 251, 251, 251]);
         let halves = Image::new(4, 1, 1, vec![128u16, 129, 0x8080, 65535]);
-        assert_eq!(Picture::Words(halves).into_bytes().data, [0, 1, 128, 255]);
+        assert_eq!(AnyImage::U16(halves).into_bytes().data, [0, 1, 128, 255]);
         assert_eq!((u16::from_f32(-3.0), u16::from_f32(70000.0), u8::from_f32(1.5)), (0, 65535, 2));
     }
 

@@ -1,13 +1,13 @@
 //! [`Preprocessing`]: how an image becomes a network's input, in training and ever after.
 
 use crate::decode::DecodeOptions;
-use crate::image::{Depth, Image, Picture};
+use crate::image::{AnyImage, Depth, Image};
 use crate::resize::Filter;
 use crate::transforms::{Compose, Normalize, Pad, ToTensor, Transform, Value};
 use serde::{Deserialize, Serialize};
 use striate_tensor::Tensor;
 
-/// How a picture of another size comes to the size of the training images.
+/// How an image of another size comes to the size of the training images.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Fit {
@@ -31,12 +31,12 @@ pub struct Preprocessing {
     pub channels: usize,
     /// Height and width before padding.
     pub size: [usize; 2],
-    /// How a picture of another size comes to that size.
+    /// How an image of another size comes to that size.
     pub fit: Fit,
-    /// How pixels are weighed when a picture is scaled.
+    /// How pixels are weighed when an image is scaled.
     #[serde(skip_serializing_if = "is_default")]
     pub filter: Filter,
-    /// Whether a grey picture that is dark on light is inverted, for the training images are light on dark.
+    /// Whether a grey image that is dark on light is inverted, for the training images are light on dark.
     #[serde(skip_serializing_if = "is_true")]
     pub light_on_dark: bool,
     /// The colour behind transparent parts.
@@ -123,7 +123,7 @@ impl TryFrom<Unchecked> for Preprocessing {
     }
 }
 
-/// What was done to a picture.
+/// What was done to an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Prepared {
     /// Whether it was dark on light, and inverted for that.
@@ -175,16 +175,16 @@ impl Preprocessing {
         (self.transform().apply(Value::Image(fitted)).into_tensor().unsqueeze(0), prepared)
     }
 
-    /// As [`Preprocessing::apply`], of a picture of any depth.
+    /// As [`Preprocessing::apply`], of an image of any depth.
     ///
     /// # Panics
     /// As [`Preprocessing::apply`].
-    pub fn apply_picture(&self, picture: &Picture) -> (Tensor, Prepared) {
-        match picture {
-            Picture::Bytes(image) => self.apply(image),
+    pub fn apply_image(&self, image: &AnyImage) -> (Tensor, Prepared) {
+        match image {
+            AnyImage::U8(image) => self.apply(image),
             // What is made into ink on paper has no use for more than 8 bits.
-            Picture::Words(_) if self.fit == Fit::Digit => self.apply(&picture.clone().into_bytes()),
-            Picture::Words(image) => {
+            AnyImage::U16(_) if self.fit == Fit::Digit => self.apply(&image.clone().into_bytes()),
+            AnyImage::U16(image) => {
                 let (image, prepared) = self.upright(image);
                 let fitted = self.scaled(image);
                 (self.transform().apply(Value::Deep(fitted)).into_tensor().unsqueeze(0), prepared)
@@ -218,17 +218,13 @@ impl Preprocessing {
         (image, Prepared { inverted, resized_from })
     }
 
-    /// The picture, of the right channels, as it is kept for training: no larger than the size asks for. What [`Preprocessing::scaled`] makes
-    /// of it is what it makes of the picture.
-    pub(crate) fn kept(&self, picture: Picture) -> Picture {
-        match (picture, self.fit) {
-            (Picture::Bytes(image), Fit::Crop { shorter }) => {
-                Picture::Bytes(image.resized_shorter(shorter, self.filter))
-            }
-            (Picture::Words(image), Fit::Crop { shorter }) => {
-                Picture::Words(image.resized_shorter(shorter, self.filter))
-            }
-            (picture, _) => picture,
+    /// The image, of the right channels, as it is kept for training: no larger than the size asks for. What [`Preprocessing::scaled`] makes
+    /// of it is what it makes of the image.
+    pub(crate) fn kept(&self, image: AnyImage) -> AnyImage {
+        match (image, self.fit) {
+            (AnyImage::U8(image), Fit::Crop { shorter }) => AnyImage::U8(image.resized_shorter(shorter, self.filter)),
+            (AnyImage::U16(image), Fit::Crop { shorter }) => AnyImage::U16(image.resized_shorter(shorter, self.filter)),
+            (image, _) => image,
         }
     }
 
@@ -242,7 +238,7 @@ impl Preprocessing {
         }
     }
 
-    /// What is done to a picture, in words.
+    /// What is done to an image, in words.
     pub fn describe(&self) -> String {
         let [h, w] = self.size;
         let colour = match (self.channels, self.light_on_dark) {

@@ -6,7 +6,7 @@ use fast_image_resize::pixels::{InnerPixel, U16, U16x3};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 use serde::{Deserialize, Serialize};
 
-/// How pixels are weighed when a picture is scaled. Both are antialiased: their support grows as the picture shrinks.
+/// How pixels are weighed when an image is scaled. Both are antialiased: their support grows as the image shrinks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Filter {
@@ -17,7 +17,7 @@ pub enum Filter {
     Bicubic,
 }
 
-/// The part of a picture that is scaled, in pixels that need not be whole: left, top, width, height.
+/// The part of an image that is scaled, in pixels that need not be whole: left, top, width, height.
 pub type Part = [f64; 4];
 
 fn options(filter: Filter, [left, top, width, height]: Part) -> ResizeOptions {
@@ -28,7 +28,7 @@ fn options(filter: Filter, [left, top, width, height]: Part) -> ResizeOptions {
     ResizeOptions::new().resize_alg(ResizeAlg::Convolution(filter)).crop(left, top, width, height).use_alpha(false)
 }
 
-/// Depths that pictures can be scaled in.
+/// Depths that images can be scaled in.
 pub trait Scale: Sized {
     /// A part of an image at another size.
     fn scale(image: &Image<Self>, part: Part, width: usize, height: usize, filter: Filter) -> Image<Self>;

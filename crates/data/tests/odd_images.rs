@@ -1,12 +1,12 @@
-//! Pictures that break other tools: what each must give is in `expect.csv`, with Pillow's results.
+//! Images that break other tools: what each must give is in `expect.csv`, with Pillow's results.
 
 use std::path::{Path, PathBuf};
-use striate_data::{DecodeOptions, Picture, decode_bytes, decode_picture};
+use striate_data::{AnyImage, DecodeOptions, decode_bytes, decode_image};
 
 /// How far each channel's mean may lie from Pillow's.
 const TOLERANCE: f64 = 0.02;
 
-/// Files that are refused though Pillow gives a picture. The book says why.
+/// Files that are refused though Pillow gives an image. The book says why.
 const REFUSED: &[&str] = &[
     // 32-bit floating-point values that no photometric interpretation gives a meaning.
     "pillow/10ct_32bit_128.tiff",
@@ -44,10 +44,10 @@ fn expected(csv: &Path) -> Vec<Expected> {
     text.lines().skip(1).map(line).collect()
 }
 
-fn mean(picture: &Picture) -> [f64; 3] {
-    let (values, c): (Vec<f64>, usize) = match picture {
-        Picture::Bytes(image) => (image.data.iter().map(|&v| v as f64 / 255.0).collect(), image.channels),
-        Picture::Words(image) => (image.data.iter().map(|&v| v as f64 / 65535.0).collect(), image.channels),
+fn mean(image: &AnyImage) -> [f64; 3] {
+    let (values, c): (Vec<f64>, usize) = match image {
+        AnyImage::U8(image) => (image.data.iter().map(|&v| v as f64 / 255.0).collect(), image.channels),
+        AnyImage::U16(image) => (image.data.iter().map(|&v| v as f64 / 65535.0).collect(), image.channels),
     };
     let n = values.len() as f64 / c as f64;
     std::array::from_fn(|channel| values.iter().skip(channel % c).step_by(c).sum::<f64>() / n)
@@ -58,13 +58,13 @@ fn complaint(root: &Path, e: &Expected) -> Option<String> {
     let decoded = DECODED.iter().find(|d| d.0 == e.file);
     let size = decoded.map(|d| d.1).or(e.size.filter(|_| !REFUSED.contains(&e.file.as_str())));
     let expected = decoded.map_or(e.mean, |d| d.2);
-    match (decode_picture(&root.join(&e.file), &DecodeOptions::default()), size) {
+    match (decode_image(&root.join(&e.file), &DecodeOptions::default()), size) {
         (Err(error), None) => {
             (error.to_string().lines().count() != 1).then(|| format!("says more than a line: {error}"))
         }
         (Err(error), Some(_)) => Some(error.to_string()),
-        (Ok(picture), size) => {
-            let (got, mean) = ((picture.width(), picture.height()), mean(&picture));
+        (Ok(image), size) => {
+            let (got, mean) = ((image.width(), image.height()), mean(&image));
             let off = mean.iter().zip(expected).any(|(a, b)| (a - b).abs() > TOLERANCE);
             (size != Some(got) || off).then(|| format!("is {got:?} {mean:.4?}, expected {size:?} {expected:.4?}"))
         }
@@ -95,7 +95,7 @@ fn the_ones_that_lie_elsewhere() {
 }
 
 #[test]
-fn damage_of_any_kind_is_an_error_or_a_picture_but_no_crash() {
+fn damage_of_any_kind_is_an_error_or_a_image_but_no_crash() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/odd-images");
     let limits = DecodeOptions { pixel_limit: 1 << 20, byte_limit: 32 << 20, ..DecodeOptions::default() };
     let mut state = 1u32;

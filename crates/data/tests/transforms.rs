@@ -1,4 +1,4 @@
-//! Scaling as Pillow does it, transforms as torchvision does them: fixtures by `scripts/fixture_pictures.py`.
+//! Scaling as Pillow does it, transforms as torchvision does them: fixtures by `scripts/fixture_images.py`.
 
 use safetensors::SafeTensors;
 use serde_json::Value as Json;

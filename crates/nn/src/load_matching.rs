@@ -23,7 +23,7 @@ pub struct Matched {
 /// Replaces the parameters and buffers of `module` that `state` has under the same name and with the same shape (PyTorch's
 /// `load_state_dict(strict=False)`, which fails where shapes differ). Floating-point values are converted to the network's type.
 ///
-/// A first convolution for grey images takes the sum of the weights for coloured ones, whose answer to a grey picture is the same; the
+/// A first convolution for grey images takes the sum of the weights for coloured ones, whose answer to a grey image is the same; the
 /// other way around each channel gets a third.
 pub fn load_matching(module: &mut dyn Module, state: &StateDict) -> Matched {
     let mut matched = Matched::default();
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn a_grey_picture_gives_the_same_through_weights_for_coloured_ones() {
+    fn a_grey_image_gives_the_same_through_weights_for_coloured_ones() {
         let grey = Tensor::randn([1, 1, 5, 5], DType::F32, &mut Generator::new(3));
         let coloured = Tensor::cat(&[grey.clone(), grey.clone(), grey.clone()], 1);
         let first = |channels: usize, seed: u64| Conv2d::new(channels, 4, 3, &mut Generator::new(seed));

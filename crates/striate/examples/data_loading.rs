@@ -1,9 +1,9 @@
-//! Pictures per second from the files of a folder to batches of 224×224: `data_loading FOLDER THREADS`. See bench/data-loading.
+//! Images per second from the files of a folder to batches of 224×224: `data_loading FOLDER THREADS`. See bench/data-loading.
 
 use std::error::Error;
 use std::path::Path;
 use std::time::Instant;
-use striate::data::pictures::{CacheKind, PictureDataset, PictureList};
+use striate::data::images::{CacheKind, ImageList, ImageListDataset};
 use striate::data::transforms::Augmentations;
 use striate::data::{Fit, Preprocessing};
 use striate::prelude::*;
@@ -12,15 +12,15 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut args = std::env::args().skip(1);
     let folder = args.next().ok_or("which folder?")?;
     let threads: usize = args.next().ok_or("how many threads?")?.parse()?;
-    let list = PictureList::open(Path::new(&folder))?;
+    let list = ImageList::open(Path::new(&folder))?;
     let preprocessing = Preprocessing {
         mean: vec![0.5; 3],
         std: vec![0.25; 3],
         ..Preprocessing::new(3, [224, 224], Fit::Crop { shorter: 256 })
     };
     let augmentations: Augmentations = "crop-resize 0.35, flip".parse()?;
-    let pictures = PictureDataset::new(list.entries, preprocessing, CacheKind::None);
-    let loader = DataLoader::new(pictures.augmented(augmentations, 2, 0), 50).shuffle(0).workers(threads);
+    let images = ImageListDataset::new(list.entries, preprocessing, CacheKind::None);
+    let loader = DataLoader::new(images.augmented(augmentations, 2, 0), 50).shuffle(0).workers(threads);
     loader.epoch(0).try_for_each(|batch| batch.map(drop))?;
     let start = Instant::now();
     let mut count = 0;

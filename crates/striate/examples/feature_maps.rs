@@ -1,4 +1,4 @@
-//! Pictures of what the layers of a trained mnist-net give for a test image: those of the book.
+//! Images of what the layers of a trained mnist-net give for a test image: those of the book.
 //!
 //! `cargo run --release --example feature_maps -p striate -- DIR [MODEL.safetensors]` writes them into `DIR`. Without a model
 //! it trains one for 200 steps first.
@@ -16,7 +16,7 @@ use striate::zoo::MnistNet;
 
 /// The test image that is looked at: a 4.
 const IMAGE: usize = 4;
-/// Pixels between pictures.
+/// Pixels between images.
 const GAP: u32 = 3;
 
 type Failure = Box<dyn Error>;
@@ -49,34 +49,34 @@ fn grey(v: f32) -> Rgb<u8> {
     Rgb([(255.0 * v.clamp(0.0, 1.0)) as u8; 3])
 }
 
-/// A picture of each of the maps `[n, h, w]`, `scale` times as large. One scale of colours for all: the largest of them.
-fn pictures(maps: &Tensor, scale: u32, colour: fn(f32) -> Rgb<u8>) -> Vec<RgbImage> {
+/// An image of each of the maps `[n, h, w]`, `scale` times as large. One scale of colours for all: the largest of them.
+fn images(maps: &Tensor, scale: u32, colour: fn(f32) -> Rgb<u8>) -> Vec<RgbImage> {
     let values = maps.to_vec::<f32>();
     let largest = values.iter().fold(f32::MIN_POSITIVE, |m, v| m.max(v.abs()));
     let (h, w) = (maps.size(1), maps.size(2));
-    let picture = |map: &[f32]| {
+    let image = |map: &[f32]| {
         let small = RgbImage::from_fn(w as u32, h as u32, |x, y| colour(map[y as usize * w + x as usize] / largest));
         imageops::resize(&small, w as u32 * scale, h as u32 * scale, Resize::Nearest)
     };
-    values.chunks_exact(h * w).map(picture).collect()
+    values.chunks_exact(h * w).map(image).collect()
 }
 
-/// Writes pictures side by side, `columns` to a row.
-fn write(path: &Path, pictures: &[RgbImage], columns: usize) -> Result<(), Failure> {
-    let cell_w = pictures.iter().map(RgbImage::width).max().unwrap_or(0) + GAP;
-    let cell_h = pictures.iter().map(RgbImage::height).max().unwrap_or(0) + GAP;
-    let rows = pictures.len().div_ceil(columns) as u32;
+/// Writes images side by side, `columns` to a row.
+fn write(path: &Path, images: &[RgbImage], columns: usize) -> Result<(), Failure> {
+    let cell_w = images.iter().map(RgbImage::width).max().unwrap_or(0) + GAP;
+    let cell_h = images.iter().map(RgbImage::height).max().unwrap_or(0) + GAP;
+    let rows = images.len().div_ceil(columns) as u32;
     let mut sheet = RgbImage::from_pixel(columns as u32 * cell_w + GAP, rows * cell_h + GAP, Rgb([150; 3]));
-    for (i, picture) in pictures.iter().enumerate() {
+    for (i, image) in images.iter().enumerate() {
         let (column, row) = ((i % columns) as u32, (i / columns) as u32);
-        imageops::replace(&mut sheet, picture, (GAP + column * cell_w).into(), (GAP + row * cell_h).into());
+        imageops::replace(&mut sheet, image, (GAP + column * cell_w).into(), (GAP + row * cell_h).into());
     }
     let file = BufWriter::new(File::create(path)?);
     let encoder = PngEncoder::new_with_quality(file, CompressionType::Best, FilterType::NoFilter);
     Ok(encoder.write_image(&sheet, sheet.width(), sheet.height(), ExtendedColorType::Rgb8)?)
 }
 
-/// Writes the pictures into `dir`: of the model in a file, or of one trained for `steps` steps.
+/// Writes the images into `dir`: of the model in a file, or of one trained for `steps` steps.
 pub fn run(dir: &Path, model: Option<&Path>, steps: usize) -> Result<(), Failure> {
     let state = match model {
         Some(path) => state_dict(&Model::load(path)?.network),
@@ -87,7 +87,7 @@ pub fn run(dir: &Path, model: Option<&Path>, steps: usize) -> Result<(), Failure
     let data = mnist()?.test.with_transform(to_input());
     let x = data.batch(&[IMAGE])?.images;
     let plain = Conv2dOptions::default();
-    let digit = pictures(&mnist()?.test.batch(&[IMAGE])?.images.select(0, 0), 5, grey);
+    let digit = images(&mnist()?.test.batch(&[IMAGE])?.images.select(0, 0), 5, grey);
 
     // Kernels made by hand, on the digit: edges from left to right, edges from top to bottom, outlines, blur.
     let by_hand = [
@@ -100,22 +100,22 @@ pub fn run(dir: &Path, model: Option<&Path>, steps: usize) -> Result<(), Failure
     for kernel in by_hand {
         let kernel = Tensor::from_slice::<f32>(&kernel, [1, 1, 3, 3]);
         let bright = mnist()?.test.batch(&[IMAGE])?.images;
-        row.extend(pictures(&bright.conv2d(&kernel, None, &plain).select(0, 0), 5, signed));
+        row.extend(images(&bright.conv2d(&kernel, None, &plain).select(0, 0), 5, signed));
     }
     write(&dir.join("by-hand.png"), &row, 5)?;
 
     // What training made: the kernels of conv1, and each layer's feature maps.
     let kernels = weight("conv1.weight")?;
-    write(&dir.join("conv1-kernels.png"), &pictures(&kernels.clone().select(1, 0), 12, signed), 16)?;
+    write(&dir.join("conv1-kernels.png"), &images(&kernels.clone().select(1, 0), 12, signed), 16)?;
     let conv1 = x.conv2d(kernels, Some(weight("conv1.bias")?), &plain);
-    write(&dir.join("conv1.png"), &pictures(&conv1.clone().select(0, 0), 3, signed), 8)?;
+    write(&dir.join("conv1.png"), &images(&conv1.clone().select(0, 0), 3, signed), 8)?;
     let relu1 = conv1.relu();
-    write(&dir.join("conv1-relu.png"), &pictures(&relu1.clone().select(0, 0), 3, signed), 8)?;
+    write(&dir.join("conv1-relu.png"), &images(&relu1.clone().select(0, 0), 3, signed), 8)?;
     let relu2 = relu1.conv2d(weight("conv2.weight")?, Some(weight("conv2.bias")?), &plain).relu();
-    write(&dir.join("conv2-relu.png"), &pictures(&relu2.clone().select(0, 0), 2, grey), 16)?;
+    write(&dir.join("conv2-relu.png"), &images(&relu2.clone().select(0, 0), 2, grey), 16)?;
     let pooled = relu2.clone().max_pool2d(2);
-    let mut rows = pictures(&relu2.select(0, 0).narrow(0, 8, 8), 4, grey);
-    rows.extend(pictures(&pooled.select(0, 0).narrow(0, 8, 8), 8, grey));
+    let mut rows = images(&relu2.select(0, 0).narrow(0, 8, 8), 4, grey);
+    rows.extend(images(&pooled.select(0, 0).narrow(0, 8, 8), 8, grey));
     write(&dir.join("pool.png"), &rows, 8)
 }
 

@@ -9,7 +9,7 @@ use striate::prelude::*;
 const SIZE: usize = 16;
 const CLASSES: [&str; 3] = ["disc", "square", "cross"];
 
-/// Noisy pictures of a disc, a square or a cross. Sample `i` is always the same picture.
+/// Noisy images of a disc, a square or a cross. Sample `i` is always the same image.
 struct Shapes {
     len: usize,
     seed: u64,
@@ -47,7 +47,7 @@ impl Dataset for Shapes {
     }
 }
 
-/// Trains on `images` pictures and gives the share of 600 others that is right.
+/// Trains on `images` images and gives the share of 600 others that is right.
 pub fn run(images: usize) -> Result<f64, Box<dyn Error>> {
     let rng = &mut Generator::new(0);
     let mut net = Sequential::new()

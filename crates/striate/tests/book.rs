@@ -46,7 +46,7 @@ fn code(page: &str, languages: &[&str]) -> Vec<String> {
     blocks
 }
 
-/// The targets of a page's links and pictures outside of code blocks.
+/// The targets of a page's links and images outside of code blocks.
 fn links(page: &str) -> Vec<String> {
     let mut text = String::new();
     let mut open = false;

@@ -40,16 +40,16 @@ fn ndarray_arrays_in_any_layout() {
 
 #[test]
 fn images_are_channels_first() {
-    let picture = RgbImage::from_fn(4, 3, |x, y| Rgb([x as u8, y as u8, 200]));
-    let x = Tensor::from(&picture);
+    let image = RgbImage::from_fn(4, 3, |x, y| Rgb([x as u8, y as u8, 200]));
+    let x = Tensor::from(&image);
     assert_eq!((x.dtype(), x.shape()), (DType::U8, &[3, 3, 4][..]));
     assert_eq!(x.index((0, 2)).to_vec::<u8>(), [0, 1, 2, 3]);
     assert_eq!(x.index((1, 2)).to_vec::<u8>(), [2; 4]);
-    assert_eq!(x.to_image().to_rgb8(), picture);
-    assert_eq!(x.clone().unsqueeze(0).to_image().to_rgb8(), picture);
+    assert_eq!(x.to_image().to_rgb8(), image);
+    assert_eq!(x.clone().unsqueeze(0).to_image().to_rgb8(), image);
 
     let unit = x.to_dtype(DType::F32) / 255.0;
-    assert_eq!(unit.to_image().to_rgb8(), picture);
+    assert_eq!(unit.to_image().to_rgb8(), image);
     let beyond = Tensor::from([[[-1.0f32, 0.5, 2.0, f32::NAN]]]).to_image();
     assert_eq!(beyond.to_luma8().into_raw(), [0, 128, 255, 0]);
 

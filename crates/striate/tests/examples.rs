@@ -47,12 +47,12 @@ fn a_u_net_finds_bright_pixels() {
 }
 
 #[test]
-fn feature_maps_become_pictures() {
+fn feature_maps_become_images() {
     let dir = tempfile::tempdir().unwrap();
     feature_maps::run(dir.path(), None, 3).unwrap();
     for name in ["by-hand", "conv1-kernels", "conv1", "conv1-relu", "conv2-relu", "pool"] {
-        let picture = image::open(dir.path().join(name).with_extension("png")).unwrap();
-        assert!(picture.width() > 100, "{name}");
+        let image = image::open(dir.path().join(name).with_extension("png")).unwrap();
+        assert!(image.width() > 100, "{name}");
     }
     let missing = feature_maps::run(dir.path(), Some(&dir.path().join("none.safetensors")), 1).unwrap_err();
     assert!(missing.to_string().contains("none.safetensors"), "{missing}");

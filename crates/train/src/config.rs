@@ -2,8 +2,8 @@
 
 use crate::error::TrainError;
 use crate::finetune::FineTune;
+use crate::image_settings::ImageSettings;
 use crate::learning_rate::SchedulePlan;
-use crate::picture_settings::PictureSettings;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 use striate_nn::{Adagrad, Adam, AdamW, Lamb, Lion, NAdam, Optimizer, ParamGroups, RMSprop, Sgd};
@@ -91,7 +91,7 @@ pub(crate) fn is_whole(share: &f64) -> bool {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// `mnist`, or the path of a directory of idx files, a folder of pictures, a manifest of them, or a `.tar`.
+    /// `mnist`, or the path of a directory of idx files, a folder of images, a manifest of them, or a `.tar`.
     pub data: String,
     /// The network: a name, or layers as text, or `auto` for one that suits the data. A run directory has the canonical text.
     pub model: String,
@@ -149,9 +149,9 @@ pub struct Config {
     /// Steps between checkpoints, besides the one after each epoch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checkpoint_every: Option<u64>,
-    /// The settings that pictures of a folder have besides.
+    /// The settings that images of a folder have besides.
     #[serde(default, skip_serializing_if = "is_default")]
-    pub pictures: PictureSettings,
+    pub images: ImageSettings,
     /// The settings of fine-tuning, if this is that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finetune: Option<FineTune>,
@@ -182,7 +182,7 @@ impl Default for Config {
             exact: false,
             log_every: 100,
             checkpoint_every: None,
-            pictures: PictureSettings::default(),
+            images: ImageSettings::default(),
             finetune: None,
         }
     }
@@ -238,7 +238,7 @@ impl Config {
             if !(gamma >= 0.0 && gamma.is_finite()) {
                 return bad("focal", gamma.to_string(), "0 or a positive number");
             }
-            let mixes = self.pictures.augmentations(32)?;
+            let mixes = self.images.augmentations(32)?;
             if self.label_smoothing > 0.0 || mixes.mixup.is_some() || mixes.cutmix.is_some() {
                 return bad(
                     "focal",
@@ -256,7 +256,7 @@ impl Config {
         if let Some(finetune) = &self.finetune {
             finetune.validate(self.epochs)?;
         }
-        self.pictures.validate()
+        self.images.validate()
     }
 
     /// How many of `samples` an epoch goes through: at least one, if there is one.
@@ -346,7 +346,7 @@ mod tests {
             betas: Some([0.85, 0.98]),
             epoch_share: 0.7,
             optimizer: OptimizerKind::AdamW,
-            pictures: PictureSettings { size: Some(64), augment: Some("flip".into()), ..PictureSettings::default() },
+            images: ImageSettings { size: Some(64), augment: Some("flip".into()), ..ImageSettings::default() },
             finetune: Some(FineTune { from: "resnet18".into(), head_epochs: 2, ..FineTune::default() }),
             ..plain
         };

@@ -3,10 +3,10 @@
 use crate::config::Config;
 use crate::error::TrainError;
 use crate::finetune::source::for_channels;
-use crate::pictures;
+use crate::images;
 use crate::trainer::Batches;
 use std::path::Path;
-use striate_data::pictures::{BadPicture, CacheKind, Entry, PictureDataset, Split};
+use striate_data::images::{BadImage, CacheKind, Entry, ImageListDataset, Split};
 use striate_data::transforms::Augmentations;
 use striate_data::{
     Batch, DataError, DataLoader, Dataset, IdxFolder, Image, ImageDataset, Preprocessing, Sample, TensorDataset, mnist,
@@ -23,7 +23,7 @@ pub enum Images {
     /// In memory, all of one size.
     Memory(ImageDataset),
     /// In files.
-    Pictures {
+    Files {
         /// The files.
         entries: Vec<Entry>,
         /// Where they are kept once decoded.
@@ -36,7 +36,7 @@ impl Images {
     pub fn len(&self) -> usize {
         match self {
             Images::Memory(images) => images.len(),
-            Images::Pictures { entries, .. } => entries.len(),
+            Images::Files { entries, .. } => entries.len(),
         }
     }
 
@@ -59,7 +59,7 @@ impl Images {
     pub fn label(&self, index: usize) -> usize {
         match self {
             Images::Memory(images) => images.labels()[index],
-            Images::Pictures { entries, .. } => entries[index].label,
+            Images::Files { entries, .. } => entries[index].label,
         }
     }
 
@@ -67,9 +67,9 @@ impl Images {
     pub(crate) fn first(&self, n: usize, preprocessing: &Preprocessing) -> Vec<Image> {
         match self {
             Images::Memory(images) => (0..images.len().min(n)).map(|i| images.image(i)).collect(),
-            Images::Pictures { entries, .. } => {
-                let pictures = PictureDataset::new(entries.clone(), preprocessing.clone(), CacheKind::None);
-                let images = (0..entries.len()).filter_map(|i| pictures.picture(0, i).ok());
+            Images::Files { entries, .. } => {
+                let images = ImageListDataset::new(entries.clone(), preprocessing.clone(), CacheKind::None);
+                let images = (0..entries.len()).filter_map(|i| images.image(0, i).ok());
                 images.take(n).map(|p| p.into_bytes()).collect()
             }
         }
@@ -78,8 +78,8 @@ impl Images {
     fn prepared(&self, preprocessing: &Preprocessing) -> Prepared {
         match self {
             Images::Memory(images) => Prepared::Memory(images.with_transform(preprocessing.transform())),
-            Images::Pictures { entries, cache } => {
-                Prepared::Pictures(PictureDataset::new(entries.clone(), preprocessing.clone(), cache.clone()))
+            Images::Files { entries, cache } => {
+                Prepared::Files(ImageListDataset::new(entries.clone(), preprocessing.clone(), cache.clone()))
             }
         }
     }
@@ -89,7 +89,7 @@ impl Images {
 #[derive(Clone)]
 enum Prepared {
     Memory(ImageDataset),
-    Pictures(PictureDataset),
+    Files(ImageListDataset),
     Features(TensorDataset),
 }
 
@@ -99,7 +99,7 @@ impl Dataset for Prepared {
     fn len(&self) -> usize {
         match self {
             Prepared::Memory(images) => images.len(),
-            Prepared::Pictures(pictures) => pictures.len(),
+            Prepared::Files(images) => images.len(),
             Prepared::Features(features) => features.len(),
         }
     }
@@ -107,7 +107,7 @@ impl Dataset for Prepared {
     fn get(&self, index: usize) -> Result<Sample, DataError> {
         match self {
             Prepared::Memory(images) => images.get(index),
-            Prepared::Pictures(pictures) => pictures.get(index),
+            Prepared::Files(images) => images.get(index),
             Prepared::Features(features) => features.get(index),
         }
     }
@@ -115,7 +115,7 @@ impl Dataset for Prepared {
     fn batch_in(&self, epoch: usize, indices: &[usize]) -> Result<Batch, DataError> {
         match self {
             Prepared::Memory(images) => images.batch_in(epoch, indices),
-            Prepared::Pictures(pictures) => pictures.batch_in(epoch, indices),
+            Prepared::Files(images) => images.batch_in(epoch, indices),
             Prepared::Features(features) => features.batch_in(epoch, indices),
         }
     }
@@ -135,9 +135,9 @@ pub struct Splits {
     pub measured: Split,
     /// What looks odd about the data, a line each.
     pub notes: Vec<String>,
-    /// Pictures that cannot be read, and are in neither.
-    pub bad: Vec<BadPicture>,
-    /// How a picture from elsewhere becomes one of these.
+    /// Images that cannot be read, and are in neither.
+    pub bad: Vec<BadImage>,
+    /// How an image from elsewhere becomes one of these.
     pub(crate) preprocessing: Preprocessing,
     /// Files that a run's directory gets, so that a run that goes on has the same data.
     pub(crate) run_files: Vec<(&'static str, Vec<u8>)>,
@@ -158,7 +158,7 @@ pub fn load_data(name: &str) -> Result<Splits, TrainError> {
     Ok(Splits { name, classes: folder.classes, train, test, measured, notes, bad, preprocessing, run_files })
 }
 
-/// Hears how many of how many pictures have been looked at, on any thread.
+/// Hears how many of how many images have been looked at, on any thread.
 pub type Watch<'a> = dyn Fn(usize, usize) + Sync + 'a;
 
 /// The name of the built-in data.
@@ -180,31 +180,31 @@ pub(crate) fn load_for(
     run: Option<&Path>,
     watch: &Watch,
 ) -> Result<Splits, TrainError> {
-    if let Some(run) = run.filter(|run| run.join(pictures::PICTURES).is_file()) {
-        return pictures::reopen(config, run);
+    if let Some(run) = run.filter(|run| run.join(images::IMAGES).is_file()) {
+        return images::reopen(config, run);
     }
-    if config.data != MNIST && pictures::are_pictures(Path::new(&config.data)) {
-        return pictures::open(config, wanted, watch);
+    if config.data != MNIST && images::are_images(Path::new(&config.data)) {
+        return images::open(config, wanted, watch);
     }
-    let plain = crate::PictureSettings {
-        balance: config.pictures.balance,
-        class_weights: config.pictures.class_weights,
-        augment: config.pictures.augment.clone(),
+    let plain = crate::ImageSettings {
+        balance: config.images.balance,
+        class_weights: config.images.class_weights,
+        augment: config.images.augment.clone(),
         ..Default::default()
     };
-    if config.pictures != plain {
-        return Err(TrainError::PictureSettings { data: config.data.clone() });
+    if config.images != plain {
+        return Err(TrainError::ImageSettings { data: config.data.clone() });
     }
     let mut data = load_data(&config.data)?;
     if let Some(backbone) = wanted.backbone {
         let own = &mut data.preprocessing;
         own.mean = for_channels(&backbone.mean, own.channels);
         own.std = for_channels(&backbone.std, own.channels);
-    } else if let Some(run) = run.filter(|run| run.join(pictures::PREPROCESSING).is_file()) {
-        data.preprocessing = pictures::read_preprocessing(run)?;
+    } else if let Some(run) = run.filter(|run| run.join(images::PREPROCESSING).is_file()) {
+        data.preprocessing = images::read_preprocessing(run)?;
     }
     if wanted.backbone.is_some() {
-        data.run_files.push((pictures::PREPROCESSING, pictures::written(&data.preprocessing)));
+        data.run_files.push((images::PREPROCESSING, images::written(&data.preprocessing)));
     }
     Ok(data)
 }
@@ -278,7 +278,7 @@ impl Loader {
         let prepared = match images.prepared(preprocessing) {
             prepared if augmentations.is_empty() => prepared,
             Prepared::Memory(images) => Prepared::Memory(images.augmented(augmentations, classes, seed)),
-            Prepared::Pictures(pictures) => Prepared::Pictures(pictures.augmented(augmentations, classes, seed)),
+            Prepared::Files(images) => Prepared::Files(images.augmented(augmentations, classes, seed)),
             Prepared::Features(features) => Prepared::Features(features),
         };
         Loader(loader(prepared, batch_size).shuffle(seed))
@@ -316,11 +316,11 @@ impl Loader {
         self.0.dataset().len()
     }
 
-    /// Pictures that could not be read so far.
-    pub fn bad(&self) -> Vec<BadPicture> {
+    /// Images that could not be read so far.
+    pub fn bad(&self) -> Vec<BadImage> {
         match self.0.dataset() {
             Prepared::Memory(_) | Prepared::Features(_) => Vec::new(),
-            Prepared::Pictures(pictures) => pictures.bad(),
+            Prepared::Files(images) => images.bad(),
         }
     }
 }
@@ -335,7 +335,7 @@ fn loader(prepared: Prepared, batch_size: usize) -> DataLoader<Prepared> {
     // Decoding takes as long as computing, or longer: all threads take part.
     let workers = match prepared {
         Prepared::Memory(_) => 1,
-        Prepared::Pictures(_) => num_threads(),
+        Prepared::Files(_) => num_threads(),
         Prepared::Features(_) => 0,
     };
     DataLoader::new(prepared, batch_size).workers(workers).prefetch(PREFETCH)

@@ -37,11 +37,11 @@ pub enum TrainError {
         /// What is wrong with it, and what could be written.
         reason: String,
     },
-    /// Settings for pictures of a folder are given for other data.
+    /// Settings for images of a folder are given for other data.
     #[error(
-        "{data} is no folder of pictures: --size, --channels, --filter, --background, --cache and --max-bad are for these"
+        "{data} is no folder of images: --size, --channels, --filter, --background, --cache and --max-bad are for these"
     )]
-    PictureSettings {
+    ImageSettings {
         /// The data.
         data: String,
     },

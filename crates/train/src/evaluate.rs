@@ -2,13 +2,13 @@
 
 use crate::data::{Images, Loader, MNIST, Splits, load_data, measuring_batch};
 use crate::error::TrainError;
+use crate::images;
 use crate::metrics::ConfusionMatrix;
 use crate::model_file::Model;
-use crate::pictures;
 use crate::task::{Classification, Task};
 use crate::trainer::Batches;
 use std::path::Path;
-use striate_data::pictures::BadPicture;
+use striate_data::images::BadImage;
 use striate_nn::Pass;
 
 /// How a model did on test data.
@@ -18,18 +18,18 @@ pub struct Evaluation {
     pub loss: f64,
     /// How often each class was taken for each.
     pub confusion: ConfusionMatrix,
-    /// Pictures that could not be read, and do not count.
-    pub bad: Vec<BadPicture>,
+    /// Images that could not be read, and do not count.
+    pub bad: Vec<BadImage>,
 }
 
-/// The data to measure `model`, which lies at `path`, on: `data`, or what it was trained on without what it has learnt from. Pictures of a
+/// The data to measure `model`, which lies at `path`, on: `data`, or what it was trained on without what it has learnt from. Images of a
 /// folder have their class by name.
 pub fn load_to_measure(model: &Model, path: &Path, data: Option<&str>) -> Result<Splits, TrainError> {
     let trained_on = &model.card.training.data;
     let data = data.unwrap_or(trained_on);
-    if data != MNIST && pictures::are_pictures(Path::new(data)) {
+    if data != MNIST && images::are_images(Path::new(data)) {
         let (classes, preprocessing) = (&model.card.classes, &model.card.preprocessing);
-        return pictures::to_measure(Path::new(data), path, Path::new(trained_on), classes, preprocessing);
+        return images::to_measure(Path::new(data), path, Path::new(trained_on), classes, preprocessing);
     }
     load_data(data)
 }
@@ -40,7 +40,7 @@ pub fn evaluate(model: &Model, data: &Splits) -> Result<Evaluation, TrainError> 
     if data.classes.len() > classes.len() {
         return Err(TrainError::Classes { model: classes.len(), data: data.name.clone(), got: data.classes.len() });
     }
-    // Pictures in files are brought to the size.
+    // Images in files are brought to the size.
     if let Images::Memory(_) = data.test {
         data.check_size(&model.card.architecture, &model.card.preprocessing)?;
     }

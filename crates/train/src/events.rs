@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use std::path::PathBuf;
-use striate_data::pictures::Split;
+use striate_data::images::Split;
 
 /// Something that happened. Epochs and steps count from 1.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -53,8 +53,8 @@ pub enum Event {
         /// Images in all.
         total: usize,
     },
-    /// Pictures that could not be read, and were left out.
-    BadPictures {
+    /// Images that could not be read, and were left out.
+    BadImages {
         /// How many.
         count: usize,
         /// The first few, a line each.

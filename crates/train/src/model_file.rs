@@ -6,7 +6,7 @@ use crate::error::TrainError;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
-use striate_data::pictures::Split;
+use striate_data::images::Split;
 use striate_data::{Image, Preprocessing};
 use striate_formats::safetensors;
 use striate_nn::{Forward, Pass, StateDict, load_state_dict, state_dict};

@@ -59,7 +59,7 @@ impl Config {
         match finetune.mode {
             FineTuneMode::Full => vec![whole(0..self.epochs)],
             FineTuneMode::Head => {
-                let part = if self.pictures.augment.is_some() { Part::Head } else { Part::HeadOnFeatures };
+                let part = if self.images.augment.is_some() { Part::Head } else { Part::HeadOnFeatures };
                 vec![Phase { part, epochs: 0..self.epochs, lr: self.lr }]
             }
             FineTuneMode::Gradual => {

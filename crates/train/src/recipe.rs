@@ -1,12 +1,12 @@
 //! Settings that go together.
 
 use crate::config::{Config, OptimizerKind};
-use crate::picture_settings::{PictureSettings, SMALL_DATA};
+use crate::image_settings::{ImageSettings, SMALL_DATA};
 
 /// Settings that go together under one name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Recipe {
-    /// For some thousand pictures: AdamW with a rate that rises and falls, strong random changes, smoothed labels.
+    /// For some thousand images: AdamW with a rate that rises and falls, strong random changes, smoothed labels.
     SmallData,
     /// 0.7 of an epoch: Adam with a short memory at a rate that rises high and falls to nothing, smoothed labels, images moved by up to a
     /// pixel, and no dropout, whose use shows after several epochs.
@@ -37,7 +37,7 @@ impl Recipe {
                 schedule: Some("onecycle 0.2".into()),
                 weight_decay: Some(0.05),
                 label_smoothing: 0.1,
-                pictures: PictureSettings { augment: Some(SMALL_DATA.into()), ..usual.pictures },
+                images: ImageSettings { augment: Some(SMALL_DATA.into()), ..usual.images },
                 ..usual
             },
             Recipe::Fast => Config {
@@ -49,7 +49,7 @@ impl Recipe {
                 schedule: Some("onecycle 0.25".into()),
                 label_smoothing: 0.1,
                 dropout: 0.0,
-                pictures: PictureSettings { augment: Some("pad-crop 1".into()), ..usual.pictures },
+                images: ImageSettings { augment: Some("pad-crop 1".into()), ..usual.images },
                 ..usual
             },
         }

@@ -11,7 +11,7 @@ use crate::task::Task;
 use serde::{Deserialize, Serialize};
 use std::sync::atomic::{AtomicBool, Ordering};
 use striate_data::DataError;
-use striate_data::pictures::Split;
+use striate_data::images::Split;
 use striate_nn::optim::{Accumulator, clip_grad_norm};
 use striate_nn::{Ema, Module, Optimizer, Pass, Statistics};
 use striate_tensor::autograd::find_non_finite;

@@ -1,7 +1,7 @@
 //! Weights to start from.
 
 use crate::error::TrainError;
-use crate::pictures;
+use crate::images;
 use std::collections::BTreeMap;
 use std::path::Path;
 use striate_formats::read_weights;
@@ -9,7 +9,7 @@ use striate_nn::{Matched, Module, StateDict, load_matching};
 use striate_zoo::nearest;
 
 fn some(names: &[String]) -> String {
-    pictures::some(names.iter().map(String::as_str))
+    images::some(names.iter().map(String::as_str))
 }
 
 /// The name that a tensor has now: torchvision's files of DenseNets are from when `norm1` was `norm.1`, and `conv1` was `conv.1`.

@@ -4,7 +4,7 @@ mod torchvision;
 
 use torchvision::TORCHVISION;
 
-/// How pixels are weighed when a picture is scaled, always with antialiasing.
+/// How pixels are weighed when an image is scaled, always with antialiasing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Interpolation {
     /// By a triangle.
@@ -22,7 +22,7 @@ pub enum Version {
     V2,
 }
 
-/// Weights of one of the [`ARCHITECTURES`](crate::ARCHITECTURES), for ImageNet's 1000 classes, and how pictures come to the network that has them:
+/// Weights of one of the [`ARCHITECTURES`](crate::ARCHITECTURES), for ImageNet's 1000 classes, and how images come to the network that has them:
 /// the shorter side is scaled to [`resize`](Published::resize) pixels, the middle [`crop`](Published::crop) × `crop` are cut out, and of the
 /// values from 0 to 1 [`mean`](Published::mean) is subtracted before they are divided by [`std`](Published::std).
 ///
@@ -43,7 +43,7 @@ pub struct Published {
     pub sha256: &'static str,
     /// Bytes of the file, within 600.
     pub bytes: u64,
-    /// Accuracy on ImageNet's validation pictures in percent, as published.
+    /// Accuracy on ImageNet's validation images in percent, as published.
     pub top1: f64,
     /// The licence, where one is named. torchvision names none for its weights: it leaves that to the terms of the data set.
     pub licence: Option<&'static str>,
@@ -51,7 +51,7 @@ pub struct Published {
     pub resize: usize,
     /// Pixels of a side of what is cut out.
     pub crop: usize,
-    /// How pixels are weighed when the picture is scaled.
+    /// How pixels are weighed when the image is scaled.
     pub interpolation: Interpolation,
     /// What is subtracted from red, green and blue.
     pub mean: [f32; 3],
@@ -89,7 +89,7 @@ macro_rules! row {
 }
 use row;
 
-/// TensorFlow's weights, whose evaluation cuts the middle out of pictures whose shorter side is 32 pixels longer; the accuracies are those that
+/// TensorFlow's weights, whose evaluation cuts the middle out of images whose shorter side is 32 pixels longer; the accuracies are those that
 /// its authors give.
 macro_rules! lite {
     ($name:literal, $file:literal, $sha256:literal, $bytes:literal, $top1:literal, $crop:literal) => {

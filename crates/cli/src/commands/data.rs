@@ -1,12 +1,12 @@
-use crate::args_pictures::{Check, Data, DataCommand, Look, Show, Split, Stats};
+use crate::args_images::{Check, Data, DataCommand, Look, Show, Split, Stats};
 use crate::output::{Failure, say, thousands};
-use crate::progress::pictures_bar;
+use crate::progress::images_bar;
 use crate::table::Table;
 use std::path::Path;
 use std::process::ExitCode;
-use striate::data::pictures::{CheckReport, PictureList, Survey, page, split, survey, write_manifest};
+use striate::data::images::{CheckReport, ImageList, Survey, page, split, survey, write_manifest};
 use striate::data::{DecodeOptions, Image};
-use striate::train::{Config, PictureSettings, Preview};
+use striate::train::{Config, ImageSettings, Preview};
 
 pub fn run(args: Data) -> Result<ExitCode, Failure> {
     match args.command {
@@ -17,9 +17,9 @@ pub fn run(args: Data) -> Result<ExitCode, Failure> {
     }
 }
 
-/// Reads all pictures, with a progress bar where somebody watches.
-fn read(list: &PictureList, threads: usize) -> Survey {
-    let bar = pictures_bar(list.entries.len());
+/// Reads all images, with a progress bar where somebody watches.
+fn read(list: &ImageList, threads: usize) -> Survey {
+    let bar = images_bar(list.entries.len());
     let found = survey(list, &DecodeOptions::default(), threads, &|_| bar.inc(1));
     bar.finish_and_clear();
     found
@@ -27,7 +27,7 @@ fn read(list: &PictureList, threads: usize) -> Survey {
 
 fn check(args: &Check) -> Result<ExitCode, Failure> {
     let threads = args.threads.map_or_else(striate::num_threads, |n| n as usize);
-    let list = PictureList::open(&args.data)?;
+    let list = ImageList::open(&args.data)?;
     let report = CheckReport::new(&list, &read(&list, threads), threads);
     if let Some(file) = &args.html {
         striate::formats::write_atomic(file, page(&report, &list).as_bytes())?;
@@ -53,7 +53,7 @@ fn check(args: &Check) -> Result<ExitCode, Failure> {
 }
 
 fn stats(args: &Stats) -> Result<ExitCode, Failure> {
-    let list = PictureList::open(&args.data)?;
+    let list = ImageList::open(&args.data)?;
     let report = CheckReport::new(&list, &read(&list, striate::num_threads()), striate::num_threads());
     if args.json {
         say(serde_json::to_string(&report)?)?;
@@ -63,12 +63,12 @@ fn stats(args: &Stats) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn print(report: &CheckReport, list: &PictureList) -> Result<(), Failure> {
+fn print(report: &CheckReport, list: &ImageList) -> Result<(), Failure> {
     let r = report;
     say(format_args!(
-        "{}: {} pictures of {} classes, {} unreadable; {} grey, {} in colour, {} of more than 8 bits, {} turned upright",
+        "{}: {} images of {} classes, {} unreadable; {} grey, {} in colour, {} of more than 8 bits, {} turned upright",
         r.path,
-        thousands(r.pictures),
+        thousands(r.images),
         r.classes.len(),
         r.unreadable,
         thousands(r.grey),
@@ -82,17 +82,17 @@ fn print(report: &CheckReport, list: &PictureList) -> Result<(), Failure> {
     say(format_args!("width : height: {:.2} to {:.2}, middle {:.2}", r.aspect.min, r.aspect.max, r.aspect.median))?;
     say(format_args!("mean {:.4?}, standard deviation {:.4?}", r.mean, r.std))?;
     let splits: Vec<&str> = list.splits().into_iter().map(|s| s.name()).collect();
-    let mut table = Table::new(&[&["class", "pictures"], &splits[..]].concat());
+    let mut table = Table::new(&[&["class", "images"], &splits[..]].concat());
     for c in &r.classes {
         let of = |s: &&str| thousands(c.splits.get(*s).unwrap_or(&0));
-        table.row([c.class.clone(), thousands(c.pictures)].into_iter().chain(splits.iter().map(of)).collect());
+        table.row([c.class.clone(), thousands(c.images)].into_iter().chain(splits.iter().map(of)).collect());
     }
     say(format_args!("\n{table}\n"))?;
     r.notes.iter().try_for_each(|note| say(format_args!("note: {note}")))
 }
 
 fn write_split(args: &Split) -> Result<ExitCode, Failure> {
-    let mut list = PictureList::open(&args.data)?;
+    let mut list = ImageList::open(&args.data)?;
     if list.path.extension().is_some_and(|e| e == "tar") {
         return Err(format!("{}: unpack it to split it, for a manifest names files", list.path.display()).into());
     }
@@ -102,31 +102,31 @@ fn write_split(args: &Split) -> Result<ExitCode, Failure> {
     let found = read(&list, striate::num_threads());
     split(&mut list, &found.near_duplicates(striate::num_threads()), args.val, args.seed);
     striate::formats::write_atomic(&args.out, &write_manifest(&list))?;
-    let held_out = list.of(striate::data::pictures::Split::Val).len();
+    let held_out = list.of(striate::data::images::Split::Val).len();
     let file = args.out.display();
-    say(format_args!("{file}: {} pictures to learn from, {held_out} held out", list.entries.len() - held_out))?;
+    say(format_args!("{file}: {} images to learn from, {held_out} held out", list.entries.len() - held_out))?;
     say(format_args!("Train on it:  {} train {file}", crate::output::program()))?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// What was typed as settings.
-pub fn settings(look: &Look) -> PictureSettings {
-    PictureSettings {
+pub fn settings(look: &Look) -> ImageSettings {
+    ImageSettings {
         size: look.size.map(|s| s as usize),
         channels: look.channels,
         filter: look.filter,
         background: look.background,
         augment: look.augment.clone(),
-        ..PictureSettings::default()
+        ..ImageSettings::default()
     }
 }
 
 fn show(args: &Show) -> Result<ExitCode, Failure> {
     let data = absolute(&args.data)?;
-    let config = Config { data, seed: args.seed, pictures: settings(&args.look), ..Config::default() };
+    let config = Config { data, seed: args.seed, images: settings(&args.look), ..Config::default() };
     let preview = Preview::open(&config)?;
-    let rows = preview.len().min(args.pictures as usize);
-    // Pictures from all over the list, which is sorted by class.
+    let rows = preview.len().min(args.images as usize);
+    // Images from all over the list, which is sorted by class.
     let chosen = (0..rows).map(|row| row * preview.len() / rows);
     let mut grid: Vec<Vec<Image>> = Vec::new();
     for index in chosen {
@@ -137,7 +137,7 @@ fn show(args: &Show) -> Result<ExitCode, Failure> {
         grid.push(row);
     }
     tiled(&grid).write_png(&args.out)?;
-    say(format_args!("{}: {rows} pictures, each as it is and as in {} epochs", args.out.display(), args.epochs))?;
+    say(format_args!("{}: {rows} images, each as it is and as in {} epochs", args.out.display(), args.epochs))?;
     Ok(ExitCode::SUCCESS)
 }
 

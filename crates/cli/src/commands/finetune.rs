@@ -81,7 +81,7 @@ fn config(args: &Finetune, model: Option<&str>) -> Result<Config, Failure> {
         }),
         ..base
     };
-    Ok(with_settings(config, &args.learning, &args.pictures, &args.run))
+    Ok(with_settings(config, &args.learning, &args.images, &args.run))
 }
 
 fn percent(share: f64) -> String {

@@ -8,7 +8,7 @@ use striate::graph::{Summary, capture};
 use striate::train::{cached_weights, weights_url};
 use striate::zoo::{ARCHITECTURES, Architecture, Description, Interpolation, Published, find, published};
 
-/// Classes of the networks for large pictures (ImageNet's), and of the two for digits.
+/// Classes of the networks for large images (ImageNet's), and of the two for digits.
 const CLASSES: usize = 1000;
 const DIGITS: usize = 10;
 
@@ -108,7 +108,7 @@ fn detail(a: &Architecture) -> Result<(), Failure> {
     }
     let numbers = |v: [f32; 3]| v.map(|x| format!("{x:.3}")).join(", ");
     say(format_args!(
-        "  pictures: shorter side {} ({}), middle {}×{}, mean {}, std {}",
+        "  images: shorter side {} ({}), middle {}×{}, mean {}, std {}",
         p.resize,
         word(p.interpolation),
         p.crop,

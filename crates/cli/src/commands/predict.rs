@@ -1,7 +1,7 @@
 use crate::args::Predict;
 use crate::output::{Failure, complain, say};
 use std::process::ExitCode;
-use striate::data::decode_picture;
+use striate::data::decode_image;
 use striate::train::Model;
 
 /// How many of the likeliest classes JSON lists.
@@ -12,7 +12,7 @@ pub fn run(args: Predict) -> Result<ExitCode, Failure> {
     let model = Model::load(&args.model)?;
     let mut failed = false;
     for path in &args.images {
-        let image = match decode_picture(path, &model.card.preprocessing.decoding()) {
+        let image = match decode_image(path, &model.card.preprocessing.decoding()) {
             Ok(image) => image,
             Err(e) => {
                 complain(&e.to_string());
@@ -20,7 +20,7 @@ pub fn run(args: Predict) -> Result<ExitCode, Failure> {
                 continue;
             }
         };
-        let (x, prepared) = model.card.preprocessing.apply_picture(&image);
+        let (x, prepared) = model.card.preprocessing.apply_image(&image);
         let probabilities = model.probabilities(x).to_vec::<f32>();
         let mut order: Vec<usize> = (0..probabilities.len()).collect();
         order.sort_by(|&a, &b| probabilities[b].total_cmp(&probabilities[a]));

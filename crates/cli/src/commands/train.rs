@@ -1,19 +1,19 @@
 use super::profile as profile_table;
 use crate::args::Log;
-use crate::args_pictures::Pictures;
+use crate::args_images::Images;
 use crate::args_training::{Learning, Run, Train};
 use crate::download;
 use crate::model_arg::{self, ModelArg};
 use crate::output::{Failure, program, say};
-use crate::progress::{Progress, pictures_bar};
+use crate::progress::{Progress, images_bar};
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use striate::profile;
 use striate::train::{
-    Config, Event, IMAGENET, Outcome, PictureSettings, Recipe, SMALL_DATA, Session, Sink, TrainError, Watch,
-    are_pictures, sinks,
+    Config, Event, IMAGENET, ImageSettings, Outcome, Recipe, SMALL_DATA, Session, Sink, TrainError, Watch, are_images,
+    sinks,
 };
 
 /// What shells give a process that Ctrl-C has ended.
@@ -98,17 +98,17 @@ pub fn conduct(mut session: Session, args: &Run, stop: &AtomicBool) -> Result<Ex
     })
 }
 
-/// A new run; the look at its pictures has a progress bar.
+/// A new run; the look at its images has a progress bar.
 pub fn start(config: Config, args: &Run) -> Result<Session, TrainError> {
     watched(args, |watch| Session::start_watched(config, args.out.as_deref(), watch))
 }
 
-/// Does something that looks at pictures first, with a progress bar for that.
+/// Does something that looks at images first, with a progress bar for that.
 pub fn watched<T>(args: &Run, f: impl FnOnce(&Watch) -> T) -> T {
     let bar = OnceLock::new();
     let done = f(&|seen: usize, all: usize| {
         if !args.quiet {
-            let bar = bar.get_or_init(|| pictures_bar(all));
+            let bar = bar.get_or_init(|| images_bar(all));
             bar.set_position(seen as u64);
             if seen == all {
                 bar.finish_and_clear();
@@ -139,21 +139,21 @@ fn config(args: &Train, model: &ModelArg) -> Result<Config, Failure> {
         lr: args.lr.unwrap_or(base.lr),
         ..base
     };
-    Ok(with_settings(config, &args.learning, &args.pictures, &args.run))
+    Ok(with_settings(config, &args.learning, &args.images, &args.run))
 }
 
 /// What was typed, in the place of what is usual.
-pub fn with_settings(base: Config, learning: &Learning, pictures: &Pictures, run: &Run) -> Config {
-    let mut settings = PictureSettings {
-        cache: pictures.cache,
-        max_bad: pictures.max_bad,
-        balance: pictures.balance,
-        class_weights: pictures.class_weights,
-        ..super::data::settings(&pictures.look)
+pub fn with_settings(base: Config, learning: &Learning, images: &Images, run: &Run) -> Config {
+    let mut settings = ImageSettings {
+        cache: images.cache,
+        max_bad: images.max_bad,
+        balance: images.balance,
+        class_weights: images.class_weights,
+        ..super::data::settings(&images.look)
     };
     // What suits photos does not suit what lies in idx files: a digit turned around is none.
-    let photos = base.data != "mnist" && are_pictures(Path::new(&base.data));
-    let usual = base.pictures.augment.filter(|augment| photos || augment != SMALL_DATA);
+    let photos = base.data != "mnist" && are_images(Path::new(&base.data));
+    let usual = base.images.augment.filter(|augment| photos || augment != SMALL_DATA);
     settings.augment = settings.augment.or(usual);
     // The focal loss and smoothed labels exclude each other, so what was typed wins over the recipe.
     let smoothing = if learning.focal.is_some() { 0.0 } else { base.label_smoothing };
@@ -173,7 +173,7 @@ pub fn with_settings(base: Config, learning: &Learning, pictures: &Pictures, run
         exact: run.compute.exact,
         log_every: run.log_every as usize,
         checkpoint_every: run.checkpoint_every,
-        pictures: settings,
+        images: settings,
         ..base
     }
 }

@@ -1,15 +1,15 @@
-//! Decoded pictures of any kind as grey or colour.
+//! Decoded images of any kind as grey or colour.
 
-use crate::image::{Depth, Image, Picture};
+use crate::image::{AnyImage, Depth, Image};
 use image::DynamicImage;
 
 /// Grey as 1 channel, everything else as 3; transparent parts show `background`.
-pub fn flatten(picture: DynamicImage, background: [u8; 3]) -> Result<Picture, String> {
-    let (width, height) = (picture.width() as usize, picture.height() as usize);
-    let bytes = |channels, data| Picture::Bytes(Image::new(width, height, channels, data));
-    let words = |channels, data| Picture::Words(Image::new(width, height, channels, data));
+pub fn flatten(image: DynamicImage, background: [u8; 3]) -> Result<AnyImage, String> {
+    let (width, height) = (image.width() as usize, image.height() as usize);
+    let bytes = |channels, data| AnyImage::U8(Image::new(width, height, channels, data));
+    let words = |channels, data| AnyImage::U16(Image::new(width, height, channels, data));
     let deep = background.map(|v| v as u16 * 257);
-    Ok(match picture {
+    Ok(match image {
         DynamicImage::ImageLuma8(p) => bytes(1, p.into_raw()),
         DynamicImage::ImageRgb8(p) => bytes(3, p.into_raw()),
         DynamicImage::ImageLumaA8(p) => {
@@ -26,11 +26,11 @@ pub fn flatten(picture: DynamicImage, background: [u8; 3]) -> Result<Picture, St
         DynamicImage::ImageRgba16(p) => words(3, over(&p.into_raw(), deep)),
         DynamicImage::ImageRgb32F(p) => words(3, from_floats(&p.into_raw())?),
         DynamicImage::ImageRgba32F(p) => words(3, over(&from_floats(&p.into_raw())?, deep)),
-        other => return Err(format!("pictures of kind {:?} cannot be read", other.color())),
+        other => return Err(format!("images of kind {:?} cannot be read", other.color())),
     })
 }
 
-/// Numbers from 0 to 1 as 16 bits. Others have no meaning that a picture states.
+/// Numbers from 0 to 1 as 16 bits. Others have no meaning that an image states.
 pub fn from_floats(values: &[f32]) -> Result<Vec<u16>, String> {
     let word = |&v: &f32| if (0.0..=1.0).contains(&v) { Ok(u16::from_f32(v * u16::MAX as f32)) } else { Err(v) };
     let words: Result<_, f32> = values.iter().map(word).collect();
@@ -68,7 +68,7 @@ mod tests {
     #[test]
     fn transparent_parts_show_the_background() {
         let rgba = ImageBuffer::<Rgba<u16>, _>::from_raw(2, 1, vec![65535, 0, 0, 0, 100, 200, 300, 65535]).unwrap();
-        let Ok(Picture::Words(image)) = flatten(rgba.into(), [0, 255, 1]) else { panic!("16 bits stay 16 bits") };
+        let Ok(AnyImage::U16(image)) = flatten(rgba.into(), [0, 255, 1]) else { panic!("16 bits stay 16 bits") };
         assert_eq!(image.data, [0, 65535, 257, 100, 200, 300]);
         let grey = ImageBuffer::<LumaA<u8>, _>::from_raw(2, 1, vec![10, 255, 10, 0]).unwrap();
         let flat = |background| flatten(DynamicImage::ImageLumaA8(grey.clone()), background).unwrap().into_bytes();

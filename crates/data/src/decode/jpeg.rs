@@ -35,16 +35,16 @@ pub fn decode(bytes: &[u8], limits: &DecodeOptions) -> Result<DynamicImage, Stri
     let data = decoder.decode().map_err(damaged)?;
     let orientation = decoder.exif().and_then(|e| Orientation::from_exif_chunk(e));
     let (w, h) = (width as u32, height as u32);
-    let picture = match out {
+    let image = match out {
         ColorSpace::Luma => GrayImage::from_raw(w, h, data).map(DynamicImage::from),
         ColorSpace::CMYK => {
             RgbImage::from_raw(w, h, data.as_chunks().0.iter().flat_map(rgb_of_cmyk).collect()).map(DynamicImage::from)
         }
         _ => RgbImage::from_raw(w, h, data).map(DynamicImage::from),
     };
-    let mut picture = picture.ok_or("its data does not fill its size")?;
-    picture.apply_orientation(orientation.unwrap_or(Orientation::NoTransforms));
-    Ok(picture)
+    let mut image = image.ok_or("its data does not fill its size")?;
+    image.apply_orientation(orientation.unwrap_or(Orientation::NoTransforms));
+    Ok(image)
 }
 
 /// Ink as light. JPEG files hold ink inverted, as Adobe's programs write it: 255 is none.

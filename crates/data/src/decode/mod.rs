@@ -1,11 +1,11 @@
-//! Pictures from files of any common format.
+//! Images from files of any common format.
 
 mod flatten;
 mod jpeg;
 mod tiff;
 
 use crate::error::DataError;
-use crate::image::{Image, Picture};
+use crate::image::{AnyImage, Image};
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
 use std::fs::File;
@@ -20,7 +20,7 @@ const SIDE_LIMIT: u32 = 65_535;
 pub struct DecodeOptions {
     /// The colour behind transparent parts: red, green, blue.
     pub background: [u8; 3],
-    /// The most pixels that a picture may have.
+    /// The most pixels that an image may have.
     pub pixel_limit: u64,
     /// The most bytes that a file may have, and that its decoder may take.
     pub byte_limit: u64,
@@ -33,20 +33,20 @@ impl Default for DecodeOptions {
     }
 }
 
-/// A picture from a file, with its values rounded to bytes: see [`decode_picture`].
+/// An image from a file, with its values rounded to bytes: see [`decode_image`].
 ///
 /// # Errors
-/// As [`decode_picture`].
+/// As [`decode_image`].
 pub fn decode(path: &Path) -> Result<Image, DataError> {
-    decode_picture(path, &DecodeOptions::default()).map(Picture::into_bytes)
+    decode_image(path, &DecodeOptions::default()).map(AnyImage::into_bytes)
 }
 
-/// Decodes a JPEG, PNG, WebP, GIF, TIFF, BMP or PNM picture, the first one of several: grey ones to 1 channel, others to 3. Transparent
+/// Decodes a JPEG, PNG, WebP, GIF, TIFF, BMP or PNM image, the first one of several: grey ones to 1 channel, others to 3. Transparent
 /// parts show the background; the orientation that a camera noted is applied.
 ///
 /// # Errors
-/// If the file cannot be read, is no such picture, is damaged or cut short, or has more pixels or bytes than the options accept.
-pub fn decode_picture(path: &Path, options: &DecodeOptions) -> Result<Picture, DataError> {
+/// If the file cannot be read, is no such image, is damaged or cut short, or has more pixels or bytes than the options accept.
+pub fn decode_image(path: &Path, options: &DecodeOptions) -> Result<AnyImage, DataError> {
     decode_bytes(&read(path, options.byte_limit)?, path, options)
 }
 
@@ -61,27 +61,27 @@ pub(crate) fn read(path: &Path, limit: u64) -> Result<Vec<u8>, DataError> {
     let mut bytes = Vec::with_capacity(metadata.len().min(limit) as usize);
     file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(read)?;
     if bytes.len() as u64 > limit {
-        return Err(DataError::image(path, format!("it has more than {limit} bytes, the limit for a picture")));
+        return Err(DataError::image(path, format!("it has more than {limit} bytes, the limit for an image")));
     }
     Ok(bytes)
 }
 
-/// As [`decode_picture`], from the bytes of the file; `path` is what errors call it.
+/// As [`decode_image`], from the bytes of the file; `path` is what errors call it.
 ///
 /// # Errors
-/// As [`decode_picture`].
-pub fn decode_bytes(bytes: &[u8], path: &Path, options: &DecodeOptions) -> Result<Picture, DataError> {
+/// As [`decode_image`].
+pub fn decode_bytes(bytes: &[u8], path: &Path, options: &DecodeOptions) -> Result<AnyImage, DataError> {
     if bytes.is_empty() {
         return Err(DataError::image(path, "the file is empty"));
     }
-    let picture = match format_of(bytes) {
+    let image = match format_of(bytes) {
         Some(ImageFormat::Jpeg) => jpeg::decode(bytes, options),
         Some(ImageFormat::Tiff) => tiff::decode(bytes, options),
         Some(format) => by_image(bytes, format, options),
-        None => Err("not a picture: JPEG, PNG, WebP, GIF, TIFF, BMP and PNM can be read".into()),
+        None => Err("not an image: JPEG, PNG, WebP, GIF, TIFF, BMP and PNM can be read".into()),
     };
-    let picture = picture.map_err(|reason| DataError::image(path, reason))?;
-    flatten::flatten(picture, options.background).map_err(|reason| DataError::image(path, reason))
+    let image = image.map_err(|reason| DataError::image(path, reason))?;
+    flatten::flatten(image, options.background).map_err(|reason| DataError::image(path, reason))
 }
 
 /// The format that the first bytes tell.
@@ -119,9 +119,9 @@ fn by_image(bytes: &[u8], format: ImageFormat, options: &DecodeOptions) -> Resul
     check_size(width.into(), height.into(), options)?;
     // A note on the orientation that cannot be read is none.
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
-    let mut picture = DynamicImage::from_decoder(decoder).map_err(damaged)?;
-    picture.apply_orientation(orientation);
-    Ok(picture)
+    let mut image = DynamicImage::from_decoder(decoder).map_err(damaged)?;
+    image.apply_orientation(orientation);
+    Ok(image)
 }
 
 /// Whether the file notes an orientation other than upright.

@@ -39,17 +39,17 @@ fn open<'a>(bytes: &'a [u8], options: &DecodeOptions) -> Result<File<'a>, String
     Ok(decoder)
 }
 
-fn upright(mut picture: DynamicImage, decoder: &mut File) -> DynamicImage {
+fn upright(mut image: DynamicImage, decoder: &mut File) -> DynamicImage {
     let noted = decoder.find_tag_unsigned::<u8>(Tag::Orientation).ok().flatten();
     if let Some(orientation) = noted.and_then(Orientation::from_exif) {
-        picture.apply_orientation(orientation);
+        image.apply_orientation(orientation);
     }
-    picture
+    image
 }
 
 const FILLS: &str = "there is a value for each pixel";
 
-/// The values of each pixel, of `bits` bits each, of a picture of `samples` values per pixel.
+/// The values of each pixel, of `bits` bits each, of an image of `samples` values per pixel.
 fn values(decoder: &mut File, bits: u8, samples: usize) -> Result<Vec<u8>, String> {
     let (width, height) = decoder.dimensions().map_err(damaged)?;
     let low_first = decoder.find_tag_unsigned::<u64>(Tag::FillOrder).map_err(damaged)? == Some(LOW_BITS_FIRST);
@@ -77,8 +77,8 @@ fn grey(decoder: &mut File, bits: u8) -> Result<DynamicImage, String> {
     let (width, height) = decoder.dimensions().map_err(damaged)?;
     let scale = 255 / ((1u8 << bits) - 1);
     let data = values(decoder, bits, 1)?.into_iter().map(|v| v * scale).collect();
-    let picture = GrayImage::from_raw(width, height, data).expect(FILLS);
-    Ok(upright(picture.into(), decoder))
+    let image = GrayImage::from_raw(width, height, data).expect(FILLS);
+    Ok(upright(image.into(), decoder))
 }
 
 fn signed(decoder: &mut File) -> Result<DynamicImage, String> {
@@ -88,11 +88,11 @@ fn signed(decoder: &mut File) -> Result<DynamicImage, String> {
     };
     let word = |v: i16| u16::try_from(v).map_err(|_| "it holds negative values, which have no colour".to_string());
     let words = values.into_iter().map(word).collect::<Result<Vec<u16>, _>>()?;
-    let picture = ImageBuffer::<Luma<u16>, _>::from_raw(width, height, words).ok_or("it is cut short")?;
-    Ok(upright(picture.into(), decoder))
+    let image = ImageBuffer::<Luma<u16>, _>::from_raw(width, height, words).ok_or("it is cut short")?;
+    Ok(upright(image.into(), decoder))
 }
 
-/// A picture of indices into a table of colours, with or without alpha. The `tiff` crate reads the indices as grey once the file says so.
+/// An image of indices into a table of colours, with or without alpha. The `tiff` crate reads the indices as grey once the file says so.
 fn palette(bytes: &[u8], options: &DecodeOptions) -> Result<DynamicImage, String> {
     let mut grey = bytes.to_vec();
     say_grey(&mut grey).ok_or("its directory is damaged")?;
@@ -110,7 +110,7 @@ fn palette(bytes: &[u8], options: &DecodeOptions) -> Result<DynamicImage, String
     let (width, height) = decoder.dimensions().map_err(damaged)?;
     let values = values(&mut decoder, bits, samples)?;
     let colour = |i: u8| [0, 1, 2].map(|c| (table[c * entries + i as usize] >> 8) as u8);
-    let picture = if samples == 1 {
+    let image = if samples == 1 {
         let data = values.into_iter().flat_map(colour).collect();
         DynamicImage::from(RgbImage::from_raw(width, height, data).expect(FILLS))
     } else {
@@ -121,7 +121,7 @@ fn palette(bytes: &[u8], options: &DecodeOptions) -> Result<DynamicImage, String
         let data = values.as_chunks().0.iter().flat_map(pixel).collect();
         DynamicImage::from(RgbaImage::from_raw(width, height, data).expect(FILLS))
     };
-    Ok(upright(picture, &mut decoder))
+    Ok(upright(image, &mut decoder))
 }
 
 /// Changes the first directory's photometric interpretation from palette to grey; nothing if there is no such entry.

@@ -1,4 +1,4 @@
-//! [`Augmentations`]: random changes of training pictures, written as one line of text.
+//! [`Augmentations`]: random changes of training images, written as one line of text.
 
 use super::random::{Step, crop_resize};
 use crate::image::{Depth, Image};
@@ -10,17 +10,17 @@ use striate_tensor::Generator;
 /// Tells random numbers of augmentations from others under the same seed.
 const STREAM: u64 = 0x6175_676d;
 
-/// Random changes of training pictures: `pad-crop 4, flip, jitter 0.2 0.2 0.2, mixup 0.2`. What is drawn for a sample depends on the seed,
+/// Random changes of training images: `pad-crop 4, flip, jitter 0.2 0.2 0.2, mixup 0.2`. What is drawn for a sample depends on the seed,
 /// the epoch and the sample's number alone.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Augmentations {
-    /// The least share of the area that a random part has that is scaled to the network's size; none: the whole picture as in evaluation.
+    /// The least share of the area that a random part has that is scaled to the network's size; none: the whole image as in evaluation.
     pub crop_resize: Option<f64>,
     /// What is done then, in this order.
     pub steps: Vec<Step>,
-    /// The parameter of the beta distribution that weighs two pictures laid over one another (Zhang et al., mixup, 2018).
+    /// The parameter of the beta distribution that weighs two images laid over one another (Zhang et al., mixup, 2018).
     pub mixup: Option<f64>,
-    /// The parameter of the beta distribution of the share that another picture's part takes (Yun et al., CutMix, 2019).
+    /// The parameter of the beta distribution of the share that another image's part takes (Yun et al., CutMix, 2019).
     pub cutmix: Option<f64>,
 }
 
@@ -45,7 +45,7 @@ impl Augmentations {
         self.steps.iter().fold(image, |image, step| step.apply(image, rng))
     }
 
-    /// A random part of the picture at the network's size, if there is to be one.
+    /// A random part of the image at the network's size, if there is to be one.
     pub(crate) fn part<T: Depth>(
         &self,
         image: &Image<T>,

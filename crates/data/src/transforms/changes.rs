@@ -14,33 +14,33 @@ pub(crate) struct RandomChanges {
 }
 
 impl RandomChanges {
-    /// `classes` is how many there are, for labels of mixed pictures.
+    /// `classes` is how many there are, for labels of mixed images.
     pub fn new(augmentations: Augmentations, classes: usize, seed: u64) -> RandomChanges {
         let mixer = Mixer::new(&augmentations, classes, seed);
         RandomChanges { augmentations, mixer, seed }
     }
 
-    /// The picture as it is in an epoch, given that and the sample's number; of `size` (height and width). `whole` gives it at that size where no random part of
+    /// The image as it is in an epoch, given that and the sample's number; of `size` (height and width). `whole` gives it at that size where no random part of
     /// it is wanted.
     pub fn apply<T: Depth>(
         &self,
-        picture: &Image<T>,
+        image: &Image<T>,
         size: [usize; 2],
         filter: Filter,
         (epoch, index): (usize, usize),
         whole: impl FnOnce() -> Image<T>,
     ) -> Image<T> {
         let rng = &mut Augmentations::generator(self.seed, epoch, index);
-        let part = self.augmentations.part(picture, size, filter, rng);
+        let part = self.augmentations.part(image, size, filter, rng);
         self.augmentations.apply(part.unwrap_or_else(whole), rng)
     }
 
-    /// Whether pictures of a batch are mixed with each other.
+    /// Whether images of a batch are mixed with each other.
     pub fn mixes(&self) -> bool {
         self.mixer.is_some()
     }
 
-    /// Mixes the pictures of a batch as [`Mixer::mix`] does, if they are to be.
+    /// Mixes the images of a batch as [`Mixer::mix`] does, if they are to be.
     pub fn mix(
         &self,
         values: &mut [f32],

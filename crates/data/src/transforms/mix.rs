@@ -1,4 +1,4 @@
-//! mixup and CutMix: each picture of a batch with another one of it, and their labels in the same shares.
+//! mixup and CutMix: each image of a batch with another one of it, and their labels in the same shares.
 
 use super::augment::Augmentations;
 use striate_tensor::{Generator, Tensor};
@@ -22,7 +22,7 @@ impl Mixer {
         (mixup.is_some() || cutmix.is_some()).then_some(Mixer { mixup, cutmix, classes, seed })
     }
 
-    /// Mixes the values of `labels.len()` pictures, channels-last, of `[height, width, channels]`, each with the one before it (the first with
+    /// Mixes the values of `labels.len()` images, channels-last, of `[height, width, channels]`, each with the one before it (the first with
     /// the last), and gives the shares of the classes, `[n, classes]`. Where both kinds are on, each has half of the batches.
     pub fn mix(&self, values: &mut [f32], size: [usize; 3], labels: &[i64], epoch: usize, first: usize) -> Tensor {
         let rng = &mut Generator::keyed([self.seed, STREAM, epoch as u64, first as u64]);
@@ -47,8 +47,8 @@ impl Mixer {
 fn lay_over(values: &mut [f32], size: usize, share: f64) -> f64 {
     let (own, other) = (share as f32, (1.0 - share) as f32);
     let mut before = values[values.len() - size..].to_vec();
-    for picture in values.chunks_exact_mut(size) {
-        for (value, before) in picture.iter_mut().zip(&mut before) {
+    for image in values.chunks_exact_mut(size) {
+        for (value, before) in image.iter_mut().zip(&mut before) {
             let mixed = own * *value + other * *before;
             *before = std::mem::replace(value, mixed);
         }
@@ -56,7 +56,7 @@ fn lay_over(values: &mut [f32], size: usize, share: f64) -> f64 {
     share
 }
 
-/// A rectangle whose share of the area is about `1 - share`, from the picture before; gives the share that stays.
+/// A rectangle whose share of the area is about `1 - share`, from the image before; gives the share that stays.
 fn cut_in(values: &mut [f32], [h, w, c]: [usize; 3], share: f64, rng: &mut Generator) -> f64 {
     let half = 0.5 * (1.0 - share).sqrt();
     let mut range = |side: usize| {
@@ -67,10 +67,10 @@ fn cut_in(values: &mut [f32], [h, w, c]: [usize; 3], share: f64, rng: &mut Gener
     let ((left, right), (top, bottom)) = (range(w), range(h));
     let size = h * w * c;
     let mut before = values[values.len() - size..].to_vec();
-    for picture in values.chunks_exact_mut(size) {
+    for image in values.chunks_exact_mut(size) {
         for y in top..bottom {
             let row = (y * w + left) * c..(y * w + right) * c;
-            picture[row.clone()].swap_with_slice(&mut before[row]);
+            image[row.clone()].swap_with_slice(&mut before[row]);
         }
     }
     1.0 - ((right - left) * (bottom - top)) as f64 / (w * h) as f64
@@ -109,10 +109,10 @@ mod tests {
     }
 
     #[test]
-    fn pictures_and_labels_are_mixed_in_the_same_shares() {
+    fn images_and_labels_are_mixed_in_the_same_shares() {
         for text in ["mixup 0.4", "cutmix 1"] {
             for epoch in 0..20 {
-                // Picture i holds nothing but i.
+                // Image i holds nothing but i.
                 let mut values: Vec<f32> = (0..3).flat_map(|i| vec![i as f32; 6 * 5 * 2]).collect();
                 let shares = mixer(text).mix(&mut values, [6, 5, 2], &[0, 1, 2], epoch, 9).to_vec::<f32>();
                 for i in 0..3 {

@@ -1,4 +1,4 @@
-//! Images to tensors, in torchvision's terms, and what is done to training pictures at random.
+//! Images to tensors, in torchvision's terms, and what is done to training images at random.
 
 mod augment;
 mod changes;

@@ -14,7 +14,7 @@ pub use source::Source;
 
 use crate::config::{Config, OptimizerKind};
 use crate::error::TrainError;
-use crate::picture_settings::PictureSettings;
+use crate::image_settings::ImageSettings;
 use serde::{Deserialize, Serialize};
 
 /// What learns, and in which order.
@@ -31,7 +31,7 @@ pub enum FineTuneMode {
 }
 
 impl FineTuneMode {
-    /// The settings that suit some thousand pictures. [`Config::finetune`] still needs to know from what.
+    /// The settings that suit some thousand images. [`Config::finetune`] still needs to know from what.
     pub fn config(self) -> Config {
         let usual = Config::default();
         let optimizer = OptimizerKind::AdamW;
@@ -55,8 +55,8 @@ const EPOCHS: usize = 8;
 impl Config {
     /// With what suits all layers: a small rate, and random changes that leave a photo a photo.
     fn varied(self) -> Config {
-        let pictures = PictureSettings { augment: Some("crop-resize 0.5, flip".into()), ..self.pictures };
-        Config { lr: 0.0005, batch_size: 50, label_smoothing: 0.1, pictures, ..self }
+        let images = ImageSettings { augment: Some("crop-resize 0.5, flip".into()), ..self.images };
+        Config { lr: 0.0005, batch_size: 50, label_smoothing: 0.1, images, ..self }
     }
 }
 

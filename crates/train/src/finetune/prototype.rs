@@ -12,7 +12,7 @@ use crate::session::{Ready, list_bad, prepare};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
-use striate_data::pictures::Split;
+use striate_data::images::Split;
 use striate_data::{Dataset, TensorDataset};
 use striate_formats::write_atomic;
 use striate_nn::Classifier;

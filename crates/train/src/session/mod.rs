@@ -9,7 +9,7 @@ use crate::config::{AUTO, Config};
 use crate::data::{MNIST, Splits, Wanted, Watch, load_for};
 use crate::error::TrainError;
 use crate::finetune::Source;
-use crate::pictures;
+use crate::images;
 use crate::published::resolve_weights;
 use crate::run_dir::RunDir;
 use crate::trainer::Position;
@@ -46,7 +46,7 @@ impl Session {
         Session::start_watched(config, out, &|_, _| {})
     }
 
-    /// As [`Session::start`]; `watch` hears how many of how many pictures have been looked at, for all are before training begins.
+    /// As [`Session::start`]; `watch` hears how many of how many images have been looked at, for all are before training begins.
     pub fn start_watched(config: Config, out: Option<&Path>, watch: &Watch) -> Result<Session, TrainError> {
         let Ready { config, data, preprocessing, network, short_name } = prepare(config, watch)?;
         let run = RunDir::create_for(out, &data.name, &short_name)?;
@@ -110,8 +110,8 @@ pub(crate) fn prepare(mut config: Config, watch: &Watch) -> Result<Ready, TrainE
         data.notes.extend(weights::start_from(&mut *network, &path, &blueprint.title())?);
     }
     config.model = blueprint.name().to_string();
-    if config.pictures.augment.is_some() {
-        config.pictures.augment = Some(config.pictures.augmentations(preprocessing.size[0])?.to_string());
+    if config.images.augment.is_some() {
+        config.images.augment = Some(config.images.augmentations(preprocessing.size[0])?.to_string());
     }
     Ok(Ready { config, data, preprocessing, network, short_name: blueprint.short_name() })
 }
@@ -123,7 +123,7 @@ fn data_and_network(
     run: Option<&Path>,
     watch: &Watch,
 ) -> Result<(Splits, Blueprint), TrainError> {
-    let folder = config.data != MNIST && pictures::are_pictures(Path::new(&config.data));
+    let folder = config.data != MNIST && images::are_images(Path::new(&config.data));
     if config.model == AUTO && !folder {
         config.model = TUTORIAL.into();
     }
@@ -138,7 +138,7 @@ fn data_and_network(
     let backbone = source.and_then(|s| s.preprocessing.as_ref());
     let data = load_for(config, Wanted { input, backbone }, run, watch)?;
     if auto {
-        config.model = pictures::default_network(data.image_shape());
+        config.model = images::default_network(data.image_shape());
     }
     let description = Description::of(&config.model).ok_or_else(|| unknown(&config.model))?;
     let blueprint = description.blueprint(data.image_shape(), data.classes.len())?;

@@ -17,7 +17,7 @@ use crate::trainer::{Batches, Outcome, Running, Trainer};
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 use striate_data::Preprocessing;
-use striate_data::pictures::BadPicture;
+use striate_data::images::BadImage;
 use striate_formats::write_atomic;
 use striate_nn::{Classifier, Module, Statistics};
 use striate_tensor::{Tensor, isa, num_threads, set_exact};
@@ -45,7 +45,7 @@ impl Session {
         let mut carried = std::mem::take(carried);
         let plan = config.schedule_plan()?;
         let weights = class_weights(&data.train, data.classes.len());
-        let class_weights = config.pictures.class_weights.then(|| {
+        let class_weights = config.images.class_weights.then(|| {
             let weights: Vec<f32> = weights.iter().map(|&w| w as f32).collect();
             Tensor::from_vec(weights, [data.classes.len()])
         });
@@ -73,7 +73,7 @@ impl Session {
                 sink.event(&Event::Stopped { run: run.path().to_path_buf(), steps: position.steps });
                 break;
             };
-            if config.pictures.balance {
+            if config.images.balance {
                 let each = (0..data.train.len()).map(|i| weights[data.train.label(i)]).collect();
                 loaders.train = loaders.train.weights(each);
             }
@@ -176,7 +176,7 @@ impl Pair {
         let train = match phase.part {
             Part::HeadOnFeatures => Loader::in_order(&data.train, preprocessing, measuring),
             _ => {
-                let changes = config.pictures.augmentations(preprocessing.size[0])?;
+                let changes = config.images.augmentations(preprocessing.size[0])?;
                 let (size, classes) = (config.batch_size, data.classes.len());
                 Loader::augmented(&data.train, preprocessing, size, config.seed, changes, classes)
             }
@@ -211,15 +211,15 @@ fn class_weights(images: &Images, classes: usize) -> Vec<f64> {
     counts.into_iter().map(weight).collect()
 }
 
-/// How many unreadable pictures are named at the end.
+/// How many unreadable images are named at the end.
 const NAMED: usize = 3;
 
 /// Writes the list of what could not be read, and tells of it.
-pub(crate) fn list_bad(run: &RunDir, mut bad: Vec<BadPicture>) -> Result<Event, TrainError> {
+pub(crate) fn list_bad(run: &RunDir, mut bad: Vec<BadImage>) -> Result<Event, TrainError> {
     bad.sort_by(|a, b| a.path.cmp(&b.path));
-    let list = run.path().join("bad-pictures.txt");
+    let list = run.path().join("bad-images.txt");
     let lines: String = bad.iter().map(|b| format!("{}\n", b.reason)).collect();
     write_atomic(&list, lines.as_bytes())?;
     let reasons = bad.iter().take(NAMED).map(|b| b.reason.clone()).collect();
-    Ok(Event::BadPictures { count: bad.len(), reasons, list })
+    Ok(Event::BadImages { count: bad.len(), reasons, list })
 }

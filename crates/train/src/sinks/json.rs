@@ -20,7 +20,7 @@ impl<W: Write> Sink for JsonLines<W> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use striate_data::pictures::Split;
+    use striate_data::images::Split;
 
     #[test]
     fn each_event_is_one_object_with_its_name() {

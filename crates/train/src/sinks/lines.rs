@@ -2,7 +2,7 @@
 
 use crate::events::{Event, Sink};
 use std::io::Write;
-use striate_data::pictures::Split;
+use striate_data::images::Split;
 
 /// `1 epoch`, `2 epochs`
 fn count_of(n: usize, noun: &str) -> String {
@@ -54,9 +54,9 @@ pub fn line(event: &Event) -> Option<String> {
             format!("Epoch: [{epoch}/{epochs}], {what} Accuracy: {:.2}%", 100.0 * accuracy)
         }
         Event::Note { text } => format!("Note: {text}"),
-        Event::BadPictures { count, reasons, list } => format!(
+        Event::BadImages { count, reasons, list } => format!(
             "Left out: {} that cannot be read ({}): {}",
-            count_of(*count, "picture"),
+            count_of(*count, "image"),
             list.display(),
             reasons.join("; ")
         ),

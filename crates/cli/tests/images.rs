@@ -1,4 +1,4 @@
-//! Folders of pictures: training, measuring, and everything that can be wrong with them.
+//! Folders of images: training, measuring, and everything that can be wrong with them.
 
 mod common;
 
@@ -7,8 +7,8 @@ use image::{Rgb, RgbImage};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// A picture of a class: red ones have a bright upper half, blue ones a bright lower half, green ones a bright middle. `n` tells them apart.
-fn picture(class: &str, n: u32, size: u32) -> RgbImage {
+/// An image of a class: red ones have a bright upper half, blue ones a bright lower half, green ones a bright middle. `n` tells them apart.
+fn image(class: &str, n: u32, size: u32) -> RgbImage {
     RgbImage::from_fn(size, size, |x, y| {
         let noise = ((x * 31 + y * 17 + n * 101 + x * y * (n + 3)) % 64) as u8;
         let third = 3 * y / size;
@@ -19,7 +19,7 @@ fn picture(class: &str, n: u32, size: u32) -> RgbImage {
 
 fn write(path: PathBuf, class: &str, n: u32, size: u32) {
     fs::create_dir_all(path.parent().unwrap()).unwrap();
-    picture(class, n, size).save(path).unwrap();
+    image(class, n, size).save(path).unwrap();
 }
 
 const CLASSES: [&str; 3] = ["red", "green", "blue"];
@@ -50,8 +50,8 @@ fn folders_without_a_split_are_split_and_learnt() {
     let d = dir.path();
     folders(&d.join("Größe 3 colours"), 40, 16);
     let said = train(d, "Größe 3 colours", "run", &[]);
-    assert!(said.contains("no split given: 24 of 120 pictures are held out"), "{said}");
-    let listed = fs::read_to_string(d.join("run/pictures.csv")).unwrap();
+    assert!(said.contains("no split given: 24 of 120 images are held out"), "{said}");
+    let listed = fs::read_to_string(d.join("run/images.csv")).unwrap();
     assert_eq!(listed.lines().filter(|l| l.contains(",val,")).count(), 24);
     // What it was trained on is what it held out; another place is all that is there.
     let own = accuracy(d, &["run/model.safetensors"]);
@@ -81,10 +81,10 @@ fn splits_share_classes_by_name_and_what_is_odd_is_said() {
     fs::write(d.join("data/train/notes.txt"), "x").unwrap();
     let said = train(d, "data", "run", &["--augment", "flip, pad-crop 1, mixup 0.2"]);
     assert!(said.contains("60 training and 21 test images"), "{said}");
-    assert!(said.contains("test has no pictures of blue"), "{said}");
-    assert!(said.contains("left out as no pictures: train/notes.txt"), "{said}");
+    assert!(said.contains("test has no images of blue"), "{said}");
+    assert!(said.contains("left out as no images: train/notes.txt"), "{said}");
     assert!(
-        said.contains("1 picture is in two splits") && said.contains("test/red/copy.png = train/red/3.png"),
+        said.contains("1 image is in two splits") && said.contains("test/red/copy.png = train/red/3.png"),
         "{said}"
     );
     let measured = accuracy(d, &["run/model.safetensors"]);
@@ -142,7 +142,7 @@ fn manifests_that_are_not_right() {
         &["data/red/0.png", "'red' in line 2", "'blue' in line 3"],
     );
     refused("path,label\ndata/red/0.png,red\n", &["of one class, 'red'"]);
-    refused("path,label\n", &["no pictures found"]);
+    refused("path,label\n", &["no images found"]);
     refused("path,label,split\ndata/red/0.png,red,train\ndata/blue/0.png,blue,\n", &["1 of 2 lines have no split"]);
     fs::write(d.join("m.csv"), b"path,label\n\xff\xfe,red\n").unwrap();
     fail(d, &["train", "m.csv"], 1, &["m.csv", "UTF-8"]);
@@ -153,13 +153,13 @@ fn folders_that_are_not_right() {
     let dir = tempfile::tempdir().unwrap();
     let d = dir.path();
     fs::create_dir(d.join("empty")).unwrap();
-    fail(d, &["train", "empty"], 1, &["empty", "no pictures found", "cat/1.jpg"]);
+    fail(d, &["train", "empty"], 1, &["empty", "no images found", "cat/1.jpg"]);
     write(d.join("flat/1.png"), "red", 1, 8);
     fail(d, &["train", "flat"], 1, &["flat", "not in a class folder: 1.png"]);
     write(d.join("one/red/1.png"), "red", 1, 8);
     fail(d, &["train", "one"], 1, &["one", "of one class, 'red'"]);
     fs::write(d.join("what.bin"), "x").unwrap();
-    fail(d, &["train", "what.bin"], 1, &["what.bin", "not a folder of pictures"]);
+    fail(d, &["train", "what.bin"], 1, &["what.bin", "not a folder of images"]);
     fs::write(d.join("x.tar.gz"), "x").unwrap();
     fail(d, &["train", "x.tar.gz"], 1, &["x.tar.gz", "unpack it"]);
     fs::write(d.join("x.tar"), "not a tar, but long enough for nothing").unwrap();
@@ -167,7 +167,7 @@ fn folders_that_are_not_right() {
     for class in ["red", "blue"] {
         (0..3).for_each(|n| write(d.join("test-only/test").join(class).join(format!("{n}.png")), class, n, 8));
     }
-    fail(d, &["train", "test-only"], 1, &["test-only", "no train pictures, only test"]);
+    fail(d, &["train", "test-only"], 1, &["test-only", "no train images, only test"]);
     fail(d, &["train", "--size", "20"], 1, &["mnist", "--size"]);
     fail(d, &["train", "test-only", "--augment", "flop"], 2, &["no augmentation 'flop'", "flip [P]"]);
     fail(d, &["train", "test-only", "--max-bad", "200%"], 2, &["--max-bad"]);
@@ -222,26 +222,26 @@ fn links_that_lead_round_end() {
     std::os::unix::fs::symlink(d.join("data/blue/1.png"), d.join("data/blue/link.png")).unwrap();
     let said = train(d, "data", "run", &[]);
     assert!(said.contains("leads back to a folder") && said.contains("again"), "{said}");
-    assert!(said.contains("of 31 pictures are held out"), "{said}");
+    assert!(said.contains("of 31 images are held out"), "{said}");
 }
 
 #[test]
-fn bad_pictures_are_left_out_counted_and_listed() {
+fn bad_images_are_left_out_counted_and_listed() {
     let dir = tempfile::tempdir().unwrap();
     let d = dir.path();
     folders(&d.join("data/train"), 20, 16);
     folders(&d.join("data/test"), 10, 16);
     let jpeg = d.join("data/train/red/cut.jpg");
-    picture("red", 99, 64).save(&jpeg).unwrap();
+    image("red", 99, 64).save(&jpeg).unwrap();
     let whole = fs::read(&jpeg).unwrap();
     fs::write(&jpeg, &whole[..whole.len() / 2]).unwrap();
     fs::write(d.join("data/train/red/empty.png"), "").unwrap();
     let said = train(d, "data", "run", &[]);
     assert!(said.contains("60 training and 30 test images"), "{said}");
-    assert!(said.contains("Left out: 2 pictures that cannot be read"), "{said}");
-    let listed = fs::read_to_string(d.join("run/bad-pictures.txt")).unwrap();
+    assert!(said.contains("Left out: 2 images that cannot be read"), "{said}");
+    let listed = fs::read_to_string(d.join("run/bad-images.txt")).unwrap();
     assert!(listed.contains("cut.jpg: it is cut short") && listed.contains("empty.png: the file is empty"), "{listed}");
-    let line = fail(d, &["train", "data", "--max-bad", "1%"], 1, &["2 of 92 pictures", "--max-bad 1%", "cut.jpg"]);
+    let line = fail(d, &["train", "data", "--max-bad", "1%"], 1, &["2 of 92 images", "--max-bad 1%", "cut.jpg"]);
     assert!(line.contains("empty.png"), "{line}");
 }
 
@@ -262,10 +262,10 @@ fn a_folder_that_changes_during_training() {
     fs::remove_file(d.join("data/train/red/3.png")).unwrap();
     fs::write(d.join("data/train/red/4.png"), "nonsense").unwrap();
     std::thread::sleep(std::time::Duration::from_millis(300));
-    assert!(child.try_wait().unwrap().is_none(), "a bad picture does not stop it");
+    assert!(child.try_wait().unwrap().is_none(), "a bad image does not stop it");
     child.kill().unwrap();
     child.wait().unwrap();
-    fail(d, &["train", "--resume", "run"], 1, &["run/pictures.csv", "1 of its files not found", "3.png"]);
+    fail(d, &["train", "--resume", "run"], 1, &["run/images.csv", "1 of its files not found", "3.png"]);
 }
 
 #[test]
@@ -295,7 +295,7 @@ fn a_check_finds_what_spoils_a_result() {
         "train/red/near.png = val/red/near.jpg",
         "the same bytes under two labels",
         "train/blue/twice.jpg = train/red/twice.png",
-        "1 picture cannot be read: ",
+        "1 image cannot be read: ",
         "broken.jpg",
         "1 file of another format than the name says",
         "spoils results",
@@ -308,12 +308,12 @@ fn a_check_finds_what_spoils_a_result() {
     );
     let json = run(d, &["data", "check", "data", "--json"]);
     let report: serde_json::Value = serde_json::from_str(&stdout(&json)).unwrap();
-    assert_eq!((report["unreadable"].as_u64(), report["pictures"].as_u64()), (Some(1), Some(23)));
+    assert_eq!((report["unreadable"].as_u64(), report["images"].as_u64()), (Some(1), Some(23)));
     assert!(report["findings"].as_array().unwrap().iter().any(|f| f["kind"] == "across splits" && f["spoils"] == true));
 
     folders(&d.join("good"), 2, 24);
     let said = succeed(d, &["data", "stats", "good"]);
-    assert!(said.contains("6 pictures of 3 classes") && said.contains("width: 24 to 24"), "{said}");
+    assert!(said.contains("6 images of 3 classes") && said.contains("width: 24 to 24"), "{said}");
 }
 
 #[test]
@@ -322,7 +322,7 @@ fn a_split_is_written_and_a_grid_is_shown() {
     let d = dir.path();
     folders(&d.join("data"), 20, 24);
     let said = succeed(d, &["data", "split", "data", "--out", "split.csv", "--val", "25%"]);
-    assert!(said.contains("45 pictures to learn from, 15 held out"), "{said}");
+    assert!(said.contains("45 images to learn from, 15 held out"), "{said}");
     fail(d, &["data", "split", "split.csv", "--out", "again.csv"], 1, &["split already"]);
     assert!(train(d, "split.csv", "run", &[]).contains("45 training and 15 validation images"));
     succeed(
@@ -335,7 +335,7 @@ fn a_split_is_written_and_a_grid_is_shown() {
             "grid.png",
             "--augment",
             "flip 1",
-            "--pictures",
+            "--images",
             "3",
             "--epochs",
             "2",
@@ -345,6 +345,6 @@ fn a_split_is_written_and_a_grid_is_shown() {
     );
     let grid = image::open(d.join("grid.png")).unwrap().to_rgb8();
     assert_eq!((grid.width(), grid.height()), (3 * 26 + 2, 3 * 26 + 2));
-    // In the second column the first picture is the other way round.
+    // In the second column the first image is the other way round.
     assert!((0..24).all(|x| (0..24).all(|y| grid.get_pixel(2 + x, 2 + y) == grid.get_pixel(28 + 23 - x, 2 + y))));
 }

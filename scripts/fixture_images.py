@@ -1,4 +1,4 @@
-"""Pictures scaled by Pillow and changed by torchvision: `input` and, for Pillow, `output` are bytes [h, w, c]; torchvision computes in f64
+"""Images scaled by Pillow and changed by torchvision: `input` and, for Pillow, `output` are bytes [h, w, c]; torchvision computes in f64
 from values 0 to 1."""
 
 import numpy
@@ -10,7 +10,7 @@ from torchvision.transforms.v2 import functional as F
 from fixture_file import File, uniform
 
 
-def picture(height: int, width: int, channels: int) -> torch.Tensor:
+def image(height: int, width: int, channels: int) -> torch.Tensor:
     """Colours that change smoothly, with some noise and a hard edge."""
     coarse = uniform([1, channels, 4, 5], 0, 255)
     smooth = torch.nn.functional.interpolate(coarse, size=(height, width), mode="bicubic")[0]
@@ -26,7 +26,7 @@ def scaling(file: File) -> None:
                 for part in [None, [3.5, 2.25, 40.0, 33.3]]:
                     if part and (width, height) != (16, 12):
                         continue
-                    source = picture(47, 61, channels)
+                    source = image(47, 61, channels)
                     image = Image.fromarray(source.numpy().squeeze(), mode)
                     box = part and [part[0], part[1], part[0] + part[2], part[1] + part[3]]
                     scaled = numpy.asarray(image.resize((width, height), filter, box=box)).copy()
@@ -37,7 +37,7 @@ def scaling(file: File) -> None:
 
 
 def transforms(file: File) -> None:
-    image = picture(20, 26, 3)
+    image = image(20, 26, 3)
     units = image.permute(2, 0, 1).double() / 255
     bilinear = InterpolationMode.BILINEAR
 

@@ -1,46 +1,46 @@
-//! What can be typed about pictures of a folder.
+//! What can be typed about images of a folder.
 
 use clap::{Args, Subcommand, value_parser};
 use std::path::PathBuf;
 use striate::data::Filter;
 use striate::data::transforms::Augmentations;
-use striate::train::{PictureCache, SMALL_DATA};
+use striate::train::{ImageCache, SMALL_DATA};
 
-/// How pictures of a folder become what the network sees.
+/// How images of a folder become what the network sees.
 #[derive(Clone, Debug, Args)]
 pub struct Look {
-    /// Pixels of a side of what the network sees, for folders of pictures [default: the pictures' own size up to 96, or what the network
+    /// Pixels of a side of what the network sees, for folders of images [default: the images' own size up to 96, or what the network
     /// or backbone needs, or 96]. The shorter side is scaled to 8/7 of it, or as much as the backbone's, and the middle cut out.
     #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..=4096))]
     pub size: Option<u32>,
-    /// 1 for grey, 3 for colour [default: as the pictures are].
+    /// 1 for grey, 3 for colour [default: as the images are].
     #[arg(long, value_name = "1|3", value_parser = channels)]
     pub channels: Option<usize>,
-    /// How pictures are scaled, antialiased either way: bilinear or bicubic [default: bilinear; finetune takes the backbone's].
+    /// How images are scaled, antialiased either way: bilinear or bicubic [default: bilinear; finetune takes the backbone's].
     #[arg(long, value_name = "NAME", value_parser = filter)]
     pub filter: Option<Filter>,
     /// The colour behind transparent parts, as red, green and blue in hexadecimal.
     #[arg(long, value_name = "RRGGBB", default_value = "ffffff", value_parser = colour)]
     pub background: [u8; 3],
-    /// Random changes of training pictures, such as "pad-crop 4, flip, jitter 0.2": crop-resize, pad-crop, flip, vflip, rotate, affine,
+    /// Random changes of training images, such as "pad-crop 4, flip, jitter 0.2": crop-resize, pad-crop, flip, vflip, rotate, affine,
     /// perspective, jitter, grey, blur, erase, randaugment, trivialaugment, mixup, cutmix. What is drawn depends on the seed, the epoch and the
-    /// picture alone.
+    /// image alone.
     #[arg(long, value_name = "CHANGES", value_parser = augment)]
     pub augment: Option<String>,
 }
 
-/// How pictures of a folder are read and drawn.
+/// How images of a folder are read and drawn.
 #[derive(Clone, Debug, Args)]
-pub struct Pictures {
+pub struct Images {
     #[command(flatten)]
     pub look: Look,
-    /// Keep decoded and scaled pictures: none, ram or disk.
+    /// Keep decoded and scaled images: none, ram or disk.
     #[arg(long, value_name = "PLACE", default_value = "none", value_parser = cache)]
-    pub cache: PictureCache,
-    /// The largest share of pictures that may be unreadable; they are left out and listed.
+    pub cache: ImageCache,
+    /// The largest share of images that may be unreadable; they are left out and listed.
     #[arg(long, value_name = "SHARE", default_value = "5%", value_parser = share, allow_negative_numbers = true)]
     pub max_bad: f64,
-    /// Draw pictures of rare classes more often, so that all classes are as frequent.
+    /// Draw images of rare classes more often, so that all classes are as frequent.
     #[arg(long)]
     pub balance: bool,
     /// Let losses of rare classes weigh more, so that all classes weigh the same.
@@ -72,11 +72,11 @@ fn colour(text: &str) -> Result<[u8; 3], String> {
         .ok_or_else(|| "it must be six digits, such as ffffff".into())
 }
 
-fn cache(name: &str) -> Result<PictureCache, String> {
+fn cache(name: &str) -> Result<ImageCache, String> {
     match name {
-        "none" => Ok(PictureCache::None),
-        "ram" => Ok(PictureCache::Ram),
-        "disk" => Ok(PictureCache::Disk),
+        "none" => Ok(ImageCache::None),
+        "ram" => Ok(ImageCache::Ram),
+        "disk" => Ok(ImageCache::Disk),
         _ => Err("it is none, ram or disk".into()),
     }
 }
@@ -97,7 +97,7 @@ fn share(text: &str) -> Result<f64, String> {
     value.ok().filter(|v| (0.0..=1.0).contains(v)).ok_or_else(|| "it must be a share from 0% to 100%".to_string())
 }
 
-/// Look at pictures before training: check, split, show, stats.
+/// Look at images before training: check, split, show, stats.
 #[derive(Debug, Args)]
 pub struct Data {
     #[command(subcommand)]
@@ -112,16 +112,16 @@ pub enum DataCommand {
     Stats(Stats),
 }
 
-/// Find what would spoil a result: unreadable files, the same or nearly the same picture in two splits or under two labels.
+/// Find what would spoil a result: unreadable files, the same or nearly the same image in two splits or under two labels.
 ///
 /// Also tells files that are not what their name says, duplicates, classes that are rare, sizes, grey among colour. The exit code is 1 if
 /// something would spoil a result.
 #[derive(Debug, Args)]
 pub struct Check {
-    /// A folder with a folder of pictures for each class (or these under train, val and test), a .csv or .tsv manifest, or a .tar.
+    /// A folder with a folder of images for each class (or these under train, val and test), a .csv or .tsv manifest, or a .tar.
     #[arg(value_name = "DATA")]
     pub data: PathBuf,
-    /// Write a page with the pictures.
+    /// Write a page with the images.
     #[arg(long, value_name = "FILE")]
     pub html: Option<PathBuf>,
     /// Print one JSON object.
@@ -135,7 +135,7 @@ pub struct Check {
 /// Write a manifest that holds out a share of each class, with near duplicates on one side.
 #[derive(Debug, Args)]
 pub struct Split {
-    /// The pictures: see data check --help.
+    /// The images: see data check --help.
     #[arg(value_name = "DATA")]
     pub data: PathBuf,
     /// The manifest to write: train on it.
@@ -149,18 +149,18 @@ pub struct Split {
     pub seed: u64,
 }
 
-/// Write a picture of what the network will see, random changes included: a row for each picture, as it is and then as in some epochs.
+/// Write an image of what the network will see, random changes included: a row for each image, as it is and then as in some epochs.
 #[derive(Debug, Args)]
 pub struct Show {
-    /// The pictures: see data check --help.
+    /// The images: see data check --help.
     #[arg(value_name = "DATA")]
     pub data: PathBuf,
     /// The PNG file to write.
     #[arg(long, value_name = "FILE.png")]
     pub out: PathBuf,
-    /// How many pictures.
+    /// How many images.
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = value_parser!(u32).range(1..=1000))]
-    pub pictures: u32,
+    pub images: u32,
     /// How many epochs of each.
     #[arg(long, value_name = "N", default_value_t = 7, value_parser = value_parser!(u32).range(1..=100))]
     pub epochs: u32,
@@ -174,7 +174,7 @@ pub struct Show {
 /// Print counts, sizes, and the mean and standard deviation of each channel.
 #[derive(Debug, Args)]
 pub struct Stats {
-    /// The pictures: see data check --help.
+    /// The images: see data check --help.
     #[arg(value_name = "DATA")]
     pub data: PathBuf,
     /// Print one JSON object.

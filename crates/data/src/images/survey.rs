@@ -1,16 +1,16 @@
-//! [`survey`]: every picture read once, before training or for a report.
+//! [`survey`]: every image read once, before training or for a report.
 
-use super::hash::PictureHash;
-use super::list::PictureList;
+use super::hash::ImageHash;
+use super::list::ImageList;
 use crate::decode::{DecodeOptions, decode_bytes, format_of, orientation_of};
-use crate::image::{Depth, Image, Picture};
+use crate::image::{AnyImage, Depth, Image};
 use image::ImageFormat;
 use sha2::{Digest, Sha256};
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-/// What a picture turned out to be.
+/// What an image turned out to be.
 #[derive(Clone, Debug)]
 pub struct Examined {
     /// Height and width, upright.
@@ -22,7 +22,7 @@ pub struct Examined {
     /// The SHA-256 of the file.
     pub sha256: [u8; 32],
     /// What tells near duplicates.
-    pub hash: PictureHash,
+    pub hash: ImageHash,
     /// Whether the camera noted an orientation, which has been applied.
     pub turned: bool,
     /// The format that the content has, where the name says another.
@@ -31,15 +31,15 @@ pub struct Examined {
     pub moments: [[f64; 2]; 4],
 }
 
-/// What is known of the pictures of a list, in its order: what each is, or why it cannot be used.
+/// What is known of the images of a list, in its order: what each is, or why it cannot be used.
 #[derive(Clone, Debug)]
 pub struct Survey {
     /// For each entry.
-    pub pictures: Vec<Result<Examined, String>>,
+    pub images: Vec<Result<Examined, String>>,
 }
 
-/// Reads every picture of the list with `threads` threads; `done` is told how many are done, now and then.
-pub fn survey(list: &PictureList, options: &DecodeOptions, threads: usize, done: &(dyn Fn(usize) + Sync)) -> Survey {
+/// Reads every image of the list with `threads` threads; `done` is told how many are done, now and then.
+pub fn survey(list: &ImageList, options: &DecodeOptions, threads: usize, done: &(dyn Fn(usize) + Sync)) -> Survey {
     let next = AtomicUsize::new(0);
     let n = list.entries.len();
     let work = || {
@@ -58,23 +58,23 @@ pub fn survey(list: &PictureList, options: &DecodeOptions, threads: usize, done:
         workers.into_iter().flat_map(|w| w.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
     });
     all.sort_by_key(|(i, _)| *i);
-    Survey { pictures: all.into_iter().map(|(_, examined)| examined).collect() }
+    Survey { images: all.into_iter().map(|(_, examined)| examined).collect() }
 }
 
-fn examine(list: &PictureList, index: usize, options: &DecodeOptions) -> Result<Examined, String> {
+fn examine(list: &ImageList, index: usize, options: &DecodeOptions) -> Result<Examined, String> {
     let source = &list.entries[index].source;
     let examined = source.read(options.byte_limit).and_then(|bytes| {
-        let picture = decode_bytes(&bytes, &source.path(), options)?;
-        let moments = match &picture {
-            Picture::Bytes(image) => moments(image),
-            Picture::Words(image) => moments(image),
+        let image = decode_bytes(&bytes, &source.path(), options)?;
+        let moments = match &image {
+            AnyImage::U8(image) => moments(image),
+            AnyImage::U16(image) => moments(image),
         };
         Ok(Examined {
-            size: [picture.height(), picture.width()],
-            channels: picture.channels(),
-            deep: matches!(picture, Picture::Words(_)),
+            size: [image.height(), image.width()],
+            channels: image.channels(),
+            deep: matches!(image, AnyImage::U16(_)),
             sha256: Sha256::digest(&bytes).into(),
-            hash: PictureHash::of(&picture),
+            hash: ImageHash::of(&image),
             turned: orientation_of(&bytes),
             misnamed: misnamed(&list.entries[index].name, &bytes),
             moments,
@@ -113,14 +113,14 @@ impl Survey {
     /// The entries that cannot be used, with the reasons.
     pub fn bad(&self) -> Vec<(usize, &str)> {
         let bad = |(i, p)| Some((i, Result::<&Examined, &String>::err(p)?.as_str()));
-        self.pictures.iter().map(Result::as_ref).enumerate().filter_map(bad).collect()
+        self.images.iter().map(Result::as_ref).enumerate().filter_map(bad).collect()
     }
 
-    /// The mean and the standard deviation of each of `channels` channels (1: grey, 3) over the good pictures among `indices`, each with
+    /// The mean and the standard deviation of each of `channels` channels (1: grey, 3) over the good images among `indices`, each with
     /// the same weight. A channel that never varies has deviation 1.
     pub fn measure(&self, indices: impl Iterator<Item = usize>, channels: usize) -> (Vec<f32>, Vec<f32>) {
         let (mut sums, mut n) = ([[0.0; 2]; 4], 0.0);
-        for examined in indices.filter_map(|i| self.pictures[i].as_ref().ok()) {
+        for examined in indices.filter_map(|i| self.images[i].as_ref().ok()) {
             for (sum, moment) in sums.iter_mut().flatten().zip(examined.moments.iter().flatten()) {
                 *sum += moment;
             }
@@ -147,7 +147,7 @@ impl Survey {
         sorted_groups(by_hash.into_values())
     }
 
-    /// Groups of entries that are alike: see [`PictureHash::is_near`]. Exact duplicates are among them.
+    /// Groups of entries that are alike: see [`ImageHash::is_near`]. Exact duplicates are among them.
     pub fn near_duplicates(&self, threads: usize) -> Vec<Vec<usize>> {
         let good: Vec<(usize, &Examined)> = self.good().collect();
         let next = AtomicUsize::new(0);
@@ -168,13 +168,13 @@ impl Survey {
                 .flat_map(|w| w.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
                 .collect()
         });
-        let mut groups = Groups::new(self.pictures.len());
+        let mut groups = Groups::new(self.images.len());
         pairs.into_iter().for_each(|(a, b)| groups.join(a, b));
         sorted_groups(groups.all().into_iter())
     }
 
     fn good(&self) -> impl Iterator<Item = (usize, &Examined)> {
-        self.pictures.iter().enumerate().filter_map(|(i, p)| Some((i, p.as_ref().ok()?)))
+        self.images.iter().enumerate().filter_map(|(i, p)| Some((i, p.as_ref().ok()?)))
     }
 }
 

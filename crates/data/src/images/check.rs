@@ -1,21 +1,21 @@
-//! [`CheckReport`]: what of a list of pictures would spoil a result, and what is worth knowing.
+//! [`CheckReport`]: what of a list of images would spoil a result, and what is worth knowing.
 
-use super::list::{Entry, PictureList, Split};
+use super::list::{Entry, ImageList, Split};
 use super::survey::{Examined, Survey};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-/// How many times as many pictures the largest class may have before that is worth a line.
+/// How many times as many images the largest class may have before that is worth a line.
 const IMBALANCE: usize = 3;
 
-/// How many pictures of a class there are.
+/// How many images of a class there are.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ClassCount {
     /// The class.
     pub class: String,
-    /// Its pictures in all.
-    pub pictures: usize,
-    /// Its pictures in each split, by name.
+    /// Its images in all.
+    pub images: usize,
+    /// Its images in each split, by name.
     pub splits: BTreeMap<&'static str, usize>,
 }
 
@@ -48,20 +48,20 @@ pub struct Finding {
     pub spoils: bool,
     /// What it is, in a line.
     pub line: String,
-    /// The pictures, in groups that belong together.
+    /// The images, in groups that belong together.
     pub groups: Vec<Vec<String>>,
     /// The same, as places in the list.
     #[serde(skip)]
     pub places: Vec<Vec<usize>>,
 }
 
-/// What is known of a list of pictures.
+/// What is known of a list of images.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct CheckReport {
     /// The folder, manifest or archive.
     pub path: String,
-    /// Pictures in all.
-    pub pictures: usize,
+    /// Images in all.
+    pub images: usize,
     /// Those that cannot be read.
     pub unreadable: usize,
     /// How many there are of each class.
@@ -72,15 +72,15 @@ pub struct CheckReport {
     pub height: Range,
     /// Widths divided by heights.
     pub aspect: Range,
-    /// Pictures of 1 channel.
+    /// Images of 1 channel.
     pub grey: usize,
-    /// Pictures of 3 channels.
+    /// Images of 3 channels.
     pub colour: usize,
-    /// Pictures of more than 8 bits per value.
+    /// Images of more than 8 bits per value.
     pub deep: usize,
-    /// Pictures that the camera noted an orientation of, which is applied.
+    /// Images that the camera noted an orientation of, which is applied.
     pub turned: usize,
-    /// The mean of each channel, of values 0 to 1, over the training pictures, or all of them without a split.
+    /// The mean of each channel, of values 0 to 1, over the training images, or all of them without a split.
     pub mean: Vec<f32>,
     /// The standard deviation of each channel.
     pub std: Vec<f32>,
@@ -92,8 +92,8 @@ pub struct CheckReport {
 
 impl CheckReport {
     /// What `survey` found in `list`; `threads` look for near duplicates.
-    pub fn new(list: &PictureList, survey: &Survey, threads: usize) -> CheckReport {
-        let good = || survey.pictures.iter().filter_map(|p| p.as_ref().ok());
+    pub fn new(list: &ImageList, survey: &Survey, threads: usize) -> CheckReport {
+        let good = || survey.images.iter().filter_map(|p| p.as_ref().ok());
         let side = |i: usize| good().map(move |p| p.size[i] as f64);
         let grey = good().filter(|p| p.channels == 1).count();
         let colour = good().count() - grey;
@@ -104,7 +104,7 @@ impl CheckReport {
         findings.sort_by_key(|f| !f.spoils);
         CheckReport {
             path: list.path.display().to_string(),
-            pictures: list.entries.len(),
+            images: list.entries.len(),
             unreadable: survey.bad().len(),
             classes: counts(list),
             width: Range::of(side(1)),
@@ -127,14 +127,14 @@ impl CheckReport {
     }
 }
 
-fn counts(list: &PictureList) -> Vec<ClassCount> {
+fn counts(list: &ImageList) -> Vec<ClassCount> {
     let mut all: Vec<ClassCount> = list
         .classes
         .iter()
-        .map(|class| ClassCount { class: class.clone(), pictures: 0, splits: BTreeMap::new() })
+        .map(|class| ClassCount { class: class.clone(), images: 0, splits: BTreeMap::new() })
         .collect();
     for entry in &list.entries {
-        all[entry.label].pictures += 1;
+        all[entry.label].images += 1;
         if let Some(split) = entry.split {
             *all[entry.label].splits.entry(split.name()).or_default() += 1;
         }
@@ -146,7 +146,7 @@ fn count(n: usize, noun: &str) -> String {
     format!("{n} {noun}{}", if n == 1 { "" } else { "s" })
 }
 
-fn findings(list: &PictureList, survey: &Survey, threads: usize) -> Vec<Finding> {
+fn findings(list: &ImageList, survey: &Survey, threads: usize) -> Vec<Finding> {
     let mut all = Vec::new();
     let mut add = |kind, spoils, line: String, places: Vec<Vec<usize>>| {
         if !places.is_empty() {
@@ -161,7 +161,7 @@ fn findings(list: &PictureList, survey: &Survey, threads: usize) -> Vec<Finding>
     add(
         "unreadable",
         true,
-        format!("{} cannot be read: {reasons}", count(bad.len(), "picture")),
+        format!("{} cannot be read: {reasons}", count(bad.len(), "image")),
         each(bad.iter().map(|b| b.0).collect()),
     );
 
@@ -174,25 +174,23 @@ fn findings(list: &PictureList, survey: &Survey, threads: usize) -> Vec<Finding>
     for (groups, same, spoils) in [(&exact, "the same bytes", true), (&near, "nearly the same pixels", true)] {
         let chosen = |f: &dyn Fn(&[usize]) -> bool| groups.iter().filter(|g| f(g)).cloned().collect::<Vec<_>>();
         let two_labels = chosen(&labels);
-        let line = format!("{} of pictures with {same} under two labels", count(two_labels.len(), "group"));
+        let line = format!("{} of images with {same} under two labels", count(two_labels.len(), "group"));
         add("two labels", spoils, line, two_labels);
         let across = chosen(&|g| splits(g));
-        let line = format!(
-            "{} of pictures with {same} in two splits: results will look too good",
-            count(across.len(), "group")
-        );
+        let line =
+            format!("{} of images with {same} in two splits: results will look too good", count(across.len(), "group"));
         add("across splits", spoils, line, across);
         let within = chosen(&|g| !splits(g) && !labels(g));
-        let line = format!("{} of pictures with {same}", count(within.len(), "group"));
+        let line = format!("{} of images with {same}", count(within.len(), "group"));
         add("duplicates", false, line, within);
     }
 
     let of = |f: &dyn Fn(&Examined) -> bool| {
         let matches = |(i, p): (usize, &Result<Examined, String>)| p.as_ref().is_ok_and(f).then_some(i);
-        survey.pictures.iter().enumerate().filter_map(matches).collect::<Vec<_>>()
+        survey.images.iter().enumerate().filter_map(matches).collect::<Vec<_>>()
     };
     let misnamed = of(&|p| p.misnamed.is_some());
-    let what = misnamed.first().and_then(|&i| survey.pictures[i].as_ref().ok()?.misnamed).unwrap_or_default();
+    let what = misnamed.first().and_then(|&i| survey.images[i].as_ref().ok()?.misnamed).unwrap_or_default();
     add(
         "misnamed",
         false,
@@ -202,24 +200,24 @@ fn findings(list: &PictureList, survey: &Survey, threads: usize) -> Vec<Finding>
     let (grey, colour) = (of(&|p| p.channels == 1), of(&|p| p.channels == 3));
     if !grey.is_empty() && !colour.is_empty() {
         let (rarer, what) = if grey.len() < colour.len() { (grey, "grey") } else { (colour, "in colour") };
-        add("mixed", false, format!("{} {what}, the others not", count(rarer.len(), "picture")), each(rarer));
+        add("mixed", false, format!("{} {what}, the others not", count(rarer.len(), "image")), each(rarer));
     }
     let classes = counts(list);
-    let largest = classes.iter().map(|c| c.pictures).max().unwrap_or(0);
-    if let Some(smallest) = classes.iter().min_by_key(|c| c.pictures)
-        && largest >= IMBALANCE * smallest.pictures
+    let largest = classes.iter().map(|c| c.images).max().unwrap_or(0);
+    if let Some(smallest) = classes.iter().min_by_key(|c| c.images)
+        && largest >= IMBALANCE * smallest.images
     {
         let line = format!(
             "class {} has {}, the largest {largest}: see --balance and --class-weights",
             smallest.class,
-            count(smallest.pictures, "picture")
+            count(smallest.images, "image")
         );
         all.push(Finding { kind: "imbalance", spoils: false, line, groups: Vec::new(), places: Vec::new() });
     }
     if !list.splits().is_empty() {
         for (label, class) in classes.iter().enumerate() {
             if !list.entries.iter().any(|e| e.label == label && e.split == Some(Split::Train)) {
-                let line = format!("class {} has no pictures to learn from", class.class);
+                let line = format!("class {} has no images to learn from", class.class);
                 all.push(Finding { kind: "no training", spoils: true, line, groups: Vec::new(), places: Vec::new() });
             }
         }

@@ -1,4 +1,4 @@
-//! Pictures of a folder, made ready for a run: read once, split if need be, and written down for the runs that go on.
+//! Images of a folder, made ready for a run: read once, split if need be, and written down for the runs that go on.
 
 use crate::config::Config;
 use crate::data::{Images, Splits, Wanted, Watch};
@@ -6,26 +6,26 @@ use crate::error::TrainError;
 use crate::finetune::source::for_channels;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use striate_data::pictures::{
-    BadPicture, CacheKind, Entry, PictureDataset, PictureList, Split, Survey, split, survey, write_manifest,
+use striate_data::images::{
+    BadImage, CacheKind, Entry, ImageList, ImageListDataset, Split, Survey, split, survey, write_manifest,
 };
 use striate_data::{DataError, DecodeOptions, Filter, Fit, Image, Preprocessing};
 use striate_tensor::num_threads;
 
-/// The share of pictures that are measured on where no split is given.
+/// The share of images that are measured on where no split is given.
 const HELD_OUT: f64 = 0.2;
-/// The largest side that pictures of one size keep, and the side of others.
+/// The largest side that images of one size keep, and the side of others.
 const OWN_SIZE_LIMIT: usize = 96;
 const USUAL_SIZE: usize = 96;
 /// How many names a line gives.
 const SHOWN: usize = 3;
 
-/// The files of a run's directory that hold its pictures' names and their preprocessing.
-pub const PICTURES: &str = "pictures.csv";
+/// The files of a run's directory that hold its images' names and their preprocessing.
+pub const IMAGES: &str = "images.csv";
 pub(crate) const PREPROCESSING: &str = "preprocessing.json";
 
 /// Whether `path` is for this module: anything but a directory of idx files.
-pub fn are_pictures(path: &Path) -> bool {
+pub fn are_images(path: &Path) -> bool {
     let idx = |name: std::ffi::OsString| name.to_string_lossy().contains("-ubyte");
     std::fs::read_dir(path).map_or(path.is_file(), |entries| !entries.flatten().any(|e| idx(e.file_name())))
 }
@@ -38,14 +38,14 @@ pub(crate) fn some<'a>(names: impl ExactSizeIterator<Item = &'a str>) -> String 
 }
 
 fn stem(path: &Path) -> String {
-    path.file_stem().map_or_else(|| "pictures".into(), |n| n.to_string_lossy().into_owned())
+    path.file_stem().map_or_else(|| "images".into(), |n| n.to_string_lossy().into_owned())
 }
 
-/// The pictures of a new run, as the network wants them; `watch` hears how far the look at all pictures has come.
+/// The images of a new run, as the network wants them; `watch` hears how far the look at all images has come.
 pub fn open(config: &Config, wanted: Wanted, watch: &Watch) -> Result<Splits, TrainError> {
     let path = Path::new(&config.data);
-    let settings = &config.pictures;
-    let mut list = PictureList::open(path)?;
+    let settings = &config.images;
+    let mut list = ImageList::open(path)?;
     let decoding = DecodeOptions { background: settings.background, ..DecodeOptions::default() };
     let seen = AtomicUsize::new(0);
     let found = survey(&list, &decoding, num_threads(), &|_| {
@@ -58,13 +58,13 @@ pub fn open(config: &Config, wanted: Wanted, watch: &Watch) -> Result<Splits, Tr
         split(&mut list, &found.near_duplicates(num_threads()), HELD_OUT, config.seed);
         let held_out = list.entries.iter().filter(|e| e.split == Some(Split::Val)).count();
         notes.push(format!(
-            "no split given: {held_out} of {} pictures are held out to measure on, near duplicates on one side ({PICTURES} in the \
+            "no split given: {held_out} of {} images are held out to measure on, near duplicates on one side ({IMAGES} in the \
              run's directory says which)",
             list.entries.len()
         ));
     }
     let preprocessing = preprocessing(config, &list, &found, wanted);
-    let kept: Vec<usize> = (0..list.entries.len()).filter(|&i| found.pictures[i].is_ok()).collect();
+    let kept: Vec<usize> = (0..list.entries.len()).filter(|&i| found.images[i].is_ok()).collect();
     list.entries = kept.into_iter().map(|i| list.entries[i].clone()).collect();
     let mut splits = assemble(stem(path), &list, preprocessing, settings.cache.kind()?)?;
     splits.notes = notes;
@@ -73,24 +73,24 @@ pub fn open(config: &Config, wanted: Wanted, watch: &Watch) -> Result<Splits, Tr
 }
 
 /// What cannot be read; an error if that is more than `max_bad` of all.
-fn set_aside(list: &PictureList, found: &Survey, max_bad: f64) -> Result<Vec<BadPicture>, TrainError> {
-    let bad: Vec<BadPicture> = found
+fn set_aside(list: &ImageList, found: &Survey, max_bad: f64) -> Result<Vec<BadImage>, TrainError> {
+    let bad: Vec<BadImage> = found
         .bad()
         .into_iter()
-        .map(|(i, reason)| BadPicture { path: list.entries[i].source.path(), reason: reason.to_string() })
+        .map(|(i, reason)| BadImage { path: list.entries[i].source.path(), reason: reason.to_string() })
         .collect();
     let (n, all) = (bad.len(), list.entries.len());
     if n as f64 > max_bad * all as f64 {
         let reasons = some(bad.iter().map(|b| b.reason.as_str()).collect::<Vec<_>>().into_iter());
         let reason =
-            format!("{n} of {all} pictures cannot be used, more than --max-bad {}% allows: {reasons}", 100.0 * max_bad);
-        return Err(DataError::Pictures { path: list.path.clone(), reason }.into());
+            format!("{n} of {all} images cannot be used, more than --max-bad {}% allows: {reasons}", 100.0 * max_bad);
+        return Err(DataError::Images { path: list.path.clone(), reason }.into());
     }
     Ok(bad)
 }
 
-/// Notes pictures that are in two splits, or under two labels.
-fn warn_of_leaks(list: &PictureList, found: &Survey, notes: &mut Vec<String>) {
+/// Notes images that are in two splits, or under two labels.
+fn warn_of_leaks(list: &ImageList, found: &Survey, notes: &mut Vec<String>) {
     let name = |i: &usize| list.entries[*i].name.as_str();
     let (mut shared, mut twice) = (Vec::new(), Vec::new());
     for group in found.exact_duplicates() {
@@ -106,20 +106,19 @@ fn warn_of_leaks(list: &PictureList, found: &Survey, notes: &mut Vec<String>) {
     }
     for (pairs, what) in [(shared, "in two splits, so that results will look too good"), (twice, "under two labels")] {
         if !pairs.is_empty() {
-            let times =
-                if pairs.len() == 1 { "1 picture is".to_string() } else { format!("{} pictures are", pairs.len()) };
+            let times = if pairs.len() == 1 { "1 image is".to_string() } else { format!("{} images are", pairs.len()) };
             notes.push(format!("{times} {what}: {}", some(pairs.iter().map(String::as_str))));
         }
     }
 }
 
-/// How the pictures become the network's input: their own size if it is one and small, or what is set or needed.
-fn preprocessing(config: &Config, list: &PictureList, found: &Survey, wanted: Wanted) -> Preprocessing {
-    let settings = &config.pictures;
-    let good = || found.pictures.iter().filter_map(|p| p.as_ref().ok());
+/// How the images become the network's input: their own size if it is one and small, or what is set or needed.
+fn preprocessing(config: &Config, list: &ImageList, found: &Survey, wanted: Wanted) -> Preprocessing {
+    let settings = &config.images;
+    let good = || found.images.iter().filter_map(|p| p.as_ref().ok());
     let all_grey = good().all(|p| p.channels == 1);
     let own_channels = if all_grey { 1 } else { 3 };
-    // With a backbone pictures keep their channels, but for the networks that take grey ones alone.
+    // With a backbone images keep their channels, but for the networks that take grey ones alone.
     let needed = wanted.input.map(|i| i[0]).filter(|&c| wanted.backbone.is_none() || c == 1);
     let channels = settings.channels.or(needed).unwrap_or(own_channels);
     let first = good().next().map(|p| p.size);
@@ -132,12 +131,12 @@ fn preprocessing(config: &Config, list: &PictureList, found: &Survey, wanted: Wa
     };
     let side = size[0].min(size[1]);
     let shorter = match wanted.backbone {
-        // Small pictures of one size are cut out already: enlarged, they lose nothing.
+        // Small images of one size are cut out already: enlarged, they lose nothing.
         Some(_) if own.is_some_and(|[h, w]| h == w) => side,
         Some(Preprocessing { fit: Fit::Crop { shorter }, size: [h, w], .. }) => {
             (shorter * side).div_ceil((*h).min(*w)).max(side)
         }
-        // As a picture of 256 gives one of 224; pictures of that size already lose nothing.
+        // As an image of 256 gives one of 224; images of that size already lose nothing.
         _ if own == Some(size) => side,
         _ => (side * 8).div_ceil(7),
     };
@@ -156,10 +155,10 @@ fn preprocessing(config: &Config, list: &PictureList, found: &Survey, wanted: Wa
     }
 }
 
-/// Training pictures, and those to measure on: of `val`, or else of `test`.
+/// Training images, and those to measure on: of `val`, or else of `test`.
 fn assemble(
     name: String,
-    list: &PictureList,
+    list: &ImageList,
     preprocessing: Preprocessing,
     cache: CacheKind,
 ) -> Result<Splits, TrainError> {
@@ -168,10 +167,10 @@ fn assemble(
         let entries = list.of(split);
         if entries.is_empty() {
             let splits = list.splits().iter().map(|s| s.name()).collect::<Vec<_>>().join(" and ");
-            let reason = format!("there are no {split} pictures, only {splits}");
-            return Err(TrainError::from(DataError::Pictures { path: list.path.clone(), reason }));
+            let reason = format!("there are no {split} images, only {splits}");
+            return Err(TrainError::from(DataError::Images { path: list.path.clone(), reason }));
         }
-        Ok(Images::Pictures { entries, cache: cache.clone() })
+        Ok(Images::Files { entries, cache: cache.clone() })
     };
     let written = written(&preprocessing);
     Ok(Splits {
@@ -183,7 +182,7 @@ fn assemble(
         preprocessing,
         notes: Vec::new(),
         bad: Vec::new(),
-        run_files: vec![(PICTURES, write_manifest(list)), (PREPROCESSING, written)],
+        run_files: vec![(IMAGES, write_manifest(list)), (PREPROCESSING, written)],
     })
 }
 
@@ -199,20 +198,20 @@ pub(crate) fn read_preprocessing(run: &Path) -> Result<Preprocessing, TrainError
     serde_json::from_slice(&text).map_err(|e| TrainError::Config { path: file, reason: e.to_string() })
 }
 
-/// The pictures of a run that goes on, as its directory says.
+/// The images of a run that goes on, as its directory says.
 pub fn reopen(config: &Config, run: &Path) -> Result<Splits, TrainError> {
     let preprocessing = read_preprocessing(run)?;
-    let list = listed(Path::new(&config.data), &run.join(PICTURES))?;
-    assemble(stem(Path::new(&config.data)), &list, preprocessing, config.pictures.cache.kind()?)
+    let list = listed(Path::new(&config.data), &run.join(IMAGES))?;
+    assemble(stem(Path::new(&config.data)), &list, preprocessing, config.images.cache.kind()?)
 }
 
-/// The pictures that a run's list names. Those of an archive are looked up in it.
-fn listed(data: &Path, list: &Path) -> Result<PictureList, TrainError> {
+/// The images that a run's list names. Those of an archive are looked up in it.
+fn listed(data: &Path, list: &Path) -> Result<ImageList, TrainError> {
     let archive = data.extension().is_some_and(|e| e == "tar");
-    Ok(if archive { PictureList::open(data)?.named_in(list)? } else { PictureList::open(list)? })
+    Ok(if archive { ImageList::open(data)?.named_in(list)? } else { ImageList::open(list)? })
 }
 
-/// The pictures to measure a model on: those of `data`, or those that its run held out. A picture's class is found by name.
+/// The images to measure a model on: those of `data`, or those that its run held out. An image's class is found by name.
 pub fn to_measure(
     data: &Path,
     model: &Path,
@@ -220,30 +219,30 @@ pub fn to_measure(
     classes: &[String],
     preprocessing: &Preprocessing,
 ) -> Result<Splits, TrainError> {
-    let list: PathBuf = model.with_file_name(PICTURES);
+    let list: PathBuf = model.with_file_name(IMAGES);
     let same = std::fs::canonicalize(data).is_ok_and(|d| d == trained_on);
-    let mut pictures = if same && list.is_file() { listed(data, &list)? } else { PictureList::open(data)? };
+    let mut images = if same && list.is_file() { listed(data, &list)? } else { ImageList::open(data)? };
     let known = |name: &String| classes.iter().position(|c| c == name);
-    let unknown: Vec<&str> = pictures.classes.iter().filter(|c| known(c).is_none()).map(String::as_str).collect();
+    let unknown: Vec<&str> = images.classes.iter().filter(|c| known(c).is_none()).map(String::as_str).collect();
     if !unknown.is_empty() {
         let reason =
             format!("the model does not know the class {}; it knows {}", some(unknown.into_iter()), classes.join(", "));
-        return Err(DataError::Pictures { path: data.to_path_buf(), reason }.into());
+        return Err(DataError::Images { path: data.to_path_buf(), reason }.into());
     }
-    let splits = pictures.splits();
+    let splits = images.splits();
     let measured = [Split::Test, Split::Val].into_iter().find(|s| splits.contains(s));
-    let mut notes = std::mem::take(&mut pictures.notes);
+    let mut notes = std::mem::take(&mut images.notes);
     match measured {
-        Some(split) if splits.len() > 1 => notes.push(format!("measured on the {split} pictures")),
+        Some(split) if splits.len() > 1 => notes.push(format!("measured on the {split} images")),
         _ => {}
     }
-    let entries: Vec<Entry> = pictures
+    let entries: Vec<Entry> = images
         .entries
         .into_iter()
         .filter(|e| measured.is_none_or(|split| e.split == Some(split)))
-        .map(|e| Entry { label: known(&pictures.classes[e.label]).expect("all are known"), ..e })
+        .map(|e| Entry { label: known(&images.classes[e.label]).expect("all are known"), ..e })
         .collect();
-    let images = Images::Pictures { entries, cache: CacheKind::None };
+    let images = Images::Files { entries, cache: CacheKind::None };
     Ok(Splits {
         name: stem(data),
         classes: classes.to_vec(),
@@ -257,20 +256,20 @@ pub fn to_measure(
     })
 }
 
-/// The training pictures of a run that would have certain settings, as its network would see them.
+/// The training images of a run that would have certain settings, as its network would see them.
 pub struct Preview {
-    plain: PictureDataset,
-    changed: PictureDataset,
+    plain: ImageListDataset,
+    changed: ImageListDataset,
 }
 
 impl Preview {
-    /// For the pictures and settings of `config`.
+    /// For the images and settings of `config`.
     pub fn open(config: &Config) -> Result<Preview, TrainError> {
         let splits = open(config, Wanted::default(), &|_, _| {})?;
         let size = splits.preprocessing.size[0];
-        let Images::Pictures { entries, .. } = splits.train else { unreachable!("pictures are in files") };
-        let plain = PictureDataset::new(entries, splits.preprocessing, CacheKind::None);
-        let changed = plain.augmented(config.pictures.augmentations(size)?, splits.classes.len(), config.seed);
+        let Images::Files { entries, .. } = splits.train else { unreachable!("images are in files") };
+        let plain = ImageListDataset::new(entries, splits.preprocessing, CacheKind::None);
+        let changed = plain.augmented(config.images.augmentations(size)?, splits.classes.len(), config.seed);
         Ok(Preview { plain, changed })
     }
 
@@ -284,18 +283,18 @@ impl Preview {
         self.len() == 0
     }
 
-    /// Picture `index` as it is without random changes.
+    /// Image `index` as it is without random changes.
     pub fn plain(&self, index: usize) -> Result<Image, TrainError> {
-        Ok(self.plain.picture(0, index)?.into_bytes())
+        Ok(self.plain.image(0, index)?.into_bytes())
     }
 
-    /// Picture `index` as it is in `epoch`. Mixing with other pictures is left out.
+    /// Image `index` as it is in `epoch`. Mixing with other images is left out.
     pub fn in_epoch(&self, epoch: usize, index: usize) -> Result<Image, TrainError> {
-        Ok(self.changed.picture(epoch, index)?.into_bytes())
+        Ok(self.changed.image(epoch, index)?.into_bytes())
     }
 }
 
-/// A network for colour pictures of any size, where none is asked for: a stem that brings large ones to about 48 pixels, then three residual
+/// A network for colour images of any size, where none is asked for: a stem that brings large ones to about 48 pixels, then three residual
 /// parts of 32, 64 and 128 channels.
 pub fn default_network([_, h, w]: [usize; 3]) -> String {
     let mut layers = vec!["conv 32 3 padding same nobias, batchnorm, relu".to_string()];

@@ -1,7 +1,7 @@
-//! Folders of pictures.
+//! Folders of images.
 
 use super::layout::{Found, by_folders, is_hidden};
-use super::list::{PictureList, Source};
+use super::list::{ImageList, Source};
 use crate::error::DataError;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 /// How deep folders may be.
 const DEPTH_LIMIT: usize = 64;
 
-pub fn open(path: &Path) -> Result<PictureList, DataError> {
+pub fn open(path: &Path) -> Result<ImageList, DataError> {
     let mut walk = Walk { found: Vec::new(), notes: Vec::new(), above: Vec::new() };
     walk.folder(path, &mut Vec::new())?;
     Ok(by_folders(path, walk.found, walk.notes))

@@ -1,17 +1,17 @@
-//! Pictures in files as a data set: what training sees is what prediction sees, and what is drawn depends on nothing but its key.
+//! Images in files as a data set: what training sees is what prediction sees, and what is drawn depends on nothing but its key.
 
 use std::path::Path;
-use striate_data::pictures::{CacheKind, PictureDataset, PictureList, Source};
+use striate_data::images::{CacheKind, ImageList, ImageListDataset, Source};
 use striate_data::transforms::Augmentations;
-use striate_data::{DataLoader, Dataset, Filter, Fit, Image, Preprocessing, decode_picture};
+use striate_data::{DataLoader, Dataset, Filter, Fit, Image, Preprocessing, decode_image};
 
 fn scene(n: usize, width: usize, height: usize) -> Image {
     let value = |i: usize| (i * (7 + n) % 251 + i / 17 * n % 5) as u8;
     Image::new(width, height, 3, (0..width * height * 3).map(value).collect())
 }
 
-/// Two classes of pictures of several sizes, one of them of 16 bits.
-fn folder(at: &Path) -> PictureList {
+/// Two classes of images of several sizes, one of them of 16 bits.
+fn folder(at: &Path) -> ImageList {
     for n in 0..9 {
         let file = at.join(if n % 2 == 0 { "a" } else { "b" }).join(format!("{n}.png"));
         std::fs::create_dir_all(file.parent().unwrap()).unwrap();
@@ -19,7 +19,7 @@ fn folder(at: &Path) -> PictureList {
     }
     let deep = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/odd-images/pngsuite/png/basn6a16.png");
     std::fs::copy(deep, at.join("b/deep.png")).unwrap();
-    PictureList::open(at).unwrap()
+    ImageList::open(at).unwrap()
 }
 
 fn preprocessing(fit: Fit, filter: Filter) -> Preprocessing {
@@ -34,13 +34,13 @@ fn training_sees_what_prediction_sees() {
     for fit in [Fit::Resize, Fit::Crop { shorter: 26 }] {
         for filter in [Filter::Bilinear, Filter::Bicubic] {
             let p = preprocessing(fit, filter);
-            let pictures = PictureDataset::new(list.entries.clone(), p.clone(), CacheKind::Ram);
+            let images = ImageListDataset::new(list.entries.clone(), p.clone(), CacheKind::Ram);
             // The second time they come from the cache.
             for _ in 0..2 {
                 for (i, entry) in list.entries.iter().enumerate() {
-                    let picture = decode_picture(&entry.source.path(), &p.decoding()).unwrap();
-                    let (x, _) = p.apply_picture(&picture);
-                    let sample = pictures.get(i).unwrap();
+                    let image = decode_image(&entry.source.path(), &p.decoding()).unwrap();
+                    let (x, _) = p.apply_image(&image);
+                    let sample = images.get(i).unwrap();
                     assert_eq!((sample.image.shape(), sample.label), (&[3, 22, 26][..], entry.label));
                     let (got, expected) = (sample.image.to_vec::<f32>(), x.to_vec::<f32>());
                     assert!(got.iter().zip(&expected).all(|(a, b)| (a - b).abs() < 1e-6), "{} {fit:?}", entry.name);
@@ -57,7 +57,7 @@ fn sixteen_bits_reach_the_tensor() {
     let list = folder(dir.path());
     let deep = list.entries.iter().position(|e| e.name == "b/deep.png").unwrap();
     let p = Preprocessing::new(3, [32, 32], Fit::Crop { shorter: 32 });
-    let values = PictureDataset::new(list.entries, p, CacheKind::None).get(deep).unwrap().image.to_vec::<f32>();
+    let values = ImageListDataset::new(list.entries, p, CacheKind::None).get(deep).unwrap().image.to_vec::<f32>();
     let bytes = values.iter().filter(|v| (*v * 255.0 - (*v * 255.0).round()).abs() < 1e-4).count();
     assert!(bytes < values.len() / 2, "{bytes} of {} values are whole bytes", values.len());
 }
@@ -69,14 +69,14 @@ fn workers_cache_and_order_of_asking_change_nothing() {
     let p = preprocessing(Fit::Crop { shorter: 26 }, Filter::Bilinear);
     let changes: Augmentations = "crop-resize 0.3, flip, jitter 0.3 0.3 0.3 0.1, randaugment, cutmix".parse().unwrap();
     let epoch = |cache, workers, epoch, first| {
-        let pictures = PictureDataset::new(list.entries.clone(), p.clone(), cache).augmented(changes.clone(), 2, 5);
-        let loader = DataLoader::new(pictures, 3).shuffle(1).workers(workers);
+        let images = ImageListDataset::new(list.entries.clone(), p.clone(), cache).augmented(changes.clone(), 2, 5);
+        let loader = DataLoader::new(images, 3).shuffle(1).workers(workers);
         let batches = loader.epoch_from(epoch, first).map(|b| b.unwrap());
         batches.map(|b| (b.images.to_vec::<f32>(), b.shares.unwrap().to_vec::<f32>(), b.indices)).collect::<Vec<_>>()
     };
     let plain = epoch(CacheKind::None, 0, 1, 0);
     assert!(plain == epoch(CacheKind::None, 3, 1, 0));
-    // Random parts are then of the pictures as they are kept.
+    // Random parts are then of the images as they are kept.
     let kept = epoch(CacheKind::Ram, 3, 1, 0);
     assert!(kept == epoch(CacheKind::Disk(dir.path().join("cache")), 2, 1, 0));
     assert!(kept[2..] == epoch(CacheKind::Disk(dir.path().join("cache")), 0, 1, 2));
@@ -84,20 +84,20 @@ fn workers_cache_and_order_of_asking_change_nothing() {
 }
 
 #[test]
-fn a_picture_that_goes_bad_is_left_out_and_listed() {
+fn a_image_that_goes_bad_is_left_out_and_listed() {
     let dir = tempfile::tempdir().unwrap();
     let list = folder(dir.path());
     let p = preprocessing(Fit::Resize, Filter::Bilinear);
-    let pictures = PictureDataset::new(list.entries.clone(), p, CacheKind::None);
+    let images = ImageListDataset::new(list.entries.clone(), p, CacheKind::None);
     let path = list.entries[1].source.path();
     std::fs::write(&path, "nonsense").unwrap();
-    let batch = pictures.batch(&[0, 1, 2]).unwrap();
+    let batch = images.batch(&[0, 1, 2]).unwrap();
     assert_eq!((batch.images.size(0), batch.indices), (2, vec![0, 2]));
-    assert_eq!(pictures.bad().len(), 1);
-    assert!(pictures.bad()[0].path == path && pictures.bad()[0].reason.contains("not a picture"));
-    let line = pictures.batch(&[1]).err().unwrap().to_string();
-    assert!(line.contains("no picture of a batch can be read") && line.contains(&path.display().to_string()), "{line}");
-    assert!(pictures.batch(&[99]).is_err());
+    assert_eq!(images.bad().len(), 1);
+    assert!(images.bad()[0].path == path && images.bad()[0].reason.contains("not an image"));
+    let line = images.batch(&[1]).err().unwrap().to_string();
+    assert!(line.contains("no image of a batch can be read") && line.contains(&path.display().to_string()), "{line}");
+    assert!(images.batch(&[99]).is_err());
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! A split for lists that have none.
 
-use super::list::{PictureList, Split};
+use super::list::{ImageList, Split};
 use super::survey::Groups;
 use std::collections::BTreeMap;
 use striate_tensor::Generator;
@@ -9,8 +9,8 @@ use striate_tensor::Generator;
 const STREAM: u64 = 0x7370_6c69;
 
 /// Gives about the share `val` of each class to the validation split and the rest to training. Entries of one of the `alike` groups, and
-/// those whose list gives them the same group, stay on one side. A class keeps at least one picture to learn from.
-pub fn split(list: &mut PictureList, alike: &[Vec<usize>], val: f64, seed: u64) {
+/// those whose list gives them the same group, stay on one side. A class keeps at least one image to learn from.
+pub fn split(list: &mut ImageList, alike: &[Vec<usize>], val: f64, seed: u64) {
     let mut groups = Groups::new(list.entries.len());
     for group in alike {
         group.windows(2).for_each(|w| groups.join(w[0], w[1]));
@@ -47,16 +47,16 @@ mod tests {
     use super::super::list::{Entry, Source};
     use super::*;
 
-    fn list(counts: &[usize]) -> PictureList {
+    fn list(counts: &[usize]) -> ImageList {
         let entry = |label: usize, i: usize| {
             let name = format!("{label}/{i}.png");
             Entry { source: Source::File(name.clone().into()), name, label, split: None, group: None }
         };
         let entries = counts.iter().enumerate().flat_map(|(l, &n)| (0..n).map(move |i| entry(l, i))).collect();
-        PictureList { classes: (0..counts.len()).map(|c| c.to_string()).collect(), entries, ..PictureList::default() }
+        ImageList { classes: (0..counts.len()).map(|c| c.to_string()).collect(), entries, ..ImageList::default() }
     }
 
-    fn val(list: &PictureList, label: usize) -> usize {
+    fn val(list: &ImageList, label: usize) -> usize {
         list.entries.iter().filter(|e| e.label == label && e.split == Some(Split::Val)).count()
     }
 

@@ -1,4 +1,4 @@
-//! Pictures from files, and how they become a network's input.
+//! Images from files, and how they become a network's input.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ fn near(got: &[u8], expected: &[u8]) -> bool {
 }
 
 #[test]
-fn every_kind_of_picture() {
+fn every_kind_of_image() {
     for name in ["colours.png", "palette.png"] {
         let image = decode(&fixture(name)).unwrap();
         assert_eq!((image.width, image.height, image.channels), (6, 4, 3), "{name}");
@@ -37,7 +37,7 @@ fn every_kind_of_picture() {
 }
 
 #[test]
-fn what_is_no_picture_is_named() {
+fn what_is_no_image_is_named() {
     let dir = tempfile::tempdir().unwrap();
     let line = |name: &str, bytes: &[u8]| {
         let path = dir.path().join(name);
@@ -46,7 +46,7 @@ fn what_is_no_picture_is_named() {
         assert!(line.starts_with(&format!("{}: ", path.display())) && line.lines().count() == 1, "{line}");
         line
     };
-    assert!(line("a.png", b"not a picture").contains("not a picture: JPEG, PNG"));
+    assert!(line("a.png", b"not an image").contains("not an image: JPEG, PNG"));
     line("a.gif", b"GIF89a");
     assert!(line("empty.png", b"").contains("empty"));
     let png = fs::read(fixture("colours.png")).unwrap();

@@ -1,7 +1,7 @@
-//! Manifests: tables with a picture in each line.
+//! Manifests: tables with an image in each line.
 
 use super::layout::some;
-use super::list::{Entry, PictureList, Source, Split};
+use super::list::{Entry, ImageList, Source, Split};
 use crate::decode::read;
 use crate::error::DataError;
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,20 +11,20 @@ use std::path::Path;
 pub const BYTE_LIMIT: u64 = 1 << 30;
 const COLUMNS: [&str; 4] = ["path", "label", "split", "group"];
 
-/// The pictures of a manifest in a file; its paths start from where it lies.
-pub fn open(path: &Path) -> Result<PictureList, DataError> {
+/// The images of a manifest in a file; its paths start from where it lies.
+pub fn open(path: &Path) -> Result<ImageList, DataError> {
     let bytes = read(path, BYTE_LIMIT)?;
     let folder = path.parent().unwrap_or(Path::new(""));
     parse(path, &bytes, |name| {
         let file = folder.join(name);
-        // A picture that is there but cannot be read is found out later.
+        // An image that is there but cannot be read is found out later.
         (file.symlink_metadata().is_ok() && !file.is_dir()).then_some(Source::File(file))
     })
 }
 
-/// The pictures of a manifest of these bytes. `find` gives the file that a path names.
-pub fn parse(path: &Path, bytes: &[u8], find: impl Fn(&str) -> Option<Source>) -> Result<PictureList, DataError> {
-    let bad = |reason: String| DataError::pictures(path, reason);
+/// The images of a manifest of these bytes. `find` gives the file that a path names.
+pub fn parse(path: &Path, bytes: &[u8], find: impl Fn(&str) -> Option<Source>) -> Result<ImageList, DataError> {
+    let bad = |reason: String| DataError::images(path, reason);
     let text = std::str::from_utf8(bytes).map_err(|e| bad(format!("not UTF-8 text ({e}): save it as UTF-8")))?;
     let text = text.trim_start_matches('\u{feff}');
     let first = text.lines().next().unwrap_or_default();
@@ -87,11 +87,11 @@ pub fn parse(path: &Path, bytes: &[u8], find: impl Fn(&str) -> Option<Source>) -
     };
     let mut entries: Vec<Entry> = rows.into_iter().map(entry).collect();
     entries.sort_by(|a, b| a.name.cmp(&b.name));
-    Ok(PictureList { path: path.to_path_buf(), classes, entries, notes })
+    Ok(ImageList { path: path.to_path_buf(), classes, entries, notes })
 }
 
-/// A manifest of the pictures of a list, with absolute paths where they are files.
-pub fn write_manifest(list: &PictureList) -> Vec<u8> {
+/// A manifest of the images of a list, with absolute paths where they are files.
+pub fn write_manifest(list: &ImageList) -> Vec<u8> {
     let mut writer = csv::Writer::from_writer(Vec::new());
     const MEMORY: &str = "memory takes what is written";
     writer.write_record(COLUMNS).expect(MEMORY);

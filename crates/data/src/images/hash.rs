@@ -1,24 +1,24 @@
-//! [`PictureHash`]: what of a picture stays when it is scaled, compressed or brightened a little.
+//! [`ImageHash`]: what of an image stays when it is scaled, compressed or brightened a little.
 
-use crate::image::{Image, Picture};
+use crate::image::{AnyImage, Image};
 use crate::resize::Filter;
 use std::f64::consts::PI;
 use std::sync::LazyLock;
 
-/// The side of the picture that the cosine transform sees, and of its lowest frequencies that are kept.
+/// The side of the image that the cosine transform sees, and of its lowest frequencies that are kept.
 const SIDE: usize = 32;
 const KEPT: usize = 8;
-/// The side of the small picture that settles whether two are alike.
+/// The side of the small image that settles whether two are alike.
 const THUMB: usize = 16;
-/// In how many of the 63 signs two alike pictures may differ.
+/// In how many of the 63 signs two alike images may differ.
 const SIGNS: u32 = 8;
-/// How far, of 255, the values of two alike pictures may lie apart in the mean, once their contrasts are made equal.
+/// How far, of 255, the values of two alike images may lie apart in the mean, once their contrasts are made equal.
 const DISTANCE: f32 = 6.0;
 
-/// A perceptual hash (the signs of the lowest frequencies of a cosine transform against their median, as in pHash), and a small grey picture
+/// A perceptual hash (the signs of the lowest frequencies of a cosine transform against their median, as in pHash), and a small grey image
 /// that settles what the hash leaves open.
 #[derive(Clone, Debug, PartialEq)]
-pub struct PictureHash {
+pub struct ImageHash {
     signs: u64,
     small: Vec<u8>,
 }
@@ -28,19 +28,19 @@ static COSINES: LazyLock<Vec<f64>> = LazyLock::new(|| {
     (0..KEPT).flat_map(|k| (0..SIDE).map(move |x| cosine(k, x))).collect()
 });
 
-impl PictureHash {
-    /// The hash of a picture that has pixels.
-    pub fn of(picture: &Picture) -> PictureHash {
-        let grey = match picture {
-            Picture::Bytes(image) => image.resized(SIDE, SIDE, Filter::Bilinear),
-            Picture::Words(image) => Picture::Words(image.resized(SIDE, SIDE, Filter::Bilinear)).into_bytes(),
+impl ImageHash {
+    /// The hash of an image that has pixels.
+    pub fn of(image: &AnyImage) -> ImageHash {
+        let grey = match image {
+            AnyImage::U8(image) => image.resized(SIDE, SIDE, Filter::Bilinear),
+            AnyImage::U16(image) => AnyImage::U16(image.resized(SIDE, SIDE, Filter::Bilinear)).into_bytes(),
         };
         let grey = grey.to_channels(1);
-        PictureHash { signs: signs(&grey), small: stretched(grey.resized(THUMB, THUMB, Filter::Bilinear).data) }
+        ImageHash { signs: signs(&grey), small: stretched(grey.resized(THUMB, THUMB, Filter::Bilinear).data) }
     }
 
-    /// Whether the two pictures are the same but for size, compression and small changes of colour.
-    pub fn is_near(&self, other: &PictureHash) -> bool {
+    /// Whether the two images are the same but for size, compression and small changes of colour.
+    pub fn is_near(&self, other: &ImageHash) -> bool {
         if (self.signs ^ other.signs).count_ones() > SIGNS {
             return false;
         }
@@ -69,7 +69,7 @@ fn signs(grey: &Image) -> u64 {
     frequencies.iter().enumerate().fold(0, |bits, (i, f)| bits | ((*f > median) as u64) << i)
 }
 
-/// Values from 0 to 255; those of a picture that hardly varies stay as they are.
+/// Values from 0 to 255; those of an image that hardly varies stay as they are.
 fn stretched(values: Vec<u8>) -> Vec<u8> {
     let (low, high) = (values.iter().min().copied().unwrap_or(0), values.iter().max().copied().unwrap_or(0));
     let range = (high - low) as u32;
@@ -85,20 +85,20 @@ mod tests {
     use crate::transforms::{colour, geometry};
     use striate_tensor::Generator;
 
-    /// A smooth picture of its own for each seed.
+    /// A smooth image of its own for each seed.
     fn scene(seed: u64) -> Image {
         let rng = &mut Generator::new(seed);
         let coarse = Image::new(6, 5, 3, (0..90).map(|_| rng.below(256) as u8).collect());
         coarse.resized(120, 100, Filter::Bicubic)
     }
 
-    fn hash(image: &Image) -> PictureHash {
-        PictureHash::of(&Picture::Bytes(image.clone()))
+    fn hash(image: &Image) -> ImageHash {
+        ImageHash::of(&AnyImage::U8(image.clone()))
     }
 
     #[test]
-    fn a_changed_copy_is_near_and_another_picture_is_not() {
-        let hashes: Vec<PictureHash> = (0..100).map(|seed| hash(&scene(seed))).collect();
+    fn a_changed_copy_is_near_and_another_image_is_not() {
+        let hashes: Vec<ImageHash> = (0..100).map(|seed| hash(&scene(seed))).collect();
         for (i, a) in hashes.iter().enumerate() {
             assert!(a.is_near(a));
             assert!(hashes[i + 1..].iter().all(|b| !a.is_near(b)), "{i}");

@@ -1,16 +1,16 @@
-//! The settings that pictures of a folder have besides.
+//! The settings that images of a folder have besides.
 
 use crate::error::TrainError;
 use serde::{Deserialize, Serialize};
 use striate_data::Filter;
 use striate_data::download::cache_directory;
-use striate_data::pictures::CacheKind;
+use striate_data::images::CacheKind;
 use striate_data::transforms::Augmentations;
 
-/// Where decoded pictures are kept.
+/// Where decoded images are kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum PictureCache {
+pub enum ImageCache {
     /// Nowhere: they are decoded in each epoch.
     #[default]
     None,
@@ -20,13 +20,13 @@ pub enum PictureCache {
     Disk,
 }
 
-impl PictureCache {
+impl ImageCache {
     /// What it is to the data set.
     pub(crate) fn kind(self) -> Result<CacheKind, TrainError> {
         Ok(match self {
-            PictureCache::None => CacheKind::None,
-            PictureCache::Ram => CacheKind::Ram,
-            PictureCache::Disk => CacheKind::Disk(cache_directory().ok_or_else(|| TrainError::Setting {
+            ImageCache::None => CacheKind::None,
+            ImageCache::Ram => CacheKind::Ram,
+            ImageCache::Disk => CacheKind::Disk(cache_directory().ok_or_else(|| TrainError::Setting {
                 name: "cache".into(),
                 got: "disk".into(),
                 need: "ram, or STRIATE_CACHE_DIR must name a directory, for this system names none for caches".into(),
@@ -35,27 +35,27 @@ impl PictureCache {
     }
 }
 
-/// The settings that pictures of a folder, a manifest or an archive have besides.
+/// The settings that images of a folder, a manifest or an archive have besides.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct PictureSettings {
-    /// Pixels of a side of what the network sees; by default the pictures' own size if it is one and small, else as the network needs.
+pub struct ImageSettings {
+    /// Pixels of a side of what the network sees; by default the images' own size if it is one and small, else as the network needs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub size: Option<usize>,
-    /// 1 for grey, 3 for colour; by default as the pictures are.
+    /// 1 for grey, 3 for colour; by default as the images are.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub channels: Option<usize>,
-    /// How pixels are weighed when a picture is scaled; bilinearly, or as a backbone is used to, if nothing is said.
+    /// How pixels are weighed when an image is scaled; bilinearly, or as a backbone is used to, if nothing is said.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub filter: Option<Filter>,
     /// The colour behind transparent parts: red, green, blue.
     pub background: [u8; 3],
-    /// Random changes of training pictures, as [`Augmentations`] reads them; `small-data` stands for what suits few pictures of the size.
+    /// Random changes of training images, as [`Augmentations`] reads them; `small-data` stands for what suits few images of the size.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub augment: Option<String>,
-    /// Where decoded pictures are kept.
-    pub cache: PictureCache,
-    /// The largest share of pictures that may be unreadable.
+    /// Where decoded images are kept.
+    pub cache: ImageCache,
+    /// The largest share of images that may be unreadable.
     pub max_bad: f64,
     /// Whether samples of rare classes are drawn more often, so that all classes are as frequent.
     pub balance: bool,
@@ -63,15 +63,15 @@ pub struct PictureSettings {
     pub class_weights: bool,
 }
 
-impl Default for PictureSettings {
+impl Default for ImageSettings {
     fn default() -> Self {
-        PictureSettings {
+        ImageSettings {
             size: None,
             channels: None,
             filter: None,
             background: [255; 3],
             augment: None,
-            cache: PictureCache::default(),
+            cache: ImageCache::default(),
             max_bad: 0.05,
             balance: false,
             class_weights: false,
@@ -79,11 +79,11 @@ impl Default for PictureSettings {
     }
 }
 
-/// The word for [`PictureSettings::augment`] that stands for what suits few pictures.
+/// The word for [`ImageSettings::augment`] that stands for what suits few images.
 pub const SMALL_DATA: &str = "small-data";
 
-impl PictureSettings {
-    /// Checks what does not depend on the pictures.
+impl ImageSettings {
+    /// Checks what does not depend on the images.
     pub fn validate(&self) -> Result<(), TrainError> {
         let bad = |name: &str, got: String, need: &str| {
             Err(TrainError::Setting { name: name.to_string(), got, need: need.to_string() })
@@ -100,7 +100,7 @@ impl PictureSettings {
         self.augmentations(32).map(|_| ())
     }
 
-    /// The random changes of pictures of this size.
+    /// The random changes of images of this size.
     pub(crate) fn augmentations(&self, size: usize) -> Result<Augmentations, TrainError> {
         let text = match self.augment.as_deref() {
             None => return Ok(Augmentations::default()),

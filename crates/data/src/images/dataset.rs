@@ -1,11 +1,11 @@
-//! [`PictureDataset`]: pictures decoded when they are asked for.
+//! [`ImageListDataset`]: images decoded when they are asked for.
 
 use super::cache::{Cache, CacheKind};
 use super::list::Entry;
 use crate::collate::{Batch, Sample};
 use crate::dataset::Dataset;
 use crate::error::DataError;
-use crate::image::{Depth, Image, Picture};
+use crate::image::{AnyImage, Depth, Image};
 use crate::preprocessing::Preprocessing;
 use crate::transforms::{Augmentations, RandomChanges};
 use std::collections::BTreeMap;
@@ -13,26 +13,26 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use striate_tensor::{Buffer, Tensor};
 
-/// A picture that could not be used.
+/// An image that could not be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BadPicture {
+pub struct BadImage {
     /// The file.
     pub path: PathBuf,
     /// Why, in a line that names the file.
     pub reason: String,
 }
 
-/// Pictures of files, decoded and made into tensors when they are asked for, by whichever thread asks. One that cannot be read is left out of
+/// Images of files, decoded and made into tensors when they are asked for, by whichever thread asks. One that cannot be read is left out of
 /// its batch, and listed. A clone shares the cache and that list.
 #[derive(Clone)]
-pub struct PictureDataset {
+pub struct ImageListDataset {
     entries: Arc<Vec<Entry>>,
     preprocessing: Arc<Preprocessing>,
     /// For each channel what becomes of each byte.
     tables: Arc<Vec<[f32; 256]>>,
     changes: Option<Arc<RandomChanges>>,
     cache: Arc<Cache>,
-    bad: Arc<Mutex<BTreeMap<usize, BadPicture>>>,
+    bad: Arc<Mutex<BTreeMap<usize, BadImage>>>,
 }
 
 /// A value of channel `c`, 0 to 1, as the network sees it.
@@ -40,50 +40,50 @@ fn normal(p: &Preprocessing, c: usize, value: f32) -> f32 {
     (value - p.mean[c]) / p.std[c]
 }
 
-impl PictureDataset {
-    /// These pictures, prepared like this.
-    pub fn new(entries: Vec<Entry>, preprocessing: Preprocessing, cache: CacheKind) -> PictureDataset {
+impl ImageListDataset {
+    /// These images, prepared like this.
+    pub fn new(entries: Vec<Entry>, preprocessing: Preprocessing, cache: CacheKind) -> ImageListDataset {
         let p = &preprocessing;
         let making = format!("{} {:?} {:?} {:?}", p.channels, p.fit, p.filter, p.background);
         let cache = Arc::new(Cache::new(cache, making, entries.len()));
         let table = |c: usize| std::array::from_fn(|v| normal(&preprocessing, c, v as f32 / 255.0));
         let tables = Arc::new((0..preprocessing.channels).map(table).collect());
         let (entries, preprocessing) = (Arc::new(entries), Arc::new(preprocessing));
-        PictureDataset { entries, preprocessing, tables, changes: None, cache, bad: Arc::default() }
+        ImageListDataset { entries, preprocessing, tables, changes: None, cache, bad: Arc::default() }
     }
 
-    /// The same pictures, changed at random. What is drawn depends on the seed, the epoch and the sample's number alone. `classes` is how many
-    /// there are, for labels of mixed pictures.
-    pub fn augmented(&self, augmentations: Augmentations, classes: usize, seed: u64) -> PictureDataset {
+    /// The same images, changed at random. What is drawn depends on the seed, the epoch and the sample's number alone. `classes` is how many
+    /// there are, for labels of mixed images.
+    pub fn augmented(&self, augmentations: Augmentations, classes: usize, seed: u64) -> ImageListDataset {
         let changes = RandomChanges::new(augmentations, classes, seed);
-        PictureDataset { changes: Some(Arc::new(changes)), ..self.clone() }
+        ImageListDataset { changes: Some(Arc::new(changes)), ..self.clone() }
     }
 
-    /// The pictures.
+    /// The images.
     pub fn entries(&self) -> &[Entry] {
         &self.entries
     }
 
-    /// What could not be read so far, in the order of the pictures.
-    pub fn bad(&self) -> Vec<BadPicture> {
+    /// What could not be read so far, in the order of the images.
+    pub fn bad(&self) -> Vec<BadImage> {
         self.bad.lock().expect("no thread panics here").values().cloned().collect()
     }
 
-    /// Picture `index` as the network sees it in `epoch`, before padding and normalizing.
+    /// Image `index` as the network sees it in `epoch`, before padding and normalizing.
     ///
     /// # Errors
-    /// If there is no such picture, or it cannot be read.
-    pub fn picture(&self, epoch: usize, index: usize) -> Result<Picture, DataError> {
+    /// If there is no such image, or it cannot be read.
+    pub fn image(&self, epoch: usize, index: usize) -> Result<AnyImage, DataError> {
         let entry = self.entries.get(index).ok_or(DataError::Index { index, len: self.entries.len() })?;
         let p = &*self.preprocessing;
         let keeps = self.cache.keeps();
         let kept = self.cache.get(index, &entry.source, || {
-            let picture = entry.source.decode(&p.decoding())?.to_channels(p.channels);
-            Ok::<_, DataError>(if keeps { p.kept(picture) } else { picture })
+            let image = entry.source.decode(&p.decoding())?.to_channels(p.channels);
+            Ok::<_, DataError>(if keeps { p.kept(image) } else { image })
         })?;
         Ok(match &*kept {
-            Picture::Bytes(image) => Picture::Bytes(self.prepared(image, epoch, index)),
-            Picture::Words(image) => Picture::Words(self.prepared(image, epoch, index)),
+            AnyImage::U8(image) => AnyImage::U8(self.prepared(image, epoch, index)),
+            AnyImage::U16(image) => AnyImage::U16(self.prepared(image, epoch, index)),
         })
     }
 
@@ -96,7 +96,7 @@ impl PictureDataset {
         }
     }
 
-    /// Writes the picture's values, padded and normalized, channels-last.
+    /// Writes the image's values, padded and normalized, channels-last.
     fn write<T: Depth>(&self, image: &Image<T>, out: &mut [f32]) {
         let p = &*self.preprocessing;
         let padded;
@@ -106,7 +106,7 @@ impl PictureDataset {
         } else {
             image
         };
-        assert!(out.len() == image.data.len(), "a picture of {}×{} pixels", image.width, image.height);
+        assert!(out.len() == image.data.len(), "an image of {}×{} pixels", image.width, image.height);
         // A table of 65536 values would be slower to read than the values are to compute.
         match self.tables.as_slice() {
             [grey] if T::MAX == 255 => {
@@ -131,20 +131,20 @@ impl PictureDataset {
     }
 
     fn values(&self, epoch: usize, index: usize, out: &mut [f32]) -> Result<(), DataError> {
-        match self.picture(epoch, index)? {
-            Picture::Bytes(image) => self.write(&image, out),
-            Picture::Words(image) => self.write(&image, out),
+        match self.image(epoch, index)? {
+            AnyImage::U8(image) => self.write(&image, out),
+            AnyImage::U16(image) => self.write(&image, out),
         }
         Ok(())
     }
 
-    /// Values of one picture.
+    /// Values of one image.
     fn len_of_one(&self) -> usize {
         self.preprocessing.output_shape().iter().product()
     }
 }
 
-impl Dataset for PictureDataset {
+impl Dataset for ImageListDataset {
     type Item = Sample;
 
     fn len(&self) -> usize {
@@ -170,14 +170,14 @@ impl Dataset for PictureDataset {
                 Ok(()) => good.push(index),
                 Err(error @ DataError::Index { .. }) => return Err(error),
                 Err(error) => {
-                    let bad = BadPicture { path: self.entries[index].source.path(), reason: error.to_string() };
+                    let bad = BadImage { path: self.entries[index].source.path(), reason: error.to_string() };
                     self.bad.lock().expect("no thread panics here").insert(index, bad);
                     last = Some(error);
                 }
             }
         }
         if let (true, Some(error)) = (good.is_empty(), last) {
-            return Err(DataError::Other(format!("no picture of a batch can be read, such as: {error}").into()));
+            return Err(DataError::Other(format!("no image of a batch can be read, such as: {error}").into()));
         }
         if good.len() < indices.len() {
             values = Buffer::from_slice(&values[..good.len() * one]);

@@ -1,7 +1,7 @@
 //! A check's report as one HTML page.
 
 use super::check::{CheckReport, Finding};
-use super::list::PictureList;
+use super::list::ImageList;
 use crate::decode::DecodeOptions;
 use crate::image::Image;
 use crate::resize::Filter;
@@ -11,10 +11,10 @@ use image::codecs::jpeg::JpegEncoder;
 use image::{ExtendedColorType, ImageEncoder};
 use std::fmt::Write;
 
-/// Groups, and pictures of a group, that are shown.
+/// Groups, and images of a group, that are shown.
 const GROUPS: usize = 12;
-const PICTURES: usize = 6;
-/// Pixels of the shorter side of a small picture.
+const IMAGES: usize = 6;
+/// Pixels of the shorter side of a small image.
 const THUMB: usize = 96;
 
 const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}\
@@ -23,19 +23,19 @@ td:first-child,th:first-child{text-align:left}.group{display:flex;flex-wrap:wrap
 figure{margin:0;width:9rem;font-size:.75rem;overflow-wrap:anywhere}img{max-width:9rem;max-height:9rem}.spoils{color:#b00020}";
 
 /// A page that needs no other file.
-pub fn page(report: &CheckReport, list: &PictureList) -> String {
+pub fn page(report: &CheckReport, list: &ImageList) -> String {
     let mut out = String::new();
     let _ = write_page(&mut out, report, list);
     out
 }
 
-fn write_page(out: &mut String, r: &CheckReport, list: &PictureList) -> std::fmt::Result {
+fn write_page(out: &mut String, r: &CheckReport, list: &ImageList) -> std::fmt::Result {
     let title = escaped(&r.path);
     write!(
         out,
         "<!DOCTYPE html><html lang=\"en\"><meta charset=\"utf-8\"><title>{title}</title><style>{STYLE}</style>\
-         <h1>{title}</h1><p>{} pictures of {} classes, {} unreadable; {} grey, {} in colour, {} of more than 8 bits, {} turned upright.</p>",
-        r.pictures,
+         <h1>{title}</h1><p>{} images of {} classes, {} unreadable; {} grey, {} in colour, {} of more than 8 bits, {} turned upright.</p>",
+        r.images,
         r.classes.len(),
         r.unreadable,
         r.grey,
@@ -45,10 +45,10 @@ fn write_page(out: &mut String, r: &CheckReport, list: &PictureList) -> std::fmt
     )?;
     let splits: Vec<&str> = list.splits().into_iter().map(|s| s.name()).collect();
     let heads: String = splits.iter().map(|s| format!("<th>{s}</th>")).collect();
-    write!(out, "<table><tr><th>class</th><th>pictures</th>{heads}</tr>")?;
+    write!(out, "<table><tr><th>class</th><th>images</th>{heads}</tr>")?;
     for c in &r.classes {
         let cells: String = splits.iter().map(|s| format!("<td>{}</td>", c.splits.get(s).unwrap_or(&0))).collect();
-        write!(out, "<tr><td>{}</td><td>{}</td>{cells}</tr>", escaped(&c.class), c.pictures)?;
+        write!(out, "<tr><td>{}</td><td>{}</td>{cells}</tr>", escaped(&c.class), c.images)?;
     }
     write!(out, "</table><h2>Sizes</h2><table><tr><th></th><th>smallest</th><th>middle</th><th>largest</th></tr>")?;
     for (name, range, digits) in [("width", r.width, 0), ("height", r.height, 0), ("width : height", r.aspect, 2)] {
@@ -66,16 +66,16 @@ fn write_page(out: &mut String, r: &CheckReport, list: &PictureList) -> std::fmt
     Ok(())
 }
 
-fn write_finding(out: &mut String, finding: &Finding, list: &PictureList) -> std::fmt::Result {
+fn write_finding(out: &mut String, finding: &Finding, list: &ImageList) -> std::fmt::Result {
     let class = if finding.spoils { " class=\"spoils\"" } else { "" };
     write!(out, "<h2{class}>{}</h2><p>{}</p>", escaped(finding.kind), escaped(&finding.line))?;
     for group in finding.places.iter().take(GROUPS) {
         out.push_str("<div class=\"group\">");
-        for &place in group.iter().take(PICTURES) {
+        for &place in group.iter().take(IMAGES) {
             let entry = &list.entries[place];
             let caption = format!("{} ({})", entry.name, list.classes[entry.label]);
-            let picture = entry.source.decode(&DecodeOptions::default()).ok().and_then(|p| small(&p.into_bytes()));
-            let shown = picture.map_or_else(String::new, |uri| format!("<img src=\"{uri}\" alt=\"\">"));
+            let image = entry.source.decode(&DecodeOptions::default()).ok().and_then(|p| small(&p.into_bytes()));
+            let shown = image.map_or_else(String::new, |uri| format!("<img src=\"{uri}\" alt=\"\">"));
             write!(out, "<figure>{shown}<figcaption>{}</figcaption></figure>", escaped(&caption))?;
         }
         out.push_str("</div>");
@@ -87,7 +87,7 @@ fn write_finding(out: &mut String, finding: &Finding, list: &PictureList) -> std
     Ok(())
 }
 
-/// The picture as part of a page's text.
+/// The image as part of a page's text.
 fn small(image: &Image) -> Option<String> {
     let shrinks = image.width.min(image.height) > THUMB;
     let image = if shrinks { image.resized_shorter(THUMB, Filter::Bilinear) } else { image.clone() };

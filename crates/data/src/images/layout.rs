@@ -1,16 +1,16 @@
-//! What the folders that a picture lies in say of it.
+//! What the folders that an image lies in say of it.
 
-use super::list::{Entry, PictureList, Source, Split};
+use super::list::{Entry, ImageList, Source, Split};
 use std::collections::BTreeSet;
 use std::path::Path;
 
-/// The endings of picture files.
+/// The endings of image files.
 const ENDINGS: [&str; 16] = [
     "jpg", "jpeg", "jpe", "jfif", "png", "apng", "webp", "gif", "tif", "tiff", "bmp", "dib", "pbm", "pgm", "ppm", "pnm",
 ];
 
-/// Whether a file's name says that it is a picture.
-pub fn is_picture(name: &str) -> bool {
+/// Whether a file's name says that it is an image.
+pub fn is_image(name: &str) -> bool {
     Path::new(name).extension().is_some_and(|e| ENDINGS.contains(&e.to_string_lossy().to_lowercase().as_str()))
 }
 
@@ -33,25 +33,25 @@ pub fn some(names: &[String]) -> String {
     shown.join(", ") + &more
 }
 
-/// The pictures among `files`, classed by their folders: `class/…/file`, or `split/class/…/file` if a folder called train, val or test holds
+/// The images among `files`, classed by their folders: `class/…/file`, or `split/class/…/file` if a folder called train, val or test holds
 /// folders.
-pub fn by_folders(path: &Path, files: Vec<Found>, mut notes: Vec<String>) -> PictureList {
+pub fn by_folders(path: &Path, files: Vec<Found>, mut notes: Vec<String>) -> ImageList {
     let split_of = |f: &Found| if f.parts.len() >= 3 { Split::named(&f.parts[0]) } else { None };
-    let (mut pictures, mut others) = (Vec::new(), Vec::new());
+    let (mut images, mut others) = (Vec::new(), Vec::new());
     for file in files {
-        if is_picture(file.parts.last().expect("a file has a name")) {
-            pictures.push(file)
+        if is_image(file.parts.last().expect("a file has a name")) {
+            images.push(file)
         } else {
             others.push(file.parts.join("/"))
         }
     }
     if !others.is_empty() {
-        notes.push(format!("left out as no pictures: {}", some(&others)));
+        notes.push(format!("left out as no images: {}", some(&others)));
     }
-    let in_splits = pictures.iter().any(|f| split_of(f).is_some());
+    let in_splits = images.iter().any(|f| split_of(f).is_some());
     let depth = if in_splits { 3 } else { 2 };
     let (mut kept, mut outside) = (Vec::new(), Vec::new());
-    for file in pictures {
+    for file in images {
         let fits = file.parts.len() >= depth && (!in_splits || split_of(&file).is_some());
         if fits { kept.push(file) } else { outside.push(file.parts.join("/")) }
     }
@@ -70,5 +70,5 @@ pub fn by_folders(path: &Path, files: Vec<Found>, mut notes: Vec<String>) -> Pic
     };
     let mut entries: Vec<Entry> = kept.into_iter().map(entry).collect();
     entries.sort_by(|a, b| a.name.cmp(&b.name));
-    PictureList { path: path.to_path_buf(), classes, entries, notes }
+    ImageList { path: path.to_path_buf(), classes, entries, notes }
 }

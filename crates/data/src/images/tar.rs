@@ -1,7 +1,7 @@
-//! Pictures in a tar archive, read where they lie.
+//! Images in a tar archive, read where they lie.
 
 use super::layout::{Found, by_folders, is_hidden};
-use super::list::{PictureList, Source, Split};
+use super::list::{ImageList, Source, Split};
 use super::manifest;
 use crate::error::DataError;
 use std::fs::File;
@@ -9,11 +9,11 @@ use std::io::BufReader;
 use std::path::{Component, Path};
 use std::sync::Arc;
 
-pub fn open(path: &Path) -> Result<PictureList, DataError> {
+pub fn open(path: &Path) -> Result<ImageList, DataError> {
     let read = |source| DataError::Read { path: path.to_path_buf(), source };
     let archive = Arc::new(path.to_path_buf());
     let mut tar = tar::Archive::new(BufReader::new(File::open(path).map_err(read)?));
-    let damaged = |e: std::io::Error| DataError::pictures(path, format!("not a tar archive, or a damaged one: {e}"));
+    let damaged = |e: std::io::Error| DataError::images(path, format!("not a tar archive, or a damaged one: {e}"));
     let mut found = Vec::new();
     for entry in tar.entries_with_seek().map_err(damaged)? {
         let entry = entry.map_err(damaged)?;
@@ -25,7 +25,7 @@ pub fn open(path: &Path) -> Result<PictureList, DataError> {
                 Component::CurDir => {}
                 _ => {
                     let line = format!("refused: its entry '{}' leads out of the archive", inner.display());
-                    return Err(DataError::pictures(path, line));
+                    return Err(DataError::images(path, line));
                 }
             }
         }

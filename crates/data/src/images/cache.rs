@@ -1,13 +1,13 @@
-//! Pictures kept decoded and scaled, in memory or on the disk.
+//! Images kept decoded and scaled, in memory or on the disk.
 
 use super::list::{Source, Stamp};
-use crate::image::{Depth, Image, Picture};
+use crate::image::{AnyImage, Depth, Image};
 use sha2::{Digest, Sha256};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-/// Where pictures are kept decoded and scaled.
+/// Where images are kept decoded and scaled.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum CacheKind {
     /// Nowhere.
@@ -19,19 +19,19 @@ pub enum CacheKind {
     Disk(PathBuf),
 }
 
-/// A picture, and the state of its file that it is of.
-type Kept = (Stamp, Arc<Picture>);
+/// An image, and the state of its file that it is of.
+type Kept = (Stamp, Arc<AnyImage>);
 
-/// A cache for pictures that are all made the same way.
+/// A cache for images that are all made the same way.
 pub struct Cache {
     kind: CacheKind,
-    /// What pictures are made into, as text.
+    /// What images are made into, as text.
     making: String,
     kept: Mutex<Vec<Option<Kept>>>,
 }
 
 impl Cache {
-    /// For `n` pictures.
+    /// For `n` images.
     pub fn new(kind: CacheKind, making: String, n: usize) -> Cache {
         let n = if kind == CacheKind::Ram { n } else { 0 };
         Cache { kind, making, kept: Mutex::new(vec![None; n]) }
@@ -42,13 +42,13 @@ impl Cache {
         self.kind != CacheKind::None
     }
 
-    /// Picture `index`, from the cache if its source has not changed since it was put there, else by `make`.
+    /// Image `index`, from the cache if its source has not changed since it was put there, else by `make`.
     pub fn get<E>(
         &self,
         index: usize,
         source: &Source,
-        make: impl FnOnce() -> Result<Picture, E>,
-    ) -> Result<Arc<Picture>, E> {
+        make: impl FnOnce() -> Result<AnyImage, E>,
+    ) -> Result<Arc<AnyImage>, E> {
         // A source that has no size and time cannot be read either: `make` says why.
         let stamp = match self.kind {
             CacheKind::None => None,
@@ -57,28 +57,28 @@ impl Cache {
         match (&self.kind, stamp) {
             (CacheKind::Ram, Some(stamp)) => {
                 let kept = self.kept.lock().expect("no thread panics here")[index].clone();
-                if let Some((_, picture)) = kept.filter(|(then, _)| *then == stamp) {
-                    return Ok(picture);
+                if let Some((_, image)) = kept.filter(|(then, _)| *then == stamp) {
+                    return Ok(image);
                 }
-                let picture = Arc::new(make()?);
-                self.kept.lock().expect("no thread panics here")[index] = Some((stamp, picture.clone()));
-                Ok(picture)
+                let image = Arc::new(make()?);
+                self.kept.lock().expect("no thread panics here")[index] = Some((stamp, image.clone()));
+                Ok(image)
             }
             (CacheKind::Disk(directory), Some(stamp)) => {
                 let file = directory.join(self.key(source, stamp));
-                if let Some(picture) = std::fs::read(&file).ok().and_then(|bytes| unpack(&bytes)) {
-                    return Ok(Arc::new(picture));
+                if let Some(image) = std::fs::read(&file).ok().and_then(|bytes| unpack(&bytes)) {
+                    return Ok(Arc::new(image));
                 }
-                let picture = Arc::new(make()?);
+                let image = Arc::new(make()?);
                 // A cache that cannot be written costs time and nothing else.
-                let _ = write(directory, &file, &pack(&picture));
-                Ok(picture)
+                let _ = write(directory, &file, &pack(&image));
+                Ok(image)
             }
             _ => make().map(Arc::new),
         }
     }
 
-    /// The name of a file that no other picture, other state of it or other way of making it has.
+    /// The name of a file that no other image, other state of it or other way of making it has.
     fn key(&self, source: &Source, (size, time): Stamp) -> String {
         let path = source.path();
         let path = std::path::absolute(&path).unwrap_or(path);
@@ -100,23 +100,23 @@ fn write(directory: &Path, file: &Path, bytes: &[u8]) -> std::io::Result<()> {
 const MAGIC: &[u8; 8] = b"striate1";
 const CHECK: usize = 8;
 
-fn pack(picture: &Picture) -> Vec<u8> {
-    let (deep, values): (u8, Vec<u8>) = match picture {
-        Picture::Bytes(image) => (0, image.data.clone()),
-        Picture::Words(image) => (1, image.data.iter().flat_map(|v| v.to_le_bytes()).collect()),
+fn pack(image: &AnyImage) -> Vec<u8> {
+    let (deep, values): (u8, Vec<u8>) = match image {
+        AnyImage::U8(image) => (0, image.data.clone()),
+        AnyImage::U16(image) => (1, image.data.iter().flat_map(|v| v.to_le_bytes()).collect()),
     };
     let mut bytes = MAGIC.to_vec();
-    bytes.extend((picture.width() as u32).to_le_bytes());
-    bytes.extend((picture.height() as u32).to_le_bytes());
-    bytes.extend([picture.channels() as u8, deep]);
+    bytes.extend((image.width() as u32).to_le_bytes());
+    bytes.extend((image.height() as u32).to_le_bytes());
+    bytes.extend([image.channels() as u8, deep]);
     bytes.extend(values);
     let check = Sha256::digest(&bytes);
     bytes.extend(&check[..CHECK]);
     bytes
 }
 
-/// The picture in a file; none if it is not whole.
-fn unpack(bytes: &[u8]) -> Option<Picture> {
+/// The image in a file; none if it is not whole.
+fn unpack(bytes: &[u8]) -> Option<AnyImage> {
     let (body, check) = bytes.split_at_checked(bytes.len().checked_sub(CHECK)?)?;
     if Sha256::digest(body)[..CHECK] != *check {
         return None;
@@ -127,9 +127,9 @@ fn unpack(bytes: &[u8]) -> Option<Picture> {
     let (&[channels, deep], values) = body.split_first_chunk::<2>()?;
     let size = [u32::from_le_bytes(*width), u32::from_le_bytes(*height), channels.into()].map(|v| v as usize);
     if deep == 0 {
-        whole(size, values.to_vec()).map(Picture::Bytes)
+        whole(size, values.to_vec()).map(AnyImage::U8)
     } else {
-        whole(size, values.as_chunks().0.iter().map(|&b| u16::from_le_bytes(b)).collect()).map(Picture::Words)
+        whole(size, values.as_chunks().0.iter().map(|&b| u16::from_le_bytes(b)).collect()).map(AnyImage::U16)
     }
 }
 
@@ -141,14 +141,14 @@ fn whole<T: Depth>([width, height, channels]: [usize; 3], data: Vec<T>) -> Optio
 mod tests {
     use super::*;
 
-    fn picture(value: u8) -> Picture {
-        Picture::Bytes(Image::new(2, 1, 3, vec![value; 6]))
+    fn image(value: u8) -> AnyImage {
+        AnyImage::U8(Image::new(2, 1, 3, vec![value; 6]))
     }
 
     #[test]
-    fn pictures_survive_and_damage_is_noticed() {
-        let deep = Picture::Words(Image::new(1, 2, 1, vec![7, 65535]));
-        for p in [picture(9), deep] {
+    fn images_survive_and_damage_is_noticed() {
+        let deep = AnyImage::U16(Image::new(1, 2, 1, vec![7, 65535]));
+        for p in [image(9), deep] {
             let bytes = pack(&p);
             assert_eq!(unpack(&bytes), Some(p));
             for i in 0..bytes.len() {
@@ -168,21 +168,21 @@ mod tests {
         for kind in [CacheKind::Ram, CacheKind::Disk(dir.path().join("cache")), CacheKind::None] {
             std::fs::write(&file, "1").unwrap();
             let cache = Cache::new(kind.clone(), "size 2".into(), 1);
-            let get = |value| cache.get(0, &source, || Ok::<_, ()>(picture(value))).unwrap();
-            assert_eq!(*get(1), picture(1));
-            assert_eq!(*get(2), picture(if kind == CacheKind::None { 2 } else { 1 }));
+            let get = |value| cache.get(0, &source, || Ok::<_, ()>(image(value))).unwrap();
+            assert_eq!(*get(1), image(1));
+            assert_eq!(*get(2), image(if kind == CacheKind::None { 2 } else { 1 }));
             // Of another size now.
             std::fs::write(&file, "12").unwrap();
-            assert_eq!(*get(3), picture(3));
+            assert_eq!(*get(3), image(3));
         }
         // The state from before is still on the disk; once damaged it is made anew.
         for entry in std::fs::read_dir(dir.path().join("cache")).unwrap() {
             std::fs::write(entry.unwrap().path(), "damaged").unwrap();
         }
         let cache = Cache::new(CacheKind::Disk(dir.path().join("cache")), "size 2".into(), 1);
-        assert_eq!(*cache.get(0, &source, || Ok::<_, ()>(picture(4))).unwrap(), picture(4));
-        assert_eq!(*cache.get(0, &source, || Ok::<_, ()>(picture(5))).unwrap(), picture(4));
-        assert_eq!(cache.get(0, &source, || Ok::<_, ()>(picture(5))).map(|p| p.width()), Ok(2));
+        assert_eq!(*cache.get(0, &source, || Ok::<_, ()>(image(4))).unwrap(), image(4));
+        assert_eq!(*cache.get(0, &source, || Ok::<_, ()>(image(5))).unwrap(), image(4));
+        assert_eq!(cache.get(0, &source, || Ok::<_, ()>(image(5))).map(|p| p.width()), Ok(2));
         let failing = Cache::new(CacheKind::Ram, String::new(), 1);
         assert_eq!(failing.get(0, &source, || Err("unreadable")), Err("unreadable"));
     }

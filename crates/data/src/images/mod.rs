@@ -1,4 +1,4 @@
-//! Folders, manifests and archives of pictures.
+//! Folders, manifests and archives of images.
 
 mod cache;
 mod check;
@@ -15,9 +15,9 @@ mod tar;
 
 pub use cache::CacheKind;
 pub use check::{CheckReport, ClassCount, Finding, Range};
-pub use dataset::{BadPicture, PictureDataset};
-pub use hash::PictureHash;
-pub use list::{Entry, PictureList, Source, Split};
+pub use dataset::{BadImage, ImageListDataset};
+pub use hash::ImageHash;
+pub use list::{Entry, ImageList, Source, Split};
 pub use manifest::write_manifest;
 pub use page::page;
 pub use split::split;

@@ -1,9 +1,9 @@
-//! [`PictureList`]: which pictures there are, with their classes.
+//! [`ImageList`]: which images there are, with their classes.
 
 use super::{folder, manifest, tar};
 use crate::decode::{DecodeOptions, decode_bytes, read};
 use crate::error::DataError;
-use crate::image::Picture;
+use crate::image::AnyImage;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
-/// What a picture is for.
+/// What an image is for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Split {
@@ -66,7 +66,7 @@ impl fmt::Display for Split {
     }
 }
 
-/// Where a picture's bytes are.
+/// Where an image's bytes are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
     /// A file.
@@ -119,11 +119,11 @@ impl Source {
         }
     }
 
-    /// The picture in it.
+    /// The image in it.
     ///
     /// # Errors
     /// If it cannot be read or decoded.
-    pub fn decode(&self, options: &DecodeOptions) -> Result<Picture, DataError> {
+    pub fn decode(&self, options: &DecodeOptions) -> Result<AnyImage, DataError> {
         decode_bytes(&self.read(options.byte_limit)?, &self.path(), options)
     }
 
@@ -138,7 +138,7 @@ impl Source {
     }
 }
 
-/// A picture with its class.
+/// An image with its class.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
     /// Where its bytes are.
@@ -149,30 +149,30 @@ pub struct Entry {
     pub label: usize,
     /// What it is for, if that is said.
     pub split: Option<Split>,
-    /// What must stay on one side of a split, such as all pictures of one patient.
+    /// What must stay on one side of a split, such as all images of one patient.
     pub group: Option<String>,
 }
 
-/// Pictures with one set of classes over all splits.
+/// Images with one set of classes over all splits.
 #[derive(Clone, Debug, Default)]
-pub struct PictureList {
+pub struct ImageList {
     /// The folder, manifest or archive.
     pub path: PathBuf,
     /// The names of the classes, in the order of the labels: sorted.
     pub classes: Vec<String>,
-    /// The pictures, sorted by name.
+    /// The images, sorted by name.
     pub entries: Vec<Entry>,
     /// What was left out, and what looks odd, a line each.
     pub notes: Vec<String>,
 }
 
-impl PictureList {
-    /// The pictures of a folder (`class/picture.jpg`, or `train/class/picture.jpg` with `val` and `test` beside it), of a manifest (`.csv` or
+impl ImageList {
+    /// The images of a folder (`class/image.jpg`, or `train/class/image.jpg` with `val` and `test` beside it), of a manifest (`.csv` or
     /// `.tsv` with the columns `path`, `label`, and perhaps `split` and `group`), or of a `.tar` of either.
     ///
     /// # Errors
-    /// If it cannot be read, is none of these, or has no pictures, or fewer than two classes.
-    pub fn open(path: &Path) -> Result<PictureList, DataError> {
+    /// If it cannot be read, is none of these, or has no images, or fewer than two classes.
+    pub fn open(path: &Path) -> Result<ImageList, DataError> {
         let metadata =
             std::fs::metadata(path).map_err(|source| DataError::Read { path: path.to_path_buf(), source })?;
         let ending = path.extension().map(|e| e.to_string_lossy().to_lowercase()).unwrap_or_default();
@@ -181,27 +181,27 @@ impl PictureList {
             "csv" | "tsv" => manifest::open(path)?,
             "tar" => tar::open(path)?,
             "gz" | "tgz" | "xz" | "zst" | "bz2" | "zip" => {
-                return Err(DataError::pictures(
+                return Err(DataError::images(
                     path,
                     "compressed archives cannot be read in any order: unpack it, or make a plain .tar",
                 ));
             }
-            _ => return Err(DataError::pictures(path, "not a folder of pictures, a .csv or .tsv manifest, or a .tar")),
+            _ => return Err(DataError::images(path, "not a folder of images, a .csv or .tsv manifest, or a .tar")),
         };
         list.checked()
     }
 
-    fn checked(mut self) -> Result<PictureList, DataError> {
+    fn checked(mut self) -> Result<ImageList, DataError> {
         if self.entries.is_empty() {
             let notes = if self.notes.is_empty() { String::new() } else { format!(" ({})", self.notes.join("; ")) };
             let form =
                 "they should lie in a folder for each class (DIR/cat/1.jpg), or in these under train, val and test";
-            return Err(DataError::pictures(&self.path, format!("no pictures found{notes}; {form}")));
+            return Err(DataError::images(&self.path, format!("no images found{notes}; {form}")));
         }
         if let [only] = &self.classes[..] {
-            return Err(DataError::pictures(
+            return Err(DataError::images(
                 &self.path,
-                format!("all pictures are of one class, '{only}': there must be two or more"),
+                format!("all images are of one class, '{only}': there must be two or more"),
             ));
         }
         for split in self.splits() {
@@ -210,17 +210,17 @@ impl PictureList {
                 .map(|c| self.classes[c].as_str())
                 .collect();
             if !missing.is_empty() {
-                self.notes.push(format!("{split} has no pictures of {}", missing.join(", ")));
+                self.notes.push(format!("{split} has no images of {}", missing.join(", ")));
             }
         }
         Ok(self)
     }
 
-    /// The pictures of this archive that a manifest names, as [`write_manifest`](super::write_manifest) made it of them.
+    /// The images of this archive that a manifest names, as [`write_manifest`](super::write_manifest) made it of them.
     ///
     /// # Errors
     /// If the manifest cannot be read, or names what is not in the archive.
-    pub fn named_in(&self, manifest: &Path) -> Result<PictureList, DataError> {
+    pub fn named_in(&self, manifest: &Path) -> Result<ImageList, DataError> {
         let bytes = read(manifest, manifest::BYTE_LIMIT)?;
         let named = |e: &Entry| match &e.source {
             Source::Tar { name, .. } => Some((name.clone(), e.source.clone())),
@@ -230,7 +230,7 @@ impl PictureList {
         manifest::parse(manifest, &bytes, |name| inside.get(name).cloned())
     }
 
-    /// The splits that some picture is for.
+    /// The splits that some image is for.
     pub fn splits(&self) -> Vec<Split> {
         Split::ALL.into_iter().filter(|s| self.entries.iter().any(|e| e.split == Some(*s))).collect()
     }
