@@ -1,5 +1,6 @@
 //! [`FormatError`].
 
+use crate::values::shown;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -72,29 +73,58 @@ pub enum FormatError {
         /// The types that can be read.
         supported: &'static str,
     },
-    /// The file's pickle wants to import something that no weights need. It was not done.
+    /// The file's pickle wants to run something, to do harm or to make the weights. It was not done.
     #[error(
-        "{} wants to run '{name}', which no weights need, and was not read; if you trust it, load it in Python and \
-         save the state dict alone: torch.save(model.state_dict(), path)",
-        path.display()
+        "{} wants to run '{name}'{}, which was not done; if you trust it, load it in Python and save the state dict alone: \
+         torch.save(model.state_dict(), path)",
+        path.display(),
+        to_make(entry)
     )]
     Import {
         /// The file.
         path: PathBuf,
+        /// The entry of a checkpoint that would be made so; empty if it is all of the file, or beside the weights.
+        entry: String,
         /// The name with its module, as Python writes it.
         name: String,
     },
     /// The file holds an object, such as a whole model, that only the Python code of its class can rebuild.
     #[error(
-        "{} holds a pickled object of the Python class '{class}', not weights alone; save the state dict instead: \
+        "{} holds{} a pickled object of the Python class '{class}', not weights alone; save the state dict instead: \
          torch.save(model.state_dict(), path)",
-        path.display()
+        path.display(),
+        within(entry)
     )]
     PickledObject {
         /// The file.
         path: PathBuf,
+        /// The entry of a checkpoint that it is; empty if it is all of the file.
+        entry: String,
         /// The class with its module.
         class: String,
+    },
+    /// The file holds several sets of weights, none of which is the likeliest.
+    #[error(
+        "{} holds several sets of weights ({}) and no state dict that is clearly meant: choose one of them by its name \
+         (weights_entry)",
+        path.display(),
+        quoted(names)
+    )]
+    SeveralSets {
+        /// The file.
+        path: PathBuf,
+        /// The names of the sets.
+        names: Vec<String>,
+    },
+    /// The file has no weights of the name that was asked for.
+    #[error("{} has no weights '{entry}'{}", path.display(), instead(names))]
+    NoEntry {
+        /// The file.
+        path: PathBuf,
+        /// The name.
+        entry: String,
+        /// Names that it has.
+        names: Vec<String>,
     },
     /// The file is a TorchScript program.
     #[error(
@@ -130,6 +160,26 @@ pub enum FormatError {
         /// The name.
         name: String,
     },
+}
+
+/// Names in a message; the first of many.
+fn quoted(names: &[String]) -> String {
+    const SHOWN: usize = 5;
+    let first: Vec<String> = names.iter().take(SHOWN).map(|name| format!("'{}'", shown(name))).collect();
+    let more = names.len().saturating_sub(SHOWN);
+    if more > 0 { format!("{} and {more} more", first.join(", ")) } else { first.join(", ") }
+}
+
+fn instead(names: &[String]) -> String {
+    if names.is_empty() { String::new() } else { format!(": it has {}", quoted(names)) }
+}
+
+fn to_make(entry: &str) -> String {
+    if entry.is_empty() { String::new() } else { format!(" to make its entry '{}'", shown(entry)) }
+}
+
+fn within(entry: &str) -> String {
+    if entry.is_empty() { String::new() } else { format!(" in its entry '{}'", shown(entry)) }
 }
 
 impl FormatError {

@@ -4,6 +4,7 @@
 //! and takes no more memory than its size allows for.
 
 mod atomic;
+mod elements;
 mod error;
 pub mod npy;
 pub mod npz;
@@ -16,4 +17,4 @@ mod weights;
 
 pub use atomic::write_atomic;
 pub use error::FormatError;
-pub use weights::{Format, Weights, read_weights, weights_from_bytes};
+pub use weights::{Format, Unreadable, Weights, read_weights, read_weights_entry, weights_from_bytes};

@@ -1,8 +1,9 @@
 //! npy files: one array, as NumPy saves it (NumPy enhancement proposal 1).
 
 use crate::atomic::write_atomic;
+use crate::elements::{self, Elements, Flat, Kind, SUPPORTED};
 use crate::error::{FormatError, read_file};
-use crate::values::{check_shape, parse, to_le_bytes};
+use crate::values::{check_shape, to_le_bytes};
 use npyz::{Endianness, NpyHeader, Order, TypeChar, WriterBuilder};
 use std::path::Path;
 use striate_tensor::{DType, Element, Tensor};
@@ -10,9 +11,9 @@ use striate_tensor::{DType, Element, Tensor};
 const MAGIC: &[u8] = b"\x93NUMPY";
 /// Enough for any array of numbers, and little enough that no header can exhaust the parser's stack.
 const HEADER_LIMIT: usize = 4096;
-const SUPPORTED: &str = "float32, float64, int64 and uint8";
 
-/// Reads an npy file of `float32`, `float64`, `int64` or `uint8`, in either byte order and either memory order.
+/// Reads an npy file of floating-point numbers, integers of up to 64 bits (but `uint64`) or truth values, in either byte order and either
+/// memory order. `float16` becomes [`DType::F32`], smaller integers [`DType::I64`], truth values [`DType::U8`].
 ///
 /// # Errors
 /// If the file cannot be read, is not an npy file, is cut short or damaged, or holds another type.
@@ -27,24 +28,33 @@ pub fn read(path: &Path) -> Result<Tensor, FormatError> {
 pub fn from_bytes(bytes: &[u8], path: &Path) -> Result<Tensor, FormatError> {
     let (header, start) = header(bytes, path)?;
     let data = &bytes[start..];
-    let (shape, dtype, swapped) = interpret(&header, path)?;
-    let need = (shape.iter().product::<usize>() * dtype.size()) as u64;
+    let (shape, kind, big_endian) = interpret(&header, path)?;
+    let need = (shape.iter().product::<usize>() * kind.size()) as u64;
     if (data.len() as u64) < need {
         return Err(FormatError::truncated(path, need + start as u64, bytes.len()));
     }
     if data.len() as u64 > need {
         return Err(FormatError::damaged(path, format!("{} bytes follow the array", data.len() as u64 - need)));
     }
-    let order = header.order();
-    Ok(match (dtype, swapped) {
-        (DType::U8, _) => arrange(data.to_vec(), &shape, order),
-        (DType::F32, false) => arrange(parse(data, f32::from_le_bytes), &shape, order),
-        (DType::F32, true) => arrange(parse(data, f32::from_be_bytes), &shape, order),
-        (DType::F64, false) => arrange(parse(data, f64::from_le_bytes), &shape, order),
-        (DType::F64, true) => arrange(parse(data, f64::from_be_bytes), &shape, order),
-        (DType::I64, false) => arrange(parse(data, i64::from_le_bytes), &shape, order),
-        (DType::I64, true) => arrange(parse(data, i64::from_be_bytes), &shape, order),
-    })
+    let flat = Flat { bytes: data, shape: &shape, big_endian };
+    let array = match header.order() {
+        Order::C => elements::read(kind, flat),
+        Order::Fortran => elements::read(kind, ColumnMajor(flat)),
+    };
+    Ok(array.expect("other types were refused"))
+}
+
+/// Elements one after another, the first index running fastest.
+struct ColumnMajor<'a>(Flat<'a>);
+
+impl Elements for ColumnMajor<'_> {
+    fn collect<T: Element, const N: usize>(self, element: impl Fn([u8; N]) -> T) -> Tensor {
+        let shape = self.0.shape;
+        let reversed: Vec<usize> = shape.iter().rev().copied().collect();
+        let dims: Vec<isize> = (0..shape.len() as isize).rev().collect();
+        let turned = Flat { shape: &reversed, ..self.0 }.collect(element).permute(&dims);
+        Tensor::from_vec(turned.to_vec::<T>(), shape)
+    }
 }
 
 /// The header, and where the data begins.
@@ -109,31 +119,28 @@ fn check_text(text: &[u8]) -> Result<(), &'static str> {
 }
 
 /// The shape, the type, and whether the bytes are big-endian.
-fn interpret(header: &NpyHeader, path: &Path) -> Result<(Vec<usize>, DType, bool), FormatError> {
+fn interpret(header: &NpyHeader, path: &Path) -> Result<(Vec<usize>, Kind, bool), FormatError> {
     let shape = check_shape(path, "array", header.shape())?;
     let npyz::DType::Plain(ty) = header.dtype() else { return Err(unsupported(path, header.dtype().descr())) };
-    let dtype = match (ty.type_char(), ty.size_field()) {
-        (TypeChar::Float, 4) => DType::F32,
-        (TypeChar::Float, 8) => DType::F64,
-        (TypeChar::Int, 8) => DType::I64,
-        (TypeChar::Uint, 1) => DType::U8,
+    let kind = match (ty.type_char(), ty.size_field()) {
+        (TypeChar::Float, 2) => Kind::F16,
+        (TypeChar::Float, 4) => Kind::F32,
+        (TypeChar::Float, 8) => Kind::F64,
+        (TypeChar::Int, 1) => Kind::I8,
+        (TypeChar::Int, 2) => Kind::I16,
+        (TypeChar::Int, 4) => Kind::I32,
+        (TypeChar::Int, 8) => Kind::I64,
+        (TypeChar::Uint, 1) => Kind::U8,
+        (TypeChar::Uint, 2) => Kind::U16,
+        (TypeChar::Uint, 4) => Kind::U32,
+        (TypeChar::Bool, 1) => Kind::Bool,
         _ => return Err(unsupported(path, ty.to_string())),
     };
-    Ok((shape, dtype, ty.endianness() == Endianness::Big))
+    Ok((shape, kind, ty.endianness() == Endianness::Big))
 }
 
 fn unsupported(path: &Path, dtype: String) -> FormatError {
     FormatError::Dtype { path: path.to_path_buf(), tensor: "array".into(), dtype, supported: SUPPORTED }
-}
-
-fn arrange<T: Element>(values: Vec<T>, shape: &[usize], order: Order) -> Tensor {
-    if order == Order::C {
-        return Tensor::from_vec(values, shape);
-    }
-    let reversed: Vec<usize> = shape.iter().rev().copied().collect();
-    let dims: Vec<isize> = (0..shape.len() as isize).rev().collect();
-    let t = Tensor::from_vec(values, &reversed[..]).permute(&dims);
-    Tensor::from_vec(t.to_vec::<T>(), shape)
 }
 
 /// Writes an npy file with [`write_atomic`], little-endian, in C order.

@@ -3,6 +3,7 @@
 use crate::atomic::write_atomic;
 use crate::error::{FormatError, read_file};
 use crate::npy;
+use crate::weights::{Format, Unreadable, Weights};
 use std::collections::BTreeMap;
 use std::io::{Cursor, Read, Write};
 use std::path::Path;
@@ -26,12 +27,21 @@ pub fn read(path: &Path) -> Result<Vec<(String, Tensor)>, FormatError> {
 /// # Errors
 /// As [`read`].
 pub fn from_bytes(bytes: &[u8], path: &Path) -> Result<Vec<(String, Tensor)>, FormatError> {
+    let Weights { tensors, unreadable, .. } = readable(bytes, path)?;
+    match unreadable.into_iter().next() {
+        Some(odd) => Err(odd.error(path)),
+        None => Ok(tensors),
+    }
+}
+
+/// The arrays of the bytes of an npz file, as they are named there.
+pub(crate) fn readable(bytes: &[u8], path: &Path) -> Result<Weights, FormatError> {
     if !bytes.starts_with(b"PK") {
         let reason = "it is no zip archive".to_string();
         return Err(FormatError::NotThisFormat { path: path.to_path_buf(), format: "npz", reason });
     }
     let mut zip = ZipArchive::new(Cursor::new(bytes)).map_err(|e| FormatError::damaged(path, e))?;
-    let mut arrays = Vec::new();
+    let (mut arrays, mut unreadable) = (Vec::new(), Vec::new());
     for index in 0..zip.len() {
         let mut entry = zip.by_index(index).map_err(|e| FormatError::damaged(path, e))?;
         let file = entry.name().map_err(|e| FormatError::damaged(path, e))?.into_owned();
@@ -46,9 +56,13 @@ pub fn from_bytes(bytes: &[u8], path: &Path) -> Result<Vec<(String, Tensor)>, Fo
         }
         let mut array = Vec::new();
         (&mut entry).take(size + 1).read_to_end(&mut array).map_err(|e| FormatError::damaged(&inside, e))?;
-        arrays.push((name, npy::from_bytes(&array, &inside)?));
+        match npy::from_bytes(&array, &inside) {
+            Ok(array) => arrays.push((name, array)),
+            Err(FormatError::Dtype { dtype, .. }) => unreadable.push(Unreadable { name, dtype, shape: None }),
+            Err(e) => return Err(e),
+        }
     }
-    Ok(arrays)
+    Ok(Weights { tensors: arrays, unreadable, ..Weights::of(Format::Npz) })
 }
 
 /// Writes an npz file with [`write_atomic`], uncompressed.

@@ -1,8 +1,10 @@
 //! safetensors files: named tensors with text metadata, as of <https://huggingface.co/docs/safetensors>.
 
 use crate::atomic::write_atomic;
+use crate::elements::{self, Flat, Kind};
 use crate::error::{FormatError, read_file};
-use crate::values::{check_shape, half_to_f32, parse, to_le_bytes};
+use crate::values::{check_shape, shown, to_le_bytes};
+use crate::weights::Unreadable;
 use safetensors::tensor::{Dtype, Metadata, SafeTensors, TensorView};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -13,12 +15,12 @@ use striate_tensor::{DType, Tensor};
 /// The largest header that the format allows.
 const HEADER_LIMIT: u64 = 100_000_000;
 const METADATA: &str = "__metadata__";
-const SUPPORTED: &str = "F32, F64, I64, U8, F16 and BF16";
 
 /// What a safetensors file holds.
 #[derive(Clone)]
 pub struct Contents {
-    /// The tensors with their names, in the order of the file. F16 and BF16 have become [`DType::F32`].
+    /// The tensors with their names, in the order of the file. F16 and BF16 have become [`DType::F32`], smaller integers [`DType::I64`], BOOL
+    /// [`DType::U8`].
     pub tensors: Vec<(String, Tensor)>,
     /// The texts that go with them.
     pub metadata: BTreeMap<String, String>,
@@ -37,6 +39,15 @@ pub fn read(path: &Path) -> Result<Contents, FormatError> {
 /// # Errors
 /// As [`read`].
 pub fn from_bytes(bytes: &[u8], path: &Path) -> Result<Contents, FormatError> {
+    let (contents, unreadable) = readable(bytes, path)?;
+    match unreadable.into_iter().next() {
+        Some(odd) => Err(odd.error(path)),
+        None => Ok(contents),
+    }
+}
+
+/// What can be read of the bytes of a safetensors file, and the tensors that are of other types.
+pub(crate) fn readable(bytes: &[u8], path: &Path) -> Result<(Contents, Vec<Unreadable>), FormatError> {
     let not_this =
         |reason: String| FormatError::NotThisFormat { path: path.to_path_buf(), format: "safetensors", reason };
     let damaged = |e: safetensors::SafeTensorError| FormatError::damaged(path, e);
@@ -63,30 +74,41 @@ pub fn from_bytes(bytes: &[u8], path: &Path) -> Result<Contents, FormatError> {
         return Err(FormatError::truncated(path, need.saturating_add(8 + size), bytes.len()));
     }
     let file = SafeTensors::deserialize(bytes).map_err(damaged)?;
-    let mut tensors = Vec::with_capacity(file.len());
+    let (mut tensors, mut unreadable) = (Vec::with_capacity(file.len()), Vec::new());
     for name in metadata.offset_keys() {
-        let tensor = tensor(path, &name, &file.tensor(&name).map_err(damaged)?)?;
-        tensors.push((name, tensor));
+        let view = file.tensor(&name).map_err(damaged)?;
+        match tensor(path, &name, &view)? {
+            Some(tensor) => tensors.push((name, tensor)),
+            None => {
+                let (shape, dtype) = (Some(view.shape().to_vec()), format!("{:?}", view.dtype()));
+                unreadable.push(Unreadable { name, dtype, shape });
+            }
+        }
     }
-    Ok(Contents { tensors, metadata: metadata.metadata().clone().unwrap_or_default().into_iter().collect() })
+    let metadata = metadata.metadata().clone().unwrap_or_default().into_iter().collect();
+    Ok((Contents { tensors, metadata }, unreadable))
 }
 
-fn tensor(path: &Path, name: &str, view: &TensorView) -> Result<Tensor, FormatError> {
+/// The tensor of a view; `None` if no tensor can hold its type.
+fn tensor(path: &Path, name: &str, view: &TensorView) -> Result<Option<Tensor>, FormatError> {
+    let kind = match view.dtype() {
+        Dtype::F64 => Kind::F64,
+        Dtype::F32 => Kind::F32,
+        Dtype::F16 => Kind::F16,
+        Dtype::BF16 => Kind::BF16,
+        Dtype::I64 => Kind::I64,
+        Dtype::I32 => Kind::I32,
+        Dtype::I16 => Kind::I16,
+        Dtype::I8 => Kind::I8,
+        Dtype::U32 => Kind::U32,
+        Dtype::U16 => Kind::U16,
+        Dtype::U8 => Kind::U8,
+        Dtype::BOOL => Kind::Bool,
+        _ => return Ok(None),
+    };
     let sizes: Vec<u64> = view.shape().iter().map(|&size| size as u64).collect();
-    let shape = check_shape(path, name, &sizes)?;
-    let data = view.data();
-    Ok(match view.dtype() {
-        Dtype::F32 => Tensor::from_vec(parse(data, f32::from_le_bytes), shape),
-        Dtype::F64 => Tensor::from_vec(parse(data, f64::from_le_bytes), shape),
-        Dtype::I64 => Tensor::from_vec(parse(data, i64::from_le_bytes), shape),
-        Dtype::U8 => Tensor::from_slice(data, shape),
-        Dtype::F16 => Tensor::from_vec(parse(data, |b| half_to_f32(u16::from_le_bytes(b))), shape),
-        Dtype::BF16 => Tensor::from_vec(parse(data, |b| f32::from_bits((u16::from_le_bytes(b) as u32) << 16)), shape),
-        other => {
-            let (tensor, dtype) = (name.to_string(), format!("{other:?}"));
-            return Err(FormatError::Dtype { path: path.to_path_buf(), tensor, dtype, supported: SUPPORTED });
-        }
-    })
+    let shape = check_shape(path, &shown(name), &sizes)?;
+    Ok(elements::read(kind, Flat { bytes: view.data(), shape: &shape, big_endian: false }))
 }
 
 fn json(value: &impl Serialize) -> String {
@@ -169,6 +191,7 @@ pub fn write_to(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::values::half_to_f32;
 
     fn sample() -> (BTreeMap<String, Tensor>, BTreeMap<String, String>) {
         let image: Vec<f32> = (0..2 * 3 * 2 * 5).map(|i| i as f32 - 7.5).collect();
@@ -290,9 +313,32 @@ mod tests {
 
     #[test]
     fn a_type_that_is_not_supported_is_named() {
-        let header = r#"{"w":{"dtype":"I32","shape":[2],"data_offsets":[0,8]}}"#;
-        let line = refused(&with_header(header, 8)).to_string();
-        assert!(line.contains("'w'") && line.contains("I32") && line.contains("BF16"), "{line}");
+        for (dtype, bytes) in [("C64", 16), ("F8_E4M3", 2), ("F8_E5M2", 2), ("U64", 16)] {
+            let header = format!(r#"{{"w":{{"dtype":"{dtype}","shape":[2],"data_offsets":[0,{bytes}]}}}}"#);
+            let line = refused(&with_header(&header, bytes)).to_string();
+            assert!(line.contains("'w'") && line.contains(dtype) && line.contains("bfloat16"), "{line}");
+        }
+    }
+
+    #[test]
+    fn integers_and_truth_values_lose_nothing() {
+        let entries = [
+            ("I32", 4, &[0xfe, 0xff, 0xff, 0xff][..], -2),
+            ("I16", 2, &[0x00, 0x80], -32768),
+            ("I8", 1, &[0x80], -128),
+            ("U32", 4, &[0xff; 4], u32::MAX as i64),
+            ("U16", 2, &[0xff; 2], u16::MAX as i64),
+            ("I64", 8, &[0xff; 8], -1),
+        ];
+        for (dtype, size, bytes, value) in entries {
+            let header = format!(r#"{{"n":{{"dtype":"{dtype}","shape":[1],"data_offsets":[0,{size}]}}}}"#);
+            let file = [&with_header(&header, 0)[..], bytes].concat();
+            let contents = from_bytes(&file, Path::new("x")).unwrap();
+            assert_eq!(contents.tensors[0].1.to_vec::<i64>(), [value], "{dtype}");
+        }
+        let header = r#"{"n":{"dtype":"BOOL","shape":[3],"data_offsets":[0,3]}}"#;
+        let contents = from_bytes(&[&with_header(header, 0)[..], &[0, 1, 1]].concat(), Path::new("x")).unwrap();
+        assert_eq!(contents.tensors[0].1.to_vec::<u8>(), [0, 1, 1]);
     }
 
     #[test]

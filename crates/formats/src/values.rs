@@ -41,11 +41,6 @@ pub(crate) fn to_le_bytes(tensor: &Tensor) -> Vec<u8> {
     }
 }
 
-/// Elements from bytes; `bytes` holds a whole number of them.
-pub(crate) fn parse<T, const N: usize>(bytes: &[u8], element: fn([u8; N]) -> T) -> Vec<T> {
-    bytes.as_chunks::<N>().0.iter().map(|&b| element(b)).collect()
-}
-
 /// An IEEE 754 half-precision number; each has an exact `f32`.
 pub(crate) fn half_to_f32(bits: u16) -> f32 {
     let (sign, exponent, fraction) = (bits >> 15, (bits >> 10) & 0x1f, (bits & 0x3ff) as u32);

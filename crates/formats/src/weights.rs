@@ -1,5 +1,6 @@
 //! Weights from a file of any kind.
 
+use crate::elements::SUPPORTED;
 use crate::error::{FormatError, read_file};
 use crate::sniff::{is_zip, stranger};
 use crate::values::shown;
@@ -38,6 +39,25 @@ impl fmt::Display for Format {
     }
 }
 
+/// A tensor of a weight file whose elements no tensor here can hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unreadable {
+    /// Its name.
+    pub name: String,
+    /// Its type as the file calls it: `complex64`, `F8_E4M3`, `sparse`.
+    pub dtype: String,
+    /// Its sizes, where the file tells them.
+    pub shape: Option<Vec<usize>>,
+}
+
+impl Unreadable {
+    /// What to say where this tensor is needed.
+    pub fn error(self, path: &Path) -> FormatError {
+        let Unreadable { name, dtype, .. } = self;
+        FormatError::Dtype { path: path.to_path_buf(), tensor: shown(&name), dtype, supported: SUPPORTED }
+    }
+}
+
 /// The tensors of a weight file under the names that the network gave them, and what had to be done to get them.
 #[derive(Clone)]
 pub struct Weights {
@@ -45,59 +65,117 @@ pub struct Weights {
     pub format: Format,
     /// The tensors with their names, in the order of the file.
     pub tensors: Vec<(String, Tensor)>,
+    /// The tensors of types that cannot be read.
+    pub unreadable: Vec<Unreadable>,
     /// The texts that go with them; only safetensors files have some.
     pub metadata: BTreeMap<String, String>,
     /// The entries of a checkpoint that lead to the weights, from the outermost: `["model"]`. Empty where the file holds nothing else.
     pub entry: Vec<String>,
     /// The entries of a checkpoint that are no weights and were left out: `optimizer`, `epoch`, …
     pub ignored: Vec<String>,
+    /// The entries of a checkpoint that hold other weights: `model_ema`. They are among the ignored ones, or in them.
+    pub others: Vec<String>,
+    /// The prefix that was asked for and taken off the names of all tensors: `teacher.`.
+    pub prefix: Option<String>,
     /// Parts of names that a wrapper had put in and that were taken out: `module.`, `_orig_mod.`, …
     pub stripped: Vec<&'static str>,
 }
 
 impl Weights {
-    pub(crate) fn new(path: &Path, format: Format, tensors: Vec<(String, Tensor)>) -> Result<Weights, FormatError> {
-        let (metadata, entry, ignored, stripped) = Default::default();
-        let mut weights = Weights { format, tensors, metadata, entry, ignored, stripped };
-        weights.strip(path)?;
-        Ok(weights)
+    /// None yet.
+    pub(crate) fn of(format: Format) -> Weights {
+        let (tensors, unreadable, metadata, entry, ignored, others, prefix, stripped) = Default::default();
+        Weights { format, tensors, unreadable, metadata, entry, ignored, others, prefix, stripped }
     }
 
-    /// Notes where in a checkpoint the weights were.
-    pub(crate) fn out_of(self, entry: Vec<String>, mut ignored: Vec<String>) -> Weights {
-        ignored.extend(self.ignored);
-        Weights { entry, ignored, ..self }
+    /// Gives the tensors the names that the network gave them, and leaves those whose names begin with `prefix`, if there is one.
+    pub(crate) fn finish(mut self, path: &Path, prefix: Option<&str>) -> Result<Weights, FormatError> {
+        self.strip(path)?;
+        if let Some(prefix) = prefix {
+            self.keep(path, &format!("{}.", prefix.trim_end_matches('.')))?;
+            self.strip(path)?;
+        }
+        match self.unreadable.first() {
+            Some(odd) if self.tensors.is_empty() => Err(odd.clone().error(path)),
+            _ => Ok(self),
+        }
+    }
+
+    fn names(&self) -> impl Iterator<Item = &str> {
+        self.tensors.iter().map(|(name, _)| &name[..]).chain(self.unreadable.iter().map(|odd| &odd.name[..]))
+    }
+
+    fn names_mut(&mut self) -> impl Iterator<Item = &mut String> {
+        self.tensors.iter_mut().map(|(name, _)| name).chain(self.unreadable.iter_mut().map(|odd| &mut odd.name))
+    }
+
+    /// Leaves the tensors whose names begin with `prefix`, and takes that off.
+    fn keep(&mut self, path: &Path, prefix: &str) -> Result<(), FormatError> {
+        if !self.names().any(|name| name.starts_with(prefix)) {
+            let (path, entry) = (path.to_path_buf(), prefix.trim_end_matches('.').to_string());
+            return Err(FormatError::NoEntry { path, entry, names: self.first_components() });
+        }
+        let here = shown(&self.entry.join("."));
+        let full = |name: String| if here.is_empty() { name } else { format!("{here}.{name}") };
+        let left = self.tensors.extract_if(.., |(name, _)| !name.starts_with(prefix)).map(|(name, _)| full(name));
+        self.ignored.extend(left);
+        let left = self.unreadable.extract_if(.., |odd| !odd.name.starts_with(prefix)).map(|odd| full(odd.name));
+        self.ignored.extend(left);
+        self.names_mut().for_each(|name| drop(name.drain(..prefix.len())));
+        self.prefix = Some(prefix.to_string());
+        Ok(())
+    }
+
+    /// What could be asked for: the entries that hold weights, and what names begin with where there is one set alone.
+    fn first_components(&self) -> Vec<String> {
+        const MOST: usize = 16;
+        let mut all = Vec::new();
+        if !self.entry.is_empty() {
+            all.push(self.entry.join("."));
+        }
+        all.extend(self.others.iter().cloned());
+        if all.len() < 2 {
+            for (first, _) in self.names().filter_map(|name| name.split_once('.')) {
+                if all.len() < MOST && !all.iter().any(|known| known == first) {
+                    all.push(first.to_string());
+                }
+            }
+        }
+        all
     }
 
     /// Takes out what wrappers put into names.
     fn strip(&mut self, path: &Path) -> Result<(), FormatError> {
         for part in TRANSPARENT {
             let mut found = false;
-            for (name, _) in &mut self.tensors {
+            for name in self.names_mut() {
                 if let Some(bare) = without(name, part) {
                     *name = bare;
                     found = true;
                 }
             }
-            self.stripped.extend(found.then_some(part));
+            self.note_stripped(found, part);
         }
         // Averaged weights have a count beside the wrapped network.
         let counts = |name: &str| name == "n_averaged";
-        let wrapped = self.tensors.iter().filter(|(name, _)| !counts(name));
-        let times = wrapped.map(|(name, _)| leading(name, PARALLEL)).min().unwrap_or(0);
+        let wrapped = self.names().filter(|name| !counts(name));
+        let times = wrapped.map(|name| leading(name, PARALLEL)).min().unwrap_or(0);
         if times > 0 {
-            self.stripped.push(PARALLEL);
             self.ignored.extend(self.tensors.extract_if(.., |(name, _)| counts(name)).map(|(name, _)| name));
-            for (name, _) in &mut self.tensors {
-                name.drain(..times * PARALLEL.len());
-            }
+            self.unreadable.retain(|odd| !counts(&odd.name));
+            self.names_mut().for_each(|name| drop(name.drain(..times * PARALLEL.len())));
         }
+        self.note_stripped(times > 0, PARALLEL);
         let mut seen = HashSet::new();
-        match self.tensors.iter().find(|(name, _)| !seen.insert(name)) {
-            Some((name, _)) => {
-                Err(FormatError::damaged(path, format!("two of its tensors are called '{}'", shown(name))))
-            }
+        match self.names().find(|name| !seen.insert(*name)) {
+            Some(name) => Err(FormatError::damaged(path, format!("two of its tensors are called '{}'", shown(name)))),
             None => Ok(()),
+        }
+    }
+
+    fn note_stripped(&mut self, found: bool, part: &'static str) {
+        if found && !self.stripped.contains(&part) {
+            self.stripped.push(part);
         }
     }
 
@@ -112,19 +190,36 @@ impl Weights {
         if !self.entry.is_empty() {
             notes.push(format!("the weights are those of the entry '{}'", shown(&self.entry.join("."))));
         }
-        if !self.ignored.is_empty() {
-            let first: Vec<String> = self.ignored.iter().take(10).map(|name| shown(name)).collect();
-            let more = match self.ignored.len() - first.len() {
-                0 => String::new(),
-                n => format!(" and {n} more"),
-            };
-            notes.push(format!("left out, as no weights: {}{more}", first.join(", ")));
+        if let Some(prefix) = &self.prefix {
+            notes.push(format!("of the names those that begin with '{}', which was taken off", shown(prefix)));
+        }
+        if !self.others.is_empty() {
+            notes.push(format!(
+                "other weights in the file, to be chosen by name (weights_entry): {}",
+                some(&self.others)
+            ));
+        }
+        let leads = |outer: &str, inner: &str| {
+            inner.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        };
+        let ignored = self.ignored.iter().filter(|name| !self.others.iter().any(|other| leads(name, other)));
+        let ignored: Vec<&String> = ignored.collect();
+        if !ignored.is_empty() {
+            notes.push(format!("left out: {}", some(&ignored)));
         }
         for part in &self.stripped {
             notes.push(format!("'{part}' was taken out of the names"));
         }
         notes
     }
+}
+
+/// Names in a line; the first of many.
+fn some(names: &[impl AsRef<str>]) -> String {
+    const SHOWN: usize = 10;
+    let first: Vec<String> = names.iter().take(SHOWN).map(|name| shown(name.as_ref())).collect();
+    let more = names.len().saturating_sub(SHOWN);
+    if more > 0 { format!("{} and {more} more", first.join(", ")) } else { first.join(", ") }
 }
 
 /// The name without the components that `part` is, if it has any. The last component is the tensor's own.
@@ -150,28 +245,41 @@ pub fn read_weights(path: &Path) -> Result<Weights, FormatError> {
     weights_from_bytes(&read_file(path)?, path)
 }
 
+/// Reads one of several sets of weights of a file: those in the entry of this name, such as `model_ema` or `student.state_dict`, or those
+/// whose names begin with it and a dot, such as `teacher`.
+///
+/// # Errors
+/// As [`read_weights`], or if there is nothing of this name.
+pub fn read_weights_entry(path: &Path, entry: &str) -> Result<Weights, FormatError> {
+    from_entry(&read_file(path)?, path, Some(entry))
+}
+
 /// Reads the weights from the bytes of a file; `path` is what errors call it.
 ///
 /// # Errors
 /// As [`read_weights`].
 pub fn weights_from_bytes(bytes: &[u8], path: &Path) -> Result<Weights, FormatError> {
+    from_entry(bytes, path, None)
+}
+
+fn from_entry(bytes: &[u8], path: &Path, entry: Option<&str>) -> Result<Weights, FormatError> {
     let unknown = |reason: &str| {
         let path = path.to_path_buf();
         Err(FormatError::NotThisFormat { path, format: "safetensors, PyTorch or npz", reason: reason.to_string() })
     };
     if is_zip(bytes) {
         return match pth::contents(bytes, path)? {
-            pth::Contents::Torch | pth::Contents::TorchScript => pth::from_bytes(bytes, path),
-            pth::Contents::Arrays => Weights::new(path, Format::Npz, npz::from_bytes(bytes, path)?),
+            pth::Contents::Torch | pth::Contents::TorchScript => pth::from_entry(bytes, path, entry),
+            pth::Contents::Arrays => npz::readable(bytes, path)?.finish(path, entry),
             pth::Contents::Other => unknown("it is a zip archive with neither a data.pkl nor arrays"),
         };
     }
     if pth::is_legacy(bytes) {
-        return pth::from_bytes(bytes, path);
+        return pth::from_entry(bytes, path, entry);
     }
     if bytes.get(8) == Some(&b'{') {
-        let safetensors::Contents { tensors, metadata } = safetensors::from_bytes(bytes, path)?;
-        return Weights::new(path, Format::Safetensors, tensors).map(|weights| Weights { metadata, ..weights });
+        let (safetensors::Contents { tensors, metadata }, unreadable) = safetensors::readable(bytes, path)?;
+        return Weights { tensors, unreadable, metadata, ..Weights::of(Format::Safetensors) }.finish(path, entry);
     }
     unknown(stranger(bytes).unwrap_or("it begins as none of them"))
 }

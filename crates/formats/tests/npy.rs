@@ -20,6 +20,7 @@ fn what_numpy_writes_is_read() {
     is_count::<f32>(&npy::read(&fixture("f4.npy")).unwrap());
     is_count::<f64>(&npy::read(&fixture("f8_fortran.npy")).unwrap());
     is_count::<i64>(&npy::read(&fixture("i8_big.npy")).unwrap());
+    is_count::<i64>(&npy::read(&fixture("i4.npy")).unwrap());
     is_count::<u8>(&npy::read(&fixture("u1.npy")).unwrap());
     let scalar = npy::read(&fixture("scalar.npy")).unwrap();
     assert_eq!((scalar.rank(), scalar.item::<f32>()), (0, 2.5));
@@ -32,12 +33,10 @@ fn what_numpy_writes_is_read() {
 
 #[test]
 fn types_that_are_not_supported_are_named() {
-    for (name, dtype) in [("i4.npy", "i4"), ("object.npy", "O")] {
-        let error = npy::read(&fixture(name)).err().unwrap();
-        assert!(matches!(error, FormatError::Dtype { .. }), "{error}");
-        let line = error.to_string();
-        assert!(line.contains(name) && line.contains(dtype) && line.contains("float32"), "{line}");
-    }
+    let error = npy::read(&fixture("object.npy")).err().unwrap();
+    assert!(matches!(error, FormatError::Dtype { .. }), "{error}");
+    let line = error.to_string();
+    assert!(line.contains("object.npy") && line.contains("O") && line.contains("float32"), "{line}");
 }
 
 fn tensors() -> BTreeMap<String, Tensor> {

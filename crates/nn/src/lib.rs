@@ -33,6 +33,7 @@ pub mod losses;
 pub mod module;
 pub mod notice;
 pub mod optim;
+mod overlap;
 mod parameter;
 mod pass;
 pub mod schedule;
@@ -59,7 +60,7 @@ pub use layers::pool::{AvgPool1d, AvgPool2d, MaxPool1d, MaxPool2d};
 pub use layers::sequential::Sequential;
 pub use layers::squeeze_excitation::SqueezeExcitation;
 pub use layers::upsample::Upsample;
-pub use load_matching::{Matched, load_matching};
+pub use load_matching::{Fit, Matched, load_matching, number_fault};
 pub use losses::{
     BCEWithLogitsLoss, CosineEmbeddingLoss, CrossEntropyLoss, FocalLoss, HingeEmbeddingLoss, HuberLoss, KLDivLoss,
     L1Loss, MSELoss, MultiMarginLoss, NLLLoss, SigmoidFocalLoss, SmoothL1Loss, TripletMarginLoss,
@@ -68,6 +69,7 @@ pub use module::{Classifier, Entry, EntryMut, Forward, Module};
 pub use optim::{
     Adagrad, Adam, AdamW, Ema, Lamb, Lion, NAdam, Optimizer, OptimizerState, ParamGroup, ParamGroups, RMSprop, Sgd,
 };
+pub use overlap::{Overlap, Prefix, StateNames};
 pub use parameter::{Buffer, Parameter};
 pub use pass::{Pass, Statistics};
 pub use schedule::{ReduceOnPlateau, Schedule};

@@ -1,7 +1,8 @@
 //! Weights from elsewhere: what fits is taken.
 
-use crate::module::{EntryMut, Module};
+use crate::module::{Entry, EntryMut, Module};
 use crate::state_dict::StateDict;
+use std::collections::HashSet;
 use striate_tensor::{DType, Tensor};
 
 /// What became of the tensors of a network and of a state dict, by name.
@@ -15,9 +16,81 @@ pub struct Matched {
     pub unexpected: Vec<String>,
     /// Tensors of another shape: the name, the network's shape, the state dict's.
     pub reshaped: Vec<(String, Vec<usize>, Vec<usize>)>,
+    /// Tensors of whole numbers where the network has others: the name, the network's type, the state dict's.
+    pub retyped: Vec<(String, DType, DType)>,
     /// The weight of the first convolution, if its input channels were summed for grey images or spread for coloured ones, with the
     /// channels that it had and has.
     pub channels: Option<(String, usize, usize)>,
+}
+
+/// What a network would take of a state dict.
+pub struct Fit {
+    /// What would become of the tensors.
+    pub matched: Matched,
+    values: StateDict,
+}
+
+impl Fit {
+    /// The parameters and buffers of `module` that `state` has under the same name and with the same shape. Floating-point values are
+    /// converted to the network's type; counters of batches to its type and shape.
+    pub fn of(module: &dyn Module, state: &StateDict) -> Fit {
+        let (mut matched, mut values) = (Matched::default(), StateDict::new());
+        let mut known = HashSet::new();
+        let mut first_image_weight = true;
+        module.visit("", &mut |name, entry| {
+            known.insert(name.to_string());
+            let own = match entry {
+                Entry::Parameter(p) => p.value().clone(),
+                Entry::Buffer(b) => b.value(),
+            };
+            let first = first_image_weight && own.shape().len() == 4;
+            first_image_weight &= !first;
+            let counter = name.ends_with("num_batches_tracked");
+            let Some(given) = state.get(name) else {
+                if !counter {
+                    matched.missing.push(name.to_string());
+                }
+                return;
+            };
+            let value = if given.shape() == own.shape() {
+                given.clone()
+            } else if counter && given.numel() == own.numel() {
+                given.clone().reshape(own.shape())
+            } else if let Some(adapted) = first.then(|| adapt_channels(given, own.shape())).flatten() {
+                matched.channels = Some((name.to_string(), given.size(1), own.size(1)));
+                adapted
+            } else {
+                matched.reshaped.push((name.to_string(), own.shape().to_vec(), given.shape().to_vec()));
+                return;
+            };
+            if is_float(own.dtype()) && !is_float(given.dtype()) {
+                matched.retyped.push((name.to_string(), own.dtype(), given.dtype()));
+                return;
+            }
+            let value = if value.dtype() == own.dtype() { value } else { value.to_dtype(own.dtype()) };
+            values.insert(name.to_string(), value);
+            matched.loaded.push(name.to_string());
+        });
+        matched.unexpected = state.keys().filter(|name| !known.contains(*name)).cloned().collect();
+        Fit { matched, values }
+    }
+
+    /// The first tensor to be taken whose numbers no network can go on from, with what is wrong with it.
+    pub fn fault(&self) -> Option<(&str, String)> {
+        self.values.iter().find_map(|(name, value)| Some((name.as_str(), number_fault(name, value)?)))
+    }
+
+    /// Replaces the parameters and buffers of `module`, which is the one that this is of.
+    pub fn load(self, module: &mut dyn Module) -> Matched {
+        module.visit_mut("", &mut |name, entry| {
+            let Some(value) = self.values.get(name) else { return };
+            match entry {
+                EntryMut::Parameter(p) => p.set(value.clone()),
+                EntryMut::Buffer(b) => b.set(value.clone()),
+            }
+        });
+        self.matched
+    }
 }
 
 /// Replaces the parameters and buffers of `module` that `state` has under the same name and with the same shape (PyTorch's
@@ -26,41 +99,33 @@ pub struct Matched {
 /// A first convolution for grey images takes the sum of the weights for coloured ones, whose answer to a grey image is the same; the
 /// other way around each channel gets a third.
 pub fn load_matching(module: &mut dyn Module, state: &StateDict) -> Matched {
-    let mut matched = Matched::default();
-    let mut known = Vec::new();
-    let mut first_image_weight = true;
-    module.visit_mut("", &mut |name, entry| {
-        known.push(name.to_string());
-        let own = match &entry {
-            EntryMut::Parameter(p) => p.value().clone(),
-            EntryMut::Buffer(b) => b.value(),
-        };
-        let first = first_image_weight && own.shape().len() == 4;
-        first_image_weight &= !first;
-        let Some(given) = state.get(name) else {
-            if !name.ends_with("num_batches_tracked") {
-                matched.missing.push(name.to_string());
-            }
-            return;
-        };
-        let value = if given.shape() == own.shape() {
-            given.clone()
-        } else if let Some(adapted) = first.then(|| adapt_channels(given, own.shape())).flatten() {
-            matched.channels = Some((name.to_string(), given.size(1), own.size(1)));
-            adapted
-        } else {
-            matched.reshaped.push((name.to_string(), own.shape().to_vec(), given.shape().to_vec()));
-            return;
-        };
-        let value = if value.dtype() == own.dtype() { value } else { value.to_dtype(own.dtype()) };
-        match entry {
-            EntryMut::Parameter(p) => p.set(value),
-            EntryMut::Buffer(b) => b.set(value),
-        }
-        matched.loaded.push(name.to_string());
-    });
-    matched.unexpected = state.keys().filter(|name| !known.contains(name)).cloned().collect();
-    matched
+    Fit::of(module, state).load(module)
+}
+
+fn is_float(dtype: DType) -> bool {
+    matches!(dtype, DType::F32 | DType::F64)
+}
+
+/// What is wrong with the numbers of a network's tensor of this name, if no network can go on from them: NaN, infinite values, negative
+/// variances.
+pub fn number_fault(name: &str, tensor: &Tensor) -> Option<String> {
+    if !is_float(tensor.dtype()) {
+        return None;
+    }
+    let variance = name.rsplit('.').next() == Some("running_var");
+    if tensor.is_finite() && !variance {
+        return None;
+    }
+    let values: Vec<f64> = match tensor.dtype() {
+        DType::F64 => tensor.to_vec(),
+        _ => tensor.to_vec::<f32>().into_iter().map(f64::from).collect(),
+    };
+    let count = |wrong: fn(f64) -> bool| values.iter().filter(|&&value| wrong(value)).count();
+    let negative = if variance { count(|x| x < 0.0) } else { 0 };
+    let kinds = [(count(f64::is_nan), "NaN"), (count(f64::is_infinite), "infinite"), (negative, "negative")];
+    let (wrong, what) = kinds.into_iter().find(|(n, _)| *n > 0)?;
+    let verb = if wrong == 1 { "is" } else { "are" };
+    Some(format!("{wrong} of its {} values {verb} {what}", values.len()))
 }
 
 /// A convolution's weight for 1 instead of 3 input channels, or for 3 instead of 1; none where shapes differ otherwise.
@@ -80,7 +145,7 @@ fn adapt_channels(weight: &Tensor, wanted: &[usize]) -> Option<Tensor> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Conv2d, Forward, Linear, Pass, Sequential, state_dict};
+    use crate::{BatchNorm2d, Conv2d, Forward, Linear, Pass, Sequential, state_dict};
     use striate_tensor::Generator;
 
     fn net(channels: usize, classes: usize, seed: u64) -> Sequential {
@@ -114,6 +179,58 @@ mod tests {
         let mut target = net(1, 3, 2);
         assert_eq!(load_matching(&mut target, &state).loaded.len(), 4);
         assert!(state_dict(&target).values().all(|t| t.dtype() == DType::F32));
+    }
+
+    #[test]
+    fn counters_are_taken_in_any_form_and_whole_numbers_are_no_weights() {
+        let rng = &mut Generator::new(0);
+        let mut net = Sequential::new().add(Conv2d::new(1, 4, 3, rng)).add(BatchNorm2d::new(4));
+        for counter in [
+            Tensor::from_vec(vec![7i64], []),
+            Tensor::from_vec(vec![7i64], [1]),
+            Tensor::from_vec(vec![7.0f32], []),
+            Tensor::from_vec(vec![7.0f32], [1]),
+        ] {
+            let matched = load_matching(&mut net, &StateDict::from([("1.num_batches_tracked".into(), counter)]));
+            assert_eq!((matched.loaded.len(), matched.reshaped.len()), (1, 0));
+            let counted = &state_dict(&net)["1.num_batches_tracked"];
+            assert_eq!((counted.shape(), counted.to_vec::<i64>()), (&[][..], vec![7]));
+        }
+        let before = state_dict(&net)["0.bias"].to_vec::<f32>();
+        let whole = StateDict::from([("0.bias".into(), Tensor::from_vec(vec![1i64, 2, 3, 4], [4]))]);
+        let matched = load_matching(&mut net, &whole);
+        assert_eq!(matched.retyped, [("0.bias".to_string(), DType::F32, DType::I64)]);
+        assert_eq!(state_dict(&net)["0.bias"].to_vec::<f32>(), before);
+    }
+
+    #[test]
+    fn numbers_that_are_none_are_found_in_what_is_taken() {
+        let rng = &mut Generator::new(0);
+        let net = Sequential::new().add(Conv2d::new(1, 4, 3, rng)).add(BatchNorm2d::new(4));
+        let with = |name: &str, values: [f32; 4]| {
+            let state = StateDict::from([(name.to_string(), Tensor::from_vec(values.to_vec(), [4]))]);
+            Fit::of(&net, &state).fault().map(|(name, fault)| format!("{name}: {fault}"))
+        };
+        for (name, values, fault) in [
+            ("0.bias", [1.0, f32::NAN, 2.0, 3.0], "1 of its 4 values is NaN"),
+            ("0.bias", [f32::INFINITY, f32::NEG_INFINITY, 2.0, 3.0], "2 of its 4 values are infinite"),
+            ("1.running_mean", [f32::NAN; 4], "4 of its 4 values are NaN"),
+            ("1.running_var", [1.0, -0.5, 2.0, 3.0], "1 of its 4 values is negative"),
+            ("1.running_var", [1.0, f32::NAN, -1.0, 3.0], "1 of its 4 values is NaN"),
+        ] {
+            assert_eq!(with(name, values), Some(format!("{name}: {fault}")));
+        }
+        for (name, values) in [
+            ("0.bias", [-1.0, 0.0, f32::MAX, f32::MIN_POSITIVE]),
+            ("1.running_var", [0.0, -0.0, 1.0, 2.0]),
+            ("1.running_mean", [-1.0; 4]),
+            ("other.bias", [f32::NAN; 4]),
+        ] {
+            assert_eq!(with(name, values), None, "{name}");
+        }
+        // A double beyond the range of the network's numbers.
+        let state = StateDict::from([("0.bias".into(), Tensor::from_vec(vec![1e300f64, 0.0, 0.0, 0.0], [4]))]);
+        assert!(Fit::of(&net, &state).fault().is_some());
     }
 
     #[test]

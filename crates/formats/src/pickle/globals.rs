@@ -1,41 +1,14 @@
 //! The names that a pickle may import, and all that they mean here.
 
-/// The type of a storage's or a tensor's elements.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
-    F64,
-    F32,
-    F16,
-    BF16,
-    I64,
-    I32,
-    I16,
-    I8,
-    U32,
-    U16,
-    U8,
-    Bool,
-    /// One that no tensor here can hold: PyTorch's name and the bytes that an element takes.
-    Other(&'static str, usize),
-}
-
-impl Kind {
-    /// Bytes that an element takes in a file.
-    pub fn size(self) -> usize {
-        match self {
-            Kind::F64 | Kind::I64 => 8,
-            Kind::F32 | Kind::I32 | Kind::U32 => 4,
-            Kind::F16 | Kind::BF16 | Kind::I16 | Kind::U16 => 2,
-            Kind::I8 | Kind::U8 | Kind::Bool => 1,
-            Kind::Other(_, size) => size,
-        }
-    }
-}
+use crate::elements::Kind;
 
 /// What an imported name stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Global {
+    /// Its first argument, if there is one, has the pairs.
     OrderedDict,
+    /// A dictionary whose argument is what lacking keys get.
+    DefaultDict,
     Size,
     /// A class of storages, by its elements; `torch.UntypedStorage` has bytes.
     Storage(Kind),
@@ -60,19 +33,22 @@ pub(crate) enum Rebuild {
     FromType,
 }
 
-/// What `module.name` means, if it is one of the names that weights need.
+/// What `module.name` means, if it is one of the names that weights need or that often lie beside them.
 pub(super) fn lookup(module: &str, name: &str) -> Option<Global> {
     Some(match (module, name) {
-        ("collections", "OrderedDict") => Global::OrderedDict,
+        ("collections", "OrderedDict") | ("builtins" | "__builtin__", "dict") => Global::OrderedDict,
+        ("collections", "defaultdict") => Global::DefaultDict,
         ("torch", "Size") => Global::Size,
         ("torch._utils", "_rebuild_tensor" | "_rebuild_tensor_v2") => Global::Rebuild(Rebuild::Tensor),
         ("torch._utils", "_rebuild_tensor_v3") => Global::Rebuild(Rebuild::TensorOfType),
         ("torch._utils", "_rebuild_parameter" | "_rebuild_parameter_with_state") => Global::Rebuild(Rebuild::Parameter),
-        ("torch._tensor", "_rebuild_from_type_v2") => Global::Rebuild(Rebuild::FromType),
+        ("torch._tensor", "_rebuild_from_type_v2" | "_rebuild_from_type") => Global::Rebuild(Rebuild::FromType),
         ("torch._utils", "_rebuild_qtensor") => Global::RebuildOdd("quantized"),
         ("torch._utils", "_rebuild_sparse_tensor") => Global::RebuildOdd("sparse"),
         ("torch._utils", "_rebuild_meta_tensor_no_storage") => Global::RebuildOdd("meta"),
         ("torch._utils", "_rebuild_nested_tensor") => Global::RebuildOdd("nested"),
+        ("torch._utils", "_rebuild_device_tensor_from_numpy" | "_rebuild_xla_tensor") => Global::RebuildOdd("device"),
+        ("torch._utils", _) if name.starts_with("_rebuild") => Global::RebuildOdd("unknown"),
         ("torch" | "torch.storage", "UntypedStorage") => Global::Storage(Kind::U8),
         ("torch" | "torch.cuda", _) if name.ends_with("Storage") => Global::Storage(storage(name)?),
         ("torch", "device" | "Tensor" | "strided" | "sparse_coo" | "sparse_csr") => Global::Opaque,

@@ -54,15 +54,15 @@ impl<'a> Input<'a> {
 
     /// The text up to the end of the line.
     pub fn line(&mut self) -> Result<&'a str, PickleError> {
+        text(self.line_bytes()?)
+    }
+
+    /// What stands before the end of the line.
+    pub fn line_bytes(&mut self) -> Result<&'a [u8], PickleError> {
         let rest = &self.bytes[self.at..];
         let length = rest.iter().position(|&b| b == b'\n').ok_or(PickleError::Cut)?;
         self.at += length + 1;
-        text(&rest[..length])
-    }
-
-    /// What follows, unread.
-    pub fn rest(&self) -> &'a [u8] {
-        &self.bytes[self.at..]
+        Ok(&rest[..length])
     }
 }
 

@@ -2,8 +2,7 @@
 
 use super::globals::lookup;
 use super::input::{Input, text};
-use super::{Id, Pickle, PickleError, Value, damaged};
-use crate::values::shown;
+use super::{Foreign, Id, Made, Pickle, PickleError, Value, damaged};
 use std::collections::HashMap;
 
 /// Values that a pickle may build. Large checkpoints have some hundred thousand.
@@ -13,12 +12,16 @@ const STACK_LIMIT: usize = 1 << 20;
 /// Values that may be remembered.
 const MEMO_LIMIT: usize = 1 << 20;
 const NEWEST_PROTOCOL: u8 = 5;
+/// Values that say nothing lie once in the arena, so that a long list of losses takes little.
+const NONE: Id = Id(0);
+const NUMBER: Id = Id(1);
+const OPAQUE: Id = Id(2);
 
 /// Runs the pickle that `bytes` begin with, and says how many bytes it takes.
 pub(crate) fn load(bytes: &[u8]) -> Result<(Pickle<'_>, usize), PickleError> {
     let mut machine = Machine {
         input: Input::new(bytes),
-        values: Vec::new(),
+        values: vec![Value::None, Value::Number, Value::Opaque],
         spent: 0,
         stack: Vec::new(),
         marks: Vec::new(),
@@ -180,29 +183,44 @@ impl<'a> Machine<'a> {
                 self.import(module, name)?;
             }
             // REDUCE and NEWOBJ, NEWOBJ_EX, INST, OBJ
-            b'R' | 0x81 => {
+            b'R' => {
                 let (arguments, function) = (self.pop()?, self.pop()?);
-                self.call(function, arguments)?;
+                self.call(function, arguments, Made::Call)?;
+            }
+            0x81 => {
+                let (arguments, class) = (self.pop()?, self.pop()?);
+                self.call(class, arguments, Made::Object)?;
             }
             0x92 => {
                 let (_keywords, arguments, class) = (self.pop()?, self.pop()?, self.pop()?);
-                self.call(class, arguments)?;
+                self.call(class, arguments, Made::Object)?;
             }
             b'i' => {
                 let (module, name) = (self.input.line()?, self.input.line()?);
-                return Err(PickleError::Object(shown(&format!("{module}.{name}"))));
+                let arguments = self.pop_mark()?;
+                self.instance(arguments, |machine| machine.import(module, name))?;
             }
-            b'o' => return damaged("makes an object in a way that PyTorch does not"),
+            b'o' => {
+                let mut arguments = self.pop_mark()?;
+                if arguments.is_empty() {
+                    return damaged("makes an object of no class");
+                }
+                let class = arguments.remove(0);
+                self.instance(arguments, |machine| machine.push_id(class))?;
+            }
             // BUILD: attributes of an object, none of which is a weight.
             b'b' => {
-                self.pop()?;
-                if matches!(self.value(self.top()?), Value::Global(_)) {
-                    return damaged("changes what it imported");
+                let state = self.pop()?;
+                let top = self.top()?;
+                match &mut self.values[top.0 as usize] {
+                    Value::Global(_) => return damaged("changes what it imported"),
+                    Value::Foreign(foreign) => foreign.parts.push(state),
+                    _ => {}
                 }
             }
             b'Q' => {
                 let id = self.pop()?;
-                self.push_storage(id)?;
+                self.push_persistent(id)?;
             }
             opcode => return self.step_value(opcode).map(|()| true),
         }
@@ -212,8 +230,8 @@ impl<'a> Machine<'a> {
     /// The opcodes that make a value, or put values into another.
     fn step_value(&mut self, opcode: u8) -> Result<(), PickleError> {
         match opcode {
-            b'N' => self.push(Value::None),
-            0x88 | 0x89 => self.push(Value::Number),
+            b'N' => self.push_id(NONE),
+            0x88 | 0x89 => self.push_id(NUMBER),
             b'J' => {
                 let number = i32::from_le_bytes(self.input.array()?);
                 self.push(Value::Int(number.into()))
@@ -236,49 +254,51 @@ impl<'a> Machine<'a> {
             }
             b'I' | b'L' => {
                 let line = self.input.line()?;
-                self.push(match line {
-                    "00" | "01" => Value::Number,
-                    _ => match line.strip_suffix('L').unwrap_or(line).parse() {
-                        Ok(number) => Value::Int(number),
-                        Err(_) => return damaged("has a number that is none"),
-                    },
-                })
+                let digits = line.strip_suffix('L').unwrap_or(line);
+                match digits.parse() {
+                    _ if matches!(line, "00" | "01") => self.push_id(NUMBER),
+                    Ok(number) => self.push(Value::Int(number)),
+                    // One of more than 64 bits is no size of a tensor.
+                    Err(_) if is_integer(digits) => self.push_id(NUMBER),
+                    Err(_) => damaged("has a number that is none"),
+                }
             }
             b'G' => {
                 self.input.take(8)?;
-                self.push(Value::Number)
+                self.push_id(NUMBER)
             }
             b'F' => match self.input.line()?.parse::<f64>() {
-                Ok(_) => self.push(Value::Number),
+                Ok(_) => self.push_id(NUMBER),
                 Err(_) => damaged("has a number that is none"),
             },
             b'X' => {
                 let bytes = self.input.sized4()?;
-                self.push(Value::Text(text(bytes)?))
+                self.push_text(bytes)
             }
             0x8c => {
                 let bytes = self.input.sized1()?;
-                self.push(Value::Text(text(bytes)?))
+                self.push_text(bytes)
             }
             0x8d => {
                 let bytes = self.input.sized8()?;
-                self.push(Value::Text(text(bytes)?))
+                self.push_text(bytes)
             }
-            // Python 2's texts, which may be bytes.
             b'T' => {
                 let bytes = self.input.sized4()?;
-                self.push(text(bytes).map_or(Value::Opaque, Value::Text))
+                self.push_text(bytes)
             }
             b'U' => {
                 let bytes = self.input.sized1()?;
-                self.push(text(bytes).map_or(Value::Opaque, Value::Text))
+                self.push_text(bytes)
             }
             // Texts as source code: what is escaped there is no name of a weight.
             b'S' | b'V' => {
-                let line = self.input.line()?;
-                let bare = line.strip_prefix(['\'', '"']).and_then(|l| l.strip_suffix(['\'', '"']));
-                let content = if opcode == b'S' { bare.unwrap_or(line) } else { line };
-                self.push(if content.contains('\\') { Value::Opaque } else { Value::Text(content) })
+                let line = self.input.line_bytes()?;
+                let bare = match line {
+                    [b'\'', bare @ .., b'\''] | [b'"', bare @ .., b'"'] if opcode == b'S' => bare,
+                    _ => line,
+                };
+                if bare.contains(&b'\\') { self.push_id(OPAQUE) } else { self.push_text(bare) }
             }
             b'B' => self.skip(|input| input.sized4()),
             b'C' => self.skip(|input| input.sized1()),
@@ -287,7 +307,7 @@ impl<'a> Machine<'a> {
             b')' => self.push(Value::Tuple(Vec::new())),
             b']' => self.push(Value::List(Vec::new())),
             b'}' => self.push(Value::Dict(Vec::new())),
-            0x8f => self.push(Value::Opaque),
+            0x8f => self.push_id(OPAQUE),
             b't' => {
                 let items = self.pop_mark()?;
                 self.push(Value::Tuple(items))
@@ -311,8 +331,12 @@ impl<'a> Machine<'a> {
             }
             0x91 => {
                 self.pop_mark()?;
-                self.push(Value::Opaque)
+                self.push_id(OPAQUE)
             }
+            // Names by a number that the program that wrote them has registered.
+            0x82 => self.skip(|input| input.take(1)),
+            0x83 => self.skip(|input| input.take(2)),
+            0x84 => self.skip(|input| input.take(4)),
             b'a' => {
                 let item = self.pop()?;
                 self.append(vec![item])
@@ -343,13 +367,22 @@ impl<'a> Machine<'a> {
 
     fn skip(&mut self, read: fn(&mut Input<'a>) -> Result<&'a [u8], PickleError>) -> Result<(), PickleError> {
         read(&mut self.input)?;
-        self.push(Value::Opaque)
+        self.push_id(OPAQUE)
+    }
+
+    /// A text; what is not UTF-8 is no name of a weight: a path, or Python 2's bytes.
+    fn push_text(&mut self, bytes: &'a [u8]) -> Result<(), PickleError> {
+        match text(bytes) {
+            Ok(text) => self.push(Value::Text(text)),
+            Err(_) => self.push_id(OPAQUE),
+        }
     }
 
     fn append(&mut self, items: Vec<Id>) -> Result<(), PickleError> {
         let top = self.top()?;
         match &mut self.values[top.0 as usize] {
             Value::List(list) => list.extend(items),
+            Value::Foreign(foreign) => foreign.parts.extend(items),
             Value::Opaque => {}
             _ => return damaged("appends to something that is no list"),
         }
@@ -361,33 +394,37 @@ impl<'a> Machine<'a> {
         let top = self.top()?;
         match &mut self.values[top.0 as usize] {
             Value::Dict(dict) => dict.extend(pairs.iter().map(|&[key, value]| (key, value))),
+            Value::Foreign(foreign) => foreign.items.extend(pairs.iter().map(|&[key, value]| (key, value))),
             Value::Opaque => {}
             _ => return damaged("puts a key into something that is no dictionary"),
         }
         Ok(())
     }
 
-    fn import(&mut self, module: &str, name: &str) -> Result<(), PickleError> {
-        match lookup(module, name) {
-            Some(global) => self.push(Value::Global(global)),
-            None if self.makes_an_object() => Err(PickleError::Object(shown(&format!("{module}.{name}")))),
-            None => Err(PickleError::Import(shown(&format!("{module}.{name}")))),
-        }
+    fn import(&mut self, module: &'a str, name: &'a str) -> Result<(), PickleError> {
+        self.push(match lookup(module, name) {
+            Some(global) => Value::Global(global),
+            None => Value::Foreign(Box::new(Foreign::named(module, name))),
+        })
     }
 
-    /// Whether the name that was just read is a class of which an object follows.
-    fn makes_an_object(&self) -> bool {
-        // The legacy form stores a module's class with its source code.
-        if matches!(self.stack.last().map(|&id| self.value(id)), Some(Value::Text("module"))) {
-            return true;
-        }
-        let rest = self.input.rest();
-        let rest = match rest {
-            [b'q', _, rest @ ..] | [b'r', _, _, _, _, rest @ ..] | [0x94, rest @ ..] => rest,
-            _ => rest,
-        };
-        rest.starts_with(b")\x81")
+    /// Makes an object in the ways of the oldest protocols, of the class that `class` pushes.
+    fn instance(
+        &mut self,
+        arguments: Vec<Id>,
+        class: impl FnOnce(&mut Self) -> Result<(), PickleError>,
+    ) -> Result<(), PickleError> {
+        self.push(Value::Tuple(arguments))?;
+        let arguments = self.pop()?;
+        class(self)?;
+        let class = self.pop()?;
+        self.call(class, arguments, Made::Object)
     }
+}
+
+fn is_integer(digits: &str) -> bool {
+    let digits = digits.strip_prefix('-').unwrap_or(digits);
+    !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit())
 }
 
 fn long(bytes: &[u8]) -> Value<'_> {

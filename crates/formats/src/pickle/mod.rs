@@ -1,27 +1,31 @@
 //! Pickles, read without running any of them.
 //!
 //! A pickle is a program for a stack machine. [`load`] runs the opcodes that build plain values; a name that a pickle wants to import
-//! is looked up in a short list ([`globals`]) and means nothing but what that list says. Values lie in one arena and refer to one
+//! is looked up in a short list ([`globals`]) and means nothing but what that list says. What is not on the list is kept as its name
+//! and what was put into it ([`Foreign`]), so that it can be left out or named. Values lie in one arena and refer to one
 //! another by number, so that no nesting, sharing or cycle can use up memory or the call stack.
 
 mod call;
+mod foreign;
 mod globals;
 mod input;
 mod machine;
 mod write;
 
-pub(crate) use globals::Kind;
+pub(crate) use foreign::{Foreign, Made};
 pub(crate) use machine::load;
 pub(crate) use write::Writer;
 
+use crate::elements::Kind;
 use crate::error::FormatError;
+use crate::values::shown;
 use globals::Global;
 use std::borrow::Cow;
 use std::ops::Index;
 use std::path::Path;
 
 /// A value's number in its [`Pickle`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Id(u32);
 
 /// What a pickle can build here.
@@ -41,7 +45,9 @@ pub(crate) enum Value<'a> {
     Storage(Box<StorageRef<'a>>),
     Tensor(Box<TensorRef>),
     /// A tensor of a sort that has no elements in a storage of its own, by the name of that sort.
-    OddTensor(&'static str),
+    OddTensor(&'a str),
+    /// What only Python code could make.
+    Foreign(Box<Foreign<'a>>),
     /// Something harmless that no weights are made of.
     Opaque,
 }
@@ -83,13 +89,31 @@ impl<'a> Index<Id> for Pickle<'a> {
     }
 }
 
-impl Pickle<'_> {
+impl<'a> Pickle<'a> {
+    /// The pairs of a dictionary, or of an object that was filled like one.
+    pub fn pairs(&self, id: Id) -> &[(Id, Id)] {
+        match &self[id] {
+            Value::Dict(pairs) => pairs,
+            Value::Foreign(foreign) => &foreign.items,
+            _ => &[],
+        }
+    }
+
+    /// What only Python code could make, if it is that.
+    pub fn foreign(&self, id: Id) -> Option<&Foreign<'a>> {
+        match &self[id] {
+            Value::Foreign(foreign) => Some(foreign),
+            _ => None,
+        }
+    }
+
     /// A few words for what a value is.
     pub fn describe(&self, id: Id) -> Cow<'static, str> {
         match &self[id] {
             Value::None => "None".into(),
             Value::Int(_) | Value::Long(_) | Value::Number => "a number".into(),
             Value::Text(_) => "a text".into(),
+            Value::Foreign(foreign) => format!("an object of {}", shown(&foreign.full_name())).into(),
             Value::List(_) => "a list".into(),
             Value::Tuple(_) => "a tuple".into(),
             Value::Dict(_) => "a dictionary".into(),
@@ -108,10 +132,8 @@ pub(crate) enum PickleError {
     Cut,
     /// It contradicts itself.
     Damaged(Cow<'static, str>),
-    /// It imports something that no weights need.
-    Import(String),
-    /// It holds an object of a class that only Python code can rebuild.
-    Object(String),
+    /// It calls something that does harm.
+    Harm(String),
     /// It has more of something than is accepted.
     TooMany { what: &'static str, limit: usize },
 }
@@ -122,8 +144,7 @@ impl PickleError {
         match self {
             PickleError::Cut => FormatError::damaged(path, "its pickle ends in the middle; copy or download it again"),
             PickleError::Damaged(reason) => FormatError::damaged(path, format!("its pickle {reason}")),
-            PickleError::Import(name) => FormatError::Import { path: file, name },
-            PickleError::Object(class) => FormatError::PickledObject { path: file, class },
+            PickleError::Harm(name) => FormatError::Import { path: file, entry: String::new(), name },
             PickleError::TooMany { what, limit } => {
                 FormatError::TooMuch { path: file, what: format!("more than {limit} {what} in its pickle") }
             }

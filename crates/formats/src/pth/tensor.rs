@@ -1,13 +1,11 @@
 //! From a pickle's description of a tensor and the bytes of its storage to a tensor.
 
+use crate::elements::{self, Elements};
 use crate::error::FormatError;
-use crate::pickle::{Kind, TensorRef};
-use crate::values::{check_shape, half_to_f32, shown};
+use crate::pickle::TensorRef;
+use crate::values::{check_shape, shown};
 use std::path::Path;
 use striate_tensor::{Element, Tensor};
-
-const SUPPORTED: &str =
-    "float64, float32, float16, bfloat16, int64, int32, int16, int8, uint32, uint16, uint8 and bool";
 
 /// Bytes that the tensors of a file may take. A view can repeat its storage, so that the file's own size is no limit.
 pub(super) struct Budget {
@@ -32,7 +30,7 @@ impl Budget {
     }
 }
 
-/// The tensor `name`, whose elements lie in `bytes`.
+/// The tensor `name`, whose elements lie in `bytes` and are of a type that a tensor can hold.
 pub(super) fn read(
     path: &Path,
     name: &str,
@@ -41,9 +39,6 @@ pub(super) fn read(
     big_endian: bool,
     budget: &mut Budget,
 ) -> Result<Tensor, FormatError> {
-    if let Kind::Other(dtype, _) = tensor.kind {
-        return Err(unsupported(path, name, dtype));
-    }
     let shape = {
         let sizes: Option<Vec<u64>> = tensor.sizes.iter().map(|&size| size.try_into().ok()).collect();
         let negative = || FormatError::damaged(path, format!("tensor '{}' has a negative size", shown(name)));
@@ -54,26 +49,7 @@ pub(super) fn read(
     let count: usize = shape.iter().product();
     budget.spend(path, 8 * count as u64)?;
     let source = Source { bytes, big_endian, layout, shape: &shape, count };
-    Ok(match tensor.kind {
-        Kind::F64 => source.collect(f64::from_le_bytes),
-        Kind::F32 => source.collect(f32::from_le_bytes),
-        Kind::F16 => source.collect(|b| half_to_f32(u16::from_le_bytes(b))),
-        Kind::BF16 => source.collect(|b| f32::from_bits((u16::from_le_bytes(b) as u32) << 16)),
-        Kind::I64 => source.collect(i64::from_le_bytes),
-        Kind::I32 => source.collect(|b| i32::from_le_bytes(b) as i64),
-        Kind::I16 => source.collect(|b| i16::from_le_bytes(b) as i64),
-        Kind::I8 => source.collect(|b| i8::from_le_bytes(b) as i64),
-        Kind::U32 => source.collect(|b| u32::from_le_bytes(b) as i64),
-        Kind::U16 => source.collect(|b| u16::from_le_bytes(b) as i64),
-        Kind::U8 => source.collect(|[b]| b),
-        Kind::Bool => source.collect(|[b]| (b != 0) as u8),
-        Kind::Other(..) => unreachable!("refused above"),
-    })
-}
-
-pub(super) fn unsupported(path: &Path, name: &str, dtype: &str) -> FormatError {
-    let (tensor, dtype) = (shown(name), dtype.to_string());
-    FormatError::Dtype { path: path.to_path_buf(), tensor, dtype, supported: SUPPORTED }
+    Ok(elements::read(tensor.kind, source).expect("other types were left out"))
 }
 
 /// Where a tensor's elements lie: the first one and the strides, in elements.
@@ -113,7 +89,7 @@ struct Source<'a> {
     count: usize,
 }
 
-impl Source<'_> {
+impl Elements for Source<'_> {
     fn collect<T: Element, const N: usize>(self, element: impl Fn([u8; N]) -> T) -> Tensor {
         if self.count == 0 {
             return Tensor::from_vec(Vec::<T>::new(), self.shape);

@@ -66,6 +66,31 @@ fn counts_are_limited() {
 }
 
 #[test]
+fn objects_take_little_and_are_looked_through_once() {
+    let many = [b"}(".to_vec(), b"X\x01\0\0\0acp\nA\n)\x81".repeat(100_000), b"u.".to_vec()].concat();
+    survive(&archive(&many, &[]), "objects");
+    let nested =
+        [b"cp\nA\nq\0".to_vec(), b"h\0".repeat(100_000), b")\x81".to_vec(), b"\x85\x81".repeat(99_999)].concat();
+    survive(&archive(&[b"}X\x05\0\0\0model".to_vec(), nested, b"s.".to_vec()].concat(), &[]), "objects in objects");
+    // Each holds the one before twice.
+    let doubled: Vec<u8> =
+        (0..200u8).flat_map(|i| [b"cp\nA\nh", &[i][..], b"h", &[i], b"\x86\x81q", &[i + 1]].concat()).collect();
+    let pickle = [&b"}X\x05\0\0\0modelNq\0"[..], &doubled, b"s."].concat();
+    survive(&archive(&pickle, &[]), "objects that double");
+    let itself = b"\x80\x02}X\x05\0\0\0modelcp\nA\n)\x81q\0}X\x01\0\0\0ah\0sbs.";
+    assert!(refusal(&archive(itself, &[])).contains("'p.A'"));
+    let losses = [
+        b"}(X\x05\0\0\0modelcp\nA\n)\x81X\x04\0\0\0loss](".to_vec(),
+        b"G\0\0\0\0\0\0\0\0".repeat(500_000),
+        b"e(".to_vec(),
+        b"G\0\0\0\0\0\0\0\0".repeat(900_000),
+        b"eu.".to_vec(),
+    ]
+    .concat();
+    assert!(refusal(&archive(&losses, &[])).contains("'p.A'"), "a long list is no reason to refuse a file");
+}
+
+#[test]
 fn views_that_repeat_their_storage_are_limited() {
     let expanded = |size: i64| archive(&one(1, 0, &[size, size], &[0, 0]), &[&floats(1)]);
     let weights = read(&expanded(1000)).unwrap();

@@ -60,7 +60,14 @@ fn files(names: &[&str]) -> Vec<Vec<u8>> {
 /// Every file with some of its bytes changed.
 #[test]
 fn changed_files_are_read_or_refused() {
-    let files = files(&["dtypes_legacy.pth", "views_legacy.pth", "checkpoint_legacy.pth", "views.pth", "dtypes.pth"]);
+    let files = files(&[
+        "dtypes_legacy.pth",
+        "views_legacy.pth",
+        "checkpoint_legacy.pth",
+        "views.pth",
+        "dtypes.pth",
+        "checkpoint_strangers_legacy.pth",
+    ]);
     let mut chance = Chance(1);
     for _ in 0..rounds(20_000) {
         let (a, b) = (chance.below(files.len()), chance.below(files.len()));
@@ -71,16 +78,26 @@ fn changed_files_are_read_or_refused() {
 /// Changed pickles in archives that are whole, as checksums would keep others out.
 #[test]
 fn changed_pickles_are_read_or_refused() {
-    let pickles: Vec<Vec<u8>> =
-        files(&["views.pth", "protocol5.pth", "attributes.pth", "checkpoint.pth", "refused_sparse.pth", "whole.pth"])
-            .into_iter()
-            .map(|bytes| {
-                let mut zip = zip::ZipArchive::new(Cursor::new(bytes)).unwrap();
-                let mut pickle = Vec::new();
-                zip.by_name("archive/data.pkl").unwrap().read_to_end(&mut pickle).unwrap();
-                pickle
-            })
-            .collect();
+    let pickles: Vec<Vec<u8>> = files(&[
+        "views.pth",
+        "protocol5.pth",
+        "attributes.pth",
+        "checkpoint.pth",
+        "refused_sparse.pth",
+        "whole.pth",
+        "checkpoint_strangers_2.pth",
+        "checkpoint_strangers_5.pth",
+        "checkpoint_dino.pth",
+        "refused_object.pth",
+    ])
+    .into_iter()
+    .map(|bytes| {
+        let mut zip = zip::ZipArchive::new(Cursor::new(bytes)).unwrap();
+        let mut pickle = Vec::new();
+        zip.by_name("archive/data.pkl").unwrap().read_to_end(&mut pickle).unwrap();
+        pickle
+    })
+    .collect();
     let storage = floats(64);
     let storages: Vec<&[u8]> = vec![&storage; 12];
     for pickle in &pickles[..4] {

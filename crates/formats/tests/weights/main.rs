@@ -1,6 +1,7 @@
 //! Weight files as PyTorch writes them, and as nobody should.
 
 mod bombs;
+mod checkpoints;
 mod files;
 mod fixtures;
 mod fuzz;
