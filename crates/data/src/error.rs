@@ -1,6 +1,7 @@
 //! [`DataError`].
 
 use crate::download::DownloadError;
+use crate::images::{SplitCause, shown};
 use std::error::Error;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -9,7 +10,7 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, thiserror::Error)]
 pub enum DataError {
     /// A file cannot be read.
-    #[error("cannot read {}: {source}", path.display())]
+    #[error("cannot read {}: {source}", shown(path))]
     Read {
         /// The file.
         path: PathBuf,
@@ -20,7 +21,7 @@ pub enum DataError {
     #[error(
         "{} has no {file} (nor {file}.gz); it must hold train-images-idx3-ubyte, train-labels-idx1-ubyte, \
          t10k-images-idx3-ubyte and t10k-labels-idx1-ubyte, each plain or .gz",
-        directory.display()
+        shown(directory)
     )]
     MissingFile {
         /// The directory.
@@ -29,7 +30,7 @@ pub enum DataError {
         file: String,
     },
     /// A file is no idx file, or a damaged one.
-    #[error("{}: {reason}", path.display())]
+    #[error("{}: {reason}", shown(path))]
     Idx {
         /// The file.
         path: PathBuf,
@@ -37,7 +38,7 @@ pub enum DataError {
         reason: String,
     },
     /// There are more images than labels, or fewer.
-    #[error("{} holds {images} images, but {} holds {labels} labels", images_path.display(), labels_path.display())]
+    #[error("{} holds {images} images, but {} holds {labels} labels", shown(images_path), shown(labels_path))]
     Counts {
         /// The file of images.
         images_path: PathBuf,
@@ -49,7 +50,7 @@ pub enum DataError {
         labels: usize,
     },
     /// A test image has a label that no training image has prepared the network for.
-    #[error("{}: label {label} of image {index} is outside the {classes} classes of the training labels", path.display())]
+    #[error("{}: label {label} of image {index} is outside the {classes} classes of the training labels", shown(path))]
     Label {
         /// The file of labels.
         path: PathBuf,
@@ -61,7 +62,7 @@ pub enum DataError {
         classes: usize,
     },
     /// An image cannot be decoded.
-    #[error("{}: {reason}", path.display())]
+    #[error("{}: {reason}", shown(path))]
     Image {
         /// The file.
         path: PathBuf,
@@ -69,12 +70,30 @@ pub enum DataError {
         reason: String,
     },
     /// A folder, manifest or archive of images cannot be used.
-    #[error("{}: {reason}", path.display())]
+    #[error("{}: {reason}", shown(path))]
     Images {
         /// The folder, manifest or archive.
         path: PathBuf,
         /// Why, and what to do.
         reason: String,
+    },
+    /// The columns of a manifest cannot be told apart: the options of a list can name them.
+    #[error("{}: {reason}", shown(path))]
+    Columns {
+        /// The manifest.
+        path: PathBuf,
+        /// What it lacks, or has several of.
+        reason: String,
+    },
+    /// Images cannot be split so that each class has some on both sides.
+    #[error("{}: {reason}", shown(path))]
+    Split {
+        /// The folder, manifest or archive.
+        path: PathBuf,
+        /// Which class, why, and what can be done.
+        reason: String,
+        /// Why, as the program tells one case from another.
+        cause: SplitCause,
     },
     /// Data built into the program is not what it was when it was built.
     #[error("the built-in {name} is damaged: install the program again")]
@@ -115,6 +134,10 @@ impl DataError {
 
     pub(crate) fn images(path: &Path, reason: impl ToString) -> DataError {
         DataError::Images { path: path.to_path_buf(), reason: reason.to_string() }
+    }
+
+    pub(crate) fn columns(path: &Path, reason: impl ToString) -> DataError {
+        DataError::Columns { path: path.to_path_buf(), reason: reason.to_string() }
     }
 
     pub(crate) fn image(path: &Path, reason: impl ToString) -> DataError {

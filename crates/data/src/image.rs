@@ -94,6 +94,14 @@ impl<T: Depth> Image<T> {
         Image { channels, data, ..*self }
     }
 
+    /// As [`Image::to_channels`], of an image that is not needed any more.
+    ///
+    /// # Panics
+    /// As [`Image::to_channels`].
+    pub fn into_channels(self, channels: usize) -> Image<T> {
+        if self.channels == channels { self } else { self.to_channels(channels) }
+    }
+
     /// Each value as its distance from white: `255 - v` for bytes.
     pub fn inverted(mut self) -> Image<T> {
         self.data.iter_mut().for_each(|v| *v = T::from_u32(T::MAX - v.to_u32()));
@@ -129,6 +137,17 @@ impl<T: Depth> Image<T> {
         Image { width, height, channels: c, data }
     }
 
+    /// As [`Image::cropped`], in the memory that the image has.
+    pub(crate) fn into_cropped(mut self, left: usize, top: usize, width: usize, height: usize) -> Image<T> {
+        let c = self.channels;
+        for y in 0..height {
+            let from = ((top + y) * self.width + left) * c;
+            self.data.copy_within(from..from + width * c, y * width * c);
+        }
+        self.data.truncate(height * width * c);
+        Image { width, height, channels: c, data: self.data }
+    }
+
     /// The image with `padding` black pixels on each side.
     pub fn padded(&self, padding: usize) -> Image<T> {
         self.bordered([padding; 4])
@@ -150,15 +169,27 @@ impl<T: Depth> Image<T> {
 
     /// The values of the pixels along the edge, each pixel once.
     pub(crate) fn border(&self) -> Vec<T> {
-        let (w, h) = (self.width, self.height);
-        let edge = |i: usize| i < w || i >= w * (h - 1) || i.is_multiple_of(w) || i % w == w - 1;
-        self.data
-            .chunks_exact(self.channels)
-            .enumerate()
-            .filter(|(i, _)| edge(*i))
-            .flat_map(|(_, p)| p)
-            .copied()
-            .collect()
+        let row = self.width * self.channels;
+        let mut values = Vec::with_capacity(2 * row + 2 * self.height * self.channels);
+        for (y, line) in self.data.chunks_exact(row).enumerate() {
+            if y == 0 || y == self.height - 1 {
+                values.extend_from_slice(line);
+                continue;
+            }
+            values.extend_from_slice(&line[..self.channels]);
+            if self.width > 1 {
+                values.extend_from_slice(&line[row - self.channels..]);
+            }
+        }
+        values
+    }
+}
+
+impl Image<u16> {
+    /// With every value rounded to a byte.
+    pub fn to_bytes(&self) -> Image {
+        let data = self.data.iter().map(|v| ((*v as u32 + 128) / 257) as u8).collect();
+        Image { width: self.width, height: self.height, channels: self.channels, data }
     }
 }
 
@@ -229,10 +260,7 @@ impl AnyImage {
     pub fn into_bytes(self) -> Image {
         match self {
             AnyImage::U8(image) => image,
-            AnyImage::U16(Image { width, height, channels, data }) => {
-                let data = data.into_iter().map(|v| ((v as u32 + 128) / 257) as u8).collect();
-                Image { width, height, channels, data }
-            }
+            AnyImage::U16(image) => image.to_bytes(),
         }
     }
 }

@@ -71,6 +71,16 @@ impl ImageDataset {
         self
     }
 
+    /// The images at these places, in this order, with the same transform.
+    ///
+    /// # Panics
+    /// If one of them does not exist.
+    pub fn subset(&self, places: &[usize]) -> ImageDataset {
+        let pixels = places.iter().flat_map(|&i| self.pixels_of(i)).copied().collect();
+        let labels = places.iter().map(|&i| self.labels[i]).collect();
+        ImageDataset { pixels: Arc::new(pixels), labels: Arc::new(labels), ..self.clone() }
+    }
+
     /// How many images there are.
     pub fn len(&self) -> usize {
         self.labels.len()
@@ -114,7 +124,7 @@ impl ImageDataset {
     fn changed(&self, epoch: usize, index: usize) -> Option<Image> {
         let changes = self.changes.as_ref()?;
         let image = self.image(index);
-        Some(changes.apply(&image, self.size(), Filter::default(), (epoch, index), || image.clone()))
+        Some(changes.apply(&image, (self.channels, self.size()), Filter::default(), (epoch, index), || image.clone()))
     }
 
     fn sample(&self, epoch: usize, index: usize) -> Result<Sample, DataError> {

@@ -5,6 +5,7 @@ use crate::dataset::Dataset;
 use crate::error::DataError;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use std::ops::Range;
 use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
@@ -19,6 +20,7 @@ pub struct DataLoader<D> {
     weights: Option<Vec<f64>>,
     limit: usize,
     drop_last: bool,
+    join_single: bool,
     workers: usize,
     prefetch: usize,
 }
@@ -39,6 +41,7 @@ impl<D: Dataset> DataLoader<D> {
             weights: None,
             limit: usize::MAX,
             drop_last: false,
+            join_single: false,
             workers: 0,
             prefetch: 2,
         }
@@ -72,7 +75,14 @@ impl<D: Dataset> DataLoader<D> {
         DataLoader { drop_last, ..self }
     }
 
-    /// How many threads make batches ahead; with 0 each is made when it is asked for.
+    /// Whether a single sample that is left over joins the batch before it, for networks that normalize over the batch. A batch of one stays where
+    /// `batch_size` is 1 or there is one sample in all.
+    pub fn join_single(self, join_single: bool) -> Self {
+        DataLoader { join_single, ..self }
+    }
+
+    /// How many threads make batches ahead; with 0 each is made when it is asked for, and so are those of threads that the system does
+    /// not give.
     pub fn workers(self, workers: usize) -> Self {
         DataLoader { workers, ..self }
     }
@@ -90,7 +100,8 @@ impl<D: Dataset> DataLoader<D> {
     /// How many batches an epoch has.
     pub fn num_batches(&self) -> usize {
         let n = self.dataset.len().min(self.limit);
-        if self.drop_last { n / self.batch_size } else { n.div_ceil(self.batch_size) }
+        let joins = self.join_single && self.batch_size > 1 && n > self.batch_size && n % self.batch_size == 1;
+        if self.drop_last || joins { n / self.batch_size } else { n.div_ceil(self.batch_size) }
     }
 
     /// The order of the samples in `epoch`: a Fisher–Yates shuffle by a ChaCha8 stream whose key is the seed and the epoch, or draws of
@@ -163,6 +174,7 @@ impl<D: Dataset + 'static> DataLoader<D> {
             dataset: self.dataset.clone(),
             order: self.order(epoch),
             batch_size: self.batch_size,
+            last: (self.join_single && !self.drop_last).then(|| batches.saturating_sub(1)),
             epoch,
         });
         let workers = self.workers.min(batches.saturating_sub(first_batch));
@@ -178,13 +190,18 @@ struct Plan<D> {
     dataset: Arc<D>,
     order: Vec<usize>,
     batch_size: usize,
+    /// The batch that takes all that is left, if one does.
+    last: Option<usize>,
     epoch: usize,
 }
 
 impl<D: Dataset> Plan<D> {
     fn make(&self, batch: usize) -> Made<D> {
         let start = batch * self.batch_size;
-        let end = (start + self.batch_size).min(self.order.len());
+        let end = match self.last {
+            Some(last) if last == batch => self.order.len(),
+            _ => (start + self.batch_size).min(self.order.len()),
+        };
         self.dataset.batch_in(self.epoch, &self.order[start..end])
     }
 }
@@ -196,7 +213,8 @@ struct Worker<D: Dataset> {
 }
 
 impl<D: Dataset + 'static> Worker<D> {
-    fn start(plan: Arc<Plan<D>>, batches: std::ops::Range<usize>, workers: usize, prefetch: usize) -> Worker<D> {
+    /// None where the system gives no thread.
+    fn start(plan: Arc<Plan<D>>, batches: Range<usize>, workers: usize, prefetch: usize) -> Option<Worker<D>> {
         let (sender, receiver) = sync_channel(prefetch / workers);
         let work = move || {
             for batch in batches.step_by(workers) {
@@ -206,8 +224,8 @@ impl<D: Dataset + 'static> Worker<D> {
                 }
             }
         };
-        let thread = thread::Builder::new().name("striate-data".into()).spawn(work);
-        Worker { batches: Some(receiver), thread: Some(thread.expect("the system starts a thread")) }
+        let thread = thread::Builder::new().name("striate-data".into()).spawn(work).ok()?;
+        Some(Worker { batches: Some(receiver), thread: Some(thread) })
     }
 }
 
@@ -231,7 +249,8 @@ pub struct Epoch<D: Dataset> {
     first: usize,
     next: usize,
     end: usize,
-    workers: Vec<Worker<D>>,
+    /// One without a thread has its batches made when they are asked for.
+    workers: Vec<Option<Worker<D>>>,
 }
 
 impl<D: Dataset> Iterator for Epoch<D> {
@@ -243,12 +262,11 @@ impl<D: Dataset> Iterator for Epoch<D> {
         }
         let batch = self.next;
         self.next += 1;
-        if self.workers.is_empty() {
-            return Some(self.plan.make(batch));
-        }
-        let worker = (batch - self.first) % self.workers.len();
-        let made = self.workers[worker].receive();
-        Some(made)
+        let worker = (batch - self.first) % self.workers.len().max(1);
+        Some(match self.workers.get_mut(worker) {
+            Some(Some(worker)) => worker.receive(),
+            Some(None) | None => self.plan.make(batch),
+        })
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
@@ -261,10 +279,10 @@ impl<D: Dataset> ExactSizeIterator for Epoch<D> {}
 
 impl<D: Dataset> Drop for Epoch<D> {
     fn drop(&mut self) {
-        for worker in &mut self.workers {
+        for worker in self.workers.iter_mut().flatten() {
             worker.batches = None;
         }
-        for worker in &mut self.workers {
+        for worker in self.workers.iter_mut().flatten() {
             if let Some(thread) = worker.thread.take() {
                 // A panic that nobody asked a batch of is of no interest any more.
                 let _ = thread.join();

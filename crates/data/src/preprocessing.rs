@@ -5,6 +5,7 @@ use crate::image::{AnyImage, Depth, Image};
 use crate::resize::Filter;
 use crate::transforms::{Compose, Normalize, Pad, ToTensor, Transform, Value};
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use striate_tensor::Tensor;
 
 /// How an image of another size comes to the size of the training images.
@@ -183,10 +184,10 @@ impl Preprocessing {
         match image {
             AnyImage::U8(image) => self.apply(image),
             // What is made into ink on paper has no use for more than 8 bits.
-            AnyImage::U16(_) if self.fit == Fit::Digit => self.apply(&image.clone().into_bytes()),
+            AnyImage::U16(image) if self.fit == Fit::Digit => self.apply(&image.to_bytes()),
             AnyImage::U16(image) => {
                 let (image, prepared) = self.upright(image);
-                let fitted = self.scaled(image);
+                let fitted = self.scaled(&image).into_channels(self.channels);
                 (self.transform().apply(Value::Deep(fitted)).into_tensor().unsqueeze(0), prepared)
             }
         }
@@ -199,41 +200,53 @@ impl Preprocessing {
     pub fn fit(&self, image: &Image) -> (Image, Prepared) {
         let (image, prepared) = self.upright(image);
         let fitted = match (self.fit, self.channels) {
-            (Fit::Digit, 1) if prepared.resized_from.is_some() => digit(&image, self.size[0], self.size[1]),
-            _ => self.scaled(image),
+            (Fit::Digit, 1) if prepared.resized_from.is_some() => digit(image.into_owned(), self.size[0], self.size[1]),
+            _ => self.scaled(&image).into_channels(self.channels),
         };
         (fitted, prepared)
     }
 
-    /// With the channels and the polarity of the training images.
-    fn upright<T: Depth>(&self, image: &Image<T>) -> (Image<T>, Prepared) {
+    /// With no more channels than the training images, and with their polarity. Grey that is to become colours does so once it is scaled.
+    fn upright<'a, T: Depth>(&self, image: &'a Image<T>) -> (Cow<'a, Image<T>>, Prepared) {
         let from = [image.height, image.width];
         assert!(!from.contains(&0), "Preprocessing: the image has no pixels ({}×{})", from[1], from[0]);
-        let mut image = image.to_channels(self.channels);
+        let mut image = if image.channels > self.channels {
+            Cow::Owned(image.to_channels(self.channels))
+        } else {
+            Cow::Borrowed(image)
+        };
         let inverted = self.light_on_dark && self.channels == 1 && dark_on_light(&image);
         if inverted {
-            image = image.inverted();
+            image = Cow::Owned(image.into_owned().inverted());
         }
         let resized_from = (from != self.size).then_some(from);
         (image, Prepared { inverted, resized_from })
     }
 
-    /// The image, of the right channels, as it is kept for training: no larger than the size asks for. What [`Preprocessing::scaled`] makes
-    /// of it is what it makes of the image.
+    /// The image as it is kept for training: with no more channels and, if that makes it no larger by far, at the scale that the size asks
+    /// for. What [`Preprocessing::scaled`] makes of it is what it makes of the image.
     pub(crate) fn kept(&self, image: AnyImage) -> AnyImage {
-        match (image, self.fit) {
-            (AnyImage::U8(image), Fit::Crop { shorter }) => AnyImage::U8(image.resized_shorter(shorter, self.filter)),
-            (AnyImage::U16(image), Fit::Crop { shorter }) => AnyImage::U16(image.resized_shorter(shorter, self.filter)),
-            (image, _) => image,
+        match image {
+            AnyImage::U8(image) => AnyImage::U8(self.smaller(image)),
+            AnyImage::U16(image) => AnyImage::U16(self.smaller(image)),
+        }
+    }
+
+    fn smaller<T: Depth>(&self, image: Image<T>) -> Image<T> {
+        match self.fit {
+            Fit::Crop { shorter } if !image.grows_beyond(shorter, self.size[0] * self.size[1]) => {
+                image.resized_shorter(shorter, self.filter)
+            }
+            _ => image,
         }
     }
 
     /// At the size of the training images.
-    pub(crate) fn scaled<T: Depth>(&self, image: Image<T>) -> Image<T> {
+    pub(crate) fn scaled<T: Depth>(&self, image: &Image<T>) -> Image<T> {
         let [h, w] = self.size;
         match self.fit {
-            _ if [image.height, image.width] == self.size => image,
-            Fit::Crop { shorter } => image.resized_shorter(shorter, self.filter).centre_cropped(w, h),
+            _ if [image.height, image.width] == self.size => image.clone(),
+            Fit::Crop { shorter } => image.resized_middle(shorter, w, h, self.filter),
             Fit::Digit | Fit::Resize => image.resized(w, h, self.filter),
         }
     }
@@ -263,6 +276,7 @@ impl Preprocessing {
     }
 }
 
+/// The value that as many lie below as above.
 fn median<T: Depth>(mut values: Vec<T>) -> T {
     let middle = values.len() / 2;
     *values.select_nth_unstable(middle).1
@@ -270,8 +284,11 @@ fn median<T: Depth>(mut values: Vec<T>) -> T {
 
 /// Whether the background is light: most of the edge and most of the whole.
 fn dark_on_light<T: Depth>(grey: &Image<T>) -> bool {
-    let light = |v: T| v.to_u32() > T::MAX / 2;
-    light(median(grey.border())) && light(median(grey.data.clone()))
+    let mostly_light = |values: &[T]| {
+        let dark = values.iter().filter(|v| v.to_u32() <= T::MAX / 2).count();
+        dark <= values.len() / 2
+    };
+    mostly_light(&grey.border()) && mostly_light(&grey.data)
 }
 
 /// Contrast below this is noise on an empty page.
@@ -280,25 +297,25 @@ const FAINT: u8 = 16;
 const INK: u8 = 64;
 
 /// A light digit on dark ground in the way of MNIST's.
-fn digit(grey: &Image, height: usize, width: usize) -> Image {
+fn digit(grey: Image, height: usize, width: usize) -> Image {
     let blank = Image { width, height, channels: 1, data: vec![0; width * height] };
     let ground = median(grey.border());
     let Some(ink) = stretched(grey, ground) else { return blank };
-    let inside = |i: usize| (i % ink.width, i / ink.width);
     let (mut left, mut right, mut top, mut bottom) = (ink.width, 0, ink.height, 0);
-    for (x, y) in ink.data.iter().enumerate().filter(|(_, v)| **v >= INK).map(|(i, _)| inside(i)) {
-        (left, right) = (left.min(x), right.max(x + 1));
+    for (y, line) in ink.data.chunks_exact(ink.width).enumerate() {
+        let Some(first) = line.iter().position(|v| *v >= INK) else { continue };
+        let last = line.iter().rposition(|v| *v >= INK).unwrap_or(first);
+        (left, right) = (left.min(first), right.max(last + 1));
         (top, bottom) = (top.min(y), bottom.max(y + 1));
     }
     let (crop_w, crop_h) = (right - left, bottom - top);
-    let data = (top..bottom).flat_map(|y| &ink.data[y * ink.width + left..y * ink.width + right]).copied().collect();
-    let crop = Image { width: crop_w, height: crop_h, channels: 1, data };
+    let crop = ink.into_cropped(left, top, crop_w, crop_h);
     let (box_w, box_h) = (width as f64 * 20.0 / 28.0, height as f64 * 20.0 / 28.0);
     let scale = (box_w / crop_w as f64).min(box_h / crop_h as f64);
     let side = |n: usize, limit: usize| ((n as f64 * scale).round() as usize).clamp(1, limit);
     let small = crop.resized(side(crop_w, width), side(crop_h, height), Filter::Bilinear);
     // A thin stroke fades as it shrinks; MNIST's are white.
-    let Some(small) = stretched(&small, 0) else { return blank };
+    let Some(small) = stretched(small, 0) else { return blank };
     let mass = small.data.iter().map(|&v| v as f64).sum::<f64>();
     let centre = |coordinate: fn(usize, usize) -> usize| {
         let moments = small.data.iter().enumerate().map(|(i, &v)| (coordinate(i, small.width) as f64 + 0.5) * v as f64);
@@ -318,12 +335,13 @@ fn digit(grey: &Image, height: usize, width: usize) -> Image {
 }
 
 /// The values from `ground` to the highest as 0 to 255; nothing if they hardly differ.
-fn stretched(image: &Image, ground: u8) -> Option<Image> {
+fn stretched(mut image: Image, ground: u8) -> Option<Image> {
     let highest = image.data.iter().copied().max()?;
     let range = highest.saturating_sub(ground);
     if range < FAINT {
         return None;
     }
     let stretch = |v: u8| (v.saturating_sub(ground) as u32 * 255 + range as u32 / 2) / range as u32;
-    Some(Image { data: image.data.iter().map(|&v| stretch(v) as u8).collect(), ..*image })
+    image.data.iter_mut().for_each(|v| *v = stretch(*v) as u8);
+    Some(image)
 }

@@ -1,8 +1,7 @@
 //! Scaling with antialiasing, as Pillow does it.
 
 use crate::image::{Depth, Image};
-use fast_image_resize::images::{Image as Bytes, ImageRef, TypedImage, TypedImageRef};
-use fast_image_resize::pixels::{InnerPixel, U16, U16x3};
+use fast_image_resize::images::{Image as Bytes, ImageRef};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 use serde::{Deserialize, Serialize};
 
@@ -30,48 +29,55 @@ fn options(filter: Filter, [left, top, width, height]: Part) -> ResizeOptions {
 
 /// Depths that images can be scaled in.
 pub trait Scale: Sized {
+    /// Whether the vertical pass comes before the horizontal one.
+    const VERTICAL_FIRST: bool;
+
     /// A part of an image at another size.
     fn scale(image: &Image<Self>, part: Part, width: usize, height: usize, filter: Filter) -> Image<Self>;
 }
 
 const FITS: &str = "an image has as many values as it says, and the part lies in it";
 
-impl Scale for u8 {
-    fn scale(image: &Image, part: Part, width: usize, height: usize, filter: Filter) -> Image {
-        let kind = if image.channels == 1 { PixelType::U8 } else { PixelType::U8x3 };
-        let source = ImageRef::new(image.width as u32, image.height as u32, &image.data, kind).expect(FITS);
-        let mut target = Bytes::new(width as u32, height as u32, kind);
-        Resizer::new().resize(&source, &mut target, &options(filter, part)).expect(FITS);
-        Image { width, height, channels: image.channels, data: target.into_vec() }
-    }
+/// The bytes of values of `kind`, scaled.
+fn scaled(bytes: &[u8], kind: PixelType, [w, h]: [usize; 2], part: Part, to: [usize; 2], filter: Filter) -> Vec<u8> {
+    let source = ImageRef::new(w as u32, h as u32, bytes, kind).expect(FITS);
+    let mut target = Bytes::new(to[0] as u32, to[1] as u32, kind);
+    Resizer::new().resize(&source, &mut target, &options(filter, part)).expect(FITS);
+    target.into_vec()
 }
 
-impl Scale for u16 {
-    fn scale(image: &Image<u16>, part: Part, width: usize, height: usize, filter: Filter) -> Image<u16> {
-        let from = [image.width as u32, image.height as u32];
-        let to = [width as u32, height as u32];
-        let options = options(filter, part);
-        let data = if image.channels == 1 {
-            let pixels = image.data.iter().map(|&v| U16::new(v)).collect();
-            scaled(pixels, from, to, &options).iter().map(|p| p.0).collect()
-        } else {
-            let pixels = image.data.as_chunks().0.iter().map(|&p| U16x3::new(p)).collect();
-            scaled(pixels, from, to, &options).iter().flat_map(|p| p.0).collect()
-        };
+impl Scale for u8 {
+    const VERTICAL_FIRST: bool = true;
+
+    fn scale(image: &Image, part: Part, width: usize, height: usize, filter: Filter) -> Image {
+        let kind = if image.channels == 1 { PixelType::U8 } else { PixelType::U8x3 };
+        let data = scaled(&image.data, kind, [image.width, image.height], part, [width, height], filter);
         Image { width, height, channels: image.channels, data }
     }
 }
 
-fn scaled<P: InnerPixel + fast_image_resize::PixelTrait>(
-    pixels: Vec<P>,
-    from: [u32; 2],
-    to: [u32; 2],
-    options: &ResizeOptions,
-) -> Vec<P> {
-    let source = TypedImageRef::new(from[0], from[1], &pixels).expect(FITS);
-    let mut target = TypedImage::new(to[0], to[1]);
-    Resizer::new().resize_typed(&source, &mut target, options).expect(FITS);
-    target.pixels().to_vec()
+impl Scale for u16 {
+    const VERTICAL_FIRST: bool = false;
+
+    fn scale(image: &Image<u16>, part: Part, width: usize, height: usize, filter: Filter) -> Image<u16> {
+        let kind = if image.channels == 1 { PixelType::U16 } else { PixelType::U16x3 };
+        let bytes = bytemuck::cast_slice(&image.data);
+        let bytes = scaled(bytes, kind, [image.width, image.height], part, [width, height], filter);
+        let data = bytes.as_chunks().0.iter().map(|b| u16::from_ne_bytes(*b)).collect();
+        Image { width, height, channels: image.channels, data }
+    }
+}
+
+/// How many times as many pixels as an image and its result together may be held between.
+const SLACK: usize = 8;
+
+/// The part that one pass of two reads along a side of `n` pixels, where `from..from + length` becomes `to`: whole pixels, with those that
+/// the filter reaches.
+fn reached(n: usize, from: f64, length: f64, to: usize) -> (usize, usize) {
+    // Keys's cubic reaches two pixels, of the larger of both sizes.
+    let reach = 2.0 * (length / to as f64).max(1.0) + 1.0;
+    let start = (from - reach).floor().max(0.0) as usize;
+    (start, ((from + length + reach).ceil() as usize).min(n))
 }
 
 impl<T: Depth> Image<T> {
@@ -101,7 +107,37 @@ impl<T: Depth> Image<T> {
         if part == [0.0, 0.0, width as f64, height as f64] && [self.width, self.height] == [width, height] {
             return self.clone();
         }
-        T::scale(self, part, width, height, filter)
+        // Between the two passes of scaling there are as many pixels as one side of the result and the other of the image have. Of a thin
+        // image these are many times those of both, unless the passes change places.
+        let between = if T::VERTICAL_FIRST { w * height as f64 } else { h * width as f64 };
+        if between <= SLACK as f64 * (w * h + (width * height) as f64) {
+            return T::scale(self, part, width, height, filter);
+        }
+        if T::VERTICAL_FIRST {
+            let (start, end) = reached(self.height, top, h, height);
+            let rows = end - start;
+            let across = T::scale(self, [left, start as f64, w, rows as f64], width, rows, filter);
+            T::scale(&across, [0.0, top - start as f64, width as f64, h], width, height, filter)
+        } else {
+            let (start, end) = reached(self.width, left, w, width);
+            let columns = end - start;
+            let down = T::scale(self, [start as f64, top, columns as f64, h], columns, height, filter);
+            T::scale(&down, [left - start as f64, 0.0, w, height as f64], width, height, filter)
+        }
+    }
+
+    /// Width and height once the shorter side has `side` pixels.
+    pub(crate) fn size_of_shorter(&self, side: usize) -> [usize; 2] {
+        // As torchvision has it: the longer side is rounded down.
+        let longer = |long: usize, short: usize| (side * long / short).max(1);
+        let (w, h) = (self.width.max(1), self.height.max(1));
+        if w <= h { [side, longer(h, w)] } else { [longer(w, h), side] }
+    }
+
+    /// Whether scaling by the shorter side makes it many times larger than both itself and `area` pixels.
+    pub(crate) fn grows_beyond(&self, side: usize, area: usize) -> bool {
+        let [width, height] = self.size_of_shorter(side);
+        width * height > SLACK * area.max(self.width * self.height)
     }
 
     /// Scaled with its aspect kept so that its shorter side has `side` pixels (torchvision's `Resize(side)`).
@@ -109,11 +145,33 @@ impl<T: Depth> Image<T> {
     /// # Panics
     /// As [`Image::resized`].
     pub fn resized_shorter(&self, side: usize, filter: Filter) -> Image<T> {
-        // As torchvision has it: the longer side is rounded down.
-        let longer = |long: usize, short: usize| (side * long / short).max(1);
-        let (w, h) = (self.width.max(1), self.height.max(1));
-        let (width, height) = if w <= h { (side, longer(h, w)) } else { (longer(w, h), side) };
+        let [width, height] = self.size_of_shorter(side);
         self.resized(width, height, filter)
+    }
+
+    /// Scaled so that its shorter side has `side` pixels, then the `width`×`height` pixels in its middle (torchvision's `Resize(side)` and
+    /// `CenterCrop`). Of a long thin image only that middle is scaled; its values may then differ by 1 from those of the whole.
+    ///
+    /// # Panics
+    /// As [`Image::resized`].
+    pub fn resized_middle(&self, side: usize, width: usize, height: usize, filter: Filter) -> Image<T> {
+        let [whole_w, whole_h] = self.size_of_shorter(side);
+        if [self.width, self.height] == [whole_w, whole_h] {
+            return self.centre_cropped(width, height);
+        }
+        if !self.grows_beyond(side, width * height) {
+            return self.resized(whole_w, whole_h, filter).centre_cropped(width, height);
+        }
+        let along = |n: usize, whole: usize, wanted: usize| {
+            let kept = wanted.min(whole);
+            let scale = n as f64 / whole as f64;
+            let start = middle(whole - kept) as f64 * scale;
+            let end = (start + kept as f64 * scale).min(n as f64);
+            (start, end - start, kept)
+        };
+        let (left, w, kept_w) = along(self.width, whole_w, width);
+        let (top, h, kept_h) = along(self.height, whole_h, height);
+        self.resized_part([left, top, w, h], kept_w, kept_h, filter).centre_cropped(width, height)
     }
 
     /// The `width`×`height` pixels in its middle, with black around them where it is smaller (torchvision's `CenterCrop`).
@@ -125,8 +183,91 @@ impl<T: Depth> Image<T> {
                 .bordered([across / 2, down / 2, across.div_ceil(2), down.div_ceil(2)])
                 .centre_cropped(width, height);
         }
-        // Half pixels go to the even side, as Python rounds them.
-        let half = |spare: usize| (spare as f64 / 2.0).round_ties_even() as usize;
-        self.cropped(half(self.width - width), half(self.height - height), width, height)
+        self.cropped(middle(self.width - width), middle(self.height - height), width, height)
+    }
+}
+
+/// What is cut off before the middle. Half pixels go to the even side, as Python rounds them.
+fn middle(spare: usize) -> usize {
+    (spare as f64 / 2.0).round_ties_even() as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn noise<T: Depth>(w: usize, h: usize, channels: usize) -> Image<T> {
+        let mut state = 7u32;
+        let mut next = |_| {
+            state = state.wrapping_mul(1664525).wrapping_add(1013904223);
+            T::from_u32((state >> 8) & T::MAX)
+        };
+        Image::new(w, h, channels, (0..w * h * channels).map(&mut next).collect())
+    }
+
+    fn furthest<T: Depth>(a: &Image<T>, b: &Image<T>) -> u32 {
+        assert_eq!((a.width, a.height, a.channels), (b.width, b.height, b.channels));
+        a.data.iter().zip(&b.data).map(|(a, b)| a.to_u32().abs_diff(b.to_u32())).max().unwrap()
+    }
+
+    fn check_middle<T: Depth>() {
+        for (w, h) in
+            [(640, 480), (32, 32), (31, 47), (500, 60), (3000, 8), (1, 1), (1, 900), (901, 1), (2, 411), (1217, 3)]
+        {
+            for (side, width, height) in [(40, 32, 32), (32, 32, 32), (17, 24, 11), (24, 24, 30)] {
+                for filter in [Filter::Bilinear, Filter::Bicubic] {
+                    let image = noise::<T>(w, h, if w % 2 == 0 { 1 } else { 3 });
+                    let whole = image.resized_shorter(side, filter).centre_cropped(width, height);
+                    let far = furthest(&image.resized_middle(side, width, height, filter), &whole);
+                    let ordinary = w.max(h) <= 6 * w.min(h);
+                    assert!(far == 0 || (far == 1 && !ordinary), "{w}×{h} to {side}, {width}×{height}: {far}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_middle_alone_has_the_values_of_the_middle_of_the_whole() {
+        check_middle::<u8>();
+        check_middle::<u16>();
+    }
+
+    fn check_thin<T: Depth>() {
+        // Thin enough for the passes to change places, and not too thin to compare with both orders.
+        for (w, h) in [(5000, 1), (1, 5000), (3, 2000), (2000, 2)] {
+            for filter in [Filter::Bilinear, Filter::Bicubic] {
+                let image = noise::<T>(w, h, 3);
+                let part =
+                    if w > h { [10.5, 0.0, w as f64 - 20.0, h as f64] } else { [0.0, 10.5, w as f64, h as f64 - 20.0] };
+                let far = furthest(&image.resized_part(part, 64, 48, filter), &T::scale(&image, part, 64, 48, filter));
+                // The cubic overshoots black and white, which the first pass cuts off.
+                let limit = if filter == Filter::Bilinear { 1 } else { T::MAX / 50 };
+                assert!(far <= limit, "{w}×{h}: {far}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_thin_image_is_scaled_alike_in_either_order() {
+        check_thin::<u8>();
+        check_thin::<u16>();
+    }
+
+    #[test]
+    fn grey_is_scaled_as_three_equal_channels_are() {
+        for (w, h, to_w, to_h) in [(64, 48, 32, 32), (7, 9, 30, 20), (300, 200, 97, 64), (1, 50, 8, 8)] {
+            for filter in [Filter::Bilinear, Filter::Bicubic] {
+                let grey = noise::<u8>(w, h, 1);
+                assert_eq!(
+                    grey.resized(to_w, to_h, filter).to_channels(3),
+                    grey.to_channels(3).resized(to_w, to_h, filter)
+                );
+                let deep = noise::<u16>(w, h, 1);
+                assert_eq!(
+                    deep.resized(to_w, to_h, filter).to_channels(3),
+                    deep.to_channels(3).resized(to_w, to_h, filter)
+                );
+            }
+        }
     }
 }

@@ -84,7 +84,7 @@ fn workers_cache_and_order_of_asking_change_nothing() {
 }
 
 #[test]
-fn a_image_that_goes_bad_is_left_out_and_listed() {
+fn an_image_that_goes_bad_is_left_out_and_listed() {
     let dir = tempfile::tempdir().unwrap();
     let list = folder(dir.path());
     let p = preprocessing(Fit::Resize, Filter::Bilinear);
@@ -95,8 +95,12 @@ fn a_image_that_goes_bad_is_left_out_and_listed() {
     assert_eq!((batch.images.size(0), batch.indices), (2, vec![0, 2]));
     assert_eq!(images.bad().len(), 1);
     assert!(images.bad()[0].path == path && images.bad()[0].reason.contains("not an image"));
-    let line = images.batch(&[1]).err().unwrap().to_string();
-    assert!(line.contains("no image of a batch can be read") && line.contains(&path.display().to_string()), "{line}");
+    // A batch of which nothing can be read is empty, and no error: it may be one image.
+    let batch = images.batch(&[1]).unwrap();
+    assert_eq!(
+        (batch.images.shape().to_vec(), batch.indices.len()),
+        ([&[0], &images.batch(&[0]).unwrap().images.shape()[1..]].concat(), 0)
+    );
     assert!(images.batch(&[99]).is_err());
 }
 

@@ -57,6 +57,31 @@ fn the_order_is_a_permutation_of_its_own_for_each_epoch_and_seed() {
 }
 
 #[test]
+fn a_single_sample_that_is_left_over_joins_the_batch_before() {
+    let sizes = |n, batch_size, limit: usize| {
+        let loader = DataLoader::new(numbers(n), batch_size).join_single(true).limit(limit);
+        let batches = all(&loader, 0, 0);
+        assert_eq!(batches.len(), loader.num_batches(), "{n} by {batch_size}");
+        let order: Vec<usize> = batches.iter().flatten().copied().collect();
+        assert_eq!(order, (0..n.min(limit)).collect::<Vec<_>>(), "{n} by {batch_size}");
+        assert_eq!(all(&loader, 0, batches.len().saturating_sub(1)), batches[batches.len().saturating_sub(1)..]);
+        batches.iter().map(Vec::len).collect::<Vec<_>>()
+    };
+    let whole = usize::MAX;
+    assert_eq!(sizes(32, 31, whole), [32]);
+    assert_eq!(sizes(7, 3, whole), [3, 4]);
+    assert_eq!(sizes(8, 3, whole), [3, 3, 2]);
+    assert_eq!(sizes(9, 3, whole), [3, 3, 3]);
+    assert_eq!(sizes(3, 2, whole), [3]);
+    assert_eq!(sizes(1, 5, whole), [1]);
+    assert_eq!(sizes(0, 5, whole), [0; 0]);
+    assert_eq!(sizes(3, 1, whole), [1, 1, 1]);
+    assert_eq!(sizes(20, 3, 4), [4]);
+    let dropped = DataLoader::new(numbers(7), 3).join_single(true).drop_last(true);
+    assert_eq!(all(&dropped, 0, 0).iter().map(Vec::len).collect::<Vec<_>>(), [3, 3]);
+}
+
+#[test]
 fn a_limited_epoch_is_the_beginning_of_the_whole() {
     let whole = DataLoader::new(numbers(20), 3).shuffle(5);
     let limited = DataLoader::new(numbers(20), 3).shuffle(5).limit(8).workers(2);

@@ -1,4 +1,4 @@
-//! Decoded images of any kind as grey or colour.
+//! Decoded images of any kind as grey or colour. Values are moved within the memory they lie in wherever they become fewer.
 
 use crate::image::{AnyImage, Depth, Image};
 use image::DynamicImage;
@@ -8,56 +8,69 @@ pub fn flatten(image: DynamicImage, background: [u8; 3]) -> Result<AnyImage, Str
     let (width, height) = (image.width() as usize, image.height() as usize);
     let bytes = |channels, data| AnyImage::U8(Image::new(width, height, channels, data));
     let words = |channels, data| AnyImage::U16(Image::new(width, height, channels, data));
-    let deep = background.map(|v| v as u16 * 257);
+    let deep = deep(background);
     Ok(match image {
         DynamicImage::ImageLuma8(p) => bytes(1, p.into_raw()),
         DynamicImage::ImageRgb8(p) => bytes(3, p.into_raw()),
         DynamicImage::ImageLumaA8(p) => {
-            let (channels, data) = grey_over(&p.into_raw(), background);
+            let (channels, data) = grey_over(p.into_raw(), background, blend);
             bytes(channels, data)
         }
-        DynamicImage::ImageRgba8(p) => bytes(3, over(&p.into_raw(), background)),
+        DynamicImage::ImageRgba8(p) => bytes(3, over(p.into_raw(), background, blend)),
         DynamicImage::ImageLuma16(p) => words(1, p.into_raw()),
         DynamicImage::ImageRgb16(p) => words(3, p.into_raw()),
         DynamicImage::ImageLumaA16(p) => {
-            let (channels, data) = grey_over(&p.into_raw(), deep);
+            let (channels, data) = grey_over(p.into_raw(), deep, blend);
             words(channels, data)
         }
-        DynamicImage::ImageRgba16(p) => words(3, over(&p.into_raw(), deep)),
-        DynamicImage::ImageRgb32F(p) => words(3, from_floats(&p.into_raw())?),
-        DynamicImage::ImageRgba32F(p) => words(3, over(&from_floats(&p.into_raw())?, deep)),
+        DynamicImage::ImageRgba16(p) => words(3, over(p.into_raw(), deep, blend)),
         other => return Err(format!("images of kind {:?} cannot be read", other.color())),
     })
 }
 
-/// Numbers from 0 to 1 as 16 bits. Others have no meaning that an image states.
-pub fn from_floats(values: &[f32]) -> Result<Vec<u16>, String> {
-    let word = |&v: &f32| if (0.0..=1.0).contains(&v) { Ok(u16::from_f32(v * u16::MAX as f32)) } else { Err(v) };
-    let words: Result<_, f32> = values.iter().map(word).collect();
-    words.map_err(|v| format!("it holds floating-point values such as {v}; only 0 (black) to 1 (white) can be read"))
+/// The background in 16 bits.
+pub fn deep(background: [u8; 3]) -> [u16; 3] {
+    background.map(|v| v as u16 * 257)
 }
 
-fn blend<T: Depth>(value: T, alpha: T, background: T) -> T {
+/// What shows of a value that alpha is yet to be multiplied with, over a background.
+pub fn blend<T: Depth>(value: T, alpha: T, background: T) -> T {
     let (v, a, b) = (value.to_u32(), alpha.to_u32(), background.to_u32());
     T::from_u32((v * a + b * (T::MAX - a) + T::MAX / 2) / T::MAX)
 }
 
-fn over<T: Depth>(rgba: &[T], background: [T; 3]) -> Vec<T> {
-    let pixel = |&[r, g, b, a]: &[T; 4]| {
-        let [x, y, z] = background;
-        [blend(r, a, x), blend(g, a, y), blend(b, a, z)]
-    };
-    rgba.as_chunks().0.iter().flat_map(pixel).collect()
+/// What shows of a value that alpha has been multiplied with ("associated", "premultiplied"), over a background.
+pub fn add<T: Depth>(value: T, alpha: T, background: T) -> T {
+    let (v, a, b) = (value.to_u32(), alpha.to_u32(), background.to_u32());
+    T::from_u32((v + (b * (T::MAX - a) + T::MAX / 2) / T::MAX).min(T::MAX))
+}
+
+/// Each `N` values as `M` others. `M` is not larger.
+pub fn compact<T: Copy, const N: usize, const M: usize>(mut data: Vec<T>, pixel: impl Fn([T; N]) -> [T; M]) -> Vec<T> {
+    const { assert!(M <= N) };
+    let pixels = data.len() / N;
+    for i in 0..pixels {
+        let from: [T; N] = *data[i * N..].first_chunk().expect("as many values as pixels need");
+        data[i * M..i * M + M].copy_from_slice(&pixel(from));
+    }
+    data.truncate(pixels * M);
+    data.shrink_to_fit();
+    data
+}
+
+/// Colours with alpha over a background, by [`blend`] or [`add`].
+pub fn over<T: Depth>(rgba: Vec<T>, [x, y, z]: [T; 3], by: fn(T, T, T) -> T) -> Vec<T> {
+    compact(rgba, |[r, g, b, a]| [by(r, a, x), by(g, a, y), by(b, a, z)])
 }
 
 /// Grey stays grey over a grey background, and becomes coloured over another.
-fn grey_over<T: Depth>(grey_alpha: &[T], background: [T; 3]) -> (usize, Vec<T>) {
-    let pixels = grey_alpha.as_chunks::<2>().0.iter();
+pub fn grey_over<T: Depth>(grey_alpha: Vec<T>, background: [T; 3], by: fn(T, T, T) -> T) -> (usize, Vec<T>) {
     let [r, g, b] = background;
     if r == g && g == b {
-        return (1, pixels.map(|&[v, a]| blend(v, a, r)).collect());
+        return (1, compact(grey_alpha, |[v, a]| [by(v, a, r)]));
     }
-    (3, pixels.flat_map(|&[v, a]| background.map(|b| blend(v, a, b))).collect())
+    let pixels = grey_alpha.as_chunks::<2>().0.iter();
+    (3, pixels.flat_map(|&[v, a]| background.map(|b| by(v, a, b))).collect())
 }
 
 #[cfg(test)]
@@ -74,13 +87,5 @@ mod tests {
         let flat = |background| flatten(DynamicImage::ImageLumaA8(grey.clone()), background).unwrap().into_bytes();
         assert_eq!((flat([9; 3]).channels, flat([9; 3]).data), (1, vec![10, 9]));
         assert_eq!(flat([1, 2, 3]).data, [10, 10, 10, 1, 2, 3]);
-    }
-
-    #[test]
-    fn floats_outside_of_0_to_1_are_refused() {
-        assert_eq!(from_floats(&[0.0, 0.5, 1.0]).unwrap(), [0, 32768, 65535]);
-        for bad in [1.5, -0.1, f32::NAN, f32::INFINITY] {
-            assert!(from_floats(&[0.0, bad]).unwrap_err().contains(&bad.to_string()));
-        }
     }
 }

@@ -1,15 +1,19 @@
 //! JPEG files.
 
-use super::{DecodeOptions, check_size, damaged};
+use super::flatten::compact;
+use super::{DecodeOptions, Decoded, check_bytes, check_size, damaged};
+use crate::image::{AnyImage, Image};
 use image::metadata::Orientation;
-use image::{DynamicImage, GrayImage, RgbImage};
 use zune_core::bytestream::ZCursor;
 use zune_core::colorspace::ColorSpace;
 use zune_core::options::DecoderOptions;
 use zune_jpeg::JpegDecoder;
 
-pub fn decode(bytes: &[u8], limits: &DecodeOptions) -> Result<DynamicImage, String> {
+pub fn decode(bytes: &[u8], limits: &DecodeOptions) -> Result<Decoded, String> {
     let structure = structure(bytes);
+    if let Some(kind) = structure.unread {
+        return Err(format!("{kind} JPEG files are not read: save it as an ordinary JPEG or PNG"));
+    }
     if !structure.has_end {
         return Err("it is cut short: the end of the JPEG data is missing".into());
     }
@@ -31,20 +35,23 @@ pub fn decode(bytes: &[u8], limits: &DecodeOptions) -> Result<DynamicImage, Stri
         Some(ColorSpace::CMYK) => ColorSpace::CMYK,
         _ => ColorSpace::RGB,
     };
+    // A progressive file's coefficients, of 16 bits, are all kept until its end.
+    let components = decoder.input_colorspace().map_or(3, |c| c.num_components());
+    let kept = if structure.progressive { 2 * components } else { 0 };
+    check_bytes((width * height * (out.num_components() + kept)) as u64, limits)?;
     decoder.set_options(options.jpeg_set_out_colorspace(out));
     let data = decoder.decode().map_err(damaged)?;
     let orientation = decoder.exif().and_then(|e| Orientation::from_exif_chunk(e));
-    let (w, h) = (width as u32, height as u32);
-    let image = match out {
-        ColorSpace::Luma => GrayImage::from_raw(w, h, data).map(DynamicImage::from),
-        ColorSpace::CMYK => {
-            RgbImage::from_raw(w, h, data.as_chunks().0.iter().flat_map(rgb_of_cmyk).collect()).map(DynamicImage::from)
-        }
-        _ => RgbImage::from_raw(w, h, data).map(DynamicImage::from),
+    let (channels, data) = match out {
+        ColorSpace::Luma => (1, data),
+        ColorSpace::CMYK => (3, compact(data, |cmyk| rgb_of_cmyk(&cmyk))),
+        _ => (3, data),
     };
-    let mut image = image.ok_or("its data does not fill its size")?;
-    image.apply_orientation(orientation.unwrap_or(Orientation::NoTransforms));
-    Ok(image)
+    if data.len() != width * height * channels {
+        return Err("its data does not fill its size".into());
+    }
+    let image = AnyImage::U8(Image::new(width, height, channels, data));
+    Ok(Decoded { image, orientation: orientation.unwrap_or(Orientation::NoTransforms) })
 }
 
 /// Ink as light. JPEG files hold ink inverted, as Adobe's programs write it: 255 is none.
@@ -65,6 +72,10 @@ struct Structure {
     has_end: bool,
     /// Where an Adobe segment lies that is too short to say anything. Decoders stumble over it.
     short_adobe: Option<std::ops::Range<usize>>,
+    /// Whether it is sent in passes of growing detail.
+    progressive: bool,
+    /// What kind it is, of those that are not read.
+    unread: Option<&'static str>,
 }
 
 fn structure(bytes: &[u8]) -> Structure {
@@ -84,6 +95,14 @@ fn structure(bytes: &[u8]) -> Structure {
         let alone = matches!(marker, 0x00 | 0x01 | 0xd0..=0xd9);
         let Some(&[high, low]) = bytes.get(at + 2..at + 4) else { return found };
         let length = u16::from_be_bytes([high, low]) as usize;
+        match (marker, bytes.get(at + 4)) {
+            (0xc0..=0xc2, Some(12)) => found.unread = Some("12-bit"),
+            (0xc3 | 0xc7 | 0xcb | 0xcf | 0xf7, _) => found.unread = Some("lossless"),
+            (0xc5 | 0xc6 | 0xcd | 0xce, _) => found.unread = Some("hierarchical"),
+            (0xc9 | 0xca, _) => found.unread = Some("arithmetically coded"),
+            _ => {}
+        }
+        found.progressive |= marker == 0xc2;
         if marker == ADOBE && length < ADOBE_LENGTH {
             found.short_adobe = Some(at..(at + 2 + length).min(bytes.len()));
         }

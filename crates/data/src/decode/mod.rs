@@ -1,8 +1,14 @@
 //! Images from files of any common format.
 
+mod bmp;
 mod flatten;
+mod foreign;
+mod guard;
 mod jpeg;
+mod orientation;
 mod tiff;
+
+pub(crate) use tiff::holds_jpeg;
 
 use crate::error::DataError;
 use crate::image::{AnyImage, Image};
@@ -50,18 +56,28 @@ pub fn decode_image(path: &Path, options: &DecodeOptions) -> Result<AnyImage, Da
     decode_bytes(&read(path, options.byte_limit)?, path, options)
 }
 
-/// The bytes of a file that has at most `limit` of them.
+/// The bytes of a file that has at most `limit` of them. A pipe, socket or device is refused unopened: it might never end, or never begin.
 pub(crate) fn read(path: &Path, limit: u64) -> Result<Vec<u8>, DataError> {
     let read = |source| DataError::Read { path: path.to_path_buf(), source };
-    let file = File::open(path).map_err(read)?;
-    let metadata = file.metadata().map_err(read)?;
+    let metadata = std::fs::metadata(path).map_err(read)?;
     if metadata.is_dir() {
         return Err(read(std::io::ErrorKind::IsADirectory.into()));
     }
-    let mut bytes = Vec::with_capacity(metadata.len().min(limit) as usize);
+    if !metadata.is_file() {
+        return Err(DataError::image(
+            path,
+            "not a file but a pipe, a socket or a device: copy its content into a file",
+        ));
+    }
+    let too_large = || DataError::image(path, format!("it has more than {limit} bytes, the limit for an image"));
+    if metadata.len() > limit {
+        return Err(too_large());
+    }
+    let file = File::open(path).map_err(read)?;
+    let mut bytes = Vec::with_capacity(metadata.len() as usize);
     file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(read)?;
     if bytes.len() as u64 > limit {
-        return Err(DataError::image(path, format!("it has more than {limit} bytes, the limit for an image")));
+        return Err(too_large());
     }
     Ok(bytes)
 }
@@ -71,22 +87,46 @@ pub(crate) fn read(path: &Path, limit: u64) -> Result<Vec<u8>, DataError> {
 /// # Errors
 /// As [`decode_image`].
 pub fn decode_bytes(bytes: &[u8], path: &Path, options: &DecodeOptions) -> Result<AnyImage, DataError> {
+    decode_noting(bytes, path, options).map(|(image, _)| image)
+}
+
+/// As [`decode_bytes`], and whether the image was turned upright.
+pub(crate) fn decode_noting(bytes: &[u8], path: &Path, options: &DecodeOptions) -> Result<(AnyImage, bool), DataError> {
+    let decoded = guard::guarded(|| decoded(bytes, options)).map_err(|reason| DataError::image(path, reason))?;
+    let turned = decoded.orientation != Orientation::NoTransforms;
+    Ok((orientation::upright(decoded.image, decoded.orientation), turned))
+}
+
+/// An image as it lies in its file.
+struct Decoded {
+    image: AnyImage,
+    orientation: Orientation,
+}
+
+fn decoded(bytes: &[u8], options: &DecodeOptions) -> Result<Decoded, String> {
     if bytes.is_empty() {
-        return Err(DataError::image(path, "the file is empty"));
+        return Err("the file is empty".into());
     }
-    let image = match format_of(bytes) {
+    if let Some(line) = foreign::name_of(bytes) {
+        return Err(line);
+    }
+    match format_of(bytes) {
         Some(ImageFormat::Jpeg) => jpeg::decode(bytes, options),
         Some(ImageFormat::Tiff) => tiff::decode(bytes, options),
+        Some(ImageFormat::Bmp) => bmp::decode(bytes, options),
         Some(format) => by_image(bytes, format, options),
         None => Err("not an image: JPEG, PNG, WebP, GIF, TIFF, BMP and PNM can be read".into()),
-    };
-    let image = image.map_err(|reason| DataError::image(path, reason))?;
-    flatten::flatten(image, options.background).map_err(|reason| DataError::image(path, reason))
+    }
 }
 
 /// The format that the first bytes tell.
 pub(crate) fn format_of(bytes: &[u8]) -> Option<ImageFormat> {
-    image::guess_format(bytes).ok().filter(ImageFormat::reading_enabled)
+    // The `image` crate knows no TIFF of more than 4 GiB by its first bytes.
+    if bytes.starts_with(b"II\x2b\0") || bytes.starts_with(b"MM\0\x2b") {
+        return Some(ImageFormat::Tiff);
+    }
+    let read = |f: &ImageFormat| f.reading_enabled() || *f == ImageFormat::Tiff;
+    image::guess_format(bytes).ok().filter(read)
 }
 
 /// Checks a size that a header claims.
@@ -102,12 +142,18 @@ fn check_size(width: u64, height: u64, options: &DecodeOptions) -> Result<(), St
     Ok(())
 }
 
+/// Checks the memory that an image takes.
+fn check_bytes(bytes: u64, options: &DecodeOptions) -> Result<(), String> {
+    let limit = options.byte_limit;
+    if bytes > limit { Err(format!("it takes {bytes} bytes of memory; at most {limit} are accepted")) } else { Ok(()) }
+}
+
 /// An error of a decoder in one line.
 fn damaged(error: impl ToString) -> String {
     format!("cannot decode it: {}", error.to_string().replace('\n', " "))
 }
 
-fn by_image(bytes: &[u8], format: ImageFormat, options: &DecodeOptions) -> Result<DynamicImage, String> {
+fn by_image(bytes: &[u8], format: ImageFormat, options: &DecodeOptions) -> Result<Decoded, String> {
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
     let mut limits = Limits::default();
     limits.max_image_width = Some(SIDE_LIMIT);
@@ -119,14 +165,6 @@ fn by_image(bytes: &[u8], format: ImageFormat, options: &DecodeOptions) -> Resul
     check_size(width.into(), height.into(), options)?;
     // A note on the orientation that cannot be read is none.
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
-    let mut image = DynamicImage::from_decoder(decoder).map_err(damaged)?;
-    image.apply_orientation(orientation);
-    Ok(image)
-}
-
-/// Whether the file notes an orientation other than upright.
-pub(crate) fn orientation_of(bytes: &[u8]) -> bool {
-    let decoder = ImageReader::new(Cursor::new(bytes)).with_guessed_format().ok().and_then(|r| r.into_decoder().ok());
-    let orientation = decoder.and_then(|mut d| d.orientation().ok());
-    orientation.is_some_and(|o| o != Orientation::NoTransforms)
+    let image = DynamicImage::from_decoder(decoder).map_err(damaged)?;
+    Ok(Decoded { image: flatten::flatten(image, options.background)?, orientation })
 }

@@ -30,12 +30,14 @@ pub(super) fn get(url: &str, start: u64) -> Result<Response, String> {
     // A proxy cannot reach what this machine alone can.
     let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
     let here = host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback());
+    // A limit on looking the host up takes a thread, which not every system gives.
+    let thread = std::thread::Builder::new().spawn(|| ()).is_ok_and(|thread| thread.join().is_ok());
     let mut config = ureq::Agent::config_builder()
         .user_agent(concat!("striate/", env!("CARGO_PKG_VERSION")))
         .http_status_as_error(false)
         .https_only(uri.scheme_str() == Some("https"))
         .max_redirects(REDIRECTS)
-        .timeout_resolve(Some(CONNECT))
+        .timeout_resolve(thread.then_some(CONNECT))
         .timeout_connect(Some(CONNECT))
         .timeout_recv_response(Some(STALLED))
         .timeout_per_read(Some(STALLED));

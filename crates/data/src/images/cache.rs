@@ -101,15 +101,20 @@ const MAGIC: &[u8; 8] = b"striate1";
 const CHECK: usize = 8;
 
 fn pack(image: &AnyImage) -> Vec<u8> {
-    let (deep, values): (u8, Vec<u8>) = match image {
-        AnyImage::U8(image) => (0, image.data.clone()),
-        AnyImage::U16(image) => (1, image.data.iter().flat_map(|v| v.to_le_bytes()).collect()),
-    };
     let mut bytes = MAGIC.to_vec();
     bytes.extend((image.width() as u32).to_le_bytes());
     bytes.extend((image.height() as u32).to_le_bytes());
-    bytes.extend([image.channels() as u8, deep]);
-    bytes.extend(values);
+    bytes.push(image.channels() as u8);
+    match image {
+        AnyImage::U8(image) => {
+            bytes.push(0);
+            bytes.extend_from_slice(&image.data);
+        }
+        AnyImage::U16(image) => {
+            bytes.push(1);
+            bytes.extend(image.data.iter().flat_map(|v| v.to_le_bytes()));
+        }
+    }
     let check = Sha256::digest(&bytes);
     bytes.extend(&check[..CHECK]);
     bytes

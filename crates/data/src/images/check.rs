@@ -1,7 +1,10 @@
-//! [`CheckReport`]: what of a list of images would spoil a result, and what is worth knowing.
+//! [`CheckReport`]: the problems of a list of images, and what else is to be noted.
 
 use super::list::{Entry, ImageList, Split};
+use super::names::{count, shown, some};
+use super::split::{SplitOptions, split_by};
 use super::survey::{Examined, Survey};
+use crate::error::DataError;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -19,12 +22,12 @@ pub struct ClassCount {
     pub splits: BTreeMap<&'static str, usize>,
 }
 
-/// Smallest, middle and largest.
+/// Smallest, median and largest.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Range {
     /// The smallest.
     pub min: f64,
-    /// The middle one.
+    /// The one in the middle of all, sorted.
     pub median: f64,
     /// The largest.
     pub max: f64,
@@ -44,8 +47,8 @@ impl Range {
 pub struct Finding {
     /// What it is, in a word or two.
     pub kind: &'static str,
-    /// Whether it would spoil a result.
-    pub spoils: bool,
+    /// Whether it is a problem: it would spoil a result, or no classifier can be trained.
+    pub problem: bool,
     /// What it is, in a line.
     pub line: String,
     /// The images, in groups that belong together.
@@ -84,7 +87,7 @@ pub struct CheckReport {
     pub mean: Vec<f32>,
     /// The standard deviation of each channel.
     pub std: Vec<f32>,
-    /// What was found, what spoils a result first.
+    /// What was found, problems first.
     pub findings: Vec<Finding>,
     /// What was left out.
     pub notes: Vec<String>,
@@ -101,9 +104,9 @@ impl CheckReport {
         let learnt = (0..list.entries.len()).filter(|&i| !split || list.entries[i].split == Some(Split::Train));
         let (mean, std) = survey.measure(learnt, if colour == 0 { 1 } else { 3 });
         let mut findings = findings(list, survey, threads);
-        findings.sort_by_key(|f| !f.spoils);
+        findings.sort_by_key(|f| !f.problem);
         CheckReport {
-            path: list.path.display().to_string(),
+            path: shown(&list.path),
             images: list.entries.len(),
             unreadable: survey.bad().len(),
             classes: counts(list),
@@ -121,9 +124,9 @@ impl CheckReport {
         }
     }
 
-    /// Whether something found would spoil a result.
-    pub fn spoils(&self) -> bool {
-        self.findings.iter().any(|f| f.spoils)
+    /// How many of the findings are problems.
+    pub fn problems(&self) -> usize {
+        self.findings.iter().filter(|f| f.problem).count()
     }
 }
 
@@ -142,17 +145,13 @@ fn counts(list: &ImageList) -> Vec<ClassCount> {
     all
 }
 
-fn count(n: usize, noun: &str) -> String {
-    format!("{n} {noun}{}", if n == 1 { "" } else { "s" })
-}
-
 fn findings(list: &ImageList, survey: &Survey, threads: usize) -> Vec<Finding> {
     let mut all = Vec::new();
-    let mut add = |kind, spoils, line: String, places: Vec<Vec<usize>>| {
+    let mut add = |kind, problem, line: String, places: Vec<Vec<usize>>| {
         if !places.is_empty() {
             let name = |i: &usize| list.entries[*i].name.clone();
             let groups = places.iter().map(|g| g.iter().map(name).collect()).collect();
-            all.push(Finding { kind, spoils, line, groups, places });
+            all.push(Finding { kind, problem, line, groups, places });
         }
     };
     let bad: Vec<(usize, &str)> = survey.bad();
@@ -166,20 +165,21 @@ fn findings(list: &ImageList, survey: &Survey, threads: usize) -> Vec<Finding> {
     );
 
     let exact = survey.exact_duplicates();
-    let near: Vec<Vec<usize>> = survey.near_duplicates(threads).into_iter().filter(|g| !exact.contains(g)).collect();
+    let all_near = survey.near_duplicates(threads);
+    let near: Vec<Vec<usize>> = all_near.iter().filter(|g| !exact.contains(g)).cloned().collect();
     let entry = |i: usize| &list.entries[i];
     let differ = |g: &[usize], f: &dyn Fn(&Entry, &Entry) -> bool| g.iter().any(|&i| f(entry(i), entry(g[0])));
     let labels = |g: &[usize]| differ(g, &|a, b| a.label != b.label);
     let splits = |g: &[usize]| differ(g, &|a, b| a.split != b.split);
-    for (groups, same, spoils) in [(&exact, "the same bytes", true), (&near, "nearly the same pixels", true)] {
+    for (groups, same) in [(&exact, "the same bytes"), (&near, "nearly the same pixels")] {
         let chosen = |f: &dyn Fn(&[usize]) -> bool| groups.iter().filter(|g| f(g)).cloned().collect::<Vec<_>>();
         let two_labels = chosen(&labels);
         let line = format!("{} of images with {same} under two labels", count(two_labels.len(), "group"));
-        add("two labels", spoils, line, two_labels);
+        add("two labels", true, line, two_labels);
         let across = chosen(&|g| splits(g));
         let line =
             format!("{} of images with {same} in two splits: results will look too good", count(across.len(), "group"));
-        add("across splits", spoils, line, across);
+        add("across splits", true, line, across);
         let within = chosen(&|g| !splits(g) && !labels(g));
         let line = format!("{} of images with {same}", count(within.len(), "group"));
         add("duplicates", false, line, within);
@@ -190,37 +190,73 @@ fn findings(list: &ImageList, survey: &Survey, threads: usize) -> Vec<Finding> {
         survey.images.iter().enumerate().filter_map(matches).collect::<Vec<_>>()
     };
     let misnamed = of(&|p| p.misnamed.is_some());
-    let what = misnamed.first().and_then(|&i| survey.images[i].as_ref().ok()?.misnamed).unwrap_or_default();
-    add(
-        "misnamed",
-        false,
-        format!("{} of another format than the name says, such as {what}", count(misnamed.len(), "file")),
-        each(misnamed),
-    );
+    let pair = misnamed.first().map_or_else(String::new, |&i| {
+        let what = survey.images[i].as_ref().ok().and_then(|p| p.misnamed).unwrap_or_default();
+        format!("{} is a {} file", shown(&entry(i).name), what.to_uppercase())
+    });
+    let line = match misnamed.len() {
+        1 => format!("1 file has the ending of another format: {pair}"),
+        n => format!("{n} files have the ending of another format: {pair}"),
+    };
+    add("misnamed", false, line, each(misnamed));
     let (grey, colour) = (of(&|p| p.channels == 1), of(&|p| p.channels == 3));
     if !grey.is_empty() && !colour.is_empty() {
         let (rarer, what) = if grey.len() < colour.len() { (grey, "grey") } else { (colour, "in colour") };
-        add("mixed", false, format!("{} {what}, the others not", count(rarer.len(), "image")), each(rarer));
+        add("mixed", false, format!("{} {what} among others that are not", count(rarer.len(), "image")), each(rarer));
     }
     let classes = counts(list);
+    let mut say =
+        |kind, problem, line| all.push(Finding { kind, problem, line, groups: Vec::new(), places: Vec::new() });
     let largest = classes.iter().map(|c| c.images).max().unwrap_or(0);
     if let Some(smallest) = classes.iter().min_by_key(|c| c.images)
         && largest >= IMBALANCE * smallest.images
     {
-        let line = format!(
-            "class {} has {}, the largest {largest}: see --balance and --class-weights",
-            smallest.class,
-            count(smallest.images, "image")
+        let (name, n) = (shown(&smallest.class), count(smallest.images, "image"));
+        say(
+            "imbalance",
+            false,
+            format!("class {name} has {n}, the largest class {largest}: rare classes can be drawn more often"),
         );
-        all.push(Finding { kind: "imbalance", spoils: false, line, groups: Vec::new(), places: Vec::new() });
     }
-    if !list.splits().is_empty() {
-        for (label, class) in classes.iter().enumerate() {
-            if !list.entries.iter().any(|e| e.label == label && e.split == Some(Split::Train)) {
-                let line = format!("class {} has no images to learn from", class.class);
-                all.push(Finding { kind: "no training", spoils: true, line, groups: Vec::new(), places: Vec::new() });
-            }
-        }
+    for line in refusals(list, survey, &all_near) {
+        say("no training", true, line);
     }
     all
+}
+
+/// Why no classifier could be trained on the list as it is.
+fn refusals(list: &ImageList, survey: &Survey, near: &[Vec<usize>]) -> Vec<String> {
+    if let Err(error) = list.for_training() {
+        return vec![reason(&error)];
+    }
+    let splits = list.splits();
+    if splits.is_empty() {
+        let split = split_by(&mut list.clone(), survey, near, &SplitOptions::default(), &|_| None);
+        return split.err().iter().map(reason).collect();
+    }
+    let mut lines = Vec::new();
+    if !splits.contains(&Split::Train) {
+        lines.push("there are no images to learn from".into());
+    } else {
+        let good = |i: usize| survey.images[i].is_ok() && list.entries[i].split == Some(Split::Train);
+        let has = |label: usize| (0..list.entries.len()).any(|i| list.entries[i].label == label && good(i));
+        let without: Vec<&String> = (0..list.classes.len()).filter(|&l| !has(l)).map(|l| &list.classes[l]).collect();
+        match without.len() {
+            0 => {}
+            1 => lines.push(format!("class {} has no images to learn from", some(&without))),
+            n => lines.push(format!("{n} classes have no images to learn from: {}", some(&without))),
+        }
+    }
+    if splits == [Split::Train] {
+        lines.push("there are no images to measure on: every image is for training".into());
+    }
+    lines
+}
+
+/// An error without the path, which a report names once.
+fn reason(error: &DataError) -> String {
+    match error {
+        DataError::Images { reason, .. } | DataError::Split { reason, .. } => reason.clone(),
+        other => other.to_string(),
+    }
 }

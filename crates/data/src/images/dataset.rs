@@ -78,7 +78,9 @@ impl ImageListDataset {
         let p = &*self.preprocessing;
         let keeps = self.cache.keeps();
         let kept = self.cache.get(index, &entry.source, || {
-            let image = entry.source.decode(&p.decoding())?.to_channels(p.channels);
+            let image = entry.source.decode(&p.decoding())?;
+            // Grey that is to become colours does so once it is scaled.
+            let image = if image.channels() > p.channels { image.to_channels(p.channels) } else { image };
             Ok::<_, DataError>(if keeps { p.kept(image) } else { image })
         })?;
         Ok(match &*kept {
@@ -89,10 +91,10 @@ impl ImageListDataset {
 
     fn prepared<T: Depth>(&self, kept: &Image<T>, epoch: usize, index: usize) -> Image<T> {
         let p = &*self.preprocessing;
-        let whole = || p.scaled(kept.clone());
+        let whole = || p.scaled(kept);
         match &self.changes {
-            None => whole(),
-            Some(changes) => changes.apply(kept, p.size, p.filter, (epoch, index), whole),
+            None => whole().into_channels(p.channels),
+            Some(changes) => changes.apply(kept, (p.channels, p.size), p.filter, (epoch, index), whole),
         }
     }
 
@@ -164,7 +166,6 @@ impl Dataset for ImageListDataset {
         let one = self.len_of_one();
         let mut values = Buffer::unspecified(indices.len() * one);
         let mut good = Vec::with_capacity(indices.len());
-        let mut last = None;
         for &index in indices {
             match self.values(epoch, index, &mut values[good.len() * one..][..one]) {
                 Ok(()) => good.push(index),
@@ -172,19 +173,16 @@ impl Dataset for ImageListDataset {
                 Err(error) => {
                     let bad = BadImage { path: self.entries[index].source.path(), reason: error.to_string() };
                     self.bad.lock().expect("no thread panics here").insert(index, bad);
-                    last = Some(error);
                 }
             }
-        }
-        if let (true, Some(error)) = (good.is_empty(), last) {
-            return Err(DataError::Other(format!("no image of a batch can be read, such as: {error}").into()));
         }
         if good.len() < indices.len() {
             values = Buffer::from_slice(&values[..good.len() * one]);
         }
         let labels: Vec<i64> = good.iter().map(|&i| self.entries[i].label as i64).collect();
         let changes = self.changes.as_ref();
-        let shares = changes.and_then(|changes| changes.mix(&mut values, [h, w, c], &labels, epoch, good[0]));
+        let mixed = changes.zip(good.first());
+        let shares = mixed.and_then(|(changes, first)| changes.mix(&mut values, [h, w, c], &labels, epoch, *first));
         Ok(Batch {
             images: Tensor::from_channels_last(values, [good.len(), c, h, w]),
             labels: Tensor::from_vec(labels, [good.len()]),

@@ -1,50 +1,100 @@
 //! Folders of images.
 
-use super::layout::{Found, by_folders, is_hidden};
-use super::list::{ImageList, Source};
+use super::layout::{self, Files, Found, is_hidden};
+use super::list::{ImageList, ListOptions, Source};
+use super::manifest::{self, Look};
+use super::names::{LeftOut, text_of};
+use crate::decode::read;
 use crate::error::DataError;
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 /// How deep folders may be.
 const DEPTH_LIMIT: usize = 64;
 
-pub fn open(path: &Path) -> Result<ImageList, DataError> {
-    let mut walk = Walk { found: Vec::new(), notes: Vec::new(), above: Vec::new() };
+pub fn open(path: &Path, options: &ListOptions) -> Result<ImageList, DataError> {
+    let mut walk = Walk { found: Vec::new(), left_out: LeftOut::default(), above: Vec::new() };
     walk.folder(path, &mut Vec::new())?;
-    Ok(by_folders(path, walk.found, walk.notes))
+    let table = |found: &Found| {
+        let file = path.join(&found.parts[0]);
+        manifest::parse(&file, &read(&file, manifest::BYTE_LIMIT)?, &Beside(path), options)
+    };
+    layout::arranged(path, walk.found, walk.left_out.notes().collect(), options, &table)
+}
+
+/// The files beside a table.
+pub struct Beside<'a>(pub &'a Path);
+
+impl Files for Beside<'_> {
+    fn root(&self) -> PathBuf {
+        self.0.to_path_buf()
+    }
+
+    fn file(&self, path: &Path) -> Look {
+        let file = self.0.join(path);
+        match fs::metadata(&file) {
+            Ok(metadata) if metadata.is_file() => Look::Found(Source::File(file)),
+            Ok(_) => Look::NotAFile,
+            Err(_) => Look::Missing,
+        }
+    }
+
+    fn names(&self, folder: &Path) -> Vec<OsString> {
+        self.entries(folder, |m| m.is_file())
+    }
+
+    fn folders(&self) -> Vec<OsString> {
+        self.entries(Path::new(""), |m| m.is_dir())
+    }
+}
+
+impl Beside<'_> {
+    fn entries(&self, folder: &Path, keep: impl Fn(&fs::Metadata) -> bool) -> Vec<OsString> {
+        let folder = self.0.join(folder);
+        let folder = if folder.as_os_str().is_empty() { PathBuf::from(".") } else { folder };
+        let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+        let kept = entries.filter(|e| fs::metadata(e.path()).is_ok_and(|m| keep(&m)));
+        let mut names: Vec<OsString> = kept.map(|e| e.file_name()).filter(|n| !is_hidden(n)).collect();
+        names.sort();
+        names
+    }
 }
 
 struct Walk {
     found: Vec<Found>,
-    notes: Vec<String>,
+    left_out: LeftOut,
     /// The folders that this one lies in, with all links resolved.
     above: Vec<PathBuf>,
 }
 
 impl Walk {
-    fn folder(&mut self, path: &Path, parts: &mut Vec<String>) -> Result<(), DataError> {
+    fn folder(&mut self, path: &Path, parts: &mut Vec<OsString>) -> Result<(), DataError> {
         let read = |source| DataError::Read { path: path.to_path_buf(), source };
+        let name = |parts: &[OsString]| parts.iter().map(|p| text_of(p)).collect::<Vec<_>>().join("/");
         let real = fs::canonicalize(path).map_err(read)?;
         if self.above.contains(&real) || self.above.len() >= DEPTH_LIMIT {
-            self.notes.push(format!("left out: {} leads back to a folder that it lies in", path.display()));
+            self.left_out.add("links that lead back to a folder they lie in", name(parts));
             return Ok(());
         }
         self.above.push(real);
         let mut entries = fs::read_dir(path).map_err(read)?.collect::<Result<Vec<_>, _>>().map_err(read)?;
         entries.sort_by_key(|e| e.file_name());
         for entry in entries {
-            let name = entry.file_name().to_string_lossy().into_owned();
-            if is_hidden(&name) {
+            if is_hidden(&entry.file_name()) {
                 continue;
             }
             let path = entry.path();
-            parts.push(name);
-            // A link that leads nowhere, or to itself, is a file that cannot be read: that is found out later and told.
-            if fs::metadata(&path).is_ok_and(|m| m.is_dir()) {
-                self.folder(&path, parts)?;
-            } else {
-                self.found.push(Found { parts: parts.clone(), source: Source::File(path) });
+            parts.push(entry.file_name());
+            let is_link = fs::symlink_metadata(&path).is_ok_and(|m| m.is_symlink());
+            match fs::metadata(&path) {
+                Ok(metadata) if metadata.is_dir() => self.folder(&path, parts)?,
+                Err(_) if is_link => self.left_out.add("links that lead nowhere", name(parts)),
+                Ok(metadata) if !metadata.is_file() => {
+                    self.left_out.add("pipes, sockets or devices", name(parts));
+                }
+                // A file that cannot be looked at is found out, and told, when it is read.
+                _ => self.found.push(Found { parts: parts.clone(), source: Source::File(path) }),
             }
             parts.pop();
         }

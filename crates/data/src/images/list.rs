@@ -1,11 +1,14 @@
 //! [`ImageList`]: which images there are, with their classes.
 
+use super::kind::DataKind;
+use super::names::{shown, some, text_of_path};
+use super::survey::Survey;
 use super::{folder, manifest, tar};
 use crate::decode::{DecodeOptions, decode_bytes, read};
 use crate::error::DataError;
 use crate::image::AnyImage;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -75,12 +78,14 @@ pub enum Source {
     Tar {
         /// The archive.
         archive: Arc<PathBuf>,
-        /// Its name in it.
-        name: String,
-        /// Where it begins.
+        /// Its name in it, with `/` between the parts.
+        name: OsString,
+        /// Where it begins, or where its header does if it is sparse.
         offset: u64,
         /// How many bytes it has.
         size: u64,
+        /// Whether the archive leaves out its zeros.
+        sparse: bool,
     },
 }
 
@@ -101,22 +106,32 @@ impl Source {
     /// # Errors
     /// If it cannot be read or is larger.
     pub fn read(&self, limit: u64) -> Result<Vec<u8>, DataError> {
-        match self {
-            Source::File(path) => read(path, limit),
-            Source::Tar { archive, offset, size, .. } => {
-                if *size > limit {
-                    return Err(DataError::image(&self.path(), format!("it has more than {limit} bytes")));
+        let (archive, offset, size, sparse) = match self {
+            Source::File(path) => {
+                // Opening a pipe waits for somebody to write into it.
+                let metadata = std::fs::metadata(path);
+                if metadata.is_ok_and(|m| !m.is_file() && !m.is_dir()) {
+                    return Err(DataError::image(path, "not a regular file"));
                 }
-                let part = || -> io::Result<Vec<u8>> {
-                    let mut file = File::open(&**archive)?;
-                    file.seek(SeekFrom::Start(*offset))?;
-                    let mut bytes = Vec::with_capacity(*size as usize);
-                    file.take(*size).read_to_end(&mut bytes)?;
-                    Ok(bytes)
-                };
-                part().map_err(|source| DataError::Read { path: self.path(), source })
+                return read(path, limit);
             }
+            Source::Tar { archive, offset, size, sparse, .. } => (archive, *offset, *size, *sparse),
+        };
+        if size > limit {
+            return Err(DataError::image(&self.path(), format!("it has more than {limit} bytes")));
         }
+        let part = || -> io::Result<Vec<u8>> {
+            let mut file = File::open(&**archive)?;
+            file.seek(SeekFrom::Start(offset))?;
+            let mut bytes = Vec::with_capacity(size.min(file.metadata()?.len()) as usize);
+            if sparse {
+                tar::read_first(file, size, &mut bytes)?;
+            } else {
+                file.take(size).read_to_end(&mut bytes)?;
+            }
+            Ok(bytes)
+        };
+        part().map_err(|source| DataError::Read { path: self.path(), source })
     }
 
     /// The image in it.
@@ -143,7 +158,7 @@ impl Source {
 pub struct Entry {
     /// Where its bytes are.
     pub source: Source,
-    /// Its path from where the list begins, with `/` between the parts.
+    /// Its path from where the list begins, with `/` between the parts. Bytes that are not UTF-8 are escaped.
     pub name: String,
     /// The number of its class.
     pub label: usize,
@@ -151,16 +166,34 @@ pub struct Entry {
     pub split: Option<Split>,
     /// What must stay on one side of a split, such as all images of one patient.
     pub group: Option<String>,
+    /// What its content is known by (see [`fingerprint`](super::fingerprint)), if that has been looked at.
+    pub fingerprint: Option<u64>,
+}
+
+impl Entry {
+    /// An image of class `label` of which nothing else is known.
+    pub fn new(source: Source, name: impl Into<String>, label: usize) -> Entry {
+        Entry { source, name: name.into(), label, split: None, group: None, fingerprint: None }
+    }
+}
+
+/// How a list is read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ListOptions {
+    /// The column of a manifest that names the images, if it is not to be found by its name.
+    pub path_column: Option<String>,
+    /// The column of a manifest that holds the classes, if it is not to be found by its name.
+    pub label_column: Option<String>,
 }
 
 /// Images with one set of classes over all splits.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ImageList {
     /// The folder, manifest or archive.
     pub path: PathBuf,
-    /// The names of the classes, in the order of the labels: sorted.
+    /// The names of the classes, in the order of the labels: sorted, unless they come from the list of a run.
     pub classes: Vec<String>,
-    /// The images, sorted by name.
+    /// The images, sorted by name, unless they come from the list of a run.
     pub entries: Vec<Entry>,
     /// What was left out, and what looks odd, a line each.
     pub notes: Vec<String>,
@@ -168,25 +201,25 @@ pub struct ImageList {
 
 impl ImageList {
     /// The images of a folder (`class/image.jpg`, or `train/class/image.jpg` with `val` and `test` beside it), of a manifest (`.csv` or
-    /// `.tsv` with the columns `path`, `label`, and perhaps `split` and `group`), or of a `.tar` of either.
+    /// `.tsv` with a column of paths, one of labels, and perhaps `split` and `group`), of a folder of images with such a table in it, or of
+    /// a `.tar` of any of these.
     ///
     /// # Errors
-    /// If it cannot be read, is none of these, or has no images, or fewer than two classes.
+    /// If it cannot be read, is none of these, or has no images.
     pub fn open(path: &Path) -> Result<ImageList, DataError> {
-        let metadata =
-            std::fs::metadata(path).map_err(|source| DataError::Read { path: path.to_path_buf(), source })?;
-        let ending = path.extension().map(|e| e.to_string_lossy().to_lowercase()).unwrap_or_default();
-        let list = match ending.as_str() {
-            _ if metadata.is_dir() => folder::open(path)?,
-            "csv" | "tsv" => manifest::open(path)?,
-            "tar" => tar::open(path)?,
-            "gz" | "tgz" | "xz" | "zst" | "bz2" | "zip" => {
-                return Err(DataError::images(
-                    path,
-                    "compressed archives cannot be read in any order: unpack it, or make a plain .tar",
-                ));
-            }
-            _ => return Err(DataError::images(path, "not a folder of images, a .csv or .tsv manifest, or a .tar")),
+        ImageList::open_with(path, &ListOptions::default())
+    }
+
+    /// As [`ImageList::open`], with the columns of a manifest named.
+    ///
+    /// # Errors
+    /// As [`ImageList::open`], or if there are no such columns.
+    pub fn open_with(path: &Path, options: &ListOptions) -> Result<ImageList, DataError> {
+        let list = match DataKind::of(path)? {
+            DataKind::Folder => folder::open(path, options)?,
+            DataKind::Manifest => manifest::open(path, options)?,
+            DataKind::Archive => tar::open(path, options)?,
+            DataKind::Idx => return Err(DataError::images(path, "a folder of idx files, not of images")),
         };
         list.checked()
     }
@@ -198,36 +231,42 @@ impl ImageList {
                 "they should lie in a folder for each class (DIR/cat/1.jpg), or in these under train, val and test";
             return Err(DataError::images(&self.path, format!("no images found{notes}; {form}")));
         }
-        if let [only] = &self.classes[..] {
-            return Err(DataError::images(
-                &self.path,
-                format!("all images are of one class, '{only}': there must be two or more"),
-            ));
-        }
         for split in self.splits() {
-            let missing: Vec<&str> = (0..self.classes.len())
+            let missing: Vec<&String> = (0..self.classes.len())
                 .filter(|&c| !self.entries.iter().any(|e| e.split == Some(split) && e.label == c))
-                .map(|c| self.classes[c].as_str())
+                .map(|c| &self.classes[c])
                 .collect();
             if !missing.is_empty() {
-                self.notes.push(format!("{split} has no images of {}", missing.join(", ")));
+                self.notes.push(format!("{split} has no images of {}", some(&missing)));
             }
         }
         Ok(self)
     }
 
-    /// The images of this archive that a manifest names, as [`write_manifest`](super::write_manifest) made it of them.
+    /// Checks that a classifier can be trained on the list: that it has two classes or more.
     ///
     /// # Errors
-    /// If the manifest cannot be read, or names what is not in the archive.
-    pub fn named_in(&self, manifest: &Path) -> Result<ImageList, DataError> {
-        let bytes = read(manifest, manifest::BYTE_LIMIT)?;
-        let named = |e: &Entry| match &e.source {
-            Source::Tar { name, .. } => Some((name.clone(), e.source.clone())),
-            Source::File(_) => None,
-        };
-        let inside: BTreeMap<String, Source> = self.entries.iter().filter_map(named).collect();
-        manifest::parse(manifest, &bytes, |name| inside.get(name).cloned())
+    /// If it has fewer.
+    pub fn for_training(&self) -> Result<(), DataError> {
+        match &self.classes[..] {
+            [] => Err(DataError::images(&self.path, "there are no classes")),
+            [only] => {
+                let reason = format!("all images are of one class, '{}': there must be two or more", shown(only));
+                Err(DataError::images(&self.path, reason))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Notes in each entry the fingerprint that `survey` of this list found.
+    ///
+    /// # Panics
+    /// If the survey is of another list.
+    pub fn set_fingerprints(&mut self, survey: &Survey) {
+        assert!(survey.images.len() == self.entries.len(), "a survey of {} images", survey.images.len());
+        for (entry, examined) in self.entries.iter_mut().zip(&survey.images) {
+            entry.fingerprint = examined.as_ref().ok().map(|e| e.fingerprint);
+        }
     }
 
     /// The splits that some image is for.
@@ -239,4 +278,9 @@ impl ImageList {
     pub fn of(&self, split: Split) -> Vec<Entry> {
         self.entries.iter().filter(|e| e.split == Some(split)).cloned().collect()
     }
+}
+
+/// What an image is called in a list that begins at `root`: its path from there, or all of it if it lies elsewhere.
+pub(super) fn name_of(file: &Path, root: &Path) -> String {
+    text_of_path(file.strip_prefix(root).unwrap_or(file))
 }

@@ -1,110 +1,219 @@
 //! Manifests: tables with an image in each line.
 
-use super::layout::some;
-use super::list::{Entry, ImageList, Source, Split};
+use super::columns::{Columns, shown_header};
+use super::folder::Beside;
+use super::layout::{Files, is_image};
+use super::list::{Entry, ImageList, ListOptions, Source, Split, name_of};
+use super::names::{count, escaped, os_string, shown, some, unescaped};
+use super::{run_list, table};
 use crate::decode::read;
 use crate::error::DataError;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
 
 /// The most bytes that a manifest may have.
 pub const BYTE_LIMIT: u64 = 1 << 30;
-const COLUMNS: [&str; 4] = ["path", "label", "split", "group"];
 
-/// The images of a manifest in a file; its paths start from where it lies.
-pub fn open(path: &Path) -> Result<ImageList, DataError> {
-    let bytes = read(path, BYTE_LIMIT)?;
-    let folder = path.parent().unwrap_or(Path::new(""));
-    parse(path, &bytes, |name| {
-        let file = folder.join(name);
-        // An image that is there but cannot be read is found out later.
-        (file.symlink_metadata().is_ok() && !file.is_dir()).then_some(Source::File(file))
-    })
+/// What a path leads to.
+pub enum Look {
+    Found(Source),
+    Missing,
+    NotAFile,
 }
 
-/// The images of a manifest of these bytes. `find` gives the file that a path names.
-pub fn parse(path: &Path, bytes: &[u8], find: impl Fn(&str) -> Option<Source>) -> Result<ImageList, DataError> {
-    let bad = |reason: String| DataError::images(path, reason);
-    let text = std::str::from_utf8(bytes).map_err(|e| bad(format!("not UTF-8 text ({e}): save it as UTF-8")))?;
-    let text = text.trim_start_matches('\u{feff}');
-    let first = text.lines().next().unwrap_or_default();
-    let delimiter = if first.contains('\t') { b'\t' } else { b',' };
-    let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).trim(csv::Trim::All).from_reader(text.as_bytes());
-    let header = reader.headers().map_err(|e| bad(e.to_string()))?.clone();
-    let unknown: Vec<&str> = header.iter().filter(|h| !COLUMNS.contains(h)).collect();
-    let known = "a manifest has the columns path, label, and perhaps split and group";
-    if !unknown.is_empty() {
-        return Err(bad(format!("unknown column '{}': {known}", unknown.join("', '"))));
+/// The images of a manifest in a file; its paths start from where it lies.
+pub fn open(path: &Path, options: &ListOptions) -> Result<ImageList, DataError> {
+    let bytes = read(path, BYTE_LIMIT)?;
+    if *options == ListOptions::default() && run_list::is_one(&bytes) {
+        let root = path.parent().unwrap_or(Path::new(""));
+        return run_list::read_files(path, &bytes, root, root);
     }
-    let column = |name: &str| header.iter().position(|h| h == name);
-    let (Some(path_at), Some(label_at)) = (column("path"), column("label")) else {
-        let lacks = if column("path").is_none() { "path" } else { "label" };
-        return Err(bad(format!("no column '{lacks}': {known}")));
-    };
-    let (split_at, group_at) = (column("split"), column("group"));
-    let mut rows = Vec::new();
-    let mut missing = Vec::new();
-    let mut seen: BTreeMap<String, (String, u64)> = BTreeMap::new();
+    parse(path, &bytes, &Beside(path.parent().unwrap_or(Path::new(""))), options)
+}
+
+/// A line of a manifest.
+struct Line {
+    number: usize,
+    path: PathBuf,
+    label: String,
+    split: Option<Split>,
+    group: Option<String>,
+}
+
+/// The images of a manifest of these bytes, which names some of `files`.
+pub fn parse(path: &Path, bytes: &[u8], files: &dyn Files, options: &ListOptions) -> Result<ImageList, DataError> {
     let mut notes = Vec::new();
-    for record in reader.records() {
-        let record = record.map_err(|e| bad(e.to_string().replace('\n', " ")))?;
-        let line = record.position().map_or(0, |p| p.line());
-        let field = |at: Option<usize>| at.and_then(|at| record.get(at)).filter(|v| !v.is_empty());
-        let name = field(Some(path_at)).ok_or_else(|| bad(format!("line {line}: the path is empty")))?;
-        let label = field(Some(label_at)).ok_or_else(|| bad(format!("line {line}: the label is empty")))?;
-        let split = match field(split_at) {
-            None => None,
-            Some(word) => Some(
-                Split::named(word)
-                    .ok_or_else(|| bad(format!("line {line}: the split is '{word}', it must be train, val or test")))?,
-            ),
-        };
-        if let Some((other, before)) = seen.insert(name.to_string(), (label.to_string(), line)) {
-            if other != label {
-                return Err(bad(format!("{name} is '{other}' in line {before} and '{label}' in line {line}")));
-            }
-            notes.push(format!("line {line} repeats {name}, once is enough"));
-            continue;
-        }
-        match find(name) {
-            Some(source) => {
-                rows.push((source, name.to_string(), label.to_string(), split, field(group_at).map(String::from)))
-            }
-            None => missing.push(format!("{name} (line {line})")),
-        }
+    let lines = lines(path, bytes, options, &mut notes)?;
+    let found = find(path, &lines, files)?;
+    let unsaid = lines.iter().filter(|l| l.split.is_none()).count();
+    if unsaid > 0 && unsaid < lines.len() {
+        let reason = format!("{unsaid} of {} lines have no split: give it for all or for none", lines.len());
+        return Err(DataError::images(path, reason));
     }
-    if !missing.is_empty() {
-        return Err(bad(format!("{} of its files not found: {}", missing.len(), some(&missing))));
-    }
-    let unsaid = rows.iter().filter(|r| r.3.is_none()).count();
-    if unsaid > 0 && unsaid < rows.len() {
-        return Err(bad(format!("{unsaid} of {} lines have no split: give it for all or for none", rows.len())));
-    }
-    let classes: Vec<String> = rows.iter().map(|r| r.2.clone()).collect::<BTreeSet<_>>().into_iter().collect();
-    let entry = |(source, name, label, split, group): (Source, String, String, Option<Split>, Option<String>)| {
-        let label = classes.binary_search(&label).expect("each class is among them");
-        Entry { source, name, label, split, group }
+    let classes: Vec<String> = lines.iter().map(|l| l.label.clone()).collect::<BTreeSet<_>>().into_iter().collect();
+    let root = files.root();
+    let entry = |(line, (source, name)): (Line, (Source, PathBuf))| {
+        let label = classes.binary_search(&line.label).expect("each class is among them");
+        let name = name_of(&root.join(name), &root);
+        Entry { split: line.split, group: line.group, ..Entry::new(source, name, label) }
     };
-    let mut entries: Vec<Entry> = rows.into_iter().map(entry).collect();
+    let mut entries: Vec<Entry> = lines.into_iter().zip(found).map(entry).collect();
     entries.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(ImageList { path: path.to_path_buf(), classes, entries, notes })
 }
 
-/// A manifest of the images of a list, with absolute paths where they are files.
-pub fn write_manifest(list: &ImageList) -> Vec<u8> {
-    let mut writer = csv::Writer::from_writer(Vec::new());
-    const MEMORY: &str = "memory takes what is written";
-    writer.write_record(COLUMNS).expect(MEMORY);
-    for entry in &list.entries {
-        let path = match &entry.source {
-            Source::File(path) => {
-                std::path::absolute(path).unwrap_or_else(|_| path.clone()).to_string_lossy().into_owned()
+fn lines(path: &Path, bytes: &[u8], options: &ListOptions, notes: &mut Vec<String>) -> Result<Vec<Line>, DataError> {
+    let bad = |reason: String| DataError::images(path, reason);
+    let text = std::str::from_utf8(bytes).map_err(|e| bad(format!("not UTF-8 text ({e}): save it as UTF-8")))?;
+    let text = text.trim_start_matches('\u{feff}');
+    let mut reader = table::Reader::new(text, table::delimiter(text));
+    let header = reader.next().ok_or_else(|| bad("it is empty".into()))?.map_err(bad)?;
+    let header: Vec<&str> = header.fields.iter().map(|f| f.text.as_str()).collect();
+    let columns = Columns::find(&header, options).map_err(|reason| DataError::columns(path, reason))?;
+    notes.extend(columns.notes(&header));
+    let mut seen: BTreeMap<PathBuf, (String, usize)> = BTreeMap::new();
+    let mut repeated = Vec::new();
+    let mut lines = Vec::new();
+    for row in reader {
+        let row = row.map_err(bad)?;
+        let number = row.line;
+        if row.fields.len() != header.len() {
+            let counts = [count(row.fields.len(), "field"), header.len().to_string(), shown_header(&header)];
+            return Err(bad(format!("line {number} has {}, the first line {}: {}", counts[0], counts[1], counts[2])));
+        }
+        let field = |at: Option<usize>| at.map(|at| row.fields[at].text.as_str()).filter(|v| !v.is_empty());
+        let name = field(Some(columns.path)).ok_or_else(|| bad(format!("line {number}: the path is empty")))?;
+        let label = field(Some(columns.label)).ok_or_else(|| bad(format!("line {number}: the label is empty")))?;
+        let path = match columns.escaped {
+            true => unescaped(name).map(|b| PathBuf::from(os_string(b))),
+            false => Some(PathBuf::from(name)),
+        };
+        let path =
+            path.ok_or_else(|| bad(format!("line {number}: '{}' is not escaped as it should be", shown(name))))?;
+        let split = match field(columns.split) {
+            None => None,
+            Some(word) => Some(Split::named(word).ok_or_else(|| {
+                bad(format!("line {number}: the split is '{}', it must be train, val or test", shown(word)))
+            })?),
+        };
+        if let Some((other, before)) = seen.insert(path.clone(), (label.to_string(), number)) {
+            if other != label {
+                let (other, label) = (shown(other), shown(label));
+                let name = shown(name);
+                return Err(bad(format!("{name} is '{other}' in line {before} and '{label}' in line {number}")));
             }
-            Source::Tar { name, .. } => name.clone(),
+            repeated.push(format!("{name} (line {number})"));
+            continue;
+        }
+        let group = field(columns.group).map(String::from);
+        lines.push(Line { number, path, label: label.to_string(), split, group });
+    }
+    if !repeated.is_empty() {
+        notes.push(format!("{} an image named before: {}", repeats(repeated.len()), some(&repeated)));
+    }
+    Ok(lines)
+}
+
+fn repeats(n: usize) -> String {
+    if n == 1 { "1 line repeats".into() } else { format!("{n} lines repeat") }
+}
+
+/// The files that the lines name, with their paths: as they stand, or else in a folder that images are usually in, each with or without its
+/// ending.
+fn find(manifest: &Path, lines: &[Line], files: &dyn Files) -> Result<Vec<(Source, PathBuf)>, DataError> {
+    let folders = files.folders();
+    let mut bases = vec![OsString::new()];
+    let usual = [manifest.file_stem().unwrap_or_default(), OsStr::new("train"), OsStr::new("images")];
+    bases.extend(usual.into_iter().filter(|u| folders.iter().any(|f| f == u)).map(OsStr::to_os_string));
+    if let [only] = &folders[..] {
+        bases.push(only.clone());
+    }
+    let mut best: Option<Vec<String>> = None;
+    for base in bases {
+        let mut stems = Stems { files, folders: BTreeMap::new() };
+        let (mut found, mut missing) = (Vec::new(), Vec::new());
+        for line in lines {
+            let path = Path::new(&base).join(&line.path);
+            let (name, number) = (shown(&line.path), line.number);
+            let look = match files.file(&path) {
+                Look::Missing => stems.file(&path, manifest)?,
+                look => (look, path),
+            };
+            match look {
+                (Look::Found(source), path) => found.push((source, path)),
+                (Look::Missing, _) => missing.push(format!("{name} (line {number})")),
+                (Look::NotAFile, _) => missing.push(format!("{name} (line {number}, not a regular file)")),
+            }
+        }
+        if missing.is_empty() {
+            return Ok(found);
+        }
+        if best.as_ref().is_none_or(|b| missing.len() < b.len()) {
+            best = Some(missing);
+        }
+    }
+    let missing = best.unwrap_or_default();
+    Err(DataError::images(manifest, format!("{} of its files not found: {}", missing.len(), some(&missing))))
+}
+
+/// The images of folders by their names without endings.
+struct Stems<'a> {
+    files: &'a dyn Files,
+    folders: BTreeMap<PathBuf, BTreeMap<OsString, Vec<OsString>>>,
+}
+
+impl Stems<'_> {
+    /// The image whose name without its ending is `path`, and its whole path.
+    fn file(&mut self, path: &Path, manifest: &Path) -> Result<(Look, PathBuf), DataError> {
+        let Some(id) = path.file_name() else { return Ok((Look::Missing, path.to_path_buf())) };
+        let folder = path.parent().unwrap_or(Path::new(""));
+        let files = self.files;
+        let names = self.folders.entry(folder.to_path_buf()).or_insert_with(|| {
+            let mut stems = BTreeMap::<OsString, Vec<OsString>>::new();
+            for name in files.names(folder).into_iter().filter(|n| is_image(n)) {
+                let stem = Path::new(&name).file_stem().unwrap_or_default().to_os_string();
+                stems.entry(stem).or_default().push(name);
+            }
+            stems
+        });
+        match names.get(id).map(Vec::as_slice) {
+            None => Ok((Look::Missing, path.to_path_buf())),
+            Some([name]) => {
+                let path = folder.join(name);
+                Ok((files.file(&path), path))
+            }
+            Some(several) => {
+                let reason = format!("'{}' could be any of {}: give the ending", shown(id), some(several));
+                Err(DataError::images(manifest, reason))
+            }
+        }
+    }
+}
+
+/// A manifest of the images of a list, with absolute paths where they are files, that [`ImageList::open`] reads back. If one of the paths is
+/// not UTF-8, the column of paths is called `path_escaped` and has `\xe9` for odd bytes and `\\` for a backslash.
+pub fn write_manifest(list: &ImageList) -> Vec<u8> {
+    let paths: Vec<OsString> = list.entries.iter().map(|e| path_of(&e.source)).collect();
+    let odd = paths.iter().any(|p| p.to_str().is_none());
+    let mut out = String::new();
+    table::write(&mut out, &[if odd { "path_escaped" } else { "path" }, "label", "split", "group"]);
+    for (entry, path) in list.entries.iter().zip(paths) {
+        let path = match path.to_str() {
+            Some(path) if !odd => path.to_string(),
+            _ => escaped(path.as_encoded_bytes(), false),
         };
         let split = entry.split.map_or("", Split::name);
         let group = entry.group.as_deref().unwrap_or_default();
-        writer.write_record([&path, &list.classes[entry.label], split, group]).expect(MEMORY);
+        table::write(&mut out, &[&path, &list.classes[entry.label], split, group]);
     }
-    writer.into_inner().expect(MEMORY)
+    out.into_bytes()
+}
+
+/// The path that leads to an image from anywhere, or its name in an archive.
+pub fn path_of(source: &Source) -> OsString {
+    match source {
+        Source::File(path) => std::path::absolute(path).unwrap_or_else(|_| path.clone()).into_os_string(),
+        Source::Tar { name, .. } => name.clone(),
+    }
 }

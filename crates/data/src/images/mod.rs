@@ -2,23 +2,34 @@
 
 mod cache;
 mod check;
+mod columns;
 mod dataset;
+mod fingerprint;
 mod folder;
 mod hash;
+mod kind;
 mod layout;
 mod list;
 mod manifest;
+mod names;
 mod page;
+mod parallel;
+mod run_list;
 mod split;
 mod survey;
+mod table;
 mod tar;
 
 pub use cache::CacheKind;
 pub use check::{CheckReport, ClassCount, Finding, Range};
 pub use dataset::{BadImage, ImageListDataset};
+pub use fingerprint::{fingerprint, fingerprints, pixel_fingerprint};
 pub use hash::ImageHash;
-pub use list::{Entry, ImageList, Source, Split};
+pub use kind::DataKind;
+pub use list::{Entry, ImageList, ListOptions, Source, Split};
 pub use manifest::write_manifest;
+pub use names::{path_text, shown, text_path};
 pub use page::page;
-pub use split::split;
+pub use run_list::{read_moved_run_list, read_run_list, write_run_list};
+pub use split::{SplitCause, SplitOptions, split};
 pub use survey::{Examined, Survey, survey};

@@ -14,13 +14,14 @@ use std::fmt::Write;
 /// Groups, and images of a group, that are shown.
 const GROUPS: usize = 12;
 const IMAGES: usize = 6;
-/// Pixels of the shorter side of a small image.
+/// Pixels of the shorter side of a small image, and the most of the longer one.
 const THUMB: usize = 96;
+const LONG_THUMB: usize = 6 * THUMB;
 
 const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}\
 table{border-collapse:collapse}td,th{padding:.2rem .8rem;text-align:right;border-bottom:1px solid #ddd}\
 td:first-child,th:first-child{text-align:left}.group{display:flex;flex-wrap:wrap;gap:.5rem;margin:.5rem 0;padding:.5rem;background:#f4f4f4}\
-figure{margin:0;width:9rem;font-size:.75rem;overflow-wrap:anywhere}img{max-width:9rem;max-height:9rem}.spoils{color:#b00020}";
+figure{margin:0;width:9rem;font-size:.75rem;overflow-wrap:anywhere}img{max-width:9rem;max-height:9rem}.problem{color:#b00020}";
 
 /// A page that needs no other file.
 pub fn page(report: &CheckReport, list: &ImageList) -> String {
@@ -50,7 +51,7 @@ fn write_page(out: &mut String, r: &CheckReport, list: &ImageList) -> std::fmt::
         let cells: String = splits.iter().map(|s| format!("<td>{}</td>", c.splits.get(s).unwrap_or(&0))).collect();
         write!(out, "<tr><td>{}</td><td>{}</td>{cells}</tr>", escaped(&c.class), c.images)?;
     }
-    write!(out, "</table><h2>Sizes</h2><table><tr><th></th><th>smallest</th><th>middle</th><th>largest</th></tr>")?;
+    write!(out, "</table><h2>Sizes</h2><table><tr><th></th><th>smallest</th><th>median</th><th>largest</th></tr>")?;
     for (name, range, digits) in [("width", r.width, 0), ("height", r.height, 0), ("width : height", r.aspect, 2)] {
         let [a, b, c] = [range.min, range.median, range.max];
         write!(out, "<tr><td>{name}</td><td>{a:.digits$}</td><td>{b:.digits$}</td><td>{c:.digits$}</td></tr>")?;
@@ -67,7 +68,7 @@ fn write_page(out: &mut String, r: &CheckReport, list: &ImageList) -> std::fmt::
 }
 
 fn write_finding(out: &mut String, finding: &Finding, list: &ImageList) -> std::fmt::Result {
-    let class = if finding.spoils { " class=\"spoils\"" } else { "" };
+    let class = if finding.problem { " class=\"problem\"" } else { "" };
     write!(out, "<h2{class}>{}</h2><p>{}</p>", escaped(finding.kind), escaped(&finding.line))?;
     for group in finding.places.iter().take(GROUPS) {
         out.push_str("<div class=\"group\">");
@@ -89,8 +90,18 @@ fn write_finding(out: &mut String, finding: &Finding, list: &ImageList) -> std::
 
 /// The image as part of a page's text.
 fn small(image: &Image) -> Option<String> {
-    let shrinks = image.width.min(image.height) > THUMB;
-    let image = if shrinks { image.resized_shorter(THUMB, Filter::Bilinear) } else { image.clone() };
+    let (short, long) = (image.width.min(image.height), image.width.max(image.height));
+    let resized;
+    let image = if long * THUMB.min(short) > LONG_THUMB * short {
+        let side = |n: usize| (n * LONG_THUMB / long).max(1);
+        resized = image.resized(side(image.width), side(image.height), Filter::Bilinear);
+        &resized
+    } else if short > THUMB {
+        resized = image.resized_shorter(THUMB, Filter::Bilinear);
+        &resized
+    } else {
+        image
+    };
     let mut jpeg = Vec::new();
     let kind = if image.channels == 1 { ExtendedColorType::L8 } else { ExtendedColorType::Rgb8 };
     let (w, h) = (image.width as u32, image.height as u32);
@@ -98,6 +109,8 @@ fn small(image: &Image) -> Option<String> {
     Some(format!("data:image/jpeg;base64,{}", BASE64_STANDARD.encode(jpeg)))
 }
 
+/// A name as part of a page.
 fn escaped(text: &str) -> String {
+    let text = super::shown(text);
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }

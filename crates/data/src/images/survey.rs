@@ -1,14 +1,14 @@
 //! [`survey`]: every image read once, before training or for a report.
 
+use super::fingerprint::with_digest;
 use super::hash::ImageHash;
 use super::list::ImageList;
-use crate::decode::{DecodeOptions, decode_bytes, format_of, orientation_of};
+use super::parallel;
+use crate::decode::{DecodeOptions, decode_noting, format_of};
 use crate::image::{AnyImage, Depth, Image};
 use image::ImageFormat;
 use sha2::{Digest, Sha256};
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
 
 /// What an image turned out to be.
 #[derive(Clone, Debug)]
@@ -21,6 +21,8 @@ pub struct Examined {
     pub deep: bool,
     /// The SHA-256 of the file.
     pub sha256: [u8; 32],
+    /// What the content is known by: see [`fingerprint`](super::fingerprint).
+    pub fingerprint: u64,
     /// What tells near duplicates.
     pub hash: ImageHash,
     /// Whether the camera noted an orientation, which has been applied.
@@ -40,42 +42,31 @@ pub struct Survey {
 
 /// Reads every image of the list with `threads` threads; `done` is told how many are done, now and then.
 pub fn survey(list: &ImageList, options: &DecodeOptions, threads: usize, done: &(dyn Fn(usize) + Sync)) -> Survey {
-    let next = AtomicUsize::new(0);
-    let n = list.entries.len();
-    let work = || {
-        let mut found = Vec::new();
-        loop {
-            let i = next.fetch_add(1, Ordering::Relaxed);
-            if i >= n {
-                return found;
-            }
-            found.push((i, examine(list, i, options)));
-            done(i + 1);
-        }
+    let examined = |i: usize| {
+        let examined = examine(list, i, options);
+        done(i + 1);
+        examined
     };
-    let mut all: Vec<_> = thread::scope(|scope| {
-        let workers: Vec<_> = (0..threads.clamp(1, n.max(1))).map(|_| scope.spawn(work)).collect();
-        workers.into_iter().flat_map(|w| w.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
-    });
-    all.sort_by_key(|(i, _)| *i);
-    Survey { images: all.into_iter().map(|(_, examined)| examined).collect() }
+    Survey { images: parallel::map(list.entries.len(), threads, examined) }
 }
 
 fn examine(list: &ImageList, index: usize, options: &DecodeOptions) -> Result<Examined, String> {
     let source = &list.entries[index].source;
     let examined = source.read(options.byte_limit).and_then(|bytes| {
-        let image = decode_bytes(&bytes, &source.path(), options)?;
+        let (image, turned) = decode_noting(&bytes, &source.path(), options)?;
         let moments = match &image {
             AnyImage::U8(image) => moments(image),
             AnyImage::U16(image) => moments(image),
         };
+        let sha256 = Sha256::digest(&bytes).into();
         Ok(Examined {
             size: [image.height(), image.width()],
             channels: image.channels(),
             deep: matches!(image, AnyImage::U16(_)),
-            sha256: Sha256::digest(&bytes).into(),
+            sha256,
+            fingerprint: with_digest(&bytes, sha256, &image),
             hash: ImageHash::of(&image),
-            turned: orientation_of(&bytes),
+            turned,
             misnamed: misnamed(&list.entries[index].name, &bytes),
             moments,
         })
@@ -150,26 +141,14 @@ impl Survey {
     /// Groups of entries that are alike: see [`ImageHash::is_near`]. Exact duplicates are among them.
     pub fn near_duplicates(&self, threads: usize) -> Vec<Vec<usize>> {
         let good: Vec<(usize, &Examined)> = self.good().collect();
-        let next = AtomicUsize::new(0);
-        let work = || {
-            let mut pairs = Vec::new();
-            loop {
-                let a = next.fetch_add(1, Ordering::Relaxed);
-                let Some((i, first)) = good.get(a) else { return pairs };
-                pairs.extend(
-                    good[a + 1..].iter().filter(|(_, other)| first.hash.is_near(&other.hash)).map(|(j, _)| (*i, *j)),
-                );
-            }
+        let near = |a: usize| {
+            let (i, first) = good[a];
+            let near = good[a + 1..].iter().filter(|(_, other)| first.hash.is_near(&other.hash));
+            near.map(|(j, _)| (i, *j)).collect::<Vec<_>>()
         };
-        let pairs: Vec<(usize, usize)> = thread::scope(|scope| {
-            let workers: Vec<_> = (0..threads.max(1)).map(|_| scope.spawn(work)).collect();
-            workers
-                .into_iter()
-                .flat_map(|w| w.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-                .collect()
-        });
+        let pairs = parallel::map(good.len(), threads, near);
         let mut groups = Groups::new(self.images.len());
-        pairs.into_iter().for_each(|(a, b)| groups.join(a, b));
+        pairs.into_iter().flatten().for_each(|(a, b)| groups.join(a, b));
         sorted_groups(groups.all().into_iter())
     }
 

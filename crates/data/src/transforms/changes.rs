@@ -20,19 +20,19 @@ impl RandomChanges {
         RandomChanges { augmentations, mixer, seed }
     }
 
-    /// The image as it is in an epoch, given that and the sample's number; of `size` (height and width). `whole` gives it at that size where no random part of
-    /// it is wanted.
+    /// The image as it is in an epoch, given that and the sample's number; of so many channels and of `size` (height and width). `whole`
+    /// gives it at that size where no random part of it is wanted.
     pub fn apply<T: Depth>(
         &self,
         image: &Image<T>,
-        size: [usize; 2],
+        (channels, size): (usize, [usize; 2]),
         filter: Filter,
         (epoch, index): (usize, usize),
         whole: impl FnOnce() -> Image<T>,
     ) -> Image<T> {
         let rng = &mut Augmentations::generator(self.seed, epoch, index);
         let part = self.augmentations.part(image, size, filter, rng);
-        self.augmentations.apply(part.unwrap_or_else(whole), rng)
+        self.augmentations.apply(part.unwrap_or_else(whole).into_channels(channels), rng)
     }
 
     /// Whether images of a batch are mixed with each other.
