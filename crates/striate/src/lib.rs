@@ -1,4 +1,4 @@
-//! Train, explain, shrink and ship convolutional neural networks.
+//! Train, fine-tune, measure and use convolutional neural networks.
 //!
 //! ```
 //! use striate::prelude::*;

@@ -1,13 +1,16 @@
 //! Checkpoints: all that a run needs to go on as if nothing had happened.
 
 use crate::error::TrainError;
+use crate::provenance::Provenance;
 use crate::run_dir::RunDir;
-use crate::trainer::Position;
+use crate::state::Position;
+use crate::trainer::first_non_finite;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use striate_formats::safetensors;
 use striate_nn::{Ema, Module, Optimizer, OptimizerState, StateDict, load_state_dict, state_dict};
+use striate_tensor::isa;
 
 /// The version of the layout that this program writes.
 const VERSION: u32 = 1;
@@ -23,16 +26,64 @@ struct Header {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     ema_updates: Option<u64>,
     position: Position,
+    /// The names of the classes, in the order of the outputs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    classes: Option<Vec<String>>,
+    /// The instruction set that it was computed with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    isa: Option<String>,
+    /// What the weights have seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    provenance: Option<Provenance>,
 }
 
 /// What tells one run's checkpoints from another's.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Identity<'a> {
     /// The network's name, or its canonical text.
     pub model: &'a str,
     /// The run's seed.
     pub seed: u64,
+    /// The names of the classes, in the order of the outputs.
+    pub classes: &'a [String],
+    /// What the weights have seen, asked for when a checkpoint is written.
+    pub provenance: &'a dyn Fn() -> Provenance,
 }
+
+/// What a checkpoint says besides the tensors.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Loaded {
+    /// Where the run stood.
+    pub position: Position,
+    /// The instruction set that it was computed with, if that is known.
+    pub isa: Option<String>,
+}
+
+/// What a checkpoint says of the network that it is of.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Described {
+    /// The network's name, or its canonical text.
+    pub model: String,
+    /// Steps in all.
+    pub steps: u64,
+    /// What the weights have seen, if that is known.
+    pub provenance: Option<Provenance>,
+}
+
+/// What these texts of a safetensors file say, if it is a checkpoint of Striate's.
+pub(crate) fn describe(metadata: &BTreeMap<String, String>) -> Option<Described> {
+    let header: Header = serde_json::from_str(metadata.get(KEY)?).ok()?;
+    let Header { model, position, provenance, .. } = header;
+    Some(Described { model, steps: position.steps, provenance })
+}
+
+/// The steps of the checkpoint at `path`; none if it cannot be read.
+pub(crate) fn steps(path: &Path) -> Option<u64> {
+    Some(describe(&safetensors::read(path).ok()?.metadata)?.steps)
+}
+
+/// What the names of a network's tensors begin with in a checkpoint.
+pub(crate) const WEIGHTS: &str = "model.";
 
 /// Writes a checkpoint. Whatever happens, `path` holds either the old one or the new one.
 pub fn save(
@@ -45,7 +96,7 @@ pub fn save(
 ) -> Result<(), striate_formats::FormatError> {
     let state = optimizer.state();
     let mut tensors = BTreeMap::new();
-    tensors.extend(state_dict(model).into_iter().map(|(name, t)| (format!("model.{name}"), t)));
+    tensors.extend(state_dict(model).into_iter().map(|(name, t)| (format!("{WEIGHTS}{name}"), t)));
     tensors.extend(state.tensors.iter().map(|(name, t)| (format!("optimizer.{name}"), t.clone())));
     let average = ema.map(Ema::state);
     if let Some((average, _)) = average {
@@ -58,6 +109,9 @@ pub fn save(
         optimizer_steps: state.steps,
         ema_updates: average.map(|(_, updates)| updates),
         position: position.clone(),
+        classes: Some(who.classes.to_vec()),
+        isa: Some(isa::isa().name().to_string()),
+        provenance: Some((who.provenance)()),
     };
     let header = serde_json::to_string(&header).expect("a header is plain values");
     let metadata = BTreeMap::from([(KEY.to_string(), header)]);
@@ -84,14 +138,14 @@ pub(crate) fn write(
     }
 }
 
-/// Reads a checkpoint into `model`, `optimizer` and the average of weights where there is one, and says where the run stood.
+/// Reads a checkpoint into `model`, `optimizer` and the average of weights where there is one, and says what it says of the run.
 pub fn load(
     path: &Path,
     who: Identity,
     model: &mut dyn Module,
     optimizer: &mut dyn Optimizer,
     ema: Option<&mut Ema>,
-) -> Result<Position, TrainError> {
+) -> Result<Loaded, TrainError> {
     let bad = |reason: String| TrainError::Checkpoint { path: path.to_path_buf(), reason };
     let contents = safetensors::read(path)?;
     let header = contents.metadata.get(KEY).ok_or_else(|| bad("not a checkpoint of Striate's".into()))?;
@@ -107,9 +161,16 @@ pub fn load(
             header.model, header.seed, who.model, who.seed
         )));
     }
+    if let Some(classes) = header.classes.filter(|classes| classes != who.classes) {
+        return Err(bad(format!(
+            "was trained on the classes {}, but the data has {}",
+            quote(&classes),
+            quote(who.classes)
+        )));
+    }
     let (mut weights, mut average, mut state) = (StateDict::new(), StateDict::new(), OptimizerState::default());
     for (name, tensor) in contents.tensors {
-        if let Some(name) = name.strip_prefix("model.") {
+        if let Some(name) = name.strip_prefix(WEIGHTS) {
             weights.insert(name.to_string(), tensor);
         } else if let Some(name) = name.strip_prefix("optimizer.") {
             state.tensors.insert(name.to_string(), tensor);
@@ -118,6 +179,9 @@ pub fn load(
         }
     }
     state.steps = header.optimizer_steps;
+    if let Some(name) = [&weights, &average].into_iter().find_map(first_non_finite) {
+        return Err(bad(format!("its tensor '{name}' holds a number that is infinite or NaN")));
+    }
     load_state_dict(model, &weights).map_err(|cause| TrainError::Weights { path: path.to_path_buf(), cause })?;
     for (name, tensor) in &state.tensors {
         let parameter = name.split_once('.').and_then(|(_, parameter)| weights.get(parameter));
@@ -130,5 +194,10 @@ pub fn load(
         ema.set_state(average, updates).map_err(|cause| TrainError::Weights { path: path.to_path_buf(), cause })?;
     }
     optimizer.set_state(state);
-    Ok(header.position)
+    Ok(Loaded { position: header.position, isa: header.isa })
+}
+
+fn quote(classes: &[String]) -> String {
+    let shown = classes.iter().take(10).map(|c| format!("{c:?}")).collect::<Vec<_>>().join(", ");
+    if classes.len() > 10 { format!("{shown} and {} more", classes.len() - 10) } else { shown }
 }

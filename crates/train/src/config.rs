@@ -61,6 +61,21 @@ impl OptimizerKind {
         }
     }
 
+    /// Its own weight decay.
+    pub fn weight_decay(self) -> f64 {
+        const ANY: f64 = 1.0;
+        match self {
+            OptimizerKind::Adam => Adam::new(ANY).weight_decay,
+            OptimizerKind::AdamW => AdamW::new(ANY).weight_decay,
+            OptimizerKind::Sgd => Sgd::new(ANY).weight_decay,
+            OptimizerKind::RmsProp => RMSprop::new(ANY).weight_decay,
+            OptimizerKind::Adagrad => Adagrad::new(ANY).weight_decay,
+            OptimizerKind::NAdam => NAdam::new(ANY).weight_decay,
+            OptimizerKind::Lion => Lion::new(ANY).weight_decay,
+            OptimizerKind::Lamb => Lamb::new(ANY).weight_decay,
+        }
+    }
+
     /// Whether it has means of the gradient and of its square, whose memory betas set.
     pub fn has_betas(self) -> bool {
         !matches!(self, OptimizerKind::Sgd | OptimizerKind::RmsProp | OptimizerKind::Adagrad)
@@ -98,6 +113,9 @@ pub struct Config {
     /// The file with the weights to start from, as far as they fit: safetensors, PyTorch's or npz.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weights: Option<String>,
+    /// Which weights of a file that holds several: the name of an entry, or what the names of its tensors begin with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weights_entry: Option<String>,
     /// What all random numbers come from.
     pub seed: u64,
     /// Times that the training samples are gone through.
@@ -144,6 +162,9 @@ pub struct Config {
     /// Whether convolutions avoid the faster algorithms that round more: see [`striate_tensor::set_exact`].
     #[serde(default, skip_serializing_if = "is_default")]
     pub exact: bool,
+    /// Epochs without a better one after which a stage of the run ends (early stopping); none if nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub patience: Option<usize>,
     /// Steps between lines of progress.
     pub log_every: usize,
     /// Steps between checkpoints, besides the one after each epoch.
@@ -163,6 +184,7 @@ impl Default for Config {
             data: "mnist".into(),
             model: "mnist-net".into(),
             weights: None,
+            weights_entry: None,
             seed: 0,
             epochs: 5,
             epoch_share: 1.0,
@@ -180,6 +202,7 @@ impl Default for Config {
             dropout: 1.0,
             focal: None,
             exact: false,
+            patience: None,
             log_every: 100,
             checkpoint_every: None,
             images: ImageSettings::default(),
@@ -194,6 +217,9 @@ impl Config {
         let bad = |what: &str, got: String, need: &str| {
             Err(TrainError::Setting { name: what.to_string(), got, need: need.to_string() })
         };
+        if let Some(entry) = self.weights_entry.as_ref().filter(|_| self.weights.is_none() && self.finetune.is_none()) {
+            return bad("weights-entry", entry.clone(), "left out: there are no weights to start from");
+        }
         if self.epochs == 0 {
             return bad("epochs", "0".into(), "at least 1");
         }
@@ -247,6 +273,9 @@ impl Config {
                 );
             }
         }
+        if self.patience == Some(0) {
+            return bad("patience", "0".into(), "at least 1");
+        }
         if self.log_every == 0 {
             return bad("log-every", "0".into(), "at least 1");
         }
@@ -257,6 +286,16 @@ impl Config {
             finetune.validate(self.epochs)?;
         }
         self.images.validate()
+    }
+
+    /// The patience of these settings, if they had `epochs` epochs: the same fraction of them.
+    pub fn patience_over(&self, epochs: usize) -> Option<usize> {
+        self.patience.map(|patience| (patience * epochs).div_ceil(self.epochs.max(1)).max(1))
+    }
+
+    /// The weight decay that is used.
+    pub fn decay(&self) -> f64 {
+        self.weight_decay.unwrap_or_else(|| self.optimizer.weight_decay())
     }
 
     /// How many of `samples` an epoch goes through: at least one, if there is one.

@@ -3,10 +3,12 @@
 use crate::config::Config;
 use crate::error::TrainError;
 use crate::finetune::source::for_channels;
+use crate::fingerprints::Fingerprints;
 use crate::images;
+use crate::provenance::Provenance;
 use crate::trainer::Batches;
 use std::path::Path;
-use striate_data::images::{BadImage, CacheKind, Entry, ImageListDataset, Split};
+use striate_data::images::{BadImage, CacheKind, Entry, ImageListDataset, Split, pixel_fingerprint, text_path};
 use striate_data::transforms::Augmentations;
 use striate_data::{
     Batch, DataError, DataLoader, Dataset, IdxFolder, Image, ImageDataset, Preprocessing, Sample, TensorDataset, mnist,
@@ -60,6 +62,30 @@ impl Images {
         match self {
             Images::Memory(images) => images.labels()[index],
             Images::Files { entries, .. } => entries[index].label,
+        }
+    }
+
+    /// What each is known by, if that has been looked at: see [`striate_data::images::fingerprint`].
+    pub fn fingerprints(&self) -> Vec<Option<u64>> {
+        match self {
+            Images::Files { entries, .. } => entries.iter().map(|e| e.fingerprint).collect(),
+            Images::Memory(images) => {
+                let [height, width] = images.size();
+                let of = |i| Some(pixel_fingerprint(width, height, images.channels(), &images.image(i).data));
+                (0..images.len()).map(of).collect()
+            }
+        }
+    }
+
+    /// Those of which `keep` holds, given their fingerprints.
+    pub(crate) fn filtered(&self, keep: impl Fn(u64) -> bool) -> Images {
+        let known = self.fingerprints();
+        let kept: Vec<usize> = (0..self.len()).filter(|&i| known[i].is_none_or(&keep)).collect();
+        match self {
+            Images::Memory(images) => Images::Memory(images.subset(&kept)),
+            Images::Files { entries, cache } => {
+                Images::Files { entries: kept.iter().map(|&i| entries[i].clone()).collect(), cache: cache.clone() }
+            }
         }
     }
 
@@ -135,6 +161,8 @@ pub struct Splits {
     pub measured: Split,
     /// What looks odd about the data, a line each.
     pub notes: Vec<String>,
+    /// What was taken of the weights that a run starts from, a line each.
+    pub(crate) weights: Vec<String>,
     /// Images that cannot be read, and are in neither.
     pub bad: Vec<BadImage>,
     /// How an image from elsewhere becomes one of these.
@@ -148,42 +176,65 @@ pub fn load_data(name: &str) -> Result<Splits, TrainError> {
     let (name, folder) = if name == MNIST {
         (name.to_string(), mnist()?)
     } else {
-        let path = Path::new(name);
+        let path = &text_path(name);
         let stem = path.file_name().map_or_else(|| "data".into(), |n| n.to_string_lossy().into_owned());
         (stem, IdxFolder::open(path)?)
     };
     let preprocessing = folder.preprocessing();
     let (train, test) = (Images::Memory(folder.train), Images::Memory(folder.test));
-    let (measured, notes, bad, run_files) = Default::default();
-    Ok(Splits { name, classes: folder.classes, train, test, measured, notes, bad, preprocessing, run_files })
+    let (measured, notes, weights, bad, run_files) = Default::default();
+    Ok(Splits { name, classes: folder.classes, train, test, measured, notes, weights, bad, preprocessing, run_files })
 }
 
 /// Hears how many of how many images have been looked at, on any thread.
 pub type Watch<'a> = dyn Fn(usize, usize) + Sync + 'a;
 
 /// The name of the built-in data.
-pub(crate) const MNIST: &str = "mnist";
+pub const MNIST: &str = "mnist";
 
 /// What a network asks of images.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy)]
 pub(crate) struct Wanted<'a> {
     /// The shape that it takes, if it takes a certain one.
     pub input: Option<[usize; 3]>,
     /// How the images were prepared that it has learnt from.
     pub backbone: Option<&'a Preprocessing>,
+    /// What its weights have seen before.
+    pub started_from: &'a Provenance,
+    /// Whether there must be images to measure on.
+    pub held_out: HeldOutNeed,
 }
 
-/// The data that the settings of a new run name, or of one that goes on in directory `run`.
+/// Whether there must be images to measure on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum HeldOutNeed {
+    /// A run chooses its weights by them.
+    Needed,
+    /// If the images cannot be split, all are learnt from.
+    IfPossible,
+}
+
+/// A run that goes on.
+#[derive(Clone, Copy)]
+pub(crate) struct Earlier<'a> {
+    /// Its directory.
+    pub run: &'a Path,
+    /// Where its data lay when it began.
+    pub data: &'a Path,
+}
+
+/// The data that the settings of a new run name, or of one that goes on.
 pub(crate) fn load_for(
     config: &Config,
     wanted: Wanted,
-    run: Option<&Path>,
+    earlier: Option<Earlier>,
     watch: &Watch,
 ) -> Result<Splits, TrainError> {
-    if let Some(run) = run.filter(|run| run.join(images::IMAGES).is_file()) {
-        return images::reopen(config, run);
+    let run = earlier.map(|earlier| earlier.run);
+    if let Some(Earlier { run, data }) = earlier.filter(|earlier| earlier.run.join(images::IMAGES).is_file()) {
+        return images::reopen(config, run, data);
     }
-    if config.data != MNIST && images::are_images(Path::new(&config.data)) {
+    if config.data != MNIST && images::are_images(&text_path(&config.data)) {
         return images::open(config, wanted, watch);
     }
     let plain = crate::ImageSettings {
@@ -214,6 +265,48 @@ fn size([_, h, w]: [usize; 3]) -> String {
 }
 
 impl Splits {
+    /// What a model has seen that learns from these.
+    pub(crate) fn provenance(&self) -> Provenance {
+        Provenance {
+            learnt_from: Fingerprints::of(self.train.fingerprints().into_iter().flatten()),
+            chosen_on: Fingerprints::of(self.test.fingerprints().into_iter().flatten()),
+        }
+    }
+
+    /// Leaves out of the images to measure on what is learnt from: by this run, and by the weights that it starts from. A note says how many those
+    /// are, if there are any.
+    ///
+    /// # Errors
+    /// [`TrainError::AllLearnt`] if nothing is left to measure on.
+    pub(crate) fn hold_out(&mut self, started_from: &Provenance) -> Result<(), TrainError> {
+        let before = &started_from.learnt_from;
+        self.leave_out(before, "the weights that this run starts from have learnt from")?;
+        // A test over the built-in data shows that no image of it is in both parts.
+        if self.name != MNIST || !matches!(self.train, Images::Memory(_)) {
+            let own = Fingerprints::of(self.train.fingerprints().into_iter().flatten());
+            self.leave_out(&own, "there are training images of the same content as")?;
+        }
+        Ok(())
+    }
+
+    fn leave_out(&mut self, learnt: &Fingerprints, why: &str) -> Result<(), TrainError> {
+        if learnt.is_empty() {
+            return Ok(());
+        }
+        let kept = self.test.filtered(|f| !learnt.contains(f));
+        let (all, left_out) = (self.test.len(), self.test.len() - kept.len());
+        if left_out == 0 {
+            return Ok(());
+        }
+        if kept.is_empty() {
+            return Err(TrainError::AllLearnt { data: self.name.clone(), images: all });
+        }
+        let kind = self.measured.adjective();
+        self.notes.push(format!("{left_out} of the {all} {kind} images are not measured on: {why} them"));
+        self.test = kept;
+        Ok(())
+    }
+
     /// Channels, height and width of the images.
     pub fn image_shape(&self) -> [usize; 3] {
         self.preprocessing.output_shape()
@@ -299,6 +392,11 @@ impl Loader {
     /// As [`DataLoader::weights`].
     pub fn weights(self, weights: Vec<f64>) -> Loader {
         Loader(self.0.weights(weights))
+    }
+
+    /// A single sample that is left over joins the batch before it: see [`DataLoader::join_single`].
+    pub fn join_single(self, join_single: bool) -> Loader {
+        Loader(self.0.join_single(join_single))
     }
 
     /// At most `samples` in an epoch, others each epoch: see [`DataLoader::limit`].

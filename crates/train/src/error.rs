@@ -4,6 +4,7 @@ use std::io;
 use std::path::{MAIN_SEPARATOR, Path, PathBuf};
 use striate_data::DataError;
 use striate_data::download::DownloadError;
+use striate_data::images::Split;
 use striate_formats::FormatError;
 use striate_nn::StateDictError;
 use striate_zoo::text::TextError;
@@ -145,8 +146,13 @@ pub enum TrainError {
         source: io::Error,
     },
     /// The run directory is there already.
-    #[error("{} is not empty: choose another --out, or go on with --resume {}", .0.display(), .0.display())]
-    RunExists(PathBuf),
+    #[error("{} is not empty{}", path.display(), if *is_run { " but the directory of an earlier run" } else { "" })]
+    RunExists {
+        /// The directory.
+        path: PathBuf,
+        /// Whether an earlier run can go on there.
+        is_run: bool,
+    },
     /// Another process trains in the run directory.
     #[error("{} is in use by another process", .0.display())]
     RunBusy(PathBuf),
@@ -194,22 +200,94 @@ pub enum TrainError {
     },
     /// The loss, a weight or an activation is not finite any more.
     #[error(
-        "step {step} (epoch {epoch}): the loss is {loss}, {place}; the last good checkpoint is {}{advice}",
-        checkpoint.display()
+        "step {step} (epoch {epoch}): {what}, {place}; try a smaller learning rate than {lr:?}{}",
+        checkpoint.as_ref().map_or_else(String::new, |c| format!(", from the start or from the last good checkpoint, {}", c.display()))
     )]
     NonFinite {
         /// The epoch, from 1.
         epoch: usize,
         /// Steps in all, from 1.
         step: u64,
-        /// The loss.
-        loss: f64,
+        /// What is not finite.
+        what: String,
         /// Where numbers first went wrong.
         place: String,
-        /// The checkpoint from before.
-        checkpoint: PathBuf,
-        /// What to try.
-        advice: &'static str,
+        /// The learning rate.
+        lr: f64,
+        /// The checkpoint from before, if there is one of some steps; its numbers were checked to be finite.
+        checkpoint: Option<PathBuf>,
+    },
+    /// A model would not be usable.
+    #[error("{} is not written: {reason}", path.display())]
+    NotWritten {
+        /// The model file.
+        path: PathBuf,
+        /// What is wrong with the model.
+        reason: String,
+    },
+    /// What a backbone makes of images is not finite.
+    #[error(
+        "the backbone makes numbers that are infinite or NaN of the images ({batch}): its weights do not fit these images' preprocessing, or are damaged"
+    )]
+    Features {
+        /// Which images, in words.
+        batch: String,
+    },
+    /// A model gives numbers that are not finite.
+    #[error("{data}: the model's loss is {loss}: its weights do not fit these images, or are damaged")]
+    Loss {
+        /// The loss.
+        loss: f64,
+        /// The data.
+        data: String,
+    },
+    /// None of the images to measure on can be read.
+    #[error("none of the {} images can be read any more", measured.adjective())]
+    NothingMeasured {
+        /// What they are for.
+        measured: Split,
+    },
+    /// A batch of one image cannot be normalized.
+    #[error(
+        "{model} normalizes its features over the batch, which takes two images or more at this image size, but a batch has 1: {way}"
+    )]
+    BatchOfOne {
+        /// The network.
+        model: String,
+        /// What to do.
+        way: &'static str,
+    },
+    /// All images to measure on were learnt from.
+    #[error("{data}: all {images} images to measure on were learnt from: there is nothing to measure on")]
+    AllLearnt {
+        /// The data.
+        data: String,
+        /// How many there are.
+        images: usize,
+    },
+    /// A finished run cannot have more epochs, because its schedule was made for as many as it had.
+    #[error(
+        "the schedule '{schedule}' is laid out over {epochs} epochs, so more of them would change those that are done: start a new run from the weights \
+         of {} in its place",
+        model.display()
+    )]
+    ScheduleOver {
+        /// The schedule.
+        schedule: String,
+        /// The epochs that it was made for.
+        epochs: usize,
+        /// The model file of the run.
+        model: PathBuf,
+        /// The data of the run.
+        data: String,
+    },
+    /// Fewer epochs are asked for than were done.
+    #[error("{} has done {done} epochs already", run.display())]
+    EpochsDone {
+        /// The run.
+        run: PathBuf,
+        /// Epochs done.
+        done: usize,
     },
 }
 
@@ -217,11 +295,11 @@ pub enum TrainError {
 fn way_on(last: Option<&Path>, run: &Path) -> String {
     match last {
         Some(last) => format!(
-            "the last good checkpoint is {}: make room, then go on with striate train --resume {}",
+            "the last good checkpoint is {}: make room, then resume the run in {}",
             last.display(),
             run.display()
         ),
-        None => "no checkpoint was written before: make room, then train again".to_owned(),
+        None => "no checkpoint was written before: make room, then train again (the same directory serves)".to_owned(),
     }
 }
 

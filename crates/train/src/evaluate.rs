@@ -1,17 +1,47 @@
-//! Measuring a model on test data.
+//! Measuring a model on images that it has not learnt from.
 
-use crate::data::{Images, Loader, MNIST, Splits, load_data, measuring_batch};
+use crate::data::{Images, Loader, MNIST, Splits, Watch, load_data, measuring_batch};
 use crate::error::TrainError;
 use crate::images;
 use crate::metrics::ConfusionMatrix;
-use crate::model_file::Model;
+use crate::model_file::{Model, ModelCard};
+use crate::provenance::Basis;
 use crate::task::{Classification, Task};
 use crate::trainer::Batches;
-use std::path::Path;
-use striate_data::images::BadImage;
+use striate_data::images::{BadImage, ListOptions, text_path};
 use striate_nn::Pass;
 
-/// How a model did on test data.
+/// Images to measure a model on. What it has learnt from is not among them, as far as its file says what that is.
+pub struct HeldOut {
+    /// The images, as those to test on.
+    pub data: Splits,
+    /// What they are to the model.
+    pub basis: Basis,
+    /// How many were left out because they were learnt from.
+    pub left_out: usize,
+    /// The fraction of other images that the model file takes for learnt from, by mistake.
+    pub error_rate: f64,
+}
+
+impl HeldOut {
+    /// Of the images to test on in `data`, for the model of this card.
+    pub(crate) fn of(mut data: Splits, card: &ModelCard) -> Result<HeldOut, TrainError> {
+        let all = data.test.len();
+        let provenance = card.training.provenance.as_ref();
+        if let Some(p) = provenance {
+            data.test = data.test.filtered(|f| !p.learnt_from.contains(f));
+        }
+        let left_out = all - data.test.len();
+        if data.test.is_empty() && all > 0 {
+            return Err(TrainError::AllLearnt { data: data.name, images: all });
+        }
+        let basis = Basis::of(provenance, data.test.fingerprints().into_iter().flatten());
+        let error_rate = provenance.map_or(0.0, |p| p.learnt_from.error_rate());
+        Ok(HeldOut { data, basis, left_out, error_rate })
+    }
+}
+
+/// How a model did on images held out.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Evaluation {
     /// Mean cross-entropy.
@@ -22,20 +52,27 @@ pub struct Evaluation {
     pub bad: Vec<BadImage>,
 }
 
-/// The data to measure `model`, which lies at `path`, on: `data`, or what it was trained on without what it has learnt from. Images of a
-/// folder have their class by name.
-pub fn load_to_measure(model: &Model, path: &Path, data: Option<&str>) -> Result<Splits, TrainError> {
-    let trained_on = &model.card.training.data;
-    let data = data.unwrap_or(trained_on);
-    if data != MNIST && images::are_images(Path::new(data)) {
-        let (classes, preprocessing) = (&model.card.classes, &model.card.preprocessing);
-        return images::to_measure(Path::new(data), path, Path::new(trained_on), classes, preprocessing);
+/// The images to measure `model` on: those of `data`, or of what it was trained on, without what it has learnt from. Images of a folder have their
+/// class by name. `watch` hears how far the look at all images has come.
+pub fn load_to_measure(
+    model: &Model,
+    data: Option<&str>,
+    options: &ListOptions,
+    watch: &Watch,
+) -> Result<HeldOut, TrainError> {
+    let data = data.unwrap_or(&model.card.training.data);
+    if data != MNIST && images::are_images(&text_path(data)) {
+        return images::to_measure(&text_path(data), &model.card, options, watch);
     }
-    load_data(data)
+    HeldOut::of(load_data(data)?, &model.card)
 }
 
-/// Runs `model` on the test images of `data`.
-pub fn evaluate(model: &Model, data: &Splits) -> Result<Evaluation, TrainError> {
+/// Runs `model` on images held out.
+///
+/// # Errors
+/// If none of them can be read, or the loss is not finite.
+pub fn evaluate(model: &Model, held_out: &HeldOut) -> Result<Evaluation, TrainError> {
+    let data = &held_out.data;
     let classes = &model.card.classes;
     if data.classes.len() > classes.len() {
         return Err(TrainError::Classes { model: classes.len(), data: data.name.clone(), got: data.classes.len() });
@@ -54,12 +91,21 @@ pub fn evaluate(model: &Model, data: &Splits) -> Result<Evaluation, TrainError> 
     );
     for batch in loader.epoch_from(0, 0) {
         let batch = batch?;
+        if task.samples(&batch) == 0 {
+            continue;
+        }
         let output = model.network.forward(task.input(&batch), &Pass::eval());
         for (actual, predicted) in batch.labels.to_vec::<i64>().into_iter().zip(Classification::predicted(&output)) {
             confusion.add(actual as usize, predicted);
         }
         loss += task.loss(output, &batch).item::<f32>() as f64 * task.samples(&batch) as f64;
     }
-    let bad = loader.bad();
-    Ok(Evaluation { loss: loss / confusion.total().max(1) as f64, confusion, bad })
+    let bad = [data.bad.clone(), loader.bad()].concat();
+    if confusion.total() == 0 {
+        return Err(TrainError::NothingMeasured { measured: data.measured });
+    }
+    if !loss.is_finite() {
+        return Err(TrainError::Loss { loss, data: data.name.clone() });
+    }
+    Ok(Evaluation { loss: loss / confusion.total() as f64, confusion, bad })
 }

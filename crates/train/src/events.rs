@@ -1,5 +1,6 @@
 //! What happens in a training run, told to whoever listens.
 
+use crate::sinks::as_text;
 use serde::Serialize;
 use std::path::PathBuf;
 use striate_data::images::Split;
@@ -11,6 +12,7 @@ pub enum Event {
     /// Training begins, or goes on.
     Started {
         /// Where the run keeps its files.
+        #[serde(serialize_with = "as_text")]
         run: PathBuf,
         /// The network's name, or its layers as text.
         model: String,
@@ -18,6 +20,10 @@ pub enum Event {
         parameters: usize,
         /// The data's name.
         data: String,
+        /// The names of the classes, in the order of the outputs.
+        classes: Vec<String>,
+        /// Channels, height and width of what the network sees.
+        input: [usize; 3],
         /// Training samples.
         train_samples: usize,
         /// Test samples.
@@ -41,6 +47,11 @@ pub enum Event {
         /// Steps that were done before, in a run that goes on.
         resumed_at: Option<u64>,
     },
+    /// What was taken of the weights that the run starts from.
+    Weights {
+        /// A line.
+        text: String,
+    },
     /// Something about the data that its owner should know.
     Note {
         /// A line.
@@ -60,7 +71,13 @@ pub enum Event {
         /// The first few, a line each.
         reasons: Vec<String>,
         /// The file that lists all.
+        #[serde(serialize_with = "as_text")]
         list: PathBuf,
+    },
+    /// A batch was left out, because only one of its images can be read and batch normalization needs two.
+    LeftOut {
+        /// The epoch.
+        epoch: usize,
     },
     /// A step is done.
     Step {
@@ -105,9 +122,21 @@ pub enum Event {
         /// Share of right answers.
         accuracy: f64,
     },
+    /// Early stopping ends a stage of the run: no epoch was the best for a while.
+    StoppedEarly {
+        /// The epoch.
+        epoch: usize,
+        /// Epochs in all, had it gone on.
+        epochs: usize,
+        /// The best epoch so far.
+        best: usize,
+        /// Epochs since.
+        stale: usize,
+    },
     /// A checkpoint lies on the disk.
     Checkpoint {
         /// Its file.
+        #[serde(serialize_with = "as_text")]
         path: PathBuf,
         /// Steps in all so far.
         steps: u64,
@@ -115,6 +144,7 @@ pub enum Event {
     /// Training was asked to stop, and has.
     Stopped {
         /// Where the run keeps its files.
+        #[serde(serialize_with = "as_text")]
         run: PathBuf,
         /// Steps in all so far.
         steps: u64,
@@ -122,13 +152,32 @@ pub enum Event {
     /// Training is done.
     Finished {
         /// Where the run keeps its files.
+        #[serde(serialize_with = "as_text")]
         run: PathBuf,
-        /// The model file.
+        /// The model file, with the weights of the best epoch.
+        #[serde(serialize_with = "as_text")]
         model: PathBuf,
-        /// What the data was for that it was tried on.
+        /// The model file with the weights of the last epoch.
+        #[serde(serialize_with = "as_text")]
+        last_model: PathBuf,
+        /// What the data is for that the epochs were measured on.
         measured: Split,
-        /// Share of right answers on it.
+        /// The best epoch.
+        epoch: usize,
+        /// The last epoch.
+        last_epoch: usize,
+        /// The best epoch's mean loss.
+        loss: f64,
+        /// The best epoch's fraction of right answers.
         accuracy: f64,
+        /// A 95 % interval of that, by Wilson's score.
+        accuracy_interval_95: [f64; 2],
+        /// The last epoch's fraction of right answers.
+        last_accuracy: f64,
+        /// Samples that were measured on.
+        samples: usize,
+        /// The accuracy of always answering with the most frequent class.
+        chance: f64,
         /// Seconds that this process has trained.
         seconds: f64,
     },

@@ -7,6 +7,9 @@ use striate_data::download::cache_directory;
 use striate_data::images::CacheKind;
 use striate_data::transforms::Augmentations;
 
+/// The fraction of images that is held out where nothing is said.
+const HELD_OUT: f64 = 0.2;
+
 /// Where decoded images are kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -55,6 +58,17 @@ pub struct ImageSettings {
     pub augment: Option<String>,
     /// Where decoded images are kept.
     pub cache: ImageCache,
+    /// The fraction of images that is held out to measure on, where the data has no split.
+    pub val: f64,
+    /// Whether that split is by image even so where images are nearly the same, which otherwise stay on one side.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub split_near_duplicates: bool,
+    /// The column of a manifest that holds the images' paths, if its name does not tell.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path_column: Option<String>,
+    /// The column of a manifest that holds the images' classes, if its name does not tell.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub label_column: Option<String>,
     /// The largest share of images that may be unreadable.
     pub max_bad: f64,
     /// Whether samples of rare classes are drawn more often, so that all classes are as frequent.
@@ -72,6 +86,10 @@ impl Default for ImageSettings {
             background: [255; 3],
             augment: None,
             cache: ImageCache::default(),
+            val: HELD_OUT,
+            split_near_duplicates: false,
+            path_column: None,
+            label_column: None,
             max_bad: 0.05,
             balance: false,
             class_weights: false,
@@ -81,6 +99,12 @@ impl Default for ImageSettings {
 
 /// The word for [`ImageSettings::augment`] that stands for what suits few images.
 pub const SMALL_DATA: &str = "small-data";
+
+/// As [`SMALL_DATA`], for a loss that takes one class for each image.
+pub const UNMIXED: &str = "small-data-unmixed";
+
+/// The word for [`ImageSettings::augment`] that stands for no changes, where some are usual.
+pub const NO_CHANGES: &str = "none";
 
 impl ImageSettings {
     /// Checks what does not depend on the images.
@@ -94,6 +118,9 @@ impl ImageSettings {
         if let Some(channels) = self.channels.filter(|c| ![1, 3].contains(c)) {
             return bad("channels", channels.to_string(), "1 or 3");
         }
+        if !(self.val > 0.0 && self.val < 1.0) {
+            return bad("val", self.val.to_string(), "a share between 0% and 100%");
+        }
         if !(0.0..=1.0).contains(&self.max_bad) {
             return bad("max-bad", self.max_bad.to_string(), "a share from 0% to 100%");
         }
@@ -103,9 +130,14 @@ impl ImageSettings {
     /// The random changes of images of this size.
     pub(crate) fn augmentations(&self, size: usize) -> Result<Augmentations, TrainError> {
         let text = match self.augment.as_deref() {
-            None => return Ok(Augmentations::default()),
-            Some(SMALL_DATA) if size <= 64 => format!("pad-crop {}, flip, cutmix 1", (size / 8).max(1)),
-            Some(SMALL_DATA) => "crop-resize 0.35, flip, trivialaugment, cutmix 1".to_string(),
+            None | Some(NO_CHANGES) => return Ok(Augmentations::default()),
+            Some(word @ (SMALL_DATA | UNMIXED)) => {
+                let mix = if word == SMALL_DATA { ", cutmix 1" } else { "" };
+                match size {
+                    0..=64 => format!("pad-crop {}, flip{mix}", (size / 8).max(1)),
+                    _ => format!("crop-resize 0.35, flip, trivialaugment{mix}"),
+                }
+            }
             Some(text) => text.to_string(),
         };
         text.parse().map_err(|reason| TrainError::Augmentation { text, reason })

@@ -1,19 +1,22 @@
 //! Images of a folder, made ready for a run: read once, split if need be, and written down for the runs that go on.
 
 use crate::config::Config;
-use crate::data::{Images, Splits, Wanted, Watch};
+use crate::data::{HeldOutNeed, Images, Splits, Wanted, Watch};
 use crate::error::TrainError;
+use crate::evaluate::HeldOut;
 use crate::finetune::source::for_channels;
-use std::path::{Path, PathBuf};
+use crate::image_settings::ImageSettings;
+use crate::model_file::ModelCard;
+use crate::provenance::Provenance;
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use striate_data::images::{
-    BadImage, CacheKind, Entry, ImageList, ImageListDataset, Split, Survey, split, survey, write_manifest,
+    BadImage, CacheKind, DataKind, Entry, ImageList, ImageListDataset, ListOptions, Split, SplitOptions, Survey,
+    fingerprints, read_moved_run_list, split, survey, text_path, write_run_list,
 };
 use striate_data::{DataError, DecodeOptions, Filter, Fit, Image, Preprocessing};
 use striate_tensor::num_threads;
 
-/// The share of images that are measured on where no split is given.
-const HELD_OUT: f64 = 0.2;
 /// The largest side that images of one size keep, and the side of others.
 const OWN_SIZE_LIMIT: usize = 96;
 const USUAL_SIZE: usize = 96;
@@ -26,8 +29,7 @@ pub(crate) const PREPROCESSING: &str = "preprocessing.json";
 
 /// Whether `path` is for this module: anything but a directory of idx files.
 pub fn are_images(path: &Path) -> bool {
-    let idx = |name: std::ffi::OsString| name.to_string_lossy().contains("-ubyte");
-    std::fs::read_dir(path).map_or(path.is_file(), |entries| !entries.flatten().any(|e| idx(e.file_name())))
+    path.exists() && !DataKind::of(path).is_ok_and(|kind| kind == DataKind::Idx)
 }
 
 /// A few of the names, and how many more there are.
@@ -41,32 +43,49 @@ fn stem(path: &Path) -> String {
     path.file_stem().map_or_else(|| "images".into(), |n| n.to_string_lossy().into_owned())
 }
 
+/// How the list of images is read that these settings name.
+fn list_options(settings: &ImageSettings) -> ListOptions {
+    ListOptions { path_column: settings.path_column.clone(), label_column: settings.label_column.clone() }
+}
+
 /// The images of a new run, as the network wants them; `watch` hears how far the look at all images has come.
 pub fn open(config: &Config, wanted: Wanted, watch: &Watch) -> Result<Splits, TrainError> {
-    let path = Path::new(&config.data);
+    let path = &text_path(&config.data);
     let settings = &config.images;
-    let mut list = ImageList::open(path)?;
+    let mut list = ImageList::open_with(path, &list_options(settings))?;
+    list.for_training()?;
     let decoding = DecodeOptions { background: settings.background, ..DecodeOptions::default() };
     let seen = AtomicUsize::new(0);
     let found = survey(&list, &decoding, num_threads(), &|_| {
         watch(seen.fetch_add(1, Ordering::Relaxed) + 1, list.entries.len());
     });
+    list.set_fingerprints(&found);
     let mut notes = std::mem::take(&mut list.notes);
     let bad = set_aside(&list, &found, settings.max_bad)?;
     warn_of_leaks(&list, &found, &mut notes);
     if list.splits().is_empty() {
-        split(&mut list, &found.near_duplicates(num_threads()), HELD_OUT, config.seed);
+        let how =
+            SplitOptions { share: settings.val, seed: config.seed, near_duplicates: !settings.split_near_duplicates };
+        let side = |fingerprint| wanted.started_from.side(fingerprint);
+        match split(&mut list, &found, &how, &side, num_threads()) {
+            Ok(more) => notes.extend(more),
+            Err(error @ DataError::Split { .. }) if wanted.held_out == HeldOutNeed::IfPossible => {
+                list.entries.iter_mut().for_each(|e| e.split = Some(Split::Train));
+                notes.push(format!("nothing is held out: {error}"));
+            }
+            Err(error) => return Err(error.into()),
+        }
         let held_out = list.entries.iter().filter(|e| e.split == Some(Split::Val)).count();
-        notes.push(format!(
-            "no split given: {held_out} of {} images are held out to measure on, near duplicates on one side ({IMAGES} in the \
-             run's directory says which)",
+        notes.extend((held_out > 0).then(|| format!(
+            "no split given: {held_out} of {} images are held out to measure on, near duplicates on one side ({IMAGES} in the run's \
+             directory says which)",
             list.entries.len()
-        ));
+        )));
     }
-    let preprocessing = preprocessing(config, &list, &found, wanted);
+    let preprocessing = preprocessing(config, &list, &found, wanted, &mut notes);
     let kept: Vec<usize> = (0..list.entries.len()).filter(|&i| found.images[i].is_ok()).collect();
     list.entries = kept.into_iter().map(|i| list.entries[i].clone()).collect();
-    let mut splits = assemble(stem(path), &list, preprocessing, settings.cache.kind()?)?;
+    let mut splits = assemble(stem(path), &list, preprocessing, settings.cache.kind()?, wanted.held_out)?;
     splits.notes = notes;
     splits.bad = bad;
     Ok(splits)
@@ -113,7 +132,13 @@ fn warn_of_leaks(list: &ImageList, found: &Survey, notes: &mut Vec<String>) {
 }
 
 /// How the images become the network's input: their own size if it is one and small, or what is set or needed.
-fn preprocessing(config: &Config, list: &ImageList, found: &Survey, wanted: Wanted) -> Preprocessing {
+fn preprocessing(
+    config: &Config,
+    list: &ImageList,
+    found: &Survey,
+    wanted: Wanted,
+    notes: &mut Vec<String>,
+) -> Preprocessing {
     let settings = &config.images;
     let good = || found.images.iter().filter_map(|p| p.as_ref().ok());
     let all_grey = good().all(|p| p.channels == 1);
@@ -130,6 +155,14 @@ fn preprocessing(config: &Config, list: &ImageList, found: &Survey, wanted: Want
         (None, None, None) => own.unwrap_or([USUAL_SIZE; 2]),
     };
     let side = size[0].min(size[1]);
+    let mut sides: Vec<usize> = good().map(|p| p.size[0].min(p.size[1])).collect();
+    sides.sort_unstable();
+    if let Some(&usual) = sides.get(sides.len() / 2).filter(|&&usual| settings.size.is_none() && side >= 2 * usual) {
+        notes.push(format!(
+            "the images have {usual} pixels a side (the median), and the network sees them scaled up to {side}: a smaller size is \
+             faster, where the network takes it"
+        ));
+    }
     let shorter = match wanted.backbone {
         // Small images of one size are cut out already: enlarged, they lose nothing.
         Some(_) if own.is_some_and(|[h, w]| h == w) => side,
@@ -161,11 +194,13 @@ fn assemble(
     list: &ImageList,
     preprocessing: Preprocessing,
     cache: CacheKind,
+    held_out: HeldOutNeed,
 ) -> Result<Splits, TrainError> {
-    let measured = if list.splits().contains(&Split::Val) { Split::Val } else { Split::Test };
+    let no_test = held_out == HeldOutNeed::IfPossible && list.splits() == [Split::Train];
+    let measured = if no_test || list.splits().contains(&Split::Val) { Split::Val } else { Split::Test };
     let entries = |split: Split| {
         let entries = list.of(split);
-        if entries.is_empty() {
+        if entries.is_empty() && !(no_test && split == measured) {
             let splits = list.splits().iter().map(|s| s.name()).collect::<Vec<_>>().join(" and ");
             let reason = format!("there are no {split} images, only {splits}");
             return Err(TrainError::from(DataError::Images { path: list.path.clone(), reason }));
@@ -181,8 +216,9 @@ fn assemble(
         measured,
         preprocessing,
         notes: Vec::new(),
+        weights: Vec::new(),
         bad: Vec::new(),
-        run_files: vec![(IMAGES, write_manifest(list)), (PREPROCESSING, written)],
+        run_files: vec![(IMAGES, write_run_list(list)), (PREPROCESSING, written)],
     })
 }
 
@@ -198,62 +234,68 @@ pub(crate) fn read_preprocessing(run: &Path) -> Result<Preprocessing, TrainError
     serde_json::from_slice(&text).map_err(|e| TrainError::Config { path: file, reason: e.to_string() })
 }
 
-/// The images of a run that goes on, as its directory says.
-pub fn reopen(config: &Config, run: &Path) -> Result<Splits, TrainError> {
+/// The images of a run that goes on, as its directory says; they lay in `before` when it began.
+pub fn reopen(config: &Config, run: &Path, before: &Path) -> Result<Splits, TrainError> {
     let preprocessing = read_preprocessing(run)?;
-    let list = listed(Path::new(&config.data), &run.join(IMAGES))?;
-    assemble(stem(Path::new(&config.data)), &list, preprocessing, config.images.cache.kind()?)
+    let data = &text_path(&config.data);
+    let mut list = read_moved_run_list(&run.join(IMAGES), data, before)?;
+    let notes = std::mem::take(&mut list.notes);
+    let mut splits = assemble(stem(data), &list, preprocessing, config.images.cache.kind()?, HeldOutNeed::Needed)?;
+    splits.notes = notes;
+    Ok(splits)
 }
 
-/// The images that a run's list names. Those of an archive are looked up in it.
-fn listed(data: &Path, list: &Path) -> Result<ImageList, TrainError> {
-    let archive = data.extension().is_some_and(|e| e == "tar");
-    Ok(if archive { ImageList::open(data)?.named_in(list)? } else { ImageList::open(list)? })
-}
-
-/// The images to measure a model on: those of `data`, or those that its run held out. An image's class is found by name.
-pub fn to_measure(
-    data: &Path,
-    model: &Path,
-    trained_on: &Path,
-    classes: &[String],
-    preprocessing: &Preprocessing,
-) -> Result<Splits, TrainError> {
-    let list: PathBuf = model.with_file_name(IMAGES);
-    let same = std::fs::canonicalize(data).is_ok_and(|d| d == trained_on);
-    let mut images = if same && list.is_file() { listed(data, &list)? } else { ImageList::open(data)? };
+/// The images to measure a model on: those of `data` that it has not learnt from. An image's class is found by name.
+pub fn to_measure(data: &Path, card: &ModelCard, options: &ListOptions, watch: &Watch) -> Result<HeldOut, TrainError> {
+    let classes = &card.classes;
+    let mut list = ImageList::open_with(data, options)?;
     let known = |name: &String| classes.iter().position(|c| c == name);
-    let unknown: Vec<&str> = images.classes.iter().filter(|c| known(c).is_none()).map(String::as_str).collect();
+    let unknown: Vec<String> = list.classes.iter().filter(|c| known(c).is_none()).map(|c| format!("'{c}'")).collect();
     if !unknown.is_empty() {
-        let reason =
-            format!("the model does not know the class {}; it knows {}", some(unknown.into_iter()), classes.join(", "));
+        let reason = format!(
+            "the model knows no class of the name {}; its classes are {}",
+            some(unknown.iter().map(String::as_str)),
+            some(classes.iter().map(String::as_str))
+        );
         return Err(DataError::Images { path: data.to_path_buf(), reason }.into());
     }
-    let splits = images.splits();
+    let splits = list.splits();
     let measured = [Split::Test, Split::Val].into_iter().find(|s| splits.contains(s));
-    let mut notes = std::mem::take(&mut images.notes);
-    match measured {
-        Some(split) if splits.len() > 1 => notes.push(format!("measured on the {split} images")),
-        _ => {}
+    let mut notes = std::mem::take(&mut list.notes);
+    if let Some(split) = measured.filter(|_| splits.len() > 1) {
+        notes.push(format!("measured on the {split} images"));
     }
-    let entries: Vec<Entry> = images
-        .entries
-        .into_iter()
-        .filter(|e| measured.is_none_or(|split| e.split == Some(split)))
-        .map(|e| Entry { label: known(&images.classes[e.label]).expect("all are known"), ..e })
-        .collect();
+    list.entries.retain(|e| measured.is_none_or(|split| e.split == Some(split)));
+    let seen = AtomicUsize::new(0);
+    let found = fingerprints(&list, &card.preprocessing.decoding(), num_threads(), &|_| {
+        watch(seen.fetch_add(1, Ordering::Relaxed) + 1, list.entries.len());
+    });
+    let (mut entries, mut bad) = (Vec::new(), Vec::new());
+    for (entry, found) in list.entries.into_iter().zip(found) {
+        let label = known(&list.classes[entry.label]).expect("all are known");
+        match found {
+            Ok(fingerprint) => entries.push(Entry { label, fingerprint: Some(fingerprint), ..entry }),
+            Err(reason) => bad.push(BadImage { path: entry.source.path(), reason }),
+        }
+    }
+    if let (true, Some(first)) = (entries.is_empty(), bad.first()) {
+        let reason = format!("none of its {} images can be read: {}", bad.len(), first.reason);
+        return Err(DataError::Images { path: data.to_path_buf(), reason }.into());
+    }
     let images = Images::Files { entries, cache: CacheKind::None };
-    Ok(Splits {
+    let held_out = Splits {
         name: stem(data),
         classes: classes.to_vec(),
         train: images.clone(),
         test: images,
         measured: measured.unwrap_or_default(),
-        preprocessing: preprocessing.clone(),
+        preprocessing: card.preprocessing.clone(),
         notes,
-        bad: Vec::new(),
+        weights: Vec::new(),
+        bad,
         run_files: Vec::new(),
-    })
+    };
+    HeldOut::of(held_out, card)
 }
 
 /// The training images of a run that would have certain settings, as its network would see them.
@@ -265,7 +307,12 @@ pub struct Preview {
 impl Preview {
     /// For the images and settings of `config`.
     pub fn open(config: &Config) -> Result<Preview, TrainError> {
-        let splits = open(config, Wanted::default(), &|_, _| {})?;
+        let from = Provenance::default();
+        let splits = open(
+            config,
+            Wanted { input: None, backbone: None, started_from: &from, held_out: HeldOutNeed::IfPossible },
+            &|_, _| {},
+        )?;
         let size = splits.preprocessing.size[0];
         let Images::Files { entries, .. } = splits.train else { unreachable!("images are in files") };
         let plain = ImageListDataset::new(entries, splits.preprocessing, CacheKind::None);

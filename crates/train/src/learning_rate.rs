@@ -87,6 +87,11 @@ impl SchedulePlan {
         }
     }
 
+    /// Whether its curve is laid out over all epochs of a run, so that more epochs would change those before.
+    pub fn spans_the_run(&self) -> bool {
+        matches!(self.shape, Shape::Cosine { .. } | Shape::OneCycle { .. } | Shape::Polynomial { .. })
+    }
+
     fn plateau(&self) -> Option<ReduceOnPlateau> {
         match self.shape {
             Shape::Plateau { patience, factor } => Some(ReduceOnPlateau::new().patience(patience).factor(factor)),

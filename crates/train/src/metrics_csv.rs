@@ -1,10 +1,11 @@
 //! `metrics.csv`: losses and accuracies over time.
 
 use crate::error::TrainError;
-use crate::trainer::Position;
+use crate::state::Position;
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use striate_data::images::Split;
 
 const HEADER: &str = "steps,epoch,split,loss,accuracy,lr";
 
@@ -29,7 +30,7 @@ impl MetricsCsv {
         for row in text.lines().skip(1) {
             let mut fields = row.split(',');
             let steps = fields.next().and_then(|s| s.parse::<u64>().ok());
-            let is_test = fields.nth(1) == Some("test");
+            let is_test = fields.nth(1) != Some(Split::Train.name());
             let Some(steps) = steps else { continue };
             if steps < position.steps || (steps == position.steps && (epoch_is_tested || !is_test)) {
                 csv.write(row)?;
@@ -48,17 +49,28 @@ impl MetricsCsv {
         self.file.write_all(format!("{row}\n").as_bytes()).map_err(|e| TrainError::io("write", &self.path, e))
     }
 
-    /// Adds a line. `lr` is given for training, not for tests.
-    pub fn add(
+    /// Adds a line of training.
+    pub fn add_training(
         &mut self,
         steps: u64,
         epoch: usize,
         loss: f64,
         accuracy: f64,
-        lr: Option<f64>,
+        lr: f64,
     ) -> Result<(), TrainError> {
-        let (split, lr) = lr.map_or(("test", String::new()), |lr| ("train", lr.to_string()));
-        self.write(&format!("{steps},{epoch},{split},{loss:.6},{accuracy:.6},{lr}"))
+        self.write(&format!("{steps},{epoch},{},{loss:.6},{accuracy:.6},{lr}", Split::Train))
+    }
+
+    /// Adds a line of what was measured on the images of `split`.
+    pub fn add_measured(
+        &mut self,
+        steps: u64,
+        epoch: usize,
+        split: Split,
+        loss: f64,
+        accuracy: f64,
+    ) -> Result<(), TrainError> {
+        self.write(&format!("{steps},{epoch},{split},{loss:.6},{accuracy:.6},"))
     }
 }
 
@@ -71,16 +83,16 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("metrics.csv");
         let mut csv = MetricsCsv::create(&path).unwrap();
-        csv.add(100, 1, 0.5, 0.8, Some(0.001)).unwrap();
-        csv.add(200, 1, 0.4, 0.85, Some(0.001)).unwrap();
-        csv.add(200, 1, 0.3, 0.9, None).unwrap();
-        csv.add(300, 2, 0.2, 0.95, Some(0.001)).unwrap();
+        csv.add_training(100, 1, 0.5, 0.8, 0.001).unwrap();
+        csv.add_training(200, 1, 0.4, 0.85, 0.001).unwrap();
+        csv.add_measured(200, 1, Split::Val, 0.3, 0.9).unwrap();
+        csv.add_training(300, 2, 0.2, 0.95, 0.001).unwrap();
         drop(csv);
         let at = |steps| Position { steps, ..Position::default() };
         drop(MetricsCsv::resume(&path, &at(200), true).unwrap());
         let text = fs::read_to_string(&path).unwrap();
         assert_eq!(text.lines().count(), 4);
-        assert_eq!(text.lines().last(), Some("200,1,test,0.300000,0.900000,"));
+        assert_eq!(text.lines().last(), Some("200,1,val,0.300000,0.900000,"));
         drop(MetricsCsv::resume(&path, &at(200), false).unwrap());
         assert_eq!(fs::read_to_string(&path).unwrap().lines().last(), Some("200,1,train,0.400000,0.850000,0.001"));
     }

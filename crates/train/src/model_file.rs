@@ -3,6 +3,10 @@
 use crate::config::{Config, is_whole, whole};
 use crate::data::Splits;
 use crate::error::TrainError;
+use crate::provenance::Provenance;
+use crate::state::Measured;
+use crate::trainer::first_non_finite;
+use crate::weights::check_model;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -52,36 +56,41 @@ pub struct Training {
     pub lr: f64,
     /// Samples in a step.
     pub batch_size: usize,
-    /// Epochs done.
+    /// Epochs done when the weights were as they are.
     pub epochs: usize,
     /// The share of the training samples that each went through.
     #[serde(default = "whole", skip_serializing_if = "is_whole")]
     pub epoch_share: f64,
     /// What all random numbers came from.
     pub seed: u64,
-    /// Share of right answers on the data held out, after the last epoch.
-    pub test_accuracy: f64,
-    /// What that data was for.
+    /// The fraction of right answers on the images held out; none if none were.
+    #[serde(alias = "test_accuracy")]
+    pub accuracy: Option<f64>,
+    /// What those images were for.
     #[serde(default)]
     pub measured: Split,
+    /// What was learnt from. Files of earlier versions do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provenance: Option<Provenance>,
     /// The version of Striate that trained it.
     pub striate_version: String,
 }
 
 impl Training {
-    /// After `epochs` epochs with these settings.
-    pub(crate) fn of(config: &Config, epochs: usize, test_accuracy: f64, measured: Split) -> Training {
+    /// With these settings, of weights that gave `tested` on images of split `measured`.
+    pub(crate) fn of(config: &Config, tested: &Measured, measured: Split, provenance: Provenance) -> Training {
         Training {
             data: config.data.clone(),
             from: config.finetune.as_ref().map(|f| f.from.clone()),
             optimizer: config.optimizer.name().to_string(),
             lr: config.lr,
             batch_size: config.batch_size,
-            epochs,
+            epochs: tested.epoch,
             epoch_share: config.epoch_share,
             seed: config.seed,
-            test_accuracy,
+            accuracy: (tested.result.samples > 0).then(|| tested.result.accuracy()),
             measured,
+            provenance: Some(provenance),
             striate_version: env!("CARGO_PKG_VERSION").to_string(),
         }
     }
@@ -96,7 +105,10 @@ impl ModelCard {
         training: Training,
         network: &dyn Forward,
     ) -> ModelCard {
-        let images = data.test.first(SELF_TESTS, preprocessing);
+        let images = match data.test.is_empty() {
+            true => data.train.first(SELF_TESTS, preprocessing),
+            false => data.test.first(SELF_TESTS, preprocessing),
+        };
         ModelCard {
             format_version: FORMAT_VERSION,
             architecture: architecture.to_string(),
@@ -156,10 +168,30 @@ pub struct Model {
 }
 
 /// Writes a model file. Whatever happens, `path` holds either the old one or the new one.
+///
+/// # Errors
+/// [`TrainError::NotWritten`] if a weight, a running statistic or a self-test's output is not finite: nobody could use the file.
 pub fn save(path: &Path, card: &ModelCard, network: &dyn Forward) -> Result<(), TrainError> {
+    let refuse = |reason: String| Err(TrainError::NotWritten { path: path.to_path_buf(), reason });
+    if let Some(name) = first_non_finite(&state_dict(network)) {
+        return refuse(format!("'{name}' holds a number that is infinite or NaN"));
+    }
+    if card.self_test.iter().flat_map(|test| &test.output).any(|x| !x.is_finite()) {
+        return refuse("the network gives infinite numbers or NaN for an image to test it".into());
+    }
+    let p = &card.preprocessing;
+    if !p.mean.iter().chain(&p.std).all(|x| x.is_finite()) {
+        return refuse("the mean or standard deviation of its images is not finite".into());
+    }
     let card = serde_json::to_string(card).expect("a card is plain values");
     let metadata = BTreeMap::from([(KEY.to_string(), card), ("format".to_string(), "pt".to_string())]);
     Ok(safetensors::write(path, &state_dict(network), &metadata)?)
+}
+
+/// What the texts of a safetensors file say of a model, if it is a model file of a version that this program reads.
+pub(crate) fn card(metadata: &BTreeMap<String, String>) -> Option<ModelCard> {
+    let card: ModelCard = serde_json::from_str(metadata.get(KEY)?).ok()?;
+    (card.format_version <= FORMAT_VERSION).then_some(card)
 }
 
 impl Model {
@@ -171,6 +203,7 @@ impl Model {
             .metadata
             .get(KEY)
             .ok_or_else(|| bad("not a model of Striate's: it says nothing of its network".into()))?;
+        check_model(path, &contents.tensors)?;
         let raw: serde_json::Value = serde_json::from_str(card).map_err(|e| bad(format!("damaged metadata: {e}")))?;
         match raw["format_version"].as_u64() {
             Some(v) if v > FORMAT_VERSION as u64 => {
@@ -216,6 +249,9 @@ impl Model {
             let got = logits(&*self.network, &self.card.preprocessing, &image);
             let scale = test.output.iter().fold(1.0f32, |m, x| m.max(x.abs()));
             let close = |a: &f32, b: &f32| (a - b).abs() <= SELF_TEST_TOLERANCE * scale;
+            if !got.iter().all(|x| x.is_finite()) {
+                return Err(format!("self-test {} gives numbers that are infinite or NaN", i + 1));
+            }
             if got.len() != test.output.len() || !got.iter().zip(&test.output).all(|(a, b)| close(a, b)) {
                 return Err(format!("self-test {} gives other outputs than it did when the model was written", i + 1));
             }

@@ -1,10 +1,11 @@
-//! The stretches of a run: epochs in which one part of the network learns in one way.
+//! The stages of a run: epochs in which one part of the network learns in one way.
 
 use crate::config::Config;
 use crate::finetune::{FineTuneMode, by_depth};
 use crate::task::Part;
 use std::ops::Range;
-use striate_nn::{Classifier, Module, Optimizer};
+use striate_graph::{Node, capture};
+use striate_nn::{Classifier, Module, Optimizer, Statistics};
 
 /// Epochs in which one part of the network learns at one rate.
 #[derive(Clone, Debug, PartialEq)]
@@ -52,7 +53,7 @@ impl Phase {
 }
 
 impl Config {
-    /// The stretches of a run with these settings, in their order.
+    /// The stages of a run with these settings, in their order.
     pub(crate) fn phases(&self) -> Vec<Phase> {
         let whole = |epochs| Phase { part: Part::Whole, epochs, lr: self.lr };
         let Some(finetune) = &self.finetune else { return vec![whole(0..self.epochs)] };
@@ -70,7 +71,19 @@ impl Config {
         }
     }
 
-    /// A fresh optimizer for a stretch.
+    /// What batch normalization does in training.
+    pub(crate) fn statistics(&self) -> Statistics {
+        if self.finetune.is_some() { Statistics::Frozen } else { Statistics::OfBatch }
+    }
+
+    /// Whether a batch of one image leaves batch normalization a single value per channel, which has no variance.
+    pub(crate) fn needs_two(&self, network: &dyn Classifier, [channels, height, width]: [usize; 3]) -> bool {
+        let one_value = |node: &Node| node.op == "batch_norm" && node.shape.numel() == node.shape[1];
+        self.statistics() == Statistics::OfBatch
+            && capture(network, &[1, channels, height, width]).nodes.iter().any(one_value)
+    }
+
+    /// A fresh optimizer for a stage.
     pub(crate) fn optimizer_for(&self, phase: &Phase, network: &dyn Module) -> Box<dyn Optimizer> {
         let groups = self.groups();
         let groups = match &self.finetune {

@@ -3,6 +3,7 @@
 use crate::error::TrainError;
 use std::path::{Path, PathBuf};
 use striate_data::download::{RemoteFile, cached, download, weights_directory};
+use striate_data::images::text_path;
 use striate_zoo::{Published, all_published, published, title_of};
 
 /// The word for published ImageNet weights of the network. A file of that name is `./imagenet`.
@@ -39,7 +40,7 @@ pub fn resolve_weights(
     progress: &dyn Fn(u64, u64),
 ) -> Result<(PathBuf, Option<&'static Published>), TrainError> {
     if weights != IMAGENET {
-        return Ok((Path::new(weights).to_path_buf(), None));
+        return Ok((text_path(weights), None));
     }
     let Some(known) = published(architecture) else {
         let some = NAMED.into_iter().filter(|name| all_published().any(|p| p.architecture == *name));

@@ -2,6 +2,9 @@
 
 use crate::config::{Config, OptimizerKind};
 use crate::image_settings::{ImageSettings, SMALL_DATA};
+use crate::usual::patience;
+
+const SMALL_DATA_EPOCHS: usize = 30;
 
 /// Settings that go together under one name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,13 +33,14 @@ impl Recipe {
         let usual = Config::default();
         match self {
             Recipe::SmallData => Config {
-                epochs: 30,
+                epochs: SMALL_DATA_EPOCHS,
                 batch_size: 64,
                 optimizer: OptimizerKind::AdamW,
                 lr: 0.003,
                 schedule: Some("onecycle 0.2".into()),
                 weight_decay: Some(0.05),
                 label_smoothing: 0.1,
+                patience: Some(patience(SMALL_DATA_EPOCHS)),
                 images: ImageSettings { augment: Some(SMALL_DATA.into()), ..usual.images },
                 ..usual
             },

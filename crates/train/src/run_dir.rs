@@ -1,6 +1,10 @@
 //! The directory that a run keeps its files in.
 
+use crate::checkpoint;
 use crate::error::TrainError;
+use crate::images::{IMAGES, PREPROCESSING};
+use crate::session::STARTED_FROM;
+use std::ffi::OsStr;
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -8,6 +12,19 @@ use std::time::Duration;
 /// How often a lock is asked for. A process that this one starts has the lock of a run that has just ended until its own program begins.
 const TRIES: usize = 20;
 const PAUSE: Duration = Duration::from_millis(10);
+
+const LOCK: &str = ".lock";
+const CONFIG: &str = "config.toml";
+const CHECKPOINT: &str = "checkpoint.safetensors";
+const MODEL: &str = "model.safetensors";
+const LAST_MODEL: &str = "last.safetensors";
+const METRICS: &str = "metrics.csv";
+/// What a file's name begins with while it is written.
+const PARTIAL: &str = ".partial-";
+/// All that is there before the first step.
+const STARTED: [&str; 8] = [LOCK, CONFIG, CHECKPOINT, METRICS, IMAGES, PREPROCESSING, STARTED_FROM, BAD_IMAGES];
+/// The list of images that could not be read.
+pub(crate) const BAD_IMAGES: &str = "bad-images.txt";
 
 /// The directory that a run keeps its files in, held by this process alone.
 #[derive(Debug)]
@@ -39,29 +56,71 @@ impl RunDir {
         unreachable!("there is always a next number")
     }
 
-    /// Takes `path`, which must not exist or be empty.
+    /// Takes `path`, which must not exist, be empty, or hold nothing but a run that ended before it had learnt anything.
     pub fn create_at(path: &Path) -> Result<RunDir, TrainError> {
+        RunDir::check_free(path)?;
         fs::create_dir_all(path).map_err(|e| TrainError::io("make the directory", path, e))?;
         let run = RunDir::lock(path.to_path_buf())?;
-        let entries = fs::read_dir(path).map_err(|e| TrainError::io("read", path, e))?;
-        if entries.flatten().any(|e| e.file_name() != ".lock") {
-            return Err(TrainError::RunExists(path.to_path_buf()));
-        }
+        RunDir::check_free(path)?;
+        run.clear()?;
         Ok(run)
+    }
+
+    /// Whether [`RunDir::create_at`] would take `path`, without changing anything: to be told before long work.
+    pub fn check_free(path: &Path) -> Result<(), TrainError> {
+        let entries = match fs::read_dir(path) {
+            Ok(entries) => entries,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            Err(e) => return Err(TrainError::io("use the directory", path, e)),
+        };
+        let is_own = |name: &OsStr| {
+            STARTED.iter().any(|own| name == *own) || name.as_encoded_bytes().starts_with(PARTIAL.as_bytes())
+        };
+        let checkpoint = path.join(CHECKPOINT);
+        let is_run = checkpoint.is_file() && path.join(CONFIG).is_file();
+        let has_learnt = checkpoint.is_file() && checkpoint::steps(&checkpoint) != Some(0);
+        if has_learnt || entries.flatten().any(|e| !is_own(&e.file_name())) {
+            return Err(TrainError::RunExists { path: path.to_path_buf(), is_run });
+        }
+        Ok(())
+    }
+
+    /// Removes what a run left that had learnt nothing.
+    fn clear(&self) -> Result<(), TrainError> {
+        for name in STARTED.iter().filter(|name| **name != LOCK) {
+            let file = self.path.join(name);
+            match fs::remove_file(&file) {
+                Ok(()) => {}
+                Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
+                Err(e) => return Err(TrainError::io("remove", &file, e)),
+            }
+        }
+        self.remove_partial();
+        Ok(())
+    }
+
+    /// Removes files that a killed process was about to write: this process holds the directory, so nobody writes them any more.
+    fn remove_partial(&self) {
+        let Ok(entries) = fs::read_dir(&self.path) else { return };
+        for entry in entries.flatten().filter(|e| e.file_name().as_encoded_bytes().starts_with(PARTIAL.as_bytes())) {
+            let _ = fs::remove_file(entry.path());
+        }
     }
 
     /// Opens the directory of an earlier run.
     pub fn open(path: &Path) -> Result<RunDir, TrainError> {
-        for missing in ["config.toml", "checkpoint.safetensors"] {
+        for missing in [CONFIG, CHECKPOINT] {
             if !path.join(missing).is_file() {
                 return Err(TrainError::NotARun { path: path.to_path_buf(), missing });
             }
         }
-        RunDir::lock(path.to_path_buf())
+        let run = RunDir::lock(path.to_path_buf())?;
+        run.remove_partial();
+        Ok(run)
     }
 
     fn lock(path: PathBuf) -> Result<RunDir, TrainError> {
-        let file = path.join(".lock");
+        let file = path.join(LOCK);
         let lock = File::create(&file).map_err(|e| TrainError::io("write", &file, e))?;
         for _ in 0..TRIES {
             match lock.try_lock() {
@@ -80,22 +139,27 @@ impl RunDir {
 
     /// The resolved settings.
     pub fn config(&self) -> PathBuf {
-        self.path.join("config.toml")
+        self.path.join(CONFIG)
     }
 
     /// The last checkpoint.
     pub fn checkpoint(&self) -> PathBuf {
-        self.path.join("checkpoint.safetensors")
+        self.path.join(CHECKPOINT)
     }
 
-    /// The trained model.
+    /// The trained model: the weights of the best epoch.
     pub fn model(&self) -> PathBuf {
-        self.path.join("model.safetensors")
+        self.path.join(MODEL)
+    }
+
+    /// The model with the weights of the last epoch.
+    pub fn last_model(&self) -> PathBuf {
+        self.path.join(LAST_MODEL)
     }
 
     /// Losses and accuracies over time.
     pub fn metrics(&self) -> PathBuf {
-        self.path.join("metrics.csv")
+        self.path.join(METRICS)
     }
 }
 
@@ -121,7 +185,20 @@ mod tests {
     fn what_is_there_is_not_overwritten() {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("precious"), "x").unwrap();
-        assert!(matches!(RunDir::create_at(dir.path()), Err(TrainError::RunExists(_))));
+        assert!(matches!(RunDir::create_at(dir.path()), Err(TrainError::RunExists { is_run: false, .. })));
+        fs::remove_file(dir.path().join("precious")).unwrap();
+        for name in [CONFIG, IMAGES, ".partial-1a2b"] {
+            fs::write(dir.path().join(name), "x").unwrap();
+        }
+        let run = RunDir::create_at(dir.path()).expect("a run without a checkpoint has learnt nothing");
+        let left: Vec<_> = fs::read_dir(run.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+        assert_eq!(left, [LOCK]);
+        drop(run);
+        fs::write(dir.path().join(CONFIG), "x").unwrap();
+        fs::write(dir.path().join(CHECKPOINT), "damaged, but perhaps the work of a week").unwrap();
+        assert!(matches!(RunDir::create_at(dir.path()), Err(TrainError::RunExists { is_run: true, .. })));
+        fs::remove_file(dir.path().join(CONFIG)).unwrap();
+        fs::remove_file(dir.path().join(CHECKPOINT)).unwrap();
         let line = RunDir::open(dir.path()).unwrap_err().to_string();
         assert!(line.ends_with("is not a run directory: it has no config.toml"), "{line}");
     }

@@ -4,72 +4,18 @@ use crate::checkpoint::{self, Identity};
 use crate::config::Config;
 use crate::error::TrainError;
 use crate::events::{Event, Sink};
-use crate::learning_rate::{LearningRate, PlateauPosition};
+use crate::learning_rate::LearningRate;
 use crate::metrics_csv::MetricsCsv;
 use crate::run_dir::RunDir;
+use crate::state::{Measured, Position, Running};
 use crate::task::Task;
-use serde::{Deserialize, Serialize};
 use std::sync::atomic::{AtomicBool, Ordering};
 use striate_data::DataError;
 use striate_data::images::Split;
 use striate_nn::optim::{Accumulator, clip_grad_norm};
-use striate_nn::{Ema, Module, Optimizer, Pass, Statistics};
+use striate_nn::{Ema, Module, Optimizer, Pass, StateDict, Statistics, state_dict};
 use striate_tensor::autograd::find_non_finite;
 use striate_tensor::{Leaf, profile};
-
-/// Where a run stands. Epochs and batches count from 0 here.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Position {
-    /// The epoch under way.
-    pub epoch: usize,
-    /// The next batch of it.
-    pub batch: usize,
-    /// Steps in all so far.
-    pub steps: u64,
-    /// Steps before the stretch under way, from which the learning rate's schedule counts.
-    #[serde(default)]
-    pub before: u64,
-    /// What the next line of progress sums up.
-    pub running: Running,
-    /// Where a learning rate that falls on a plateau has come to.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub plateau: Option<PlateauPosition>,
-}
-
-/// Losses and right answers of some samples.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Running {
-    /// The sum of the samples' losses.
-    pub loss: f64,
-    /// Right answers.
-    pub correct: usize,
-    /// Samples.
-    pub samples: usize,
-}
-
-impl Running {
-    fn add(&mut self, loss: f64, correct: usize, samples: usize) {
-        self.loss += loss * samples as f64;
-        self.correct += correct;
-        self.samples += samples;
-    }
-
-    fn merge(&mut self, other: &Running) {
-        self.loss += other.loss;
-        self.correct += other.correct;
-        self.samples += other.samples;
-    }
-
-    /// The mean loss; 0 of no samples.
-    pub fn mean_loss(&self) -> f64 {
-        self.loss / self.samples.max(1) as f64
-    }
-
-    /// The share of right answers; 0 of no samples.
-    pub fn accuracy(&self) -> f64 {
-        self.correct as f64 / self.samples.max(1) as f64
-    }
-}
 
 /// Batches that come in the same order each time an epoch is asked for.
 pub trait Batches {
@@ -84,14 +30,28 @@ pub trait Batches {
 /// How a run ended.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Outcome {
-    /// All epochs are done.
-    Finished(Running),
+    /// All epochs are done, or early stopping ended them.
+    Finished {
+        /// The epoch whose weights are the model's.
+        best: Measured,
+        /// The last one.
+        last: Measured,
+    },
     /// It was asked to stop, and has written a checkpoint.
     Stopped,
 }
 
-/// Writes the model, given the epochs done and what the test gave.
-pub type SaveModel<'a, N> = dyn FnMut(&N, usize, &Running) -> Result<(), TrainError> + 'a;
+/// Which of a run's weights a model file is to hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kept {
+    /// Those of the best epoch so far.
+    Best,
+    /// Those of the last epoch.
+    Last,
+}
+
+/// Writes a model file, given which weights these are and what was measured of them.
+pub type SaveModel<'a, N> = dyn FnMut(&N, Kept, &Measured) -> Result<(), TrainError> + 'a;
 
 /// What the loop works with.
 pub struct Trainer<'a, T: Task> {
@@ -107,6 +67,8 @@ pub struct Trainer<'a, T: Task> {
     pub ema: Option<&'a mut Ema>,
     /// The settings.
     pub config: &'a Config,
+    /// What tells this run's checkpoints from another's.
+    pub identity: Identity<'a>,
     /// Where files go.
     pub run: &'a RunDir,
     /// Losses and accuracies over time.
@@ -119,6 +81,10 @@ pub struct Trainer<'a, T: Task> {
     pub measured: Split,
     /// What batch normalization does in training.
     pub statistics: Statistics,
+    /// Whether a batch of one sample has nothing to normalize by: such a batch is left out.
+    pub needs_two: bool,
+    /// Whether the last checkpoint holds a state after some steps, which was checked to be finite.
+    pub has_checkpoint: bool,
 }
 
 impl<T: Task> Trainer<'_, T> {
@@ -131,7 +97,7 @@ impl<T: Task> Trainer<'_, T> {
         stop: &AtomicBool,
         save: &mut SaveModel<T::Network>,
     ) -> Result<Outcome, TrainError> {
-        let mut last = None;
+        self.check_weights()?;
         while self.position.epoch < self.until {
             let epoch = self.position.epoch;
             let mut batches = train.epoch_from(epoch, self.position.batch);
@@ -147,30 +113,77 @@ impl<T: Task> Trainer<'_, T> {
             }
             drop(batches);
             let Some(tested) = self.test(test, stop)? else { return self.stop(sink) };
-            let (loss, accuracy) = (tested.mean_loss(), tested.accuracy());
-            self.metrics.add(self.position.steps, epoch + 1, loss, accuracy, None)?;
-            let (epochs, steps) = (self.config.epochs, self.position.steps);
-            sink.event(&Event::Tested { epoch: epoch + 1, epochs, steps, measured: self.measured, loss, accuracy });
-            self.position.epoch += 1;
-            self.position.batch = 0;
-            if let Some(rate) = &mut self.learning_rate {
-                self.position.plateau = rate.tested(loss);
-            }
-            self.check_weights()?;
-            // The model first: a run killed between the two does its last steps again and writes it anew.
-            self.swap_average();
-            let saved = save(self.model, epoch + 1, &tested);
-            self.swap_average();
-            saved?;
+            self.epoch_is_over(Measured { epoch: epoch + 1, result: tested }, sink, save)?;
             self.checkpoint(sink)?;
-            last = Some(tested);
         }
-        // A run that was finished before is measured again, for its result is not in the checkpoint.
-        let last = match last {
-            Some(tested) => Some(tested),
-            None => self.test(test, stop)?,
+        let (best, last) = match (self.position.best, self.position.last) {
+            (Some(best), Some(last)) => (best, last),
+            // A run that was finished by an earlier version, which kept the last weights.
+            _ => {
+                let Some(result) = self.test(test, stop)? else { return self.stop(sink) };
+                let last = Measured { epoch: self.position.epoch, result };
+                (last, last)
+            }
         };
-        Ok(last.map_or(Outcome::Stopped, Outcome::Finished))
+        if self.is_last_stage() {
+            self.save(Kept::Last, &last, save)?;
+            if !self.run.model().is_file() {
+                self.save(Kept::Best, &last, save)?;
+                return Ok(Outcome::Finished { best: last, last });
+            }
+        }
+        Ok(Outcome::Finished { best, last })
+    }
+
+    fn is_last_stage(&self) -> bool {
+        self.until == self.config.epochs
+    }
+
+    /// Takes note of what an epoch's weights gave, keeps them if they are the best, and moves on to the next epoch.
+    fn epoch_is_over(
+        &mut self,
+        tested: Measured,
+        sink: &mut dyn Sink,
+        save: &mut SaveModel<T::Network>,
+    ) -> Result<(), TrainError> {
+        let (loss, accuracy) = (tested.result.mean_loss(), tested.result.accuracy());
+        if !loss.is_finite() {
+            return Err(self.non_finite_result(loss));
+        }
+        self.check_weights()?;
+        let (epochs, steps) = (self.config.epochs, self.position.steps);
+        self.metrics.add_measured(steps, tested.epoch, self.measured, loss, accuracy)?;
+        sink.event(&Event::Tested { epoch: tested.epoch, epochs, steps, measured: self.measured, loss, accuracy });
+        self.position.epoch += 1;
+        self.position.batch = 0;
+        if let Some(rate) = &mut self.learning_rate {
+            self.position.plateau = rate.tested(loss);
+        }
+        self.position.last = Some(tested);
+        self.position.stale += 1;
+        if self.position.best.is_none_or(|best| tested.replaces(&best)) {
+            if self.position.best.is_none_or(|best| accuracy > best.result.accuracy()) {
+                self.position.stale = 0;
+            }
+            self.position.best = Some(tested);
+            // The model first: a run killed between the two does its last steps again and writes it anew.
+            self.save(Kept::Best, &tested, save)?;
+        }
+        let is_over = self.config.patience.is_some_and(|patience| self.position.stale >= patience);
+        if is_over && self.position.epoch < self.until {
+            let best = self.position.best.map_or(0, |best| best.epoch);
+            sink.event(&Event::StoppedEarly { epoch: tested.epoch, epochs, best, stale: self.position.stale });
+            self.position.epoch = self.until;
+        }
+        Ok(())
+    }
+
+    /// Writes a model file of the weights, or of their average if there is one.
+    fn save(&mut self, which: Kept, tested: &Measured, save: &mut SaveModel<T::Network>) -> Result<(), TrainError> {
+        self.swap_average();
+        let saved = save(self.model, which, tested);
+        self.swap_average();
+        saved
     }
 
     /// One update from the next `accumulate` batches, or what is left of the epoch; says whether there was any.
@@ -181,29 +194,43 @@ impl<T: Task> Trainer<'_, T> {
         sink: &mut dyn Sink,
     ) -> Result<bool, TrainError> {
         let accumulate = self.config.accumulate;
-        let (mut sum, mut count) = (Running::default(), 0);
+        let (mut sum, mut taken) = (Running::default(), 0);
         let mut accumulator = Accumulator::new();
-        profile::phase("data");
-        for batch in batches.take(accumulate) {
-            let batch = batch?;
-            profile::phase("forward");
-            let pass = self.pass(count);
-            let output = self.task.forward(self.model, &batch, &pass);
-            let (correct, samples) = (self.task.correct(&output, &batch), self.task.samples(&batch));
-            let loss = self.task.train_loss(output, &batch);
-            let value = loss.item::<f32>() as f64;
-            if !value.is_finite() {
-                return Err(self.non_finite(&batch, count, value));
-            }
-            profile::phase("backward");
-            accumulator.add(&self.model, loss.backward(), samples);
+        // Batches of which no image can be read make no step, however many follow each other.
+        while sum.samples == 0 {
+            let before = taken;
             profile::phase("data");
-            sum.add(value, correct, samples);
-            count += 1;
-        }
-        if count == 0 {
-            profile::phase(profile::REST);
-            return Ok(false);
+            for batch in (&mut *batches).take(accumulate) {
+                let batch = batch?;
+                let place = taken % accumulate;
+                taken += 1;
+                match self.task.samples(&batch) {
+                    0 => continue,
+                    1 if self.needs_two => {
+                        sink.event(&Event::LeftOut { epoch: self.position.epoch + 1 });
+                        continue;
+                    }
+                    _ => {}
+                }
+                profile::phase("forward");
+                let pass = self.pass(place);
+                let output = self.task.forward(self.model, &batch, &pass);
+                let (correct, samples) = (self.task.correct(&output, &batch), self.task.samples(&batch));
+                let loss = self.task.train_loss(output, &batch);
+                let value = loss.item::<f32>() as f64;
+                if !value.is_finite() {
+                    return Err(self.non_finite(&batch, place, value));
+                }
+                profile::phase("backward");
+                accumulator.add(&self.model, loss.backward(), samples);
+                profile::phase("data");
+                sum.add(value, correct, samples);
+            }
+            if taken == before {
+                self.position.batch += taken;
+                profile::phase(profile::REST);
+                return Ok(false);
+            }
         }
         profile::phase("optimizer");
         let mut gradients = accumulator.finish();
@@ -222,7 +249,7 @@ impl<T: Task> Trainer<'_, T> {
 
         let position = &mut self.position;
         position.running.merge(&sum);
-        position.batch += count;
+        position.batch += taken;
         position.steps += 1;
         let step = position.batch.div_ceil(accumulate);
         let (epoch, epochs) = (position.epoch + 1, self.config.epochs);
@@ -231,7 +258,7 @@ impl<T: Task> Trainer<'_, T> {
         if step.is_multiple_of(self.config.log_every) || step == steps {
             let running = std::mem::take(&mut position.running);
             let (loss, accuracy, lr) = (running.mean_loss(), running.accuracy(), self.optimizer.lr());
-            self.metrics.add(self.position.steps, epoch, loss, accuracy, Some(lr))?;
+            self.metrics.add_training(self.position.steps, epoch, loss, accuracy, lr)?;
             sink.event(&Event::Progress { epoch, epochs, step, steps, loss, accuracy, lr });
         }
         Ok(true)
@@ -271,10 +298,16 @@ impl<T: Task> Trainer<'_, T> {
                 return Ok(None);
             }
             let batch = batch?;
+            if self.task.samples(&batch) == 0 {
+                continue;
+            }
             let output = self.task.forward(self.model, &batch, &Pass::eval());
             let correct = self.task.correct(&output, &batch);
             let loss = self.task.loss(output, &batch).item::<f32>() as f64;
             tested.add(loss, correct, self.task.samples(&batch));
+        }
+        if tested.samples == 0 {
+            return Err(TrainError::NothingMeasured { measured: self.measured });
         }
         Ok(Some(tested))
     }
@@ -285,35 +318,54 @@ impl<T: Task> Trainer<'_, T> {
         Ok(Outcome::Stopped)
     }
 
-    /// Writes a checkpoint, unless a weight is not finite: then the last one stays, for it is the last good one.
+    /// Writes a checkpoint, unless a number in it is not finite: then the last one stays, for it is the last good one.
     pub fn checkpoint(&mut self, sink: &mut dyn Sink) -> Result<(), TrainError> {
         self.check_weights()?;
-        let who = Identity { model: &self.config.model, seed: self.config.seed };
-        let path = checkpoint::write(self.run, who, &self.position, &self.model, self.optimizer, self.ema.as_deref())?;
+        let path = checkpoint::write(
+            self.run,
+            self.identity,
+            &self.position,
+            &self.model,
+            self.optimizer,
+            self.ema.as_deref(),
+        )?;
+        self.has_checkpoint = self.position.steps > 0;
         sink.event(&Event::Checkpoint { path, steps: self.position.steps });
         Ok(())
     }
 
+    /// Checks the weights, the running statistics, their average and the optimizer's state.
     fn check_weights(&self) -> Result<(), TrainError> {
-        match self.non_finite_parameter() {
-            Some(name) => {
-                Err(self.non_finite_error(f64::NAN, format!("first in the weights of layer {}", layer_of(&name))))
-            }
-            None => Ok(()),
-        }
+        let place = match self.non_finite_tensor() {
+            None => return Ok(()),
+            Some(place) => place,
+        };
+        Err(self.non_finite_error("the weights are not finite".into(), place))
     }
 
-    fn non_finite_parameter(&self) -> Option<String> {
-        self.model.named_parameters().into_iter().find(|(_, p)| !p.value().is_finite()).map(|(name, _)| name)
+    /// The first tensor that holds a number that is not finite, in words.
+    fn non_finite_tensor(&self) -> Option<String> {
+        if let Some(name) = first_non_finite(&state_dict(&self.model)) {
+            let what = if name.contains("running_") { "the running statistics" } else { "the weights" };
+            return Some(format!("first in {what} of layer {}", layer_of(&name)));
+        }
+        let average = self.ema.as_ref().and_then(|ema| first_non_finite(ema.state().0));
+        if let Some(name) = average {
+            return Some(format!("first in the average of the weights of layer {}", layer_of(&name)));
+        }
+        let state = &self.optimizer.state().tensors;
+        let name = state.iter().find(|(_, t)| t.dtype().is_float() && !t.is_finite()).map(|(name, _)| name)?;
+        Some(format!("first in the optimizer's {name}"))
     }
 
     /// Finds out where numbers first went wrong, by computing the step once more and reading every result.
     fn non_finite(&self, batch: &T::Batch, place: usize, loss: f64) -> TrainError {
-        if let Some(name) = self.non_finite_parameter() {
-            return self.non_finite_error(loss, format!("first in the weights of layer {}", layer_of(&name)));
+        let what = format!("the loss is {loss}");
+        if let Some(place) = self.non_finite_tensor() {
+            return self.non_finite_error(what, place);
         }
         if !self.task.input(batch).is_finite() {
-            return self.non_finite_error(loss, "already in the images".into());
+            return self.non_finite_error(what, "already in the images".into());
         }
         let (_, found) =
             find_non_finite(|| self.task.train_loss(self.task.forward(self.model, batch, &self.pass(place)), batch));
@@ -324,19 +376,31 @@ impl<T: Task> Trainer<'_, T> {
                 None => format!("first at op {}", found.op),
             }
         });
-        self.non_finite_error(loss, place)
+        self.non_finite_error(what, place)
     }
 
-    fn non_finite_error(&self, loss: f64, place: String) -> TrainError {
+    /// The loss on the images to measure on is no number.
+    fn non_finite_result(&self, loss: f64) -> TrainError {
+        let what = format!("the {} loss is {loss}", self.measured.adjective());
+        let place = self.non_finite_tensor().unwrap_or_else(|| "though all weights are finite".into());
+        self.non_finite_error(what, place)
+    }
+
+    fn non_finite_error(&self, what: String, place: String) -> TrainError {
         TrainError::NonFinite {
             epoch: self.position.epoch + 1,
             step: self.position.steps + 1,
-            loss,
+            what,
             place,
-            checkpoint: self.run.checkpoint(),
-            advice: "; try a smaller --lr",
+            lr: self.optimizer.lr(),
+            checkpoint: self.has_checkpoint.then(|| self.run.checkpoint()),
         }
     }
+}
+
+/// The name of the first tensor that holds a number that is not finite.
+pub(crate) fn first_non_finite(state: &StateDict) -> Option<String> {
+    state.iter().find(|(_, t)| t.dtype().is_float() && !t.is_finite()).map(|(name, _)| name.clone())
 }
 
 /// `conv1` of `conv1.weight`.

@@ -24,8 +24,16 @@ pub(crate) fn compute(
             return Ok(None);
         }
         let batch = batch?;
+        if batch.images.size(0) == 0 {
+            continue;
+        }
+        let first = done + 1;
         done += batch.images.size(0);
-        features.push(network.features(batch.images, &Pass::eval()));
+        let made = network.features(batch.images, &Pass::eval());
+        if !made.is_finite() {
+            return Err(TrainError::Features { batch: format!("{first} to {done} of {total}") });
+        }
+        features.push(made);
         labels.push(batch.labels);
         sink.event(&Event::Features { done, total });
     }

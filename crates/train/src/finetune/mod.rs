@@ -39,7 +39,9 @@ impl FineTuneMode {
         let finetune = Some(FineTune { mode: self, ..FineTune::default() });
         let common = Config { model: "auto".into(), optimizer, schedule, finetune, ..usual };
         match self {
-            FineTuneMode::Head => Config { epochs: HEAD_EPOCHS, lr: HEAD_LR, weight_decay: Some(0.3), ..common },
+            FineTuneMode::Head => {
+                Config { epochs: HEAD_EPOCHS, lr: HEAD_LR, weight_decay: Some(0.3), patience: Some(PATIENCE), ..common }
+            }
             FineTuneMode::Full => Config { epochs: EPOCHS, ..common }.varied(),
             FineTuneMode::Gradual => Config { epochs: HEAD_EPOCHS + EPOCHS, ..common }.varied(),
         }
@@ -47,10 +49,22 @@ impl FineTuneMode {
 }
 
 /// A head's epochs cost next to nothing where features are computed once.
+impl FineTuneMode {
+    /// The epochs of its last stage, which are those that `epochs` of a command means.
+    pub fn epochs_of_last_stage(self) -> usize {
+        match self {
+            FineTuneMode::Head => HEAD_EPOCHS,
+            FineTuneMode::Full | FineTuneMode::Gradual => EPOCHS,
+        }
+    }
+}
+
 const HEAD_EPOCHS: usize = 30;
 const HEAD_LR: f64 = 0.003;
 /// Those of all layers.
 const EPOCHS: usize = 8;
+/// Epochs without a better one that end a stage: the rate of most of a stage is high, and its end is where it gains most.
+const PATIENCE: usize = 15;
 
 impl Config {
     /// With what suits all layers: a small rate, and random changes that leave a photo a photo.

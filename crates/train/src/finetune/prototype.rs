@@ -2,13 +2,15 @@
 //! better where images are few (Wang et al., SimpleShot, 2019).
 
 use crate::config::Config;
-use crate::data::{Images, Loader, Splits, Watch, measuring_batch};
+use crate::data::{HeldOutNeed, Images, Loader, Splits, Watch, measuring_batch};
 use crate::error::TrainError;
 use crate::events::{Event, Sink};
 use crate::finetune::features;
-use crate::model_file::{self, ModelCard, Training};
+use crate::model_file::{self, Model, ModelCard, Training};
+use crate::provenance::Provenance;
 use crate::run_dir::RunDir;
 use crate::session::{Ready, list_bad, prepare};
+use crate::state::{Measured, Running};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
@@ -75,7 +77,7 @@ pub struct PrototypeReport {
 /// # Errors
 /// If the settings, the data or the backbone cannot be used, or its head is not a linear layer.
 pub fn prototypes(
-    config: Config,
+    config: &Config,
     few: &FewShot,
     out: Option<&Path>,
     watch: &Watch,
@@ -83,7 +85,11 @@ pub fn prototypes(
     stop: &AtomicBool,
 ) -> Result<Option<PrototypeReport>, TrainError> {
     set_exact(config.exact);
-    let Ready { config, data, preprocessing, mut network, short_name } = prepare(config, watch)?;
+    if let Some(out) = out {
+        RunDir::check_free(out)?;
+    }
+    let Ready { config, data, preprocessing, mut network, short_name, started_from } =
+        prepare(&|_| config.clone(), HeldOutNeed::IfPossible, watch)?;
     if !is_linear(&*network) {
         let model = striate_zoo::title_of(&config.model);
         return Err(TrainError::Prototypes { reason: format!("the head of {model} is not a linear layer") });
@@ -93,6 +99,7 @@ pub fn prototypes(
         write_atomic(&run.path().join(name), bytes)?;
     }
     data.notes.iter().for_each(|text| sink.event(&Event::Note { text: text.clone() }));
+    data.weights.iter().for_each(|text| sink.event(&Event::Weights { text: text.clone() }));
     let size = measuring_batch(preprocessing.output_shape());
     let loader = |images: &Images| Loader::in_order(images, &preprocessing, size);
     let (train, test) = (loader(&data.train), loader(&data.test));
@@ -112,11 +119,14 @@ pub fn prototypes(
     let (correct, test_samples) = asked.count_nearest(&means);
     let few_shot = few.shots.iter().filter_map(|&shots| measure(few, shots, &known, &asked, config.seed)).collect();
     become_means(&mut *network, &means);
-    let accuracy = correct as f64 / test_samples.max(1) as f64;
-    let settings = Training::of(&config, 0, accuracy, data.measured);
+    let tested = Measured { epoch: 0, result: Running { loss: 0.0, correct, samples: test_samples } };
+    // Nothing is chosen by the images held out.
+    let seen = Provenance { learnt_from: data.provenance().learnt_from, ..Provenance::default() };
+    let settings = Training::of(&config, &tested, data.measured, started_from.union(&seen));
     let training = Training { optimizer: "none".into(), lr: 0.0, ..settings };
     let card = ModelCard::of(&config.model, &data, &preprocessing, training, &*network);
     model_file::save(&run.model(), &card, &*network)?;
+    Model::load(&run.model())?;
     let Splits { measured, .. } = data;
     Ok(Some(PrototypeReport {
         model: run.model(),

@@ -1,11 +1,15 @@
 //! What fine-tuning starts from: a network, its weights, and how its images were prepared.
 
+use crate::checkpoint;
 use crate::config::{AUTO, Config};
 use crate::error::TrainError;
 use crate::model_file::{self, Model};
+use crate::provenance::Provenance;
 use crate::published::{IMAGENET, resolve_weights};
-use crate::weights::{StartWeights, read, report, shapes, take};
+use crate::weights::{Aligned, StartWeights, read, report, shapes, shown};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use striate_data::images::text_path;
 use striate_data::{Filter, Fit, Preprocessing};
 use striate_nn::{Classifier, StateDict, init, state_dict};
 use striate_tensor::Generator;
@@ -19,12 +23,12 @@ pub struct Source {
     pub preprocessing: Option<Preprocessing>,
     /// The names of its classes; none are known of weights alone.
     pub classes: Vec<String>,
+    /// What it has seen; not known of weights alone.
+    pub provenance: Option<Provenance>,
     /// What its owner should know of the file, a line each.
     pub notes: Vec<String>,
     path: PathBuf,
-    state: StateDict,
-    /// The file and what kind it is, in words.
-    origin: String,
+    weights: StartWeights,
 }
 
 impl Source {
@@ -33,27 +37,39 @@ impl Source {
         let Some(finetune) = &config.finetune else { return Ok(None) };
         let model = Some(config.model.as_str()).filter(|m| *m != AUTO);
         let Some(ready) = find(&finetune.from) else {
-            return Source::open(Path::new(&finetune.from), model).map(Some);
+            return Source::open(&text_path(&finetune.from), model, config.weights_entry.as_deref()).map(Some);
         };
         let (file, _) = resolve_weights(IMAGENET, ready.name, &|_, _| {})?;
-        Source::open(&file, Some(ready.name)).map(Some)
+        Source::open(&file, Some(ready.name), config.weights_entry.as_deref()).map(Some)
     }
 
-    /// The model or weight file at `path`. For weights alone the network is `model`, or the one whose tensors they are.
-    pub fn open(path: &Path, model: Option<&str>) -> Result<Source, TrainError> {
-        let StartWeights { state, metadata, origin, notes } = read(path)?;
-        if metadata.contains_key(model_file::KEY) {
+    /// The model or weight file at `path`. For weights alone the network is `model`, or the one whose tensors they are, and `entry` names the
+    /// weights where the file has several.
+    pub fn open(path: &Path, model: Option<&str>, entry: Option<&str>) -> Result<Source, TrainError> {
+        let mut weights = read(path, entry)?;
+        if weights.metadata.contains_key(model_file::KEY) {
             return Source::of_model(path, model);
         }
-        let model = match model {
-            Some(model) => model.to_string(),
-            None => recognized(&state, path)?.name.to_string(),
+        let checkpoint = checkpoint::describe(&weights.metadata);
+        let model = match (model, &checkpoint) {
+            (Some(model), _) => model.to_string(),
+            (None, Some(checkpoint)) => checkpoint.model.clone(),
+            (None, None) => recognized(&weights.state, path)?.name.to_string(),
         };
+        let notes = std::mem::take(&mut weights.notes);
         let preprocessing = match Description::of(&model) {
             Some(Description::Ready(a)) => Some(customary(a)),
             _ => None,
         };
-        Ok(Source { model, preprocessing, classes: Vec::new(), notes, path: path.to_path_buf(), state, origin })
+        Ok(Source {
+            model,
+            preprocessing,
+            classes: Vec::new(),
+            provenance: checkpoint.and_then(|c| c.provenance),
+            notes,
+            path: path.to_path_buf(),
+            weights,
+        })
     }
 
     fn of_model(path: &Path, model: Option<&str>) -> Result<Source, TrainError> {
@@ -67,10 +83,16 @@ impl Source {
             model: card.architecture,
             preprocessing: Some(card.preprocessing),
             classes: card.classes,
+            provenance: card.training.provenance,
             notes: Vec::new(),
             path: path.to_path_buf(),
-            state: state_dict(&*network),
-            origin: format!("{} (a model)", path.display()),
+            weights: StartWeights {
+                state: state_dict(&*network),
+                unreadable: Vec::new(),
+                metadata: BTreeMap::new(),
+                origin: format!("{} (a model)", path.display()),
+                notes: Vec::new(),
+            },
         })
     }
 
@@ -82,27 +104,29 @@ impl Source {
         classes: &[String],
         rng: &mut Generator,
     ) -> Result<Vec<String>, TrainError> {
-        let head = format!("{}.", network.head_name());
+        let name = network.head_name();
+        let head = format!("{name}.");
         let keeps_head = !self.classes.is_empty() && self.classes == classes;
-        let mut state = self.state.clone();
-        let all = state.len();
-        if !keeps_head {
-            state.retain(|name, _| !name.starts_with(&head));
-        }
         let title = striate_zoo::title_of(&self.model);
-        let mut matched = take(network, &state, &self.path, &title)?;
+        let mut aligned = Aligned::to(&*network, &self.weights, &self.path, &title)?;
+        let head_before = aligned.state.get(&format!("{head}weight")).map(|w| w.shape().first().copied());
+        if !keeps_head {
+            aligned.without_layer(&name);
+        }
+        let mut matched = aligned.take(network, &self.path, &title)?;
+        let all = self.weights.state.len() + self.weights.unreadable.len();
         let mut notes = vec![format!(
             "the backbone is {title} from {}: {} of its {all} tensors taken",
-            self.origin,
+            self.weights.origin,
             matched.loaded.len()
         )];
-        let name = head.trim_end_matches('.');
+        notes.append(&mut aligned.notes);
         if keeps_head {
             notes.push(format!("{name} is kept, for the classes are the same"));
         } else {
-            refresh(network, name, rng);
+            refresh(network, &name, rng);
             matched.missing.retain(|name| !name.starts_with(&head));
-            let before = self.state.get(&format!("{head}weight")).map_or_else(String::new, |w| match w.size(0) {
+            let before = head_before.flatten().map_or_else(String::new, |outputs| match outputs {
                 1 => "; it had 1 output".to_string(),
                 n => format!("; it had {n} outputs"),
             });
@@ -132,17 +156,18 @@ fn refresh(network: &mut dyn Classifier, head: &str, rng: &mut Generator) {
 /// The ready network that these are the weights of.
 fn recognized(state: &StateDict, path: &Path) -> Result<&'static Architecture, TrainError> {
     let near = nearest(&shapes(state));
-    if let Some(r) = near.filter(|r| r.is_complete()) {
-        return Ok(r.architecture);
-    }
     let reason = match near {
-        Some(r) => format!(
+        Some(r) if r.is_complete() => return Ok(r.architecture),
+        Some(r) if r.is_most() => format!(
             "the weights of no ready network: nearest is {} ({} of its {} tensors); say which it is with --model",
             r.architecture.name, r.found, r.of
         ),
-        None => {
-            "has nothing in common with any ready network (striate models lists them); say which it is with --model"
-                .into()
+        _ => {
+            let names: Vec<String> = state.keys().map(|name| shown(name)).collect();
+            format!(
+                "the weights of no ready network (striate models lists them): it has {}; say which it is with --model",
+                crate::images::some(names.iter().map(String::as_str))
+            )
         }
     };
     Err(TrainError::StartWeights { path: path.to_path_buf(), reason })

@@ -1,30 +1,38 @@
 //! A training run from settings to model file.
 
+mod prepare;
 mod run;
 
+pub(crate) use prepare::{Ready, prepare};
 pub(crate) use run::list_bad;
 
-use crate::checkpoint::{self, Identity};
-use crate::config::{AUTO, Config};
-use crate::data::{MNIST, Splits, Wanted, Watch, load_for};
+use crate::checkpoint::{self, Identity, Loaded};
+use crate::config::Config;
+use crate::data::{Earlier, HeldOutNeed, Splits, Watch};
 use crate::error::TrainError;
-use crate::finetune::Source;
-use crate::images;
-use crate::published::resolve_weights;
+use crate::provenance::Provenance;
 use crate::run_dir::RunDir;
-use crate::trainer::Position;
-use crate::weights;
-use std::path::Path;
+use crate::state::Position;
+use prepare::data_and_network;
+use std::path::{Path, PathBuf};
 use striate_data::Preprocessing;
+use striate_data::images::{path_text, text_path};
 use striate_formats::write_atomic;
 use striate_nn::{Classifier, Ema, Module, OptimizerState};
-use striate_tensor::Generator;
-use striate_zoo::{Blueprint, Description};
+use striate_tensor::{Generator, isa};
 
-/// Tells the random numbers of initial weights from others under the same seed.
-const INIT_STREAM: u64 = 0x696e_6974;
-/// The network that suits idx files.
-const TUTORIAL: &str = "mnist-net";
+/// What was asked for: takes the settings that are usual for the data, and gives them with what was said in their place. The data, the network, the
+/// weights and the seed must not depend on what it is given.
+pub type Settings<'a> = dyn Fn(Config) -> Config + 'a;
+
+/// What may change when a run goes on.
+#[derive(Clone, Debug, Default)]
+pub struct ResumeOptions {
+    /// Epochs in all, where the schedule allows more of them.
+    pub epochs: Option<usize>,
+    /// Where the data lies now, if it has moved.
+    pub data: Option<PathBuf>,
+}
 
 /// A training run, ready to go.
 pub struct Session {
@@ -33,116 +41,132 @@ pub struct Session {
     data: Splits,
     preprocessing: Preprocessing,
     network: Box<dyn Classifier>,
-    /// What the optimizer of an earlier process carried.
+    /// The optimizer's state from before, for the stage that goes on.
     carried: OptimizerState,
     ema: Option<Ema>,
-    /// Where an earlier process left off.
     resumed: Option<Position>,
+    /// What the weights had seen that the run started from.
+    started_from: Provenance,
 }
 
 impl Session {
-    /// A new run, into `out` or else `runs/<data>-<model>-<n>` in the working directory.
+    /// A new run with these settings, into `out` or else `runs/<data>-<model>-<n>` in the working directory.
     pub fn start(config: Config, out: Option<&Path>) -> Result<Session, TrainError> {
-        Session::start_watched(config, out, &|_, _| {})
+        Session::start_with(&|_| config.clone(), out, &|_, _| {})
     }
 
-    /// As [`Session::start`]; `watch` hears how many of how many images have been looked at, for all are before training begins.
-    pub fn start_watched(config: Config, out: Option<&Path>, watch: &Watch) -> Result<Session, TrainError> {
-        let Ready { config, data, preprocessing, network, short_name } = prepare(config, watch)?;
+    /// As [`Session::start`], with settings over those that are usual for the data; `watch` hears how many of how many images have been looked at,
+    /// for all are before training begins.
+    pub fn start_with(settings: &Settings, out: Option<&Path>, watch: &Watch) -> Result<Session, TrainError> {
+        if let Some(out) = out {
+            RunDir::check_free(out)?;
+        }
+        let Ready { config, mut data, preprocessing, network, short_name, started_from } =
+            prepare(settings, HeldOutNeed::Needed, watch)?;
         let run = RunDir::create_for(out, &data.name, &short_name)?;
+        let started = serde_json::to_vec(&started_from).expect("fingerprints are plain values");
+        data.run_files.push((STARTED_FROM, started));
         for (name, bytes) in &data.run_files {
             write_atomic(&run.path().join(name), bytes)?;
         }
         write_atomic(&run.config(), config.to_toml().as_bytes())?;
         let ema = average(&config, &*network);
         let carried = OptimizerState::default();
-        Ok(Session { config, run, data, preprocessing, network, carried, ema, resumed: None })
+        Ok(Session { config, run, data, preprocessing, network, carried, ema, resumed: None, started_from })
+    }
+
+    /// The settings, with what was left open filled in.
+    pub fn config(&self) -> &Config {
+        &self.config
     }
 
     /// The run that left off in directory `path`.
     pub fn resume(path: &Path) -> Result<Session, TrainError> {
+        Session::resume_with(path, &ResumeOptions::default())
+    }
+
+    /// As [`Session::resume`], with more epochs or data that lies elsewhere now.
+    ///
+    /// # Errors
+    /// [`TrainError::ScheduleOver`] for more epochs under a schedule that is laid out over all of them.
+    pub fn resume_with(path: &Path, options: &ResumeOptions) -> Result<Session, TrainError> {
         let run = RunDir::open(path)?;
-        let mut config = Config::read(&run.config())?;
-        let (data, blueprint) = data_and_network(&mut config, None, Some(path), &|_, _| {}).map_err(|e| match e {
-            TrainError::Text(e) => TrainError::Config { path: run.config(), reason: format!("model: {e}") },
-            e => e,
-        })?;
+        let written = Config::read(&run.config())?;
+        let mut config = extended(&written, &run, options.epochs)?;
+        if let Some(data) = &options.data {
+            config.data = path_text(data);
+        }
+        let from = Provenance::default();
+        let before = text_path(&written.data);
+        let earlier = Earlier { run: path, data: &before };
+        let (mut data, blueprint) =
+            data_and_network(&mut config, None, (&from, HeldOutNeed::Needed), Some(earlier), &|_, _| {}).map_err(
+                |e| match e {
+                    TrainError::Text(e) => TrainError::Config { path: run.config(), reason: format!("model: {e}") },
+                    e => e,
+                },
+            )?;
+        let started_from = read_started_from(&run)?;
+        data.hold_out(&started_from)?;
         let preprocessing = data.preprocessing_for(&blueprint)?;
         let mut network = blueprint.build(&mut Generator::blank());
         let mut optimizer = config.build_optimizer(config.groups(), config.lr);
-        let who = Identity { model: &config.model, seed: config.seed };
+        let who = Identity {
+            model: &config.model,
+            seed: config.seed,
+            classes: &data.classes,
+            provenance: &Provenance::default,
+        };
         let mut ema = average(&config, &*network);
-        let position = checkpoint::load(&run.checkpoint(), who, &mut *network, &mut *optimizer, ema.as_mut())?;
+        let loaded = checkpoint::load(&run.checkpoint(), who, &mut *network, &mut *optimizer, ema.as_mut())?;
+        let Loaded { mut position, isa: before } = loaded;
+        let now = isa::isa().name();
+        if let Some(before) = before.filter(|before| before != now && position.steps > 0) {
+            data.notes.push(format!(
+                "this run was computed with {before} so far, and goes on with {now}, which rounds otherwise: the weights will not be those of an \
+                 undisturbed run to the last bit (STRIATE_ISA={before} keeps to it, on a processor that has it)"
+            ));
+        }
+        if config != written {
+            for (name, bytes) in &data.run_files {
+                write_atomic(&run.path().join(name), bytes)?;
+            }
+            write_atomic(&run.config(), config.to_toml().as_bytes())?;
+            position.stale = 0;
+        }
         let carried = optimizer.state().clone();
-        Ok(Session { config, run, data, preprocessing, network, carried, ema, resumed: Some(position) })
+        Ok(Session { config, run, data, preprocessing, network, carried, ema, resumed: Some(position), started_from })
     }
 }
 
-/// All that a run begins with.
-pub(crate) struct Ready {
-    /// The settings, with what was left open filled in.
-    pub config: Config,
-    pub data: Splits,
-    pub preprocessing: Preprocessing,
-    /// With its first weights.
-    pub network: Box<dyn Classifier>,
-    /// The network's name as it can be part of a file's.
-    pub short_name: String,
-}
+/// The file of a run's directory with what the weights had seen that it started from.
+pub(crate) const STARTED_FROM: &str = "started-from.json";
 
-/// Makes ready what the settings of a new run name.
-pub(crate) fn prepare(mut config: Config, watch: &Watch) -> Result<Ready, TrainError> {
-    config.validate()?;
-    let source = Source::of(&config)?;
-    if let Some(source) = &source {
-        config.model = source.model.clone();
-    }
-    let (mut data, blueprint) = data_and_network(&mut config, source.as_ref(), None, watch)?;
-    let preprocessing = data.preprocessing_for(&blueprint)?;
-    let rng = &mut Generator::keyed([config.seed, INIT_STREAM, 0, 0]);
-    let mut network = blueprint.build(rng);
-    if let Some(source) = source {
-        data.notes.extend(source.load_into(&mut *network, &data.classes, rng)?);
-        data.notes.extend(source.notes);
-    }
-    if let Some(path) = &config.weights {
-        let (path, _) = resolve_weights(path, blueprint.name(), &|_, _| {})?;
-        data.notes.extend(weights::start_from(&mut *network, &path, &blueprint.title())?);
-    }
-    config.model = blueprint.name().to_string();
-    if config.images.augment.is_some() {
-        config.images.augment = Some(config.images.augmentations(preprocessing.size[0])?.to_string());
-    }
-    Ok(Ready { config, data, preprocessing, network, short_name: blueprint.short_name() })
-}
-
-/// The data that `config` names, and the network for it, which may have learnt already; `run` is the directory of a run that goes on.
-fn data_and_network(
-    config: &mut Config,
-    source: Option<&Source>,
-    run: Option<&Path>,
-    watch: &Watch,
-) -> Result<(Splits, Blueprint), TrainError> {
-    let folder = config.data != MNIST && images::are_images(Path::new(&config.data));
-    if config.model == AUTO && !folder {
-        config.model = TUTORIAL.into();
-    }
-    let unknown = |model: &str| TrainError::UnknownModel { name: model.into(), advice: Description::advice(model) };
-    let auto = config.model == AUTO;
-    let input = match Description::of(&config.model) {
-        _ if auto => None,
-        None => return Err(unknown(&config.model)),
-        Some(Description::Ready(network)) => Some(network.input),
-        Some(Description::Layers(_)) => None,
+fn read_started_from(run: &RunDir) -> Result<Provenance, TrainError> {
+    let file = run.path().join(STARTED_FROM);
+    let bytes = match std::fs::read(&file) {
+        Ok(bytes) => bytes,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Provenance::default()),
+        Err(e) => return Err(TrainError::io("read", &file, e)),
     };
-    let backbone = source.and_then(|s| s.preprocessing.as_ref());
-    let data = load_for(config, Wanted { input, backbone }, run, watch)?;
-    if auto {
-        config.model = images::default_network(data.image_shape());
+    serde_json::from_slice(&bytes).map_err(|e| TrainError::Config { path: file, reason: e.to_string() })
+}
+
+/// The settings of a run with `epochs` in all, if its schedule allows that.
+fn extended(config: &Config, run: &RunDir, epochs: Option<usize>) -> Result<Config, TrainError> {
+    let Some(epochs) = epochs.filter(|&n| n != config.epochs) else { return Ok(config.clone()) };
+    if let (Some(schedule), Some(plan)) = (&config.schedule, config.schedule_plan()?)
+        && plan.spans_the_run()
+    {
+        let (schedule, model) = (schedule.clone(), run.model());
+        return Err(TrainError::ScheduleOver { schedule, epochs: config.epochs, model, data: config.data.clone() });
     }
-    let description = Description::of(&config.model).ok_or_else(|| unknown(&config.model))?;
-    let blueprint = description.blueprint(data.image_shape(), data.classes.len())?;
-    Ok((data, blueprint))
+    if epochs < config.epochs {
+        return Err(TrainError::EpochsDone { run: run.path().to_path_buf(), done: config.epochs });
+    }
+    let config = Config { epochs, ..config.clone() };
+    config.validate()?;
+    Ok(config)
 }
 
 /// The average of weights, if the settings ask for one.

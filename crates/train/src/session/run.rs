@@ -1,4 +1,4 @@
-//! The run itself: one stretch after the other.
+//! The run itself: one stage after the other.
 
 use super::Session;
 use crate::checkpoint::{self, Identity};
@@ -8,18 +8,21 @@ use crate::error::TrainError;
 use crate::events::{Event, Sink};
 use crate::finetune::features;
 use crate::learning_rate::LearningRate;
+use crate::metrics::wilson_interval;
 use crate::metrics_csv::MetricsCsv;
-use crate::model_file::{self, ModelCard, Training};
+use crate::model_file::{self, Model, ModelCard, Training};
 use crate::phase::Phase;
-use crate::run_dir::RunDir;
+use crate::run_dir::{BAD_IMAGES, RunDir};
+use crate::state::Measured;
 use crate::task::{Classification, Part};
-use crate::trainer::{Batches, Outcome, Running, Trainer};
+use crate::trainer::{Batches, Kept, Outcome, Trainer};
+use std::cell::OnceCell;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 use striate_data::Preprocessing;
 use striate_data::images::BadImage;
 use striate_formats::write_atomic;
-use striate_nn::{Classifier, Module, Statistics};
+use striate_nn::{Classifier, Module};
 use striate_tensor::{Tensor, isa, num_threads, set_exact};
 
 impl Session {
@@ -28,31 +31,41 @@ impl Session {
         let began = Instant::now();
         set_exact(self.config.exact);
         self.announce(sink);
-        let Session { config, run, data, preprocessing, network, carried, ema, resumed } = self;
+        let Session { config, run, data, preprocessing, network, carried, ema, resumed, started_from } = self;
         let mut metrics = match resumed {
             Some(p) => MetricsCsv::resume(&run.metrics(), p, p.batch == 0)?,
             None => MetricsCsv::create(&run.metrics())?,
         };
         let mut position = resumed.clone().unwrap_or_default();
+        let classes = data.classes.clone();
+        let seen = OnceCell::new();
+        let provenance = || seen.get_or_init(|| started_from.union(&data.provenance())).clone();
+        let identity = Identity { model: &config.model, seed: config.seed, classes: &classes, provenance: &provenance };
         let phases = config.phases();
         if resumed.is_none() {
             // So that even a run killed in its first step can go on.
             let optimizer = config.optimizer_for(&phases[0], network);
-            let who = Identity { model: &config.model, seed: config.seed };
-            let path = checkpoint::write(run, who, &position, network, &*optimizer, ema.as_ref())?;
+            let before = || started_from.clone();
+            let identity = Identity { provenance: &before, ..identity };
+            let path = checkpoint::write(run, identity, &position, network, &*optimizer, ema.as_ref())?;
             sink.event(&Event::Checkpoint { path, steps: position.steps });
         }
         let mut carried = std::mem::take(carried);
+        let needs_two = config.needs_two(&**network, preprocessing.output_shape());
         let plan = config.schedule_plan()?;
         let weights = class_weights(&data.train, data.classes.len());
         let class_weights = config.images.class_weights.then(|| {
             let weights: Vec<f32> = weights.iter().map(|&w| w as f32).collect();
             Tensor::from_vec(weights, [data.classes.len()])
         });
-        let mut save = |network: &(dyn Classifier + 'static), epochs: usize, tested: &Running| {
-            let training = Training::of(config, epochs, tested.accuracy(), data.measured);
+        let mut save = |network: &(dyn Classifier + 'static), which: Kept, tested: &Measured| {
+            let training = Training::of(config, tested, data.measured, provenance());
             let card = ModelCard::of(&config.model, data, preprocessing, training, network);
-            model_file::save(&run.model(), &card, network)
+            let path = match which {
+                Kept::Best => run.model(),
+                Kept::Last => run.last_model(),
+            };
+            model_file::save(&path, &card, network)
         };
         let mut bad = data.bad.clone();
         let mut outcome = Outcome::Stopped;
@@ -77,11 +90,12 @@ impl Session {
                 let each = (0..data.train.len()).map(|i| weights[data.train.label(i)]).collect();
                 loaders.train = loaders.train.weights(each);
             }
-            loaders.train = loaders.train.limit(config.epoch_samples(data.train.len()));
+            loaders.train = loaders.train.join_single(needs_two).limit(config.epoch_samples(data.train.len()));
             let mut optimizer = config.optimizer_for(phase, network);
             if position.epoch == phase.epochs.start && position.batch == 0 {
                 position.plateau = None;
                 position.before = position.steps;
+                position.stale = 0;
             } else {
                 optimizer.set_state(std::mem::take(&mut carried));
             }
@@ -103,12 +117,15 @@ impl Session {
                 learning_rate,
                 ema: ema.as_mut(),
                 config,
+                identity,
                 run,
                 metrics,
+                has_checkpoint: position.steps > 0,
                 position,
                 until: phase.epochs.end,
                 measured: data.measured,
-                statistics: if config.finetune.is_some() { Statistics::Frozen } else { Statistics::OfBatch },
+                statistics: config.statistics(),
+                needs_two,
             };
             outcome = trainer.fit(&loaders.train, &loaders.test, sink, stop, &mut save)?;
             (metrics, position) = (trainer.metrics, trainer.position);
@@ -120,12 +137,24 @@ impl Session {
         if !bad.is_empty() {
             sink.event(&list_bad(run, bad)?);
         }
-        if let Outcome::Finished(tested) = &outcome {
+        if let Outcome::Finished { best, last } = &outcome {
+            // What is said to be done is a file that every verb reads.
+            Model::load(&run.model())?;
+            let (low, high) = wilson_interval(best.result.correct, best.result.samples);
+            let most = data.test.counts(data.classes.len()).into_iter().max().unwrap_or(0);
             sink.event(&Event::Finished {
                 run: run.path().to_path_buf(),
                 model: run.model(),
+                last_model: run.last_model(),
                 measured: data.measured,
-                accuracy: tested.accuracy(),
+                epoch: best.epoch,
+                last_epoch: last.epoch,
+                loss: best.result.mean_loss(),
+                accuracy: best.result.accuracy(),
+                accuracy_interval_95: [low, high],
+                last_accuracy: last.result.accuracy(),
+                samples: best.result.samples,
+                chance: most as f64 / data.test.len().max(1) as f64,
                 seconds: began.elapsed().as_secs_f64(),
             });
         }
@@ -139,6 +168,8 @@ impl Session {
             model: config.model.clone(),
             parameters: self.network.num_parameters(),
             data: data.name.clone(),
+            classes: data.classes.clone(),
+            input: self.preprocessing.output_shape(),
             train_samples: data.train.len(),
             test_samples: data.test.len(),
             measured: data.measured,
@@ -152,6 +183,7 @@ impl Session {
             resumed_at: self.resumed.as_ref().map(|p| p.steps),
         });
         data.notes.iter().for_each(|text| sink.event(&Event::Note { text: text.clone() }));
+        data.weights.iter().for_each(|text| sink.event(&Event::Weights { text: text.clone() }));
     }
 }
 
@@ -217,7 +249,7 @@ const NAMED: usize = 3;
 /// Writes the list of what could not be read, and tells of it.
 pub(crate) fn list_bad(run: &RunDir, mut bad: Vec<BadImage>) -> Result<Event, TrainError> {
     bad.sort_by(|a, b| a.path.cmp(&b.path));
-    let list = run.path().join("bad-images.txt");
+    let list = run.path().join(BAD_IMAGES);
     let lines: String = bad.iter().map(|b| format!("{}\n", b.reason)).collect();
     write_atomic(&list, lines.as_bytes())?;
     let reasons = bad.iter().take(NAMED).map(|b| b.reason.clone()).collect();

@@ -1,9 +1,13 @@
 //! Events as JSON, one to a line.
 
+use super::json_path;
 use crate::events::{Event, Sink};
 use std::io::Write;
+use std::path::Path;
 
 /// Writes every event but single steps and batches of features as one line of JSON.
+///
+/// A path that is not UTF-8, such as `run`, has � in its text, and its bytes percent-encoded in a second field, such as `run_bytes`.
 pub struct JsonLines<W: Write>(pub W);
 
 impl<W: Write> Sink for JsonLines<W> {
@@ -11,9 +15,29 @@ impl<W: Write> Sink for JsonLines<W> {
         if matches!(event, Event::Step { .. } | Event::Features { .. }) {
             return;
         }
-        let Ok(line) = serde_json::to_string(event) else { return };
+        let Ok(mut line) = serde_json::to_string(event) else { return };
+        for (name, path) in paths(event) {
+            if let (_, Some(bytes)) = json_path(path) {
+                // Percent-encoded bytes need no escapes.
+                line.truncate(line.len() - 1);
+                line += &format!(r#","{name}_bytes":"{bytes}"}}"#);
+            }
+        }
         // A reader that has gone away does not end the training.
         let _ = writeln!(self.0, "{line}").and_then(|()| self.0.flush());
+    }
+}
+
+/// The paths in `event`, by the name of their field.
+fn paths(event: &Event) -> Vec<(&'static str, &Path)> {
+    match event {
+        Event::Started { run, .. } | Event::Stopped { run, .. } => vec![("run", run)],
+        Event::Finished { run, model, last_model, .. } => {
+            vec![("run", run), ("model", model), ("last_model", last_model)]
+        }
+        Event::BadImages { list, .. } => vec![("list", list)],
+        Event::Checkpoint { path, .. } => vec![("path", path)],
+        _ => Vec::new(),
     }
 }
 
@@ -38,5 +62,26 @@ mod tests {
         let text = String::from_utf8(out).unwrap();
         let value: serde_json::Value = serde_json::from_str(text.trim()).unwrap();
         assert_eq!((value["event"].as_str(), value["accuracy"].as_f64()), (Some("tested"), Some(0.75)));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn paths_of_any_bytes_are_told_and_can_be_had_back() {
+        use std::ffi::OsStr;
+        use std::os::unix::ffi::OsStrExt;
+        let path = |bytes: &[u8]| Path::new(OsStr::from_bytes(bytes)).to_path_buf();
+        let mut out = Vec::new();
+        let mut sink = JsonLines(&mut out);
+        sink.event(&Event::Checkpoint { path: path(b"r/caf\xe9 %"), steps: 1 });
+        sink.event(&Event::Stopped { run: path("r/café".as_bytes()), steps: 1 });
+        sink.event(&Event::BadImages { count: 1, reasons: vec!["x".into()], list: path(b"\xff/bad.csv") });
+        let text = String::from_utf8(out).unwrap();
+        let values: Vec<serde_json::Value> = text.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+        assert_eq!(
+            (&values[0]["path"], &values[0]["path_bytes"]),
+            (&"r/caf\u{fffd} %".into(), &"r/caf%E9%20%25".into())
+        );
+        assert_eq!((&values[1]["run"], values[1].get("run_bytes")), (&"r/café".into(), None));
+        assert_eq!(values[2]["list_bytes"], "%FF/bad.csv");
     }
 }

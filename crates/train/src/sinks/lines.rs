@@ -9,6 +9,16 @@ fn count_of(n: usize, noun: &str) -> String {
     format!("{n} {noun}{}", if n == 1 { "" } else { "s" })
 }
 
+/// The first names, and how many more there are.
+fn few(names: &[String]) -> String {
+    const SHOWN: usize = 5;
+    let shown = names.iter().take(SHOWN).map(|name| striate_data::images::shown(name)).collect::<Vec<_>>().join(", ");
+    match names.len().saturating_sub(SHOWN) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
+}
+
 /// The line that tells `event` to a person; none for events that are not worth one.
 pub fn line(event: &Event) -> Option<String> {
     Some(match event {
@@ -17,6 +27,8 @@ pub fn line(event: &Event) -> Option<String> {
             model,
             parameters,
             data,
+            classes,
+            input,
             train_samples,
             test_samples,
             measured,
@@ -35,9 +47,12 @@ pub fn line(event: &Event) -> Option<String> {
             }
             let model = striate_zoo::title_of(model);
             let mut line = format!(
-                "Training {model} ({parameters} parameters) on {data} ({train_samples} training and {test_samples} {} images): \
+                "Training {model} ({parameters} parameters) on {data} ({train_samples} training and {test_samples} {} images of {}; {} classes: {}): \
                  {epochs}, batch {batch_size}, seed {seed}, {threads}, {isa}, into {}",
                 measured.adjective(),
+                input.map(|n| n.to_string()).join("×"),
+                classes.len(),
+                few(classes),
                 run.display()
             );
             if let Some(steps) = resumed_at {
@@ -49,13 +64,21 @@ pub fn line(event: &Event) -> Option<String> {
             "Epoch: [{epoch}/{epochs}], Step: [{step}/{steps}], Loss: {loss:.4}, Accuracy: {:.2}%",
             100.0 * accuracy
         ),
-        Event::Tested { epoch, epochs, measured, accuracy, .. } => {
+        Event::Tested { epoch, epochs, measured, loss, accuracy, .. } => {
             let what = if *measured == Split::Val { "Validation" } else { "Test" };
-            format!("Epoch: [{epoch}/{epochs}], {what} Accuracy: {:.2}%", 100.0 * accuracy)
+            format!("Epoch: [{epoch}/{epochs}], {what} Loss: {loss:.4}, {what} Accuracy: {:.2}%", 100.0 * accuracy)
         }
-        Event::Note { text } => format!("Note: {text}"),
+        Event::StoppedEarly { epoch, epochs, best, stale } => format!(
+            "Epoch: [{epoch}/{epochs}], stopped early: {} since the best, epoch {best}",
+            count_of(*stale, "epoch")
+        ),
+        Event::LeftOut { epoch } => format!(
+            "note: epoch {epoch}: a batch is left out, for one of its images alone can be read and batch normalization needs two"
+        ),
+        Event::Weights { text } => format!("Weights: {text}"),
+        Event::Note { text } => format!("note: {text}"),
         Event::BadImages { count, reasons, list } => format!(
-            "Left out: {} that cannot be read ({}): {}",
+            "note: left out: {} that cannot be read ({}): {}",
             count_of(*count, "image"),
             list.display(),
             reasons.join("; ")
@@ -91,6 +114,6 @@ mod tests {
         assert_eq!(line(&progress).unwrap(), "Epoch: [1/5], Step: [100/600], Loss: 0.2501, Accuracy: 92.41%");
         let tested =
             Event::Tested { epoch: 1, epochs: 5, steps: 600, measured: Split::Test, loss: 0.1, accuracy: 0.9831 };
-        assert_eq!(line(&tested).unwrap(), "Epoch: [1/5], Test Accuracy: 98.31%");
+        assert_eq!(line(&tested).unwrap(), "Epoch: [1/5], Test Loss: 0.1000, Test Accuracy: 98.31%");
     }
 }

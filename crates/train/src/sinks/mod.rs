@@ -2,6 +2,9 @@
 
 mod json;
 mod lines;
+mod paths;
 
 pub use json::JsonLines;
 pub use lines::{Lines, line};
+pub(crate) use paths::as_text;
+pub use paths::json_path;

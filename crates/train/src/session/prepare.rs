@@ -1,0 +1,175 @@
+//! From what was asked for to data, settings and a network that fit each other.
+
+use super::Settings;
+use crate::checkpoint;
+use crate::config::{AUTO, Config};
+use crate::data::{Earlier, HeldOutNeed, MNIST, Splits, Wanted, Watch, load_for};
+use crate::error::TrainError;
+use crate::finetune::Source;
+use crate::images;
+use crate::model_file;
+use crate::provenance::Provenance;
+use crate::published::resolve_weights;
+use crate::weights::{self, Aligned, StartWeights};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use striate_data::Preprocessing;
+use striate_data::images::text_path;
+use striate_nn::Classifier;
+use striate_tensor::Generator;
+use striate_zoo::{Blueprint, Description};
+
+/// Tells the random numbers of initial weights from others under the same seed.
+const INIT_STREAM: u64 = 0x696e_6974;
+/// The network that suits idx files.
+const TUTORIAL: &str = "mnist-net";
+
+/// All that a run needs, before it has a directory.
+pub(crate) struct Ready {
+    pub config: Config,
+    pub data: Splits,
+    pub preprocessing: Preprocessing,
+    pub network: Box<dyn Classifier>,
+    pub short_name: String,
+    /// What the weights have seen that the run starts from.
+    pub started_from: Provenance,
+}
+
+/// Data and network of a new run. What can be known before the look at all images is checked before it.
+pub(crate) fn prepare(settings: &Settings, held_out: HeldOutNeed, watch: &Watch) -> Result<Ready, TrainError> {
+    let mut config = settings(Config::default());
+    config.validate()?;
+    let source = Source::of(&config)?;
+    if let Some(source) = &source {
+        config.model = source.model.clone();
+    }
+    let start = Start::of(&config)?;
+    if let Some(start) = &start {
+        start.adopt(&mut config)?;
+    }
+    let started_from = match (&source, &start) {
+        (Some(source), _) => source.provenance.clone().unwrap_or_default(),
+        (None, Some(start)) => start.provenance.clone().unwrap_or_default(),
+        (None, None) => Provenance::default(),
+    };
+    let (mut data, blueprint) = data_and_network(&mut config, source.as_ref(), (&started_from, held_out), None, watch)?;
+    data.hold_out(&started_from)?;
+    config = Config { data: config.data, model: config.model, ..settings(Config::usual(&data)) };
+    config.validate()?;
+    let preprocessing = data.preprocessing_for(&blueprint)?;
+    let rng = &mut Generator::keyed([config.seed, INIT_STREAM, 0, 0]);
+    let mut network = blueprint.build(rng);
+    if let Some(source) = source {
+        data.weights.extend(source.load_into(&mut *network, &data.classes, rng)?);
+        data.weights.extend(source.notes);
+    }
+    if let Some(start) = start {
+        data.weights.extend(weights::start_with(&mut *network, start.weights, &start.path, &blueprint.title())?);
+    }
+    config.model = blueprint.name().to_string();
+    let changes = config.images.augmentations(preprocessing.size[0])?;
+    config.images.augment = (!changes.is_empty()).then(|| changes.to_string());
+    check_batches(&config, &data, &*network, &blueprint)?;
+    let short_name = blueprint.short_name();
+    Ok(Ready { config, data, preprocessing, network, short_name, started_from })
+}
+
+/// Refuses a run whose every batch is one image, if its network cannot learn from one.
+fn check_batches(
+    config: &Config,
+    data: &Splits,
+    network: &dyn Classifier,
+    blueprint: &Blueprint,
+) -> Result<(), TrainError> {
+    let way = match (config.batch_size, config.epoch_samples(data.train.len())) {
+        (1, _) => "a batch size of 2 or more is needed (several batches of 1 in a step do not help)",
+        (_, 0 | 1) => "an epoch needs 2 training images or more",
+        _ => return Ok(()),
+    };
+    match config.needs_two(network, blueprint.input()) {
+        true => Err(TrainError::BatchOfOne { model: blueprint.title(), way }),
+        false => Ok(()),
+    }
+}
+
+/// The file of weights that a run starts from.
+struct Start {
+    path: PathBuf,
+    weights: StartWeights,
+    /// What its network has seen, if it says that.
+    provenance: Option<Provenance>,
+    /// The network of a file of our own.
+    model: Option<String>,
+}
+
+impl Start {
+    /// What the settings start from, if anything.
+    fn of(config: &Config) -> Result<Option<Start>, TrainError> {
+        let Some(file) = &config.weights else { return Ok(None) };
+        let name = if config.model == AUTO { "a network that is chosen by the data" } else { &config.model };
+        let (path, _) = resolve_weights(file, name, &|_, _| {})?;
+        let weights = weights::read(&path, config.weights_entry.as_deref())?;
+        let (model, provenance) = own(&weights.metadata);
+        Ok(Some(Start { path, weights, provenance, model }))
+    }
+
+    /// Takes the network of a file of our own, where none was asked for; and tells early of weights that fit nothing.
+    fn adopt(&self, config: &mut Config) -> Result<(), TrainError> {
+        if config.model == AUTO
+            && let Some(model) = &self.model
+        {
+            config.model = model.clone();
+        }
+        if let Some(Description::Ready(ready)) = Description::of(&config.model) {
+            const ANY: usize = 2;
+            let mut network = ready.build(ANY, &mut Generator::blank());
+            Aligned::to(&*network, &self.weights, &self.path, ready.name)?.take(
+                &mut *network,
+                &self.path,
+                ready.name,
+            )?;
+        }
+        Ok(())
+    }
+}
+
+/// The network and the provenance that a file's texts tell of, if it is a model or a checkpoint of Striate's.
+fn own(metadata: &BTreeMap<String, String>) -> (Option<String>, Option<Provenance>) {
+    if let Some(card) = model_file::card(metadata) {
+        return (Some(card.architecture), card.training.provenance);
+    }
+    match checkpoint::describe(metadata) {
+        Some(checkpoint) => (Some(checkpoint.model), checkpoint.provenance),
+        None => (None, None),
+    }
+}
+
+/// The data that `config` names, and the network for it, which may have learnt already; `run` is the directory of a run that goes on.
+pub(super) fn data_and_network(
+    config: &mut Config,
+    source: Option<&Source>,
+    (started_from, held_out): (&Provenance, HeldOutNeed),
+    earlier: Option<Earlier>,
+    watch: &Watch,
+) -> Result<(Splits, Blueprint), TrainError> {
+    let folder = config.data != MNIST && images::are_images(&text_path(&config.data));
+    if config.model == AUTO && !folder {
+        config.model = TUTORIAL.into();
+    }
+    let unknown = |model: &str| TrainError::UnknownModel { name: model.into(), advice: Description::advice(model) };
+    let auto = config.model == AUTO;
+    let input = match Description::of(&config.model) {
+        _ if auto => None,
+        None => return Err(unknown(&config.model)),
+        Some(Description::Ready(network)) => Some(network.input),
+        Some(Description::Layers(_)) => None,
+    };
+    let backbone = source.and_then(|s| s.preprocessing.as_ref());
+    let data = load_for(config, Wanted { input, backbone, started_from, held_out }, earlier, watch)?;
+    if auto {
+        config.model = images::default_network(data.image_shape());
+    }
+    let description = Description::of(&config.model).ok_or_else(|| unknown(&config.model))?;
+    let blueprint = description.blueprint(data.image_shape(), data.classes.len())?;
+    Ok((data, blueprint))
+}
