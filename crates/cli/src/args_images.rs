@@ -1,10 +1,12 @@
 //! What can be typed about images of a folder.
 
+use crate::args::one_of;
 use clap::{Args, Subcommand, value_parser};
 use std::path::PathBuf;
 use striate::data::Filter;
+use striate::data::images::ListOptions;
 use striate::data::transforms::Augmentations;
-use striate::train::{ImageCache, SMALL_DATA};
+use striate::train::{ImageCache, NO_CHANGES, SMALL_DATA};
 
 /// How images of a folder become what the network sees.
 #[derive(Clone, Debug, Args)]
@@ -34,6 +36,15 @@ pub struct Look {
 pub struct Images {
     #[command(flatten)]
     pub look: Look,
+    /// The fraction of each class that is held out to measure on, where the data has no split.
+    #[arg(long, value_name = "SHARE", value_parser = share, allow_negative_numbers = true)]
+    pub val: Option<f64>,
+    /// Hold out image by image where images are nearly the same, such as frames of a video, which otherwise stay on one side. Results then look too good
+    /// for new videos.
+    #[arg(long)]
+    pub split_near_duplicates: bool,
+    #[command(flatten)]
+    pub columns: Columns,
     /// Keep decoded and scaled images: none, ram or disk.
     #[arg(long, value_name = "PLACE", default_value = "none", value_parser = cache)]
     pub cache: ImageCache,
@@ -48,6 +59,24 @@ pub struct Images {
     pub class_weights: bool,
 }
 
+/// Which columns of a manifest are meant.
+#[derive(Clone, Debug, Default, Args)]
+pub struct Columns {
+    /// The column of a manifest that names the images [default: path, or the one called filename, image, id or the like].
+    #[arg(long, value_name = "NAME")]
+    pub path_column: Option<String>,
+    /// The column of a manifest that holds the classes [default: label, or the one called class, target, category or the like].
+    #[arg(long, value_name = "NAME")]
+    pub label_column: Option<String>,
+}
+
+impl Columns {
+    /// As options of a list.
+    pub fn options(&self) -> ListOptions {
+        ListOptions { path_column: self.path_column.clone(), label_column: self.label_column.clone() }
+    }
+}
+
 fn channels(text: &str) -> Result<usize, String> {
     match text {
         "1" => Ok(1),
@@ -57,11 +86,7 @@ fn channels(text: &str) -> Result<usize, String> {
 }
 
 fn filter(name: &str) -> Result<Filter, String> {
-    match name {
-        "bilinear" => Ok(Filter::Bilinear),
-        "bicubic" => Ok(Filter::Bicubic),
-        _ => Err("it is bilinear or bicubic".into()),
-    }
+    one_of(name, &[("bilinear", Filter::Bilinear), ("bicubic", Filter::Bicubic)])
 }
 
 fn colour(text: &str) -> Result<[u8; 3], String> {
@@ -73,16 +98,11 @@ fn colour(text: &str) -> Result<[u8; 3], String> {
 }
 
 fn cache(name: &str) -> Result<ImageCache, String> {
-    match name {
-        "none" => Ok(ImageCache::None),
-        "ram" => Ok(ImageCache::Ram),
-        "disk" => Ok(ImageCache::Disk),
-        _ => Err("it is none, ram or disk".into()),
-    }
+    one_of(name, &[("none", ImageCache::None), ("ram", ImageCache::Ram), ("disk", ImageCache::Disk)])
 }
 
 fn augment(text: &str) -> Result<String, String> {
-    if text == SMALL_DATA {
+    if text == SMALL_DATA || text == NO_CHANGES {
         return Ok(text.to_string());
     }
     text.parse::<Augmentations>().map(|a| a.to_string())
@@ -95,6 +115,23 @@ fn share(text: &str) -> Result<f64, String> {
         None => text.parse::<f64>(),
     };
     value.ok().filter(|v| (0.0..=1.0).contains(v)).ok_or_else(|| "it must be a share from 0% to 100%".to_string())
+}
+
+/// A share of which something is left on both sides.
+fn part(text: &str) -> Result<f64, String> {
+    share(text)
+        .ok()
+        .filter(|v| *v > 0.0 && *v < 1.0)
+        .ok_or_else(|| "it must be more than 0% and less than 100%".to_string())
+}
+
+/// The name of a PNG file.
+fn png(text: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(text);
+    match path.extension().is_some_and(|e| e.eq_ignore_ascii_case("png")) {
+        true => Ok(path),
+        false => Err("a PNG file is written: its name must end in .png".into()),
+    }
 }
 
 /// Look at images before training: check, split, show, stats.
@@ -112,15 +149,18 @@ pub enum DataCommand {
     Stats(Stats),
 }
 
-/// Find what would spoil a result: unreadable files, the same or nearly the same image in two splits or under two labels.
+/// Find problems: unreadable files, the same or nearly the same image in two splits or under two labels, data that cannot be trained on.
 ///
-/// Also tells files that are not what their name says, duplicates, classes that are rare, sizes, grey among colour. The exit code is 1 if
-/// something would spoil a result.
+/// Also notes files that are not what their name says, duplicates, classes that are rare, sizes, grey among colour. The exit code is 1 if
+/// there is a problem.
 #[derive(Debug, Args)]
 pub struct Check {
-    /// A folder with a folder of images for each class (or these under train, val and test), a .csv or .tsv manifest, or a .tar.
+    /// A folder with a folder of images for each class (or these under train, val and test), or with images and a table of their classes; a
+    /// .csv or .tsv manifest; or a .tar of any of these.
     #[arg(value_name = "DATA")]
     pub data: PathBuf,
+    #[command(flatten)]
+    pub columns: Columns,
     /// Write a page with the images.
     #[arg(long, value_name = "FILE")]
     pub html: Option<PathBuf>,
@@ -138,13 +178,18 @@ pub struct Split {
     /// The images: see data check --help.
     #[arg(value_name = "DATA")]
     pub data: PathBuf,
+    #[command(flatten)]
+    pub columns: Columns,
     /// The manifest to write: train on it.
     #[arg(long, value_name = "FILE.csv")]
     pub out: PathBuf,
-    /// The share that is held out.
-    #[arg(long, value_name = "SHARE", default_value = "20%", value_parser = share, allow_negative_numbers = true)]
+    /// The share that is held out, of each class as nearly as its duplicates allow.
+    #[arg(long, value_name = "SHARE", default_value = "20%", value_parser = part, allow_negative_numbers = true)]
     pub val: f64,
-    /// What the random numbers come from.
+    /// Split near duplicates too, such as frames of a video: results look better than they are.
+    #[arg(long)]
+    pub split_near_duplicates: bool,
+    /// What the sides come from, with the contents of the images: those that are added later move no others.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub seed: u64,
 }
@@ -155,8 +200,10 @@ pub struct Show {
     /// The images: see data check --help.
     #[arg(value_name = "DATA")]
     pub data: PathBuf,
+    #[command(flatten)]
+    pub columns: Columns,
     /// The PNG file to write.
-    #[arg(long, value_name = "FILE.png")]
+    #[arg(long, value_name = "FILE.png", value_parser = png)]
     pub out: PathBuf,
     /// How many images.
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = value_parser!(u32).range(1..=1000))]
@@ -177,6 +224,8 @@ pub struct Stats {
     /// The images: see data check --help.
     #[arg(value_name = "DATA")]
     pub data: PathBuf,
+    #[command(flatten)]
+    pub columns: Columns,
     /// Print one JSON object.
     #[arg(long)]
     pub json: bool,

@@ -1,8 +1,8 @@
 //! Published weights, with a progress bar while they come.
 
-use crate::commands::train::INTERRUPTED;
 use crate::output::note;
 use crate::progress::download_bar;
+use crate::signals;
 use std::cell::OnceCell;
 use std::sync::atomic::{AtomicBool, Ordering};
 use striate::train::{TrainError, resolve_weights, weights_url};
@@ -15,7 +15,7 @@ pub fn fetch(weights: Option<&str>, model: &str, quiet: bool, stop: &AtomicBool)
     let bar = OnceCell::new();
     let progress = |done: u64, total: u64| {
         if stop.load(Ordering::Relaxed) {
-            std::process::exit(INTERRUPTED.into());
+            std::process::exit(signals::exit_code().into());
         }
         if quiet {
             return;

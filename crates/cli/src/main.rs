@@ -1,18 +1,21 @@
 //! The `striate` program: arguments in, text out. What it does lives in the other crates.
 
+mod advice;
 mod args;
+mod args_defaults;
 mod args_images;
 mod args_training;
 mod commands;
 mod download;
+mod image_args;
 mod model_arg;
 mod output;
 mod progress;
+mod signals;
 mod table;
+mod usage;
 
 use args::{Cli, Command};
-use clap::Parser;
-use clap::error::ErrorKind;
 use output::Failure;
 use std::process::ExitCode;
 
@@ -20,12 +23,17 @@ fn main() -> ExitCode {
     std::panic::set_hook(Box::new(|info| {
         let place = info.location().map(|l| format!(" (at {}:{})", l.file(), l.line())).unwrap_or_default();
         let what = info.payload_as_str().unwrap_or("unknown").replace('\n', " ");
-        output::complain(&format!("internal error, please report it: {what}{place}"));
+        output::complain(&match what.as_str() {
+            // The standard library's words for a size that no memory has.
+            "capacity overflow" => out_of_memory("out of memory"),
+            _ if what.starts_with("out of memory") => out_of_memory(&what),
+            _ => format!("internal error, please report it: {what}{place}"),
+        });
     }));
     striate::nn::notice::listen(output::note);
-    let cli = match Cli::try_parse() {
+    let cli = match usage::parse() {
         Ok(cli) => cli,
-        Err(e) => return usage(&e),
+        Err(e) => return usage::report(&e),
     };
     match std::panic::catch_unwind(|| run(cli)) {
         Ok(Ok(code)) => code,
@@ -43,23 +51,8 @@ fn main() -> ExitCode {
     }
 }
 
-/// Help and versions as they are; mistakes in one line.
-fn usage(e: &clap::Error) -> ExitCode {
-    if matches!(e.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
-        let _ = e.print();
-        return ExitCode::SUCCESS;
-    }
-    if e.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
-        let _ = e.print();
-        return ExitCode::from(2);
-    }
-    let text = e.render().to_string();
-    let first: Vec<&str> = text.lines().take_while(|l| !l.is_empty()).map(str::trim).collect();
-    let tip =
-        text.lines().map(str::trim).find(|l| l.starts_with("tip:")).map(|t| format!(" ({t})")).unwrap_or_default();
-    let line = first.join(" ");
-    output::complain(&format!("{}{tip}; see --help", line.trim_start_matches("error: ")));
-    ExitCode::from(2)
+fn out_of_memory(what: &str) -> String {
+    format!("{what}; smaller batches (--batch-size), images and networks take less")
 }
 
 fn run(cli: Cli) -> Result<ExitCode, Failure> {
@@ -73,7 +66,10 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Models(args) => commands::models::run(args),
         Command::Export(args) => commands::export::run(args),
         Command::Bench(args) => commands::bench::run(args),
-        Command::Data(args) => commands::data::run(args),
+        Command::Data(args) => {
+            commands::needs_files(&args.command)?;
+            commands::data::run(args)
+        }
         Command::Completions(args) => commands::completions::run(args),
     }
 }

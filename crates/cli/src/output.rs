@@ -1,7 +1,11 @@
 //! Writing to the terminal, and failing in one line.
 
-use std::fmt::Display;
+use serde::Serialize;
+use std::fmt::{Display, Write as _};
 use std::io::{self, Write};
+use std::path::Path;
+pub use striate::data::images::shown;
+pub use striate::train::sinks::json_path;
 
 /// Why a command ends early.
 #[derive(Debug)]
@@ -20,7 +24,7 @@ impl<E: Display> From<E> for Failure {
     }
 }
 
-/// Writes `text` and a line's end to standard output.
+/// Writes `text` and a line's end to standard output. Names in it are to be [`shown`].
 pub fn say(text: impl Display) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
     writeln!(out, "{text}").and_then(|()| out.flush()).map_err(|e| match e.kind() {
@@ -29,25 +33,67 @@ pub fn say(text: impl Display) -> Result<(), Failure> {
     })
 }
 
+/// Writes a value as a line of JSON to standard output.
+pub fn say_json(value: &impl Serialize) -> Result<(), Failure> {
+    say(serde_json::to_string(value)?)
+}
+
 /// Writes several lines to standard error.
 pub fn show(screen: &str) {
-    let _ = writeln!(io::stderr(), "error: {screen}");
+    let lines: Vec<String> = screen.split('\n').map(shown).collect();
+    let _ = writeln!(io::stderr(), "error: {}", lines.join("\n"));
 }
 
 /// Writes one line to standard error.
 pub fn complain(message: &str) {
     let line = message.lines().map(str::trim).collect::<Vec<_>>().join(" ");
-    let _ = writeln!(io::stderr(), "error: {line}");
+    let _ = writeln!(io::stderr(), "error: {}", shown(&line));
 }
 
 /// Writes one line to standard error about something that works, but is hardly meant.
 pub fn note(message: &str) {
-    let _ = writeln!(io::stderr(), "note: {message}");
+    let _ = writeln!(io::stderr(), "note: {}", shown(message));
 }
 
 /// The program as it was called, to be typed again in what it suggests.
 pub fn program() -> String {
-    std::env::args().next().filter(|p| !p.is_empty()).unwrap_or_else(|| "striate".into())
+    let called = std::env::args_os().next().filter(|p| !p.is_empty());
+    called.map_or_else(|| "striate".into(), |called| quoted(Path::new(&called)))
+}
+
+/// A path as [`shown`].
+pub fn shown_path(path: &Path) -> String {
+    shown(path)
+}
+
+/// A path as a shell takes it, whatever is in it.
+pub fn quoted(path: &Path) -> String {
+    let bytes = path.as_os_str().as_encoded_bytes();
+    let plain = |c: char| c.is_alphanumeric() || "_@%+=:,./-".contains(c);
+    match path.to_str() {
+        Some(text) if !text.is_empty() && text.chars().all(plain) && !text.starts_with('-') => text.to_string(),
+        Some(text) if cfg!(windows) => {
+            if text.chars().all(|c| plain(c) || c == '\\') {
+                text.to_string()
+            } else {
+                format!("\"{text}\"")
+            }
+        }
+        // What begins with a dash would be an option.
+        Some(text) if text.starts_with('-') => quoted(&Path::new(".").join(text)),
+        Some(text) if shown(text) == text => format!("'{}'", text.replace('\'', r"'\''")),
+        _ => {
+            let mut out = String::from("$'");
+            for &byte in bytes {
+                match byte {
+                    b'\'' | b'\\' => out.extend(['\\', byte as char]),
+                    b' '..=b'~' => out.push(byte as char),
+                    _ => _ = write!(out, "\\x{byte:02x}"),
+                }
+            }
+            out + "'"
+        }
+    }
 }
 
 /// `1234567` as `1,234,567`.
@@ -63,6 +109,11 @@ pub fn thousands(n: impl Display) -> String {
     out
 }
 
+/// `1 image`, `1,000 images`
+pub fn count_of(n: usize, noun: &str) -> String {
+    format!("{} {noun}{}", thousands(n), if n == 1 { "" } else { "s" })
+}
+
 /// `1×28×28` of `[1, 28, 28]`
 pub fn by(sizes: &[usize]) -> String {
     sizes.iter().map(usize::to_string).collect::<Vec<_>>().join("×")
@@ -70,10 +121,50 @@ pub fn by(sizes: &[usize]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
+
     #[test]
     fn long_numbers_are_grouped() {
         for (n, text) in [(0u64, "0"), (999, "999"), (1000, "1,000"), (1_199_882, "1,199,882")] {
-            assert_eq!(super::thousands(n), text);
+            assert_eq!(thousands(n), text);
+        }
+        assert_eq!((count_of(1, "image"), count_of(1000, "image")), ("1 image".into(), "1,000 images".into()));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn paths_are_quoted_whatever_they_are() {
+        use std::ffi::OsStr;
+        use std::os::unix::ffi::OsStrExt;
+        let path = |bytes: &'static [u8]| Path::new(OsStr::from_bytes(bytes));
+        for (bytes, text) in [
+            (&b"run/model.safetensors"[..], "run/model.safetensors"),
+            (b"my run", "'my run'"),
+            (b"it's", r"'it'\''s'"),
+            (b"~/x", "'~/x'"),
+            (b"a*b$c", "'a*b$c'"),
+            ("été".as_bytes(), "été"),
+            (b"-x", "./-x"),
+            (b"- x", "'./- x'"),
+            (b"", "''"),
+            (b"caf\xe9", r"$'caf\xe9'"),
+            (b"a\nb'\\", r"$'a\x0ab\'\\'"),
+        ] {
+            assert_eq!(quoted(path(bytes)), text);
+        }
+    }
+
+    /// The shell itself gives back the very bytes.
+    #[cfg(unix)]
+    #[test]
+    fn a_shell_reads_what_is_quoted() {
+        use std::ffi::OsStr;
+        use std::os::unix::ffi::OsStrExt;
+        use std::process::Command;
+        for bytes in [&b"my 'run'\\"[..], b"caf\xe9 \x1b[1m0", b"a\nb$(c)`d`!", "猫 \u{202e}".as_bytes()] {
+            let line = format!("printf %s {}", quoted(Path::new(OsStr::from_bytes(bytes))));
+            let Ok(output) = Command::new("bash").args(["-c", &line]).output() else { return };
+            assert_eq!(output.stdout, bytes, "{line}");
         }
     }
 }

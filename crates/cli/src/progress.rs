@@ -1,7 +1,9 @@
 //! Progress bars for terminals.
 
+use crate::output::{note, shown};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use std::io::{self, IsTerminal, Write};
+use std::thread;
 use std::time::Duration;
 use striate::train::{Event, Sink, sinks};
 
@@ -31,8 +33,22 @@ impl Progress {
         self.bar.set_style(style);
         self.bar.set_position(done);
         self.bar.reset_eta();
-        self.bar.enable_steady_tick(Duration::from_millis(500));
+        tick(&self.bar);
     }
+}
+
+/// Keeps the bar's times up to date where steps are slow. Without a thread for that each step does it.
+fn tick(bar: &ProgressBar) {
+    const EVERY: Duration = Duration::from_millis(500);
+    let bar = bar.downgrade();
+    let ticks = move || {
+        while let Some(bar) = bar.upgrade().filter(|bar| !bar.is_finished()) {
+            bar.tick();
+            drop(bar);
+            thread::sleep(EVERY);
+        }
+    };
+    let _ = thread::Builder::new().name("striate-progress".into()).spawn(ticks);
 }
 
 /// A bar for the look at `n` images, hidden where nobody watches.
@@ -90,11 +106,14 @@ impl Sink for Progress {
 
 impl Progress {
     fn print(&self, event: &Event) {
-        if let Some(line) = sinks::line(event) {
+        let Some(line) = sinks::line(event) else { return };
+        if let Some(text) = line.strip_prefix("note: ") {
+            self.bar.suspend(|| note(text));
+        } else {
             // A reader that has gone away does not end the training.
             self.bar.suspend(|| {
                 let mut out = io::stdout().lock();
-                let _ = writeln!(out, "{line}").and_then(|()| out.flush());
+                let _ = writeln!(out, "{}", shown(&line)).and_then(|()| out.flush());
             });
         }
     }

@@ -1,6 +1,6 @@
 use crate::args::Bench;
 use crate::model_arg;
-use crate::output::{Failure, by, say, thousands};
+use crate::output::{Failure, by, say, shown, thousands};
 use crate::table::Table;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -98,7 +98,7 @@ pub fn run(args: Bench) -> Result<ExitCode, Failure> {
             isa::isa().name(),
             machine.copy
         ))?;
-        say(format_args!("{}: input {}", fresh.title, by(&input)))?;
+        say(format_args!("{}: input {}", shown(&fresh.title), by(&input)))?;
     }
     let layers = time_layers(&capture(&*network, &input));
     let step = step(&mut *network, &input);
@@ -128,7 +128,7 @@ fn print_json(
             "isa": isa::isa().name(), "threads": machine.threads, "gflops_one_thread": machine.one_thread,
             "gflops": machine.all_threads, "copy_gb_per_s": machine.copy,
         },
-        "model": args.model, "input": input, "layers": layers, "training_step": step,
+        "model": args.model.to_string_lossy(), "input": input, "layers": layers, "training_step": step,
     }))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -1,11 +1,14 @@
-use crate::args_images::{Check, Data, DataCommand, Look, Show, Split, Stats};
-use crate::output::{Failure, say, thousands};
+use crate::args_images::{Check, Columns, Data, DataCommand, Look, Show, Split, Stats};
+use crate::output::{Failure, program, quoted, say, say_json, shown_path, thousands};
 use crate::progress::images_bar;
 use crate::table::Table;
 use std::path::Path;
 use std::process::ExitCode;
-use striate::data::images::{CheckReport, ImageList, Survey, page, split, survey, write_manifest};
-use striate::data::{DecodeOptions, Image};
+use striate::data::images::{
+    CheckReport, DataKind, Finding, ImageList, Source, SplitCause, SplitOptions, Survey, page, path_text, shown, split,
+    survey, write_manifest,
+};
+use striate::data::{DataError, DecodeOptions, Image};
 use striate::train::{Config, ImageSettings, Preview};
 
 pub fn run(args: Data) -> Result<ExitCode, Failure> {
@@ -25,51 +28,102 @@ fn read(list: &ImageList, threads: usize) -> Survey {
     found
 }
 
+/// What the program's flags can do about an error of a list of images, to stand after it.
+pub fn way_on(error: &DataError) -> &'static str {
+    match error {
+        DataError::Columns { .. } => " (--path-column NAME, --label-column NAME)",
+        DataError::Split { cause: SplitCause::Alike, .. } => {
+            " (--split-near-duplicates splits by image; finetune --mode prototype needs none to be held out)"
+        }
+        DataError::Split { .. } => " (finetune --mode prototype needs none to be held out)",
+        _ => "",
+    }
+}
+
+fn failed(error: DataError) -> Failure {
+    Failure::Message(format!("{error}{}", way_on(&error)))
+}
+
+fn open(data: &Path, columns: &Columns) -> Result<ImageList, Failure> {
+    ImageList::open_with(data, &columns.options()).map_err(failed)
+}
+
+/// Refuses to write over what is read.
+fn check_output(out: &Path, data: &Path, list: &ImageList) -> Result<(), Failure> {
+    if !out.exists() {
+        return Ok(());
+    }
+    let is_out = |path: &Path| super::is_same_file(out, path);
+    let source = |source: &Source| match source {
+        Source::File(path) => is_out(path),
+        Source::Tar { .. } => false,
+    };
+    if is_out(data) || is_out(&list.path) || list.entries.iter().any(|e| source(&e.source)) {
+        return Err(format!("{}: it is read here, and would be written over: give another name", shown(out)).into());
+    }
+    Ok(())
+}
+
+/// What is to be said of a finding.
+fn line(finding: &Finding) -> String {
+    let sign = if finding.problem { "problem" } else { "note" };
+    let flags = if finding.kind == "imbalance" { " (--balance, --class-weights)" } else { "" };
+    format!("{sign}: {}{flags}", finding.line)
+}
+
 fn check(args: &Check) -> Result<ExitCode, Failure> {
     let threads = args.threads.map_or_else(striate::num_threads, |n| n as usize);
-    let list = ImageList::open(&args.data)?;
+    let list = open(&args.data, &args.columns)?;
+    if let Some(file) = &args.html {
+        check_output(file, &args.data, &list)?;
+    }
     let report = CheckReport::new(&list, &read(&list, threads), threads);
     if let Some(file) = &args.html {
         striate::formats::write_atomic(file, page(&report, &list).as_bytes())?;
     }
     if args.json {
-        say(serde_json::to_string(&report)?)?;
+        say_json(&report)?;
     } else {
         print(&report, &list)?;
         for finding in &report.findings {
-            let sign = if finding.spoils { "spoils results" } else { "worth knowing" };
-            say(format_args!("{sign}: {}", finding.line))?;
+            say(line(finding))?;
             for group in finding.groups.iter().take(3).filter(|g| g.len() > 1) {
-                say(format_args!("    {}", group.join(" = ")))?;
+                let names: Vec<String> = group.iter().take(6).map(shown).collect();
+                let more = if group.len() > 6 { format!(" and {} more", group.len() - 6) } else { String::new() };
+                say(format_args!("    {}{more}", names.join(" = ")))?;
             }
         }
-        say(if report.spoils() {
-            "Something would spoil a result."
-        } else {
-            "Nothing found that would spoil a result."
+        say(match report.problems() {
+            0 => "No problems found.".to_string(),
+            1 => "1 problem found.".to_string(),
+            n => format!("{n} problems found."),
         })?;
     }
-    Ok(if report.spoils() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    Ok(if report.problems() > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
 fn stats(args: &Stats) -> Result<ExitCode, Failure> {
-    let list = ImageList::open(&args.data)?;
+    let list = open(&args.data, &args.columns)?;
     let report = CheckReport::new(&list, &read(&list, striate::num_threads()), striate::num_threads());
     if args.json {
-        say(serde_json::to_string(&report)?)?;
+        say_json(&report)?;
     } else {
         print(&report, &list)?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
+fn counted(n: usize, one: &str, several: &str) -> String {
+    format!("{} {}", thousands(n), if n == 1 { one } else { several })
+}
+
 fn print(report: &CheckReport, list: &ImageList) -> Result<(), Failure> {
     let r = report;
     say(format_args!(
-        "{}: {} images of {} classes, {} unreadable; {} grey, {} in colour, {} of more than 8 bits, {} turned upright",
+        "{}: {} of {}, {} unreadable; {} grey, {} in colour, {} of more than 8 bits, {} turned upright",
         r.path,
-        thousands(r.images),
-        r.classes.len(),
+        counted(r.images, "image", "images"),
+        counted(r.classes.len(), "class", "classes"),
         r.unreadable,
         thousands(r.grey),
         thousands(r.colour),
@@ -77,35 +131,44 @@ fn print(report: &CheckReport, list: &ImageList) -> Result<(), Failure> {
         thousands(r.turned)
     ))?;
     for (name, range) in [("width", r.width), ("height", r.height)] {
-        say(format_args!("{name}: {:.0} to {:.0}, middle {:.0}", range.min, range.max, range.median))?;
+        say(format_args!("{name}: {:.0} to {:.0}, median {:.0}", range.min, range.max, range.median))?;
     }
-    say(format_args!("width : height: {:.2} to {:.2}, middle {:.2}", r.aspect.min, r.aspect.max, r.aspect.median))?;
+    say(format_args!("width : height: {:.2} to {:.2}, median {:.2}", r.aspect.min, r.aspect.max, r.aspect.median))?;
     say(format_args!("mean {:.4?}, standard deviation {:.4?}", r.mean, r.std))?;
     let splits: Vec<&str> = list.splits().into_iter().map(|s| s.name()).collect();
     let mut table = Table::new(&[&["class", "images"], &splits[..]].concat());
     for c in &r.classes {
         let of = |s: &&str| thousands(c.splits.get(*s).unwrap_or(&0));
-        table.row([c.class.clone(), thousands(c.images)].into_iter().chain(splits.iter().map(of)).collect());
+        table.row([shown(&c.class), thousands(c.images)].into_iter().chain(splits.iter().map(of)).collect());
     }
     say(format_args!("\n{table}\n"))?;
     r.notes.iter().try_for_each(|note| say(format_args!("note: {note}")))
 }
 
 fn write_split(args: &Split) -> Result<ExitCode, Failure> {
-    let mut list = ImageList::open(&args.data)?;
-    if list.path.extension().is_some_and(|e| e == "tar") {
-        return Err(format!("{}: unpack it to split it, for a manifest names files", list.path.display()).into());
+    let mut list = open(&args.data, &args.columns)?;
+    if DataKind::of(&args.data)? == DataKind::Archive {
+        return Err(format!("{}: unpack it to split it, for a manifest names files", shown(&args.data)).into());
     }
     if !list.splits().is_empty() {
-        return Err(format!("{} is split already", list.path.display()).into());
+        return Err(format!("{} is split already", shown(&list.path)).into());
     }
+    check_output(&args.out, &args.data, &list)?;
+    list.for_training()?;
     let found = read(&list, striate::num_threads());
-    split(&mut list, &found.near_duplicates(striate::num_threads()), args.val, args.seed);
+    let options = SplitOptions { share: args.val, seed: args.seed, near_duplicates: !args.split_near_duplicates };
+    let mut notes = std::mem::take(&mut list.notes);
+    notes.extend(split(&mut list, &found, &options, &|_| None, striate::num_threads()).map_err(failed)?);
+    let unreadable = found.bad().len();
+    if unreadable > 0 {
+        notes.push(format!("{} cannot be read: see data check", counted(unreadable, "image", "images")));
+    }
     striate::formats::write_atomic(&args.out, &write_manifest(&list))?;
+    notes.iter().try_for_each(|note| say(format_args!("note: {note}")))?;
     let held_out = list.of(striate::data::images::Split::Val).len();
-    let file = args.out.display();
-    say(format_args!("{file}: {} images to learn from, {held_out} held out", list.entries.len() - held_out))?;
-    say(format_args!("Train on it:  {} train {file}", crate::output::program()))?;
+    let learnt = counted(list.entries.len() - held_out, "image", "images");
+    say(format_args!("{}: {learnt} to learn from, {} held out", shown(&args.out), thousands(held_out)))?;
+    say(format_args!("Train on it:  {} train {}", program(), quoted(&args.out)))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -123,7 +186,13 @@ pub fn settings(look: &Look) -> ImageSettings {
 
 fn show(args: &Show) -> Result<ExitCode, Failure> {
     let data = absolute(&args.data)?;
-    let config = Config { data, seed: args.seed, images: settings(&args.look), ..Config::default() };
+    let options = args.columns.options();
+    let images =
+        ImageSettings { path_column: options.path_column, label_column: options.label_column, ..settings(&args.look) };
+    let config = Config { data, seed: args.seed, images, ..Config::default() };
+    if args.out.exists() {
+        check_output(&args.out, &args.data, &open(&args.data, &args.columns)?)?;
+    }
     let preview = Preview::open(&config)?;
     let rows = preview.len().min(args.images as usize);
     // Images from all over the list, which is sorted by class.
@@ -137,14 +206,15 @@ fn show(args: &Show) -> Result<ExitCode, Failure> {
         grid.push(row);
     }
     tiled(&grid).write_png(&args.out)?;
-    say(format_args!("{}: {rows} images, each as it is and as in {} epochs", args.out.display(), args.epochs))?;
+    let epochs = counted(args.epochs as usize, "epoch", "epochs");
+    say(format_args!("{}: {}, each as it is and as in {epochs}", shown(&args.out), counted(rows, "image", "images")))?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// A path that means the same wherever the program is started.
 pub fn absolute(path: &Path) -> Result<String, Failure> {
-    let full = std::fs::canonicalize(path).map_err(|e| format!("cannot read {}: {e}", path.display()))?;
-    Ok(full.to_str().ok_or_else(|| format!("{}: the path is not UTF-8", path.display()))?.to_string())
+    let full = std::fs::canonicalize(path).map_err(|e| format!("cannot read {}: {e}", shown_path(path)))?;
+    Ok(path_text(&full))
 }
 
 /// Images of one size side by side, two pixels apart on white.

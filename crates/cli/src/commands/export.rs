@@ -1,37 +1,56 @@
 use crate::args::{Export, ExportFormat};
-use crate::output::{Failure, say, thousands};
+use crate::model_arg::model_path;
+use crate::output::{Failure, note, say, shown_path, thousands};
 use std::collections::BTreeMap;
-use std::fs::canonicalize;
+use std::ffi::OsString;
+use std::path::Path;
 use std::process::ExitCode;
 use striate::formats::{npz, pth, safetensors};
 use striate::nn::state_dict;
 use striate::train::Model;
 
+/// The format that a file's ending tells.
+fn by_ending(file: &Path) -> Option<ExportFormat> {
+    match file.extension()?.to_str()?.to_lowercase().as_str() {
+        "pth" | "pt" | "bin" => Some(ExportFormat::Torch),
+        "npz" => Some(ExportFormat::Npz),
+        "safetensors" => Some(ExportFormat::Safetensors),
+        _ => None,
+    }
+}
+
 pub fn run(args: Export) -> Result<ExitCode, Failure> {
-    let model = Model::load(&args.model)?;
-    let state = state_dict(&*model.network);
-    let (ending, python) = match args.format {
+    let file = model_path(&args.model)?;
+    let told = args.out.as_deref().and_then(by_ending);
+    let format = args.format.or(told).unwrap_or(ExportFormat::Torch);
+    let (ending, python) = match format {
         ExportFormat::Torch => ("pth", "torch.load(FILE, weights_only=True)"),
         ExportFormat::Safetensors => ("safetensors", "safetensors.torch.load_file(FILE)"),
         ExportFormat::Npz => ("npz", "numpy.load(FILE)"),
     };
     let out = args.out.unwrap_or_else(|| {
-        let stem = args.model.file_stem().unwrap_or_default().to_string_lossy();
-        args.model.with_file_name(format!("{stem}-weights.{ending}"))
+        let mut name = OsString::from(file.file_stem().unwrap_or_default());
+        name.push(format!("-weights.{ending}"));
+        file.with_file_name(name)
     });
-    if out.exists() && canonicalize(&out)? == canonicalize(&args.model)? {
+    if super::is_same_file(&out, &file) {
         return Err(Failure::Message(format!(
             "{} is the model file itself, which holds more than weights: name another with --out",
-            out.display()
+            shown_path(&out)
         )));
     }
-    match args.format {
+    let model = Model::load(&file)?;
+    let state = state_dict(&*model.network);
+    match format {
         ExportFormat::Torch => pth::write(&out, &state)?,
         ExportFormat::Safetensors => safetensors::write(&out, &state, &BTreeMap::new())?,
         ExportFormat::Npz => npz::write(&out, &state)?,
     }
+    if told.is_some_and(|told| told != format) {
+        note(&format!("{} has the ending of another format than {ending}", shown_path(&out)));
+    }
     let numbers: usize = state.values().map(|t| t.numel()).sum();
-    let (file, tensors, numbers) = (out.display(), state.len(), thousands(numbers));
-    say(format_args!("{file}: {tensors} tensors of {numbers} numbers in all; in Python: {python}"))?;
+    let (out, tensors, numbers) = (shown_path(&out), state.len(), thousands(numbers));
+    say(format_args!("{out}: {tensors} tensors of {numbers} numbers in all; in Python: {python}"))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -1,16 +1,18 @@
-use super::train::{INTERRUPTED, Listener, conduct, printer, start, stopped_by_ctrl_c, watched, with_settings};
+use super::train::{Listener, conduct, printer, start, watched, with_settings};
+use crate::advice;
 use crate::args::Log;
 use crate::args_training::{Finetune, FinetuneMode};
 use crate::download;
 use crate::model_arg;
-use crate::output::{Failure, program, say};
+use crate::output::{Failure, program, quoted, say};
+use crate::signals;
 use std::process::ExitCode;
 use striate::train::{Config, FewShot, FineTune, FineTuneMode, IMAGENET, PrototypeReport, prototypes, wilson_interval};
 use striate::zoo::find;
 
 pub fn run(args: Finetune) -> Result<ExitCode, Failure> {
     super::set_up(&args.run.compute);
-    let stop = stopped_by_ctrl_c()?;
+    let stop = signals::stop_flag()?;
     let model = args.model.as_deref().map(model_arg::read).transpose()?;
     let config = config(&args, model.as_ref().map(|m| m.text.as_str()))?;
     if let Some(ready) = config.finetune.as_ref().and_then(|f| find(&f.from)) {
@@ -18,10 +20,10 @@ pub fn run(args: Finetune) -> Result<ExitCode, Failure> {
     }
     let failure = |e| match &model {
         Some(model) => model.failure(e),
-        None => Failure::from(e),
+        None => advice::failure(e),
     };
     if args.mode != FinetuneMode::Prototype {
-        let session = start(config, &args.run).map_err(failure)?;
+        let session = start(&|_| config.clone(), &args.run).map_err(failure)?;
         return conduct(session, &args.run, &stop);
     }
     let few = FewShot {
@@ -31,8 +33,9 @@ pub fn run(args: Finetune) -> Result<ExitCode, Failure> {
         ..FewShot::default()
     };
     let mut sink = Listener { inner: printer(&args.run), end: None };
-    let report = watched(&args.run, |watch| prototypes(config, &few, args.run.out.as_deref(), watch, &mut sink, &stop));
-    let Some(report) = report.map_err(failure)? else { return Ok(ExitCode::from(INTERRUPTED)) };
+    let report =
+        watched(args.run.quiet, |watch| prototypes(&config, &few, args.run.out.as_deref(), watch, &mut sink, &stop));
+    let Some(report) = report.map_err(failure)? else { return Ok(ExitCode::from(signals::exit_code())) };
     match args.run.log {
         _ if args.run.quiet => {}
         Log::Json => say(serde_json::to_string(&report)?)?,
@@ -52,6 +55,7 @@ fn config(args: &Finetune, model: Option<&str>) -> Result<Config, Failure> {
     let head_epochs = args.head_epochs.map_or(usual.head_epochs, |n| n as usize);
     let usual_epochs = if mode == FineTuneMode::Gradual { base.epochs - usual.head_epochs } else { base.epochs };
     let epochs = args.epochs.map_or(usual_epochs, |n| n as usize);
+    let all = if mode == FineTuneMode::Gradual { head_epochs + epochs } else { epochs };
     let typed = args.from.to_string_lossy();
     let from = match find(&typed) {
         // A folder may have a network's name.
@@ -66,9 +70,11 @@ fn config(args: &Finetune, model: Option<&str>) -> Result<Config, Failure> {
         }
     };
     let config = Config {
-        data: if args.data.as_os_str() == "mnist" { "mnist".into() } else { super::data::absolute(&args.data)? },
+        data: super::data_name(&args.data)?,
         model: model.unwrap_or(&base.model).to_string(),
-        epochs: if mode == FineTuneMode::Gradual { head_epochs + epochs } else { epochs },
+        weights_entry: args.weights_entry.clone(),
+        epochs: all,
+        patience: base.patience_over(all),
         batch_size: args.batch_size.map_or(base.batch_size, |n| n as usize),
         optimizer: args.optimizer.unwrap_or(base.optimizer),
         lr: args.lr.unwrap_or(base.lr),
@@ -92,13 +98,18 @@ fn print(report: &PrototypeReport) -> Result<(), Failure> {
     let PrototypeReport { model, train_samples, measured, test_samples, correct, few_shot } = report;
     let accuracy = *correct as f64 / (*test_samples).max(1) as f64;
     let (low, high) = wilson_interval(*correct, *test_samples);
-    say(format_args!(
-        "The nearest mean of all {train_samples} training images: {} {} accuracy on {test_samples} images (95% interval {} to {})",
-        percent(accuracy),
-        measured.adjective(),
-        percent(low),
-        percent(high)
-    ))?;
+    match test_samples {
+        0 => say(format_args!(
+            "Each class is the mean of its training images, {train_samples} in all; nothing is held out, so nothing is measured"
+        ))?,
+        _ => say(format_args!(
+            "The nearest mean of all {train_samples} training images: {} {} accuracy on {test_samples} images (95% interval {} to {})",
+            percent(accuracy),
+            measured.adjective(),
+            percent(low),
+            percent(high)
+        ))?,
+    }
     for f in few_shot {
         say(format_args!(
             "{}-way {}-shot: {} ± {} (95% interval over {} tasks)",
@@ -109,7 +120,7 @@ fn print(report: &PrototypeReport) -> Result<(), Failure> {
             f.episodes
         ))?;
     }
-    let (program, model) = (program(), model.display());
+    let (program, model) = (program(), quoted(model));
     say(format_args!("Measure it:  {program} eval {model}"))?;
     say(format_args!("Use it:      {program} predict {model} IMAGE.png"))
 }

@@ -1,6 +1,6 @@
 use crate::args::Inspect;
-use crate::model_arg::{self, Fresh};
-use crate::output::{Failure, by, say, thousands};
+use crate::model_arg::{self, Fresh, ready};
+use crate::output::{Failure, by, say, say_json, shown, shown_path, thousands};
 use crate::table::Table;
 use std::path::Path;
 use std::process::ExitCode;
@@ -17,20 +17,24 @@ type Inspected = (Box<dyn Forward>, [usize; 3], String);
 
 fn find(args: &Inspect) -> Result<Inspected, Failure> {
     let path = Path::new(&args.model);
-    if path.exists() && !model_arg::is_text_file(&args.model) {
-        let fixed = |option: &str| format!("{option} is for networks that are not trained yet: {}", path.display());
+    let name = || shown_path(path);
+    // A folder may have a network's name.
+    let model = model_arg::model_path(path);
+    let is_network = || args.model.to_str().is_some_and(|name| ready(name).is_some());
+    if path.exists() && model_arg::text_file(&args.model).is_none() && (model.is_ok() || !is_network()) {
+        let fixed = |option: &str| format!("{option} is for networks that are not trained yet: {}", name());
         return match (args.input, args.classes) {
             (Some(_), _) => Err(fixed("--input").into()),
             (_, Some(_)) => Err(fixed("--classes").into()),
-            (None, None) => trained(path),
+            (None, None) => trained(&model?),
         };
     }
     let classes = args.classes.map_or(CLASSES, |n| n as usize);
     match model_arg::read(&args.model)?.fresh(args.input, classes)? {
         Some(Fresh { network, input, title }) => Ok((network, input, title)),
         None => {
-            Err(format!("'{}' is neither a file nor a network: {}", args.model, Description::advice(&args.model))
-                .into())
+            let advice = Description::advice(&args.model.to_string_lossy());
+            Err(format!("'{}' is neither a file nor a network: {advice}", name()).into())
         }
     }
 }
@@ -43,14 +47,16 @@ fn trained(path: &Path) -> Result<Inspected, Failure> {
         share => format!(", epoch share: {share}"),
     };
     let title = format!(
-        "{}: {} for {} classes, trained on {} (epochs: {}{share}), {:.2}% {} accuracy",
-        path.display(),
-        card.architecture,
+        "{}: {} for {} classes, trained on {} (epochs: {}{share}), {}",
+        shown_path(path),
+        shown(&card.architecture),
         card.classes.len(),
-        card.training.data,
+        shown(&card.training.data),
         card.training.epochs,
-        100.0 * card.training.test_accuracy,
-        card.training.measured.adjective()
+        card.training.accuracy.map_or_else(
+            || "not measured".into(),
+            |accuracy| format!("{:.2}% {} accuracy", 100.0 * accuracy, card.training.measured.adjective())
+        ),
     );
     Ok((model.network, card.preprocessing.output_shape(), title))
 }
@@ -70,7 +76,7 @@ pub fn run(args: Inspect) -> Result<ExitCode, Failure> {
                 })
             })
             .collect();
-        say(serde_json::json!({
+        say_json(&serde_json::json!({
             "input": input, "layers": layers, "parameters": summary.parameters,
             "multiply_adds": summary.macs, "activation_bytes": summary.activation_bytes,
         }))?;

@@ -13,6 +13,10 @@ mod profile;
 pub mod train;
 
 use crate::args::Compute;
+use crate::args_images::DataCommand;
+use crate::output::Failure;
+use std::path::Path;
+use striate::train::MNIST;
 
 /// Sets the number of threads and how exactly to compute. The device has been found to exist when the arguments were read.
 fn set_up(compute: &Compute) {
@@ -20,4 +24,52 @@ fn set_up(compute: &Compute) {
         striate::set_num_threads(n as usize);
     }
     striate::set_exact(compute.exact);
+}
+
+/// Whether this means the data that is built in: a file or a folder of that name comes first.
+fn is_built_in(typed: &Path) -> bool {
+    typed.as_os_str() == MNIST && !typed.exists()
+}
+
+/// Data as it was typed: the word for what is built in, or a path that means the same wherever the program is started.
+fn data_name(typed: &Path) -> Result<String, Failure> {
+    if is_built_in(typed) { Ok(MNIST.into()) } else { data::absolute(typed) }
+}
+
+/// The data that is built in has no files to look at.
+pub fn needs_files(command: &DataCommand) -> Result<(), Failure> {
+    let data = match command {
+        DataCommand::Check(args) => &args.data,
+        DataCommand::Split(args) => &args.data,
+        DataCommand::Show(args) => &args.data,
+        DataCommand::Stats(args) => &args.data,
+    };
+    if is_built_in(data) {
+        return Err("mnist is the built-in data, which is split and checked: striate data is for images in folders, manifests and \
+                    archives, so name one of these"
+            .into());
+    }
+    Ok(())
+}
+
+/// Whether what would be written to `out` would go over the file `read`, under whatever name.
+fn is_same_file(out: &Path, read: &Path) -> bool {
+    let real = |path: &Path| path.canonicalize().ok();
+    match (real(out), real(read)) {
+        (Some(out), Some(read)) => out == read || are_links(&out, &read),
+        _ => false,
+    }
+}
+
+/// Whether both are names of one file.
+#[cfg(unix)]
+fn are_links(a: &Path, b: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let id = |path: &Path| path.metadata().ok().map(|m| (m.dev(), m.ino()));
+    id(a).is_some() && id(a) == id(b)
+}
+
+#[cfg(not(unix))]
+fn are_links(_: &Path, _: &Path) -> bool {
+    false
 }

@@ -1,12 +1,13 @@
 use crate::args::Models;
-use crate::output::{Failure, by, say, thousands};
+use crate::model_arg::ready;
+use crate::output::{Failure, by, json_path, say, shown_path, thousands};
 use crate::table::Table;
 use serde_json::{Value, json};
 use std::process::ExitCode;
 use striate::Generator;
 use striate::graph::{Summary, capture};
 use striate::train::{cached_weights, weights_url};
-use striate::zoo::{ARCHITECTURES, Architecture, Description, Interpolation, Published, find, published};
+use striate::zoo::{ARCHITECTURES, Architecture, Description, Interpolation, Published, published};
 
 /// Classes of the networks for large images (ImageNet's), and of the two for digits.
 const CLASSES: usize = 1000;
@@ -45,7 +46,7 @@ fn word(interpolation: Interpolation) -> &'static str {
 
 pub fn run(args: Models) -> Result<ExitCode, Failure> {
     let one = match &args.name {
-        Some(name) => match find(name) {
+        Some(name) => match ready(name) {
             Some(network) => Some(network),
             None => return Err(format!("there is no network '{name}': {}", Description::advice(name)).into()),
         },
@@ -83,8 +84,8 @@ fn list() -> Result<(), Failure> {
     }
     say(table)?;
     say(format_args!(
-        "\nCounted with {CLASSES} classes (mnist-net and lenet: {DIGITS}). Weights are fetched by striate\n\
-         finetune --from NAME and train --weights imagenet, once; a package's file is put in place by hand.\n\
+        "\nCounted with {CLASSES} classes (mnist-net and lenet: {DIGITS}). Weights are fetched once, by striate\n\
+         finetune --from NAME and train --weights imagenet; a package's file is put in place by hand.\n\
          One network with all of that: striate models NAME. Its layers: striate inspect NAME."
     ))
 }
@@ -102,7 +103,7 @@ fn detail(a: &Architecture) -> Result<(), Failure> {
     say(format_args!("published weights: {} (SHA-256 {}…), {:.2}% top-1 on ImageNet", p.file, &p.sha256[..8], p.top1))?;
     say(format_args!("  licence: {}", p.licence.unwrap_or("none is named")))?;
     match (cached_weights(p), weights_url(p), p.package) {
-        (Some(path), ..) => say(format_args!("  here: {}", path.display()))?,
+        (Some(path), ..) => say(format_args!("  here: {}", shown_path(&path)))?,
         (None, Some(url), _) => say(format_args!("  address: {url}"))?,
         (None, None, package) => say(format_args!("  in the Python package {}", package.unwrap_or_default()))?,
     }
@@ -127,9 +128,14 @@ fn as_json(a: &Architecture) -> Value {
 }
 
 fn weights(p: &Published) -> Value {
-    json!({
+    let (cached, cached_bytes) = cached_weights(p).map(|path| json_path(&path)).unzip();
+    let mut value = json!({
         "file": p.file, "url": weights_url(p), "package": p.package, "sha256": p.sha256, "bytes": p.bytes,
-        "version": format!("{:?}", p.version), "licence": p.licence, "top1": p.top1, "cached": cached_weights(p),
+        "version": format!("{:?}", p.version), "licence": p.licence, "top1": p.top1, "cached": cached,
         "resize": p.resize, "crop": p.crop, "interpolation": word(p.interpolation), "mean": p.mean, "std": p.std,
-    })
+    });
+    if let Some(bytes) = cached_bytes.flatten() {
+        value["cached_bytes"] = bytes.into();
+    }
+    value
 }

@@ -1,23 +1,23 @@
 use super::profile as profile_table;
+use crate::advice;
 use crate::args::Log;
 use crate::args_images::Images;
 use crate::args_training::{Learning, Run, Train};
 use crate::download;
 use crate::model_arg::{self, ModelArg};
-use crate::output::{Failure, program, say};
+use crate::output::{Failure, note, program, quoted, say, shown_path, thousands};
 use crate::progress::{Progress, images_bar};
-use std::path::Path;
+use crate::signals;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
+use std::sync::atomic::AtomicBool;
+use striate::data::images::{Split, text_path};
 use striate::profile;
 use striate::train::{
-    Config, Event, IMAGENET, ImageSettings, Outcome, Recipe, SMALL_DATA, Session, Sink, TrainError, Watch, are_images,
-    sinks,
+    Config, Event, IMAGENET, ImageSettings, MNIST, Outcome, Recipe, ResumeOptions, SMALL_DATA, Session, Settings, Sink,
+    TrainError, UNMIXED, Watch, are_images, sinks,
 };
-
-/// What shells give a process that Ctrl-C has ended.
-pub const INTERRUPTED: u8 = 130;
 
 /// Passes events on, and remembers how the run ended.
 pub struct Listener {
@@ -38,29 +38,25 @@ impl Sink for Listener {
 
 pub fn run(args: Train) -> Result<ExitCode, Failure> {
     super::set_up(&args.run.compute);
-    let stop = stopped_by_ctrl_c()?;
+    let stop = signals::stop_flag()?;
     let session = match &args.resume {
-        Some(run) => Session::resume(run)?,
+        Some(run) => resume(run, &args)?,
         None => {
             let model = model_arg::read(&args.model)?;
-            let config = config(&args, &model)?;
-            download::fetch(config.weights.as_deref(), &config.model, args.run.quiet, &stop)?;
-            start(config, &args.run).map_err(|e| model.failure(e))?
+            let settings = settings(&args, &model)?;
+            let first = settings(Config::default());
+            download::fetch(first.weights.as_deref(), &first.model, args.run.quiet, &stop)?;
+            start(&settings, &args.run).map_err(|e| model.failure(e))?
         }
     };
     conduct(session, &args.run, &stop)
 }
 
-/// A flag that the first Ctrl-C sets; the second ends the process.
-pub fn stopped_by_ctrl_c() -> Result<Arc<AtomicBool>, Failure> {
-    let stop = Arc::new(AtomicBool::new(false));
-    let seen = stop.clone();
-    ctrlc::set_handler(move || {
-        if seen.swap(true, Ordering::Relaxed) {
-            std::process::exit(INTERRUPTED.into());
-        }
-    })?;
-    Ok(stop)
+/// The run in directory `run`, with what may change.
+fn resume(run: &Path, args: &Train) -> Result<Session, Failure> {
+    let data = args.data.as_deref().map(super::data::absolute).transpose()?.map(PathBuf::from);
+    let options = ResumeOptions { epochs: args.epochs.map(|n| n as usize), data };
+    Session::resume_with(run, &options).map_err(advice::failure)
 }
 
 /// What prints the events of a run, as was asked for.
@@ -83,31 +79,32 @@ pub fn conduct(mut session: Session, args: &Run, stop: &AtomicBool) -> Result<Ex
     if args.profile {
         profile::start();
     }
-    let outcome = session.run(&mut listener, stop)?;
+    let hint = hint(session.config());
+    let outcome = session.run(&mut listener, stop).map_err(advice::failure)?;
     let profile = args.profile.then(profile::stop);
     if talks && let Some(end) = &listener.end {
-        conclude(end)?;
+        conclude(end, &hint)?;
     }
     if let Some(profile) = &profile {
         let print = if args.log == Log::Json { profile_table::print_json } else { profile_table::print };
         print(profile)?;
     }
     Ok(match outcome {
-        Outcome::Finished(_) => ExitCode::SUCCESS,
-        Outcome::Stopped => ExitCode::from(INTERRUPTED),
+        Outcome::Finished { .. } => ExitCode::SUCCESS,
+        Outcome::Stopped => ExitCode::from(signals::exit_code()),
     })
 }
 
 /// A new run; the look at its images has a progress bar.
-pub fn start(config: Config, args: &Run) -> Result<Session, TrainError> {
-    watched(args, |watch| Session::start_watched(config, args.out.as_deref(), watch))
+pub fn start(settings: &Settings, args: &Run) -> Result<Session, TrainError> {
+    watched(args.quiet, |watch| Session::start_with(settings, args.out.as_deref(), watch))
 }
 
 /// Does something that looks at images first, with a progress bar for that.
-pub fn watched<T>(args: &Run, f: impl FnOnce(&Watch) -> T) -> T {
+pub fn watched<T>(quiet: bool, f: impl FnOnce(&Watch) -> T) -> T {
     let bar = OnceLock::new();
     let done = f(&|seen: usize, all: usize| {
-        if !args.quiet {
+        if !quiet {
             let bar = bar.get_or_init(|| images_bar(all));
             bar.set_position(seen as u64);
             if seen == all {
@@ -121,25 +118,34 @@ pub fn watched<T>(args: &Run, f: impl FnOnce(&Watch) -> T) -> T {
     done
 }
 
-fn config(args: &Train, model: &ModelArg) -> Result<Config, Failure> {
+/// What was typed, over a recipe or else over what is usual for the data.
+fn settings<'a>(args: &'a Train, model: &'a ModelArg) -> Result<impl Fn(Config) -> Config + 'a, Failure> {
     let data = match &args.data {
-        None => "mnist".to_string(),
-        Some(path) => super::data::absolute(path)?,
+        None => MNIST.to_string(),
+        Some(path) => super::data_name(path)?,
     };
-    let base = args.recipe.map(Recipe::config).unwrap_or_default();
-    let optimizer = args.optimizer.unwrap_or(base.optimizer);
-    let config = Config {
-        data,
-        model: model.text.clone(),
-        weights: args.weights.as_deref().map(weights).transpose()?,
-        epochs: args.epochs.map_or(base.epochs, |n| n as usize),
-        batch_size: args.batch_size.map_or(base.batch_size, |n| n as usize),
-        optimizer,
-        betas: base.betas.filter(|_| optimizer == base.optimizer),
-        lr: args.lr.unwrap_or(base.lr),
-        ..base
-    };
-    Ok(with_settings(config, &args.learning, &args.images, &args.run))
+    let weights = args.weights.as_deref().map(weights).transpose()?;
+    Ok(move |usual: Config| {
+        let base = args.recipe.map_or(usual, Recipe::config);
+        let optimizer = args.optimizer.unwrap_or(base.optimizer);
+        // What goes with an optimizer does not go with another.
+        let same = optimizer == base.optimizer;
+        let config = Config {
+            data: data.clone(),
+            model: model.text.clone(),
+            weights: weights.clone(),
+            weights_entry: args.weights_entry.clone(),
+            epochs: args.epochs.map_or(base.epochs, |n| n as usize),
+            patience: base.patience_over(args.epochs.map_or(base.epochs, |n| n as usize)),
+            batch_size: args.batch_size.map_or(base.batch_size, |n| n as usize),
+            optimizer,
+            betas: base.betas.filter(|_| same),
+            weight_decay: base.weight_decay.filter(|_| same),
+            lr: args.lr.unwrap_or(base.lr),
+            ..base
+        };
+        with_settings(config, &args.learning, &args.images, &args.run)
+    })
 }
 
 /// What was typed, in the place of what is usual.
@@ -149,12 +155,17 @@ pub fn with_settings(base: Config, learning: &Learning, images: &Images, run: &R
         max_bad: images.max_bad,
         balance: images.balance,
         class_weights: images.class_weights,
+        val: images.val.unwrap_or(base.images.val),
+        split_near_duplicates: images.split_near_duplicates,
+        path_column: images.columns.path_column.clone(),
+        label_column: images.columns.label_column.clone(),
         ..super::data::settings(&images.look)
     };
     // What suits photos does not suit what lies in idx files: a digit turned around is none.
-    let photos = base.data != "mnist" && are_images(Path::new(&base.data));
+    let photos = base.data != MNIST && are_images(Path::new(&base.data));
     let usual = base.images.augment.filter(|augment| photos || augment != SMALL_DATA);
-    settings.augment = settings.augment.or(usual);
+    let unmixed = |usual: String| if learning.focal.is_some() && usual == SMALL_DATA { UNMIXED.into() } else { usual };
+    settings.augment = settings.augment.or(usual.map(unmixed));
     // The focal loss and smoothed labels exclude each other, so what was typed wins over the recipe.
     let smoothing = if learning.focal.is_some() { 0.0 } else { base.label_smoothing };
     Config {
@@ -171,6 +182,11 @@ pub fn with_settings(base: Config, learning: &Learning, images: &Images, run: &R
         dropout: learning.dropout.unwrap_or(base.dropout),
         focal: learning.focal,
         exact: run.compute.exact,
+        patience: match learning.patience {
+            Some(0) => None,
+            Some(n) => Some(n as usize),
+            None => base.patience,
+        },
         log_every: run.log_every as usize,
         checkpoint_every: run.checkpoint_every,
         images: settings,
@@ -183,21 +199,74 @@ fn weights(typed: &Path) -> Result<String, Failure> {
     if typed == Path::new(IMAGENET) { Ok(IMAGENET.into()) } else { super::data::absolute(typed) }
 }
 
-fn conclude(end: &Event) -> Result<(), Failure> {
+/// What to try where a network has learnt next to nothing.
+fn hint(config: &Config) -> String {
+    let data = text_path(&config.data);
+    if config.finetune.is_some() {
+        return "more images of each class, more epochs or another network to start from may help".into();
+    }
+    if config.data == MNIST || !are_images(&data) {
+        return "more epochs (--epochs), another learning rate (--lr) or another network (--model) may help".into();
+    }
+    format!(
+        "{} finetune --from resnet18 {} starts from a network that has learnt on a million photos; more images of each class or more epochs may \
+         help, too",
+        program(),
+        quoted(&data)
+    )
+}
+
+fn conclude(end: &Event, hint: &str) -> Result<(), Failure> {
     let program = program();
     match end {
-        Event::Finished { run, model, measured, accuracy, seconds } => {
-            let (run, model) = (run.display(), model.display());
+        Event::Finished {
+            run,
+            model,
+            last_model,
+            measured,
+            epoch,
+            last_epoch,
+            accuracy,
+            accuracy_interval_95: [low, high],
+            last_accuracy,
+            samples,
+            chance,
+            seconds,
+            ..
+        } => {
+            let percent = |x: f64| format!("{:.2}%", 100.0 * x);
+            let kind = measured.adjective();
             say(format_args!(
-                "Done in {seconds:.0} s: {model} has {:.2}% {} accuracy. {run}/ also holds checkpoint.safetensors, config.toml and metrics.csv.",
-                100.0 * accuracy,
-                measured.adjective()
+                "Done in {seconds:.0} s: {} has {} {kind} accuracy (95% interval {} to {}, on {} images): the weights of epoch {epoch}, the best of \
+                 {last_epoch}{}",
+                shown_path(model),
+                percent(*accuracy),
+                percent(*low),
+                percent(*high),
+                thousands(samples),
+                match measured {
+                    Split::Test => " on these same images, so other images may do a little worse.",
+                    _ => ".",
+                }
             ))?;
+            say(format_args!(
+                "{} has those of epoch {last_epoch}: {}. {} also holds checkpoint.safetensors, config.toml and metrics.csv.",
+                shown_path(last_model),
+                percent(*last_accuracy),
+                shown_path(run)
+            ))?;
+            if low <= chance {
+                note(&format!(
+                    "that is near chance ({} is always answering with the most frequent class): {hint}",
+                    percent(*chance)
+                ));
+            }
+            let model = quoted(model);
             say(format_args!("Measure it:  {program} eval {model}"))?;
             say(format_args!("Use it:      {program} predict {model} IMAGE.png"))
         }
         Event::Stopped { run, .. } => {
-            say(format_args!("Stopped; nothing is lost. Go on with:  {program} train --resume {}", run.display()))
+            say(format_args!("Stopped; nothing is lost. Go on with:  {program} train --resume {}", quoted(run)))
         }
         _ => Ok(()),
     }

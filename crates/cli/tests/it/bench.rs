@@ -1,8 +1,6 @@
 //! `striate bench` and `striate train --profile`.
 
-mod common;
-
-use common::*;
+use crate::common::*;
 use serde_json::Value;
 
 fn json(text: &str) -> Value {
@@ -81,7 +79,7 @@ fn a_profile_says_where_the_time_of_a_run_went() {
         assert!(rows(name) > 0, "{name}: {after}");
     }
     // Nothing of the run itself changes.
-    assert!(out.contains("Epoch: [2/2], Test Accuracy: ") && out.contains("Measure it: "), "{out}");
+    assert!(out.contains("Epoch: [2/2], Test Loss: ") && out.contains("Measure it: "), "{out}");
     let out = succeed(dir.path(), &[&base[..], &["--log", "json"]].concat());
     let profile = json(out.lines().last().unwrap());
     assert_eq!(profile["event"], "profile");

@@ -1,8 +1,6 @@
 //! Bad input gets one clear line, an exit code, and nothing lost.
 
-mod common;
-
-use common::*;
+use crate::common::*;
 use std::fs;
 use std::io::Write;
 use std::path::Path;
@@ -40,6 +38,113 @@ fn impossible_settings() {
     fail(d, &["trian"], 2, &["trian"]);
     fail(d, &["train", "--resume", "run", "--lr", "0.1"], 2, &["--resume", "--lr"]);
     assert!(!d.join("runs").exists(), "nothing is made for a run that cannot start");
+}
+
+/// Numbers that cannot be are told what they may be, not that they are no arguments.
+#[test]
+fn numbers_get_what_they_may_be() {
+    let dir = tempfile::tempdir().unwrap();
+    let d = dir.path();
+    let whole = "it must be a whole number";
+    for (args, parts) in [
+        (&["train", "--seed", "-1"][..], &["'-1' for '--seed", whole][..]),
+        (&["train", "--epochs", "-3"], &["'-3' for '--epochs", whole]),
+        (&["train", "--epochs", "1.5"], &["'1.5' for '--epochs", whole]),
+        (&["train", "--epochs", "0"], &["'0' for '--epochs", whole, "1 or more"]),
+        (&["train", "--threads", "2000"], &["'2000' for '--threads", "from 1 to 1024"]),
+        (&["train", "--log-every", ""], &["--log-every", whole]),
+        (&["train", "--lr", "-1"], &["'-1' for '--lr", "a positive number"]),
+        (&["train", "--betas", "-1,0"], &["--betas", "at least 0 and below 1"]),
+        (&["train", "--size", "-5"], &["'-5' for '--size", whole]),
+        (&["train", "--seed", "99999999999999999999"], &["--seed", "too large"]),
+        (&["predict", "m", "x.png", "--top", "-2"], &["'-2' for '--top", whole]),
+        (&["inspect", "lenet", "--classes", "-2"], &["'-2' for '--classes", whole]),
+        (&["bench", "--input", "-1"], &["'-1' for '--input", "3x32x32"]),
+        (&["data", "split", "x", "--out", "y", "--seed", "-1"], &["'-1' for '--seed", whole]),
+    ] {
+        let line = fail(d, args, 2, parts);
+        assert!(!line.contains("as a value, use") && !line.contains("tip:"), "{line}");
+    }
+}
+
+/// What is not an option is never said to be a value.
+#[test]
+fn options_that_do_not_exist_get_advice_that_works() {
+    let dir = tempfile::tempdir().unwrap();
+    let d = dir.path();
+    for (args, parts) in [
+        (&["finetune", "--resume", "my run"][..], &["'--resume'", "striate train --resume 'my run'"][..]),
+        (&["finetune", "--from", "resnet18", "data", "--resume"], &["striate train --resume RUN"]),
+        (&["finetune", "--resume=r"], &["striate train --resume"]),
+        (&["train", "-e", "3"], &["'-e'", "--epochs", "--ema"]),
+        (&["train", "-x", "3"], &["'-x'"]),
+        (&["eval", "m", "--top", "3"], &["'--top'", "predict"]),
+        (&["predict", "m", "x.png", "--epochs", "3"], &["'--epochs'", "train", "finetune"]),
+        (&["train", "--epoch", "3"], &["'--epoch'", "'--epochs'"]),
+        (&["train", "--learning-rate", "3"], &["'--learning-rate'"]),
+        (&["data", "check", "x", "--jsn"], &["'--jsn'", "'--json'"]),
+        (&["inspect", "lenet", "more", "-7"], &["'more'"]),
+        (&["trian"], &["'trian'", "'train'"]),
+    ] {
+        let line = fail(d, args, 2, parts);
+        assert!(!line.contains("as a value, use"), "{line}");
+    }
+}
+
+#[test]
+fn names_are_taken_in_any_case_and_wrong_ones_get_a_guess() {
+    let dir = tempfile::tempdir().unwrap();
+    let d = dir.path();
+    idx_dir(d, 20, 10, 28);
+    let train = ["train", "squares", "--model", "LeNet", "--epochs", "1", "--quiet"];
+    for more in [
+        &["--optimizer", "AdamW", "--schedule", "Cosine", "--device", "CPU", "--recipe", "Fast"][..],
+        &["--optimizer", "SGD", "--schedule", "Warmup 2, Step 1", "--log", "JSON"],
+    ] {
+        succeed(d, &[&train[..], more].concat());
+    }
+    for (args, parts) in [
+        (&["train", "--optimizer", "adan"][..], &["--optimizer", "did you mean adam?"][..]),
+        (&["train", "--optimizer", "magic"], &["it is one of adam, adamw, sgd"]),
+        (&["train", "--schedule", "cosinus"], &["--schedule", "did you mean cosine?"]),
+        (&["train", "--schedule", "warmpu 3, step 2"], &["--schedule", "did you mean warmup?"]),
+        (&["train", "--recipe", "smal-data"], &["--recipe", "did you mean small-data?"]),
+        (&["train", "--filter", "bicubc"], &["--filter", "did you mean bicubic?"]),
+        (&["train", "--cache", "rma"], &["--cache", "none, ram, disk"]),
+        (&["train", "--log", "jsn"], &["--log", "'json'"]),
+        (&["finetune", "--from", "x", "y", "--mode", "ful"], &["--mode", "'full'"]),
+        (&["export", "x", "--format", "safetensor"], &["--format", "'safetensors'"]),
+        (&["completions", "bsh"], &["'bash'"]),
+    ] {
+        fail(d, args, 2, parts);
+    }
+    assert!(succeed(d, &["completions", "Bash"]).contains("striate"));
+    // These are read, and what fails is something else.
+    fail(d, &["finetune", "--from", "nowhere", "squares", "--mode", "Full"], 1, &["nowhere"]);
+    fail(d, &["export", "nowhere", "--format", "NPZ"], 1, &["nowhere"]);
+    fail(d, &["train", "nowhere", "--filter", "Bicubic", "--cache", "RAM"], 1, &["nowhere"]);
+}
+
+/// The word for what is built in, unless something of that name lies here.
+#[test]
+fn mnist_is_built_in_unless_it_is_here() {
+    let dir = tempfile::tempdir().unwrap();
+    let d = dir.path();
+    for verb in ["check", "stats"] {
+        fail(d, &["data", verb, "mnist"], 1, &["mnist is the built-in data"]);
+    }
+    let share = ["--epoch-share", "0.002", "--epochs", "1", "--model", "lenet"];
+    let said = succeed(d, &[&["train", "mnist"], &share[..], &["--out", "built-in"]].concat());
+    assert!(said.contains(" on mnist (60000 training and 10000 test images"), "{said}");
+    fail(d, &["train", "./mnist"], 1, &["mnist"]);
+    let here = idx_dir(d, 20, 10, 28);
+    fs::rename(here, d.join("mnist")).unwrap();
+    let said = succeed(d, &[&["train", "mnist"], &share[2..], &["--out", "here"]].concat());
+    assert!(said.contains("20 training and 10 test images"), "{said}");
+    for data in ["mnist", "./mnist"] {
+        let json: serde_json::Value = serde_json::from_str(&succeed(d, &["eval", "here", data, "--json"])).unwrap();
+        assert_eq!(json["images"], 10, "{data}");
+    }
 }
 
 #[test]
@@ -227,7 +332,7 @@ fn a_loss_that_is_not_finite_stops_the_run() {
             "--quiet",
         ],
         1,
-        &["step ", "the loss is", "layer ", "run/checkpoint.safetensors", "--lr"],
+        &["step ", "the loss is", "layer ", "smaller learning rate", "--lr"],
     );
     assert!(["conv1", "conv2", "fc1", "fc2", "fc3"].iter().any(|l| line.contains(&format!("layer {l}"))), "{line}");
     succeed(d, &["inspect", "lenet"]);

@@ -1,8 +1,6 @@
 //! Networks that have learnt already learn other classes.
 
-mod common;
-
-use common::*;
+use crate::common::*;
 use image::{Rgb, RgbImage};
 use std::collections::BTreeMap;
 use std::fs;
@@ -113,9 +111,7 @@ fn means_of_features_serve_as_classes() {
         ["finetune", "--from", "old.safetensors", "new", "--mode", "prototype", "--ways", "2", "--shots", "1,3,99"];
     let said = succeed(d, &[&prototypes[..], &["--out", "means"]].concat());
     assert!(
-        said.contains(
-            "The nearest mean of all 48 training images: 100.00% validation accuracy on 12 images (95% interval 75."
-        ),
+        said.contains("The nearest mean of all ") && said.contains(" training images: 100.00% validation accuracy on "),
         "{said}"
     );
     assert!(said.contains("2-way 1-shot: ") && said.contains("2-way 3-shot: ") && !said.contains("99-shot"), "{said}");
@@ -123,7 +119,10 @@ fn means_of_features_serve_as_classes() {
     assert_eq!(accuracy(d, "means/model.safetensors"), 1.0);
     let out = succeed(d, &[&prototypes[..], &["--log", "json", "--out", "means-2"]].concat());
     let report: serde_json::Value = serde_json::from_str(out.lines().last().unwrap()).unwrap();
-    assert_eq!((report["correct"].as_u64(), report["test_samples"].as_u64()), (Some(12), Some(12)));
+    assert_eq!(
+        (report["correct"].as_u64(), report["train_samples"].as_u64()),
+        (report["test_samples"].as_u64(), Some(60 - report["test_samples"].as_u64().unwrap()))
+    );
     assert_eq!(report["few_shot"][0]["ways"], 2);
     assert!(report["few_shot"][0]["accuracy"].as_f64().unwrap() > 0.8, "{report}");
 }
@@ -163,7 +162,7 @@ fn a_run_stopped_in_either_stretch_ends_in_the_same_weights() {
     let none = AtomicBool::new(false);
     let undisturbed = d.join("undisturbed");
     let mut session = Session::start(finetune(4), Some(&undisturbed)).unwrap();
-    assert!(matches!(session.run(&mut Vec::new(), &none).unwrap(), Outcome::Finished(_)));
+    assert!(matches!(session.run(&mut Vec::new(), &none).unwrap(), Outcome::Finished { .. }));
     let expected = fs::read(undisturbed.join("model.safetensors")).unwrap();
     // 48 images make three steps an epoch.
     for (steps, features) in [(1, false), (3, false), (6, false), (7, false), (11, false), (99, true)] {
@@ -173,7 +172,7 @@ fn a_run_stopped_in_either_stretch_ends_in_the_same_weights() {
         let outcome = Session::start(finetune(4), Some(&run)).unwrap().run(&mut sink, &stop).unwrap();
         assert_eq!(outcome, Outcome::Stopped, "{steps}");
         let mut resumed = Session::resume(&run).unwrap();
-        assert!(matches!(resumed.run(&mut Vec::new(), &none).unwrap(), Outcome::Finished(_)), "{steps}");
+        assert!(matches!(resumed.run(&mut Vec::new(), &none).unwrap(), Outcome::Finished { .. }), "{steps}");
         drop(resumed);
         assert!(fs::read(run.join("model.safetensors")).unwrap() == expected, "stopped after {steps}: another model");
         let metrics = |run: &Path| fs::read_to_string(run.join("metrics.csv")).unwrap();

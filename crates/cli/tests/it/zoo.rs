@@ -1,8 +1,6 @@
 //! Networks that take images of several sizes.
 
-mod common;
-
-use common::*;
+use crate::common::*;
 use serde_json::Value;
 
 fn inspect(args: &[&str]) -> Value {
@@ -41,7 +39,10 @@ fn a_resnet_is_trained_on_small_grey_images_and_read_again() {
     let out = succeed(dir.path(), &train);
     assert!(out.contains("Training resnet18 (11175370 parameters)"), "{out}");
     let measured = succeed(dir.path(), &["eval", "run/model.safetensors"]);
-    assert!(measured.contains("resnet18 on squares (20 test images)"), "{measured}");
+    assert!(
+        measured.contains("resnet18 on squares (20 validation images: its best epoch was chosen on them)"),
+        "{measured}"
+    );
     let shown = succeed(dir.path(), &["inspect", "run/model.safetensors"]);
     assert!(shown.contains("1×1×32×32"), "{shown}");
 }

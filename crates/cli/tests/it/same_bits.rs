@@ -1,8 +1,6 @@
 //! The same seed gives the same bits: on any number of threads, and after a kill and a resume.
 
-mod common;
-
-use common::*;
+use crate::common::*;
 use std::path::Path;
 use std::time::{Duration, Instant};
 

@@ -1,9 +1,8 @@
 //! What the commands print and write.
 
-mod common;
-
-use common::*;
+use crate::common::*;
 use std::fs;
+use std::path::Path;
 
 #[test]
 fn train_prints_the_promised_lines_and_leaves_a_run_directory() {
@@ -13,14 +12,17 @@ fn train_prints_the_promised_lines_and_leaves_a_run_directory() {
     let lines: Vec<&str> = out.lines().collect();
     let form = |line: &str, start: &str| line.starts_with(start) && line.ends_with('%');
     assert!(
-        lines[0].starts_with("Training mnist-net (1199882 parameters) on squares (200 training and 50 test images)")
+        lines[0].starts_with(
+            "Training mnist-net (1199882 parameters) on squares (200 training and 50 test images of 1×28×28; 10 classes: "
+        ),
+        "{out}"
     );
     assert!(form(lines[1], "Epoch: [1/2], Step: [5/10], Loss: "), "{out}");
     assert!(form(lines[2], "Epoch: [1/2], Step: [10/10], Loss: "), "{out}");
-    assert!(form(lines[3], "Epoch: [1/2], Test Accuracy: "), "{out}");
-    assert!(form(lines[6], "Epoch: [2/2], Test Accuracy: "), "{out}");
-    assert!(lines[8].contains(" eval runs/squares-mnist-net-1/model.safetensors"), "{out}");
-    assert!(lines[9].contains(" predict runs/squares-mnist-net-1/model.safetensors IMAGE.png"), "{out}");
+    assert!(form(lines[3], "Epoch: [1/2], Test Loss: ") && lines[3].contains(", Test Accuracy: "), "{out}");
+    assert!(form(lines[6], "Epoch: [2/2], Test Loss: "), "{out}");
+    assert!(lines[9].contains(" eval runs/squares-mnist-net-1/model.safetensors"), "{out}");
+    assert!(lines[10].contains(" predict runs/squares-mnist-net-1/model.safetensors IMAGE.png"), "{out}");
     let run = dir.path().join("runs/squares-mnist-net-1");
     for file in ["model.safetensors", "checkpoint.safetensors", "config.toml", "metrics.csv"] {
         assert!(run.join(file).is_file(), "{file}");
@@ -181,4 +183,74 @@ fn help_is_there_for_every_command() {
     for command in ["train", "eval", "predict", "inspect", "models", "export", "bench", "completions"] {
         assert!(succeed(dir.path(), &[command, "--help"]).contains("Usage: striate"), "{command}");
     }
+}
+
+/// A model of `classes` classes that has hardly learnt, and the run's directory.
+fn many_classes(d: &Path, classes: u8) {
+    let n = 3 * classes as u32;
+    fs::create_dir_all(d.join("many")).unwrap();
+    for (name, seed) in [("train", 7), ("t10k", 11)] {
+        let pixels: Vec<u8> = (0..n * 64).map(|i| (i.wrapping_mul(2654435761) >> seed) as u8).collect();
+        let labels: Vec<u8> = (0..n).map(|i| (i % classes as u32) as u8).collect();
+        fs::write(d.join(format!("many/{name}-images-idx3-ubyte")), idx(&[n, 8, 8], &pixels)).unwrap();
+        fs::write(d.join(format!("many/{name}-labels-idx1-ubyte")), idx(&[n], &labels)).unwrap();
+    }
+    let net = "conv 4 3, relu, flatten, linear";
+    succeed(d, &["train", "many", "--model", net, "--epochs", "1", "--lr", "0.1", "--out", "run", "--quiet"]);
+}
+
+#[test]
+fn many_classes_are_measured_in_few_lines() {
+    let dir = tempfile::tempdir().unwrap();
+    let d = dir.path();
+    many_classes(d, 100);
+    let json: serde_json::Value =
+        serde_json::from_str(&succeed(d, &["eval", "run", "--json", "--csv", "matrix.csv"])).unwrap();
+    let rows = json["confusion"].as_array().unwrap();
+    let counts: Vec<Vec<u64>> =
+        rows.iter().map(|r| r.as_array().unwrap().iter().map(|n| n.as_u64().unwrap()).collect()).collect();
+    assert_eq!((counts.len(), json["classes"].as_array().unwrap().len()), (100, 100));
+
+    let text = succeed(d, &["eval", "run"]);
+    assert!(text.lines().count() < 60 && text.lines().all(|l| l.chars().count() < 200), "{text}");
+    let parts: Vec<&str> = text.split("\n\n").collect();
+    let worst: Vec<f64> = parts[1]
+        .lines()
+        .skip(1)
+        .take(20)
+        .map(|l| l.split_whitespace().nth(2).unwrap().trim_end_matches('%').parse().unwrap())
+        .collect();
+    assert!(worst.is_sorted() && worst.len() == 20, "{text}");
+    assert!(parts[1].contains("20 classes of the lowest recall; --all prints 80 more"), "{text}");
+    let header: Vec<&str> = parts[2].lines().next().unwrap().split_whitespace().collect();
+    assert_eq!(header[..3], ["actual", "predicted", "images"]);
+    let mut pairs = Vec::new();
+    for line in parts[2].lines().skip(1).filter(|l| l.ends_with('%')) {
+        let cells: Vec<&str> = line.split_whitespace().collect();
+        let (actual, predicted): (usize, usize) = (cells[0].parse().unwrap(), cells[1].parse().unwrap());
+        let n: u64 = cells[2].parse().unwrap();
+        assert_eq!(counts[actual][predicted], n, "{line}");
+        let share = 100.0 * n as f64 / counts[actual].iter().sum::<u64>() as f64;
+        assert_eq!(cells[3], format!("{share:.2}%"));
+        pairs.push(n);
+    }
+    assert!(!pairs.is_empty() && pairs.len() <= 20 && pairs.is_sorted_by(|a, b| a >= b), "{text}");
+
+    let csv = fs::read_to_string(d.join("matrix.csv")).unwrap();
+    let lines: Vec<Vec<&str>> = csv.lines().map(|l| l.split(',').collect()).collect();
+    assert_eq!((lines.len(), lines[0].len(), lines[0][0]), (101, 101, "actual \\ predicted"));
+    for (row, line) in counts.iter().zip(&lines[1..]) {
+        assert!(row.iter().zip(&line[1..]).all(|(n, cell)| n.to_string() == *cell), "{line:?}");
+    }
+    let all = succeed(d, &["eval", "run", "--all"]);
+    assert_eq!(all.lines().count(), 2 + 1 + 101 + 1 + 101, "{all}");
+}
+
+#[test]
+fn few_classes_are_shown_as_a_matrix() {
+    let dir = tempfile::tempdir().unwrap();
+    let d = dir.path();
+    many_classes(d, 20);
+    let text = succeed(d, &["eval", "run"]);
+    assert!(text.contains("actual \\ predicted") && text.lines().count() == 2 + 1 + 21 + 1 + 21, "{text}");
 }

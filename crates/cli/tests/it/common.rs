@@ -1,7 +1,5 @@
 //! Small data sets and the real program.
 
-#![allow(dead_code)]
-
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -26,11 +24,12 @@ pub fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-/// Runs the program, which must succeed, and gives what it printed.
+/// Runs the program, which must succeed, and gives what it printed: of a training also its notes, which are on standard error, after the rest.
 pub fn succeed(dir: &Path, args: &[&str]) -> String {
     let output = run(dir, args);
     assert!(output.status.success(), "striate {args:?} failed: {}", stderr(&output));
-    stdout(&output)
+    let trains = args.first().is_some_and(|verb| ["train", "finetune"].contains(verb));
+    if trains { stdout(&output) + &stderr(&output) } else { stdout(&output) }
 }
 
 /// Runs the program, which must fail with exit code `code` and one line that holds every one of `parts`.

@@ -1,15 +1,16 @@
-//! `--weights imagenet` and `models`.
+//! `--weights`, of files as others write them and of `imagenet`, and `models`.
 
-mod common;
-
-use common::*;
+use crate::common::*;
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::thread;
+use striate::Tensor;
+use striate::formats::{pth, read_weights, safetensors};
 
 const LITE: &str = "efficientnet-lite0-57934424.pth";
 
@@ -122,11 +123,11 @@ fn published_weights_are_fetched_once() {
     assert!(first.status.success(), "{}", stderr(&first));
     let said = stdout(&first);
     assert!(said.contains(&format!("weights/{LITE} (PyTorch")) && said.contains(" tensors taken"), "{said}");
-    assert_eq!(stderr(&first), format!("note: fetching {url}{LITE}\n"));
+    assert_eq!(stderr(&first).lines().next(), Some(format!("note: fetching {url}{LITE}").as_str()));
     let cached = d.join("cache").join("weights").join(LITE);
     assert_eq!(fs::read(&cached).unwrap(), fs::read(&file).unwrap());
     let again = train(d, Some("http://127.0.0.1:1"), "efficientnet-lite0", "again");
-    assert!(again.status.success() && stderr(&again).is_empty(), "{}", stderr(&again));
+    assert!(again.status.success() && !stderr(&again).contains("fetching"), "{}", stderr(&again));
     assert_eq!(weights(&d.join("first/model.safetensors")), weights(&d.join("again/model.safetensors")));
     let shown = program(d, None).args(["models", "efficientnet-lite0", "--json"]).output().unwrap();
     let shown: Value = serde_json::from_str(&stdout(&shown)).unwrap();
@@ -194,4 +195,76 @@ fn networks_are_listed_with_what_they_cost_and_what_is_published() {
         assert!(text.contains(part), "'{part}' is not in: {text}");
     }
     fail(dir.path(), &["models", "resnet19"], 1, &["did you mean resnet1"]);
+}
+
+/// The tensors of a file, changed by `edit`, which gets their names.
+fn renamed(from: &Path, edit: impl Fn(&str) -> String) -> BTreeMap<String, Tensor> {
+    read_weights(from).unwrap().into_map().into_iter().map(|(name, tensor)| (edit(&name), tensor)).collect()
+}
+
+#[test]
+fn weights_as_others_name_them_are_started_from() {
+    let dir = tempfile::tempdir().unwrap();
+    let d = dir.path();
+    idx_dir(d, 40, 20, 28);
+    let lenet = ["train", "squares", "--model", "lenet", "--epochs", "1", "--batch-size", "20"];
+    succeed(d, &[&lenet[..], &["--out", "first"]].concat());
+    let model = d.join("first/model.safetensors");
+    let none = BTreeMap::new();
+    let lightning = renamed(&model, |name| format!("model.{name}"));
+    safetensors::write(&d.join("lightning.safetensors"), &lightning, &none).unwrap();
+    pth::write(&d.join("lightning.pth"), &lightning).unwrap();
+    let mut both = renamed(&model, |name| format!("student.{name}"));
+    both.extend(renamed(&model, |name| format!("teacher.{name}")));
+    safetensors::write(&d.join("both.safetensors"), &both, &none).unwrap();
+    let start = |file: &'static str| [&lenet[..], &["--weights", file]].concat();
+    for (n, file) in ["lightning.safetensors", "lightning.pth", "first/checkpoint.safetensors"].into_iter().enumerate()
+    {
+        let said = succeed(d, &[&start(file)[..], &["--out", &format!("from-{n}")]].concat());
+        // In a checkpoint of its own the program knows what is what.
+        let said_so = file.contains("checkpoint") || said.contains("'model.' was taken off the names");
+        assert!(said_so && said.contains("10 of "), "{said}");
+    }
+    let line = fail(d, &start("both.safetensors"), 1, &["both.safetensors", "'student', 'teacher'"]);
+    assert!(line.contains("--weights-entry NAME"), "{line}");
+    let chosen = [&start("both.safetensors")[..], &["--weights-entry", "teacher", "--out", "chosen"]].concat();
+    assert!(succeed(d, &chosen).contains("10 of 10 tensors taken"));
+    assert!(fs::read_to_string(d.join("chosen/config.toml")).unwrap().contains("weights_entry = \"teacher\""));
+    let wrong = [&start("both.safetensors")[..], &["--weights-entry", "tutor"]].concat();
+    fail(d, &wrong, 1, &["both.safetensors", "no weights 'tutor': it has 'student', 'teacher'"]);
+    fail(d, &[&lenet[..], &["--weights-entry", "teacher"]].concat(), 2, &["--weights"]);
+    let tune = ["finetune", "--from", "both.safetensors", "squares", "--mode", "head", "--epochs", "1"];
+    fail(d, &tune, 1, &["both.safetensors", "'student', 'teacher'"]);
+    let said = succeed(d, &[&tune[..], &["--weights-entry", "student", "--out", "tuned"]].concat());
+    assert!(said.contains("the backbone is lenet from") && said.contains("8 of its 10 tensors taken"), "{said}");
+}
+
+#[test]
+fn numbers_that_are_none_are_named_when_they_are_loaded() {
+    let dir = tempfile::tempdir().unwrap();
+    let d = dir.path();
+    idx_dir(d, 40, 20, 28);
+    let net = ["train", "squares", "--model", "conv 4 3, batchnorm, relu, flatten, linear", "--batch-size", "20"];
+    succeed(d, &[&net[..], &["--epochs", "1", "--out", "first"]].concat());
+    let good = safetensors::read(&d.join("first/model.safetensors")).unwrap();
+    for (name, value, what) in [
+        ("0.weight", f32::NAN, "NaN"),
+        ("4.bias", f32::INFINITY, "infinite"),
+        ("1.running_mean", f32::NAN, "NaN"),
+        ("1.running_var", -1.0, "negative"),
+    ] {
+        let mut tensors: BTreeMap<String, Tensor> = good.tensors.iter().cloned().collect();
+        let old = &tensors[name];
+        let mut values = old.to_vec::<f32>();
+        values[0] = value;
+        let new = Tensor::from_vec(values, old.shape());
+        tensors.insert(name.to_string(), new);
+        safetensors::write(&d.join("bad.safetensors"), &tensors, &good.metadata).unwrap();
+        let parts = ["bad.safetensors", &format!("'{name}'"), what];
+        fail(d, &[&net[..], &["--weights", "bad.safetensors"]].concat(), 1, &parts);
+        fail(d, &["finetune", "--from", "bad.safetensors", "squares"], 1, &parts);
+        fail(d, &["eval", "bad.safetensors", "squares"], 1, &parts);
+        fail(d, &["predict", "bad.safetensors", "x.png"], 1, &parts);
+    }
+    assert!(!d.join("runs").exists());
 }

@@ -1,0 +1,48 @@
+//! What to type after an error of the library, which knows no command line.
+
+use crate::commands::data::way_on;
+use crate::output::{Failure, program, quoted};
+use std::path::Path;
+use striate::train::TrainError;
+
+/// The error in one line, with the commands that lead on from it.
+pub fn failure(e: TrainError) -> Failure {
+    let program = program();
+    // The library names a setting by its field, which here is a flag.
+    let line = e.to_string().replace("(weights_entry)", "(--weights-entry NAME)");
+    let advice = advice(&e, &program);
+    if let TrainError::Data(e) = &e {
+        return Failure::Message(line + way_on(e));
+    }
+    Failure::Message(advice.map_or(line.clone(), |advice| format!("{line}: {advice}")))
+}
+
+fn advice(e: &TrainError, program: &str) -> Option<String> {
+    Some(match e {
+        TrainError::RunExists { path, is_run: true } => {
+            format!("choose another --out, or go on with {program} train --resume {}", quoted(path))
+        }
+        TrainError::RunExists { .. } => "choose another --out".to_string(),
+        TrainError::CheckpointWrite { last: Some(_), run, .. } => {
+            format!("{program} train --resume {}", quoted(run))
+        }
+        TrainError::NonFinite { lr, checkpoint, .. } => {
+            let lr = smaller(*lr);
+            match checkpoint {
+                Some(file) => format!("--lr {lr}, or also --weights {}", quoted(file)),
+                None => format!("--lr {lr}"),
+            }
+        }
+        TrainError::ScheduleOver { model, data, .. } => {
+            format!("{program} train {} --weights {} --epochs N", quoted(Path::new(data)), quoted(model))
+        }
+        _ => return None,
+    })
+}
+
+/// A tenth of a learning rate, and not more than what is usual.
+fn smaller(lr: f64) -> f64 {
+    const USUAL: f64 = 0.001;
+    let tenth = lr / 10.0;
+    if tenth.is_finite() && tenth < USUAL { tenth } else { USUAL }
+}

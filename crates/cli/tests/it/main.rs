@@ -1,0 +1,18 @@
+//! The program, run as a user would.
+
+mod advice;
+mod bad_input;
+mod bench;
+mod commands;
+mod common;
+mod finetune;
+mod honest;
+mod images;
+mod inputs;
+mod same_bits;
+mod settings;
+mod signals;
+mod text_models;
+mod threads;
+mod weights;
+mod zoo;
