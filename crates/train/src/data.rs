@@ -448,3 +448,41 @@ impl Batches for Loader {
         Box::new(self.0.epoch_from(epoch, first))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_built_in_image_is_both_learnt_from_and_measured_on() {
+        let data = load_data(MNIST).unwrap();
+        let learnt = Fingerprints::of(data.train.fingerprints().into_iter().flatten());
+        let measured: Vec<u64> = data.test.fingerprints().into_iter().flatten().collect();
+        assert_eq!((measured.len(), learnt.len()), (10_000, 60_000));
+        assert!(!measured.into_iter().any(|f| learnt.contains(f)));
+    }
+
+    #[test]
+    fn what_is_learnt_from_is_not_measured_on() {
+        let image = |value: u8| [value, value / 2, 0, 255];
+        let pixels = |values: &[u8]| values.iter().flat_map(|&v| image(v)).collect::<Vec<u8>>();
+        let images = |values: &[u8]| Images::Memory(ImageDataset::new(2, 2, 1, pixels(values), vec![0; values.len()]));
+        let splits = |test: &[u8]| Splits {
+            train: images(&[1, 2, 3]),
+            test: images(test),
+            name: "own".into(),
+            ..load_data(MNIST).unwrap()
+        };
+        let before = Provenance {
+            learnt_from: Fingerprints::of(images(&[7]).fingerprints().into_iter().flatten()),
+            ..Provenance::default()
+        };
+        let mut data = splits(&[3, 7, 8, 9]);
+        data.hold_out(&before).unwrap();
+        assert_eq!(data.test.len(), 2);
+        assert_eq!(data.test.fingerprints(), images(&[8, 9]).fingerprints());
+        assert_eq!(data.notes.len(), 2, "{:?}", data.notes);
+        assert!(matches!(splits(&[1, 7]).hold_out(&before), Err(TrainError::AllLearnt { images: 1, .. })));
+        assert!(splits(&[8]).hold_out(&Provenance::default()).is_ok());
+    }
+}

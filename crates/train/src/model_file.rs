@@ -18,7 +18,7 @@ use striate_tensor::{Generator, Tensor};
 use striate_zoo::Description;
 
 /// The version of the layout that this program writes, and the newest that it reads.
-pub const FORMAT_VERSION: u32 = 1;
+pub const FORMAT_VERSION: u32 = 2;
 /// Images that a file carries to test itself.
 const SELF_TESTS: usize = 2;
 pub(crate) const KEY: &str = "striate";

@@ -12,7 +12,7 @@ fn count_of(n: usize, noun: &str) -> String {
 /// The first names, and how many more there are.
 fn few(names: &[String]) -> String {
     const SHOWN: usize = 5;
-    let shown = names.iter().take(SHOWN).map(|name| striate_data::images::shown(name)).collect::<Vec<_>>().join(", ");
+    let shown = names.iter().take(SHOWN).map(striate_data::images::shown).collect::<Vec<_>>().join(", ");
     match names.len().saturating_sub(SHOWN) {
         0 => shown,
         more => format!("{shown} and {more} more"),
