@@ -100,7 +100,8 @@ impl<T: Task> Trainer<'_, T> {
         self.check_weights()?;
         while self.position.epoch < self.until {
             let epoch = self.position.epoch;
-            let mut batches = train.epoch_from(epoch, self.position.batch);
+            let (first, before) = (self.position.batch, self.position.steps);
+            let mut batches = train.epoch_from(epoch, first);
             let steps = train.per_epoch().div_ceil(self.config.accumulate);
             while self.step(&mut *batches, steps, sink)? {
                 let due = self.config.checkpoint_every.is_some_and(|n| self.position.steps.is_multiple_of(n));
@@ -112,6 +113,9 @@ impl<T: Task> Trainer<'_, T> {
                 }
             }
             drop(batches);
+            if first == 0 && self.position.steps == before {
+                return Err(TrainError::NothingMeasured { measured: Split::Train });
+            }
             let Some(tested) = self.test(test, stop)? else { return self.stop(sink) };
             self.epoch_is_over(Measured { epoch: epoch + 1, result: tested }, sink, save)?;
             self.checkpoint(sink)?;

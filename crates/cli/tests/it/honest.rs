@@ -328,6 +328,12 @@ fn an_unreadable_image_is_left_out_wherever_it_stands() {
     assert!(ended.is_none_or(|status| status.success()), "{ended:?}");
     let _ = resumed.kill();
     let _ = resumed.wait();
+    // None of those that it learns from: that is an error.
+    for line in fs::read_to_string(d.join("waiting/images.csv")).unwrap().lines().filter(|l| l.contains(",train,")) {
+        fs::write(line.split(',').next().unwrap(), "").unwrap();
+    }
+    let line = fail_last(d, &["train", "--resume", "waiting"]);
+    assert!(line.contains("none of the training images can be read"), "{line}");
 }
 
 #[test]
