@@ -6,10 +6,8 @@ use std::collections::HashSet;
 use std::fs;
 use std::io;
 use std::path::{Component, Path, PathBuf};
+use striate::data::images::is_image;
 
-/// The endings of files that are taken from a folder.
-const ENDINGS: [&str; 13] =
-    ["jpg", "jpeg", "jpe", "jfif", "png", "webp", "gif", "tif", "tiff", "bmp", "pbm", "pgm", "ppm"];
 /// What stands for standard input. Other pipes are not read, for they might never end.
 const STDIN: [&str; 4] = ["-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"];
 /// How a pattern matches the name of one file or folder, as in a shell.
@@ -61,11 +59,6 @@ fn is_pattern(path: &Path) -> bool {
     path.to_string_lossy().contains(['*', '?', '['])
 }
 
-fn has_image_ending(path: &Path) -> bool {
-    let ending = path.extension().and_then(|e| e.to_str()).map(str::to_lowercase);
-    ending.is_some_and(|ending| ENDINGS.contains(&ending.as_str()))
-}
-
 fn is_hidden(path: &Path) -> bool {
     path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."))
 }
@@ -107,7 +100,7 @@ impl Found {
         for path in entries.into_iter().filter(|path| !is_hidden(path)) {
             if path.is_dir() {
                 self.walk(&path);
-            } else if has_image_ending(&path) {
+            } else if path.file_name().is_some_and(is_image) {
                 self.inputs.push(Input::File(path));
             } else {
                 self.others += 1;

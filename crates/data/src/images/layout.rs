@@ -16,7 +16,7 @@ const ENDINGS: [&str; 22] = [
     "pnm", "heic", "heif", "avif", "jxl", "jp2", "psd",
 ];
 
-/// Whether a file's name says that it is an image.
+/// Whether the ending of a file's name is that of an image, in letters of any case. HEIC and its like count, although they are not read.
 pub fn is_image(name: &OsStr) -> bool {
     ENDINGS.contains(&ending(Path::new(name)).as_str())
 }

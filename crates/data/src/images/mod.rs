@@ -26,6 +26,7 @@ pub use dataset::{BadImage, ImageListDataset};
 pub use fingerprint::{fingerprint, fingerprints, pixel_fingerprint};
 pub use hash::ImageHash;
 pub use kind::DataKind;
+pub use layout::is_image;
 pub use list::{Entry, ImageList, ListOptions, Source, Split};
 pub use manifest::write_manifest;
 pub use names::{path_text, shown, text_path};
