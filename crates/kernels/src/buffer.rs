@@ -6,7 +6,7 @@
 use crate::Element;
 use crate::derived::{Derived, Key};
 use memmap2::MmapMut;
-use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
+use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::any::Any;
 use std::collections::HashMap;
 use std::ops::{Deref, DerefMut};
@@ -76,12 +76,18 @@ unsafe impl Send for Chunk {}
 // SAFETY: a chunk by itself gives nobody access to it.
 unsafe impl Sync for Chunk {}
 
+/// Panics, where the standard library would abort: a program can say it in a line.
+#[cold]
+fn out_of_memory(layout: Layout) -> ! {
+    panic!("out of memory: the system gives no {} MB for a tensor", layout.size() >> 20)
+}
+
 impl Chunk {
     /// Zeros.
     fn new(capacity: usize) -> Self {
         let layout = layout(capacity);
         if capacity >= MAPPED_FROM {
-            let mut map = MmapMut::map_anon(capacity).unwrap_or_else(|_| handle_alloc_error(layout));
+            let mut map = MmapMut::map_anon(capacity).unwrap_or_else(|_| out_of_memory(layout));
             // Where there are no huge pages, the usual ones do.
             #[cfg(target_os = "linux")]
             let _ = map.advise(memmap2::Advice::HugePage);
@@ -90,7 +96,7 @@ impl Chunk {
         assert!(capacity > 0);
         // SAFETY: the capacity is not zero.
         let start = unsafe { alloc_zeroed(layout) };
-        Chunk { start: NonNull::new(start).unwrap_or_else(|| handle_alloc_error(layout)), capacity, map: None }
+        Chunk { start: NonNull::new(start).unwrap_or_else(|| out_of_memory(layout)), capacity, map: None }
     }
 }
 
@@ -254,6 +260,12 @@ impl<T: Element> std::fmt::Debug for Buffer<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    #[should_panic(expected = "out of memory: the system gives no 1073741824 MB")]
+    fn what_no_memory_has_is_said() {
+        let _ = Buffer::<f32>::unspecified(1 << 48);
+    }
 
     #[test]
     fn size_classes_waste_less_than_an_eighth() {
