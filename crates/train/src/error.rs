@@ -40,7 +40,8 @@ pub enum TrainError {
     },
     /// Settings for images of a folder are given for other data.
     #[error(
-        "{data} is no folder of images: --size, --channels, --filter, --background, --cache and --max-bad are for these"
+        "{data} is no folder of images: --size, --channels, --filter, --background, --cache, --max-bad, --val, --split-near-duplicates, --path-column and \
+         --label-column are for these"
     )]
     ImageSettings {
         /// The data.

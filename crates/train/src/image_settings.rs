@@ -32,7 +32,7 @@ impl ImageCache {
             ImageCache::Disk => CacheKind::Disk(cache_directory().ok_or_else(|| TrainError::Setting {
                 name: "cache".into(),
                 got: "disk".into(),
-                need: "ram, or STRIATE_CACHE_DIR must name a directory, for this system names none for caches".into(),
+                need: "ram, for this user has no cache directory: set STRIATE_CACHE_DIR to one".into(),
             })?),
         })
     }

@@ -78,8 +78,8 @@ impl RunDir {
         };
         let checkpoint = path.join(CHECKPOINT);
         let is_run = checkpoint.is_file() && path.join(CONFIG).is_file();
-        let has_learnt = checkpoint.is_file() && checkpoint::steps(&checkpoint) != Some(0);
-        if has_learnt || entries.flatten().any(|e| !is_own(&e.file_name())) {
+        let has_learnt = || checkpoint.is_file() && checkpoint::steps(&checkpoint) != Some(0);
+        if entries.flatten().any(|e| !is_own(&e.file_name())) || has_learnt() {
             return Err(TrainError::RunExists { path: path.to_path_buf(), is_run });
         }
         Ok(())

@@ -224,18 +224,24 @@ fn a_run_that_diverges_late_goes_on_from_its_last_good_checkpoint() {
     let dir = tempfile::tempdir().unwrap();
     let d = dir.path();
     colour_folders(&d.join("my data"), 12, 16);
-    let settings = ["--model", NET, "--batch-size", "4", "--epochs", "3", "--optimizer", "sgd"];
-    let rising = ["--lr", "1e15", "--schedule", "warmup 100000000, constant"];
-    // 1e7 in the first step is too much, so the warm-up is chosen by what fails after an epoch.
-    let args = [&["train", "my data", "--out", "a run"], &settings[..], &rising[..]].concat();
-    let output = run(d, &args);
-    let line = stderr(&output).lines().last().unwrap_or_default().to_string();
-    assert_eq!(output.status.code(), Some(1), "{line}");
-    if line.contains("last good checkpoint") {
-        let weights = line.split("--weights ").nth(1).unwrap();
-        assert_eq!(weights, "'a run/checkpoint.safetensors'");
-    }
-    assert!(!line.contains("striate train a run"), "{line}");
+    // The rate rises with each step, and with it the factor by which weight decay multiplies the weights: below 1 in the first epoch, then beyond it.
+    let settings =
+        ["--model", NET, "--batch-size", "4", "--epochs", "99", "--optimizer", "sgd", "--weight-decay", "1000"];
+    let rising = ["--lr", "1", "--schedule", "warmup 10000", "--patience", "0"];
+    let line = fail_last(d, &[&["train", "my data", "--out", "a run"], &settings[..], &rising[..]].concat());
+    assert!(line.contains("the last good checkpoint, a run/checkpoint.safetensors"), "{line}");
+    let flags = line.split_once("--lr ").expect("it says what to do").1;
+    let (rate, weights) = flags.split_once(", or also --weights ").unwrap();
+    assert_eq!(weights, "'a run/checkpoint.safetensors'");
+    let shell = format!(
+        "{} train 'my data' --weights {weights} --lr {rate} --epochs 2 --out next",
+        env!("CARGO_BIN_EXE_striate")
+    );
+    let output = std::process::Command::new("sh").arg("-c").arg(&shell).current_dir(d).output().unwrap();
+    assert!(output.status.success(), "{shell}: {}", stderr(&output));
+    assert!(stdout(&output).contains("6 of 6 tensors taken"), "{}", stdout(&output));
+    // What had been best before it diverged is still the model.
+    succeed(d, &["predict", "a run/model.safetensors", "my data/red/1.png"]);
 }
 
 #[test]
