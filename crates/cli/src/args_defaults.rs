@@ -1,7 +1,7 @@
 //! The defaults that help shows: those that are used.
 
 use clap::{Arg, Command};
-use striate::train::{Config, FineTuneMode, Usual};
+use striate::train::{Config, Defaults, FineTuneMode};
 
 /// What help says of a setting's default in `train`: for the built-in data and idx files, and for images in files.
 type OfTrain = fn(&Config) -> Option<String>;
@@ -28,8 +28,8 @@ pub fn with_defaults(command: Command) -> Command {
     let command = command.mut_subcommand("train", |train| {
         SETTINGS.into_iter().fold(train, |train, (name, of)| {
             let plain = of(&Config::default());
-            let few = |n| of(&Usual::of_images(n).config());
-            let (small, large) = (few(Usual::FEW), few(Usual::MANY));
+            let few = |n| of(&Defaults::for_images(n).config());
+            let (small, large) = (few(Defaults::FEW), few(Defaults::MANY));
             let text = match (plain, small, large) {
                 (None, None, None) => return train,
                 (a, b, c) if a == b && b == c => a.unwrap_or_default(),
@@ -38,9 +38,9 @@ pub fn with_defaults(command: Command) -> Command {
                     "{}; for images in files from {} for {} training images or fewer to {} for {} or more",
                     or_none(a),
                     or_none(b),
-                    Usual::FEW,
+                    Defaults::FEW,
                     or_none(c),
-                    Usual::MANY
+                    Defaults::MANY
                 ),
             };
             train.mut_arg(name, |arg| with_default(arg, &text))

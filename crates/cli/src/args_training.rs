@@ -154,7 +154,7 @@ pub struct Learning {
     /// Go through this share of the training images in each epoch, others each time.
     #[arg(long, value_name = "SHARE", value_parser = up_to_one, allow_negative_numbers = true)]
     pub epoch_share: Option<f64>,
-    /// The weight decay. Biases and the scales of normalization layers do not decay. With another --optimizer than the usual one it is that one's own: 0.01 for
+    /// The weight decay. Biases and the scales of normalization layers do not decay. Another --optimizer than the default has its own: 0.01 for
     /// adamw, 0 for the others.
     #[arg(long, value_name = "X", value_parser = not_negative, allow_negative_numbers = true)]
     pub weight_decay: Option<f64>,

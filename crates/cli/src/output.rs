@@ -4,7 +4,7 @@ use serde::Serialize;
 use std::fmt::{Display, Write as _};
 use std::io::{self, Write};
 use std::path::Path;
-pub use striate::data::images::shown;
+pub use striate::data::images::{plural, shown};
 pub use striate::train::sinks::json_path;
 
 /// Why a command ends early.
@@ -111,7 +111,7 @@ pub fn thousands(n: impl Display) -> String {
 
 /// `1 image`, `1,000 images`
 pub fn count_of(n: usize, noun: &str) -> String {
-    format!("{} {noun}{}", thousands(n), if n == 1 { "" } else { "s" })
+    format!("{} {}", thousands(n), plural(n, noun))
 }
 
 /// `1×28×28` of `[1, 28, 28]`

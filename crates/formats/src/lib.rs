@@ -13,6 +13,8 @@ pub mod pth;
 pub mod safetensors;
 mod sniff;
 mod values;
+
+pub use values::shown;
 mod weights;
 
 pub use atomic::write_atomic;

@@ -19,7 +19,7 @@ pub(crate) fn check_shape(path: &Path, name: &str, sizes: &[u64]) -> Result<Vec<
 }
 
 /// A name from a file as part of a message: in one line and not too long.
-pub(crate) fn shown(name: &str) -> String {
+pub fn shown(name: &str) -> String {
     const LONGEST: usize = 100;
     let mut shown: String = name.chars().take(LONGEST).flat_map(char::escape_debug).collect();
     if name.chars().nth(LONGEST).is_some() {

@@ -4,10 +4,11 @@ use crate::error::TrainError;
 use crate::provenance::Provenance;
 use crate::run_dir::RunDir;
 use crate::state::Position;
-use crate::trainer::first_non_finite;
+use crate::weights::first_fault;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use striate_data::images::listed;
 use striate_formats::safetensors;
 use striate_nn::{Ema, Module, Optimizer, OptimizerState, StateDict, load_state_dict, state_dict};
 use striate_tensor::isa;
@@ -164,8 +165,8 @@ pub fn load(
     if let Some(classes) = header.classes.filter(|classes| classes != who.classes) {
         return Err(bad(format!(
             "was trained on the classes {}, but the data has {}",
-            quote(&classes),
-            quote(who.classes)
+            quoted(&classes),
+            quoted(who.classes)
         )));
     }
     let (mut weights, mut average, mut state) = (StateDict::new(), StateDict::new(), OptimizerState::default());
@@ -179,8 +180,8 @@ pub fn load(
         }
     }
     state.steps = header.optimizer_steps;
-    if let Some(name) = [&weights, &average].into_iter().find_map(first_non_finite) {
-        return Err(bad(format!("its tensor '{name}' holds a number that is infinite or NaN")));
+    if let Some((name, fault)) = first_fault(weights.iter().chain(&average)) {
+        return Err(bad(format!("its tensor '{name}' is no use: {fault}")));
     }
     load_state_dict(model, &weights).map_err(|cause| TrainError::Weights { path: path.to_path_buf(), cause })?;
     for (name, tensor) in &state.tensors {
@@ -197,7 +198,7 @@ pub fn load(
     Ok(Loaded { position: header.position, isa: header.isa })
 }
 
-fn quote(classes: &[String]) -> String {
-    let shown = classes.iter().take(10).map(|c| format!("{c:?}")).collect::<Vec<_>>().join(", ");
-    if classes.len() > 10 { format!("{shown} and {} more", classes.len() - 10) } else { shown }
+/// Names in quotes, for a space at an end is part of them.
+fn quoted(classes: &[String]) -> String {
+    listed(&classes.iter().map(|class| format!("{class:?}")).collect::<Vec<_>>(), 10)
 }

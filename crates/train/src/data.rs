@@ -202,21 +202,21 @@ pub(crate) struct Wanted<'a> {
     /// What its weights have seen before.
     pub started_from: &'a Provenance,
     /// Whether there must be images to measure on.
-    pub held_out: HeldOutNeed,
+    pub validation: Validation,
 }
 
 /// Whether there must be images to measure on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum HeldOutNeed {
-    /// A run chooses its weights by them.
-    Needed,
-    /// If the images cannot be split, all are learnt from.
-    IfPossible,
+pub(crate) enum Validation {
+    /// The best epoch is chosen on them.
+    Required,
+    /// If the images cannot be split, all are trained on.
+    Optional,
 }
 
 /// A run that goes on.
 #[derive(Clone, Copy)]
-pub(crate) struct Earlier<'a> {
+pub(crate) struct Resumed<'a> {
     /// Its directory.
     pub run: &'a Path,
     /// Where its data lay when it began.
@@ -227,11 +227,11 @@ pub(crate) struct Earlier<'a> {
 pub(crate) fn load_for(
     config: &Config,
     wanted: Wanted,
-    earlier: Option<Earlier>,
+    earlier: Option<Resumed>,
     watch: &Watch,
 ) -> Result<Splits, TrainError> {
     let run = earlier.map(|earlier| earlier.run);
-    if let Some(Earlier { run, data }) = earlier.filter(|earlier| earlier.run.join(images::IMAGES).is_file()) {
+    if let Some(Resumed { run, data }) = earlier.filter(|earlier| earlier.run.join(images::IMAGES).is_file()) {
         return images::reopen(config, run, data);
     }
     if config.data != MNIST && images::are_images(&text_path(&config.data)) {
@@ -280,31 +280,42 @@ impl Splits {
     /// [`TrainError::AllLearnt`] if nothing is left to measure on.
     pub(crate) fn hold_out(&mut self, started_from: &Provenance) -> Result<(), TrainError> {
         let before = &started_from.learnt_from;
-        self.leave_out(before, "the weights that this run starts from have learnt from")?;
+        self.note_left_out(before, "the weights that this run starts from have learnt from")?;
         // A test over the built-in data shows that no image of it is in both parts.
         if self.name != MNIST || !matches!(self.train, Images::Memory(_)) {
             let own = Fingerprints::of(self.train.fingerprints().into_iter().flatten());
-            self.leave_out(&own, "there are training images of the same content as")?;
+            self.note_left_out(&own, "there are training images of the same content as")?;
         }
         Ok(())
     }
 
-    fn leave_out(&mut self, learnt: &Fingerprints, why: &str) -> Result<(), TrainError> {
+    fn note_left_out(&mut self, learnt: &Fingerprints, why: &str) -> Result<(), TrainError> {
+        let (all, kind) = (self.test.len(), self.measured.adjective());
+        let left_out = self.leave_out(learnt)?;
+        if left_out > 0 {
+            self.notes.push(format!("{left_out} of the {all} {kind} images are not measured on: {why} them"));
+        }
+        Ok(())
+    }
+
+    /// Leaves these out of the images to measure on, and says how many they were.
+    ///
+    /// # Errors
+    /// [`TrainError::AllLearnt`] if nothing is left.
+    pub(crate) fn leave_out(&mut self, learnt: &Fingerprints) -> Result<usize, TrainError> {
         if learnt.is_empty() {
-            return Ok(());
+            return Ok(0);
         }
+        let all = self.test.len();
         let kept = self.test.filtered(|f| !learnt.contains(f));
-        let (all, left_out) = (self.test.len(), self.test.len() - kept.len());
-        if left_out == 0 {
-            return Ok(());
-        }
-        if kept.is_empty() {
+        if kept.is_empty() && all > 0 {
             return Err(TrainError::AllLearnt { data: self.name.clone(), images: all });
         }
-        let kind = self.measured.adjective();
-        self.notes.push(format!("{left_out} of the {all} {kind} images are not measured on: {why} them"));
-        self.test = kept;
-        Ok(())
+        let left_out = all - kept.len();
+        if left_out > 0 {
+            self.test = kept;
+        }
+        Ok(left_out)
     }
 
     /// Channels, height and width of the images.

@@ -5,7 +5,7 @@ use crate::error::TrainError;
 use crate::images;
 use crate::metrics::ConfusionMatrix;
 use crate::model_file::{Model, ModelCard};
-use crate::provenance::Basis;
+use crate::provenance::EvalSplit;
 use crate::task::{Classification, Task};
 use crate::trainer::Batches;
 use striate_data::images::{BadImage, ListOptions, text_path};
@@ -16,7 +16,7 @@ pub struct HeldOut {
     /// The images, as those to test on.
     pub data: Splits,
     /// What they are to the model.
-    pub basis: Basis,
+    pub split: EvalSplit,
     /// How many were left out because they were learnt from.
     pub left_out: usize,
     /// The fraction of other images that the model file takes for learnt from, by mistake.
@@ -26,18 +26,11 @@ pub struct HeldOut {
 impl HeldOut {
     /// Of the images to test on in `data`, for the model of this card.
     pub(crate) fn of(mut data: Splits, card: &ModelCard) -> Result<HeldOut, TrainError> {
-        let all = data.test.len();
         let provenance = card.training.provenance.as_ref();
-        if let Some(p) = provenance {
-            data.test = data.test.filtered(|f| !p.learnt_from.contains(f));
-        }
-        let left_out = all - data.test.len();
-        if data.test.is_empty() && all > 0 {
-            return Err(TrainError::AllLearnt { data: data.name, images: all });
-        }
-        let basis = Basis::of(provenance, data.test.fingerprints().into_iter().flatten());
+        let left_out = provenance.map_or(Ok(0), |p| data.leave_out(&p.learnt_from))?;
+        let split = EvalSplit::of(provenance, data.test.fingerprints().into_iter().flatten());
         let error_rate = provenance.map_or(0.0, |p| p.learnt_from.error_rate());
-        Ok(HeldOut { data, basis, left_out, error_rate })
+        Ok(HeldOut { data, split, left_out, error_rate })
     }
 }
 

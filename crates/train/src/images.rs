@@ -1,7 +1,7 @@
 //! Images of a folder, made ready for a run: read once, split if need be, and written down for the runs that go on.
 
 use crate::config::Config;
-use crate::data::{HeldOutNeed, Images, Splits, Wanted, Watch};
+use crate::data::{Images, Splits, Validation, Wanted, Watch};
 use crate::error::TrainError;
 use crate::evaluate::HeldOut;
 use crate::finetune::source::for_channels;
@@ -12,7 +12,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use striate_data::images::{
     BadImage, CacheKind, DataKind, Entry, ImageList, ImageListDataset, ListOptions, Split, SplitOptions, Survey,
-    fingerprints, read_moved_run_list, split, survey, text_path, write_run_list,
+    fingerprints, read_moved_run_list, shown, some, split, survey, text_path, write_run_list,
 };
 use striate_data::{DataError, DecodeOptions, Filter, Fit, Image, Preprocessing};
 use striate_tensor::num_threads;
@@ -20,8 +20,6 @@ use striate_tensor::num_threads;
 /// The largest side that images of one size keep, and the side of others.
 const OWN_SIZE_LIMIT: usize = 96;
 const USUAL_SIZE: usize = 96;
-/// How many names a line gives.
-const SHOWN: usize = 3;
 
 /// The files of a run's directory that hold its images' names and their preprocessing.
 pub const IMAGES: &str = "images.csv";
@@ -32,15 +30,8 @@ pub fn are_images(path: &Path) -> bool {
     path.exists() && !DataKind::of(path).is_ok_and(|kind| kind == DataKind::Idx)
 }
 
-/// A few of the names, and how many more there are.
-pub(crate) fn some<'a>(names: impl ExactSizeIterator<Item = &'a str>) -> String {
-    let more = names.len().saturating_sub(SHOWN);
-    let shown = names.take(SHOWN).collect::<Vec<_>>().join(", ");
-    if more > 0 { format!("{shown} and {more} more") } else { shown }
-}
-
 fn stem(path: &Path) -> String {
-    path.file_stem().map_or_else(|| "images".into(), |n| n.to_string_lossy().into_owned())
+    path.file_stem().map_or_else(|| "images".into(), shown)
 }
 
 /// How the list of images is read that these settings name.
@@ -69,7 +60,7 @@ pub fn open(config: &Config, wanted: Wanted, watch: &Watch) -> Result<Splits, Tr
         let side = |fingerprint| wanted.started_from.side(fingerprint);
         match split(&mut list, &found, &how, &side, num_threads()) {
             Ok(more) => notes.extend(more),
-            Err(error @ DataError::Split { .. }) if wanted.held_out == HeldOutNeed::IfPossible => {
+            Err(error @ DataError::Split { .. }) if wanted.validation == Validation::Optional => {
                 list.entries.iter_mut().for_each(|e| e.split = Some(Split::Train));
                 notes.push(format!("nothing is held out: {error}"));
             }
@@ -85,7 +76,7 @@ pub fn open(config: &Config, wanted: Wanted, watch: &Watch) -> Result<Splits, Tr
     let preprocessing = preprocessing(config, &list, &found, wanted, &mut notes);
     let kept: Vec<usize> = (0..list.entries.len()).filter(|&i| found.images[i].is_ok()).collect();
     list.entries = kept.into_iter().map(|i| list.entries[i].clone()).collect();
-    let mut splits = assemble(stem(path), &list, preprocessing, settings.cache.kind()?, wanted.held_out)?;
+    let mut splits = assemble(stem(path), &list, preprocessing, settings.cache.kind()?, wanted.validation)?;
     splits.notes = notes;
     splits.bad = bad;
     Ok(splits)
@@ -100,7 +91,7 @@ fn set_aside(list: &ImageList, found: &Survey, max_bad: f64) -> Result<Vec<BadIm
         .collect();
     let (n, all) = (bad.len(), list.entries.len());
     if n as f64 > max_bad * all as f64 {
-        let reasons = some(bad.iter().map(|b| b.reason.as_str()).collect::<Vec<_>>().into_iter());
+        let reasons = some(&bad.iter().map(|b| b.reason.as_str()).collect::<Vec<_>>());
         let reason =
             format!("{n} of {all} images cannot be used, more than --max-bad {}% allows: {reasons}", 100.0 * max_bad);
         return Err(DataError::Images { path: list.path.clone(), reason }.into());
@@ -126,7 +117,7 @@ fn warn_of_leaks(list: &ImageList, found: &Survey, notes: &mut Vec<String>) {
     for (pairs, what) in [(shared, "in two splits, so that results will look too good"), (twice, "under two labels")] {
         if !pairs.is_empty() {
             let times = if pairs.len() == 1 { "1 image is".to_string() } else { format!("{} images are", pairs.len()) };
-            notes.push(format!("{times} {what}: {}", some(pairs.iter().map(String::as_str))));
+            notes.push(format!("{times} {what}: {}", some(&pairs)));
         }
     }
 }
@@ -194,9 +185,9 @@ fn assemble(
     list: &ImageList,
     preprocessing: Preprocessing,
     cache: CacheKind,
-    held_out: HeldOutNeed,
+    validation: Validation,
 ) -> Result<Splits, TrainError> {
-    let no_test = held_out == HeldOutNeed::IfPossible && list.splits() == [Split::Train];
+    let no_test = validation == Validation::Optional && list.splits() == [Split::Train];
     let measured = if no_test || list.splits().contains(&Split::Val) { Split::Val } else { Split::Test };
     let entries = |split: Split| {
         let entries = list.of(split);
@@ -240,7 +231,7 @@ pub fn reopen(config: &Config, run: &Path, before: &Path) -> Result<Splits, Trai
     let data = &text_path(&config.data);
     let mut list = read_moved_run_list(&run.join(IMAGES), data, before)?;
     let notes = std::mem::take(&mut list.notes);
-    let mut splits = assemble(stem(data), &list, preprocessing, config.images.cache.kind()?, HeldOutNeed::Needed)?;
+    let mut splits = assemble(stem(data), &list, preprocessing, config.images.cache.kind()?, Validation::Required)?;
     splits.notes = notes;
     Ok(splits)
 }
@@ -252,11 +243,8 @@ pub fn to_measure(data: &Path, card: &ModelCard, options: &ListOptions, watch: &
     let known = |name: &String| classes.iter().position(|c| c == name);
     let unknown: Vec<String> = list.classes.iter().filter(|c| known(c).is_none()).map(|c| format!("'{c}'")).collect();
     if !unknown.is_empty() {
-        let reason = format!(
-            "the model knows no class of the name {}; its classes are {}",
-            some(unknown.iter().map(String::as_str)),
-            some(classes.iter().map(String::as_str))
-        );
+        let reason =
+            format!("the model knows no class of the name {}; its classes are {}", some(&unknown), some(classes));
         return Err(DataError::Images { path: data.to_path_buf(), reason }.into());
     }
     let splits = list.splits();
@@ -310,7 +298,7 @@ impl Preview {
         let from = Provenance::default();
         let splits = open(
             config,
-            Wanted { input: None, backbone: None, started_from: &from, held_out: HeldOutNeed::IfPossible },
+            Wanted { input: None, backbone: None, started_from: &from, validation: Validation::Optional },
             &|_, _| {},
         )?;
         let size = splits.preprocessing.size[0];

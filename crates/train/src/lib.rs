@@ -3,6 +3,7 @@
 mod checkpoint;
 mod config;
 mod data;
+mod defaults;
 mod error;
 mod evaluate;
 mod events;
@@ -25,12 +26,13 @@ pub mod sinks;
 mod state;
 mod task;
 mod trainer;
-mod usual;
+
 mod weights;
 
 pub use checkpoint::{Identity, Loaded, load as load_checkpoint, save as save_checkpoint};
 pub use config::{Config, OptimizerKind};
 pub use data::{Images, Loader, MNIST, Splits, Watch, load_data};
+pub use defaults::Defaults;
 pub use error::TrainError;
 pub use evaluate::{Evaluation, HeldOut, evaluate, load_to_measure};
 pub use events::{Event, Sink};
@@ -42,7 +44,7 @@ pub use learning_rate::{LearningRate, PlateauPosition, SCHEDULE_FORMS, ScheduleP
 pub use metrics::{ConfusionMatrix, wilson_interval};
 pub use metrics_csv::MetricsCsv;
 pub use model_file::{FORMAT_VERSION, Model, ModelCard, SelfTest, Training, save as save_model};
-pub use provenance::{Basis, Provenance};
+pub use provenance::{EvalSplit, Provenance};
 pub use published::{IMAGENET, MIRROR, cached_weights, resolve_weights, weights_url};
 pub use recipe::Recipe;
 pub use run_dir::RunDir;
@@ -50,4 +52,3 @@ pub use session::{ResumeOptions, Session, Settings};
 pub use state::{Measured, Position, Running};
 pub use task::{Classification, Part, Task};
 pub use trainer::{Batches, Kept, Outcome, SaveModel, Trainer};
-pub use usual::Usual;

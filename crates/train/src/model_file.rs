@@ -5,14 +5,13 @@ use crate::data::Splits;
 use crate::error::TrainError;
 use crate::provenance::Provenance;
 use crate::state::Measured;
-use crate::trainer::first_non_finite;
-use crate::weights::check_model;
+use crate::weights::first_fault;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
 use striate_data::images::Split;
 use striate_data::{Image, Preprocessing};
-use striate_formats::safetensors;
+use striate_formats::{safetensors, shown};
 use striate_nn::{Forward, Pass, StateDict, load_state_dict, state_dict};
 use striate_tensor::{Generator, Tensor};
 use striate_zoo::Description;
@@ -173,8 +172,8 @@ pub struct Model {
 /// [`TrainError::NotWritten`] if a weight, a running statistic or a self-test's output is not finite: nobody could use the file.
 pub fn save(path: &Path, card: &ModelCard, network: &dyn Forward) -> Result<(), TrainError> {
     let refuse = |reason: String| Err(TrainError::NotWritten { path: path.to_path_buf(), reason });
-    if let Some(name) = first_non_finite(&state_dict(network)) {
-        return refuse(format!("'{name}' holds a number that is infinite or NaN"));
+    if let Some((name, fault)) = first_fault(&state_dict(network)) {
+        return refuse(format!("its tensor '{name}' is no use: {fault}"));
     }
     if card.self_test.iter().flat_map(|test| &test.output).any(|x| !x.is_finite()) {
         return refuse("the network gives infinite numbers or NaN for an image to test it".into());
@@ -203,7 +202,12 @@ impl Model {
             .metadata
             .get(KEY)
             .ok_or_else(|| bad("not a model of Striate's: it says nothing of its network".into()))?;
-        check_model(path, &contents.tensors)?;
+        if let Some((name, fault)) = first_fault(contents.tensors.iter().map(|(name, value)| (name, value))) {
+            let name = shown(name);
+            return Err(bad(format!(
+                "its tensor '{name}' is no use: {fault}; train it again, or use a model from before that"
+            )));
+        }
         let raw: serde_json::Value = serde_json::from_str(card).map_err(|e| bad(format!("damaged metadata: {e}")))?;
         match raw["format_version"].as_u64() {
             Some(v) if v > FORMAT_VERSION as u64 => {

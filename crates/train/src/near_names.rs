@@ -1,7 +1,7 @@
 //! Which names of a file and of a network are nearest to one another, where none is the same.
 
-use crate::weights::shown;
 use std::collections::BTreeMap;
+use striate_formats::shown;
 
 /// Pairs that are shown.
 const PAIRS: usize = 3;

@@ -1,15 +1,15 @@
-//! [`Provenance`]: what a model's numbers can be trusted on.
+//! [`Provenance`]: which images a model was trained and validated on.
 
 use crate::fingerprints::Fingerprints;
 use serde::{Deserialize, Serialize};
 use striate_data::images::Split;
 
-/// The images that a model has seen while it came about, those of the models that it was started from among them.
+/// The images that a model was trained and validated on, including those of the models that it started from.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Provenance {
-    /// Those that it has learnt from.
+    /// The training images.
     pub learnt_from: Fingerprints,
-    /// Those by which its best epoch was chosen.
+    /// The images on which its best epoch was chosen.
     pub chosen_on: Fingerprints,
 }
 
@@ -23,7 +23,7 @@ impl Provenance {
         }
     }
 
-    /// This and what `other` has seen.
+    /// The images of both.
     pub fn union(&self, other: &Provenance) -> Provenance {
         Provenance {
             learnt_from: self.learnt_from.union(&other.learnt_from),
@@ -32,10 +32,10 @@ impl Provenance {
     }
 }
 
-/// What measured images are to a model.
+/// Which split the images of an evaluation are to a model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Basis {
+pub enum EvalSplit {
     /// It has not seen any of them.
     Test,
     /// Its best epoch was chosen on some of them.
@@ -44,22 +44,22 @@ pub enum Basis {
     Unknown,
 }
 
-impl Basis {
+impl EvalSplit {
     /// What `images` are to a model of this provenance, if none of them was learnt from.
-    pub fn of(provenance: Option<&Provenance>, images: impl IntoIterator<Item = u64>) -> Basis {
+    pub fn of(provenance: Option<&Provenance>, images: impl IntoIterator<Item = u64>) -> EvalSplit {
         match provenance {
-            None => Basis::Unknown,
-            Some(p) if images.into_iter().any(|f| p.chosen_on.contains(f)) => Basis::Validation,
-            Some(_) => Basis::Test,
+            None => EvalSplit::Unknown,
+            Some(p) if images.into_iter().any(|f| p.chosen_on.contains(f)) => EvalSplit::Validation,
+            Some(_) => EvalSplit::Test,
         }
     }
 
     /// The images, as they are called: `test images`.
     pub fn images(self) -> &'static str {
         match self {
-            Basis::Test => "test images",
-            Basis::Validation => "validation images",
-            Basis::Unknown => "images",
+            EvalSplit::Test => "test images",
+            EvalSplit::Validation => "validation images",
+            EvalSplit::Unknown => "images",
         }
     }
 }
@@ -78,8 +78,8 @@ mod tests {
             [1, 3, 4, 5].map(|f| both.side(f)),
             [Some(Split::Train), Some(Split::Train), Some(Split::Val), None]
         );
-        assert_eq!(Basis::of(Some(&both), [5, 6]), Basis::Test);
-        assert_eq!(Basis::of(Some(&both), [5, 4]), Basis::Validation);
-        assert_eq!(Basis::of(None, [5, 4]), Basis::Unknown);
+        assert_eq!(EvalSplit::of(Some(&both), [5, 6]), EvalSplit::Test);
+        assert_eq!(EvalSplit::of(Some(&both), [5, 4]), EvalSplit::Validation);
+        assert_eq!(EvalSplit::of(None, [5, 4]), EvalSplit::Unknown);
     }
 }

@@ -1,10 +1,8 @@
 //! Settings that go together.
 
-use crate::config::{Config, OptimizerKind};
-use crate::image_settings::{ImageSettings, SMALL_DATA};
-use crate::usual::patience;
-
-const SMALL_DATA_EPOCHS: usize = 30;
+use crate::config::Config;
+use crate::defaults::one_cycle;
+use crate::image_settings::ImageSettings;
 
 /// Settings that go together under one name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,18 +30,7 @@ impl Recipe {
     pub fn config(self) -> Config {
         let usual = Config::default();
         match self {
-            Recipe::SmallData => Config {
-                epochs: SMALL_DATA_EPOCHS,
-                batch_size: 64,
-                optimizer: OptimizerKind::AdamW,
-                lr: 0.003,
-                schedule: Some("onecycle 0.2".into()),
-                weight_decay: Some(0.05),
-                label_smoothing: 0.1,
-                patience: Some(patience(SMALL_DATA_EPOCHS)),
-                images: ImageSettings { augment: Some(SMALL_DATA.into()), ..usual.images },
-                ..usual
-            },
+            Recipe::SmallData => one_cycle(30, 64),
             Recipe::Fast => Config {
                 epochs: 1,
                 epoch_share: 0.7,

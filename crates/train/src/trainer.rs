@@ -9,11 +9,12 @@ use crate::metrics_csv::MetricsCsv;
 use crate::run_dir::RunDir;
 use crate::state::{Measured, Position, Running};
 use crate::task::Task;
+use crate::weights::first_fault;
 use std::sync::atomic::{AtomicBool, Ordering};
 use striate_data::DataError;
 use striate_data::images::Split;
 use striate_nn::optim::{Accumulator, clip_grad_norm};
-use striate_nn::{Ema, Module, Optimizer, Pass, StateDict, Statistics, state_dict};
+use striate_nn::{Ema, Module, Optimizer, Pass, Statistics, state_dict};
 use striate_tensor::autograd::find_non_finite;
 use striate_tensor::{Leaf, profile};
 
@@ -349,17 +350,14 @@ impl<T: Task> Trainer<'_, T> {
 
     /// The first tensor that holds a number that is not finite, in words.
     fn non_finite_tensor(&self) -> Option<String> {
-        if let Some(name) = first_non_finite(&state_dict(&self.model)) {
+        if let Some((name, _)) = first_fault(&state_dict(&self.model)) {
             let what = if name.contains("running_") { "the running statistics" } else { "the weights" };
-            return Some(format!("first in {what} of layer {}", layer_of(&name)));
+            return Some(format!("first in {what} of layer {}", layer_of(name)));
         }
-        let average = self.ema.as_ref().and_then(|ema| first_non_finite(ema.state().0));
-        if let Some(name) = average {
-            return Some(format!("first in the average of the weights of layer {}", layer_of(&name)));
+        if let Some((name, _)) = self.ema.as_ref().and_then(|ema| first_fault(ema.state().0)) {
+            return Some(format!("first in the average of the weights of layer {}", layer_of(name)));
         }
-        let state = &self.optimizer.state().tensors;
-        let name = state.iter().find(|(_, t)| t.dtype().is_float() && !t.is_finite()).map(|(name, _)| name)?;
-        Some(format!("first in the optimizer's {name}"))
+        first_fault(&self.optimizer.state().tensors).map(|(name, _)| format!("first in the optimizer's {name}"))
     }
 
     /// Finds out where numbers first went wrong, by computing the step once more and reading every result.
@@ -400,11 +398,6 @@ impl<T: Task> Trainer<'_, T> {
             checkpoint: self.has_checkpoint.then(|| self.run.checkpoint()),
         }
     }
-}
-
-/// The name of the first tensor that holds a number that is not finite.
-pub(crate) fn first_non_finite(state: &StateDict) -> Option<String> {
-    state.iter().find(|(_, t)| t.dtype().is_float() && !t.is_finite()).map(|(name, _)| name.clone())
 }
 
 /// `conv1` of `conv1.weight`.

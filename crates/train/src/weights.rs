@@ -2,11 +2,11 @@
 
 use crate::checkpoint;
 use crate::error::TrainError;
-use crate::images;
 use crate::near_names::near_names;
 use std::collections::BTreeMap;
 use std::path::Path;
-use striate_formats::{Unreadable, read_weights, read_weights_entry};
+use striate_data::images;
+use striate_formats::{Unreadable, read_weights, read_weights_entry, shown};
 use striate_nn::{Entry, Fit, Matched, Module, Overlap, Prefix, StateDict, StateNames, number_fault};
 use striate_tensor::Tensor;
 use striate_zoo::nearest;
@@ -14,19 +14,8 @@ use striate_zoo::nearest;
 /// What `DataParallel` puts into names where it wraps a part of a network.
 const PARALLEL: &str = "module";
 
-/// A name from a file as part of a message: in one line and not too long.
-pub(crate) fn shown(name: &str) -> String {
-    const LONGEST: usize = 100;
-    let mut shown: String = name.chars().take(LONGEST).flat_map(char::escape_debug).collect();
-    if name.chars().nth(LONGEST).is_some() {
-        shown.push('…');
-    }
-    shown
-}
-
 fn some<'a>(names: impl IntoIterator<Item = &'a String>) -> String {
-    let names: Vec<String> = names.into_iter().map(|name| shown(name)).collect();
-    images::some(names.iter().map(String::as_str))
+    images::some(&names.into_iter().map(|name| shown(name)).collect::<Vec<_>>())
 }
 
 /// The name that a tensor has now: torchvision's files of DenseNets are from when `norm1` was `norm.1`, and `conv1` was `conv.1`.
@@ -255,14 +244,11 @@ fn own_shapes(network: &dyn Module) -> BTreeMap<String, Vec<usize>> {
     own
 }
 
-/// An error for a model file whose numbers no network can use.
-pub(crate) fn check_model(path: &Path, tensors: &[(String, Tensor)]) -> Result<(), TrainError> {
-    let fault = tensors.iter().find_map(|(name, value)| Some((name, number_fault(name, value)?)));
-    fault.map_or(Ok(()), |(name, fault)| {
-        let reason =
-            format!("its tensor '{}' is no use: {fault}; train it again, or use a model from before that", shown(name));
-        Err(TrainError::Model { path: path.to_path_buf(), reason })
-    })
+/// The first tensor whose numbers no network can go on from, and what is wrong with them.
+pub(crate) fn first_fault<'a>(
+    tensors: impl IntoIterator<Item = (&'a String, &'a Tensor)>,
+) -> Option<(&'a str, String)> {
+    tensors.into_iter().find_map(|(name, value)| Some((name.as_str(), number_fault(name, value)?)))
 }
 
 /// What did not fit, or was made to, a line each.

@@ -1,5 +1,5 @@
 use crate::args_images::{Check, Columns, Data, DataCommand, Look, Show, Split, Stats};
-use crate::output::{Failure, program, quoted, say, say_json, shown_path, thousands};
+use crate::output::{Failure, count_of, program, quoted, say, say_json, shown_path, thousands};
 use crate::progress::images_bar;
 use crate::table::Table;
 use std::path::Path;
@@ -113,17 +113,13 @@ fn stats(args: &Stats) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn counted(n: usize, one: &str, several: &str) -> String {
-    format!("{} {}", thousands(n), if n == 1 { one } else { several })
-}
-
 fn print(report: &CheckReport, list: &ImageList) -> Result<(), Failure> {
     let r = report;
     say(format_args!(
         "{}: {} of {}, {} unreadable; {} grey, {} in colour, {} of more than 8 bits, {} turned upright",
         r.path,
-        counted(r.images, "image", "images"),
-        counted(r.classes.len(), "class", "classes"),
+        count_of(r.images, "image"),
+        count_of(r.classes.len(), "class"),
         r.unreadable,
         thousands(r.grey),
         thousands(r.colour),
@@ -161,12 +157,12 @@ fn write_split(args: &Split) -> Result<ExitCode, Failure> {
     notes.extend(split(&mut list, &found, &options, &|_| None, striate::num_threads()).map_err(failed)?);
     let unreadable = found.bad().len();
     if unreadable > 0 {
-        notes.push(format!("{} cannot be read: see data check", counted(unreadable, "image", "images")));
+        notes.push(format!("{} cannot be read: see data check", count_of(unreadable, "image")));
     }
     striate::formats::write_atomic(&args.out, &write_manifest(&list))?;
     notes.iter().try_for_each(|note| say(format_args!("note: {note}")))?;
     let held_out = list.of(striate::data::images::Split::Val).len();
-    let learnt = counted(list.entries.len() - held_out, "image", "images");
+    let learnt = count_of(list.entries.len() - held_out, "image");
     say(format_args!("{}: {learnt} to learn from, {} held out", shown(&args.out), thousands(held_out)))?;
     say(format_args!("Train on it:  {} train {}", program(), quoted(&args.out)))?;
     Ok(ExitCode::SUCCESS)
@@ -206,8 +202,8 @@ fn show(args: &Show) -> Result<ExitCode, Failure> {
         grid.push(row);
     }
     tiled(&grid).write_png(&args.out)?;
-    let epochs = counted(args.epochs as usize, "epoch", "epochs");
-    say(format_args!("{}: {}, each as it is and as in {epochs}", shown(&args.out), counted(rows, "image", "images")))?;
+    let epochs = count_of(args.epochs as usize, "epoch");
+    say(format_args!("{}: {}, each as it is and as in {epochs}", shown(&args.out), count_of(rows, "image")))?;
     Ok(ExitCode::SUCCESS)
 }
 

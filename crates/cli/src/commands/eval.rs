@@ -10,7 +10,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use striate::data::images::path_text;
 use striate::train::{
-    Basis, ConfusionMatrix, Evaluation, HeldOut, MNIST, Model, evaluate, load_to_measure, wilson_interval,
+    ConfusionMatrix, EvalSplit, Evaluation, HeldOut, MNIST, Model, evaluate, load_to_measure, wilson_interval,
 };
 
 /// More classes than these are not printed one by one, nor is their matrix.
@@ -106,9 +106,9 @@ impl Measured<'_> {
 
     /// What was learnt from, or that this is not known, in one line.
     fn learnt_from(&self) -> Option<String> {
-        let HeldOut { basis, left_out, error_rate, .. } = self.held_out;
-        match (basis, left_out) {
-            (Basis::Unknown, _) => Some(
+        let HeldOut { split, left_out, error_rate, .. } = self.held_out;
+        match (split, left_out) {
+            (EvalSplit::Unknown, _) => Some(
                 "this model file is of an earlier version and does not say what it learnt from: these images may be among that, and then the \
                  numbers are too good"
                     .into(),
@@ -161,7 +161,7 @@ impl Measured<'_> {
             "model": model,
             "data": self.held_out.data.name,
             "images": confusion.total(),
-            "measured_on": self.held_out.basis,
+            "measured_on": self.held_out.split,
             "learnt_from_left_out": self.held_out.left_out,
             "learnt_from_error_rate": self.held_out.error_rate,
             "unreadable": unreadable.len(),
@@ -195,8 +195,8 @@ impl Measured<'_> {
             shown(&self.network),
             shown(&self.held_out.data.name),
             thousands(confusion.total()),
-            self.held_out.basis.images(),
-            if self.held_out.basis == Basis::Validation { ": its best epoch was chosen on them" } else { "" }
+            self.held_out.split.images(),
+            if self.held_out.split == EvalSplit::Validation { ": its best epoch was chosen on them" } else { "" }
         ))?;
         say(format_args!(
             "Accuracy: {:.2}% (95% interval: {:.2}% to {:.2}%), loss: {:.4}",

@@ -56,6 +56,7 @@ fn config(args: &Finetune, model: Option<&str>) -> Result<Config, Failure> {
     let usual_epochs = if mode == FineTuneMode::Gradual { base.epochs - usual.head_epochs } else { base.epochs };
     let epochs = args.epochs.map_or(usual_epochs, |n| n as usize);
     let all = if mode == FineTuneMode::Gradual { head_epochs + epochs } else { epochs };
+    let optimizer = args.optimizer.unwrap_or(base.optimizer);
     let typed = args.from.to_string_lossy();
     let from = match find(&typed) {
         // A folder may have a network's name.
@@ -76,7 +77,9 @@ fn config(args: &Finetune, model: Option<&str>) -> Result<Config, Failure> {
         epochs: all,
         patience: base.patience_over(all),
         batch_size: args.batch_size.map_or(base.batch_size, |n| n as usize),
-        optimizer: args.optimizer.unwrap_or(base.optimizer),
+        optimizer,
+        // What goes with an optimizer does not go with another.
+        weight_decay: base.weight_decay.filter(|_| optimizer == base.optimizer),
         lr: args.lr.unwrap_or(base.lr),
         finetune: Some(FineTune {
             from,

@@ -118,15 +118,15 @@ pub fn watched<T>(quiet: bool, f: impl FnOnce(&Watch) -> T) -> T {
     done
 }
 
-/// What was typed, over a recipe or else over what is usual for the data.
+/// What was typed, over a recipe or else over the defaults for the data.
 fn settings<'a>(args: &'a Train, model: &'a ModelArg) -> Result<impl Fn(Config) -> Config + 'a, Failure> {
     let data = match &args.data {
         None => MNIST.to_string(),
         Some(path) => super::data_name(path)?,
     };
     let weights = args.weights.as_deref().map(weights).transpose()?;
-    Ok(move |usual: Config| {
-        let base = args.recipe.map_or(usual, Recipe::config);
+    Ok(move |defaults: Config| {
+        let base = args.recipe.map_or(defaults, Recipe::config);
         let optimizer = args.optimizer.unwrap_or(base.optimizer);
         // What goes with an optimizer does not go with another.
         let same = optimizer == base.optimizer;
@@ -148,7 +148,7 @@ fn settings<'a>(args: &'a Train, model: &'a ModelArg) -> Result<impl Fn(Config) 
     })
 }
 
-/// What was typed, in the place of what is usual.
+/// What was typed, in the place of the defaults.
 pub fn with_settings(base: Config, learning: &Learning, images: &Images, run: &Run) -> Config {
     let mut settings = ImageSettings {
         cache: images.cache,

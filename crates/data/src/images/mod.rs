@@ -29,7 +29,7 @@ pub use kind::DataKind;
 pub use layout::is_image;
 pub use list::{Entry, ImageList, ListOptions, Source, Split};
 pub use manifest::write_manifest;
-pub use names::{path_text, shown, text_path};
+pub use names::{count, listed, path_text, plural, shown, some, text_path};
 pub use page::page;
 pub use run_list::{read_moved_run_list, read_run_list, write_run_list};
 pub use split::{SplitCause, SplitOptions, split};

@@ -36,23 +36,32 @@ fn misleads(c: char) -> bool {
     matches!(c, '\u{61c}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 
-/// A few names, shown, and how many more there are.
-pub fn some<S: AsRef<OsStr>>(names: &[S]) -> String {
-    let mut line = names.iter().take(SHOWN).map(shown).collect::<Vec<_>>().join(", ");
-    if names.len() > SHOWN {
-        let _ = write!(line, " and {} more", names.len() - SHOWN);
+/// The first `most` names, shown, and how many more there are.
+pub fn listed<S: AsRef<OsStr>>(names: &[S], most: usize) -> String {
+    let mut line = names.iter().take(most).map(shown).collect::<Vec<_>>().join(", ");
+    if names.len() > most {
+        let _ = write!(line, " and {} more", names.len() - most);
     }
     line
 }
 
+/// The first few names, shown, and how many more there are.
+pub fn some<S: AsRef<OsStr>>(names: &[S]) -> String {
+    listed(names, SHOWN)
+}
+
 /// `1 image`, `2 images`.
 pub fn count(n: usize, noun: &str) -> String {
-    let plural = match noun.strip_suffix("ss") {
+    format!("{n} {}", plural(n, noun))
+}
+
+/// `image` of 1, `images` of others; `class` and `classes`.
+pub fn plural(n: usize, noun: &str) -> String {
+    match noun.ends_with("ss") {
         _ if n == 1 => noun.to_string(),
-        Some(_) => format!("{noun}es"),
-        None => format!("{noun}s"),
-    };
-    format!("{n} {plural}")
+        true => format!("{noun}es"),
+        false => format!("{noun}s"),
+    }
 }
 
 /// A name as text. One that is not UTF-8 has its odd bytes as `\xe9`, and `\\` for a backslash.

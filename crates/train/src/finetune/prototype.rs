@@ -2,7 +2,7 @@
 //! better where images are few (Wang et al., SimpleShot, 2019).
 
 use crate::config::Config;
-use crate::data::{HeldOutNeed, Images, Loader, Splits, Watch, measuring_batch};
+use crate::data::{Images, Loader, Splits, Validation, Watch, measuring_batch};
 use crate::error::TrainError;
 use crate::events::{Event, Sink};
 use crate::finetune::features;
@@ -89,7 +89,7 @@ pub fn prototypes(
         RunDir::check_free(out)?;
     }
     let Ready { config, data, preprocessing, mut network, short_name, started_from } =
-        prepare(&|_| config.clone(), HeldOutNeed::IfPossible, watch)?;
+        prepare(&|_| config.clone(), Validation::Optional, watch)?;
     if !is_linear(&*network) {
         let model = striate_zoo::title_of(&config.model);
         return Err(TrainError::Prototypes { reason: format!("the head of {model} is not a linear layer") });

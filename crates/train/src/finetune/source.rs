@@ -6,11 +6,12 @@ use crate::error::TrainError;
 use crate::model_file::{self, Model};
 use crate::provenance::Provenance;
 use crate::published::{IMAGENET, resolve_weights};
-use crate::weights::{Aligned, StartWeights, read, report, shapes, shown};
+use crate::weights::{Aligned, StartWeights, read, report, shapes};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use striate_data::images::text_path;
+use striate_data::images::{some, text_path};
 use striate_data::{Filter, Fit, Preprocessing};
+use striate_formats::shown;
 use striate_nn::{Classifier, StateDict, init, state_dict};
 use striate_tensor::Generator;
 use striate_zoo::{Architecture, Description, Interpolation, find, nearest, published};
@@ -166,7 +167,7 @@ fn recognized(state: &StateDict, path: &Path) -> Result<&'static Architecture, T
             let names: Vec<String> = state.keys().map(|name| shown(name)).collect();
             format!(
                 "the weights of no ready network (striate models lists them): it has {}; say which it is with --model",
-                crate::images::some(names.iter().map(String::as_str))
+                some(&names)
             )
         }
     };

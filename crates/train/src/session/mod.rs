@@ -8,7 +8,7 @@ pub(crate) use run::list_bad;
 
 use crate::checkpoint::{self, Identity, Loaded};
 use crate::config::Config;
-use crate::data::{Earlier, HeldOutNeed, Splits, Watch};
+use crate::data::{Resumed, Splits, Validation, Watch};
 use crate::error::TrainError;
 use crate::provenance::Provenance;
 use crate::run_dir::RunDir;
@@ -21,7 +21,7 @@ use striate_formats::write_atomic;
 use striate_nn::{Classifier, Ema, Module, OptimizerState};
 use striate_tensor::{Generator, isa};
 
-/// What was asked for: takes the settings that are usual for the data, and gives them with what was said in their place. The data, the network, the
+/// What was asked for: takes the default settings for the data, and gives them with what was said in their place. The data, the network, the
 /// weights and the seed must not depend on what it is given.
 pub type Settings<'a> = dyn Fn(Config) -> Config + 'a;
 
@@ -55,14 +55,14 @@ impl Session {
         Session::start_with(&|_| config.clone(), out, &|_, _| {})
     }
 
-    /// As [`Session::start`], with settings over those that are usual for the data; `watch` hears how many of how many images have been looked at,
+    /// As [`Session::start`], with settings over the defaults for the data; `watch` hears how many of how many images have been looked at,
     /// for all are before training begins.
     pub fn start_with(settings: &Settings, out: Option<&Path>, watch: &Watch) -> Result<Session, TrainError> {
         if let Some(out) = out {
             RunDir::check_free(out)?;
         }
         let Ready { config, mut data, preprocessing, network, short_name, started_from } =
-            prepare(settings, HeldOutNeed::Needed, watch)?;
+            prepare(settings, Validation::Required, watch)?;
         let run = RunDir::create_for(out, &data.name, &short_name)?;
         let started = serde_json::to_vec(&started_from).expect("fingerprints are plain values");
         data.run_files.push((STARTED_FROM, started));
@@ -98,9 +98,9 @@ impl Session {
         }
         let from = Provenance::default();
         let before = text_path(&written.data);
-        let earlier = Earlier { run: path, data: &before };
+        let earlier = Resumed { run: path, data: &before };
         let (mut data, blueprint) =
-            data_and_network(&mut config, None, (&from, HeldOutNeed::Needed), Some(earlier), &|_, _| {}).map_err(
+            data_and_network(&mut config, None, (&from, Validation::Required), Some(earlier), &|_, _| {}).map_err(
                 |e| match e {
                     TrainError::Text(e) => TrainError::Config { path: run.config(), reason: format!("model: {e}") },
                     e => e,

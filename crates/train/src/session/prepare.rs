@@ -3,7 +3,7 @@
 use super::Settings;
 use crate::checkpoint;
 use crate::config::{AUTO, Config};
-use crate::data::{Earlier, HeldOutNeed, MNIST, Splits, Wanted, Watch, load_for};
+use crate::data::{MNIST, Resumed, Splits, Validation, Wanted, Watch, load_for};
 use crate::error::TrainError;
 use crate::finetune::Source;
 use crate::images;
@@ -36,7 +36,7 @@ pub(crate) struct Ready {
 }
 
 /// Data and network of a new run. What can be known before the look at all images is checked before it.
-pub(crate) fn prepare(settings: &Settings, held_out: HeldOutNeed, watch: &Watch) -> Result<Ready, TrainError> {
+pub(crate) fn prepare(settings: &Settings, validation: Validation, watch: &Watch) -> Result<Ready, TrainError> {
     let mut config = settings(Config::default());
     config.validate()?;
     let source = Source::of(&config)?;
@@ -52,9 +52,10 @@ pub(crate) fn prepare(settings: &Settings, held_out: HeldOutNeed, watch: &Watch)
         (None, Some(start)) => start.provenance.clone().unwrap_or_default(),
         (None, None) => Provenance::default(),
     };
-    let (mut data, blueprint) = data_and_network(&mut config, source.as_ref(), (&started_from, held_out), None, watch)?;
+    let (mut data, blueprint) =
+        data_and_network(&mut config, source.as_ref(), (&started_from, validation), None, watch)?;
     data.hold_out(&started_from)?;
-    config = Config { data: config.data, model: config.model, ..settings(Config::usual(&data)) };
+    config = Config { data: config.data, model: config.model, ..settings(Config::defaults_for(&data)) };
     config.validate()?;
     let preprocessing = data.preprocessing_for(&blueprint)?;
     let rng = &mut Generator::keyed([config.seed, INIT_STREAM, 0, 0]);
@@ -148,8 +149,8 @@ fn own(metadata: &BTreeMap<String, String>) -> (Option<String>, Option<Provenanc
 pub(super) fn data_and_network(
     config: &mut Config,
     source: Option<&Source>,
-    (started_from, held_out): (&Provenance, HeldOutNeed),
-    earlier: Option<Earlier>,
+    (started_from, validation): (&Provenance, Validation),
+    earlier: Option<Resumed>,
     watch: &Watch,
 ) -> Result<(Splits, Blueprint), TrainError> {
     let folder = config.data != MNIST && images::are_images(&text_path(&config.data));
@@ -165,7 +166,7 @@ pub(super) fn data_and_network(
         Some(Description::Layers(_)) => None,
     };
     let backbone = source.and_then(|s| s.preprocessing.as_ref());
-    let data = load_for(config, Wanted { input, backbone, started_from, held_out }, earlier, watch)?;
+    let data = load_for(config, Wanted { input, backbone, started_from, validation }, earlier, watch)?;
     if auto {
         config.model = images::default_network(data.image_shape());
     }

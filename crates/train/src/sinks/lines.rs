@@ -2,22 +2,10 @@
 
 use crate::events::{Event, Sink};
 use std::io::Write;
-use striate_data::images::Split;
+use striate_data::images::{self, Split, listed};
 
-/// `1 epoch`, `2 epochs`
-fn count_of(n: usize, noun: &str) -> String {
-    format!("{n} {noun}{}", if n == 1 { "" } else { "s" })
-}
-
-/// The first names, and how many more there are.
-fn few(names: &[String]) -> String {
-    const SHOWN: usize = 5;
-    let shown = names.iter().take(SHOWN).map(striate_data::images::shown).collect::<Vec<_>>().join(", ");
-    match names.len().saturating_sub(SHOWN) {
-        0 => shown,
-        more => format!("{shown} and {more} more"),
-    }
-}
+/// How many classes the first line names.
+const CLASSES: usize = 5;
 
 /// The line that tells `event` to a person; none for events that are not worth one.
 pub fn line(event: &Event) -> Option<String> {
@@ -41,7 +29,7 @@ pub fn line(event: &Event) -> Option<String> {
             resumed_at,
             ..
         } => {
-            let (mut epochs, threads) = (count_of(*epochs, "epoch"), count_of(*threads, "thread"));
+            let (mut epochs, threads) = (images::count(*epochs, "epoch"), images::count(*threads, "thread"));
             if *epoch_share < 1.0 {
                 epochs += &format!(" (epoch share {epoch_share})");
             }
@@ -52,7 +40,7 @@ pub fn line(event: &Event) -> Option<String> {
                 measured.adjective(),
                 input.map(|n| n.to_string()).join("×"),
                 classes.len(),
-                few(classes),
+                listed(classes, CLASSES),
                 run.display()
             );
             if let Some(steps) = resumed_at {
@@ -68,10 +56,12 @@ pub fn line(event: &Event) -> Option<String> {
             let what = if *measured == Split::Val { "Validation" } else { "Test" };
             format!("Epoch: [{epoch}/{epochs}], {what} Loss: {loss:.4}, {what} Accuracy: {:.2}%", 100.0 * accuracy)
         }
-        Event::StoppedEarly { epoch, epochs, best, stale } => format!(
-            "Epoch: [{epoch}/{epochs}], stopped early: {} since the best, epoch {best}",
-            count_of(*stale, "epoch")
-        ),
+        Event::StoppedEarly { epoch, epochs, best, stale } => {
+            format!(
+                "Epoch: [{epoch}/{epochs}], stopped early: {} since the best, epoch {best}",
+                images::count(*stale, "epoch")
+            )
+        }
         Event::LeftOut { epoch } => format!(
             "note: epoch {epoch}: a batch is left out, for one of its images alone can be read and batch normalization needs two"
         ),
@@ -79,7 +69,7 @@ pub fn line(event: &Event) -> Option<String> {
         Event::Note { text } => format!("note: {text}"),
         Event::BadImages { count, reasons, list } => format!(
             "note: left out: {} that cannot be read ({}): {}",
-            count_of(*count, "image"),
+            images::count(*count, "image"),
             list.display(),
             reasons.join("; ")
         ),

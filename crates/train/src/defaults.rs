@@ -1,0 +1,90 @@
+//! Default settings, which depend on the data.
+
+use crate::config::{Config, OptimizerKind};
+use crate::data::{Images, Splits};
+use crate::image_settings::{ImageSettings, SMALL_DATA};
+
+/// The default settings for a number of training images in files.
+///
+/// What counts is the number of steps, so few images get more epochs and smaller batches: 3000 epochs divided by the square root of the number of images,
+/// between 12 and 200. Random augmentation keeps them from overfitting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Defaults {
+    images: usize,
+}
+
+/// The patience of early stopping under a one-cycle schedule of `epochs` epochs: most of the gain comes while the rate falls.
+fn patience(epochs: usize) -> usize {
+    (epochs * 3).div_ceil(5)
+}
+
+impl Defaults {
+    /// The number of training images up to which epochs are the most.
+    pub const FEW: usize = 225;
+    /// The number from which they are the fewest.
+    pub const MANY: usize = 62_500;
+
+    /// For `images` training images in files.
+    pub fn for_images(images: usize) -> Defaults {
+        Defaults { images }
+    }
+
+    fn epochs(self) -> usize {
+        const MOST: f64 = 200.0;
+        const LEAST: f64 = 12.0;
+        (3000.0 / (self.images.max(1) as f64).sqrt()).round().clamp(LEAST, MOST) as usize
+    }
+
+    /// The settings.
+    pub fn config(self) -> Config {
+        let batch_size = match self.images {
+            0..=500 => 16,
+            501..=2000 => 32,
+            _ => 64,
+        };
+        one_cycle(self.epochs(), batch_size)
+    }
+}
+
+/// AdamW with a one-cycle rate, augmentation, label smoothing and early stopping.
+pub(crate) fn one_cycle(epochs: usize, batch_size: usize) -> Config {
+    let base = Config::default();
+    Config {
+        epochs,
+        batch_size,
+        optimizer: OptimizerKind::AdamW,
+        lr: 0.003,
+        schedule: Some("onecycle 0.2".into()),
+        weight_decay: Some(0.05),
+        label_smoothing: 0.1,
+        patience: Some(patience(epochs)),
+        images: ImageSettings { augment: Some(SMALL_DATA.into()), ..base.images },
+        ..base
+    }
+}
+
+impl Config {
+    /// The default settings for `data`.
+    pub(crate) fn defaults_for(data: &Splits) -> Config {
+        match data.train {
+            Images::Files { .. } => Defaults::for_images(data.train.len()).config(),
+            Images::Memory(_) => Config::default(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn epochs_follow_the_number_of_steps() {
+        let epochs = |n| Defaults::for_images(n).config().epochs;
+        assert_eq!([epochs(0), epochs(1), epochs(Defaults::FEW)], [200; 3]);
+        assert_eq!([epochs(Defaults::MANY), epochs(1_000_000)], [12; 2]);
+        assert!([250, 500, 4000, 20_000].map(epochs).is_sorted_by(|a, b| a > b));
+        for n in [0, 1, 144, 4000, 100_000] {
+            Defaults::for_images(n).config().validate().unwrap();
+        }
+    }
+}
