@@ -31,11 +31,11 @@ fn main() -> ExitCode {
         });
     }));
     striate::nn::notice::listen(output::note);
-    let cli = match usage::parse() {
-        Ok(cli) => cli,
-        Err(e) => return usage::report(&e),
+    let parse_and_run = || match usage::parse() {
+        Ok(cli) => run(cli),
+        Err(e) => Ok(usage::report(&e)),
     };
-    match std::panic::catch_unwind(|| run(cli)) {
+    match std::panic::catch_unwind(parse_and_run) {
         Ok(Ok(code)) => code,
         // A reader that has seen enough, such as `head`, is no failure.
         Ok(Err(Failure::BrokenPipe)) => ExitCode::SUCCESS,

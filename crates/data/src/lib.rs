@@ -11,6 +11,7 @@ mod image_dataset;
 pub mod images;
 mod loader;
 mod mnist;
+pub mod parallel;
 mod preprocessing;
 mod resize;
 mod tensor_dataset;

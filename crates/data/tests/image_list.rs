@@ -328,6 +328,24 @@ fn archive(path: &Path, items: &[(&[u8], Item)]) {
     tar.finish().unwrap();
 }
 
+#[test]
+fn a_small_archive_names_no_number_of_files_by_links() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("bomb.tar");
+    let names: Vec<(String, String)> = (0..400).map(|n| (format!("cat/{n}.png"), format!("dog{n}"))).collect();
+    let mut items: Vec<(&[u8], Item)> = vec![(b"dog/1.png", Item::File(1))];
+    items.extend(names.iter().map(|(file, _)| (file.as_bytes(), Item::File(2))));
+    items.extend(names.iter().map(|(_, link)| (link.as_bytes(), Item::Link(tar::EntryType::Symlink, "cat"))));
+    archive(&path, &items);
+    let list = ImageList::open(&path).unwrap();
+    assert_eq!(list.entries.len(), 401 + 250 * 400);
+    assert!(
+        list.notes.iter().any(|n| n.contains("add more than 100,000 files") && n.contains("150")),
+        "{:?}",
+        list.notes
+    );
+}
+
 fn content(list: &ImageList, name: &str) -> Vec<u8> {
     let entry = list.entries.iter().find(|e| e.name == name).unwrap_or_else(|| panic!("{name}: {:?}", names(list)));
     entry.source.read(1 << 20).unwrap()

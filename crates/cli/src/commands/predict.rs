@@ -5,10 +5,7 @@ use crate::output::{Failure, complain, count_of, json_path, note, say, say_json,
 use std::io::{IsTerminal, Read, stdin};
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
-use striate::data::{Prepared, decode_bytes, decode_image};
+use striate::data::{Prepared, decode_bytes, decode_image, parallel};
 use striate::prelude::Tensor;
 use striate::train::Model;
 
@@ -21,6 +18,16 @@ const IMAGES: usize = 64;
 
 /// What a line calls the image from there.
 const STDIN: &str = "standard input";
+
+impl Input {
+    /// What it is called in what is printed.
+    fn name(&self) -> String {
+        match self {
+            Input::File(path) => shown_path(path),
+            Input::Stdin | Input::Problem(_) => STDIN.into(),
+        }
+    }
+}
 
 /// An image as the network takes it, or why there is none.
 type Ready = Result<(Tensor, Prepared), String>;
@@ -40,12 +47,17 @@ pub fn run(args: Predict) -> Result<ExitCode, Failure> {
     for inputs in found.inputs.chunks((NUMBERS / (c * h * w).max(1)).clamp(1, IMAGES)) {
         for (input, ready) in inputs.iter().zip(prepare(&model, inputs)) {
             match ready {
-                Ok((x, prepared)) => print(&args, &model, input, x, prepared)?,
-                Err(line) => {
-                    complain(&line);
-                    failed = true;
+                Ok((x, prepared)) => {
+                    let probabilities = model.probabilities(x).to_vec::<f32>();
+                    if probabilities.iter().all(|p| p.is_finite()) {
+                        print(&args, &model, input, &probabilities, prepared)?;
+                        continue;
+                    }
+                    complain(&format!("{}: the model gives NaN for this image", input.name()));
                 }
+                Err(line) => complain(&line),
             }
+            failed = true;
         }
     }
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
@@ -53,23 +65,7 @@ pub fn run(args: Predict) -> Result<ExitCode, Failure> {
 
 /// Reads and scales the images, on as many threads as there are to be had.
 fn prepare(model: &Model, inputs: &[Input]) -> Vec<Ready> {
-    let ready: Vec<OnceLock<Ready>> = inputs.iter().map(|_| OnceLock::new()).collect();
-    let next = AtomicUsize::new(0);
-    let work = || {
-        while let i = next.fetch_add(1, Ordering::Relaxed)
-            && i < inputs.len()
-        {
-            let _ = ready[i].set(one(model, &inputs[i]));
-        }
-    };
-    thread::scope(|scope| {
-        for _ in 1..striate::num_threads().min(inputs.len()) {
-            // This thread alone does, too.
-            let _ = thread::Builder::new().spawn_scoped(scope, work);
-        }
-        work();
-    });
-    ready.into_iter().map(|place| place.into_inner().expect("each image was looked at")).collect()
+    parallel::map(inputs.len(), striate::num_threads(), |i| one(model, &inputs[i]))
 }
 
 fn one(model: &Model, input: &Input) -> Ready {
@@ -94,8 +90,13 @@ fn one(model: &Model, input: &Input) -> Ready {
     Ok(model.card.preprocessing.apply_image(&image))
 }
 
-fn print(args: &Predict, model: &Model, input: &Input, x: Tensor, prepared: Prepared) -> Result<(), Failure> {
-    let probabilities = model.probabilities(x).to_vec::<f32>();
+fn print(
+    args: &Predict,
+    model: &Model,
+    input: &Input,
+    probabilities: &[f32],
+    prepared: Prepared,
+) -> Result<(), Failure> {
     let mut order: Vec<usize> = (0..probabilities.len()).collect();
     order.sort_by(|&a, &b| probabilities[b].total_cmp(&probabilities[a]));
     let name = |c: usize| model.card.classes[c].as_str();
@@ -119,10 +120,7 @@ fn print(args: &Predict, model: &Model, input: &Input, x: Tensor, prepared: Prep
         }
         return say_json(&value);
     }
-    let image = match input {
-        Input::File(path) => shown_path(path),
-        _ => STDIN.into(),
-    };
+    let image = input.name();
     let classes: Vec<String> =
         top(TOP_TEXT).map(|&c| format!("{} ({:.1}%)", shown(name(c)), 100.0 * probabilities[c])).collect();
     let mut line = format!("{image}: {}", listed(&classes));

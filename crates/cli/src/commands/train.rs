@@ -245,7 +245,7 @@ fn conclude(end: &Event, hint: &str) -> Result<(), Failure> {
                 percent(*high),
                 thousands(samples),
                 match measured {
-                    Split::Test => " on these same images, so other images may do a little worse.",
+                    Split::Test => " (chosen on these same images, so expect a little less on new ones).",
                     _ => ".",
                 }
             ))?;

@@ -1,9 +1,9 @@
 //! Fingerprints: what an image is known by, wherever its file lies.
 
 use super::list::ImageList;
-use super::parallel;
 use crate::decode::{DecodeOptions, decode_bytes, format_of, holds_jpeg};
 use crate::image::{AnyImage, Image};
+use crate::parallel;
 use image::ImageFormat;
 use sha2::{Digest, Sha256};
 
@@ -57,7 +57,8 @@ pub fn fingerprints(
     })
 }
 
-fn first(digest: [u8; 32]) -> u64 {
+/// The first 8 bytes of a SHA-256.
+pub(super) fn first(digest: [u8; 32]) -> u64 {
     u64::from_be_bytes(*digest.first_chunk().expect("32 bytes hold 8"))
 }
 

@@ -13,7 +13,6 @@ mod list;
 mod manifest;
 mod names;
 mod page;
-mod parallel;
 mod run_list;
 mod split;
 mod survey;

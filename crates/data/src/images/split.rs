@@ -1,5 +1,6 @@
 //! A split for lists that have none: the side of an image depends on its content and the seed, not on its place.
 
+use super::fingerprint::first;
 use super::list::{ImageList, Split};
 use super::names::{count, shown, some};
 use super::survey::{Groups, Survey};
@@ -93,8 +94,7 @@ pub(super) fn split_by(
 fn keyed(use_of: &[u8], numbers: &[u64]) -> u64 {
     let mut hash = Sha256::new_with_prefix(use_of);
     numbers.iter().for_each(|n| hash.update(n.to_le_bytes()));
-    let digest: [u8; 32] = hash.finalize().into();
-    u64::from_be_bytes(*digest.first_chunk().expect("32 bytes hold 8"))
+    first(hash.finalize().into())
 }
 
 /// Images that stay on one side.
@@ -312,10 +312,7 @@ impl Unit {
         // An image that cannot be read has nothing but its name.
         let content = |i: &usize| {
             let entry = &list.entries[*i];
-            entry.fingerprint.unwrap_or_else(|| {
-                let digest: [u8; 32] = Sha256::digest(&entry.name).into();
-                u64::from_be_bytes(*digest.first_chunk().expect("32 bytes hold 8"))
-            })
+            entry.fingerprint.unwrap_or_else(|| first(Sha256::digest(&entry.name).into()))
         };
         let readable = |i: &&usize| list.entries[**i].fingerprint.is_some();
         let good: Vec<u64> = members.iter().filter(readable).map(content).collect();

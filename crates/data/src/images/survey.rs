@@ -3,9 +3,9 @@
 use super::fingerprint::with_digest;
 use super::hash::ImageHash;
 use super::list::ImageList;
-use super::parallel;
 use crate::decode::{DecodeOptions, decode_noting, format_of};
 use crate::image::{AnyImage, Depth, Image};
+use crate::parallel;
 use image::ImageFormat;
 use sha2::{Digest, Sha256};
 use std::path::Path;

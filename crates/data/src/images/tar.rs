@@ -15,6 +15,8 @@ use tar::{Archive, Entry, EntryType};
 
 /// How many links may lead to another one.
 const LINKS: usize = 40;
+/// How many files links to folders may add: in a small archive they could name any number.
+const LINKED: usize = 100_000;
 
 /// A path in the archive.
 type Name = Vec<OsString>;
@@ -247,6 +249,8 @@ impl Tree {
                 self.left_out.add("links that lead back to a folder they lie in", text(&name));
             } else if inside().next().is_none() {
                 self.left_out.add("links to what is not in the archive", text(&name));
+            } else if more.len() + inside().count() > LINKED {
+                self.left_out.add("links to folders that add more than 100,000 files", text(&name));
             } else {
                 let below = |n: &Name| name.iter().chain(&n[target.len()..]).cloned().collect::<Name>();
                 more.extend(inside().map(|(n, source)| (below(n), source.clone())));
