@@ -69,6 +69,27 @@ fn after_a_full_disk_the_same_command_works() {
     }
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn what_no_memory_holds_is_one_line_with_a_way_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let d = dir.path();
+    folders(&d.join("data"), 10);
+    let train =
+        "train data --model 'conv 512 3 padding same, relu, globalavgpool, linear' --epochs 1 --threads 2 --quiet";
+    let limited = |more: &str| {
+        let line = format!("ulimit -v 900000; exec {} {train} {more}", env!("CARGO_BIN_EXE_striate"));
+        Command::new("sh").arg("-c").arg(&line).current_dir(d).output().unwrap()
+    };
+    let output = limited("--size 256 --batch-size 16 --out large");
+    let said = stderr(&output);
+    assert_eq!((output.status.code(), said.lines().count()), (Some(1), 1), "{said}");
+    assert!(said.starts_with("error: out of memory: ") && said.contains("--batch-size"), "{said}");
+    // What it advises.
+    let output = limited("--batch-size 1 --size 32 --out small");
+    assert!(output.status.success(), "{}", stderr(&output));
+}
+
 #[test]
 fn images_that_cannot_be_split_have_three_ways_on() {
     let dir = tempfile::tempdir().unwrap();
