@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use striate_nn::{Forward, Pass};
 use striate_tensor::array::Remote;
 use striate_tensor::backend::{
-    AdamStep, Backend, Binary, Clamp, Compare, Conv2dOptions, GroupNormed, Input, Pool2dOptions, Reduce, SgdStep,
-    Statistics, Taps, Unary, Update,
+    Backend, Binary, Clamp, Compare, Conv2dOptions, GroupNormed, Input, Pool2dOptions, Reduce, Statistics, Taps, Unary,
+    Update,
 };
 use striate_tensor::ops::{conv2d::conv2d_shape, pool2d::pool2d_shape};
 use striate_tensor::{Array, DType, Device, Leaf, Shape, Tensor};
@@ -390,14 +390,8 @@ impl Backend for Recorder {
         no_gradients("cross_entropy_grad")
     }
 
-    fn sgd_step(&self, _: &SgdStep, _: &mut Array, _: &Array, _: Option<&mut Array>) {
-        no_gradients("sgd_step")
-    }
-    fn adam_step(&self, _: &AdamStep, _: &mut Array, _: &Array, _: &mut Array, _: &mut Array) {
-        no_gradients("adam_step")
-    }
-    fn update(&self, _: &Update, _: &mut Array, _: &Array, _: &mut [Array]) {
-        no_gradients("update")
+    fn update(&self, step: &Update, _: &mut Array, _: &Array, _: &mut [Array]) {
+        no_gradients(step.name())
     }
     fn is_finite(&self, _: &Array) -> bool {
         true

@@ -8,7 +8,7 @@ use striate_kernels::copy::copy_strided;
 use striate_kernels::elementwise::{Activation, Binary, Operand, Unary, binary_assign, unary, unary_assign};
 use striate_kernels::group_norm::{GroupNormShape, group_norm, group_norm_grad};
 use striate_kernels::norm::{GradPlace, batch_norm_grad, batch_norm_stats};
-use striate_kernels::optim::{AdamStep, adam_step};
+use striate_kernels::optim::{AdamStep, Update, update};
 use striate_kernels::pool2d::{Pool2dShape, max_pool2d, max_pool2d_grad};
 use striate_kernels::reduce::{Reduce, reduce};
 use striate_kernels::threads::parallel_chunks;
@@ -102,7 +102,8 @@ fn updates(c: &mut Criterion) {
     let n = 1_200_000;
     let (grad, mut param, mut m, mut v) = (vec![0.1; n], vec![0.5; n], vec![0.0; n], vec![0.0; n]);
     let step = AdamStep { lr: 1e-3, beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 0.0, decoupled: false, step: 1 };
-    measure(c, "adam_step of mnist-net", 7 * n, || adam_step(&step, &mut param, &grad, &mut m, &mut v));
+    let step = Update::Adam(step);
+    measure(c, "adam_step of mnist-net", 7 * n, || update(&step, &mut param, &grad, vec![&mut m, &mut v]));
 }
 
 fn quick() -> Criterion {

@@ -29,7 +29,6 @@ pub mod sort;
 mod strided;
 mod target;
 pub mod threads;
-pub mod update;
 
 pub use buffer::Buffer;
 pub use derived::Weights;

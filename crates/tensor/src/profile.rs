@@ -12,8 +12,8 @@
 use crate::array::Array;
 use crate::backend::cpu::Cpu;
 use crate::backend::{
-    AdamStep, Backend, Binary, Clamp, Compare, Conv2dOptions, GroupNormed, Input, Pool2dOptions, Reduce, SgdStep,
-    Statistics, Taps, Unary, Update,
+    Backend, Binary, Clamp, Compare, Conv2dOptions, GroupNormed, Input, Pool2dOptions, Reduce, Statistics, Taps, Unary,
+    Update,
 };
 use crate::device::Device;
 use crate::dtype::DType;
@@ -179,6 +179,9 @@ impl Backend for Profiled {
     fn resample(&self, op: &'static str, x: Array, steps: &[(usize, Taps)]) -> Array {
         timed(|| op.to_string(), || Cpu.resample(op, x, steps))
     }
+    fn update(&self, step: &Update, param: &mut Array, grad: &Array, state: &mut [Array]) {
+        timed(|| step.name().to_string(), || Cpu.update(step, param, grad, state))
+    }
     timed! {
         upload(x: &Array, tag: Option<u64>) -> Array;
         reshape(x: Array, shape: Shape) -> Array;
@@ -218,9 +221,6 @@ impl Backend for Profiled {
         softmax_grad(y: Array, grad: Array, dim: usize, log: bool) -> Array;
         cross_entropy(logits: Array, target: Array) -> (Array, Array);
         cross_entropy_grad(log_probs: Array, target: Array, grad: Array) -> Array;
-        sgd_step(step: &SgdStep, param: &mut Array, grad: &Array, velocity: Option<&mut Array>);
-        adam_step(step: &AdamStep, param: &mut Array, grad: &Array, m: &mut Array, v: &mut Array);
-        update(step: &Update, param: &mut Array, grad: &Array, state: &mut [Array]);
         is_finite(x: &Array) -> bool;
     }
 }

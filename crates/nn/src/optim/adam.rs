@@ -1,7 +1,7 @@
 use super::{Optimizer, OptimizerState, ParamGroups, Site, common, for_each};
 use crate::module::Module;
 use crate::setters::setters;
-use striate_tensor::{AdamStep, Gradients};
+use striate_tensor::{AdamStep, Gradients, Update};
 
 macro_rules! adam {
     ($name:ident, $doc:literal, $decay_doc:literal, $new_doc:literal, decoupled: $decoupled:literal, weight_decay: $decay:literal) => {
@@ -51,7 +51,7 @@ macro_rules! adam {
                 let steps = state.steps;
                 for_each(model, gradients, groups, (*lr, *weight_decay), |site| {
                     let Site { name, value, grad, lr, weight_decay } = site;
-                    let step = AdamStep {
+                    let step = Update::Adam(AdamStep {
                         lr,
                         beta1: betas.0,
                         beta2: betas.1,
@@ -59,10 +59,9 @@ macro_rules! adam {
                         weight_decay,
                         decoupled: $decoupled,
                         step: steps,
-                    };
+                    });
                     state.with(&["exp_avg", "exp_avg_sq"], name, value, 0.0, |value, means| {
-                        let [m, v] = &mut means[..] else { unreachable!("two were asked for") };
-                        value.adam_step(&step, &grad, m, v);
+                        value.update(&step, &grad, means);
                     });
                 });
             }

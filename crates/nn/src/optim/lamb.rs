@@ -63,7 +63,7 @@ impl Optimizer for Lamb {
             });
             let (size, length) = (norm(value), norm(&direction));
             let trust = if size > 0.0 && length > 0.0 { size / length } else { 1.0 };
-            let step = SgdStep {
+            let step = Update::Sgd(SgdStep {
                 lr: lr * trust,
                 momentum: 0.0,
                 dampening: 0.0,
@@ -71,8 +71,8 @@ impl Optimizer for Lamb {
                 nesterov: false,
                 first: false,
                 maximize: false,
-            };
-            value.sgd_step(&step, &direction, None);
+            });
+            value.update(&step, &direction, &mut []);
         });
     }
 

@@ -1,7 +1,7 @@
 use super::{Optimizer, OptimizerState, ParamGroups, Site, common, filled_like, for_each};
 use crate::module::Module;
 use crate::setters::setters;
-use striate_tensor::{Gradients, SgdStep, Tensor};
+use striate_tensor::{Gradients, SgdStep, Tensor, Update};
 
 /// Stochastic gradient descent (`torch.optim.SGD`).
 #[derive(Clone, Default)]
@@ -55,7 +55,7 @@ impl Optimizer for Sgd {
                 Some(v) => (v.into_array(), false),
                 None => (filled_like(value, 0.0), true),
             });
-            let step = SgdStep {
+            let step = Update::Sgd(SgdStep {
                 lr,
                 momentum: *momentum,
                 dampening: *dampening,
@@ -63,8 +63,9 @@ impl Optimizer for Sgd {
                 nesterov: *nesterov,
                 first: velocity.as_ref().is_some_and(|v| v.1),
                 maximize: false,
-            };
-            value.sgd_step(&step, &grad, velocity.as_mut().map(|v| &mut v.0));
+            });
+            let own = velocity.as_mut().map_or(&mut [][..], |v| std::slice::from_mut(&mut v.0));
+            value.update(&step, &grad, own);
             if let Some((velocity, _)) = velocity {
                 state.tensors.insert(key, Tensor::from(velocity));
             }

@@ -2,7 +2,7 @@
 
 use crate::fixtures::{Case, Tolerance, compare, for_each_case};
 use striate::prelude::*;
-use striate::tensor::AdamStep;
+use striate::tensor::{AdamStep, Update};
 
 fn optimizer(case: &Case) -> Box<dyn Optimizer> {
     let lr = case.float("lr").expect("a learning rate");
@@ -31,11 +31,11 @@ fn steps(case: &Case) -> Tensor {
     if case.op == "adamw" {
         let mut value = case.tensor("start");
         let zeros = || Tensor::full_like(&value, 0.0).into_array();
-        let (mut m, mut v) = (zeros(), zeros());
+        let mut state = [zeros(), zeros()];
         let weight_decay = case.float("weight_decay").expect("a weight decay");
         let lr = case.float("lr").expect("a learning rate");
         for step in 0..grads.size(0) {
-            let settings = AdamStep {
+            let settings = Update::Adam(AdamStep {
                 lr,
                 beta1: 0.9,
                 beta2: 0.999,
@@ -43,8 +43,8 @@ fn steps(case: &Case) -> Tensor {
                 weight_decay,
                 decoupled: true,
                 step: step as u64 + 1,
-            };
-            value.adam_step(&settings, &grad(step), &mut m, &mut v);
+            });
+            value.update(&settings, &grad(step), &mut state);
             after.push(value.clone());
         }
     } else {

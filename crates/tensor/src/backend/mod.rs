@@ -15,10 +15,9 @@ use std::ops::Deref;
 use std::sync::Arc;
 pub use striate_kernels::elementwise::{Activation, Binary, Compare, Unary};
 pub use striate_kernels::norm::Clamp;
-pub use striate_kernels::optim::{AdamStep, SgdStep};
+pub use striate_kernels::optim::{AdagradStep, AdamStep, LambStep, LionStep, NAdamStep, RmsPropStep, SgdStep, Update};
 pub use striate_kernels::reduce::Reduce;
 pub use striate_kernels::resample::Taps;
-pub use striate_kernels::update::{AdagradStep, LambStep, LionStep, NAdamStep, RmsPropStep, Update};
 
 /// The settings of a 2-D convolution, each for height, then width.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -263,11 +262,7 @@ pub trait Backend: Send + Sync {
     /// The gradient of `cross_entropy`: `grad` has one element per row.
     fn cross_entropy_grad(&self, log_probs: Array, target: Array, grad: Array) -> Array;
 
-    /// One step of stochastic gradient descent.
-    fn sgd_step(&self, step: &SgdStep, param: &mut Array, grad: &Array, velocity: Option<&mut Array>);
-    /// One step of Adam.
-    fn adam_step(&self, step: &AdamStep, param: &mut Array, grad: &Array, m: &mut Array, v: &mut Array);
-    /// One step of another optimizer; `state` has [`Update::slots`] arrays.
+    /// One step of an optimizer; `state` has [`Update::slots`] arrays.
     fn update(&self, step: &Update, param: &mut Array, grad: &Array, state: &mut [Array]);
     /// Whether every element is finite.
     fn is_finite(&self, x: &Array) -> bool;

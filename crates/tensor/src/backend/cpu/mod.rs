@@ -7,15 +7,15 @@ mod matrix;
 mod views;
 
 use super::{
-    AdamStep, Backend, Binary, Clamp, Compare, Conv2dOptions, GroupNormed, Input, Pool2dOptions, Reduce, SgdStep,
-    Statistics, Taps, Unary, Update,
+    Backend, Binary, Clamp, Compare, Conv2dOptions, GroupNormed, Input, Pool2dOptions, Reduce, Statistics, Taps, Unary,
+    Update,
 };
 use crate::array::{Array, memory_order};
 use crate::device::Device;
 use crate::dtype::{DType, Element};
 use crate::shape::Shape;
 use striate_kernels::elementwise::{self as ew, Operand};
-use striate_kernels::{Buffer, norm, optim, reduce, scan, softmax, sort, update};
+use striate_kernels::{Buffer, norm, optim, reduce, scan, softmax, sort};
 
 /// Computes on this machine's processor.
 #[derive(Clone, Copy, Debug)]
@@ -499,21 +499,10 @@ impl Backend for Cpu {
         })
     }
 
-    fn sgd_step(&self, step: &SgdStep, param: &mut Array, grad: &Array, velocity: Option<&mut Array>) {
-        by_float!(grad, "sgd_step", |T| {
-            let velocity = velocity.map(|v| v.make_mut::<T>());
-            optim::sgd_step(step, param.make_mut::<T>(), &grad.packed_default(), velocity)
-        })
-    }
-    fn adam_step(&self, step: &AdamStep, param: &mut Array, grad: &Array, m: &mut Array, v: &mut Array) {
-        by_float!(grad, "adam_step", |T| {
-            optim::adam_step(step, param.make_mut::<T>(), &grad.packed_default(), m.make_mut(), v.make_mut())
-        })
-    }
     fn update(&self, step: &Update, param: &mut Array, grad: &Array, state: &mut [Array]) {
-        by_float!(grad, "update", |T| {
+        by_float!(grad, step.name(), |T| {
             let state = state.iter_mut().map(|s| s.make_mut::<T>()).collect();
-            update::update(step, param.make_mut::<T>(), &grad.packed_default(), state)
+            optim::update(step, param.make_mut::<T>(), &grad.packed_default(), state)
         })
     }
     fn is_finite(&self, x: &Array) -> bool {
