@@ -4,10 +4,10 @@
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use std::time::Duration;
+use striate_kernels::batch_norm::{BatchNorm, GradPlace, batch_norm_grad, batch_norm_stats};
 use striate_kernels::copy::copy_strided;
 use striate_kernels::elementwise::{Activation, Binary, Operand, Unary, binary_assign, unary, unary_assign};
 use striate_kernels::group_norm::{GroupNormShape, group_norm, group_norm_grad};
-use striate_kernels::norm::{GradPlace, batch_norm_grad, batch_norm_stats};
 use striate_kernels::optim::{AdamStep, Update, update};
 use striate_kernels::pool2d::{Pool2dShape, max_pool2d, max_pool2d_grad};
 use striate_kernels::reduce::{Reduce, reduce};
@@ -86,9 +86,11 @@ fn normalization(c: &mut Criterion) {
     let (grad, mut y) = (x.clone(), x.clone());
     let (mut mean, mut var, mut gw, mut gb) = ([0.0; 64], [1.0; 64], [0.0; 64], [0.0; 64]);
     measure(c, "batch_norm_stats", N, || batch_norm_stats(N / 64, 64, &x, &mut mean, &mut var));
+    let norm =
+        BatchNorm { rows: N / 64, channels: 64, mean: &mean, inv_std: &var, weight: None, bias: None, clamp: None };
     measure(c, "batch_norm_grad", 5 * N, || {
         let place = GradPlace::Grad { x: &x, grad: &mut y };
-        batch_norm_grad(N / 64, 64, place, &mean, &var, None, None, None, true, &mut gw, &mut gb)
+        batch_norm_grad(&norm, place, true, &mut gw, &mut gb)
     });
     let s = GroupNormShape { samples: 100, pixels: 576, channels: 64, groups: 8 };
     let (mut mean, mut var) = (vec![0.0; 800], vec![1.0; 800]);

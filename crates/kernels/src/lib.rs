@@ -6,6 +6,7 @@
 //! Two rules keep results the same on any number of threads: work is split by the problem's size,
 //! never by the number of threads, and partial sums are added in a fixed order.
 
+pub mod batch_norm;
 pub mod buffer;
 pub mod conv2d;
 pub mod copy;
@@ -16,7 +17,6 @@ pub mod gemm;
 pub mod group_norm;
 pub mod index;
 pub mod isa;
-pub mod norm;
 pub mod optim;
 pub mod peak;
 pub mod pool2d;

@@ -2,7 +2,7 @@
 //!
 //! A 3×3 kernel with padding 1 on 1×1 images multiplies with its centre alone: deep networks on small images end so.
 
-use super::Conv2dShape;
+use super::shape::Conv2dShape;
 use crate::strided::CHUNK;
 use crate::threads::parallel_chunks;
 use crate::{Buffer, Float};

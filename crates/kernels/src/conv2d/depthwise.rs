@@ -4,7 +4,8 @@
 //! multiply-add of it.
 
 use super::finish::Finish;
-use super::{Conv2dShape, Input, zero_unless_positive};
+use super::input::{Input, zero_unless_positive};
+use super::shape::Conv2dShape;
 use crate::isa::Kernel;
 use crate::simd::Simd;
 use crate::target::Target;

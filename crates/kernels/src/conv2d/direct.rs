@@ -1,6 +1,6 @@
 //! The plain algorithm, for every shape and both number types.
 
-use super::Conv2dShape;
+use super::shape::Conv2dShape;
 use crate::{Float, threads};
 
 /// The input coordinate under kernel element `k` of the window at `o`, unless it lies in the padding.

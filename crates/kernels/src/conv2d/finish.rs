@@ -1,13 +1,13 @@
 //! What becomes of a convolution's sums on their way to memory.
 
+use crate::batch_norm::{Clamp, NO_CLAMP, clamped};
 use crate::gemm::tile;
-use crate::norm::{Clamp, NO_CLAMP, clamped};
 use crate::simd::Simd;
 use crate::strided::CHUNK;
 use crate::{Float, threads};
 
 /// A normalization by known statistics and a clamp, which then take no pass of their own: their results are those of
-/// [`crate::norm::batch_norm_apply`] to the bit.
+/// [`crate::batch_norm::batch_norm_apply`] to the bit.
 #[derive(Clone, Copy, Debug)]
 pub struct Finish<'a, T> {
     /// The normalization, if there is one.

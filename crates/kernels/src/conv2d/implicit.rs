@@ -3,8 +3,9 @@
 //! In NHWC the elements under one kernel row are adjacent in memory, so the register tile reads patches where they lie.
 
 use super::finish::{Finish, Vectors};
+use super::input::Input;
+use super::shape::Conv2dShape;
 use super::window::{Band, Bands, Window};
-use super::{Conv2dShape, Input};
 use crate::gemm::tile::{self, MAX_ROWS, Panels, Walk};
 use crate::isa::Kernel;
 use crate::simd::Simd;
@@ -109,7 +110,7 @@ pub fn forward(
     correlate(target, &c, input, &panels, bias, finish, None, output);
 }
 
-/// As [`super::conv2d_input_grad`], for stride 1: the convolution with the kernel turned around and its channels
+/// As [`super::conv2d_input_grad`], for stride 1: the convolution with the kernel rotated by 180° and its channels
 /// exchanged.
 pub fn input_grad(
     s: &Conv2dShape,

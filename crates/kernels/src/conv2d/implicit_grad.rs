@@ -1,8 +1,9 @@
 //! The weight gradient, and the input gradient with a stride, as products with patches that are never written out.
 
 use super::implicit::{Correlation, MIN_TASKS};
+use super::input::{Input, zero_unless_positive};
+use super::shape::Conv2dShape;
 use super::window::{Band, Bands, Window, overlap};
-use super::{Conv2dShape, Input, zero_unless_positive};
 use crate::copy::transpose::transpose;
 use crate::gemm::tile::{self, MAX_ROWS, Panels, Walk, tile_cols};
 use crate::isa::Kernel;

@@ -8,112 +8,20 @@ mod direct;
 mod finish;
 mod implicit;
 mod implicit_grad;
+mod input;
+mod shape;
 mod window;
 mod winograd;
 
+use crate::batch_norm::Clamp;
 use crate::derived::Weights;
-use crate::norm::Clamp;
 use crate::{Buffer, Float};
 use crop::Crop;
 pub use finish::{Channels, Finish};
-use std::borrow::Cow;
+pub use input::Input;
+use input::zero_unless_positive;
+pub use shape::Conv2dShape;
 use std::sync::atomic::{AtomicBool, Ordering};
-
-/// The sizes of one convolution.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Conv2dShape {
-    /// Images.
-    pub batch: usize,
-    /// Input channels.
-    pub in_channels: usize,
-    /// Input height and width, without padding.
-    pub in_size: [usize; 2],
-    /// Output channels.
-    pub out_channels: usize,
-    /// Kernel height and width.
-    pub kernel: [usize; 2],
-    /// Step of the window, down and right.
-    pub stride: [usize; 2],
-    /// Zeros around the input: `[[top, bottom], [left, right]]`.
-    pub padding: [[usize; 2]; 2],
-    /// Distance of kernel elements, down and right; 1 is a dense kernel.
-    pub dilation: [usize; 2],
-    /// Into how many independent groups the channels are split.
-    pub groups: usize,
-}
-
-impl Conv2dShape {
-    /// Output height and width: ⌊(in + padding - dilation · (kernel - 1) - 1) / stride⌋ + 1.
-    ///
-    /// # Panics
-    /// If a size is zero that must not be, the groups do not divide the channels, or the kernel is larger than the
-    /// padded input.
-    pub fn out_size(&self) -> [usize; 2] {
-        let positive = self.kernel.iter().chain(&self.stride).chain(&self.dilation).all(|&x| x > 0);
-        assert!(positive, "conv2d: kernel, stride and dilation must be positive, got {self:?}");
-        assert!(
-            self.groups > 0
-                && self.in_channels.is_multiple_of(self.groups)
-                && self.out_channels.is_multiple_of(self.groups),
-            "conv2d: {} groups do not divide {} input and {} output channels",
-            self.groups,
-            self.in_channels,
-            self.out_channels
-        );
-        [0, 1].map(|d| {
-            let padded = self.in_size[d] + self.padding[d][0] + self.padding[d][1];
-            let window = self.dilation[d] * (self.kernel[d] - 1) + 1;
-            assert!(
-                padded >= window,
-                "conv2d: a {:?} kernel with dilation {:?} is larger than the {:?} input with padding {:?}",
-                self.kernel,
-                self.dilation,
-                self.in_size,
-                self.padding
-            );
-            (padded - window) / self.stride[d] + 1
-        })
-    }
-
-    /// Elements of the input.
-    pub fn input_len(&self) -> usize {
-        self.batch * self.in_size[0] * self.in_size[1] * self.in_channels
-    }
-
-    /// Elements of the weight.
-    pub fn weight_len(&self) -> usize {
-        self.out_channels * self.kernel[0] * self.kernel[1] * self.in_channels / self.groups
-    }
-
-    /// Elements of the output.
-    ///
-    /// # Panics
-    /// As [`Conv2dShape::out_size`].
-    pub fn output_len(&self) -> usize {
-        let [h, w] = self.out_size();
-        self.batch * h * w * self.out_channels
-    }
-
-    /// Multiplications of the plain algorithm, those with padding included.
-    ///
-    /// # Panics
-    /// As [`Conv2dShape::out_size`].
-    pub fn macs(&self) -> u64 {
-        let window = self.kernel[0] * self.kernel[1] * self.in_channels / self.groups;
-        self.output_len() as u64 * window as u64
-    }
-
-    fn check(&self, op: &str, input: usize, weight: usize, output: usize) {
-        let needed = (self.input_len(), self.weight_len(), self.output_len());
-        assert!(
-            (input, weight, output) == needed,
-            "{op}: {self:?} needs {} input, {} weight and {} output elements, got {input}, {weight} and {output}",
-            needed.0,
-            needed.1,
-            needed.2
-        );
-    }
-}
 
 static EXACT: AtomicBool = AtomicBool::new(false);
 
@@ -129,44 +37,6 @@ pub fn set_exact(on: bool) {
 /// What [`set_exact`] set; `false` at first.
 pub fn exact() -> bool {
     EXACT.load(Ordering::Relaxed)
-}
-
-/// What is convolved: the values, or the larger of each and 0, which then take no pass of their own.
-#[derive(Clone, Copy, Debug)]
-pub struct Input<'a, T> {
-    /// NHWC.
-    pub values: &'a [T],
-    /// Whether their ReLU is meant.
-    pub relu: bool,
-}
-
-impl<'a, T> From<&'a [T]> for Input<'a, T> {
-    fn from(values: &'a [T]) -> Self {
-        Input { values, relu: false }
-    }
-}
-
-impl<T: Float> Input<'_, T> {
-    fn as_f32(&self) -> Option<Input<'_, f32>> {
-        T::as_f32(self.values).map(|values| Input { values, relu: self.relu })
-    }
-
-    /// The values that are meant.
-    fn settled(&self) -> Cow<'_, [T]> {
-        match self.relu {
-            true => self.values.iter().map(|&x| if x <= T::ZERO { T::ZERO } else { x }).collect(),
-            false => self.values.into(),
-        }
-    }
-}
-
-/// Sets `grad` to 0 where `x` ≤ 0: the gradient of ReLU.
-#[inline(always)]
-fn zero_unless_positive<T: Float>(x: &[T], grad: &mut [T]) {
-    for (grad, x) in grad.iter_mut().zip(x) {
-        let dead = *x <= T::ZERO;
-        *grad = grad.masked(!dead);
-    }
 }
 
 /// The convolution of `input` (NHWC) with `weight` (O, kh, kw, I/groups), plus `bias` (O). Writes `output` (NHWC) in full.
@@ -220,7 +90,7 @@ pub fn conv2d_finished<'a, T: Float>(
             implicit::forward(s, input, weight.values, bias, finish, output);
         }
     } else {
-        direct::forward(s, &input.settled(), weight.values, bias, output);
+        direct::forward(s, &input.realized(), weight.values, bias, output);
         finish.apply(s.out_channels, output);
     }
 }
@@ -326,7 +196,7 @@ pub fn conv2d_weight_grad<'a, T: Float>(
             implicit_grad::weight_grad(s, input, grad_output, grad_weight);
         }
     } else {
-        direct::weight_grad(s, &input.settled(), grad_output, grad_weight);
+        direct::weight_grad(s, &input.realized(), grad_output, grad_weight);
     }
 }
 

@@ -1,5 +1,5 @@
 use super::*;
-use crate::norm::batch_norm_apply;
+use crate::batch_norm::{BatchNorm, batch_norm_apply};
 use crate::target::tests::on_every_target;
 
 /// Values in -1..1 that look random and are the same each time.
@@ -329,7 +329,16 @@ fn finishing_while_convolving_is_normalizing_afterwards() {
         for clamp in [None, Some([0.0, f64::NAN]), Some([-0.25, 0.5])] {
             let (mut want, mut got, mut kept) = (plain.clone(), plain.clone(), plain.clone());
             let rows = s.output_len() / s.out_channels;
-            batch_norm_apply(rows, s.out_channels, &plain, &mean, &scale, None, Some(&shift), None, clamp, &mut want);
+            let separate = BatchNorm {
+                rows,
+                channels: s.out_channels,
+                mean: &mean,
+                inv_std: &scale,
+                weight: None,
+                bias: Some(&shift),
+                clamp,
+            };
+            batch_norm_apply(&separate, &plain, None, &mut want);
             conv2d_finished(s, &input[..], &weight, Some(&bias), Finish { norm: Some(norm), clamp }, &mut got);
             let bits = |x: &[T]| x.iter().map(|x| x.to_f64().to_bits()).collect::<Vec<_>>();
             assert_eq!(bits(&got), bits(&want), "{s:?} {clamp:?}");

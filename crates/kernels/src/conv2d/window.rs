@@ -1,6 +1,6 @@
 //! The parts of images that a band of output rows looks at, with their padding.
 
-use super::{Input, zero_unless_positive};
+use super::input::{Input, zero_unless_positive};
 use crate::Buffer;
 
 /// About how many output pixels a band has: its patches should stay in the second-level cache.

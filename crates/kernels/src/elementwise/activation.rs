@@ -1,8 +1,7 @@
 //! Activation functions of one number, and their slopes.
 
-use super::WithUnary;
-use super::binary::WithBinary;
 use super::math::{exp, exp_m1, ln_1p, normal_cdf, sigmoid, sigmoids};
+use super::visit::{WithBinary, WithUnary};
 use crate::float::Float;
 
 /// An activation function whose slope is computed from its input.

@@ -1,6 +1,7 @@
 //! Functions of two or three operands that broadcast against each other.
 
 use super::activation::{self, Activation};
+use super::visit::WithBinary;
 use crate::Element;
 use crate::float::Float;
 use crate::isa::{Kernel, dispatch};
@@ -63,10 +64,6 @@ pub struct Operand<'a, T> {
     pub data: &'a [T],
     /// One stride a dimension, in elements; 0 repeats the operand along that dimension.
     pub strides: &'a [usize],
-}
-
-pub(super) trait WithBinary<A, O> {
-    fn call(self, f: impl Fn(A, A) -> O + Copy + Sync);
 }
 
 fn with_binary<T: Float>(op: Binary, then: impl WithBinary<T, T>) {

@@ -1,8 +1,9 @@
 //! The general product: blocks of the right operand are packed into panels, of the left one where its rows are not
 //! contiguous.
 
+use super::matrix::Matrix;
+use super::split::{add_partials, split_depth};
 use super::tile::{self, MAX_ROWS, Panels, Walk, tile_cols, tile_rows};
-use super::{Matrix, add_partials, split_depth};
 use crate::copy::transpose::transpose;
 use crate::isa::Kernel;
 use crate::simd::Simd;

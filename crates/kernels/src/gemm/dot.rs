@@ -1,7 +1,8 @@
 //! The product of a row-major matrix with the transpose of another, as in a linear layer: both operands are contiguous
 //! along the sum, so vectors run along it and nothing is packed.
 
-use super::{Matrix, add_partials, split_depth};
+use super::matrix::Matrix;
+use super::split::{add_partials, split_depth};
 use crate::isa::Kernel;
 use crate::simd::Simd;
 use crate::target::Target;

@@ -2,44 +2,17 @@
 
 mod blocked;
 mod dot;
+mod matrix;
+mod split;
 pub(crate) mod tile;
 
 use crate::derived::Weights;
 use crate::target::Target;
 use crate::{Float, threads};
 use blocked::Right;
+pub use matrix::Matrix;
 use std::sync::Arc;
 use tile::Panels;
-
-/// A view of a matrix: element (i, j) is `data[i * row_stride + j * col_stride]`.
-///
-/// A transposed matrix is the same data with the strides swapped; a stride of zero repeats a row or a column.
-#[derive(Clone, Copy, Debug)]
-pub struct Matrix<'a, T> {
-    /// The elements; element (0, 0) is the first.
-    pub data: &'a [T],
-    /// The distance from one row to the next.
-    pub row_stride: usize,
-    /// The distance from one column to the next.
-    pub col_stride: usize,
-}
-
-impl<'a, T> Matrix<'a, T> {
-    /// A dense row-major matrix with `cols` columns.
-    pub fn row_major(data: &'a [T], cols: usize) -> Self {
-        Matrix { data, row_stride: cols, col_stride: 1 }
-    }
-
-    /// The transpose: the same data, seen with rows and columns exchanged.
-    pub fn t(self) -> Self {
-        Matrix { data: self.data, row_stride: self.col_stride, col_stride: self.row_stride }
-    }
-
-    /// How many elements a view with this many rows and columns reaches into.
-    fn reach(&self, rows: usize, cols: usize) -> usize {
-        if rows == 0 || cols == 0 { 0 } else { (rows - 1) * self.row_stride + (cols - 1) * self.col_stride + 1 }
-    }
-}
 
 /// `c = a · b`, or `c += a · b` if `accumulate`.
 ///
@@ -190,31 +163,6 @@ fn simple_gemm<T: Float>(m: usize, n: usize, k: usize, a: Matrix<T>, b: Matrix<T
                 for (j, c) in row.iter_mut().enumerate() {
                     *c += x * b.data[p * b.row_stride + j * b.col_stride];
                 }
-            }
-        }
-    });
-}
-
-/// How long sums are split: `parts` ranges of `depth` terms each, so that a small product gives work to many threads.
-///
-/// `tasks` is how many parts the product has without that; `block` is what the ranges are a multiple of.
-fn split_depth(k: usize, tasks: usize, block: usize) -> (usize, usize) {
-    const WANTED: usize = 16;
-    let parts = (WANTED / tasks.max(1)).min(k / (2 * block)).max(1);
-    let depth = k.div_ceil(parts).next_multiple_of(block);
-    (k.div_ceil(depth).max(1), depth)
-}
-
-/// Adds up partial products, the first to the last, into `c`.
-fn add_partials(partials: &[f32], c: &mut [f32], accumulate: bool) {
-    let len = c.len();
-    threads::parallel_chunks(c, 8192, |i, c| {
-        if !accumulate {
-            c.fill(0.0);
-        }
-        for partial in partials.chunks_exact(len) {
-            for (c, p) in c.iter_mut().zip(&partial[i * 8192..]) {
-                *c += p;
             }
         }
     });

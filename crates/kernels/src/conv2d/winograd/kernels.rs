@@ -18,8 +18,8 @@ pub(super) struct Kernels<'a> {
     /// Channels that the convolution takes and gives.
     pub inputs: usize,
     pub outputs: usize,
-    /// Whether this is for the input gradient: the layer's output channels are what it takes, and kernels are turned around.
-    pub turned: bool,
+    /// Whether this is for the input gradient: the layer's output channels are what it takes, and kernels are rotated by 180°.
+    pub rotated: bool,
 }
 
 impl Kernels<'_> {
@@ -38,9 +38,9 @@ impl Kernels<'_> {
         kernels
     }
 
-    /// Element `k` of the kernels of input channel `i`, for output channels from `first` on; turned kernels alone have it in one piece.
+    /// Element `k` of the kernels of input channel `i`, for output channels from `first` on; rotated kernels alone have it in one piece.
     #[inline(always)]
-    fn turned_row(&self, k: usize, i: usize, first: usize) -> &[f32] {
+    fn rotated_row(&self, k: usize, i: usize, first: usize) -> &[f32] {
         &self.values[(i * 9 + 8 - k) * self.outputs + first..]
     }
 
@@ -49,9 +49,9 @@ impl Kernels<'_> {
     #[inline(always)]
     fn gather(&self, k: usize, inputs: Range<usize>, first: usize, used: usize, stored: usize, to: &mut [f32]) {
         let to = &mut to[..inputs.len() * stored];
-        if self.turned {
+        if self.rotated {
             for (row, i) in to.chunks_exact_mut(stored).zip(inputs) {
-                row[..used].copy_from_slice(&self.turned_row(k, i, first)[..used]);
+                row[..used].copy_from_slice(&self.rotated_row(k, i, first)[..used]);
                 row[used..].fill(0.0);
             }
             return;
@@ -97,8 +97,8 @@ impl Kernel for KernelPanel<'_> {
         let inputs = self.inputs.len();
         let point = point_stride(inputs * stored);
         assert!(self.panel.len() >= (POINTS - 1) * point + inputs * stored && stored <= tile_cols(S::LANES));
-        // Turned kernels are read where they lie.
-        let gathers = !self.kernels.turned || self.channels < stored;
+        // Rotated kernels are read where they lie.
+        let gathers = !self.kernels.rotated || self.channels < stored;
         let mut elements = [[0.0f32; GATHERED]; 9];
         for start in (0..inputs).step_by(TOGETHER) {
             let count = TOGETHER.min(inputs - start);
@@ -117,7 +117,7 @@ impl Kernel for KernelPanel<'_> {
                             let k = y * 3 + x;
                             let from = match gathers {
                                 true => &elements[k][i * stored + o..],
-                                false => self.kernels.turned_row(k, first + i, self.first + o),
+                                false => self.kernels.rotated_row(k, first + i, self.first + o),
                             };
                             // SAFETY: the slice that is taken first is as long as the vector.
                             column[y] = unsafe { simd.load(from[..S::LANES].as_ptr()) };

@@ -1,8 +1,8 @@
 //! The tiles of a Winograd convolution: where they lie, and their transforms.
 
-use super::super::Input;
-use super::super::window::overlap;
 use super::transform;
+use crate::conv2d::input::Input;
+use crate::conv2d::window::overlap;
 use crate::simd::Simd;
 
 /// Output pixels of a tile in each direction.

@@ -7,7 +7,7 @@ use crate::dtype::{DType, Element};
 use crate::shape::Shape;
 use striate_kernels::conv2d::{self as conv, Channels, Conv2dShape, Finish};
 use striate_kernels::pool2d::{self as pool, Pool2dShape};
-use striate_kernels::{Buffer, Float, norm, resample as sparse};
+use striate_kernels::{Buffer, Float, batch_norm, resample as sparse};
 
 fn conv_shape(input: Shape, weight: Shape, o: &Conv2dOptions) -> Conv2dShape {
     Conv2dShape {
@@ -37,8 +37,8 @@ pub fn conv2d<T: Element + Float>(
     let bias = bias.map(|b| b.packed_default::<T>());
     let channels = norm.map(|n| {
         let [weight, bias] = [&n.weight, &n.bias].map(|w| w.as_ref().map(|w| w.packed_default::<T>()));
-        let scale = norm::scaled(s.out_channels, &inverse_std::<T>(&n.var, n.eps), weight.as_deref());
-        [n.mean.packed_default::<T>().to_vec(), scale, norm::biases(s.out_channels, bias.as_deref())]
+        let scale = batch_norm::scaled(s.out_channels, &inverse_std::<T>(&n.var, n.eps), weight.as_deref());
+        [n.mean.packed_default::<T>().to_vec(), scale, batch_norm::biases(s.out_channels, bias.as_deref())]
     });
     let norm = channels.as_ref().map(|[mean, scale, shift]| Channels { mean, scale, shift });
     let finish = Finish { norm, clamp };

@@ -14,8 +14,9 @@ use crate::array::{Array, memory_order};
 use crate::device::Device;
 use crate::dtype::{DType, Element};
 use crate::shape::Shape;
+use striate_kernels::batch_norm::{BatchNorm, GradPlace};
 use striate_kernels::elementwise::{self as ew, Operand};
-use striate_kernels::{Buffer, norm, optim, reduce, scan, softmax, sort};
+use striate_kernels::{Buffer, batch_norm, optim, reduce, scan, softmax, sort};
 
 /// Computes on this machine's processor.
 #[derive(Clone, Copy, Debug)]
@@ -361,7 +362,7 @@ impl Backend for Cpu {
         let shape = Shape::from([c]);
         by_float!(x, "batch_norm", |T| {
             let (mut mean, mut var) = (Buffer::unspecified(c), Buffer::unspecified(c));
-            norm::batch_norm_stats(rows, c, &x.packed_default::<T>(), &mut mean, &mut var);
+            batch_norm::batch_norm_stats(rows, c, &x.packed_default::<T>(), &mut mean, &mut var);
             [Array::from_buffer(mean, shape), Array::from_buffer(var, shape)]
         })
     }
@@ -372,18 +373,17 @@ impl Backend for Cpu {
             let mut out = Buffer::unspecified(x.shape.numel());
             let inv_std = inverse_std::<T>(&var, eps);
             let (weight, bias) = (weight.map(Array::dense), bias.map(Array::dense));
-            norm::batch_norm_apply(
+            let norm = BatchNorm {
                 rows,
-                c,
-                &x.packed_default::<T>(),
-                &mean.packed_default(),
-                &inv_std,
-                weight.as_ref().map(|w| &w.data::<T>()[..c]),
-                bias.as_ref().map(|b| &b.data::<T>()[..c]),
-                added.as_ref().map(|a| a.packed_default::<T>()).as_deref(),
+                channels: c,
+                mean: &mean.packed_default(),
+                inv_std: &inv_std,
+                weight: weight.as_ref().map(|w| &w.data::<T>()[..c]),
+                bias: bias.as_ref().map(|b| &b.data::<T>()[..c]),
                 clamp,
-                &mut out,
-            );
+            };
+            let added = added.as_ref().map(|a| a.packed_default::<T>());
+            batch_norm::batch_norm_apply(&norm, &x.packed_default::<T>(), added.as_deref(), &mut out);
             Array::from_buffer(out, x.shape)
         })
     }
@@ -404,23 +404,20 @@ impl Backend for Cpu {
             let (weight, bias) = (weight.map(Array::dense), bias.map(Array::dense));
             let over_grad = grad.exclusive::<T>().is_some();
             let place = if over_grad {
-                norm::GradPlace::Grad { x: &x.packed_default(), grad: grad.make_mut() }
+                GradPlace::Grad { x: &x.packed_default(), grad: grad.make_mut() }
             } else {
-                norm::GradPlace::Input { x: x.make_mut(), grad: &grad.packed_default() }
+                GradPlace::Input { x: x.make_mut(), grad: &grad.packed_default() }
             };
-            norm::batch_norm_grad(
+            let norm = BatchNorm {
                 rows,
-                c,
-                place,
-                &mean.packed_default(),
-                &inv_std,
-                weight.as_ref().map(|w| &w.data::<T>()[..c]),
-                bias.as_ref().map(|b| &b.data::<T>()[..c]),
+                channels: c,
+                mean: &mean.packed_default(),
+                inv_std: &inv_std,
+                weight: weight.as_ref().map(|w| &w.data::<T>()[..c]),
+                bias: bias.as_ref().map(|b| &b.data::<T>()[..c]),
                 clamp,
-                own,
-                &mut grad_weight,
-                &mut grad_bias,
-            );
+            };
+            batch_norm::batch_norm_grad(&norm, place, own, &mut grad_weight, &mut grad_bias);
             let per_channel = Shape::from([c]);
             [
                 if over_grad { grad } else { x },

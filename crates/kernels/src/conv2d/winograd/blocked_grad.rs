@@ -1,10 +1,8 @@
-//! The weight gradient: at each of the 36 points, the product of the input's transforms with those of the output's
+//! The weight gradient by blocks of tiles: at each of the 36 points, the product of the input's transforms with those of the output's
 //! gradient, summed over tiles.
 
-use super::super::{Conv2dShape, Input};
+use super::kernel_grad::KernelGrad;
 use super::tiles::{Grid, Images, POINTS, point_stride, transform_input, transform_output_grad};
-use super::transform;
-use super::{deep, few};
 use crate::gemm::tile::{self, MAX_ROWS, Walk, tile_cols};
 use crate::isa::Kernel;
 use crate::simd::Simd;
@@ -22,17 +20,16 @@ const MAX_PARTIALS: usize = 16;
 /// The most values in all partial sums together, if there is more than one.
 const MAX_VALUES: usize = 8 << 20;
 
-/// As [`super::super::conv2d_weight_grad`].
-pub fn weight_grad(s: &Conv2dShape, input: Input<f32>, grad_output: &[f32], grad_weight: &mut [f32]) {
-    let target = Target::current();
-    let (ci, co) = (s.in_channels, s.out_channels);
-    let grid = Grid::new(s.batch, s.out_size());
-    if few::pays(grid, ci, co) {
-        return few::weight_grad(target, s, input, grad_output, grad_weight);
-    }
-    if deep::pays(ci, co) {
-        return deep::weight_grad(target, s, input, grad_output, grad_weight);
-    }
+/// Sums over all tiles of `grid`, those of the output.
+pub(super) fn weight_grad(
+    target: Target,
+    input: Images,
+    grad: Images,
+    before: [isize; 2],
+    grid: Grid,
+    grad_weight: &mut [f32],
+) {
+    let (ci, co) = (input.channels, grad.channels);
     let groups = co.div_ceil(ROWS);
     let point = point_stride(ROWS * ci);
     let len = POINTS * point;
@@ -44,9 +41,9 @@ pub fn weight_grad(s: &Conv2dShape, input: Input<f32>, grad_output: &[f32], grad
         let (group, partial) = (task / partials, task % partials);
         sums.fill(0.0);
         target.run(Part {
-            input: Images { data: input, size: s.in_size, channels: ci },
-            grad: Images { data: grad_output.into(), size: s.out_size(), channels: co },
-            before: [s.padding[0][0] as isize, s.padding[1][0] as isize],
+            input,
+            grad,
+            before,
             grid,
             first: partial * tiles,
             end: ((partial + 1) * tiles).min(grid.len()),
@@ -60,64 +57,6 @@ pub fn weight_grad(s: &Conv2dShape, input: Input<f32>, grad_output: &[f32], grad
         let parts = &sums[group * partials * len..][..partials * len];
         target.run(KernelGrad { sums: &parts[o * ci..], part: len, partials, point, first: 0, columns: ci, kernel });
     });
-}
-
-/// The gradients of one output channel's kernels from the sums at all points.
-pub(super) struct KernelGrad<'a> {
-    /// partial × point × input channel
-    pub sums: &'a [f32],
-    /// The distance between partial sums.
-    pub part: usize,
-    pub partials: usize,
-    /// The distance between points.
-    pub point: usize,
-    /// The first input channel of the sums, and how many.
-    pub first: usize,
-    pub columns: usize,
-    /// element × input channel
-    pub kernel: &'a mut [f32],
-}
-
-impl Kernel for KernelGrad<'_> {
-    type Output = ();
-    #[inline(always)]
-    fn run<S: Simd>(self, simd: S) {
-        let ci = self.kernel.len() / 9;
-        let last = (self.partials - 1) * self.part + (POINTS - 1) * self.point;
-        assert!(self.sums.len() >= last + self.columns && ci >= self.first + self.columns);
-        for first in (0..self.columns).step_by(S::LANES) {
-            let lanes = S::LANES.min(self.columns - first);
-            let mut half = [[simd.splat(0.0); 6]; 3];
-            for j in 0..6 {
-                let mut column = [simd.splat(0.0); 6];
-                for i in 0..6 {
-                    for part in 0..self.partials {
-                        let at = part * self.part + (i * 6 + j) * self.point + first;
-                        // SAFETY: `lanes` of the sums' columns are left, within the length asserted above.
-                        let sum = unsafe {
-                            let from = self.sums.as_ptr().add(at);
-                            if lanes == S::LANES { simd.load(from) } else { simd.load_first(from, lanes) }
-                        };
-                        column[i] = simd.add(column[i], sum);
-                    }
-                }
-                let column = transform::kernel_grad(simd, column);
-                for y in 0..3 {
-                    half[y][j] = column[y];
-                }
-            }
-            for y in 0..3 {
-                let row = transform::kernel_grad(simd, half[y]);
-                for x in 0..3 {
-                    // SAFETY: as many of the kernel's input channels are left, as asserted.
-                    unsafe {
-                        let to = self.kernel.as_mut_ptr().add((y * 3 + x) * ci + self.first + first);
-                        if lanes == S::LANES { simd.store(to, row[x]) } else { simd.store_first(to, row[x], lanes) }
-                    }
-                }
-            }
-        }
-    }
 }
 
 struct Part<'a> {

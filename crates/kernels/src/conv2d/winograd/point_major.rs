@@ -1,37 +1,28 @@
 //! The algorithm for many channels: point after point over many tiles, so that each transformed kernel, of which there are too
 //! many for a cache, is read once for all of them.
 
-use super::super::{Conv2dShape, Input};
+use super::groups::{GROUP, Grads, Inputs, TILES, group_len};
+use super::kernel_grad::KernelGrad;
 use super::kernels::kernel_panel;
 use super::output::Output;
-use super::tiles::{Grid, Images, POINTS, point_stride, tile_stride, transform_input, transform_output_grad};
-use super::weight_grad::KernelGrad;
+use super::tiles::{Grid, Images, POINTS, point_stride, tile_stride};
 use crate::gemm::tile::{self, MAX_ROWS, Walk, tile_cols};
 use crate::isa::Kernel;
 use crate::simd::Simd;
 use crate::target::Target;
 use crate::{Buffer, threads};
 
-/// Tiles of one pass over the kernels: at one point they stay in the second-level cache. Tests get to a second pass with fewer.
-pub(super) const TILES: usize = if cfg!(test) { 24 } else { 120 };
-/// Tiles of a task that transforms: a multiple of every register tile's rows.
-pub(super) const GROUP: usize = 12;
 /// Output channels of a task of the weight gradient.
 const ROWS: usize = 64;
 /// With so many products of channels the kernels are too many for a cache.
 const MANY: usize = 128 * 192;
 
-/// Whether this way pays for so many input and output channels.
-pub(super) fn pays(ci: usize, co: usize) -> bool {
+/// Whether it is the fastest for so many input and output channels.
+pub(super) fn is_profitable(ci: usize, co: usize) -> bool {
     ci * co >= MANY
 }
 
-/// How many numbers the transforms of a group of tiles with `row` channels each take.
-pub(super) fn group_len(row: usize) -> usize {
-    POINTS * point_stride(GROUP * row)
-}
-
-/// The convolution with kernels that [`super::kernels::Kernels`] has transformed.
+/// As [`super::blocked::correlate`].
 pub(super) fn correlate(target: Target, images: Images, before: [isize; 2], grid: Grid, kernels: &[f32], to: Output) {
     let [in_stride, out_stride] = [images.channels, to.channels()].map(tile_stride);
     let [in_group, out_group] = [in_stride, out_stride].map(group_len);
@@ -55,33 +46,6 @@ pub(super) fn correlate(target: Target, images: Images, before: [isize; 2], grid
             let products = &products[g * out_group..][..out_group];
             target.run(Outputs { tiles: (first + g * GROUP, GROUP.min(count - g * GROUP)), products, to: &to });
         });
-    }
-}
-
-/// The transforms of a group of input tiles.
-pub(super) struct Inputs<'a> {
-    pub images: &'a Images<'a>,
-    pub before: [isize; 2],
-    pub grid: Grid,
-    /// The first one, and how many.
-    pub tiles: (usize, usize),
-    /// point × tile × channel
-    pub points: &'a mut [f32],
-}
-
-impl Kernel for Inputs<'_> {
-    type Output = ();
-    #[inline(always)]
-    fn run<S: Simd>(self, simd: S) {
-        let channels = self.images.channels;
-        let stride = tile_stride(channels);
-        let zeros = vec![0.0; channels];
-        for t in 0..self.tiles.1 {
-            let (n, at) = self.grid.get(self.tiles.0 + t);
-            let corner = [at[0] as isize - self.before[0], at[1] as isize - self.before[1]];
-            let to = &mut self.points[t * stride..];
-            transform_input(simd, self.images, n, corner, &zeros, to, point_stride(GROUP * stride));
-        }
     }
 }
 
@@ -181,19 +145,16 @@ impl Kernel for Outputs<'_> {
     }
 }
 
-/// As [`super::weight_grad`].
+/// As [`super::blocked_grad::weight_grad`].
 pub(super) fn weight_grad(
     target: Target,
-    s: &Conv2dShape,
-    input: Input<f32>,
-    grad_output: &[f32],
+    input: Images,
+    grad: Images,
+    before: [isize; 2],
+    grid: Grid,
     grad_weight: &mut [f32],
 ) {
-    let (ci, co) = (s.in_channels, s.out_channels);
-    let grid = Grid::new(s.batch, s.out_size());
-    let images = Images { data: input, size: s.in_size, channels: ci };
-    let grads = Images { data: grad_output.into(), size: s.out_size(), channels: co };
-    let before = [s.padding[0][0] as isize, s.padding[1][0] as isize];
+    let (ci, co) = (input.channels, grad.channels);
     let [in_stride, out_stride] = [ci, co].map(tile_stride);
     let [in_group, out_group] = [in_stride, out_stride].map(group_len);
     let room = TILES.min(grid.len()).div_ceil(GROUP);
@@ -213,10 +174,10 @@ pub(super) fn weight_grad(
         let grad_points = &mut grad_points[..groups * out_group];
         let tiles = |g: usize| (first + g * GROUP, GROUP.min(count - g * GROUP));
         threads::parallel_chunks(points, in_group, |g, points| {
-            target.run(Inputs { images: &images, before, grid, tiles: tiles(g), points });
+            target.run(Inputs { images: &input, before, grid, tiles: tiles(g), points });
         });
         threads::parallel_chunks(grad_points, out_group, |g, points| {
-            target.run(Grads { images: &grads, grid, tiles: tiles(g), points });
+            target.run(Grads { images: &grad, grid, tiles: tiles(g), points });
         });
         threads::parallel_chunks(&mut sums, task_len, |task, sums| {
             let (point, row) = (task / blocks, task % blocks * ROWS);
@@ -228,30 +189,6 @@ pub(super) fn weight_grad(
         let sums = &sums[o / ROWS * task_len + o % ROWS * ci..];
         target.run(KernelGrad { sums, part: 0, partials: 1, point: blocks * task_len, first: 0, columns: ci, kernel });
     });
-}
-
-/// The transforms of a group of tiles of the output's gradient.
-pub(super) struct Grads<'a> {
-    pub images: &'a Images<'a>,
-    pub grid: Grid,
-    pub tiles: (usize, usize),
-    /// point × tile × channel
-    pub points: &'a mut [f32],
-}
-
-impl Kernel for Grads<'_> {
-    type Output = ();
-    #[inline(always)]
-    fn run<S: Simd>(self, simd: S) {
-        let channels = self.images.channels;
-        let stride = tile_stride(channels);
-        let zeros = vec![0.0; channels];
-        for t in 0..self.tiles.1 {
-            let (n, at) = self.grid.get(self.tiles.0 + t);
-            let to = &mut self.points[t * stride..];
-            transform_output_grad(simd, self.images, n, at, &zeros, to, point_stride(GROUP * stride));
-        }
-    }
 }
 
 /// What all tiles add to some output channels' kernels at one point.

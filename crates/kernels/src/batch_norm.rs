@@ -149,22 +149,31 @@ impl<T: Float, const ADD: bool> Kernel for Apply<'_, T, ADD> {
     }
 }
 
-/// `out = (x - mean) · inv_std · weight + bias + added`, clamped; a missing weight is 1, what else is missing 0.
+/// The normalization of a matrix, `(x - mean) · inv_std · weight + bias`, clamped.
+#[derive(Clone, Copy, Debug)]
+pub struct BatchNorm<'a, T> {
+    /// Rows of the matrix.
+    pub rows: usize,
+    /// Columns of the matrix.
+    pub channels: usize,
+    /// Each channel's mean.
+    pub mean: &'a [T],
+    /// Each channel's inverse standard deviation.
+    pub inv_std: &'a [T],
+    /// Each channel's weight; 1 if missing.
+    pub weight: Option<&'a [T]>,
+    /// Each channel's bias; 0 if missing.
+    pub bias: Option<&'a [T]>,
+    /// The bounds of the output.
+    pub clamp: Option<Clamp>,
+}
+
+/// The normalization of `x`, plus `added` before it is clamped.
 ///
 /// # Panics
 /// If a length does not fit.
-pub fn batch_norm_apply<T: Float>(
-    rows: usize,
-    c: usize,
-    x: &[T],
-    mean: &[T],
-    inv_std: &[T],
-    weight: Option<&[T]>,
-    bias: Option<&[T]>,
-    added: Option<&[T]>,
-    clamp: Option<Clamp>,
-    out: &mut [T],
-) {
+pub fn batch_norm_apply<T: Float>(norm: &BatchNorm<T>, x: &[T], added: Option<&[T]>, out: &mut [T]) {
+    let &BatchNorm { rows, channels: c, mean, inv_std, weight, bias, clamp } = norm;
     check_matrix("batch_norm", "input", rows, c, x.len());
     check_matrix("batch_norm", "output", rows, c, out.len());
     check_matrix("batch_norm", "what is added", rows, c, added.map_or(out.len(), <[T]>::len));
@@ -323,25 +332,20 @@ impl<T: Float, const OVER_INPUT: bool> Kernel for GradApply<'_, T, OVER_INPUT> {
 
 /// The gradients of the input, the weight and the bias of batch normalization from the gradient of its output (Ioffe and Szegedy, 2015). With `x̂ = (x - mean) · inv_std`:
 /// `grad_bias = Σ grad`, `grad_weight = Σ grad · x̂`,
-/// `grad_x = weight · inv_std · (grad - grad_bias / rows - x̂ · grad_weight / rows)`, or without what is subtracted where the statistics are not the
-/// input's `own` but constants,
+/// `grad_x = weight · inv_std · (grad - grad_bias / rows - x̂ · grad_weight / rows)`, or without what is subtracted unless `training`, where the statistics are
+/// constants and not the input's own,
 /// where `grad` counts as 0 where the output was clamped, which the bias has a say in.
 ///
 /// # Panics
 /// If a length does not fit.
 pub fn batch_norm_grad<T: Float>(
-    rows: usize,
-    c: usize,
+    norm: &BatchNorm<T>,
     place: GradPlace<T>,
-    mean: &[T],
-    inv_std: &[T],
-    weight: Option<&[T]>,
-    bias: Option<&[T]>,
-    clamp: Option<Clamp>,
-    own: bool,
+    training: bool,
     grad_weight: &mut [T],
     grad_bias: &mut [T],
 ) {
+    let &BatchNorm { rows, channels: c, mean, inv_std, weight, bias, clamp } = norm;
     let (x, grad) = place.read();
     check_matrix("batch_norm", "input", rows, c, x.len());
     check_matrix("batch_norm", "gradient", rows, c, grad.len());
@@ -365,7 +369,7 @@ pub fn batch_norm_grad<T: Float>(
         let (sum, dot, s) = (total(j), total(c + j), inv_std[j].to_f64());
         grad_bias[j] = T::from_f64(sum);
         grad_weight[j] = T::from_f64(dot * s);
-        if own {
+        if training {
             grad_mean[j] = T::from_f64(sum / rows as f64);
             slope[j] = T::from_f64(dot * s * s / rows as f64);
         }
@@ -430,8 +434,9 @@ mod tests {
                 [(true, None), (false, None), (true, Some([0.0, f64::NAN])), (false, Some([-0.4, 0.8]))]
             {
                 let (w, b) = (affine.then_some(&wt[..]), affine.then_some(&bt[..]));
+                let norm = BatchNorm { rows, channels: c, mean: &mt, inv_std: &st, weight: w, bias: b, clamp };
                 let mut out = vec![T::NAN; rows * c];
-                batch_norm_apply(rows, c, &xt, &mt, &st, w, b, None, clamp, &mut out);
+                batch_norm_apply(&norm, &xt, None, &mut out);
                 let normal = |i: usize| (x[i] - mean[i % c]) * inv_std[i % c];
                 let weight = |j: usize| if affine { weight[j] } else { 1.0 };
                 let bias = |j: usize| if affine { bias[j] } else { 0.0 };
@@ -439,21 +444,21 @@ mod tests {
                 let raw = |i: usize| normal(i) * weight(i % c) + bias(i % c);
                 let want: Vec<f64> = (0..rows * c).map(|i| raw(i).max(low).min(high)).collect();
                 assert_close(&out, &want, 4.0 * tolerance, "output");
-                batch_norm_apply(rows, c, &xt, &mt, &st, w, b, Some(&gt), clamp, &mut out);
+                batch_norm_apply(&norm, &xt, Some(&gt), &mut out);
                 let want: Vec<f64> = (0..rows * c).map(|i| (raw(i) + grad[i]).max(low).min(high)).collect();
                 assert_close(&out, &want, 4.0 * tolerance, "output with what is added");
 
                 let (mut gw, mut gb) = (vec![T::NAN; c], vec![T::NAN; c]);
                 let mut fixed = gt.clone();
                 let place = GradPlace::Grad { x: &xt, grad: &mut fixed };
-                batch_norm_grad(rows, c, place, &mt, &st, w, b, clamp, false, &mut gw, &mut gb);
+                batch_norm_grad(&norm, place, false, &mut gw, &mut gb);
                 let of_fixed = [gw.clone(), gb.clone()];
                 let (mut out, mut over_x) = (gt.clone(), xt.clone());
                 let place = GradPlace::Grad { x: &xt, grad: &mut out };
-                batch_norm_grad(rows, c, place, &mt, &st, w, b, clamp, true, &mut gw, &mut gb);
+                batch_norm_grad(&norm, place, true, &mut gw, &mut gb);
                 assert_eq!(of_fixed, [gw.clone(), gb.clone()]);
                 let place = GradPlace::Input { x: &mut over_x, grad: &gt };
-                batch_norm_grad(rows, c, place, &mt, &st, w, b, clamp, true, &mut gw, &mut gb);
+                batch_norm_grad(&norm, place, true, &mut gw, &mut gb);
                 assert_eq!((&over_x, of_fixed), (&out, [gw.clone(), gb.clone()]));
                 let grad: Vec<f64> =
                     (0..rows * c).map(|i| if raw(i) <= low || raw(i) >= high { 0.0 } else { grad[i] }).collect();

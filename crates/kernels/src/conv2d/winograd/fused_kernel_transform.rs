@@ -2,12 +2,11 @@
 //! to memory and reading them again takes longer than the product. Here a task makes those that it needs next, and they never leave
 //! its cache; so do the sums of the weight gradient.
 
-use super::super::{Conv2dShape, Input};
-use super::deep::{self, GROUP, Grads, Inputs, TILES, group_len};
+use super::groups::{GROUP, Grads, Inputs, TILES, group_len};
+use super::kernel_grad::KernelGrad;
 use super::kernels::{KernelPanel, Kernels};
 use super::output::Output;
 use super::tiles::{Grid, Images, POINTS, point_stride, tile_stride};
-use super::weight_grad::KernelGrad;
 use crate::gemm::tile::{self, MAX_ROWS, Walk, tile_cols};
 use crate::isa::Kernel;
 use crate::simd::Simd;
@@ -23,9 +22,9 @@ const ROWS: usize = 48;
 /// Input channels of which it holds the sums at once: a multiple of every register tile's columns.
 const COLUMNS: usize = 64;
 
-/// Whether this way pays for so many tiles and channels.
-pub(super) fn pays(grid: Grid, ci: usize, co: usize) -> bool {
-    deep::pays(ci, co) && co >= MIN_OUTPUTS && (1..=TILES).contains(&grid.len())
+/// Whether it is faster than [`super::point_major`] for so many tiles and output channels.
+pub(super) fn is_profitable(grid: Grid, co: usize) -> bool {
+    co >= MIN_OUTPUTS && (1..=TILES).contains(&grid.len())
 }
 
 /// Tiles in groups of [`GROUP`], each group's transforms one after another.
@@ -37,7 +36,7 @@ fn transformed(grid: Grid, row: usize, make: impl Fn((usize, usize), &mut [f32])
     points
 }
 
-/// As [`deep::correlate`], from kernels as they are.
+/// The convolution with kernels that are not transformed yet.
 pub(super) fn correlate(target: Target, images: Images, before: [isize; 2], grid: Grid, kernels: Kernels, to: Output) {
     let stride = tile_stride(images.channels);
     let points = transformed(grid, stride, |tiles, points| {
@@ -154,25 +153,22 @@ impl Panel<'_> {
     }
 }
 
-/// As [`super::weight_grad`].
+/// As [`super::blocked_grad::weight_grad`].
 pub(super) fn weight_grad(
     target: Target,
-    s: &Conv2dShape,
-    input: Input<f32>,
-    grad_output: &[f32],
+    input: Images,
+    grad: Images,
+    before: [isize; 2],
+    grid: Grid,
     grad_weight: &mut [f32],
 ) {
-    let (ci, co) = (s.in_channels, s.out_channels);
-    let grid = Grid::new(s.batch, s.out_size());
-    let images = Images { data: input, size: s.in_size, channels: ci };
-    let grads = Images { data: grad_output.into(), size: s.out_size(), channels: co };
-    let before = [s.padding[0][0] as isize, s.padding[1][0] as isize];
+    let (ci, co) = (input.channels, grad.channels);
     let [in_stride, out_stride] = [ci, co].map(tile_stride);
     let points = transformed(grid, in_stride, |tiles, points| {
-        target.run(Inputs { images: &images, before, grid, tiles, points });
+        target.run(Inputs { images: &input, before, grid, tiles, points });
     });
     let grad_points = transformed(grid, out_stride, |tiles, points| {
-        target.run(Grads { images: &grads, grid, tiles, points });
+        target.run(Grads { images: &grad, grid, tiles, points });
     });
     threads::parallel_chunks(grad_weight, ROWS * 9 * ci, |task, kernels| {
         let first = task * ROWS;

@@ -1,0 +1,117 @@
+//! The convolution by blocks of tiles whose transforms stay in the second-level cache.
+
+use super::kernels::kernel_panel;
+use super::output::Output;
+use super::tiles::{Grid, Images, POINTS, point_stride, transform_input};
+use crate::gemm::tile::{self, MAX_ROWS, Walk, tile_cols};
+use crate::isa::Kernel;
+use crate::simd::Simd;
+use crate::target::Target;
+use crate::{Buffer, threads};
+
+/// Tiles of a block: a multiple of every register tile's rows.
+const BLOCK: usize = 24;
+
+/// The convolution with kernels that [`super::kernels::Kernels`] has transformed.
+pub(super) fn correlate(target: Target, images: Images, before: [isize; 2], grid: Grid, kernels: &[f32], to: Output) {
+    threads::parallel_for(grid.len().div_ceil(BLOCK), |block| {
+        let first = block * BLOCK;
+        let count = BLOCK.min(grid.len() - first);
+        target.run(Block { images, before, kernels, grid, first, count, to: &to });
+    });
+}
+
+struct Block<'a> {
+    images: Images<'a>,
+    before: [isize; 2],
+    kernels: &'a [f32],
+    grid: Grid,
+    first: usize,
+    count: usize,
+    /// The output, of which this task writes the pixels of its tiles and nobody else does.
+    to: &'a Output<'a>,
+}
+
+impl Kernel for Block<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        if S::LANES == 16 { self.all::<S, MAX_ROWS>(simd) } else { self.all::<S, 6>(simd) }
+    }
+}
+
+impl Block<'_> {
+    #[inline(always)]
+    fn all<S: Simd, const R: usize>(self, simd: S) {
+        let ci = self.images.channels;
+        let width = tile_cols(S::LANES);
+        let channels = ci.next_multiple_of(S::LANES);
+        let zeros = vec![0.0; ci];
+        let point = point_stride(BLOCK * channels);
+        let mut points = Buffer::<f32>::unspecified(POINTS * point);
+        let mut products = Buffer::<f32>::unspecified(POINTS * point_stride(BLOCK * width));
+        for t in 0..self.count {
+            let (n, at) = self.grid.get(self.first + t);
+            let corner = [at[0] as isize - self.before[0], at[1] as isize - self.before[1]];
+            let to = &mut points[t * channels..];
+            transform_input(simd, &self.images, n, corner, &zeros, to, point);
+        }
+        for column in (0..self.to.channels()).step_by(width) {
+            let cols = width.min(self.to.channels() - column);
+            let kernels = kernel_panel(self.kernels, ci, column, width);
+            if tile::is_narrow(S::LANES, cols) {
+                self.columns::<S, R, 1>(simd, kernels, column, cols, &points, &mut products)
+            } else {
+                self.columns::<S, R, 2>(simd, kernels, column, cols, &points, &mut products)
+            }
+        }
+    }
+
+    /// The output channels of one panel, for all tiles of the block.
+    #[inline(always)]
+    fn columns<S: Simd, const R: usize, const V: usize>(
+        &self,
+        simd: S,
+        kernels: &[f32],
+        column: usize,
+        cols: usize,
+        points: &[f32],
+        products: &mut [f32],
+    ) {
+        let ci = self.images.channels;
+        let channels = ci.next_multiple_of(S::LANES);
+        let width = V * S::LANES;
+        let [point, product] = [channels, width].map(|row| point_stride(BLOCK * row));
+        let kernel = point_stride(ci * width);
+        assert!(kernels.len() >= POINTS * kernel && points.len() == POINTS * point);
+        assert!(products.len() >= POINTS * product && self.count <= BLOCK && cols <= width);
+        let walk = Walk::run(ci, 1);
+        let zero = [[simd.splat(0.0); V]; R];
+        for p in 0..POINTS {
+            for t in (0..self.count).step_by(R) {
+                let count = R.min(self.count - t);
+                let mut rows = [points.as_ptr(); R];
+                for r in 0..R {
+                    rows[r] = points.as_ptr().wrapping_add(p * point + (t + r.min(count - 1)) * channels);
+                }
+                // SAFETY: each row is one tile's channels at one point, and the panel has `ci` rows for it, within the
+                // lengths asserted above.
+                unsafe {
+                    let b = kernels.as_ptr().add(p * kernel);
+                    let acc = tile::multiply(simd, &rows, &walk, b, width, zero);
+                    let to = products.as_mut_ptr().add(p * product + t * width);
+                    tile::store(simd, &acc, to, width, count, width);
+                }
+            }
+        }
+        let bias = self.to.bias::<S, V>(simd, column, cols);
+        for t in 0..self.count {
+            let Some(to) = self.to.tile(self.first + t, column, cols) else { continue };
+            for v in 0..V {
+                let from = &products[t * width + v * S::LANES..];
+                // SAFETY: the tile is this task's.
+                unsafe { to.write(simd, from, product, v * S::LANES, bias[v]) };
+            }
+        }
+    }
+}
