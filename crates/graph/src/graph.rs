@@ -1,37 +1,195 @@
-//! The graph: ops in the order in which they run.
+//! A network as data: ops on values, in the order in which they run.
 
-use striate_tensor::{Conv2dOptions, Shape};
+use std::borrow::Cow;
+use std::collections::HashMap;
+use striate_tensor::{Op, Spec, Tensor};
 
-/// One op.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Node {
-    /// What it does, such as `conv2d`.
-    pub op: &'static str,
-    /// The layer whose parameters it uses, such as `conv1`.
-    pub layer: Option<String>,
-    /// The names of the parameters it uses.
-    pub parameters: Vec<String>,
-    /// Which nodes its inputs come from; the graph's own input and constants are not listed.
-    pub inputs: Vec<usize>,
-    /// The shapes of all that it takes: inputs, parameters and constants.
-    pub input_shapes: Vec<Shape>,
-    /// Stride, padding, dilation and groups of a convolution.
-    pub options: Option<Conv2dOptions>,
-    /// The shape of its result.
-    pub shape: Shape,
-    /// Multiply-adds.
-    pub macs: u64,
-    /// Whether it only shows the same memory in another way.
-    pub is_view: bool,
+/// A value of a graph, by its place in [`Graph::values`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ValueId(pub usize);
+
+/// Where a value comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// Given with each run.
+    Input,
+    /// Trained; its name is its path in the network.
+    Parameter,
+    /// Kept but not trained, such as a running mean; its name is its path in the network.
+    Buffer,
+    /// A number or tensor that the network makes itself.
+    Constant,
+    /// Computed by a node.
+    Result,
 }
 
-/// A network's ops, in the order in which they run.
-#[derive(Clone, Debug, Default, PartialEq)]
+/// A size that may depend on how many samples a batch has: `fixed + per_sample · samples`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Dim {
+    /// The part that is always there.
+    pub fixed: isize,
+    /// The part for each sample.
+    pub per_sample: isize,
+}
+
+impl Dim {
+    /// A size that depends on nothing.
+    pub fn fixed(size: usize) -> Dim {
+        Dim { fixed: size as isize, per_sample: 0 }
+    }
+
+    /// The size for a batch of so many samples.
+    pub fn at(self, batch: usize) -> usize {
+        (self.fixed + self.per_sample * batch as isize).max(0) as usize
+    }
+
+    /// The size that is `a` for a batch of `n` samples and `b` for one of `n + 1`.
+    pub(crate) fn through(n: usize, a: usize, b: usize) -> Dim {
+        let per_sample = b as isize - a as isize;
+        Dim { fixed: a as isize - per_sample * n as isize, per_sample }
+    }
+}
+
+/// A value: an input, a parameter, a buffer, a constant or what a node computes.
+#[derive(Clone)]
+pub struct Value {
+    /// Its name, which no other value has.
+    pub name: String,
+    /// Where it comes from.
+    pub origin: Origin,
+    /// Shape and type at the batch size of the capture.
+    pub spec: Spec,
+    /// The sizes of its dimensions at any batch size.
+    pub dims: Vec<Dim>,
+    /// The elements of a parameter, buffer or constant.
+    pub tensor: Option<Tensor>,
+}
+
+impl Value {
+    /// Shape and type for a batch of so many samples.
+    pub fn spec_at(&self, batch: usize) -> Spec {
+        Spec::new(self.dims.iter().map(|d| d.at(batch)).collect::<Vec<_>>(), self.spec.dtype)
+    }
+
+    /// Whether its elements are there before a run.
+    pub fn is_known(&self) -> bool {
+        self.tensor.is_some()
+    }
+}
+
+/// One op on values.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Node {
+    /// What it does, at the batch size of the capture.
+    pub op: Op,
+    /// The sizes among the op's attributes, at any batch size.
+    pub sizes: Vec<Dim>,
+    /// The layer whose parameters it uses, such as `conv1`.
+    pub layer: Option<String>,
+    /// Its operands.
+    pub inputs: Vec<ValueId>,
+    /// Its results.
+    pub outputs: Vec<ValueId>,
+}
+
+impl Node {
+    /// The op for a batch of so many samples.
+    pub fn op_at(&self, batch: usize) -> Cow<'_, Op> {
+        if self.sizes.iter().all(|d| d.per_sample == 0) {
+            return Cow::Borrowed(&self.op);
+        }
+        let sizes: Vec<usize> = self.sizes.iter().map(|d| d.at(batch)).collect();
+        Cow::Owned(crate::sizes::with_sizes(&self.op, &sizes))
+    }
+}
+
+/// How many samples a graph takes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Batch {
+    /// Any number, the first dimension of each input. The capture saw this many.
+    Any(usize),
+    /// As many as the capture saw, for the reason given.
+    Fixed(usize, String),
+}
+
+impl Batch {
+    /// How many samples the capture saw.
+    pub fn captured(&self) -> usize {
+        match self {
+            Batch::Any(n) | Batch::Fixed(n, _) => *n,
+        }
+    }
+}
+
+/// A network as data.
+#[derive(Clone)]
 pub struct Graph {
-    /// The ops.
+    /// All values.
+    pub values: Vec<Value>,
+    /// The ops, each after those whose results it takes.
     pub nodes: Vec<Node>,
-    /// The shape of the network's input.
-    pub input: Vec<usize>,
-    /// Every parameter with its number of elements, in the network's order.
-    pub parameters: Vec<(String, usize)>,
+    /// The inputs.
+    pub inputs: Vec<ValueId>,
+    /// The outputs.
+    pub outputs: Vec<ValueId>,
+    /// How many samples it takes.
+    pub batch: Batch,
+}
+
+impl Graph {
+    /// A value.
+    pub fn value(&self, id: ValueId) -> &Value {
+        &self.values[id.0]
+    }
+
+    /// Shapes and types of a node's operands at the batch size of the capture.
+    pub fn input_specs(&self, node: &Node) -> Vec<Spec> {
+        node.inputs.iter().map(|&v| self.value(v).spec).collect()
+    }
+
+    /// Shape and type of a node's first result at the batch size of the capture.
+    pub fn output_spec(&self, node: &Node) -> Spec {
+        self.value(node.outputs[0]).spec
+    }
+
+    /// Multiply-adds of a node at the batch size of the capture, by the plain algorithm.
+    pub fn macs(&self, node: &Node) -> u64 {
+        node.op.macs(&self.input_specs(node))
+    }
+
+    /// The names of the parameters that a node uses.
+    pub fn parameters_of<'a>(&'a self, node: &'a Node) -> impl Iterator<Item = &'a str> {
+        let parameters = node.inputs.iter().map(|&v| self.value(v)).filter(|v| v.origin == Origin::Parameter);
+        parameters.map(|v| v.name.as_str())
+    }
+
+    /// The values of one origin, in their order.
+    pub fn values_of(&self, origin: Origin) -> impl Iterator<Item = &Value> {
+        self.values.iter().filter(move |v| v.origin == origin)
+    }
+
+    /// The node that computes a value.
+    pub fn producer(&self, id: ValueId) -> Option<&Node> {
+        self.nodes.iter().find(|node| node.outputs.contains(&id))
+    }
+
+    /// How many nodes and outputs read each value.
+    pub(crate) fn uses(&self) -> HashMap<ValueId, usize> {
+        let mut uses = HashMap::new();
+        for &id in self.nodes.iter().flat_map(|n| &n.inputs).chain(&self.outputs) {
+            *uses.entry(id).or_default() += 1;
+        }
+        uses
+    }
+
+    /// Adds a constant.
+    #[allow(dead_code)]
+    pub(crate) fn add_constant(&mut self, tensor: Tensor) -> ValueId {
+        let id = ValueId(self.values.len());
+        let spec = tensor.spec();
+        let dims = spec.shape.iter().map(|&n| Dim::fixed(n)).collect();
+        let name = format!("constant.{}", id.0);
+        self.values.push(Value { name, origin: Origin::Constant, spec, dims, tensor: Some(tensor) });
+        id
+    }
 }

@@ -4,7 +4,7 @@ use crate::graph::{Graph, Node};
 use std::collections::HashMap;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
-use striate_tensor::{DType, Generator, Shape, Tensor};
+use striate_tensor::{DType, Generator, Op, Shape, Spec, Tensor};
 
 /// What a layer takes. Its neighbours are left out: bias, normalization, activation.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,17 +34,20 @@ const BUDGET: Duration = Duration::from_millis(100);
 /// once.
 pub fn time_layers(graph: &Graph) -> Vec<LayerTime> {
     let mut known = HashMap::new();
-    let layers = graph.nodes.iter().filter(|n| matches!(n.op, "conv2d" | "linear") && n.shape.numel() > 0);
+    let is_timed = |n: &&Node| matches!(n.op, Op::Conv2d { .. } | Op::Linear) && graph.output_spec(n).shape.numel() > 0;
+    let layers = graph.nodes.iter().filter(is_timed);
     layers
         .map(|node| {
-            let first = node.inputs.is_empty();
-            let key = (format!("{:?} {:?} {:?}", node.op, node.input_shapes, node.options), first);
-            let [forward, input_grad, weight_grad] = *known.entry(key).or_insert_with(|| measure(node, first));
+            let (op, specs, output) = (node.op.name(), graph.input_specs(node), graph.output_spec(node));
+            let first = graph.inputs.contains(&node.inputs[0]);
+            let key = (format!("{:?} {specs:?}", node.op), first);
+            let measured = || measure(&node.op, &specs, output, first);
+            let [forward, input_grad, weight_grad] = *known.entry(key).or_insert_with(measured);
             LayerTime {
-                layer: node.layer.clone().unwrap_or_else(|| node.op.to_string()),
-                op: node.op,
-                output: node.shape,
-                macs: node.macs,
+                layer: node.layer.clone().unwrap_or_else(|| op.to_string()),
+                op,
+                output: output.shape,
+                macs: graph.macs(node),
                 forward,
                 input_grad: (!first).then_some(input_grad),
                 weight_grad,
@@ -54,14 +57,11 @@ pub fn time_layers(graph: &Graph) -> Vec<LayerTime> {
 }
 
 /// Forward, input gradient (0 if it is not wanted), weight gradient.
-fn measure(node: &Node, first: bool) -> [Duration; 3] {
+fn measure(op: &Op, inputs: &[Spec], output: Spec, first: bool) -> [Duration; 3] {
     let rng = &mut Generator::new(0);
-    let mut random = |shape: Shape| Tensor::randn(shape, DType::F32, rng);
-    let (x, w, grad) = (random(node.input_shapes[0]), random(node.input_shapes[1]), random(node.shape));
-    let run = |x: Tensor, w: &Tensor| match node.options {
-        Some(options) => x.conv2d(w, None, &options),
-        None => x.linear(w, None),
-    };
+    let mut random = |spec: Spec| Tensor::randn(spec.shape, DType::F32, rng);
+    let (x, w, grad) = (random(inputs[0]), random(inputs[1]), random(output));
+    let run = |x: Tensor, w: &Tensor| op.apply(vec![x, w.clone()]).swap_remove(0);
     let gradient = |x: Tensor, w: Tensor| {
         median(|| {
             let y = run(x.clone(), &w);
@@ -72,8 +72,7 @@ fn measure(node: &Node, first: bool) -> [Duration; 3] {
     };
     let forward = median(|| {
         let start = Instant::now();
-        // A convolution waits until somebody asks for it.
-        black_box(run(x.clone(), &w).array());
+        black_box(run(x.clone(), &w).realize());
         start.elapsed()
     });
     let input_grad = if first { Duration::ZERO } else { gradient(x.clone().requires_grad(), w.clone()) };

@@ -1,20 +1,27 @@
-//! A network as data: every op it runs, with shapes and costs, found by running it on a backend that writes ops down.
+//! A network as data: [`capture`] runs it on a backend that writes ops down, and nothing is lost. A [`Graph`] has every op with its attributes and
+//! operands, the parameters and buffers by name, inputs and outputs, and sizes that depend on the number of samples. It can be run, printed, counted and
+//! timed.
 //!
 //! ```
 //! use striate_graph::capture;
-//! use striate_nn::Linear;
-//! let net = Linear::new(4, 3, &mut striate_tensor::Generator::new(0));
-//! let graph = capture(&net, &[2, 4]);
-//! assert_eq!(graph.nodes.len(), 1);
-//! assert_eq!(graph.nodes[0].macs, 2 * 4 * 3);
+//! use striate_nn::{Forward, Linear, Pass};
+//! use striate_tensor::{DType, Generator, Tensor};
+//! let net = Linear::new(4, 3, &mut Generator::new(0));
+//! let graph = capture(&net, &[1, 4]);
+//! let x = Tensor::ones([5, 4], DType::F32);
+//! assert_eq!(graph.run(&[x.clone()])[0].to_vec::<f32>(), net.forward(x, &Pass::eval()).to_vec::<f32>());
+//! println!("{graph}");
 //! ```
 
 mod capture;
 mod graph;
 mod layer_times;
+mod print;
+mod run;
+mod sizes;
 mod summary;
 
 pub use capture::capture;
-pub use graph::{Graph, Node};
+pub use graph::{Batch, Dim, Graph, Node, Origin, Value, ValueId};
 pub use layer_times::{LayerTime, time_layers};
 pub use summary::{LayerRow, Summary};

@@ -1,7 +1,7 @@
 //! A network's layers as a table.
 
-use crate::graph::Graph;
-use std::collections::HashSet;
+use crate::graph::{Graph, Origin};
+use std::collections::{HashMap, HashSet};
 
 /// One row of the table.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,21 +37,24 @@ impl Summary {
     /// The table of a captured network. A parameter that several ops share is counted at the first.
     pub fn of(graph: &Graph) -> Summary {
         let mut counted = HashSet::new();
-        let size = |name: &String| graph.parameters.iter().find(|p| p.0 == *name).map_or(0, |p| p.1);
-        let rows: Vec<LayerRow> = graph
-            .nodes
-            .iter()
-            .map(|node| LayerRow {
-                name: node.layer.clone().unwrap_or_else(|| node.op.to_string()),
-                op: node.op,
-                output: node.shape.to_vec(),
-                parameters: node.parameters.iter().filter(|p| counted.insert((*p).clone())).map(size).sum(),
-                macs: node.macs,
-                activation_bytes: if node.is_view { 0 } else { 4 * node.shape.numel() },
-            })
-            .collect();
+        let sizes: HashMap<&str, usize> =
+            graph.values_of(Origin::Parameter).map(|v| (v.name.as_str(), v.spec.shape.numel())).collect();
+        let mut rows = Vec::new();
+        for node in &graph.nodes {
+            let parameters = graph.parameters_of(node).filter(|p| counted.insert(*p)).map(|p| sizes[p]).sum();
+            let output = graph.output_spec(node);
+            let op = node.op.name();
+            rows.push(LayerRow {
+                name: node.layer.clone().unwrap_or_else(|| op.to_string()),
+                op,
+                output: output.shape.to_vec(),
+                parameters,
+                macs: graph.macs(node),
+                activation_bytes: if node.op.is_view() { 0 } else { output.dtype.size() * output.shape.numel() },
+            });
+        }
         Summary {
-            parameters: graph.parameters.iter().map(|p| p.1).sum(),
+            parameters: sizes.values().sum(),
             macs: rows.iter().map(|r| r.macs).sum(),
             activation_bytes: rows.iter().map(|r| r.activation_bytes).sum(),
             rows,

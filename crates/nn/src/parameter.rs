@@ -43,7 +43,8 @@ impl Parameter {
         &mut self.value
     }
 
-    pub(crate) fn id(&self) -> u64 {
+    /// Its identity: no other parameter or buffer has it.
+    pub fn id(&self) -> u64 {
         self.id
     }
 }
@@ -62,13 +63,19 @@ impl fmt::Debug for Parameter {
 
 /// A tensor that belongs to the network's state but is not trained, such as a running mean. A training pass may change it.
 pub struct Buffer {
+    id: u64,
     value: RwLock<Tensor>,
 }
 
 impl Buffer {
     /// A buffer that starts as `value`.
     pub fn new(value: Tensor) -> Self {
-        Buffer { value: RwLock::new(value.detach()) }
+        Buffer { id: next_id(), value: RwLock::new(value.detach()) }
+    }
+
+    /// Its identity: no other parameter or buffer has it.
+    pub fn id(&self) -> u64 {
+        self.id
     }
 
     /// The current value.

@@ -1,6 +1,6 @@
 //! A pass through a network: training or evaluation.
 
-use crate::parameter::Parameter;
+use crate::parameter::{Buffer, Parameter};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use striate_tensor::backend::Backend;
@@ -94,7 +94,15 @@ impl Pass {
         if self.is_train() { value.leaf(parameter.id()) } else { value }
     }
 
-    /// A constant of the network, such as a running mean, where this pass computes.
+    /// The value of `buffer` in this pass.
+    pub fn buffer(&self, buffer: &Buffer) -> Tensor {
+        match &self.place {
+            Some(backend) => backend.upload(buffer.value().array(), Some(buffer.id())).into(),
+            None => buffer.value(),
+        }
+    }
+
+    /// A constant of the network where this pass computes.
     pub fn constant(&self, value: Tensor) -> Tensor {
         match &self.place {
             Some(backend) => backend.upload(value.array(), None).into(),

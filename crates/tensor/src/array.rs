@@ -4,7 +4,9 @@
 //! channels-last (NHWC in memory, NCHW in meaning); views may have any strides.
 
 use crate::backend::{Backend, Place};
+use crate::device::Device;
 use crate::dtype::{DType, Element};
+use crate::op::Spec;
 use crate::shape::Shape;
 use std::any::Any;
 use std::borrow::Cow;
@@ -140,6 +142,19 @@ impl Array {
         }
     }
 
+    /// Its shape and type.
+    pub fn spec(&self) -> Spec {
+        Spec { shape: self.shape, dtype: self.dtype() }
+    }
+
+    /// The device that keeps it.
+    pub fn device(&self) -> Device {
+        match &self.storage {
+            Storage::Remote(r) => r.backend().device(),
+            _ => Device::Cpu,
+        }
+    }
+
     /// The backend that keeps it.
     pub fn place(&self) -> Place {
         match &self.storage {
@@ -161,6 +176,18 @@ impl Array {
         match &self.storage {
             Storage::Remote(r) => Cow::Owned(r.download(self.shape)),
             _ => Cow::Borrowed(self),
+        }
+    }
+
+    /// The array on `device`.
+    ///
+    /// # Panics
+    /// If this build or machine has no such device.
+    pub(crate) fn to_device(&self, device: Device) -> Array {
+        let here = self.to_cpu().into_owned();
+        match device.place() {
+            Place::Cpu => here,
+            Place::Remote(backend) => backend.upload(&here, None),
         }
     }
 

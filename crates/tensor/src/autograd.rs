@@ -1,7 +1,7 @@
 //! Automatic differentiation: what was computed, written down as it ran, then walked backwards once.
 
 use crate::array::Array;
-use crate::backend::Binary;
+use crate::op::Binary;
 use crate::shape::Shape;
 use crate::tensor::Tensor;
 use std::cell::RefCell;
@@ -22,8 +22,6 @@ type Backward = Box<dyn FnOnce(Array, &[bool]) -> Vec<Option<Array>> + Send>;
 pub(crate) struct Node {
     pub(crate) id: u64,
     pub(crate) op: &'static str,
-    /// Whether this is a ReLU, which the op that reads its result may apply itself.
-    pub(crate) is_relu: bool,
     shape: Shape,
     state: Mutex<State>,
 }
@@ -36,16 +34,11 @@ enum State {
 
 impl Node {
     pub(crate) fn leaf(id: u64, shape: Shape) -> Arc<Node> {
-        Arc::new(Node { id, op: "leaf", is_relu: false, shape, state: Mutex::new(State::Leaf) })
+        Arc::new(Node { id, op: "leaf", shape, state: Mutex::new(State::Leaf) })
     }
 
-    /// The nodes of this op's inputs. The op is gone then.
-    pub(crate) fn take_inputs(&mut self) -> Vec<Option<Arc<Node>>> {
-        let state = self.state.get_mut().unwrap_or_else(|e| e.into_inner());
-        match std::mem::replace(state, State::Consumed) {
-            State::Op { inputs, .. } => inputs,
-            _ => Vec::new(),
-        }
+    fn of(op: &'static str, shape: Shape, inputs: Vec<Option<Arc<Node>>>, backward: Backward) -> Arc<Node> {
+        Arc::new(Node { id: next_id(), op, shape, state: Mutex::new(State::Op { inputs, backward }) })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -101,9 +94,27 @@ where
         return result.into();
     }
     let backward = Box::new(save(&result));
-    let state = Mutex::new(State::Op { inputs, backward });
-    let node = Node { id: next_id(), op, is_relu: false, shape: result.shape(), state };
-    Tensor { array: result.into(), node: Some(Arc::new(node)) }
+    let node = Some(Node::of(op, result.shape(), inputs, backward));
+    Tensor { value: result.into(), node }
+}
+
+/// The record of an op that is computed later; none if no input has a gradient.
+pub(crate) fn record_deferred<const N: usize, F>(
+    op: &'static str,
+    shape: Shape,
+    inputs: [Option<Arc<Node>>; N],
+    backward: F,
+) -> Option<Arc<Node>>
+where
+    F: FnOnce(Array, [bool; N]) -> [Option<Array>; N] + Send + 'static,
+{
+    if inputs.iter().all(Option::is_none) {
+        return None;
+    }
+    let backward = move |grad: Array, wants: &[bool]| {
+        backward(grad, wants.try_into().expect("one flag per input")).into_iter().collect()
+    };
+    Some(Node::of(op, shape, inputs.into(), Box::new(backward)))
 }
 
 /// Something that has a gradient after [`Tensor::backward`]: a tensor made with [`Tensor::requires_grad`], or a parameter.
@@ -169,7 +180,7 @@ impl Tensor {
     /// If the tensor has more than one element, depends on no leaf, or if a part of its graph has been used up by an
     /// earlier call.
     pub fn backward(self) -> Gradients {
-        let shape = self.shape;
+        let shape = self.shape_value();
         assert!(
             shape.numel() == 1,
             "backward: needs a tensor of one element (a loss), got shape {shape}; take its mean or sum first"
@@ -187,14 +198,14 @@ impl Tensor {
             grad.shape_value() == self.shape_value() && grad.dtype() == self.dtype(),
             "backward: the gradient is {} {}, the tensor {} {}",
             grad.dtype(),
-            grad.shape,
+            grad.shape_value(),
             self.dtype(),
-            self.shape
+            self.shape_value()
         );
         let Some(root) = self.node else {
             panic!("backward: the tensor depends on nothing that has a gradient (was it computed with Pass::eval?)")
         };
-        drop(self.array);
+        drop(self.value);
 
         let mut gradients = Gradients::default();
         let mut pending: HashMap<u64, (Arc<Node>, Array)> = HashMap::new();
@@ -276,7 +287,7 @@ fn watch(op: &'static str, result: &Array, inputs: &[Option<Arc<Node>>]) {
         let Some(w) = w.as_mut().filter(|w| w.found.is_none()) else { return };
         let leaves = inputs.iter().flatten().filter(|n| matches!(*n.state(), State::Leaf)).map(|n| n.id);
         w.leaf = leaves.max().or(w.leaf);
-        if result.dtype().is_float() && !result.place().is_finite(result) {
+        if result.dtype().is_float() && !result.is_finite() {
             w.found = Some(NonFinite { op, shape: result.shape(), leaf: w.leaf });
         }
     });

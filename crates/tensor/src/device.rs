@@ -1,5 +1,7 @@
 //! Devices: where tensors are computed.
 
+use crate::backend::Place;
+use crate::backend::reference::Reference;
 use std::fmt;
 
 /// Where tensors are computed.
@@ -10,6 +12,8 @@ pub enum Device {
     Cpu,
     /// A GPU, by number.
     Gpu(usize),
+    /// This machine's processor, by plain loops ([`crate::backend::reference`]): slow, and right by its simplicity. Tests compare other devices with it.
+    Reference,
     /// Nowhere: ops are written down, not computed.
     Capture,
 }
@@ -42,6 +46,19 @@ impl Device {
         Device::gpu().unwrap_or(Device::Cpu)
     }
 
+    /// The backend that keeps what is on this device.
+    ///
+    /// # Panics
+    /// If this build or machine has no such device, or it is no place to keep tensors.
+    pub fn place(self) -> Place {
+        match self {
+            Device::Cpu => Place::Cpu,
+            Device::Reference => Place::Remote(Reference::shared()),
+            Device::Gpu(_) => panic!("{}", DeviceError::GpuNotBuiltIn),
+            Device::Capture => panic!("capture: a tensor cannot be moved into a capture, which makes its own"),
+        }
+    }
+
     /// The first GPU, or why it cannot be used.
     pub fn gpu() -> Result<Device, DeviceError> {
         Err(DeviceError::GpuNotBuiltIn)
@@ -66,6 +83,7 @@ impl fmt::Display for Device {
         match self {
             Device::Cpu => f.write_str("cpu"),
             Device::Gpu(n) => write!(f, "gpu:{n}"),
+            Device::Reference => f.write_str("reference"),
             Device::Capture => f.write_str("capture"),
         }
     }

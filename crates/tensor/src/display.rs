@@ -48,7 +48,7 @@ impl fmt::Display for Tensor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Only what is shown decides the notation.
         let all = self.numel() <= MANY;
-        let mut part = Tensor::from(self.to_cpu().into_owned());
+        let mut part = Tensor::from(self.array().to_cpu().into_owned());
         for (d, &n) in self.shape().iter().enumerate().filter(|(_, n)| !all && **n > LONG) {
             let ends: Vec<i64> = (0..ENDS).chain(n - ENDS..n).map(|i| i as i64).collect();
             part = part.index_select(d as isize, &Tensor::from_vec(ends, [2 * ENDS]));

@@ -1,7 +1,7 @@
 //! Tensors with automatic differentiation.
 //!
-//! A [`Tensor`] is an [`Array`] (numbers, shape, layout) and a record of how it was computed. Ops stand in [`ops`], each with its shape
-//! rule, forward and backward side by side; what computes them is a [`backend::Backend`]; [`autograd`] walks the record backwards.
+//! A [`Tensor`] is an [`Array`] (numbers, shape, layout) and a record of how it was computed. [`Op`] lists the ops as data; [`ops`] has each
+//! op's shape rule and gradient, and the methods that call it; what computes it is a [`backend::Backend`]; [`autograd`] walks the record backwards.
 //!
 //! ```
 //! use striate_tensor::Tensor;
@@ -15,15 +15,16 @@ pub mod array;
 pub mod autograd;
 pub mod backend;
 mod create;
+mod deferred;
 mod device;
 mod display;
 mod dtype;
 mod gradcheck;
 #[cfg(feature = "image")]
 mod image;
-mod lazy;
 #[cfg(feature = "ndarray")]
 mod ndarray;
+pub mod op;
 pub mod ops;
 pub mod profile;
 mod random;
@@ -32,18 +33,16 @@ mod tensor;
 
 pub use array::Array;
 pub use autograd::{Gradients, Leaf};
-pub use backend::{
-    AdagradStep, AdamStep, Conv2dOptions, LambStep, LionStep, NAdamStep, Pool2dOptions, RmsPropStep, SgdStep, Update,
-};
+pub use backend::{AdagradStep, AdamStep, LambStep, LionStep, NAdamStep, RmsPropStep, SgdStep, Update};
 pub use device::{Device, DeviceError};
 pub use dtype::{DType, Element};
 pub use gradcheck::{GradcheckError, gradcheck};
+pub use op::{Conv2dOptions, ConvTranspose2dOptions, Interpolation, Op, PaddingMode, Pool2dOptions, Resize, Spec};
 pub use ops::batch_norm::BatchNorm;
 pub use ops::compare::Operand;
-pub use ops::conv_transpose::{ConvTranspose1dOptions, ConvTranspose2dOptions};
+pub use ops::conv_transpose::ConvTranspose1dOptions;
 pub use ops::conv1d::{Conv1dOptions, Pool1dOptions};
 pub use ops::loss::Reduction;
-pub use ops::resample::{Interpolation, PaddingMode, Resize};
 pub use ops::slicing::{Index, Indices};
 pub use ops::unfold::UnfoldOptions;
 pub use random::Generator;

@@ -1,36 +1,30 @@
 //! [`Tensor`]: an array that knows how it was computed.
 
 use crate::array::Array;
-use crate::autograd::{Node, next_id};
-use crate::backend::Input;
+use crate::autograd::{Node, next_id, record};
+use crate::deferred::{Input, Value};
 use crate::device::Device;
 use crate::dtype::{DType, Element};
-use crate::lazy::{Lazy, skip_relu};
+use crate::op::Spec;
 use crate::shape::Shape;
-use std::ops::Deref;
 use std::sync::Arc;
 use striate_kernels::Buffer;
 
 /// Numbers with a shape, and, where a gradient was asked for, a record of how they were computed.
 ///
-/// The meaning is PyTorch's: images are `[n, c, h, w]`. A clone is a cheap handle. Ops take `self` by value and write into
-/// its memory when nobody else holds it, so pass tensors on rather than cloning them.
+/// The meaning is PyTorch's: images are `[n, c, h, w]`. A clone is a cheap handle: it computes nothing and copies nothing. Ops take `self` by
+/// value and write into its memory when nobody else holds it, so pass tensors on rather than cloning them.
+///
+/// A few ops are computed when their result is first read, so that the op that reads it can be one pass with them; [`Tensor::realize`] reads it.
 #[derive(Clone)]
 pub struct Tensor {
-    pub(crate) array: Lazy,
+    pub(crate) value: Value,
     pub(crate) node: Option<Arc<Node>>,
-}
-
-impl Deref for Tensor {
-    type Target = Array;
-    fn deref(&self) -> &Array {
-        &self.array
-    }
 }
 
 impl From<Array> for Tensor {
     fn from(array: Array) -> Self {
-        Tensor { array: array.into(), node: None }
+        Tensor { value: array.into(), node: None }
     }
 }
 
@@ -80,8 +74,7 @@ impl Tensor {
 
     /// A tensor of the same shape, type and device, filled with `value`.
     pub fn full_like(other: &Tensor, value: f64) -> Tensor {
-        let here = Array::full(value, other.shape_value(), other.dtype());
-        other.place().upload(&here, None).into()
+        other.array().filled_like(value, other.shape_value()).into()
     }
 
     /// The `i64` numbers from 0 to `n - 1`.
@@ -91,15 +84,17 @@ impl Tensor {
 
     /// The sizes of its dimensions.
     pub fn shape(&self) -> &[usize] {
-        match &self.array {
-            Lazy::Ready(array) => &array.shape,
-            Lazy::Waiting(pending) => pending.shape(),
-        }
+        self.value.shape()
     }
 
     /// As [`Tensor::shape`], as a value.
     pub fn shape_value(&self) -> Shape {
-        self.array.shape()
+        *self.value.shape()
+    }
+
+    /// Its shape and type.
+    pub fn spec(&self) -> Spec {
+        self.value.spec()
     }
 
     /// The size of dimension `dim`; negative numbers count from the end.
@@ -107,37 +102,59 @@ impl Tensor {
     /// # Panics
     /// If there is no such dimension.
     pub fn size(&self, dim: isize) -> usize {
-        self.array.shape()[self.array.shape().dim("size", dim)]
+        self.shape()[self.value.shape().dim("size", dim)]
     }
 
     /// How many dimensions it has.
     pub fn rank(&self) -> usize {
-        self.array.shape().rank()
+        self.value.shape().rank()
     }
 
     /// How many elements it has.
     pub fn numel(&self) -> usize {
-        self.array.shape().numel()
+        self.value.shape().numel()
     }
 
     /// The type of its elements.
     pub fn dtype(&self) -> DType {
-        self.array.dtype()
+        self.spec().dtype
     }
 
     /// The device that keeps it.
     pub fn device(&self) -> Device {
-        self.place().device()
+        match &self.value {
+            Value::Ready(array) => array.device(),
+            Value::Deferred(deferred) => deferred.device(),
+        }
+    }
+
+    /// This tensor on `device`; itself if it is there already. The gradient flows back to where it was (`torch.Tensor.to`).
+    ///
+    /// # Panics
+    /// If this build or machine has no such device.
+    pub fn to(self, device: Device) -> Tensor {
+        let from = self.device();
+        if from == device {
+            return self;
+        }
+        let (x, node) = self.into_parts();
+        record("to", x.to_device(device), [node], move |_| move |g: Array, _| [Some(g.to_device(from))])
+    }
+
+    /// Computes the elements now, if they are yet to be computed.
+    pub fn realize(&self) -> &Tensor {
+        self.value.array();
+        self
     }
 
     /// The array without its record.
     pub fn array(&self) -> &Array {
-        &self.array
+        self.value.array()
     }
 
     /// The array without its record, by value.
     pub fn into_array(self) -> Array {
-        self.array.into_array()
+        self.value.into_array()
     }
 
     /// The elements in row-major order.
@@ -146,7 +163,7 @@ impl Tensor {
     /// If the tensor's type is not `T`.
     pub fn to_vec<T: Element>(&self) -> Vec<T> {
         assert!(self.dtype() == T::DTYPE, "to_vec: asked for {}, the tensor is {}", T::DTYPE, self.dtype());
-        self.array.to_vec()
+        self.array().to_vec()
     }
 
     /// The only element.
@@ -154,7 +171,7 @@ impl Tensor {
     /// # Panics
     /// If there is not exactly one, or the tensor's type is not `T`.
     pub fn item<T: Element>(&self) -> T {
-        assert!(self.numel() == 1, "item: needs a tensor of one element, got shape {}", self.array.shape);
+        assert!(self.numel() == 1, "item: needs a tensor of one element, got shape {}", self.shape_value());
         self.to_vec::<T>()[0]
     }
 
@@ -177,12 +194,12 @@ impl Tensor {
             self.dtype()
         );
         let node = Node::leaf(id, self.shape_value());
-        Tensor { array: self.array, node: Some(node) }
+        Tensor { value: self.value, node: Some(node) }
     }
 
     /// The same numbers without a record of how they were computed.
     pub fn detach(&self) -> Tensor {
-        Tensor { array: self.array.clone(), node: None }
+        Tensor { value: self.value.clone(), node: None }
     }
 
     /// Whether a gradient will flow through this tensor.
@@ -200,25 +217,20 @@ impl Tensor {
     /// # Panics
     /// If the elements are not floating-point.
     pub fn is_finite(&self) -> bool {
-        self.place().is_finite(&self.array)
+        self.array().is_finite()
     }
 
     pub(crate) fn into_parts(self) -> (Array, Option<Arc<Node>>) {
-        (self.array.into_array(), self.node)
+        (self.value.into_array(), self.node)
     }
 
-    /// As [`Tensor::into_parts`], for an op that can apply a ReLU as it reads. The flag says whether the node is the one before a
-    /// ReLU, so that the gradient must be 0 where the array is not above 0.
-    pub(crate) fn into_parts_before_relu(self) -> (Input, Option<Arc<Node>>, bool) {
-        let input = self.array.into_input();
-        let (node, skipped) = skip_relu(self.node);
-        (input, node, skipped)
+    pub(crate) fn into_input(self) -> Input {
+        Input { array: self.value.into_array(), node: self.node }
     }
 
     /// The op's name and both types in a panic if they differ.
     pub(crate) fn same_dtype(&self, op: &str, other: &Tensor) {
-        let (a, b) = (self.dtype(), other.dtype());
-        assert!(a == b, "{op}: needs tensors of one type, got {a} and {b} (convert one with to_dtype)");
+        crate::op::same_dtype(op, &self.spec(), &other.spec());
     }
 
     /// The elements converted to another type. Between floating-point types the gradient flows.
@@ -229,6 +241,6 @@ impl Tensor {
         }
         let (x, node) = self.into_parts();
         let node = node.filter(|_| dtype.is_float());
-        crate::autograd::record("to_dtype", x.cast(dtype), [node], |_| move |g: Array, _| [Some(g.cast(from))])
+        record("to_dtype", x.cast(dtype), [node], |_| move |g: Array, _| [Some(g.cast(from))])
     }
 }

@@ -4,8 +4,9 @@ use crate::config::Config;
 use crate::finetune::{FineTuneMode, by_depth};
 use crate::task::Part;
 use std::ops::Range;
-use striate_graph::{Node, capture};
+use striate_graph::capture;
 use striate_nn::{Classifier, Module, Optimizer, Statistics};
+use striate_tensor::{Op, Shape};
 
 /// Epochs in which one part of the network learns at one rate.
 #[derive(Clone, Debug, PartialEq)]
@@ -78,9 +79,11 @@ impl Config {
 
     /// Whether a batch of one image leaves batch normalization a single value per channel, which has no variance.
     pub(crate) fn needs_two(&self, network: &dyn Classifier, [channels, height, width]: [usize; 3]) -> bool {
-        let one_value = |node: &Node| node.op == "batch_norm" && node.shape.numel() == node.shape[1];
-        self.statistics() == Statistics::OfBatch
-            && capture(network, &[1, channels, height, width]).nodes.iter().any(one_value)
+        let one_value = |op: &Op, y: Shape| matches!(op, Op::BatchNorm { .. }) && y.numel() == y[1];
+        self.statistics() == Statistics::OfBatch && {
+            let graph = capture(network, &[1, channels, height, width]);
+            graph.nodes.iter().any(|node| one_value(&node.op, graph.output_spec(node).shape))
+        }
     }
 
     /// A fresh optimizer for a stage.

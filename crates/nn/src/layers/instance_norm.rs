@@ -73,7 +73,7 @@ impl Forward for InstanceNorm2d {
         let (weight, bias) = (weight.as_ref(), bias.as_ref());
         let running = self.running_mean.as_ref().zip(self.running_var.as_ref());
         if let (Some((mean, var)), false) = (running, pass.is_train()) {
-            let (mean, var) = (pass.constant(mean.value()), pass.constant(var.value()));
+            let (mean, var) = (pass.buffer(mean), pass.buffer(var));
             return x.batch_norm_fixed(&mean, &var, weight, bias, self.eps);
         }
         let pixels = (s[2] * s[3]) as f64;

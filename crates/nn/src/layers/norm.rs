@@ -52,8 +52,8 @@ macro_rules! batch_norm {
                 let bias = self.bias.as_ref().map(|p| p.tensor(pass));
                 let (weight, bias) = (weight.as_ref(), bias.as_ref());
                 if !pass.uses_batch_statistics() {
-                    let mean = pass.constant(self.running_mean.value());
-                    let var = pass.constant(self.running_var.value());
+                    let mean = pass.buffer(&self.running_mean);
+                    let var = pass.buffer(&self.running_var);
                     return x.batch_norm_fixed(&mean, &var, weight, bias, self.eps);
                 }
                 let n = (x.numel() / x.size(1)) as f64;

@@ -2,6 +2,7 @@
 
 use crate::fixtures::{Case, Tolerance, for_each_case};
 use crate::nets::{compare_sums, hashed, stored};
+use striate::Op;
 use striate::graph::capture;
 use striate::isa::{Isa, isa};
 use striate::prelude::*;
@@ -125,12 +126,9 @@ fn check_sizes(case: &Case, net: &dyn Forward) -> Result<(), String> {
     if Some(sum.as_str()) != case.text("checksum") {
         return Err(format!("{}: the names or shapes of the state differ from torchvision's", case.name));
     }
-    let macs: u64 = capture(net, &[1, 3, 224, 224])
-        .nodes
-        .iter()
-        .filter(|node| matches!(node.op, "conv2d" | "linear"))
-        .map(|node| node.macs)
-        .sum();
+    let graph = capture(net, &[1, 3, 224, 224]);
+    let counted = graph.nodes.iter().filter(|node| matches!(node.op, Op::Conv2d { .. } | Op::Linear));
+    let macs: u64 = counted.map(|node| graph.macs(node)).sum();
     let counts = (net.num_parameters() as isize, macs as isize);
     let want = (case.int("parameters"), case.int("multiply_adds"));
     if counts == want {

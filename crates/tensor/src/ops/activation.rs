@@ -2,17 +2,36 @@
 
 use crate::array::Array;
 use crate::autograd::record;
-use crate::backend::{Activation, Binary, Compare, Reduce, Unary};
+use crate::deferred::{Input, apply};
+use crate::op::{Activation, Binary, Compare, Op, Reduce, Spec, Unary, same_dtype};
 use crate::shape::Shape;
 use crate::tensor::Tensor;
 
+/// An activation with its record.
+pub(crate) fn activation_of(activation: Activation, mut inputs: Vec<Input>) -> Tensor {
+    let Input { array: x, node } = inputs.swap_remove(0);
+    let saved = node.is_some().then(|| x.clone());
+    record(activation.name(), x.unary(Unary::Activation(activation)), [node], move |_| {
+        move |g: Array, _| [saved.map(|x| x.binary(Binary::ActivationGrad(activation), g))]
+    })
+}
+
+/// Shape and type of `prelu`'s result.
+pub(crate) fn prelu_rule(x: &Spec, weight: &Spec) -> Spec {
+    same_dtype("prelu", x, weight);
+    let (shape, w) = (x.shape, weight.shape);
+    let channels = if shape.rank() >= 2 { shape[1] } else { 1 };
+    assert!(
+        w.rank() == 1 && (w[0] == 1 || w[0] == channels),
+        "prelu: an input of shape {shape} takes a weight [1] or [{channels}], got {w}"
+    );
+    super::hints::check_float("prelu", x);
+    *x
+}
+
 impl Tensor {
     fn activation(self, activation: Activation) -> Tensor {
-        let (x, node) = self.into_parts();
-        let saved = node.is_some().then(|| x.clone());
-        record(activation.name(), x.unary(Unary::Activation(activation)), [node], move |_| {
-            move |g: Array, _| [saved.map(|x| x.binary(Binary::ActivationGrad(activation), g))]
-        })
+        apply(Op::Unary(Unary::Activation(activation)), vec![self])
     }
 
     /// The nearest number from `min_val` to `max_val`; the gradient flows strictly between them
@@ -22,8 +41,7 @@ impl Tensor {
     /// If `min_val` is larger than `max_val`.
     pub fn hardtanh(self, min_val: f64, max_val: f64) -> Tensor {
         assert!(min_val <= max_val, "hardtanh: min_val {min_val} is larger than max_val {max_val}");
-        let (x, done) = self.clamp_with([min_val, max_val]);
-        if done { x } else { x.activation(Activation::Hardtanh(min_val, max_val)) }
+        self.activation(Activation::Hardtanh(min_val, max_val))
     }
 
     /// min(max(x, 0), 6) (`torch.nn.functional.relu6`).
@@ -78,21 +96,15 @@ impl Tensor {
     /// # Panics
     /// If `weight` is neither `[1]` nor has an element for each channel, or the types differ.
     pub fn prelu(self, weight: &Tensor) -> Tensor {
-        self.same_dtype("prelu", weight);
         let (shape, w) = (self.shape_value(), weight.shape_value());
-        let channels = if shape.rank() >= 2 { shape[1] } else { 1 };
-        assert!(
-            w.rank() == 1 && (w[0] == 1 || w[0] == channels),
-            "prelu: an input of shape {shape} takes a weight [1] or [{channels}], got {w}"
-        );
-        let wide: Shape = (0..shape.rank()).map(|d| if d == 1 { w[0] } else { 1 }).collect();
         let ((x, xn), (weight, wn)) = (self.into_parts(), weight.clone().into_parts());
-        let weight = weight.reshape(wide);
-        let positive = |x: &Array| x.clone().compare(Compare::Gt, x.like(0.0));
-        let y = positive(&x).select(x.clone(), x.clone().binary(Binary::Mul, weight.clone()));
+        let saved = (xn.is_some() || wn.is_some()).then(|| (x.clone(), weight.clone()));
+        let y = Op::Prelu.run1([x, weight]);
         record("prelu", y, [xn, wn], move |_| {
             move |g: Array, [wants_x, wants_w]| {
-                let mask = positive(&x);
+                let (x, weight) = saved.expect("kept when a gradient is wanted");
+                let wide: Shape = (0..shape.rank()).map(|d| if d == 1 { w[0] } else { 1 }).collect();
+                let (mask, weight) = (x.clone().compare(Compare::Gt, x.like(0.0)), weight.reshape(wide));
                 let to_x = wants_x.then(|| mask.clone().select(g.clone(), g.clone().binary(Binary::Mul, weight)));
                 let to_w = wants_w.then(|| {
                     let zero = g.like(0.0);

@@ -2,8 +2,8 @@
 
 use crate::array::Array;
 use crate::autograd::record;
-use crate::backend::Compare;
 use crate::dtype::DType;
+use crate::op::Compare;
 use crate::shape::Shape;
 use crate::tensor::Tensor;
 
@@ -54,7 +54,7 @@ impl Tensor {
     pub(super) fn number(&self, op: &str, number: f64) -> Tensor {
         let dtype = self.dtype();
         assert!(holds(dtype, number), "{op}: a tensor of {dtype} cannot hold {number} (convert it with to_dtype)");
-        self.like(number).into()
+        self.array().like(number).into()
     }
 
     fn compared(&self, name: &str, op: Compare, other: Operand) -> Tensor {
@@ -122,7 +122,7 @@ impl Tensor {
 
     /// Whether shape, type and every element are equal (`torch.equal`); a NaN equals nothing.
     pub fn equal(&self, other: &Tensor) -> bool {
-        self.array.shape == other.array.shape
+        self.shape_value() == other.shape_value()
             && self.dtype() == other.dtype()
             && self.eq(other).all(&[], false).is_true()
     }
@@ -153,20 +153,23 @@ impl Tensor {
     /// # Panics
     /// If the shapes do not broadcast. So do the other logical functions of two tensors.
     pub fn logical_and(&self, other: &Tensor) -> Tensor {
-        Shape::broadcast("logical_and", &self.array.shape, &other.array.shape);
-        let (one, none) = (other.ne(0.0).into_array(), Array::full(0.0, Shape::from([]), DType::U8));
-        self.truth().select(one, none).into()
+        Shape::broadcast("logical_and", &self.shape_value(), &other.shape_value());
+        let (truth, one) = (self.truth(), other.ne(0.0).into_array());
+        let none = truth.like(0.0);
+        truth.select(one, none).into()
     }
 
     /// 1 (`u8`) where an element is not 0, else 0 (`torch.logical_or`).
     pub fn logical_or(&self, other: &Tensor) -> Tensor {
-        Shape::broadcast("logical_or", &self.array.shape, &other.array.shape);
-        self.truth().select(Array::full(1.0, Shape::from([]), DType::U8), other.ne(0.0).into_array()).into()
+        Shape::broadcast("logical_or", &self.shape_value(), &other.shape_value());
+        let (truth, other) = (self.truth(), other.ne(0.0).into_array());
+        let one = truth.like(1.0);
+        truth.select(one, other).into()
     }
 
     /// 1 (`u8`) where one element is 0 and the other is not, else 0 (`torch.logical_xor`).
     pub fn logical_xor(&self, other: &Tensor) -> Tensor {
-        Shape::broadcast("logical_xor", &self.array.shape, &other.array.shape);
+        Shape::broadcast("logical_xor", &self.shape_value(), &other.shape_value());
         self.ne(0.0).ne(other.ne(0.0))
     }
 
@@ -211,11 +214,12 @@ impl Tensor {
             }
             (Operand::Number(a), Operand::Tensor(b)) => (b.number("where", a), b),
             (Operand::Number(a), Operand::Number(b)) => {
-                (Tensor::full(a, [], DType::F32), Tensor::full(b, [], DType::F32))
+                let of = |number| self.array().beside(Array::full(number, Shape::from([]), DType::F32)).into();
+                (of(a), of(b))
             }
         };
         let shape = a.check_pair("where", &b);
-        Shape::broadcast("where", &self.array.shape, &shape);
+        Shape::broadcast("where", &self.shape_value(), &shape);
         let condition = self.array().clone();
         let ((a, an), (b, bn)) = (a.into_parts(), b.into_parts());
         let (sa, sb) = (a.shape(), b.shape());
@@ -233,20 +237,22 @@ impl Tensor {
     /// # Panics
     /// If `mask` is not `u8`, does not broadcast to this tensor's shape, or `value` is not of this tensor's type.
     pub fn masked_fill(self, mask: &Tensor, value: f64) -> Tensor {
-        let shape = self.array.shape;
-        let fits = Shape::broadcast("masked_fill", &shape, &mask.array.shape) == shape;
-        assert!(fits, "masked_fill: a mask of shape {} does not broadcast to shape {shape}", mask.array.shape);
+        let shape = self.shape_value();
+        let fits = Shape::broadcast("masked_fill", &shape, &mask.shape_value()) == shape;
+        assert!(fits, "masked_fill: a mask of shape {} does not broadcast to shape {shape}", mask.shape_value());
         mask.where_(value, self)
     }
 
     /// The positions of the elements that are not 0, in row-major order: `[n, rank]`, `i64` (`torch.nonzero`).
     pub fn nonzero(&self) -> Tensor {
-        let shape = self.array.shape;
+        let shape = self.shape_value();
         let strides = shape.row_major();
         let truth = Tensor::from(self.truth()).to_vec::<u8>();
         let places: Vec<usize> = (0..truth.len()).filter(|&i| truth[i] != 0).collect();
         let position = |&at: &usize| (0..shape.rank()).map(move |d| (at / strides[d] % shape[d]) as i64);
-        Tensor::from_vec(places.iter().flat_map(position).collect(), [places.len(), shape.rank()])
+        let positions =
+            Tensor::from_vec(places.iter().flat_map(position).collect::<Vec<i64>>(), [places.len(), shape.rank()]);
+        positions.beside(self)
     }
 
     /// The elements where `mask` (`u8`) is not 0, in row-major order (`torch.masked_select`).
@@ -255,7 +261,7 @@ impl Tensor {
     /// If `mask` is not `u8` or the shapes do not broadcast.
     pub fn masked_select(self, mask: &Tensor) -> Tensor {
         assert!(mask.dtype() == DType::U8, "masked_select: the mask must be u8, got {}", mask.dtype());
-        let shape = Shape::broadcast("masked_select", &self.array.shape, &mask.array.shape);
+        let shape = Shape::broadcast("masked_select", &self.shape_value(), &mask.shape_value());
         let flat = [shape.numel()];
         let places = mask.clone().expand(shape).reshape(flat).nonzero().flatten(0, -1);
         self.expand(shape).reshape(flat).index_select(0, &places)

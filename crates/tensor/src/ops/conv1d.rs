@@ -1,6 +1,6 @@
 //! 1-D convolution and pooling: those of images one pixel high.
 
-use crate::backend::{Conv2dOptions, Pool2dOptions};
+use crate::op::{Conv2dOptions, Pool2dOptions};
 use crate::shape::Shape;
 use crate::tensor::Tensor;
 

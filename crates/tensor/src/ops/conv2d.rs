@@ -2,9 +2,9 @@
 
 use super::hints;
 use crate::array::Array;
-use crate::autograd::{is_watched, record};
-use crate::backend::{Conv2dOptions, Place, Reduce, meet};
-use crate::lazy::{Conv, Lazy, Pending};
+use crate::autograd::record;
+use crate::deferred::{Input, apply, constant};
+use crate::op::{Conv2dOptions, Op, Reduce, Spec, same_dtype};
 use crate::shape::Shape;
 use crate::tensor::Tensor;
 
@@ -50,14 +50,41 @@ fn check(x: Shape, weight: Shape, bias: Option<Shape>, o: &Conv2dOptions) {
     }
 }
 
-/// The shape of `conv2d`'s result.
-///
-/// # Panics
-/// If shapes and options do not fit.
-pub fn conv2d_shape(x: Shape, weight: Shape, o: &Conv2dOptions) -> Shape {
-    check(x, weight, None, o);
-    let size = |d: usize| out_size(x[2 + d], weight[2 + d], o, d).expect("checked");
-    Shape::from([x[0], weight[0], size(0), size(1)])
+/// Shape and type of the result for input, weight and perhaps bias.
+pub(crate) fn rule(inputs: &[Spec], o: &Conv2dOptions) -> Spec {
+    let (x, weight) = (&inputs[0], &inputs[1]);
+    inputs[1..].iter().for_each(|t| same_dtype("conv2d", x, t));
+    hints::check_float("conv2d", x);
+    check(x.shape, weight.shape, inputs.get(2).map(|b| b.shape), o);
+    let size = |d: usize| out_size(x.shape[2 + d], weight.shape[2 + d], o, d).expect("checked");
+    x.reshaped([x.shape[0], weight.shape[0], size(0), size(1)])
+}
+
+/// A convolution with its record.
+pub(crate) fn conv2d_of(options: Conv2dOptions, input_relu: bool, inputs: Vec<Input>) -> Tensor {
+    let op = Op::Conv2d { options, input_relu };
+    if inputs.iter().all(|x| x.node.is_none()) {
+        return constant(op, inputs);
+    }
+    let (mut arrays, mut nodes): (Vec<_>, Vec<_>) = inputs.into_iter().map(|x| (x.array, x.node)).unzip();
+    nodes.resize(3, None);
+    let nodes: [_; 3] = nodes.try_into().unwrap_or_else(|_| unreachable!("input, weight, bias"));
+    let (input, weight) = (arrays[0].shape(), arrays[1].shape());
+    let wants_x = nodes[0].is_some();
+    let saved_x = nodes[1].is_some().then(|| arrays[0].clone());
+    let mask = (input_relu && wants_x).then(|| arrays[0].clone());
+    let saved_w = wants_x.then(|| arrays[1].clone());
+    let y = op.run_all(std::mem::take(&mut arrays)).swap_remove(0);
+    record("conv2d", y, nodes, move |_| {
+        move |g: Array, [_, _, to_bias]| {
+            let to_b = to_bias.then(|| g.clone().reduce(Reduce::Sum, &[0, 2, 3]).reshape(Shape::from([weight[0]])));
+            let by_weight = Op::Conv2dWeightGrad { options, input_relu, weight };
+            let to_w = saved_x.map(|x| by_weight.run1([x, g.clone()]));
+            let by_input = Op::Conv2dInputGrad { options, input };
+            let to_x = saved_w.map(|w| by_input.run_all([g, w].into_iter().chain(mask).collect()).swap_remove(0));
+            [to_x, to_w, to_b]
+        }
+    })
 }
 
 impl Tensor {
@@ -67,29 +94,7 @@ impl Tensor {
     /// # Panics
     /// If shapes and options do not fit, or types differ.
     pub fn conv2d(self, weight: &Tensor, bias: Option<&Tensor>, options: &Conv2dOptions) -> Tensor {
-        self.same_dtype("conv2d", weight);
-        check(self.shape_value(), weight.shape_value(), bias.map(Tensor::shape_value), options);
-        let o = *options;
-        let ((x, xn, before_relu), (w, wn)) = (self.into_parts_before_relu(), weight.clone().into_parts());
-        let (b, bn) = bias.map_or((None, None), |b| (Some(b.array().clone()), b.node.clone()));
-        let (input, kernel) = (x.array.shape(), w.shape());
-        let constant = xn.is_none() && wn.is_none() && bn.is_none();
-        let here = matches!((x.array.place(), w.place()), (Place::Cpu, Place::Cpu));
-        if constant && here && !is_watched() {
-            let shape = conv2d_shape(input, kernel, &o);
-            let conv = Conv { x, weight: w, bias: b, options: o, norm: None, clamp: None };
-            return Tensor { array: Lazy::Waiting(Pending::conv(conv, shape)), node: None };
-        }
-        let saved_x = wn.is_some().then(|| x.clone());
-        let mask = before_relu.then(|| x.array.clone());
-        let saved_w = xn.is_some().then(|| w.clone());
-        record("conv2d", meet(&[&x.array, &w]).conv2d(x, w, b, &o), [xn, wn, bn], move |_| {
-            move |g: Array, [_, _, wb]| {
-                let place = g.place();
-                let to_b = wb.then(|| g.clone().reduce(Reduce::Sum, &[0, 2, 3]).reshape(Shape::from([kernel[0]])));
-                let to_w = saved_x.map(|x| place.conv2d_weight_grad(x, g.clone(), kernel, &o));
-                [saved_w.map(|w| place.conv2d_input_grad(g, w, mask, input, &o)), to_w, to_b]
-            }
-        })
+        let operands = [Some(self), Some(weight.clone()), bias.cloned()];
+        apply(Op::Conv2d { options: *options, input_relu: false }, operands.into_iter().flatten().collect())
     }
 }

@@ -2,31 +2,10 @@
 
 use crate::array::Array;
 use crate::autograd::record;
-use crate::backend::{Binary, Conv2dOptions, Reduce, meet};
+use crate::op::{Conv2dOptions, ConvTranspose2dOptions, Op, Reduce, Spec, same_dtype};
 use crate::ops::{conv1d::as_image, hints};
 use crate::shape::Shape;
 use crate::tensor::Tensor;
-
-/// The settings of a 2-D transposed convolution, each for height, then width.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ConvTranspose2dOptions {
-    /// Steps between the places that neighbouring inputs are spread around.
-    pub stride: [usize; 2],
-    /// Cut off from both sides of the output.
-    pub padding: [usize; 2],
-    /// Added to the output's end.
-    pub output_padding: [usize; 2],
-    /// Distance between the elements of a window.
-    pub dilation: [usize; 2],
-    /// Groups of channels that do not see each other.
-    pub groups: usize,
-}
-
-impl Default for ConvTranspose2dOptions {
-    fn default() -> Self {
-        ConvTranspose2dOptions { stride: [1; 2], padding: [0; 2], output_padding: [0; 2], dilation: [1; 2], groups: 1 }
-    }
-}
 
 /// The settings of a 1-D transposed convolution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,9 +70,17 @@ fn check(op: &str, x: Shape, weight: Shape, bias: Option<Shape>, o: &ConvTranspo
     Shape::from([x[0], out, size(0), size(1)])
 }
 
+/// Shape and type of the result for input, weight and perhaps bias.
+pub(crate) fn rule(op: &str, inputs: &[Spec], o: &ConvTranspose2dOptions) -> Spec {
+    let (x, weight) = (&inputs[0], &inputs[1]);
+    inputs[1..].iter().for_each(|t| same_dtype(op, x, t));
+    hints::check_float(op, x);
+    x.reshaped(check(op, x.shape, weight.shape, inputs.get(2).map(|b| b.shape), o))
+}
+
 /// The convolution whose input gradient is wanted, with an output of exactly the size of `x`, and how much of the output's end no
 /// window of it reaches.
-fn convolution(o: &ConvTranspose2dOptions) -> (Conv2dOptions, [usize; 2]) {
+pub(crate) fn convolution(o: &ConvTranspose2dOptions) -> (Conv2dOptions, [usize; 2]) {
     let mut conv = Conv2dOptions { stride: o.stride, dilation: o.dilation, groups: o.groups, ..Default::default() };
     let mut beyond = [0; 2];
     for d in 0..2 {
@@ -125,30 +112,26 @@ impl Tensor {
         bias: Option<&Tensor>,
         options: &ConvTranspose2dOptions,
     ) -> Tensor {
-        self.same_dtype(op, weight);
-        let shape = check(op, self.shape_value(), weight.shape_value(), bias.map(Tensor::shape_value), options);
+        let operands = [Some(self), Some(weight.clone()), bias.cloned()];
+        let specs: Vec<Spec> = operands.iter().flatten().map(Tensor::spec).collect();
+        let shape = rule(op, &specs, options).shape;
         let (o, beyond) = convolution(options);
-        let ((x, xn), (w, wn)) = (self.into_parts(), weight.clone().into_parts());
-        let (b, bn) = bias.map_or((None, None), |b| (Some(b.array().clone()), b.node.clone()));
-        let kernel = w.shape();
-        let saved_x = wn.is_some().then(|| x.clone());
-        let saved_w = xn.is_some().then(|| w.clone());
+        let [x, w, b] = operands.map(|t| t.map_or((None, None), |t| (Some(t.array().clone()), t.node)));
+        let kernel = weight.shape_value();
+        let saved_x = x.0.clone().filter(|_| w.1.is_some());
+        let saved_w = w.0.clone().filter(|_| x.1.is_some());
         let reached = shape.with(2, shape[2] - beyond[0]).with(3, shape[3] - beyond[1]);
-        let mut y = meet(&[&x, &w]).conv2d_input_grad(x, w, None, reached, &o);
-        if beyond != [0; 2] {
-            y = y.place().pad(y, &[[0; 2], [0; 2], [0, beyond[0]], [0, beyond[1]]], 0.0);
-        }
-        if let Some(b) = b {
-            y = y.binary(Binary::Add, b.reshape(Shape::from([1, shape[1], 1, 1])));
-        }
-        record(op, y, [xn, wn, bn], move |_| {
+        let arrays = [x.0, w.0, b.0].into_iter().flatten().collect();
+        let y = Op::ConvTranspose2d { options: *options }.run_all(arrays).swap_remove(0);
+        record(op, y, [x.1, w.1, b.1], move |_| {
             move |g: Array, [_, _, wb]| {
-                let place = g.place();
                 let to_b = wb.then(|| g.clone().reduce(Reduce::Sum, &[0, 2, 3]).reshape(Shape::from([shape[1]])));
                 // Of a concatenation it is a slice, which both would pack.
                 let g = g.narrow(2, 0, reached[2]).narrow(3, 0, reached[3]).dense();
-                let to_w = saved_x.map(|x| place.conv2d_weight_grad(g.clone().into(), x, kernel, &o));
-                [saved_w.map(|w| place.conv2d(g.into(), w, None, &o)), to_w, to_b]
+                let by_weight = Op::Conv2dWeightGrad { options: o, input_relu: false, weight: kernel };
+                let to_w = saved_x.map(|x| by_weight.run1([g.clone(), x]));
+                let by_input = Op::Conv2d { options: o, input_relu: false };
+                [saved_w.map(|w| by_input.run1([g, w])), to_w, to_b]
             }
         })
     }

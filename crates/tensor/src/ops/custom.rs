@@ -34,17 +34,17 @@ impl Tensor {
     where
         F: FnOnce(Tensor, [bool; N]) -> [Option<Tensor>; N] + Send + 'static,
     {
-        let forms = inputs.map(|x| (x.array.shape, x.dtype()));
+        let forms = inputs.map(|x| (x.shape_value(), x.dtype()));
         record(op, output.into_array(), inputs.map(|x| x.node.clone()), move |_| {
             move |grad: Array, wants| {
                 let grads = backward(grad.into(), wants);
                 for (i, (grad, (shape, dtype))) in grads.iter().zip(forms).enumerate() {
                     let Some(g) = grad else { continue };
                     assert!(
-                        g.array.shape == shape && g.dtype() == dtype,
+                        g.shape_value() == shape && g.dtype() == dtype,
                         "{op}: its backward gave a gradient {} {} for input {i}, which is {dtype} {shape}",
                         g.dtype(),
-                        g.array.shape
+                        g.shape_value()
                     );
                 }
                 grads.map(|grad| grad.map(Tensor::into_array))

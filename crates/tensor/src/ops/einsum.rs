@@ -123,7 +123,7 @@ impl Tensor {
                 let named = term.replacen("...", "", 1).chars().count();
                 let rest = x.rank().checked_sub(named).filter(|&rest| rest == 0 || term.contains("..."));
                 let Some(rest) = rest else {
-                    panic!("einsum: {term:?} in {equation:?} does not fit shape {}", x.array.shape)
+                    panic!("einsum: {term:?} in {equation:?} does not fit shape {}", x.shape_value())
                 };
                 hidden_rank = hidden_rank.max(rest);
                 Term { x: x.clone(), labels: labels(equation, term, rest) }.without_repeats()
@@ -175,7 +175,7 @@ fn broadcast(equation: &str, terms: &mut [Term]) {
     };
     for term in terms {
         let shape: Shape = term.labels.iter().map(|&l| full(l)).collect();
-        if term.x.array.shape != shape {
+        if term.x.shape_value() != shape {
             term.x = term.x.clone().expand(shape);
         }
     }

@@ -1,14 +1,38 @@
 //! Functions of each element, and of pairs of elements with broadcasting.
 
 use crate::array::Array;
-use crate::autograd::record;
-use crate::backend::{Binary, Compare, Place, Unary};
+use crate::autograd::{record, record_deferred};
+use crate::deferred::{Deferred, Input, Value, apply, is_deferred, result_spec};
 use crate::dtype::DType;
-use crate::lazy::{Lazy, Pending};
+use crate::op::{Binary, Compare, Op, Unary};
 use crate::shape::Shape;
 use crate::tensor::Tensor;
 use std::ops::{Add, Div, Mul, Neg, Sub};
-use std::sync::Arc;
+
+/// A ReLU with its record, computed or deferred.
+pub(crate) fn relu_of(mut inputs: Vec<Input>) -> Tensor {
+    let op = Op::Unary(Unary::Relu);
+    if is_deferred(&op, &inputs) {
+        let (spec, node) = (result_spec(&op, &inputs), inputs[0].node.clone());
+        let deferred = Deferred::new(op, inputs, spec);
+        let saved = deferred.clone();
+        let node = record_deferred("relu", spec.shape, [node], move |g: Array, _| {
+            [Some(saved.positive_where_result_is().binary(Binary::ReluGrad, g))]
+        });
+        return Tensor { value: Value::Deferred(deferred), node };
+    }
+    let Input { array: x, node } = inputs.swap_remove(0);
+    Tensor { value: x.into(), node }.unary_by_output("relu", Unary::Relu, |y, g| y.binary(Binary::ReluGrad, g))
+}
+
+/// A sum with its record.
+pub(crate) fn sum_of(inputs: Vec<Input>) -> Tensor {
+    let [a, b]: [Input; 2] = inputs.try_into().unwrap_or_else(|_| unreachable!("two summands"));
+    let (sa, sb) = (a.array.shape(), b.array.shape());
+    record("add", a.array.binary(Binary::Add, b.array), [a.node, b.node], move |_| {
+        move |g: Array, [wa, wb]| [wa.then(|| g.clone().unbroadcast(sa)), wb.then(|| g.unbroadcast(sb))]
+    })
+}
 
 impl Tensor {
     /// A function whose gradient is computed from its output `y`.
@@ -104,25 +128,7 @@ impl Tensor {
 
     /// max(x, 0); its gradient at 0 is 0. NaN stays NaN.
     pub fn relu(self) -> Tensor {
-        let (this, done) = self.clamp_with([0.0, f64::NAN]);
-        if done {
-            return this;
-        }
-        let (x, node) = this.into_parts();
-        if !matches!(x.place(), Place::Cpu) || !x.dtype().is_float() {
-            return Tensor { array: x.into(), node }
-                .unary_by_output("relu", Unary::Relu, |y, g| y.binary(Binary::ReluGrad, g));
-        }
-        let pending = Pending::relu(x.clone());
-        let saved = pending.clone();
-        let mut node = record("relu", x, [node], move |_| {
-            move |g: Array, _| [Some(saved.input().array.binary(Binary::ReluGrad, g))]
-        })
-        .node;
-        if let Some(node) = node.as_mut().and_then(Arc::get_mut) {
-            node.is_relu = true;
-        }
-        Tensor { array: Lazy::Waiting(pending), node }
+        apply(Op::Unary(Unary::Relu), vec![self])
     }
 
     /// x where x > 0, else `negative_slope` · x.
@@ -197,16 +203,7 @@ impl Tensor {
     }
 
     fn add_tensor(self, other: Tensor) -> Tensor {
-        self.check_pair("add", &other);
-        let (mut a, mut b) = (self, other);
-        if let Some(sum) = a.add_to_norm(&b).or_else(|| b.add_to_norm(&a)) {
-            return sum;
-        }
-        let ((a, an), (b, bn)) = (a.into_parts(), b.into_parts());
-        let (sa, sb) = (a.shape(), b.shape());
-        record("add", a.binary(Binary::Add, b), [an, bn], move |_| {
-            move |g: Array, [wa, wb]| [wa.then(|| g.clone().unbroadcast(sa)), wb.then(|| g.unbroadcast(sb))]
-        })
+        apply(Op::Binary(Binary::Add), vec![self, other])
     }
 
     fn sub_tensor(self, other: Tensor) -> Tensor {
@@ -367,7 +364,7 @@ operator!(Add, add, add_tensor, |x, s| x.add_scalar(s));
 operator!(Sub, sub, sub_tensor, |x, s| x.add_scalar(-s));
 operator!(Mul, mul, mul_tensor, |x, s| x.mul_scalar(s));
 operator!(Div, div, div_tensor, |x, s| {
-    let divisor = Tensor::from(x.like(s));
+    let divisor = Tensor::from(x.array().like(s));
     x.div_tensor(divisor)
 });
 

@@ -2,8 +2,8 @@
 
 use crate::array::Array;
 use crate::autograd::record;
-use crate::backend::{Binary, Compare, meet};
 use crate::dtype::DType;
+use crate::op::{Binary, Compare, Op};
 use crate::ops::hints::check_images;
 use crate::shape::Shape;
 use crate::tensor::Tensor;
@@ -26,7 +26,7 @@ impl Tensor {
         let n = shape.numel();
         let index = self.array().clone().reshape(Shape::from([n]));
         let (w, node) = weight.clone().into_parts();
-        let rows = record("embedding", meet(&[&w, &index]).index_select(w, 0, index.clone()), [node], move |_| {
+        let rows = record("embedding", Op::IndexSelect { dim: 0 }.run1([w, index.clone()]), [node], move |_| {
             move |g: Array, _| {
                 let g = match padding_idx {
                     None => g,
@@ -35,7 +35,7 @@ impl Tensor {
                         g.binary(Binary::Mul, kept.reshape(Shape::from([n, 1])))
                     }
                 };
-                [Some(meet(&[&g, &index]).index_add(g, 0, index, table))]
+                [Some(Op::IndexAdd { dim: 0, size: table[0] }.run1([g, index]))]
             }
         });
         rows.reshape(shape.iter().copied().chain([table[1]]).collect::<Shape>())

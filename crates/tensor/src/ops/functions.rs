@@ -1,6 +1,6 @@
 //! More functions of each element.
 
-use crate::backend::{Binary, Unary};
+use crate::op::{Binary, Unary};
 use crate::tensor::Tensor;
 
 impl Tensor {

@@ -1,9 +1,9 @@
 //! Normalization within samples: group, layer and instance normalization.
 
+use super::hints;
 use crate::array::Array;
 use crate::autograd::record;
-use crate::backend::meet;
-use crate::shape::Shape;
+use crate::op::{Op, Spec, same_dtype};
 use crate::tensor::Tensor;
 
 /// Samples normalized by the statistics of their groups of channels.
@@ -16,7 +16,75 @@ pub struct GroupNorm {
     pub var: Tensor,
 }
 
+/// Shapes and types of the results of group normalization.
+pub(crate) fn group_norm_rule(inputs: &[Spec], groups: usize) -> Vec<Spec> {
+    let x = &inputs[0];
+    let shape = x.shape;
+    assert!(shape.rank() >= 2, "group_norm: the input must be [n, c, ..], got {shape}");
+    assert!(
+        groups > 0 && shape[1].is_multiple_of(groups),
+        "group_norm: {groups} groups do not divide the {} channels of shape {shape}",
+        shape[1]
+    );
+    for t in &inputs[1..] {
+        same_dtype("group_norm", x, t);
+        assert!(
+            *t.shape == [shape[1]],
+            "group_norm: an input of shape {shape} takes weights [{}], got {}",
+            shape[1],
+            t.shape
+        );
+    }
+    hints::check_float("group_norm", x);
+    let statistics = x.reshaped([shape[0], groups]);
+    vec![*x, statistics, statistics]
+}
+
+/// Shapes and types of the results of layer normalization.
+pub(crate) fn layer_norm_rule(inputs: &[Spec]) -> Vec<Spec> {
+    let (x, normalized_shape) = (&inputs[0], inputs[1].shape);
+    let shape = x.shape;
+    assert!(
+        normalized_shape.rank() > 0 && shape.ends_with(&normalized_shape),
+        "layer_norm: an input of shape {shape} does not end in {normalized_shape} (for channels of an image, which come first, \
+         permute before and after)"
+    );
+    for t in &inputs[1..] {
+        same_dtype("layer_norm", x, t);
+        assert!(
+            t.shape == normalized_shape,
+            "layer_norm: the weight and the bias must be {normalized_shape}, got {}",
+            t.shape
+        );
+    }
+    hints::check_float("layer_norm", x);
+    let rows: usize = shape[..shape.rank() - normalized_shape.rank()].iter().product();
+    let statistics = x.reshaped([rows, 1]);
+    vec![*x, statistics, statistics]
+}
+
+/// A normalization within samples with its record; `gradient` is its gradient.
+fn normalized(op: Op, gradient: Op, x: Tensor, weight: Tensor, bias: Tensor) -> GroupNorm {
+    let ((x, xn), (w, wn), (b, bn)) = (x.into_parts(), weight.into_parts(), bias.into_parts());
+    let saved = (xn.is_some() || wn.is_some() || bn.is_some()).then(|| (x.clone(), w.clone()));
+    let [y, mean, var] = op.run_many(vec![x, w, b]);
+    let statistics = (Tensor::from(mean.clone()), Tensor::from(var.clone()));
+    let output = record(op.name(), y, [xn, wn, bn], move |_| {
+        move |g: Array, [wx, ww, wb]| {
+            let (x, w) = saved.expect("kept when a gradient is wanted");
+            let [to_x, to_w, to_b] = gradient.run_many(vec![g, x, mean, var, w]);
+            [wx.then_some(to_x), ww.then_some(to_w), wb.then_some(to_b)]
+        }
+    });
+    GroupNorm { output, mean: statistics.0, var: statistics.1 }
+}
+
 impl Tensor {
+    /// A weight, or its default, on the device of this tensor.
+    fn weight_or(&self, weight: Option<&Tensor>, value: f64, shape: &[usize]) -> Tensor {
+        weight.cloned().unwrap_or_else(|| self.array().filled_like(value, shape.into()).into())
+    }
+
     /// Normalizes groups of channels of each sample of `[n, c, ..]` to mean 0 and variance 1, then scales by `weight` and shifts by `bias`,
     /// both `[c]` (`torch.nn.functional.group_norm`; Wu and He, 2018). As many groups as channels make it instance normalization.
     ///
@@ -25,49 +93,9 @@ impl Tensor {
     pub fn group_norm(self, groups: usize, weight: Option<&Tensor>, bias: Option<&Tensor>, eps: f64) -> GroupNorm {
         let shape = self.shape_value();
         assert!(shape.rank() >= 2, "group_norm: the input must be [n, c, ..], got {shape}");
-        assert!(
-            groups > 0 && shape[1].is_multiple_of(groups),
-            "group_norm: {groups} groups do not divide the {} channels of shape {shape}",
-            shape[1]
-        );
-        for t in [weight, bias].into_iter().flatten() {
-            self.same_dtype("group_norm", t);
-            assert!(
-                t.shape() == [shape[1]],
-                "group_norm: an input of shape {shape} takes weights [{}], got {}",
-                shape[1],
-                t.shape_value()
-            );
-        }
-        let normed = self.into_image().group_normed("group_norm", groups, weight, bias, eps);
-        GroupNorm { output: normed.output.reshape(shape), ..normed }
-    }
-
-    /// For `[n, c, h, w]`.
-    fn group_normed(
-        self,
-        op: &'static str,
-        groups: usize,
-        weight: Option<&Tensor>,
-        bias: Option<&Tensor>,
-        eps: f64,
-    ) -> GroupNorm {
-        let (x, xn) = self.into_parts();
-        let part = |t: Option<&Tensor>| t.map_or((None, None), |t| (Some(t.array().clone()), t.node.clone()));
-        let ((w, wn), (b, bn)) = (part(weight), part(bias));
-        let saved = (xn.is_some() || wn.is_some() || bn.is_some()).then(|| (x.clone(), w.clone()));
-        let arrays: Vec<&Array> = [Some(&x), w.as_ref(), b.as_ref()].into_iter().flatten().collect();
-        let normed = meet(&arrays).group_norm(x, groups, w, b, eps);
-        let (mean, var) = (normed.mean, normed.var);
-        let statistics = (Tensor::from(mean.clone()), Tensor::from(var.clone()));
-        let output = record(op, normed.output, [xn, wn, bn], move |_| {
-            move |g: Array, [wx, ww, wb]| {
-                let (x, w) = saved.expect("kept when a gradient is wanted");
-                let [to_x, to_w, to_b] = g.place().group_norm_grad(g, x, mean, var, w, eps);
-                [wx.then_some(to_x), ww.then_some(to_w), wb.then_some(to_b)]
-            }
-        });
-        GroupNorm { output, mean: statistics.0, var: statistics.1 }
+        let channels = [shape[1]];
+        let (weight, bias) = (self.weight_or(weight, 1.0, &channels), self.weight_or(bias, 0.0, &channels));
+        normalized(Op::GroupNorm { groups, eps }, Op::GroupNormGrad { eps }, self, weight, bias)
     }
 
     /// Normalizes the last dimensions, whose sizes are `normalized_shape`, to mean 0 and variance 1, then scales by `weight` and shifts by
@@ -82,12 +110,6 @@ impl Tensor {
         bias: Option<&Tensor>,
         eps: f64,
     ) -> Tensor {
-        let shape = self.shape_value();
-        assert!(
-            !normalized_shape.is_empty() && shape.ends_with(normalized_shape),
-            "layer_norm: an input of shape {shape} does not end in {normalized_shape:?} (for channels of an image, which come first, \
-             permute before and after)"
-        );
         for t in [weight, bias].into_iter().flatten() {
             self.same_dtype("layer_norm", t);
             assert!(
@@ -96,11 +118,8 @@ impl Tensor {
                 t.shape_value()
             );
         }
-        let size: usize = normalized_shape.iter().product();
-        let rows = shape[..shape.rank() - normalized_shape.len()].iter().product::<usize>();
-        let flat = |t: Option<&Tensor>| t.map(|t| t.clone().reshape(Shape::from([size])));
-        let (weight, bias) = (flat(weight), flat(bias));
-        let x = self.reshape([rows, size, 1, 1]);
-        x.group_normed("layer_norm", 1, weight.as_ref(), bias.as_ref(), eps).output.reshape(shape)
+        let weight = self.weight_or(weight, 1.0, normalized_shape);
+        let bias = self.weight_or(bias, 0.0, normalized_shape);
+        normalized(Op::LayerNorm { eps }, Op::LayerNormGrad { eps }, self, weight, bias).output
     }
 }

@@ -1,5 +1,7 @@
 //! The likely mistakes behind shapes that do not fit, as the end of a message: empty, or `; …`.
 
+use crate::dtype::DType;
+use crate::op::Spec;
 use crate::shape::Shape;
 
 /// Checks that `x` is a batch of images.
@@ -15,8 +17,22 @@ pub fn check_images(op: &str, x: Shape) {
     assert!(x.rank() == 4, "{op}: the input must be [n, c, h, w], got {x}{hint}");
 }
 
+/// Checks that `x` is floating-point.
+///
+/// # Panics
+/// If it is not; the message starts with `op`.
+pub(crate) fn check_float(op: &str, x: &Spec) {
+    assert!(x.dtype.is_float(), "{op}: needs a floating-point tensor, got {} (convert it with to_dtype)", x.dtype);
+}
+
+/// Checks that `target` is a list of one `i64` for each row of `x [n, classes]`.
+pub(crate) fn check_rows(op: &str, x: &Spec, target: &Spec) {
+    let fits = x.shape.rank() == 2 && *target.shape == [x.shape[0]] && target.dtype == DType::I64;
+    assert!(fits, "{op}: an input {x} takes a target i64 [n], got {target}");
+}
+
 /// Why `x` may not have the `need` channels in dimension 1 that it should have.
-pub(super) fn channels(x: Shape, need: usize) -> &'static str {
+pub(crate) fn channels(x: Shape, need: usize) -> &'static str {
     match x[..] {
         [_, c, ..] if c == need => "",
         [_, _, _, last] if last == need => {
@@ -31,7 +47,7 @@ pub(super) fn channels(x: Shape, need: usize) -> &'static str {
 }
 
 /// Why the last dimension of `x` may not be the `need` features of a weight `[out, need]`.
-pub(super) fn features(x: Shape, out: usize, need: usize) -> String {
+pub(crate) fn features(x: Shape, out: usize, need: usize) -> String {
     let Some(&got) = x.last() else { return "; a scalar has no features".into() };
     let flat = |from: usize| x[from..].iter().product::<usize>();
     if x.rank() >= 3 && flat(1) == need {

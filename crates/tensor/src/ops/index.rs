@@ -2,8 +2,8 @@
 
 use crate::array::Array;
 use crate::autograd::record;
-use crate::backend::meet;
 use crate::dtype::DType;
+use crate::op::Op;
 use crate::tensor::Tensor;
 
 impl Tensor {
@@ -12,7 +12,7 @@ impl Tensor {
     /// # Panics
     /// If `index` is not `i64`, its rank differs, it is larger in another dimension, or an index is out of range.
     pub fn gather(self, dim: isize, index: &Tensor) -> Tensor {
-        let (shape, by) = (self.array.shape, index.array.shape);
+        let (shape, by) = (self.shape_value(), index.shape_value());
         let d = shape.dim("gather", dim);
         assert!(
             index.dtype() == DType::I64,
@@ -23,8 +23,8 @@ impl Tensor {
         assert!(fits, "gather: an index of shape {by} does not fit a tensor of shape {shape} along dimension {dim}");
         let index = index.array().clone();
         let (x, node) = self.into_parts();
-        record("gather", meet(&[&x, &index]).gather(x, d, index.clone()), [node], move |_| {
-            move |g: Array, _| [Some(meet(&[&g, &index]).scatter_add(g, d, index, shape))]
+        record("gather", Op::Gather { dim: d }.run1([x, index.clone()]), [node], move |_| {
+            move |g: Array, _| [Some(Op::ScatterAdd { dim: d, shape }.run1([g, index]))]
         })
     }
 
@@ -33,18 +33,18 @@ impl Tensor {
     /// # Panics
     /// If `index` is not `i64` and one-dimensional, or an index is out of range.
     pub fn index_select(self, dim: isize, index: &Tensor) -> Tensor {
-        let shape = self.array.shape;
+        let shape = self.shape_value();
         let d = shape.dim("index_select", dim);
         assert!(
             index.dtype() == DType::I64 && index.rank() == 1,
             "index_select: the index must be a list of i64, got {} {}",
             index.dtype(),
-            index.array.shape
+            index.shape_value()
         );
         let index = index.array().clone();
         let (x, node) = self.into_parts();
-        record("index_select", meet(&[&x, &index]).index_select(x, d, index.clone()), [node], move |_| {
-            move |g: Array, _| [Some(meet(&[&g, &index]).index_add(g, d, index, shape))]
+        record("index_select", Op::IndexSelect { dim: d }.run1([x, index.clone()]), [node], move |_| {
+            move |g: Array, _| [Some(Op::IndexAdd { dim: d, size: shape[d] }.run1([g, index]))]
         })
     }
 }

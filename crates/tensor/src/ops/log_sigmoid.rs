@@ -2,7 +2,7 @@
 
 use crate::array::Array;
 use crate::autograd::record;
-use crate::backend::{Activation, Binary, Unary};
+use crate::op::{Activation, Binary, Unary};
 use crate::tensor::Tensor;
 
 impl Tensor {

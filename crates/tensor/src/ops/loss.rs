@@ -2,8 +2,8 @@
 
 use crate::array::Array;
 use crate::autograd::record;
-use crate::backend::meet;
 use crate::dtype::DType;
+use crate::op::Op;
 use crate::shape::Shape;
 use crate::tensor::Tensor;
 
@@ -75,7 +75,7 @@ pub fn check_classes(name: &str, x: Shape, target: &Tensor, ignore_index: Option
 impl Tensor {
     /// Classes in the last dimension and one row per sample or pixel, with the shape that the losses have.
     fn by_class(self, name: &str, target: &Tensor) -> (Tensor, Shape) {
-        let x = self.array.shape;
+        let x = self.shape_value();
         check_classes(name, x, target, None);
         let (expected, classes) = (x.without(1), x[1]);
         let order: Vec<isize> = [0].into_iter().chain(2..x.rank() as isize).chain([1]).collect();
@@ -92,9 +92,9 @@ impl Tensor {
         let (logits, shape) = self.by_class("cross_entropy", target);
         let target = target.array().clone().reshape(Shape::from([shape.numel()]));
         let (x, node) = logits.into_parts();
-        let (losses, log_probs) = meet(&[&x, &target]).cross_entropy(x, target.clone());
+        let [losses, log_probs] = Op::CrossEntropy.run_many(vec![x, target.clone()]);
         let losses = record("cross_entropy", losses, [node], move |_| {
-            move |g: Array, _| [Some(g.place().cross_entropy_grad(log_probs, target, g))]
+            move |g: Array, _| [Some(Op::CrossEntropyGrad.run1([log_probs, target, g]))]
         });
         reduction.apply(if losses.shape_value() == shape { losses } else { losses.reshape(shape) })
     }
@@ -115,7 +115,7 @@ impl Tensor {
     /// # Panics
     /// If the shapes differ (they are not broadcast, which is rarely meant here) or the types do.
     pub fn mse_loss(self, target: &Tensor, reduction: Reduction) -> Tensor {
-        let (a, b) = (self.array.shape, target.array.shape);
+        let (a, b) = (self.shape_value(), target.shape_value());
         let hint = if a.numel() == b.numel() { "; they have as many elements, so reshape or squeeze one" } else { "" };
         assert!(a == b, "mse_loss: the input has shape {a}, the target {b}{hint}");
         reduction.apply((self - target).square())

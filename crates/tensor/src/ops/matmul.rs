@@ -3,9 +3,40 @@
 use super::hints;
 use crate::array::Array;
 use crate::autograd::record;
-use crate::backend::{Reduce, meet};
+use crate::op::{Op, Reduce, Spec, same_dtype};
 use crate::shape::Shape;
 use crate::tensor::Tensor;
+
+/// Shape and type of the product of stacks of matrices with equal leading dimensions.
+pub(crate) fn matmul_rule(a: &Spec, b: &Spec) -> Spec {
+    same_dtype("matmul", a, b);
+    let (x, y) = (a.shape, b.shape);
+    let rank = x.rank();
+    let fits = rank >= 2 && y.rank() == rank && x[..rank - 2] == y[..rank - 2] && x[rank - 1] == y[rank - 2];
+    assert!(fits, "matmul: shapes {x} and {y} are no stacks of matrices that can be multiplied");
+    hints::check_float("matmul", a);
+    a.reshaped(x.with(rank - 1, y[rank - 1]))
+}
+
+/// Shape and type of the result of input, weight and perhaps bias.
+pub(crate) fn linear_rule(inputs: &[Spec]) -> Spec {
+    let (x, weight) = (&inputs[0], &inputs[1]);
+    same_dtype("linear", x, weight);
+    let (shape, w) = (x.shape, weight.shape);
+    assert!(w.rank() == 2, "linear: the weight must be [out, in], got {w}");
+    assert!(
+        shape.rank() > 0 && shape[shape.rank() - 1] == w[1],
+        "linear: got an input of shape {shape}, a weight of shape {w} takes [.., {}]{}",
+        w[1],
+        hints::features(shape, w[0], w[1])
+    );
+    if let Some(b) = inputs.get(2) {
+        same_dtype("linear", x, b);
+        assert!(*b.shape == [w[0]], "linear: the bias must be [{}], got {}", w[0], b.shape);
+    }
+    hints::check_float("linear", x);
+    x.reshaped(shape.with(shape.rank() - 1, w[0]))
+}
 
 impl Tensor {
     /// The matrix product of the last two dimensions; the others broadcast. A vector counts as a row on the left and as
@@ -15,7 +46,7 @@ impl Tensor {
     /// If the inner sizes differ, the other dimensions do not broadcast, a tensor is a scalar, or the types differ.
     pub fn matmul(self, other: &Tensor) -> Tensor {
         self.same_dtype("matmul", other);
-        let (a, b) = (self.array.shape, other.array.shape);
+        let (a, b) = (self.shape_value(), other.shape_value());
         assert!(a.rank() > 0 && b.rank() > 0, "matmul: needs vectors or matrices, got shapes {a} and {b}");
         let inner = if b.rank() == 1 { b[0] } else { b[b.rank() - 2] };
         let (k, hint) = (a[a.rank() - 1], "; the second one transposed would fit");
@@ -55,34 +86,21 @@ impl Tensor {
     /// # Panics
     /// If shapes do not fit or types differ.
     pub fn linear(self, weight: &Tensor, bias: Option<&Tensor>) -> Tensor {
-        let (shape, w) = (self.array.shape, weight.array.shape);
-        self.same_dtype("linear", weight);
-        assert!(w.rank() == 2, "linear: the weight must be [out, in], got {w}");
-        let fits = shape.rank() > 0 && shape[shape.rank() - 1] == w[1];
-        assert!(
-            fits,
-            "linear: got an input of shape {shape}, a weight of shape {w} takes [.., {}]{}",
-            w[1],
-            hints::features(shape, w[0], w[1])
-        );
-        if let Some(b) = bias {
-            self.same_dtype("linear", b);
-            assert!(b.shape() == [w[0]], "linear: the bias must be [{}], got {}", w[0], b.array.shape);
-        }
-        let rows: usize = shape[..shape.rank() - 1].iter().product();
-        let x = if shape.rank() == 2 { self } else { self.reshape([rows, w[1]]) };
-        let (x, xn) = x.into_parts();
-        let (wa, wn) = weight.clone().into_parts();
-        let (ba, bn) = bias.map_or((None, None), |b| (Some(b.array().clone()), b.node.clone()));
+        let ((x, xn), (w, wn)) = (self.into_parts(), weight.clone().into_parts());
+        let (b, bn) = bias.map_or((None, None), |b| (Some(b.array().clone()), b.node.clone()));
+        let (shape, features) = (x.shape(), w.shape());
         let saved_x = wn.is_some().then(|| x.clone());
-        let saved_w = xn.is_some().then(|| wa.clone());
-        let y = record("linear", meet(&[&x, &wa]).linear(x, wa, ba), [xn, wn, bn], |_| {
-            move |g: Array, [_, _, wb]| {
-                let to_x = saved_w.map(|w| g.clone().matmul(w));
-                let to_w = saved_x.map(|x| g.clone().transposed().matmul(x));
-                [to_x, to_w, wb.then(|| g.reduce(Reduce::Sum, &[0]).reshape(Shape::from([w[0]])))]
+        let saved_w = xn.is_some().then(|| w.clone());
+        let y = Op::Linear.run_all([x, w].into_iter().chain(b).collect()).swap_remove(0);
+        record("linear", y, [xn, wn, bn], |_| {
+            move |g: Array, [_, _, to_bias]| {
+                let rows: usize = shape[..shape.rank() - 1].iter().product();
+                let g = g.reshape(Shape::from([rows, features[0]]));
+                let to_x = saved_w.map(|w| g.clone().matmul(w).reshape(shape));
+                let to_w = saved_x.map(|x| g.clone().transposed().matmul(x.reshape(Shape::from([rows, features[1]]))));
+                let to_b = to_bias.then(|| g.reduce(Reduce::Sum, &[0]).reshape(Shape::from([features[0]])));
+                [to_x, to_w, to_b]
             }
-        });
-        if shape.rank() == 2 { y } else { y.reshape(shape.with(shape.rank() - 1, w[0])) }
+        })
     }
 }

@@ -1,6 +1,7 @@
 //! The ops: each file has the shape rule, the forward and the backward side of what it defines.
 
 pub mod activation;
+mod apply;
 pub mod batch_norm;
 pub mod compare;
 pub mod conv1d;

@@ -1,5 +1,6 @@
 //! Sorting, and choosing the largest and the smallest.
 
+use crate::op::Op;
 use crate::tensor::Tensor;
 
 impl Tensor {
@@ -9,9 +10,8 @@ impl Tensor {
     /// # Panics
     /// If the dimension does not exist.
     pub fn argsort(&self, dim: isize, descending: bool) -> Tensor {
-        let d = self.array.shape.dim("argsort", dim);
-        let x = self.array().clone();
-        x.place().argsort(x, d, descending).into()
+        let d = self.shape_value().dim("argsort", dim);
+        Op::ArgSort { dim: d, descending }.run1([self.array().clone()]).into()
     }
 
     /// The elements along `dim` in ascending or descending order, and their former positions (`i64`), as [`Tensor::argsort`]
@@ -30,7 +30,7 @@ impl Tensor {
     /// # Panics
     /// If the dimension does not exist or has fewer than `k` elements.
     pub fn topk(self, k: usize, dim: isize, largest: bool) -> (Tensor, Tensor) {
-        let shape = self.array.shape;
+        let shape = self.shape_value();
         let n = shape[shape.dim("topk", dim)];
         assert!(k <= n, "topk: there are no {k} elements in dimension {dim} of shape {shape}");
         let order = self.argsort(dim, largest).narrow(dim, 0, k);

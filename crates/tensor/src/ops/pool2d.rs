@@ -3,9 +3,12 @@
 use super::hints;
 use crate::array::Array;
 use crate::autograd::record;
-use crate::backend::{Input, Pool2dOptions};
+use crate::deferred::{Input, apply};
+use crate::dtype::DType;
+use crate::op::{Op, Pool2dOptions, Spec};
 use crate::shape::Shape;
 use crate::tensor::Tensor;
+use striate_kernels::pool2d::WindowIndex;
 
 /// The size of output dimension `d` (0 for height, 1 for width) by PyTorch's rule, or none if the window does not fit.
 pub fn out_size(size: usize, o: &Pool2dOptions, d: usize) -> Option<usize> {
@@ -39,14 +42,31 @@ fn check(op: &str, x: Shape, o: &Pool2dOptions) {
     }
 }
 
-/// The shape of a pooling's result.
-///
-/// # Panics
-/// If the windows do not fit; the message starts with `op`.
-pub fn pool2d_shape(op: &str, x: Shape, o: &Pool2dOptions) -> Shape {
-    check(op, x, o);
-    let size = |d: usize| out_size(x[2 + d], o, d).expect("checked");
-    Shape::from([x[0], x[1], size(0), size(1)])
+/// Shape and type of a pooling's result; messages start with `op`.
+pub(crate) fn rule(op: &str, x: &Spec, o: &Pool2dOptions) -> Spec {
+    check(op, x.shape, o);
+    assert!(op != "avg_pool2d" || o.dilation == [1; 2], "avg_pool2d: has no dilation, got {:?}", o.dilation);
+    hints::check_float(op, x);
+    let size = |d: usize| out_size(x.shape[2 + d], o, d).expect("checked");
+    x.reshaped([x.shape[0], x.shape[1], size(0), size(1)])
+}
+
+/// The type of positions in windows of this size.
+pub(crate) fn position_dtype(kernel_size: [usize; 2]) -> DType {
+    if kernel_size[0] * kernel_size[1] <= <u8 as WindowIndex>::LIMIT { DType::U8 } else { DType::I64 }
+}
+
+/// A max pooling with its record.
+pub(crate) fn max_pool2d_of(options: Pool2dOptions, input_relu: bool, mut inputs: Vec<Input>) -> Tensor {
+    let Input { array: x, node } = inputs.swap_remove(0);
+    let input = x.shape();
+    let op = Op::MaxPool2d { options, input_relu, with_positions: node.is_some() };
+    let mut results = op.run_all(vec![x]).into_iter();
+    let y = results.next().expect("the maxima");
+    record("max_pool2d", y, [node], move |_| {
+        let positions = results.next().expect("asked for");
+        move |g: Array, _| [Some(Op::MaxPool2dGrad { options, input }.run1([g, positions]))]
+    })
 }
 
 impl Tensor {
@@ -56,31 +76,8 @@ impl Tensor {
     /// # Panics
     /// If the windows do not fit.
     pub fn max_pool2d(self, options: impl Into<Pool2dOptions>) -> Tensor {
-        let o = options.into();
-        check("max_pool2d", self.shape_value(), &o);
-        let (this, pooled) = self.pool_conv(&o);
-        if pooled {
-            return this;
-        }
-        let (x, node, before_relu) = this.into_parts_before_relu();
-        let x = Input { relu: x.relu || before_relu, ..x };
-        let input = x.array.shape();
-        let (y, position) = x.array.place().max_pool2d(x, &o);
-        record("max_pool2d", y, [node], move |_| {
-            move |g: Array, _| [Some(g.place().max_pool2d_grad(g, position, input, &o))]
-        })
-    }
-
-    /// Pools a convolution as it is computed, if this is one that waits and the pooling fits, and says whether it did.
-    fn pool_conv(mut self, o: &Pool2dOptions) -> (Tensor, bool) {
-        let halves = Pool2dOptions { count_include_pad: o.count_include_pad, ..Pool2dOptions::new([2; 2]) };
-        if *o != halves || self.node.is_some() {
-            return (self, false);
-        }
-        match self.array.take_conv(|conv| conv.norm.is_none()) {
-            Some(conv) => (conv.pooled().into(), true),
-            None => (self, false),
-        }
+        let with_positions = self.node.is_some();
+        apply(Op::MaxPool2d { options: options.into(), input_relu: false, with_positions }, vec![self])
     }
 
     /// The mean of each window of `[n, c, h, w]` (`torch.nn.functional.avg_pool2d`).
@@ -88,13 +85,11 @@ impl Tensor {
     /// # Panics
     /// If the windows do not fit, or the dilation is not 1.
     pub fn avg_pool2d(self, options: impl Into<Pool2dOptions>) -> Tensor {
-        let o = options.into();
-        check("avg_pool2d", self.array.shape, &o);
-        assert!(o.dilation == [1; 2], "avg_pool2d: has no dilation, got {:?}", o.dilation);
+        let options = options.into();
         let (x, node) = self.into_parts();
         let input = x.shape();
-        record("avg_pool2d", x.place().avg_pool2d(x, &o), [node], move |_| {
-            move |g: Array, _| [Some(g.place().avg_pool2d_grad(g, input, &o))]
+        record("avg_pool2d", Op::AvgPool2d { options }.run1([x]), [node], move |_| {
+            move |g: Array, _| [Some(Op::AvgPool2dGrad { options, input }.run1([g]))]
         })
     }
 }

@@ -20,7 +20,7 @@ impl Tensor {
     /// # Panics
     /// If the dimension does not exist or `split_size` is 0.
     pub fn split(&self, split_size: usize, dim: isize) -> Vec<Tensor> {
-        let shape = self.array.shape;
+        let shape = self.shape_value();
         let d = shape.dim("split", dim);
         assert!(split_size > 0, "split: pieces of dimension {dim} of shape {shape} need at least one element");
         let n = shape[d];
@@ -33,7 +33,7 @@ impl Tensor {
     /// # Panics
     /// If the dimension does not exist, or the sizes do not add up to its own.
     pub fn split_with_sizes(&self, split_sizes: &[usize], dim: isize) -> Vec<Tensor> {
-        let shape = self.array.shape;
+        let shape = self.shape_value();
         let d = shape.dim("split_with_sizes", dim);
         let total: usize = split_sizes.iter().sum();
         assert!(
@@ -49,7 +49,7 @@ impl Tensor {
     /// # Panics
     /// If the dimension does not exist or `chunks` is 0.
     pub fn chunk(&self, chunks: usize, dim: isize) -> Vec<Tensor> {
-        let shape = self.array.shape;
+        let shape = self.shape_value();
         let d = shape.dim("chunk", dim);
         assert!(chunks > 0, "chunk: shape {shape} cannot be cut into no pieces");
         if shape[d] == 0 {
@@ -63,7 +63,7 @@ impl Tensor {
     /// # Panics
     /// If the dimension does not exist.
     pub fn unbind(&self, dim: isize) -> Vec<Tensor> {
-        let n = self.array.shape[self.array.shape.dim("unbind", dim)];
+        let n = self.shape_value()[self.shape_value().dim("unbind", dim)];
         (0..n).map(|i| self.clone().select(dim, i)).collect()
     }
 
@@ -72,7 +72,7 @@ impl Tensor {
     /// # Panics
     /// If a dimension does not exist.
     pub fn movedim(self, source: isize, destination: isize) -> Tensor {
-        let shape = self.array.shape;
+        let shape = self.shape_value();
         let (from, to) = (shape.dim("movedim", source), shape.dim("movedim", destination));
         let mut order: Vec<isize> = (0..shape.rank() as isize).filter(|&d| d != from as isize).collect();
         order.insert(to, from as isize);
@@ -90,7 +90,7 @@ impl Tensor {
     /// # Panics
     /// If the dimension does not exist, or the product of the sizes is not its own.
     pub fn unflatten(self, dim: isize, sizes: &[usize]) -> Tensor {
-        let shape = self.array.shape;
+        let shape = self.shape_value();
         let d = shape.dim("unflatten", dim);
         let product: usize = sizes.iter().product();
         assert!(product == shape[d], "unflatten: {sizes:?} do not make up dimension {dim} of shape {shape}");
@@ -101,7 +101,8 @@ impl Tensor {
     fn taken(self, d: usize, places: impl Iterator<Item = usize>) -> Tensor {
         let places: Vec<i64> = places.map(|i| i as i64).collect();
         let n = places.len();
-        self.index_select(d as isize, &Tensor::from_vec(places, [n]))
+        let places = Tensor::from_vec(places, [n]).beside(&self);
+        self.index_select(d as isize, &places)
     }
 
     /// The elements of each of `dims` in reverse order (`torch.flip`).
@@ -112,7 +113,7 @@ impl Tensor {
         if dims.is_empty() {
             return self;
         }
-        let shape = self.array.shape;
+        let shape = self.shape_value();
         shape.dims("flip", dims).into_iter().fold(self, |x, d| x.taken(d, (0..shape[d]).rev()))
     }
 
@@ -122,7 +123,7 @@ impl Tensor {
     /// # Panics
     /// If a dimension does not exist, or there is not one shift for each.
     pub fn roll(self, shifts: &[isize], dims: &[isize]) -> Tensor {
-        let shape = self.array.shape;
+        let shape = self.shape_value();
         if dims.is_empty() && shifts.len() == 1 {
             return self.reshape([shape.numel()]).roll(shifts, &[0]).reshape(shape);
         }
@@ -148,7 +149,7 @@ impl Tensor {
     /// # Panics
     /// If there are fewer sizes than dimensions.
     pub fn repeat(self, sizes: &[usize]) -> Tensor {
-        let shape = self.array.shape;
+        let shape = self.shape_value();
         let Some(extra) = sizes.len().checked_sub(shape.rank()) else {
             panic!("repeat: {} sizes for shape {shape}", sizes.len());
         };
@@ -171,8 +172,8 @@ impl Tensor {
     /// # Panics
     /// If the dimension does not exist.
     pub fn repeat_interleave(self, repeats: usize, dim: isize) -> Tensor {
-        let d = self.array.shape.dim("repeat_interleave", dim);
-        let n = self.array.shape[d];
+        let d = self.shape_value().dim("repeat_interleave", dim);
+        let n = self.shape_value()[d];
         self.taken(d, (0..n * repeats).map(|i| i / repeats))
     }
 
@@ -195,11 +196,11 @@ impl Tensor {
     }
 
     fn triangle(self, name: &str, diagonal: isize, kept: fn(Tensor, Tensor) -> Tensor) -> Tensor {
-        let shape = self.array.shape;
+        let shape = self.shape_value();
         assert!(shape.rank() >= 2, "{name}: needs matrices, got shape {shape}");
         let (rows, columns) = (shape[shape.rank() - 2], shape[shape.rank() - 1]);
         let row = Tensor::arange(rows).reshape([rows, 1]) + diagonal as f64;
-        kept(Tensor::arange(columns), row).where_(self, 0.0)
+        kept(Tensor::arange(columns), row).beside(&self).where_(self, 0.0)
     }
 
     /// The classes (`i64`) as vectors of zeros with a single one: `[..]` becomes `[.., num_classes]`, `i64`
@@ -214,13 +215,13 @@ impl Tensor {
         {
             panic!("one_hot: class {bad} is not one of the {num_classes} classes, 0 to {}", num_classes as i64 - 1);
         }
-        self.clone().unsqueeze(-1).eq(Tensor::arange(num_classes)).to_dtype(DType::I64)
+        self.clone().unsqueeze(-1).eq(Tensor::arange(num_classes).beside(self)).to_dtype(DType::I64)
     }
 
     /// The diagonal of dimensions `d` and `d + 1`, which are equally long, as dimension `d`.
     pub(super) fn inner_diagonal(self, d: usize) -> Tensor {
-        let n = self.array.shape[d];
-        let sizes = self.array.shape.without(d).with(d, n * n);
+        let n = self.shape_value()[d];
+        let sizes = self.shape_value().without(d).with(d, n * n);
         self.reshape(sizes).taken(d, (0..n).map(|i| i * (n + 1)))
     }
 
@@ -230,7 +231,7 @@ impl Tensor {
     /// # Panics
     /// If the dimensions do not exist or are one and the same.
     pub fn diagonal(self, dim1: isize, dim2: isize) -> Tensor {
-        let shape = self.array.shape;
+        let shape = self.shape_value();
         let (a, b) = (shape.dim("diagonal", dim1), shape.dim("diagonal", dim2));
         assert!(a != b, "diagonal: {dim1} and {dim2} are one dimension of shape {shape}");
         let n = shape[a].min(shape[b]);

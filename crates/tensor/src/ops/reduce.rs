@@ -2,19 +2,9 @@
 
 use crate::array::Array;
 use crate::autograd::record;
-use crate::backend::{Binary, Compare, Reduce};
 use crate::dtype::DType;
-use crate::shape::Shape;
+use crate::op::{Binary, Compare, Op, Reduce, reduced};
 use crate::tensor::Tensor;
-
-/// The shape after `dims` are gone, or kept with size 1.
-fn reduced(shape: Shape, dims: &[usize], keepdim: bool) -> Shape {
-    if keepdim {
-        dims.iter().fold(shape, |s, &d| s.with(d, 1))
-    } else {
-        (0..shape.rank()).filter(|d| !dims.contains(d)).map(|d| shape[d]).collect()
-    }
-}
 
 impl Tensor {
     fn reduce_by(
@@ -26,12 +16,12 @@ impl Tensor {
         grad: impl FnOnce(Option<Array>, Array, Array) -> Array + Send + 'static,
         keeps_input: bool,
     ) -> Tensor {
-        let dims = self.array.shape.dims(name, dims);
+        let dims = self.shape_value().dims(name, dims);
         let (x, node) = self.into_parts();
         let shape = x.shape();
         let kept = reduced(shape, &dims, true);
         let saved = (keeps_input && node.is_some()).then(|| x.clone());
-        let y = x.reduce(op, &dims).reshape(reduced(shape, &dims, keepdim));
+        let y = Op::Reduce { op, dims, keepdim }.run1([x]);
         record(name, y, [node], |y| {
             let y = y.clone().reshape(kept);
             move |g: Array, _| [Some(grad(saved, y, g.reshape(kept)).expand(shape))]
@@ -56,7 +46,7 @@ impl Tensor {
     /// # Panics
     /// Also if the elements are not floating-point.
     pub fn mean(self, dims: &[isize], keepdim: bool) -> Tensor {
-        let shape = self.array.shape;
+        let shape = self.shape_value();
         assert!(
             self.dtype().is_float(),
             "mean: needs a floating-point tensor, got {} (convert it with to_dtype)",
@@ -83,12 +73,12 @@ impl Tensor {
     }
 
     fn extreme(self, name: &'static str, op: Reduce, dims: &[isize], keepdim: bool) -> Tensor {
-        let which = self.array.shape.dims(name, dims);
-        let n: usize = which.iter().map(|&d| self.array.shape[d]).product();
+        let which = self.shape_value().dims(name, dims);
+        let n: usize = which.iter().map(|&d| self.shape_value()[d]).product();
         assert!(
             n > 0,
             "{name}: there is nothing to choose from over dimensions {dims:?} of shape {}",
-            self.array.shape
+            self.shape_value()
         );
         if self.dtype() == DType::U8 {
             return self.widened().reduce_by(name, op, dims, keepdim, |_, _, g| g, false).to_dtype(DType::U8);
@@ -103,7 +93,7 @@ impl Tensor {
 
     /// The product over `dims`; of bytes as `i64`.
     pub fn prod(self, dims: &[isize], keepdim: bool) -> Tensor {
-        let which = self.array.shape.dims("prod", dims);
+        let which = self.shape_value().dims("prod", dims);
         let grad = move |x: Option<Array>, _: Array, g: Array| {
             // The gradient is the product of the others: with one zero among them only the zero has any.
             let x = x.expect("the input is kept");
@@ -126,7 +116,7 @@ impl Tensor {
     /// # Panics
     /// If the dimension does not exist or is empty.
     pub fn argmax(&self, dim: isize, keepdim: bool) -> Tensor {
-        self.arg_extreme("argmax", dim, keepdim, |x, d| x.place().argmax(x, d))
+        self.arg_extreme("argmax", dim, |dim| Op::ArgMax { dim, keepdim })
     }
 
     /// The position (`i64`) of the minimum along `dim`, the first of several; a NaN counts as the minimum.
@@ -134,13 +124,11 @@ impl Tensor {
     /// # Panics
     /// If the dimension does not exist or is empty.
     pub fn argmin(&self, dim: isize, keepdim: bool) -> Tensor {
-        self.arg_extreme("argmin", dim, keepdim, |x, d| x.place().argmin(x, d))
+        self.arg_extreme("argmin", dim, |dim| Op::ArgMin { dim, keepdim })
     }
 
-    fn arg_extreme(&self, name: &str, dim: isize, keepdim: bool, f: fn(Array, usize) -> Array) -> Tensor {
-        let shape = self.array.shape;
-        let d = shape.dim(name, dim);
-        assert!(shape[d] > 0, "{name}: dimension {dim} of shape {shape} is empty");
-        f(self.array().clone(), d).reshape(reduced(shape, &[d], keepdim)).into()
+    fn arg_extreme(&self, name: &str, dim: isize, op: impl Fn(usize) -> Op) -> Tensor {
+        let d = self.shape_value().dim(name, dim);
+        op(d).run1([self.array().clone()]).into()
     }
 }

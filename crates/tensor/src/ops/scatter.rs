@@ -2,9 +2,8 @@
 
 use crate::array::Array;
 use crate::autograd::record;
-use crate::backend::meet;
 use crate::dtype::DType;
-use crate::shape::Shape;
+use crate::op::Op;
 use crate::tensor::Tensor;
 
 impl Tensor {
@@ -16,7 +15,7 @@ impl Tensor {
     /// If `index` is not `i64`, ranks or types differ, `index` is larger than `src`, or than this tensor in another
     /// dimension, or an index is out of range.
     pub fn scatter_add(self, dim: isize, index: &Tensor, src: Tensor) -> Tensor {
-        let (shape, by, from) = (self.array.shape, index.array.shape, src.array.shape);
+        let (shape, by, from) = (self.shape_value(), index.shape_value(), src.shape_value());
         let d = shape.dim("scatter_add", dim);
         self.same_dtype("scatter_add", &src);
         assert!(index.dtype() == DType::I64, "scatter_add: the index must be i64, got {}", index.dtype());
@@ -32,18 +31,17 @@ impl Tensor {
         let src = (0..by.rank()).filter(|&i| by[i] < from[i]).fold(src, |s, i| s.narrow(i as isize, 0, by[i]));
         let index = index.array().clone();
         let (x, node) = src.into_parts();
-        let sums = meet(&[&x, &index]).scatter_add(x, d, index.clone(), shape);
+        let sums = Op::ScatterAdd { dim: d, shape }.run1([x, index.clone()]);
         self + record("scatter_add", sums, [node], move |_| {
-            move |g: Array, _| [Some(meet(&[&g, &index]).gather(g, d, index))]
+            move |g: Array, _| [Some(Op::Gather { dim: d }.run1([g, index]))]
         })
     }
 
     /// Zeros, `size` along dimension `d`, with the slices of this tensor added at the places that `index` names.
     pub(super) fn added_up(self, d: usize, index: Array, size: usize) -> Tensor {
-        let shape: Shape = self.array.shape.with(d, size);
         let (x, node) = self.into_parts();
-        record("index_add", meet(&[&x, &index]).index_add(x, d, index.clone(), shape), [node], move |_| {
-            move |g: Array, _| [Some(meet(&[&g, &index]).index_select(g, d, index))]
+        record("index_add", Op::IndexAdd { dim: d, size }.run1([x, index.clone()]), [node], move |_| {
+            move |g: Array, _| [Some(Op::IndexSelect { dim: d }.run1([g, index]))]
         })
     }
 
@@ -54,14 +52,14 @@ impl Tensor {
     /// If `index` is not a list of `i64` with one number for each slice of `source`, types or the other sizes differ, or an
     /// index is out of range.
     pub fn index_add(self, dim: isize, index: &Tensor, source: Tensor) -> Tensor {
-        let (shape, from) = (self.array.shape, source.array.shape);
+        let (shape, from) = (self.shape_value(), source.shape_value());
         let d = shape.dim("index_add", dim);
         self.same_dtype("index_add", &source);
         assert!(
             index.dtype() == DType::I64 && index.rank() == 1,
             "index_add: the index must be a list of i64, got {} {}",
             index.dtype(),
-            index.array.shape
+            index.shape_value()
         );
         let n = index.numel();
         let fits = from.rank() == shape.rank() && from == shape.with(d, n);

@@ -2,7 +2,7 @@
 
 use crate::array::Array;
 use crate::autograd::{record, record_many};
-use crate::backend::meet;
+use crate::op::{Op, PaddingMode};
 use crate::shape::Shape;
 use crate::tensor::Tensor;
 
@@ -32,15 +32,18 @@ impl Tensor {
     /// # Panics
     /// If a dimension does not exist or the end comes before the start.
     pub fn flatten(self, start_dim: isize, end_dim: isize) -> Tensor {
-        let shape = self.array.shape;
+        let shape = self.shape_value();
         if shape.rank() == 0 {
             return self.reshape_as("flatten", Shape::from([1]));
         }
         let (start, end) = (shape.dim("flatten", start_dim), shape.dim("flatten", end_dim));
         assert!(start <= end, "flatten: dimension {end_dim} comes before {start_dim} in shape {shape}");
-        let middle = shape[start..=end].iter().product();
-        let sizes = shape[..start].iter().copied().chain([middle]).chain(shape[end + 1..].iter().copied()).collect();
-        self.reshape_as("flatten", sizes)
+        if start == end {
+            return self;
+        }
+        let (x, node) = self.into_parts();
+        let y = Op::Flatten { start_dim: start, end_dim: end }.run1([x]);
+        record("flatten", y, [node], move |_| move |g: Array, _| [Some(g.reshape(shape))])
     }
 
     /// Dimension `i` of the result is dimension `dims[i]` of this tensor.
@@ -48,7 +51,7 @@ impl Tensor {
     /// # Panics
     /// If `dims` does not name every dimension once.
     pub fn permute(self, dims: &[isize]) -> Tensor {
-        let shape = self.array.shape;
+        let shape = self.shape_value();
         let order: Vec<usize> = dims.iter().map(|&d| shape.dim("permute", d)).collect();
         let mut inverse = vec![usize::MAX; shape.rank()];
         for (i, &d) in order.iter().enumerate() {
@@ -67,7 +70,7 @@ impl Tensor {
     /// # Panics
     /// If a dimension does not exist.
     pub fn transpose(self, dim0: isize, dim1: isize) -> Tensor {
-        let shape = self.array.shape;
+        let shape = self.shape_value();
         let mut order: Vec<isize> = (0..shape.rank() as isize).collect();
         order.swap(shape.dim("transpose", dim0), shape.dim("transpose", dim1));
         self.permute(&order)
@@ -78,7 +81,7 @@ impl Tensor {
     /// # Panics
     /// If the dimension does not exist.
     pub fn squeeze(self, dim: isize) -> Tensor {
-        let shape = self.array.shape;
+        let shape = self.shape_value();
         let d = shape.dim("squeeze", dim);
         if shape[d] == 1 { self.reshape_as("squeeze", shape.without(d)) } else { self }
     }
@@ -88,7 +91,7 @@ impl Tensor {
     /// # Panics
     /// If `dim` is out of range.
     pub fn unsqueeze(self, dim: isize) -> Tensor {
-        let shape = self.array.shape;
+        let shape = self.shape_value();
         let rank = shape.rank() as isize;
         assert!((-rank - 1..=rank).contains(&dim), "unsqueeze: dimension {dim} is out of range for shape {shape}");
         let d = if dim < 0 { dim + rank + 1 } else { dim } as usize;
@@ -101,7 +104,7 @@ impl Tensor {
     /// If the tensor does not broadcast to `shape`.
     pub fn expand(self, shape: impl Into<Shape>) -> Tensor {
         let shape = shape.into();
-        let from = self.array.shape;
+        let from = self.shape_value();
         let fits = from.rank() <= shape.rank() && Shape::broadcast("expand", &from, &shape) == shape;
         assert!(fits, "expand: shape {from} does not broadcast to {shape}");
         let (x, node) = self.into_parts();
@@ -115,7 +118,7 @@ impl Tensor {
     /// # Panics
     /// If the dimension or a part of the range does not exist.
     pub fn narrow(self, dim: isize, start: usize, length: usize) -> Tensor {
-        let shape = self.array.shape;
+        let shape = self.shape_value();
         let d = shape.dim("narrow", dim);
         assert!(
             start.checked_add(length).is_some_and(|end| end <= shape[d]),
@@ -126,7 +129,7 @@ impl Tensor {
             move |g: Array, _| {
                 let mut padding = vec![[0; 2]; shape.rank()];
                 padding[d] = [start, shape[d] - start - length];
-                [Some(g.place().pad(g, &padding, 0.0))]
+                [Some(Op::Pad { padding, mode: PaddingMode::Zeros, value: 0.0 }.run1([g]))]
             }
         })
     }
@@ -136,7 +139,7 @@ impl Tensor {
     /// # Panics
     /// If the dimension or the element does not exist.
     pub fn select(self, dim: isize, index: usize) -> Tensor {
-        let shape = self.array.shape;
+        let shape = self.shape_value();
         let d = shape.dim("select", dim);
         assert!(index < shape[d], "select: there is no element {index} in dimension {dim} of shape {shape}");
         self.narrow(dim, index, 1).reshape_as("select", shape.without(d))
@@ -148,18 +151,11 @@ impl Tensor {
     /// If there are none, or types or the sizes of other dimensions differ.
     pub fn cat(tensors: &[Tensor], dim: isize) -> Tensor {
         assert!(!tensors.is_empty(), "cat: needs at least one tensor");
-        let first = tensors[0].array.shape;
-        let d = first.dim("cat", dim);
-        for t in tensors {
-            tensors[0].same_dtype("cat", t);
-            let fits = t.rank() == first.rank() && t.array.shape.with(d, 0) == first.with(d, 0);
-            assert!(fits, "cat: shapes {first} and {} differ in more than dimension {dim}", t.array.shape);
-        }
+        let d = tensors[0].shape_value().dim("cat", dim);
         let arrays: Vec<Array> = tensors.iter().map(|t| t.array().clone()).collect();
         let sizes: Vec<usize> = arrays.iter().map(|a| a.shape()[d]).collect();
         let nodes = tensors.iter().map(|t| t.node.clone()).collect();
-        let place = meet(&arrays.iter().collect::<Vec<_>>());
-        record_many("cat", place.cat(&arrays, d), nodes, move |_| {
+        record_many("cat", Op::Cat { dim: d }.run_all(arrays).swap_remove(0), nodes, move |_| {
             move |g: Array, wants: &[bool]| {
                 let starts = sizes.iter().scan(0, |end, n| {
                     *end += n;
@@ -176,9 +172,9 @@ impl Tensor {
     /// If there are none, or shapes or types differ.
     pub fn stack(tensors: &[Tensor], dim: isize) -> Tensor {
         assert!(!tensors.is_empty(), "stack: needs at least one tensor");
-        let first = tensors[0].array.shape;
+        let first = tensors[0].shape_value();
         for t in tensors {
-            assert!(t.array.shape == first, "stack: shapes {first} and {} differ", t.array.shape);
+            assert!(t.shape_value() == first, "stack: shapes {first} and {} differ", t.shape_value());
         }
         let slices: Vec<Tensor> = tensors.iter().map(|t| t.clone().unsqueeze(dim)).collect();
         Tensor::cat(&slices, dim)
@@ -190,13 +186,24 @@ impl Tensor {
     /// # Panics
     /// If there are more pairs than dimensions.
     pub fn pad(self, padding: &[[usize; 2]], value: f64) -> Tensor {
-        let shape = self.array.shape;
-        let rank = shape.rank();
-        assert!(padding.len() <= rank, "pad: {} pairs for shape {shape}", padding.len());
-        let all: Vec<[usize; 2]> = (0..rank).map(|d| padding.get(rank - 1 - d).copied().unwrap_or([0; 2])).collect();
+        let padding = self.padding_of_all(padding);
         let (x, node) = self.into_parts();
-        record("pad", x.place().pad(x, &all, value), [node], move |_| {
-            move |g: Array, _| [Some((0..rank).fold(g, |g, d| g.narrow(d, all[d][0], shape[d])))]
+        let shape = x.shape();
+        let op = Op::Pad { padding: padding.clone(), mode: PaddingMode::Zeros, value };
+        record("pad", op.run1([x]), [node], move |_| {
+            move |g: Array, _| [Some((0..shape.rank()).fold(g, |g, d| g.narrow(d, padding[d][0], shape[d])))]
         })
+    }
+
+    /// Padding for each dimension, from padding for the last ones.
+    pub(super) fn padding_of_all(&self, padding: &[[usize; 2]]) -> Vec<[usize; 2]> {
+        let rank = self.rank();
+        assert!(padding.len() <= rank, "pad: {} pairs for shape {}", padding.len(), self.shape_value());
+        (0..rank).map(|d| padding.get(rank - 1 - d).copied().unwrap_or([0; 2])).collect()
+    }
+
+    /// This tensor, which is in memory, on the device of `other`.
+    pub(super) fn beside(self, other: &Tensor) -> Tensor {
+        if other.device() == crate::Device::Cpu { self } else { other.array().beside(self.into_array()).into() }
     }
 }

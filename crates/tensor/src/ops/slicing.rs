@@ -1,8 +1,8 @@
 //! Indexing with numbers, ranges, tensors and conditions.
 
 use crate::array::Array;
-use crate::backend::{Binary, Compare};
 use crate::dtype::DType;
+use crate::op::{Binary, Compare};
 use crate::shape::Shape;
 use crate::tensor::Tensor;
 use std::ops::{Range, RangeFrom, RangeFull, RangeInclusive, RangeTo, RangeToInclusive};
@@ -181,7 +181,7 @@ impl Tensor {
     /// stands for.
     pub fn index(&self, indices: impl Indices) -> Tensor {
         let list = indices.into_list();
-        let shape = self.array.shape;
+        let shape = self.shape_value();
         let takes = |index: &Index| match index {
             Index::NewDim | Index::Rest => 0,
             Index::Tensor(t) if t.dtype() == DType::U8 => t.rank(),
@@ -196,7 +196,7 @@ impl Tensor {
         let mut by_tensor: Vec<(usize, Tensor)> = Vec::new();
         let mut d = 0;
         for index in list {
-            let sizes = x.array.shape;
+            let sizes = x.shape_value();
             match index {
                 Index::At(at) => {
                     let n = sizes[d] as isize;
@@ -213,7 +213,8 @@ impl Tensor {
                         x = if count == sizes[d] { x } else { x.narrow(d as isize, first, count) };
                     } else {
                         let places: Vec<i64> = (0..count).map(|i| (first + i * step) as i64).collect();
-                        x = x.index_select(d as isize, &Tensor::from_vec(places, [count]));
+                        let places = Tensor::from_vec(places, [count]).beside(&x);
+                        x = x.index_select(d as isize, &places);
                     }
                     d += 1;
                 }
@@ -227,7 +228,7 @@ impl Tensor {
                     assert!(
                         t.shape() == stands_for,
                         "index: a condition of shape {} stands for dimensions of {stands_for:?}",
-                        t.array.shape
+                        t.shape_value()
                     );
                     let places = t.nonzero();
                     by_tensor.extend((0..t.rank()).map(|k| (d + k, places.clone().select(1, k))));
@@ -245,16 +246,16 @@ impl Tensor {
 
     /// The elements that the tensors name together, each along its dimension.
     fn picked(self, by: Vec<(usize, Tensor)>) -> Tensor {
-        let shape = self.array.shape;
+        let shape = self.shape_value();
         let dims: Vec<usize> = by.iter().map(|(d, _)| *d).collect();
         let neighbours = dims.windows(2).all(|w| w[1] == w[0] + 1);
         let at = if neighbours { dims[0] } else { 0 };
         let others: Vec<usize> = (0..shape.rank()).filter(|d| !dims.contains(d)).collect();
         let order: Vec<isize> = others[..at].iter().chain(&dims).chain(&others[at..]).map(|&d| d as isize).collect();
 
-        let broadcast = |s: Shape, t: &Tensor| Shape::broadcast("index", &s, &t.array.shape);
+        let broadcast = |s: Shape, t: &Tensor| Shape::broadcast("index", &s, &t.shape_value());
         let picked = by.iter().fold(Shape::from([]), |s, (_, t)| broadcast(s, t));
-        let linear = by.into_iter().fold(Tensor::full(0.0, [], DType::I64), |sum, (d, t)| {
+        let linear = by.into_iter().fold(Tensor::full(0.0, [], DType::I64).beside(&self), |sum, (d, t)| {
             let n = shape[d];
             sum * n as f64 + Tensor::from(counted_from_start(t, n))
         });

@@ -2,15 +2,15 @@
 
 use crate::array::Array;
 use crate::autograd::record;
+use crate::op::Op;
 use crate::tensor::Tensor;
 
 impl Tensor {
-    fn softmax_by(self, name: &'static str, dim: isize, log: bool) -> Tensor {
-        let d = self.array.shape.dim(name, dim);
+    fn by_result(self, op: Op, gradient: Op) -> Tensor {
         let (x, node) = self.into_parts();
-        record(name, x.place().softmax(x, d, log), [node], move |y| {
+        record(op.name(), op.run1([x]), [node], move |y| {
             let y = y.clone();
-            move |g: Array, _| [Some(g.place().softmax_grad(y, g, d, log))]
+            move |g: Array, _| [Some(gradient.run1([y, g]))]
         })
     }
 
@@ -19,7 +19,8 @@ impl Tensor {
     /// # Panics
     /// If the dimension does not exist.
     pub fn softmax(self, dim: isize) -> Tensor {
-        self.softmax_by("softmax", dim, false)
+        let dim = self.shape_value().dim("softmax", dim);
+        self.by_result(Op::Softmax { dim }, Op::SoftmaxGrad { dim })
     }
 
     /// The logarithm of [`Tensor::softmax`], without its loss of precision.
@@ -27,6 +28,7 @@ impl Tensor {
     /// # Panics
     /// If the dimension does not exist.
     pub fn log_softmax(self, dim: isize) -> Tensor {
-        self.softmax_by("log_softmax", dim, true)
+        let dim = self.shape_value().dim("log_softmax", dim);
+        self.by_result(Op::LogSoftmax { dim }, Op::LogSoftmaxGrad { dim })
     }
 }

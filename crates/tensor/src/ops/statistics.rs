@@ -2,7 +2,7 @@
 
 use crate::array::Array;
 use crate::autograd::record;
-use crate::backend::{Binary, Compare, Reduce, Unary};
+use crate::op::{Binary, Compare, Op, Reduce, Unary};
 use crate::shape::Shape;
 use crate::tensor::Tensor;
 
@@ -23,7 +23,7 @@ impl Tensor {
 
     /// Without the dimensions `dims`, which have size 1, unless they are to be kept.
     fn dropped(self, dims: &[usize], keepdim: bool) -> Tensor {
-        let shape = self.array.shape;
+        let shape = self.shape_value();
         let rest: Shape = (0..shape.rank()).filter(|d| !dims.contains(d)).map(|d| shape[d]).collect();
         if keepdim { self } else { self.reshape(rest) }
     }
@@ -35,7 +35,7 @@ impl Tensor {
     /// If a dimension does not exist or is named twice, or the elements are not floating-point.
     pub fn var(self, dims: &[isize], correction: usize, keepdim: bool) -> Tensor {
         self.needs_float("var");
-        let shape = self.array.shape;
+        let shape = self.shape_value();
         let n: usize = shape.dims("var", dims).iter().map(|&d| shape[d]).product();
         // No gradient is lost: the distances from the mean add up to 0.
         let mean = self.detach().mean(dims, true);
@@ -72,7 +72,7 @@ impl Tensor {
         if p == 0.0 {
             return self.ne(0.0).sum(dims, keepdim).to_dtype(dtype);
         }
-        let which = self.array.shape.dims("norm", dims);
+        let which = self.shape_value().dims("norm", dims);
         let (x, node) = self.into_parts();
         let saved = node.is_some().then(|| x.clone());
         let sum = |x: Array| x.reduce(Reduce::Sum, &which);
@@ -108,7 +108,7 @@ impl Tensor {
     /// If a dimension does not exist or is named twice, or the elements are not floating-point.
     pub fn logsumexp(self, dims: &[isize], keepdim: bool) -> Tensor {
         self.needs_float("logsumexp");
-        let shape = self.array.shape;
+        let shape = self.shape_value();
         let which = shape.dims("logsumexp", dims);
         if which.iter().any(|&d| shape[d] == 0) {
             return self.exp().sum(dims, keepdim).log();
@@ -123,9 +123,9 @@ impl Tensor {
     /// # Panics
     /// If the dimension does not exist.
     pub fn cumsum(self, dim: isize) -> Tensor {
-        let d = self.array.shape.dim("cumsum", dim);
+        let d = self.shape_value().dim("cumsum", dim);
         let (x, node) = self.widened().into_parts();
-        let y = x.place().cumsum(x, d, false);
-        record("cumsum", y, [node], move |_| move |g: Array, _| [Some(g.place().cumsum(g, d, true))])
+        let sums = move |x: Array, reverse: bool| Op::CumSum { dim: d, reverse }.run1([x]);
+        record("cumsum", sums(x, false), [node], move |_| move |g: Array, _| [Some(sums(g, true))])
     }
 }

@@ -1,6 +1,5 @@
 //! Images as columns of windows, and back.
 
-use crate::array::Array;
 use crate::tensor::Tensor;
 
 /// The windows of [`Tensor::unfold`] and [`Tensor::fold`], each setting for height, then width.
@@ -62,7 +61,7 @@ impl Tensor {
     /// # Panics
     /// If the rank is another, a setting is 0, or no window fits.
     pub fn unfold(self, options: impl Into<UnfoldOptions>) -> Tensor {
-        let (o, shape) = (options.into(), self.array.shape);
+        let (o, shape) = (options.into(), self.shape_value());
         if shape.rank() == 3 {
             return self.unsqueeze(0).unfold(o).squeeze(0);
         }
@@ -70,9 +69,9 @@ impl Tensor {
         let [n, c] = [shape[0], shape[1]];
         let [oh, ow] = o.windows("unfold", [shape[2], shape[3]]);
         let [kh, kw] = o.kernel_size;
+        let (rows, columns) = (o.places(0, oh).beside(&self), o.places(1, ow).beside(&self));
         let padded = self.pad(&[[o.padding[1]; 2], [o.padding[0]; 2]], 0.0);
-        let rows = padded.index_select(2, &o.places(0, oh));
-        let windows = rows.index_select(3, &o.places(1, ow)).reshape([n, c, kh, oh, kw, ow]);
+        let windows = padded.index_select(2, &rows).index_select(3, &columns).reshape([n, c, kh, oh, kw, ow]);
         windows.permute(&[0, 1, 2, 4, 3, 5]).reshape([n, c * kh * kw, oh * ow])
     }
 
@@ -83,7 +82,7 @@ impl Tensor {
     /// # Panics
     /// If the rank is another, a setting is 0, no window fits, or `output_size` has another number of windows.
     pub fn fold(self, output_size: [usize; 2], options: impl Into<UnfoldOptions>) -> Tensor {
-        let (o, shape) = (options.into(), self.array.shape);
+        let (o, shape) = (options.into(), self.shape_value());
         if shape.rank() == 2 {
             return self.unsqueeze(0).fold(output_size, o).squeeze(0);
         }
@@ -99,11 +98,12 @@ impl Tensor {
             oh * ow
         );
         let [n, c] = [shape[0], shape[1] / (kh * kw)];
+        let index = [o.places(0, oh), o.places(1, ow)].map(|places| places.beside(&self).into_array());
         let windows = self.reshape([n, c, kh, kw, oh, ow]).permute(&[0, 1, 2, 4, 3, 5]);
         let flat = windows.reshape([n, c, kh * oh, kw * ow]);
-        let index = |d: usize, windows: usize| -> Array { o.places(d, windows).into_array() };
+        let [rows, columns] = index;
         let size = |d: usize| output_size[d] + 2 * o.padding[d];
-        let padded = flat.added_up(2, index(0, oh), size(0)).added_up(3, index(1, ow), size(1));
+        let padded = flat.added_up(2, rows, size(0)).added_up(3, columns, size(1));
         padded.narrow(2, o.padding[0], output_size[0]).narrow(3, o.padding[1], output_size[1])
     }
 }

@@ -2,17 +2,25 @@
 
 use crate::array::Array;
 use crate::backend::Update;
+use crate::profile;
 use crate::tensor::Tensor;
 
 impl Tensor {
+    fn check_update(&self, op: &str, grad: &Tensor) {
+        self.same_dtype(op, grad);
+        let (own, got) = (self.device(), grad.device());
+        assert!(own == got, "{op}: the parameter is on {own}, its gradient on {got}: move one with to(Device::..)");
+        let (own, got) = (self.shape_value(), grad.shape_value());
+        assert!(own == got, "{op}: the parameter has shape {own}, its gradient {got}");
+    }
+
     /// Changes this tensor by one step of the optimizer that `step` names; the arrays of `state` have its shape.
     ///
     /// # Panics
     /// If shapes or types differ, or there are not [`Update::slots`] arrays.
     pub fn update(&mut self, step: &Update, grad: &Tensor, state: &mut [Array]) {
-        self.same_dtype(step.name(), grad);
-        let (own, got) = (self.array.shape, grad.array.shape);
-        assert!(own == got, "{}: the parameter has shape {own}, its gradient {got}", step.name());
-        self.place().update(step, self.array.ready(), grad.array(), state);
+        self.check_update(step.name(), grad);
+        let place = self.array().place();
+        profile::timed(step.name(), || place.update(step, self.value.array_mut(), grad.array(), state));
     }
 }

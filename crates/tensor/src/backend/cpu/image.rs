@@ -1,13 +1,21 @@
 //! Convolution, pooling and resampling.
 
-use super::inverse_std;
+use super::batch_norm::inverse_std;
 use crate::array::{Array, memory_order};
-use crate::backend::{Clamp, Conv2dOptions, Input, Pool2dOptions, Statistics, Taps};
 use crate::dtype::{DType, Element};
+use crate::op::{Conv2dOptions, FusedConv2d, Pool2dOptions, as_clamp};
 use crate::shape::Shape;
+use striate_kernels::batch_norm::{self as norm, Clamp};
 use striate_kernels::conv2d::{self as conv, Channels, Conv2dShape, Finish};
 use striate_kernels::pool2d::{self as pool, Pool2dShape};
-use striate_kernels::{Buffer, Float, batch_norm, resample as sparse};
+use striate_kernels::resample::{self as sparse, Taps};
+use striate_kernels::{Buffer, Float};
+
+/// A batch normalization after a convolution: mean, variance, weight, bias, and what is added to the variance.
+pub struct Norm {
+    operands: [Array; 4],
+    eps: f64,
+}
 
 fn conv_shape(input: Shape, weight: Shape, o: &Conv2dOptions) -> Conv2dShape {
     Conv2dShape {
@@ -23,26 +31,29 @@ fn conv_shape(input: Shape, weight: Shape, o: &Conv2dOptions) -> Conv2dShape {
     }
 }
 
+/// A convolution with what follows it, but for a pooling.
 pub fn conv2d<T: Element + Float>(
-    x: &Input,
+    x: &Array,
+    relu: bool,
     weight: &Array,
     bias: Option<&Array>,
     o: &Conv2dOptions,
-    norm: Option<Statistics>,
+    norm: Option<Norm>,
     clamp: Option<Clamp>,
 ) -> Array {
-    let s = conv_shape(x.array.shape, weight.shape, o);
+    let s = conv_shape(x.shape, weight.shape, o);
     let [h, w] = s.out_size();
     let mut out = Buffer::unspecified(s.output_len());
     let bias = bias.map(|b| b.packed_default::<T>());
     let channels = norm.map(|n| {
-        let [weight, bias] = [&n.weight, &n.bias].map(|w| w.as_ref().map(|w| w.packed_default::<T>()));
-        let scale = batch_norm::scaled(s.out_channels, &inverse_std::<T>(&n.var, n.eps), weight.as_deref());
-        [n.mean.packed_default::<T>().to_vec(), scale, batch_norm::biases(s.out_channels, bias.as_deref())]
+        let [mean, var, weight, bias] = &n.operands;
+        let scale = norm::scaled(s.out_channels, &inverse_std::<T>(var, n.eps), Some(&weight.packed_default::<T>()));
+        let shift = norm::biases(s.out_channels, Some(&bias.packed_default::<T>()));
+        [mean.packed_default::<T>().to_vec(), scale, shift]
     });
     let norm = channels.as_ref().map(|[mean, scale, shift]| Channels { mean, scale, shift });
     let finish = Finish { norm, clamp };
-    let (values, relu) = (x.array.packed_default::<T>(), x.relu);
+    let values = x.packed_default::<T>();
     let input = conv::Input { values: &values, relu };
     match weight.whole::<T>() {
         Some(weight) => conv::conv2d_finished(&s, input, weight, bias.as_deref(), finish, &mut out),
@@ -53,22 +64,39 @@ pub fn conv2d<T: Element + Float>(
     Array::from_buffer(out, Shape::from([s.batch, s.out_channels, h, w]))
 }
 
-pub fn conv2d_max_pool2<T: Element + Float>(
-    x: Input,
-    weight: Array,
-    bias: Option<Array>,
+/// `inputs` are input, weight, perhaps bias, and perhaps those of a normalization.
+pub fn fused_conv2d<T: Element + Float>(f: &FusedConv2d, inputs: Vec<Array>) -> Array {
+    let mut inputs = inputs.into_iter();
+    let (x, weight) = (inputs.next().expect("an input"), inputs.next().expect("a weight"));
+    let bias = f.bias.then(|| inputs.next().expect("a bias"));
+    let norm = f.norm.map(|eps| {
+        let operands = inputs.collect::<Vec<_>>().try_into().unwrap_or_else(|_| unreachable!("four operands"));
+        Norm { operands, eps }
+    });
+    let clamp = f.activation.and_then(as_clamp);
+    if f.max_pool2 {
+        return conv2d_max_pool2::<T>(&x, f.input_relu, &weight, bias.as_ref(), &f.options, clamp);
+    }
+    conv2d::<T>(&x, f.input_relu, &weight, bias.as_ref(), &f.options, norm, clamp)
+}
+
+fn conv2d_max_pool2<T: Element + Float>(
+    x: &Array,
+    relu: bool,
+    weight: &Array,
+    bias: Option<&Array>,
     o: &Conv2dOptions,
     clamp: Option<Clamp>,
 ) -> Array {
-    let s = conv_shape(x.array.shape, weight.shape, o);
+    let s = conv_shape(x.shape, weight.shape, o);
     if !conv::pools::<T>(&s) {
-        let y = conv2d::<T>(&x, &weight, bias.as_ref(), o, None, clamp);
-        return max_pool2d::<T>(&y.into(), &Pool2dOptions::new([2; 2])).0;
+        let y = conv2d::<T>(x, relu, weight, bias, o, None, clamp);
+        return max_pool2d::<T>(&y, false, &Pool2dOptions::new([2; 2])).0;
     }
     let shape = Shape::from([s.batch, s.out_channels, s.out_size()[0] / 2, s.out_size()[1] / 2]);
     let mut out = Buffer::unspecified(shape.numel());
-    let bias = bias.as_ref().map(|b| b.packed_default::<T>());
-    let (values, relu) = (x.array.packed_default::<T>(), x.relu);
+    let bias = bias.map(|b| b.packed_default::<T>());
+    let values = x.packed_default::<T>();
     let input = conv::Input { values: &values, relu };
     match weight.whole::<T>() {
         Some(weight) => conv::conv2d_max_pool2(&s, input, weight, bias.as_deref(), clamp, &mut out),
@@ -93,10 +121,16 @@ pub fn conv2d_input_grad<T: Element + Float>(
     Array::from_buffer(out, input)
 }
 
-pub fn conv2d_weight_grad<T: Element + Float>(x: &Input, grad: &Array, weight: Shape, o: &Conv2dOptions) -> Array {
-    let s = conv_shape(x.array.shape, weight, o);
+pub fn conv2d_weight_grad<T: Element + Float>(
+    x: &Array,
+    relu: bool,
+    grad: &Array,
+    weight: Shape,
+    o: &Conv2dOptions,
+) -> Array {
+    let s = conv_shape(x.shape, weight, o);
     let mut out = Buffer::unspecified(s.weight_len());
-    let (values, relu) = (x.array.packed_default::<T>(), x.relu);
+    let values = x.packed_default::<T>();
     conv::conv2d_weight_grad(&s, conv::Input { values: &values, relu }, &grad.packed_default(), &mut out);
     Array::from_buffer(out, weight)
 }
@@ -119,18 +153,22 @@ fn pooled(s: &Pool2dShape) -> Shape {
     Shape::from([s.batch, s.channels, h, w])
 }
 
-pub fn max_pool2d<T: Element + Float>(x: &Input, o: &Pool2dOptions) -> (Array, Array) {
-    fn run<T: Element + Float, I: Element + pool::WindowIndex>(x: &Input, s: &Pool2dShape) -> (Array, Array) {
+pub fn max_pool2d<T: Element + Float>(x: &Array, relu: bool, o: &Pool2dOptions) -> (Array, Array) {
+    fn run<T: Element + Float, I: Element + pool::WindowIndex>(
+        x: &Array,
+        relu: bool,
+        s: &Pool2dShape,
+    ) -> (Array, Array) {
         let shape = pooled(s);
         let (mut out, mut position) = (Buffer::unspecified(shape.numel()), Buffer::<I>::unspecified(shape.numel()));
-        pool::max_pool2d(s, &x.array.packed_default::<T>(), x.relu, &mut out, &mut position);
+        pool::max_pool2d(s, &x.packed_default::<T>(), relu, &mut out, &mut position);
         (Array::from_buffer(out, shape), Array::from_buffer(position, shape))
     }
-    let s = pool_shape(x.array.shape, o);
+    let s = pool_shape(x.shape, o);
     if s.kernel[0] * s.kernel[1] <= <u8 as pool::WindowIndex>::LIMIT {
-        run::<T, u8>(x, &s)
+        run::<T, u8>(x, relu, &s)
     } else {
-        run::<T, i64>(x, &s)
+        run::<T, i64>(x, relu, &s)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Views share their source's memory; what cannot be a view is copied.
 
 use crate::array::{Array, memory_order};
-use crate::dtype::{DType, Element};
+use crate::dtype::Element;
 use crate::shape::Shape;
 use striate_kernels::{Buffer, copy};
 

@@ -1,0 +1,258 @@
+//! Functions of elements.
+
+use super::grid::{Grid, indices};
+use crate::dtype::DType;
+use crate::op::{Activation, Binary, Compare, Unary};
+use std::f64::consts::PI;
+
+/// The number of type `dtype` that stands for `x`, as Rust's `as` has it.
+pub fn round(x: f64, dtype: DType) -> f64 {
+    match dtype {
+        DType::F32 => x as f32 as f64,
+        DType::F64 => x,
+        DType::I64 => x as i64 as f64,
+        DType::U8 => x as u8 as f64,
+    }
+}
+
+/// `f` of a number of type `dtype`, to which the constants of `f` are rounded first.
+pub fn unary(f: Unary, dtype: DType, x: f64) -> f64 {
+    let constant = |s: f64| round(s, dtype);
+    match f {
+        Unary::Neg => -x,
+        Unary::Abs => x.abs(),
+        Unary::Sign if x > 0.0 => 1.0,
+        Unary::Sign if x < 0.0 => -1.0,
+        Unary::Sign => 0.0,
+        Unary::Exp => x.exp(),
+        Unary::Log => x.ln(),
+        Unary::Log1p => x.ln_1p(),
+        Unary::Expm1 => x.exp_m1(),
+        Unary::Erf => erf(x),
+        Unary::Sqrt => x.sqrt(),
+        Unary::Rsqrt => 1.0 / x.sqrt(),
+        Unary::Floor => x.floor(),
+        Unary::Ceil => x.ceil(),
+        Unary::Round => x.round_ties_even(),
+        Unary::Square => x * x,
+        Unary::Recip => 1.0 / x,
+        Unary::Sin => x.sin(),
+        Unary::Cos => x.cos(),
+        Unary::Tanh => x.tanh(),
+        Unary::Sigmoid => sigmoid(x),
+        Unary::Relu => relu(x),
+        Unary::LeakyRelu(slope) => {
+            if x > 0.0 {
+                x
+            } else {
+                x * constant(slope)
+            }
+        }
+        Unary::AddScalar(s) => x + constant(s),
+        Unary::MulScalar(s) => x * constant(s),
+        // PyTorch computes these powers so: the root of −∞ is NaN, its power of a half would be ∞.
+        Unary::PowScalar(0.5) => x.sqrt(),
+        Unary::PowScalar(2.0) => x * x,
+        Unary::PowScalar(3.0) => x * x * x,
+        Unary::PowScalar(-1.0) => 1.0 / x,
+        Unary::PowScalar(s) => x.powf(constant(s)),
+        Unary::ClampMin(low) => clamp(x, constant(low), f64::INFINITY),
+        Unary::ClampMax(high) => clamp(x, f64::NEG_INFINITY, constant(high)),
+        Unary::Activation(f) => activation(f, dtype, x),
+    }
+}
+
+/// max(x, 0); NaN stays.
+pub fn relu(x: f64) -> f64 {
+    if x <= 0.0 { 0.0 } else { x }
+}
+
+/// NaN stays.
+fn clamp(x: f64, low: f64, high: f64) -> f64 {
+    if x < low {
+        low
+    } else if x > high {
+        high
+    } else {
+        x
+    }
+}
+
+fn sigmoid(x: f64) -> f64 {
+    1.0 / (1.0 + (-x).exp())
+}
+
+/// ln(1 + eˣ), without an overflow on the way.
+fn softplus(x: f64) -> f64 {
+    if x > 0.0 { x + (-x).exp().ln_1p() } else { x.exp().ln_1p() }
+}
+
+fn activation(f: Activation, dtype: DType, x: f64) -> f64 {
+    let constant = |s: f64| round(s, dtype);
+    match f {
+        Activation::Hardtanh(low, high) => clamp(x, constant(low), constant(high)),
+        Activation::Elu(alpha) => {
+            if x <= 0.0 {
+                constant(alpha) * x.exp_m1()
+            } else {
+                x
+            }
+        }
+        Activation::Gelu => x * normal(x),
+        Activation::GeluTanh => x * sigmoid(gelu_tanh(x)),
+        Activation::Silu => x * sigmoid(x),
+        Activation::Hardswish => x * clamp(x + 3.0, 0.0, 6.0) / 6.0,
+        Activation::Hardsigmoid => clamp(x + 3.0, 0.0, 6.0) / 6.0,
+        Activation::Softplus { beta, threshold } if constant(beta) * x > constant(threshold) => x,
+        Activation::Softplus { beta, .. } => softplus(constant(beta) * x) / constant(beta),
+        Activation::Mish => x * softplus(x).tanh(),
+    }
+}
+
+/// The derivative of an activation function at x, times a gradient. At a corner it is 0 if it is on one side.
+fn activation_grad(f: Activation, dtype: DType, x: f64, grad: f64) -> f64 {
+    let constant = |s: f64| round(s, dtype);
+    match f {
+        Activation::Hardtanh(low, high) if x <= constant(low) || x >= constant(high) => 0.0,
+        Activation::Hardtanh(..) => grad,
+        Activation::Elu(alpha) => {
+            if x <= 0.0 {
+                grad * constant(alpha) * x.exp()
+            } else {
+                grad
+            }
+        }
+        Activation::Gelu => grad * (normal(x) + x * (-x * x / 2.0).exp() / (2.0 * PI).sqrt()),
+        Activation::GeluTanh => {
+            let (s, rest) = (sigmoid(gelu_tanh(x)), sigmoid(-gelu_tanh(x)));
+            let slope = 2.0 * (2.0 / PI).sqrt() * (1.0 + 3.0 * 0.044715 * x * x);
+            grad * (s + x * s * rest * slope)
+        }
+        Activation::Silu => grad * sigmoid(x) * (1.0 + x * sigmoid(-x)),
+        Activation::Hardswish if x <= -3.0 => 0.0,
+        Activation::Hardswish if x < 3.0 => grad * (x / 3.0 + 0.5),
+        Activation::Hardswish => grad,
+        Activation::Hardsigmoid => {
+            if x > -3.0 && x < 3.0 {
+                grad / 6.0
+            } else {
+                0.0
+            }
+        }
+        Activation::Softplus { beta, threshold } if constant(beta) * x > constant(threshold) => grad,
+        Activation::Softplus { beta, .. } => grad * sigmoid(constant(beta) * x),
+        // The hyperbolic tangent is 1 there, and ∞ · 0 no number.
+        Activation::Mish if x > 20.0 => grad,
+        Activation::Mish => {
+            let t = softplus(x).tanh();
+            grad * (t + x * sigmoid(x) * (1.0 - t * t))
+        }
+    }
+}
+
+/// 2u, where gelu is approximated by x/2 · (1 + tanh(u)) = x · sigmoid(2u).
+fn gelu_tanh(x: f64) -> f64 {
+    2.0 * (2.0 / PI).sqrt() * (x + 0.044715 * x.powi(3))
+}
+
+/// The standard normal distribution at x.
+fn normal(x: f64) -> f64 {
+    erfc(-x / 2f64.sqrt()) / 2.0
+}
+
+/// The error function, 2/√π · ∫₀ˣ e^(−t²) dt.
+fn erf(x: f64) -> f64 {
+    if x.abs() < 2.0 {
+        // 2/√π · e^(−x²) · Σ 2ⁿ x²ⁿ⁺¹ / (1 · 3 · … · (2n+1)): of one sign, so that nothing cancels (Abramowitz and Stegun, 7.1.6).
+        let (mut term, mut sum) = (x, x);
+        for n in 1..100 {
+            term *= 2.0 * x * x / (2 * n + 1) as f64;
+            sum += term;
+        }
+        2.0 / PI.sqrt() * (-x * x).exp() * sum
+    } else if x > 0.0 {
+        1.0 - erfc(x)
+    } else {
+        erfc(-x) - 1.0
+    }
+}
+
+/// 1 − erf(x), with all digits where that is small.
+fn erfc(x: f64) -> f64 {
+    if x < 0.0 {
+        2.0 - erfc(-x)
+    } else if x < 2.0 {
+        1.0 - erf(x)
+    } else {
+        // The continued fraction 1 / (x + ½ / (x + 1 / (x + 3/2 / (x + …)))) (Abramowitz and Stegun, 7.1.14).
+        let below = (1..=100).rev().fold(x, |below, k| x + k as f64 / 2.0 / below);
+        (-x * x).exp() / PI.sqrt() / below
+    }
+}
+
+/// `f` of two numbers of type `dtype`.
+pub fn binary(f: Binary, dtype: DType, a: f64, b: f64) -> f64 {
+    let is_for_integers = matches!(f, Binary::Add | Binary::Sub | Binary::Mul | Binary::Maximum | Binary::Minimum);
+    assert!(
+        dtype.is_float() || is_for_integers,
+        "{f:?}: not there for integers, which have Add, Sub, Mul, Maximum and Minimum"
+    );
+    // Of the gradients the operands are y, or for an activation its input, and the gradient.
+    let (y, grad) = (a, b);
+    match f {
+        Binary::Add => a + b,
+        Binary::Sub => a - b,
+        Binary::Mul => a * b,
+        Binary::Div => a / b,
+        Binary::Pow => a.powf(b),
+        Binary::Maximum | Binary::Minimum if a.is_nan() || b.is_nan() => f64::NAN,
+        Binary::Maximum => a.max(b),
+        Binary::Minimum => a.min(b),
+        Binary::ReluGrad => {
+            if y <= 0.0 {
+                0.0
+            } else {
+                grad
+            }
+        }
+        Binary::LeakyReluGrad(slope) => {
+            if y > 0.0 {
+                grad
+            } else {
+                grad * round(slope, dtype)
+            }
+        }
+        Binary::TanhGrad => grad * (1.0 - y * y),
+        Binary::SigmoidGrad => grad * y * (1.0 - y),
+        Binary::ActivationGrad(f) => activation_grad(f, dtype, y, grad),
+    }
+}
+
+/// 1 if the comparison is true, else 0.
+pub fn compare(f: Compare, a: f64, b: f64) -> f64 {
+    f64::from(match f {
+        Compare::Eq => a == b,
+        Compare::Ne => a != b,
+        Compare::Lt => a < b,
+        Compare::Le => a <= b,
+        Compare::Gt => a > b,
+        Compare::Ge => a >= b,
+    })
+}
+
+/// `weight` has one number, or one for each place in dimension 1.
+pub fn prelu(x: &Grid, weight: &Grid) -> Grid {
+    let weight_at = |i: &[usize]| if weight.values.len() == 1 { weight.values[0] } else { weight.values[i[1]] };
+    Grid::from_fn(x.shape, |i| if x.at(&i) > 0.0 { x.at(&i) } else { weight_at(&i) * x.at(&i) })
+}
+
+/// The gradient of a ReLU or a Hardtanh at `x`.
+pub fn clamp_grad(f: Unary, dtype: DType, x: &Grid, grad: &Grid) -> Grid {
+    let by = match f {
+        Unary::Relu => Binary::ReluGrad,
+        Unary::Activation(f) => Binary::ActivationGrad(f),
+        _ => panic!("{f:?} is no clamp"),
+    };
+    let values = indices(x.shape).map(|i| binary(by, dtype, x.at(&i), grad.at(&i)));
+    Grid { shape: x.shape, values: values.collect() }
+}

@@ -1,0 +1,337 @@
+//! Every op here and on the CPU, whose results must be the same.
+
+mod elementwise;
+mod images;
+mod matrices;
+mod norms;
+mod pools;
+mod rearrange;
+mod updates;
+
+use super::Reference;
+use crate::array::Array;
+use crate::backend::{Backend, run};
+use crate::device::Device;
+use crate::dtype::{DType, Element};
+use crate::op::{Op, Pool2dOptions, Unary};
+use crate::shape::Shape;
+use striate_kernels::Buffer;
+
+/// An op and its operands. Those that are `f64` stand for floating-point numbers of either type.
+struct Case {
+    op: Op,
+    inputs: Vec<Array>,
+    close: Close,
+    /// The pooling whose positions are the last operand, and its input: what they look like is each backend's own affair.
+    pooling: Option<(Op, Array)>,
+}
+
+/// How close two results must be.
+#[derive(Clone, Copy)]
+enum Close {
+    /// Alike to the bit.
+    Exact,
+    /// Each element by its own size.
+    Each,
+    /// By the size of the largest.
+    Largest,
+}
+
+impl Case {
+    fn new(op: Op, inputs: Vec<Array>, close: Close) -> Case {
+        Case { op, inputs, close, pooling: None }
+    }
+    fn exact(op: Op, inputs: Vec<Array>) -> Case {
+        Case::new(op, inputs, Close::Exact)
+    }
+    fn each(op: Op, inputs: Vec<Array>) -> Case {
+        Case::new(op, inputs, Close::Each)
+    }
+    fn largest(op: Op, inputs: Vec<Array>) -> Case {
+        Case::new(op, inputs, Close::Largest)
+    }
+}
+
+/// What a variant of [`Op`] is tested by. A new variant needs a line here to compile, and a function of cases for that.
+macro_rules! every_op {
+    ($($pattern:pat => $file:ident::$name:ident,)*) => {
+        fn name_of(op: &Op) -> &'static str {
+            match op {
+                $($pattern => stringify!($name),)*
+            }
+        }
+        mod every {
+            $(
+                #[test]
+                fn $name() {
+                    super::check(stringify!($name), super::$file::$name());
+                }
+            )*
+        }
+    };
+}
+
+every_op! {
+    Op::Reshape { .. } => rearrange::reshape,
+    Op::Flatten { .. } => rearrange::flatten,
+    Op::Permute { .. } => rearrange::permute,
+    Op::Expand { .. } => rearrange::expand,
+    Op::Narrow { .. } => rearrange::narrow,
+    Op::Cat { .. } => rearrange::cat,
+    Op::Pad { .. } => rearrange::pad,
+    Op::PadGrad { .. } => rearrange::pad_grad,
+    Op::Cast { .. } => rearrange::cast,
+    Op::Unary(_) => elementwise::unary,
+    Op::Binary(_) => elementwise::binary,
+    Op::Compare(_) => elementwise::compare,
+    Op::Where => elementwise::select,
+    Op::Prelu => elementwise::prelu,
+    Op::IsFinite => elementwise::is_finite,
+    Op::Reduce { .. } => matrices::reduce,
+    Op::ArgMax { .. } => matrices::arg_max,
+    Op::ArgMin { .. } => matrices::arg_min,
+    Op::ArgSort { .. } => matrices::arg_sort,
+    Op::CumSum { .. } => matrices::cum_sum,
+    Op::MatMul => matrices::mat_mul,
+    Op::Linear => matrices::linear,
+    Op::Gather { .. } => rearrange::gather,
+    Op::ScatterAdd { .. } => rearrange::scatter_add,
+    Op::IndexSelect { .. } => rearrange::index_select,
+    Op::IndexAdd { .. } => rearrange::index_add,
+    Op::Conv2d { .. } => images::conv2d,
+    Op::FusedConv2d(_) => images::fused_conv2d,
+    Op::Conv2dInputGrad { .. } => images::conv2d_input_grad,
+    Op::Conv2dWeightGrad { .. } => images::conv2d_weight_grad,
+    Op::ConvTranspose2d { .. } => images::conv_transpose2d,
+    Op::MaxPool2d { .. } => pools::max_pool2d,
+    Op::MaxPool2dGrad { .. } => pools::max_pool2d_grad,
+    Op::AvgPool2d { .. } => pools::avg_pool2d,
+    Op::AvgPool2dGrad { .. } => pools::avg_pool2d_grad,
+    Op::AdaptiveAvgPool { .. } => pools::adaptive_avg_pool,
+    Op::AdaptiveAvgPoolGrad { .. } => pools::adaptive_avg_pool_grad,
+    Op::AdaptiveMaxPool2d { .. } => pools::adaptive_max_pool2d,
+    Op::AdaptiveMaxPool2dGrad { .. } => pools::adaptive_max_pool2d_grad,
+    Op::Interpolate { .. } => images::interpolate,
+    Op::InterpolateGrad { .. } => images::interpolate_grad,
+    Op::BatchNormStats => norms::batch_norm_stats,
+    Op::BatchNorm { .. } => norms::batch_norm,
+    Op::BatchNormGrad { .. } => norms::batch_norm_grad,
+    Op::GroupNorm { .. } => norms::group_norm,
+    Op::GroupNormGrad { .. } => norms::group_norm_grad,
+    Op::LayerNorm { .. } => norms::layer_norm,
+    Op::LayerNormGrad { .. } => norms::layer_norm_grad,
+    Op::LocalResponseNorm { .. } => norms::local_response_norm,
+    Op::LocalResponseNormGrad { .. } => norms::local_response_norm_grad,
+    Op::Softmax { .. } => norms::softmax,
+    Op::LogSoftmax { .. } => norms::log_softmax,
+    Op::SoftmaxGrad { .. } => norms::softmax_grad,
+    Op::LogSoftmaxGrad { .. } => norms::log_softmax_grad,
+    Op::CrossEntropy => norms::cross_entropy,
+    Op::CrossEntropyGrad => norms::cross_entropy_grad,
+}
+
+/// The numbers of an array.
+fn values(x: &Array) -> Vec<f64> {
+    x.to_cpu().into_owned().cast(DType::F64).to_vec()
+}
+
+/// The same numbers, not shared with anybody and with memory running through the dimensions in this order.
+fn laid_out(x: &Array, order: &[usize]) -> Array {
+    fn typed<T: Element>(x: &Array, order: &[usize]) -> Array {
+        Array::in_order(Buffer::from_slice(&x.packed::<T>(order)), x.shape(), order)
+    }
+    match x.dtype() {
+        DType::F32 => typed::<f32>(x, order),
+        DType::F64 => typed::<f64>(x, order),
+        DType::I64 => typed::<i64>(x, order),
+        DType::U8 => typed::<u8>(x, order),
+    }
+}
+
+fn assert_close(what: &str, got: &Array, want: &Array, close: Close) {
+    assert_eq!(got.spec(), want.spec(), "{what}");
+    let single = got.dtype() == DType::F32;
+    let (got, want) = (values(got), values(want));
+    let largest = want.iter().filter(|x| x.is_finite()).fold(0.0, |a: f64, x| a.max(x.abs()));
+    for (i, (&g, &w)) in got.iter().zip(&want).enumerate() {
+        let (relative, size) = match close {
+            Close::Exact => (0.0, 0.0),
+            Close::Each => (if single { 2e-5 } else { 1e-11 }, w.abs()),
+            Close::Largest => (if single { 1e-5 } else { 1e-11 }, largest),
+        };
+        // What is too small for a normal number may be 0.
+        let allowed = relative * size + if single { 1e-36 } else { 1e-300 };
+        let same = match close {
+            Close::Exact => g.to_bits() == w.to_bits(),
+            _ => g == w || (g - w).abs() <= allowed,
+        };
+        assert!(same || g.is_nan() && w.is_nan(), "{what}: element {i} is {g} on the CPU, {w} by the reference");
+    }
+}
+
+fn check(name: &str, cases: Vec<Case>) {
+    assert!(!cases.is_empty(), "{name} has no cases");
+    for (i, case) in cases.iter().enumerate() {
+        assert_eq!(name_of(&case.op), name, "a case of {name} is of another op");
+        for dtype in [DType::F32, DType::F64] {
+            check_case(&format!("case {i}: {:?}", case.op), case, dtype);
+        }
+    }
+}
+
+fn check_case(what: &str, case: &Case, dtype: DType) {
+    let typed = |x: &Array| if x.dtype() == DType::F64 { x.clone().cast(dtype) } else { x.clone() };
+    let inputs: Vec<Array> = case.inputs.iter().map(typed).collect();
+    let specs: Vec<_> = inputs.iter().map(|x| x.spec().to_string()).collect();
+    let what = format!("{what} of {}", specs.join(", "));
+    let positions = |place: &dyn Backend| {
+        case.pooling.as_ref().map(|(op, x)| run(op, vec![place.upload(&typed(x), None)]).swap_remove(1))
+    };
+    let uploaded = inputs.iter().map(|x| Reference.upload(x, None)).chain(positions(&Reference)).collect();
+    let want = run(&case.op, uploaded);
+    // Operands that somebody else holds, that are for the taking, and in another order.
+    let inputs: Vec<Array> = inputs.into_iter().chain(positions(&*Device::Cpu.place())).collect();
+    let in_rows = |x: &Array| laid_out(x, &(0..x.shape().rank()).collect::<Vec<_>>());
+    let in_columns = |x: &Array| laid_out(x, &(0..x.shape().rank()).rev().collect::<Vec<_>>());
+    let own = |x: &Array| laid_out(x, crate::array::memory_order(x.shape().rank()));
+    for inputs in [
+        inputs.clone(),
+        inputs.iter().map(own).collect(),
+        inputs.iter().map(in_rows).collect(),
+        inputs.iter().map(in_columns).collect(),
+    ] {
+        let got = run(&case.op, inputs);
+        assert_eq!(got.len(), want.len(), "{what}");
+        for (i, (got, want)) in got.iter().zip(&want).enumerate() {
+            assert_eq!(want.device(), Device::Reference);
+            let are_positions = matches!(case.op, Op::AdaptiveMaxPool2d { .. }) && i == 1;
+            if !are_positions {
+                assert_close(&format!("result {i} of {what}"), got, want, case.close);
+            }
+        }
+    }
+}
+
+/// Numbers from −2 to 2 that look random, and are the same in `f32`.
+fn numbers(shape: impl Into<Shape>, seed: u64) -> Array {
+    let shape = shape.into();
+    let number = |i: u64| {
+        let mut z = (i + 1000 * seed + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        ((z >> 40) as f64 / (1u64 << 22) as f64 - 2.0) as f32 as f64
+    };
+    Array::from_slice(&(0..shape.numel() as u64).map(number).collect::<Vec<f64>>(), shape)
+}
+
+/// Numbers from 0.5 to 2.5, such as variances are.
+fn positive(shape: impl Into<Shape>, seed: u64) -> Array {
+    numbers(shape, seed).unary(Unary::Abs).unary(Unary::AddScalar(0.5))
+}
+
+/// Whole numbers from `low` to before `high`.
+fn integers(shape: impl Into<Shape>, seed: u64, low: i64, high: i64) -> Array {
+    let shape = shape.into();
+    let numbers = values(&numbers(shape, seed));
+    let whole = |x: &f64| low + ((x + 2.0) / 4.0 * (high - low) as f64) as i64;
+    Array::from_slice(&numbers.iter().map(whole).collect::<Vec<i64>>(), shape)
+}
+
+/// With NaN, infinities and zeros here and there.
+fn with_specials(x: &Array) -> Array {
+    let specials = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 0.0, -0.0];
+    let mix = |(i, x): (usize, f64)| if i % 3 == 1 { specials[i / 3 % specials.len()] } else { x };
+    Array::from_slice(&values(x).into_iter().enumerate().map(mix).collect::<Vec<f64>>(), x.shape())
+}
+
+/// An array of each type: numbers, integers, bytes.
+fn of_each_type(shape: impl Into<Shape>, seed: u64) -> [Array; 3] {
+    let shape = shape.into();
+    [numbers(shape, seed), integers(shape, seed, -9, 10), integers(shape, seed, 0, 256).cast(DType::U8)]
+}
+
+/// Of all ranks up to 5, some without elements.
+fn shapes() -> Vec<Shape> {
+    [
+        &[][..],
+        &[1],
+        &[17],
+        &[0],
+        &[3, 17],
+        &[0, 3],
+        &[2, 3, 5],
+        &[2, 3, 4, 5],
+        &[1, 17, 3, 1],
+        &[2, 0, 3, 1],
+        &[2, 3, 1, 4, 2],
+    ]
+    .into_iter()
+    .map(Shape::from)
+    .collect()
+}
+
+/// The windows that poolings are tested with, and what they are laid over.
+fn poolings() -> Vec<([usize; 4], Pool2dOptions)> {
+    let options = |kernel_size, stride, padding, dilation, ceil_mode| Pool2dOptions {
+        kernel_size,
+        stride,
+        padding,
+        dilation,
+        ceil_mode,
+        count_include_pad: true,
+    };
+    vec![
+        ([2, 3, 6, 8], 2.into()),
+        ([1, 17, 7, 9], Pool2dOptions::new([3, 2])),
+        ([1, 1, 1, 1], 1.into()),
+        ([0, 3, 4, 4], 2.into()),
+        ([2, 3, 7, 5], options([3, 2], [2, 1], [1, 1], [1, 1], false)),
+        ([2, 3, 8, 7], options([3, 3], [2, 2], [1, 0], [1, 1], true)),
+        // Steps over pixels.
+        ([1, 18, 9, 10], options([2, 2], [4, 3], [0, 1], [1, 1], true)),
+        ([2, 3, 9, 8], options([2, 3], [1, 2], [1, 1], [3, 2], false)),
+        // Windows that see nothing but padding.
+        ([1, 2, 4, 4], options([2, 2], [1, 1], [1, 1], [5, 5], false)),
+        // More positions than a byte can tell apart.
+        ([1, 3, 19, 18], options([17, 16], [1, 1], [8, 2], [1, 1], false)),
+    ]
+}
+
+/// What a panic says.
+fn message(f: impl FnOnce() + std::panic::UnwindSafe) -> String {
+    let payload = std::panic::catch_unwind(f).expect_err("a panic");
+    payload.downcast_ref::<String>().expect("a formatted message").clone()
+}
+
+#[test]
+fn numbers_out_of_range_are_refused_in_the_same_words() {
+    let list = |values: &[i64]| Array::from_slice(values, Shape::from([values.len()]));
+    let shape = Shape::from([3]);
+    for bad in [-1, 3] {
+        let index = || list(&[0, bad]);
+        for (op, x, index) in [
+            (Op::Gather { dim: 0 }, numbers([3], 1), index()),
+            (Op::ScatterAdd { dim: 0, shape }, numbers([2], 1), index()),
+            (Op::IndexSelect { dim: 0 }, numbers([3], 1), index()),
+            (Op::IndexAdd { dim: 0, size: 3 }, numbers([2], 1), index()),
+            (Op::CrossEntropy, numbers([2, 3], 1), index()),
+        ] {
+            let inputs = [x, index];
+            let uploaded = inputs.each_ref().map(|x| Reference.upload(x, None));
+            let (on_cpu, here) = (inputs.to_vec(), uploaded.to_vec());
+            let words = |inputs: Vec<Array>| {
+                message(std::panic::AssertUnwindSafe(|| {
+                    run(&op, inputs);
+                }))
+            };
+            assert_eq!(words(here), words(on_cpu));
+        }
+    }
+}
+
+#[test]
+fn results_are_rounded_to_their_type() {
+    let x = Reference.upload(&Array::from_slice(&[0.1f32, 1e30], Shape::from([2])), None);
+    assert_eq!(x.clone().unary(Unary::AddScalar(0.2)).to_vec::<f32>()[0], 0.1f32 + 0.2);
+    assert_eq!(x.unary(Unary::Square).to_vec::<f32>()[1], f32::INFINITY);
+}
