@@ -1,8 +1,8 @@
 //! EfficientNet-Lite: EfficientNet (Tan and Le, 2019) as its authors changed it for phones, without squeeze-and-excitation, with ReLU6,
 //! and with a first and a last part that are not scaled. The names of its parameters are those of the PyTorch package `efficientnet_lite_pytorch`.
 
+use super::efficientnet::{STAGES, Stage, scaled_depth, scaled_width};
 use crate::conv_norm::linear;
-use crate::efficientnet::{STAGES, Stage, scaled_depth, scaled_width};
 use striate_nn::{
     BatchNorm2d, Classifier, Conv2d, Conv2dBuilder, Dropout, Forward, Linear, Module, Parameter, Pass, StochasticDepth,
     StochasticDepthMode, init,

@@ -1,6 +1,6 @@
 //! Inception v3 (Szegedy et al., 2016, "Rethinking the Inception architecture"), as in torchvision.
 
-use crate::googlenet::{BasicConv, transform_input, truncated_linear};
+use super::googlenet::{BasicConv, transform_input, truncated_linear};
 use crate::named::Named;
 use striate_nn::module::join;
 use striate_nn::{
