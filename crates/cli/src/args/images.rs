@@ -1,6 +1,6 @@
 //! What can be typed about images of a folder.
 
-use crate::args::one_of;
+use super::choice::one_of;
 use clap::{Args, Subcommand, value_parser};
 use std::path::PathBuf;
 use striate::data::Filter;

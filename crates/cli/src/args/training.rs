@@ -1,7 +1,8 @@
 //! What can be typed to train.
 
-use crate::args::{Compute, Log, one_of};
-use crate::args_images::Images;
+use super::choice::one_of;
+use super::compute::Compute;
+use super::images::Images;
 use clap::{Args, ValueEnum, value_parser};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -192,6 +193,12 @@ pub struct Learning {
     /// Train on the focal loss with this gamma, such as 2, which down-weights easy examples.
     #[arg(long, value_name = "GAMMA", value_parser = not_negative, allow_negative_numbers = true)]
     pub focal: Option<f64>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Log {
+    Text,
+    Json,
 }
 
 /// Where a run keeps its files, and what it prints.
