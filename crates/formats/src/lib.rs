@@ -6,6 +6,7 @@
 mod atomic;
 mod elements;
 mod error;
+mod names;
 pub mod npy;
 pub mod npz;
 mod pickle;
@@ -18,6 +19,6 @@ mod weights;
 
 pub use atomic::write_atomic;
 pub use error::FormatError;
+pub use names::shown;
 pub use read::{read_weights, read_weights_entry, weights_from_bytes};
-pub use values::shown;
 pub use weights::{Format, Unreadable, Weights};

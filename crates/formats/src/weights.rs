@@ -2,7 +2,7 @@
 
 use crate::elements::SUPPORTED;
 use crate::error::FormatError;
-use crate::values::shown;
+use crate::names::shown;
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::path::Path;
