@@ -1,26 +1,15 @@
 //! Manifests: tables with an image in each line.
 
 use super::columns::{Columns, shown_header};
-use super::files::{Beside, Files, Look, is_image};
+use super::files::{Files, Look, is_image};
 use super::list::{Entry, ImageList, ListOptions, Split, name_of};
 use super::names::{count, escaped, os_string, shown, some, unescaped};
 use super::source::{Source, path_of};
-use super::{run_list, table};
-use crate::decode::read;
+use super::table;
 use crate::error::DataError;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
-
-/// The images of a manifest in a file; its paths start from where it lies.
-pub fn open(path: &Path, options: &ListOptions) -> Result<ImageList, DataError> {
-    let bytes = read(path, table::BYTE_LIMIT)?;
-    if *options == ListOptions::default() && run_list::is_one(&bytes) {
-        let root = path.parent().unwrap_or(Path::new(""));
-        return run_list::read_files(path, &bytes, root, root);
-    }
-    parse(path, &bytes, &Beside(path.parent().unwrap_or(Path::new(""))), options)
-}
 
 /// A line of a manifest.
 struct Line {

@@ -1,9 +1,11 @@
 //! Opens images of any [`DataKind`] as an [`ImageList`].
 
+use super::files::Beside;
 use super::kind::DataKind;
 use super::list::{ImageList, ListOptions};
 use super::names::some;
-use super::{folder, manifest, tar};
+use super::{folder, manifest, run_list, table, tar};
+use crate::decode::read;
 use crate::error::DataError;
 use std::path::Path;
 
@@ -25,7 +27,7 @@ impl ImageList {
     pub fn open_with(path: &Path, options: &ListOptions) -> Result<ImageList, DataError> {
         let list = match DataKind::of(path)? {
             DataKind::Folder => folder::open(path, options)?,
-            DataKind::Manifest => manifest::open(path, options)?,
+            DataKind::Manifest => open_table(path, options)?,
             DataKind::Archive => tar::open(path, options)?,
             DataKind::Idx => return Err(DataError::images(path, "a folder of idx files, not of images")),
         };
@@ -50,4 +52,14 @@ impl ImageList {
         }
         Ok(self)
     }
+}
+
+/// The images of a manifest in a file; its paths start from where it lies.
+fn open_table(path: &Path, options: &ListOptions) -> Result<ImageList, DataError> {
+    let bytes = read(path, table::BYTE_LIMIT)?;
+    if *options == ListOptions::default() && run_list::is_one(&bytes) {
+        let root = path.parent().unwrap_or(Path::new(""));
+        return run_list::read_files(path, &bytes, root, root);
+    }
+    manifest::parse(path, &bytes, &Beside(path.parent().unwrap_or(Path::new(""))), options)
 }
