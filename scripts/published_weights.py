@@ -19,7 +19,7 @@ TRANSFORMED = {"googlenet", "inception_v3"}
 
 
 def names():
-    text = (Path(__file__).parent.parent / "crates/zoo/src/lib.rs").read_text()
+    text = (Path(__file__).parent.parent / "crates/zoo/src/registry.rs").read_text()
     table = text[text.index("pub const ARCHITECTURES") :]
     return re.findall(r'^    ready!\("([^"]+)"', table, re.M)
 

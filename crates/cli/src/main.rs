@@ -2,9 +2,6 @@
 
 mod advice;
 mod args;
-mod args_defaults;
-mod args_images;
-mod args_training;
 mod commands;
 mod download;
 mod image_args;

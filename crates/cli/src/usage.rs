@@ -1,7 +1,6 @@
 //! What was typed, and what to say in one line where it makes no sense.
 
-use crate::args::Cli;
-use crate::args_defaults::with_defaults;
+use crate::args::{Cli, with_defaults};
 use crate::output::{complain, quoted};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, Command, CommandFactory, FromArgMatches};

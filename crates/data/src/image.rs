@@ -1,12 +1,11 @@
 //! [`Image`]: pixels.
 
 use crate::error::DataError;
-use crate::resize::Scale;
 use image::{ExtendedColorType, ImageFormat};
 use std::path::Path;
 
 /// The type of an image's values: `u8`, or `u16` for images that have more than 8 bits.
-pub trait Depth: Scale + Copy + Default + Ord + Send + Sync + 'static {
+pub trait Depth: Copy + Default + Ord + Send + Sync + 'static {
     /// The largest value: white.
     const MAX: u32;
 

@@ -27,6 +27,6 @@ pub use image_dataset::{ImageDataset, measure};
 pub use loader::{DataLoader, Epoch};
 pub use mnist::mnist;
 pub use preprocessing::{Fit, Prepared, Preprocessing};
-pub use resize::{Filter, Part};
+pub use resize::{Filter, Part, Scale};
 pub use tensor_dataset::TensorDataset;
 pub use transforms::{Compose, Normalize, Pad, ToTensor, Transform};

@@ -2,7 +2,7 @@
 
 use crate::decode::DecodeOptions;
 use crate::image::{AnyImage, Depth, Image};
-use crate::resize::Filter;
+use crate::resize::{Filter, Scale};
 use crate::transforms::{Compose, Normalize, Pad, ToTensor, Transform, Value};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -232,7 +232,7 @@ impl Preprocessing {
         }
     }
 
-    fn smaller<T: Depth>(&self, image: Image<T>) -> Image<T> {
+    fn smaller<T: Scale>(&self, image: Image<T>) -> Image<T> {
         match self.fit {
             Fit::Crop { shorter } if !image.grows_beyond(shorter, self.size[0] * self.size[1]) => {
                 image.resized_shorter(shorter, self.filter)
@@ -242,7 +242,7 @@ impl Preprocessing {
     }
 
     /// At the size of the training images.
-    pub(crate) fn scaled<T: Depth>(&self, image: &Image<T>) -> Image<T> {
+    pub(crate) fn scaled<T: Scale>(&self, image: &Image<T>) -> Image<T> {
         let [h, w] = self.size;
         match self.fit {
             _ if [image.height, image.width] == self.size => image.clone(),

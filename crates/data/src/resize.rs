@@ -28,7 +28,7 @@ fn options(filter: Filter, [left, top, width, height]: Part) -> ResizeOptions {
 }
 
 /// Depths that images can be scaled in.
-pub trait Scale: Sized {
+pub trait Scale: Depth {
     /// Whether the vertical pass comes before the horizontal one.
     const VERTICAL_FIRST: bool;
 
@@ -80,7 +80,7 @@ fn reached(n: usize, from: f64, length: f64, to: usize) -> (usize, usize) {
     (start, ((from + length + reach).ceil() as usize).min(n))
 }
 
-impl<T: Depth> Image<T> {
+impl<T: Scale> Image<T> {
     /// Scaled to `width`×`height`, whatever its aspect. An image of that size stays as it is.
     ///
     /// # Panics
@@ -173,7 +173,9 @@ impl<T: Depth> Image<T> {
         let (top, h, kept_h) = along(self.height, whole_h, height);
         self.resized_part([left, top, w, h], kept_w, kept_h, filter).centre_cropped(width, height)
     }
+}
 
+impl<T: Depth> Image<T> {
     /// The `width`×`height` pixels in its middle, with black around them where it is smaller (torchvision's `CenterCrop`).
     pub fn centre_cropped(&self, width: usize, height: usize) -> Image<T> {
         let missing = |need: usize, have: usize| need.saturating_sub(have);
@@ -210,7 +212,7 @@ mod tests {
         a.data.iter().zip(&b.data).map(|(a, b)| a.to_u32().abs_diff(b.to_u32())).max().unwrap()
     }
 
-    fn check_middle<T: Depth>() {
+    fn check_middle<T: Scale>() {
         for (w, h) in
             [(640, 480), (32, 32), (31, 47), (500, 60), (3000, 8), (1, 1), (1, 900), (901, 1), (2, 411), (1217, 3)]
         {
@@ -232,7 +234,7 @@ mod tests {
         check_middle::<u16>();
     }
 
-    fn check_thin<T: Depth>() {
+    fn check_thin<T: Scale>() {
         // Thin enough for the passes to change places, and not too thin to compare with both orders.
         for (w, h) in [(5000, 1), (1, 5000), (3, 2000), (2000, 2)] {
             for filter in [Filter::Bilinear, Filter::Bicubic] {

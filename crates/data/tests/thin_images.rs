@@ -1,4 +1,6 @@
 //! Time and memory follow the pixels of an image and the size that a network sees, not the longest side.
+//!
+//! A process of its own, because it measures the peak memory of the process.
 
 use std::path::{Path, PathBuf};
 use striate_data::images::{CacheKind, Entry, ImageListDataset, Source};
@@ -33,7 +35,6 @@ fn entry(path: PathBuf) -> Entry {
     Entry::new(Source::File(path), name, 0)
 }
 
-/// One test, for the memory is that of the process.
 #[test]
 fn of_thin_images_no_more_is_scaled_than_is_seen() {
     let dir = tempfile::tempdir().unwrap();

@@ -1,6 +1,6 @@
 //! [`FormatError`].
 
-use crate::values::shown;
+use crate::names::shown;
 use std::io;
 use std::path::{Path, PathBuf};
 

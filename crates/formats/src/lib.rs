@@ -6,17 +6,19 @@
 mod atomic;
 mod elements;
 mod error;
+mod names;
 pub mod npy;
 pub mod npz;
 mod pickle;
 pub mod pth;
+mod read;
 pub mod safetensors;
 mod sniff;
 mod values;
-
-pub use values::shown;
 mod weights;
 
 pub use atomic::write_atomic;
 pub use error::FormatError;
-pub use weights::{Format, Unreadable, Weights, read_weights, read_weights_entry, weights_from_bytes};
+pub use names::shown;
+pub use read::{read_weights, read_weights_entry, weights_from_bytes};
+pub use weights::{Format, Unreadable, Weights};

@@ -3,7 +3,8 @@
 use crate::atomic::write_atomic;
 use crate::elements::{self, Flat, Kind};
 use crate::error::{FormatError, read_file};
-use crate::values::{check_shape, shown, to_le_bytes};
+use crate::names::shown;
+use crate::values::{check_shape, to_le_bytes};
 use crate::weights::Unreadable;
 use safetensors::tensor::{Dtype, Metadata, SafeTensors, TensorView};
 use serde::Serialize;

@@ -18,16 +18,6 @@ pub(crate) fn check_shape(path: &Path, name: &str, sizes: &[u64]) -> Result<Vec<
     Ok(sizes.iter().map(|&size| size as usize).collect())
 }
 
-/// A name from a file as part of a message: in one line and not too long.
-pub fn shown(name: &str) -> String {
-    const LONGEST: usize = 100;
-    let mut shown: String = name.chars().take(LONGEST).flat_map(char::escape_debug).collect();
-    if name.chars().nth(LONGEST).is_some() {
-        shown.push('…');
-    }
-    shown
-}
-
 /// The elements of a tensor in row-major order, little-endian.
 pub(crate) fn to_le_bytes(tensor: &Tensor) -> Vec<u8> {
     fn flat<T: Element, const N: usize>(tensor: &Tensor, bytes: fn(T) -> [u8; N]) -> Vec<u8> {

@@ -1,4 +1,4 @@
-//! The English pages of the book, so that their code is compiled and run. `tests/book.rs` compares the Chinese ones with them.
+//! The English pages of the book, so that their code is compiled and run. `tests/it/book.rs` compares the Chinese ones with them.
 
 macro_rules! pages {
     ($($name:ident: $file:literal),* $(,)?) => {

@@ -1,7 +1,7 @@
 //! What `--model` and the architecture of a model file can say: a ready network's name, or layers as text.
 
+use crate::registry::{ARCHITECTURES, Architecture, find};
 use crate::text::{Net, Plan, TextError, Word, closest, read};
-use crate::{ARCHITECTURES, Architecture, find};
 use striate_nn::Classifier;
 use striate_tensor::Generator;
 

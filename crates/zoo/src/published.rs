@@ -153,7 +153,7 @@ pub fn published(name: &str) -> Option<&'static Published> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{ARCHITECTURES, find};
+    use crate::registry::{ARCHITECTURES, find};
     use std::collections::HashSet;
     use striate_tensor::Generator;
 

@@ -1,6 +1,6 @@
 //! Which network a file of weights is for, by the names and shapes of its tensors.
 
-use crate::{ARCHITECTURES, Architecture};
+use crate::registry::{ARCHITECTURES, Architecture};
 use std::collections::BTreeMap;
 use striate_nn::{Classifier, Entry, Module, StateNames};
 use striate_tensor::Generator;
@@ -86,7 +86,7 @@ fn compare(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::find;
+    use crate::registry::find;
 
     fn shapes(name: &str, classes: usize) -> BTreeMap<String, Vec<usize>> {
         let network = find(name).unwrap().build(classes, &mut Generator::blank());

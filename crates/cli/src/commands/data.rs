@@ -1,4 +1,4 @@
-use crate::args_images::{Check, Columns, Data, DataCommand, Look, Show, Split, Stats};
+use crate::args::{Check, Columns, Data, DataCommand, Look, Show, Split, Stats};
 use crate::output::{Failure, count_of, program, quoted, say, say_json, shown_path, thousands};
 use crate::progress::images_bar;
 use crate::table::Table;

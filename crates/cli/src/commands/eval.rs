@@ -1,5 +1,5 @@
 use super::is_same_file;
-use super::train::watched;
+use super::run::watched;
 use crate::advice;
 use crate::args::Eval;
 use crate::model_arg::model_path;

@@ -1,7 +1,6 @@
-use super::train::{Listener, conduct, printer, start, watched, with_settings};
+use super::run::{Listener, conduct, printer, start, watched, with_settings};
 use crate::advice;
-use crate::args::Log;
-use crate::args_training::{Finetune, FinetuneMode};
+use crate::args::{Finetune, FinetuneMode, Log};
 use crate::download;
 use crate::model_arg;
 use crate::output::{Failure, program, quoted, say};

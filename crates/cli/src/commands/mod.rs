@@ -10,10 +10,10 @@ pub mod inspect;
 pub mod models;
 pub mod predict;
 mod profile;
+mod run;
 pub mod train;
 
-use crate::args::Compute;
-use crate::args_images::DataCommand;
+use crate::args::{Compute, DataCommand};
 use crate::output::Failure;
 use std::path::Path;
 use striate::train::MNIST;

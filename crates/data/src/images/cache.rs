@@ -1,6 +1,6 @@
 //! Images kept decoded and scaled, in memory or on the disk.
 
-use super::list::{Source, Stamp};
+use super::source::{Source, Stamp};
 use crate::image::{AnyImage, Depth, Image};
 use sha2::{Digest, Sha256};
 use std::io::Write;

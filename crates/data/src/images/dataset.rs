@@ -7,6 +7,7 @@ use crate::dataset::Dataset;
 use crate::error::DataError;
 use crate::image::{AnyImage, Depth, Image};
 use crate::preprocessing::Preprocessing;
+use crate::resize::Scale;
 use crate::transforms::{Augmentations, RandomChanges};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -89,7 +90,7 @@ impl ImageListDataset {
         })
     }
 
-    fn prepared<T: Depth>(&self, kept: &Image<T>, epoch: usize, index: usize) -> Image<T> {
+    fn prepared<T: Scale>(&self, kept: &Image<T>, epoch: usize, index: usize) -> Image<T> {
         let p = &*self.preprocessing;
         let whole = || p.scaled(kept);
         match &self.changes {

@@ -1,9 +1,10 @@
 //! Folders of images.
 
-use super::layout::{self, Files, Found, is_hidden};
-use super::list::{ImageList, ListOptions, Source};
-use super::manifest::{self, Look};
+use super::files::{Beside, Found, is_hidden};
+use super::list::{ImageList, ListOptions};
 use super::names::{LeftOut, text_of};
+use super::source::Source;
+use super::{layout, manifest, table};
 use crate::decode::read;
 use crate::error::DataError;
 use std::ffi::OsString;
@@ -18,47 +19,9 @@ pub fn open(path: &Path, options: &ListOptions) -> Result<ImageList, DataError> 
     walk.folder(path, &mut Vec::new())?;
     let table = |found: &Found| {
         let file = path.join(&found.parts[0]);
-        manifest::parse(&file, &read(&file, manifest::BYTE_LIMIT)?, &Beside(path), options)
+        manifest::parse(&file, &read(&file, table::BYTE_LIMIT)?, &Beside(path), options)
     };
     layout::arranged(path, walk.found, walk.left_out.notes().collect(), options, &table)
-}
-
-/// The files beside a table.
-pub struct Beside<'a>(pub &'a Path);
-
-impl Files for Beside<'_> {
-    fn root(&self) -> PathBuf {
-        self.0.to_path_buf()
-    }
-
-    fn file(&self, path: &Path) -> Look {
-        let file = self.0.join(path);
-        match fs::metadata(&file) {
-            Ok(metadata) if metadata.is_file() => Look::Found(Source::File(file)),
-            Ok(_) => Look::NotAFile,
-            Err(_) => Look::Missing,
-        }
-    }
-
-    fn names(&self, folder: &Path) -> Vec<OsString> {
-        self.entries(folder, |m| m.is_file())
-    }
-
-    fn folders(&self) -> Vec<OsString> {
-        self.entries(Path::new(""), |m| m.is_dir())
-    }
-}
-
-impl Beside<'_> {
-    fn entries(&self, folder: &Path, keep: impl Fn(&fs::Metadata) -> bool) -> Vec<OsString> {
-        let folder = self.0.join(folder);
-        let folder = if folder.as_os_str().is_empty() { PathBuf::from(".") } else { folder };
-        let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-        let kept = entries.filter(|e| fs::metadata(e.path()).is_ok_and(|m| keep(&m)));
-        let mut names: Vec<OsString> = kept.map(|e| e.file_name()).filter(|n| !is_hidden(n)).collect();
-        names.sort();
-        names
-    }
 }
 
 struct Walk {

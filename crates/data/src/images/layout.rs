@@ -1,37 +1,13 @@
 //! What the folders that an image lies in say of it.
 
-use super::kind::{ending, is_table};
-use super::list::{Entry, ImageList, ListOptions, Source, Split};
-use super::manifest::Look;
+use super::files::{Found, is_image};
+use super::kind::is_table;
+use super::list::{Entry, ImageList, ListOptions, Split};
 use super::names::{count, shown, some, text_of};
 use crate::error::DataError;
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
-use std::path::{Path, PathBuf};
-
-/// The endings of image files.
-/// Those of HEIC and its like are here although they are not read, so that each such image is named with what to do.
-const ENDINGS: [&str; 22] = [
-    "jpg", "jpeg", "jpe", "jfif", "png", "apng", "webp", "gif", "tif", "tiff", "bmp", "dib", "pbm", "pgm", "ppm",
-    "pnm", "heic", "heif", "avif", "jxl", "jp2", "psd",
-];
-
-/// Whether the ending of a file's name is that of an image, in letters of any case. HEIC and its like count, although they are not read.
-pub fn is_image(name: &OsStr) -> bool {
-    ENDINGS.contains(&ending(Path::new(name)).as_str())
-}
-
-/// Whether a file or folder is the system's and not the user's.
-pub fn is_hidden(name: &OsStr) -> bool {
-    let name = name.as_encoded_bytes();
-    name.starts_with(b".") || matches!(name, b"__MACOSX" | b"Thumbs.db" | b"desktop.ini")
-}
-
-/// A file: the folders and the name that lead to it, and where its bytes are.
-pub struct Found {
-    pub parts: Vec<OsString>,
-    pub source: Source,
-}
+use std::path::Path;
 
 impl Found {
     fn name(&self) -> String {
@@ -41,21 +17,6 @@ impl Found {
     fn split(&self) -> Option<Split> {
         if self.parts.len() >= 3 { split_of(&self.parts[0]) } else { None }
     }
-}
-
-/// The files that a table may name.
-pub trait Files {
-    /// Where paths start from, as errors name it.
-    fn root(&self) -> PathBuf;
-
-    /// The file of this path.
-    fn file(&self, path: &Path) -> Look;
-
-    /// The names of the files of a folder, sorted.
-    fn names(&self, folder: &Path) -> Vec<OsString>;
-
-    /// The names of the folders that are not in another one.
-    fn folders(&self) -> Vec<OsString>;
 }
 
 fn split_of(name: &OsStr) -> Option<Split> {

@@ -1,20 +1,11 @@
 //! [`ImageList`]: which images there are, with their classes.
 
-use super::kind::DataKind;
-use super::names::{shown, some, text_of_path};
-use super::survey::Survey;
-use super::{folder, manifest, tar};
-use crate::decode::{DecodeOptions, decode_bytes, read};
+use super::names::{shown, text_of_path};
+use super::source::Source;
 use crate::error::DataError;
-use crate::image::AnyImage;
 use serde::{Deserialize, Serialize};
-use std::ffi::OsString;
 use std::fmt;
-use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::UNIX_EPOCH;
 
 /// What an image is for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -69,90 +60,6 @@ impl fmt::Display for Split {
     }
 }
 
-/// Where an image's bytes are.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Source {
-    /// A file.
-    File(PathBuf),
-    /// A part of a tar archive.
-    Tar {
-        /// The archive.
-        archive: Arc<PathBuf>,
-        /// Its name in it, with `/` between the parts.
-        name: OsString,
-        /// Where it begins, or where its header does if it is sparse.
-        offset: u64,
-        /// How many bytes it has.
-        size: u64,
-        /// Whether the archive leaves out its zeros.
-        sparse: bool,
-    },
-}
-
-/// What tells one state of a file from another: its size and when it was changed, in nanoseconds.
-pub(crate) type Stamp = (u64, u128);
-
-impl Source {
-    /// What errors call it.
-    pub fn path(&self) -> PathBuf {
-        match self {
-            Source::File(path) => path.clone(),
-            Source::Tar { archive, name, .. } => archive.join(name),
-        }
-    }
-
-    /// Its bytes, at most `limit`.
-    ///
-    /// # Errors
-    /// If it cannot be read or is larger.
-    pub fn read(&self, limit: u64) -> Result<Vec<u8>, DataError> {
-        let (archive, offset, size, sparse) = match self {
-            Source::File(path) => {
-                // Opening a pipe waits for somebody to write into it.
-                let metadata = std::fs::metadata(path);
-                if metadata.is_ok_and(|m| !m.is_file() && !m.is_dir()) {
-                    return Err(DataError::image(path, "not a regular file"));
-                }
-                return read(path, limit);
-            }
-            Source::Tar { archive, offset, size, sparse, .. } => (archive, *offset, *size, *sparse),
-        };
-        if size > limit {
-            return Err(DataError::image(&self.path(), format!("it has more than {limit} bytes")));
-        }
-        let part = || -> io::Result<Vec<u8>> {
-            let mut file = File::open(&**archive)?;
-            file.seek(SeekFrom::Start(offset))?;
-            let mut bytes = Vec::with_capacity(size.min(file.metadata()?.len()) as usize);
-            if sparse {
-                tar::read_first(file, size, &mut bytes)?;
-            } else {
-                file.take(size).read_to_end(&mut bytes)?;
-            }
-            Ok(bytes)
-        };
-        part().map_err(|source| DataError::Read { path: self.path(), source })
-    }
-
-    /// The image in it.
-    ///
-    /// # Errors
-    /// If it cannot be read or decoded.
-    pub fn decode(&self, options: &DecodeOptions) -> Result<AnyImage, DataError> {
-        decode_bytes(&self.read(options.byte_limit)?, &self.path(), options)
-    }
-
-    pub(crate) fn stamp(&self) -> io::Result<Stamp> {
-        let (path, inner) = match self {
-            Source::File(path) => (path, 0),
-            Source::Tar { archive, offset, .. } => (&**archive, *offset),
-        };
-        let metadata = std::fs::metadata(path)?;
-        let time = metadata.modified()?.duration_since(UNIX_EPOCH).map_or(0, |d| d.as_nanos());
-        Ok((metadata.len().wrapping_add(inner), time))
-    }
-}
-
 /// An image with its class.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
@@ -200,49 +107,6 @@ pub struct ImageList {
 }
 
 impl ImageList {
-    /// The images of a folder (`class/image.jpg`, or `train/class/image.jpg` with `val` and `test` beside it), of a manifest (`.csv` or
-    /// `.tsv` with a column of paths, one of labels, and perhaps `split` and `group`), of a folder of images with such a table in it, or of
-    /// a `.tar` of any of these.
-    ///
-    /// # Errors
-    /// If it cannot be read, is none of these, or has no images.
-    pub fn open(path: &Path) -> Result<ImageList, DataError> {
-        ImageList::open_with(path, &ListOptions::default())
-    }
-
-    /// As [`ImageList::open`], with the columns of a manifest named.
-    ///
-    /// # Errors
-    /// As [`ImageList::open`], or if there are no such columns.
-    pub fn open_with(path: &Path, options: &ListOptions) -> Result<ImageList, DataError> {
-        let list = match DataKind::of(path)? {
-            DataKind::Folder => folder::open(path, options)?,
-            DataKind::Manifest => manifest::open(path, options)?,
-            DataKind::Archive => tar::open(path, options)?,
-            DataKind::Idx => return Err(DataError::images(path, "a folder of idx files, not of images")),
-        };
-        list.checked()
-    }
-
-    fn checked(mut self) -> Result<ImageList, DataError> {
-        if self.entries.is_empty() {
-            let notes = if self.notes.is_empty() { String::new() } else { format!(" ({})", self.notes.join("; ")) };
-            let form =
-                "they should lie in a folder for each class (DIR/cat/1.jpg), or in these under train, val and test";
-            return Err(DataError::images(&self.path, format!("no images found{notes}; {form}")));
-        }
-        for split in self.splits() {
-            let missing: Vec<&String> = (0..self.classes.len())
-                .filter(|&c| !self.entries.iter().any(|e| e.split == Some(split) && e.label == c))
-                .map(|c| &self.classes[c])
-                .collect();
-            if !missing.is_empty() {
-                self.notes.push(format!("{split} has no images of {}", some(&missing)));
-            }
-        }
-        Ok(self)
-    }
-
     /// Checks that a classifier can be trained on the list: that it has two classes or more.
     ///
     /// # Errors
@@ -255,17 +119,6 @@ impl ImageList {
                 Err(DataError::images(&self.path, reason))
             }
             _ => Ok(()),
-        }
-    }
-
-    /// Notes in each entry the fingerprint that `survey` of this list found.
-    ///
-    /// # Panics
-    /// If the survey is of another list.
-    pub fn set_fingerprints(&mut self, survey: &Survey) {
-        assert!(survey.images.len() == self.entries.len(), "a survey of {} images", survey.images.len());
-        for (entry, examined) in self.entries.iter_mut().zip(&survey.images) {
-            entry.fingerprint = examined.as_ref().ok().map(|e| e.fingerprint);
         }
     }
 

@@ -1,36 +1,15 @@
 //! Manifests: tables with an image in each line.
 
 use super::columns::{Columns, shown_header};
-use super::folder::Beside;
-use super::layout::{Files, is_image};
-use super::list::{Entry, ImageList, ListOptions, Source, Split, name_of};
+use super::files::{Files, Look, is_image};
+use super::list::{Entry, ImageList, ListOptions, Split, name_of};
 use super::names::{count, escaped, os_string, shown, some, unescaped};
-use super::{run_list, table};
-use crate::decode::read;
+use super::source::{Source, path_of};
+use super::table;
 use crate::error::DataError;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
-
-/// The most bytes that a manifest may have.
-pub const BYTE_LIMIT: u64 = 1 << 30;
-
-/// What a path leads to.
-pub enum Look {
-    Found(Source),
-    Missing,
-    NotAFile,
-}
-
-/// The images of a manifest in a file; its paths start from where it lies.
-pub fn open(path: &Path, options: &ListOptions) -> Result<ImageList, DataError> {
-    let bytes = read(path, BYTE_LIMIT)?;
-    if *options == ListOptions::default() && run_list::is_one(&bytes) {
-        let root = path.parent().unwrap_or(Path::new(""));
-        return run_list::read_files(path, &bytes, root, root);
-    }
-    parse(path, &bytes, &Beside(path.parent().unwrap_or(Path::new(""))), options)
-}
 
 /// A line of a manifest.
 struct Line {
@@ -208,12 +187,4 @@ pub fn write_manifest(list: &ImageList) -> Vec<u8> {
         table::write(&mut out, &[&path, &list.classes[entry.label], split, group]);
     }
     out.into_bytes()
-}
-
-/// The path that leads to an image from anywhere, or its name in an archive.
-pub fn path_of(source: &Source) -> OsString {
-    match source {
-        Source::File(path) => std::path::absolute(path).unwrap_or_else(|_| path.clone()).into_os_string(),
-        Source::Tar { name, .. } => name.clone(),
-    }
 }

@@ -40,6 +40,19 @@ pub struct Survey {
     pub images: Vec<Result<Examined, String>>,
 }
 
+impl ImageList {
+    /// Notes in each entry the fingerprint that `survey` of this list found.
+    ///
+    /// # Panics
+    /// If the survey is of another list.
+    pub fn set_fingerprints(&mut self, survey: &Survey) {
+        assert!(survey.images.len() == self.entries.len(), "a survey of {} images", survey.images.len());
+        for (entry, examined) in self.entries.iter_mut().zip(&survey.images) {
+            entry.fingerprint = examined.as_ref().ok().map(|e| e.fingerprint);
+        }
+    }
+}
+
 /// Reads every image of the list with `threads` threads; `done` is told how many are done, now and then.
 pub fn survey(list: &ImageList, options: &DecodeOptions, threads: usize, done: &(dyn Fn(usize) + Sync)) -> Survey {
     let examined = |i: usize| {

@@ -1,5 +1,8 @@
 //! Tables as text: fields between commas, semicolons or tabs.
 
+/// The most bytes that a table may have.
+pub const BYTE_LIMIT: u64 = 1 << 30;
+
 /// A field: what spaces surround it counts only in quotes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Field {

@@ -1,9 +1,11 @@
 //! Images in a tar archive, read where they lie.
 
-use super::layout::{self, Files, Found, is_hidden, strip_top};
-use super::list::{ImageList, ListOptions, Source};
-use super::manifest::{self, Look};
+use super::files::{Files, Found, Look, is_hidden};
+use super::layout::strip_top;
+use super::list::{ImageList, ListOptions};
 use super::names::{LeftOut, os_string, text_of};
+use super::source::Source;
+use super::{layout, manifest, table};
 use crate::error::DataError;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -25,7 +27,7 @@ pub fn open(path: &Path, options: &ListOptions) -> Result<ImageList, DataError> 
     let (files, notes) = files(path)?;
     let inside = Inside::new(path, &files);
     let table = |found: &Found| {
-        let bytes = found.source.read(manifest::BYTE_LIMIT)?;
+        let bytes = found.source.read(table::BYTE_LIMIT)?;
         manifest::parse(&path.join(&found.parts[0]), &bytes, &inside, options)
     };
     let found = files.iter().map(|f| Found { parts: f.parts.clone(), source: f.source.clone() }).collect();
@@ -41,13 +43,6 @@ pub fn by_name(path: &Path) -> Result<BTreeMap<OsString, (Source, String)>, Data
         (name.clone(), (f.source, text))
     };
     Ok(files.into_iter().map(called).collect())
-}
-
-/// The content of the first entry of an archive that begins here, which has `size` bytes.
-pub fn read_first(file: File, size: u64, bytes: &mut Vec<u8>) -> io::Result<()> {
-    let mut archive = Archive::new(file);
-    let entry = archive.entries()?.next().ok_or(io::ErrorKind::UnexpectedEof)??;
-    entry.take(size).read_to_end(bytes).map(drop)
 }
 
 /// The files that a table of the archive may name.

@@ -2,7 +2,7 @@
 
 use super::random::{Step, crop_resize};
 use crate::image::{Depth, Image};
-use crate::resize::Filter;
+use crate::resize::{Filter, Scale};
 use std::fmt;
 use std::str::FromStr;
 use striate_tensor::Generator;
@@ -46,7 +46,7 @@ impl Augmentations {
     }
 
     /// A random part of the image at the network's size, if there is to be one.
-    pub(crate) fn part<T: Depth>(
+    pub(crate) fn part<T: Scale>(
         &self,
         image: &Image<T>,
         size: [usize; 2],

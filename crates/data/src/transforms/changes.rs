@@ -2,8 +2,8 @@
 
 use super::augment::Augmentations;
 use super::mix::Mixer;
-use crate::image::{Depth, Image};
-use crate::resize::Filter;
+use crate::image::Image;
+use crate::resize::{Filter, Scale};
 use striate_tensor::Tensor;
 
 /// Random changes, and what their numbers come from: the seed, the epoch and the sample's number alone.
@@ -22,7 +22,7 @@ impl RandomChanges {
 
     /// The image as it is in an epoch, given that and the sample's number; of so many channels and of `size` (height and width). `whole`
     /// gives it at that size where no random part of it is wanted.
-    pub fn apply<T: Depth>(
+    pub fn apply<T: Scale>(
         &self,
         image: &Image<T>,
         (channels, size): (usize, [usize; 2]),

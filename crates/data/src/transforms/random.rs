@@ -3,7 +3,7 @@
 use super::geometry::{Affine, affine, flip_horizontal, flip_vertical, perspective, rotate};
 use super::{colour, filter, policy};
 use crate::image::{Depth, Image};
-use crate::resize::Filter;
+use crate::resize::{Filter, Scale};
 use striate_tensor::Generator;
 
 /// A random change of an image that keeps its size.
@@ -161,7 +161,7 @@ fn rectangle(w: usize, h: usize, shares: [f64; 2], aspects: [f64; 2], rng: &mut 
 
 /// A part of at least the share `least` of the area, with an aspect between 3:4 and 4:3, scaled to `width`×`height`
 /// (`RandomResizedCrop`).
-pub fn crop_resize<T: Depth>(
+pub fn crop_resize<T: Scale>(
     image: &Image<T>,
     least: f64,
     [width, height]: [usize; 2],

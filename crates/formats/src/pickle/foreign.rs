@@ -2,7 +2,7 @@
 
 use super::machine::Machine;
 use super::{Id, PickleError, Value, damaged};
-use crate::values::shown;
+use crate::names::shown;
 
 /// Modules whose functions act on the system, and what begins with them and a dot.
 const HARMFUL_MODULES: [&str; 17] = [

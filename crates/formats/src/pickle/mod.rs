@@ -18,7 +18,7 @@ pub(crate) use write::Writer;
 
 use crate::elements::Kind;
 use crate::error::FormatError;
-use crate::values::shown;
+use crate::names::shown;
 use globals::Global;
 use std::borrow::Cow;
 use std::ops::Index;

@@ -1,8 +1,8 @@
 //! The zip form: `name/data.pkl` with the pickle, `name/data/0`, … with the storages, `name/byteorder`.
 
 use crate::error::FormatError;
+use crate::names::shown;
 use crate::pickle::StorageRef;
-use crate::values::shown;
 use std::collections::HashMap;
 use std::io::{self, Cursor};
 use std::path::{Path, PathBuf};

@@ -1,8 +1,8 @@
 //! Finding the state dict in what was saved.
 
 use crate::error::FormatError;
+use crate::names::shown;
 use crate::pickle::{Id, Made, Pickle, Value};
-use crate::values::shown;
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 

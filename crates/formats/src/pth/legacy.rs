@@ -1,8 +1,8 @@
 //! The legacy form, of before PyTorch 1.6: five pickles, then the storages one after another.
 
 use crate::error::FormatError;
+use crate::names::shown;
 use crate::pickle::{Pickle, StorageRef, Value, load};
-use crate::values::shown;
 use std::collections::HashMap;
 use std::path::Path;
 

@@ -20,9 +20,9 @@ pub use write::{to_bytes, write};
 
 use crate::elements::Kind;
 use crate::error::{FormatError, read_file};
+use crate::names::shown;
 use crate::pickle::{Pickle, StorageRef, Value, load};
 use crate::sniff::{is_zip, stranger};
-use crate::values::shown;
 use crate::weights::{Format, Unreadable, Weights};
 use archive::Archive;
 use legacy::Legacy;

@@ -2,8 +2,9 @@
 
 use crate::elements::{self, Elements};
 use crate::error::FormatError;
+use crate::names::shown;
 use crate::pickle::TensorRef;
-use crate::values::{check_shape, shown};
+use crate::values::check_shape;
 use std::path::Path;
 use striate_tensor::{Element, Tensor};
 

@@ -1,11 +1,10 @@
 //! From the tree to a network, by way of every shape.
 
-use super::error::TextError;
-use super::grammar::{Fault, Item, Layer, Net, count};
-use super::settings::{Fallback, Misfit, Value, Values};
-use super::size::Size;
+use super::error::{Fault, TextError};
+use super::grammar::{Item, Layer, Net, count};
+use super::plan::{Make, Misfit, Planned, Size, Value, Values};
+use super::settings::Fallback;
 use super::tokens::Span;
-use super::words::{Make, Planned};
 use striate_nn::{BatchNorm2d, Classifier, Conv2d, Entry, EntryMut, Linear, Module, Pass, Residual, Sequential};
 use striate_tensor::{Generator, Tensor};
 
@@ -148,6 +147,14 @@ fn may_be_head(layer: &Layer) -> bool {
     layer.word.settings.iter().any(|s| s.fallback == Fallback::Classes)
 }
 
+impl Misfit {
+    fn in_layer(self, layer: &Layer) -> Fault {
+        let at = self.setting.and_then(|name| layer.word.settings.iter().position(|s| s.name == name));
+        let span = at.and_then(|i| layer.values[i].map(|(_, span)| span)).unwrap_or(layer.span);
+        Fault { span, message: self.message }
+    }
+}
+
 struct Planner {
     input: Size,
     classes: usize,
@@ -217,7 +224,7 @@ impl Planner {
     }
 
     /// The values of all settings, written or not.
-    fn values<'a>(&self, layer: &'a Layer, is_head: bool) -> Result<Values<'a>, Misfit> {
+    fn values(&self, layer: &Layer, is_head: bool) -> Result<Values, Misfit> {
         let word = layer.word;
         let mut values = Values(Vec::with_capacity(word.settings.len()));
         let mut left_out = false;
@@ -241,7 +248,7 @@ impl Planner {
                     .into());
                 }
             };
-            values.0.push((setting, value));
+            values.0.push((setting.name, value));
         }
         Ok(values)
     }

@@ -1,10 +1,17 @@
 //! What is wrong with a text, shown in it.
 
-use super::grammar::Fault;
+use super::tokens::Span;
 use std::fmt;
 
 /// How much of a long line is shown.
 const WIDTH: usize = 96;
+
+/// What is wrong, and where.
+#[derive(Debug)]
+pub(super) struct Fault {
+    pub span: Span,
+    pub message: String,
+}
 
 /// What is wrong with a network's text. It prints as one line; [`TextError::screen`] shows the place too.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,8 +1,9 @@
 //! The grammar: text to a tree, and the tree's canonical text.
 
-use super::closest;
-use super::error::TextError;
-use super::settings::{Kind, Value, is_number};
+use super::closest::closest;
+use super::error::{Fault, TextError};
+use super::plan::Value;
+use super::settings::{Kind, is_number};
 use super::tokens::{Span, Token, TokenKind, tokens};
 use super::words::{WORDS, Word};
 use std::fmt;
@@ -60,13 +61,6 @@ pub struct Layer {
     pub values: Vec<Option<(Value, Span)>>,
     /// Where its word stands.
     pub span: Span,
-}
-
-/// What is wrong, and where.
-#[derive(Debug)]
-pub(super) struct Fault {
-    pub span: Span,
-    pub message: String,
 }
 
 /// A text that cannot be read, with what comes before the fault.

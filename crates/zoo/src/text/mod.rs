@@ -19,35 +19,20 @@
 //! ```
 
 mod build;
+mod closest;
 mod error;
 mod grammar;
 mod layers;
+mod plan;
 mod settings;
-mod size;
 mod tokens;
 mod words;
 
 pub use build::{Plan, read};
+pub use closest::closest;
 pub use error::TextError;
 pub use grammar::{Item, Layer, Net};
-pub use settings::{Fallback, Kind, Setting, Value};
-pub use size::Size;
+pub use plan::{Size, Value};
+pub use settings::{Fallback, Kind, Setting};
 pub use tokens::Span;
 pub use words::{WORDS, Word};
-
-/// The candidate that `word` is most likely a slip of.
-pub fn closest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    const CONTAINED: usize = 3;
-    let distance = |c: &str| {
-        let (short, long) = if c.len() < word.len() { (c, word) } else { (word, c) };
-        // `bias` for nobias, `kernel_size` for kernel.
-        if short.len() >= CONTAINED && long.contains(short) { 1 } else { strsim::osa_distance(word, c) }
-    };
-    let limit = word.chars().count().div_ceil(3);
-    candidates
-        .into_iter()
-        .map(|c| (distance(c), c))
-        .filter(|&(d, _)| d <= limit)
-        .min_by_key(|&(d, _)| d)
-        .map(|(_, c)| c)
-}

@@ -1,8 +1,7 @@
 //! What can follow a layer's word: numbers and settings.
 
-use super::grammar::Fault;
+use super::plan::Value;
 use std::fmt;
-use striate_nn::Padding;
 
 /// The largest whole number that can be written.
 const MAX_COUNT: usize = 1_000_000;
@@ -26,37 +25,6 @@ pub enum Kind {
     Choice(&'static [&'static str]),
     /// A word without a value.
     Flag,
-}
-
-/// The value of a setting.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Value {
-    /// Of a [`Kind::Count`].
-    Count(usize),
-    /// Of [`Kind::Counts`], [`Kind::Sizes`] or [`Kind::Padding`]: for height and width.
-    Pair([usize; 2]),
-    /// Of a [`Kind::Padding`]: as much as keeps the size.
-    Same,
-    /// Of a [`Kind::Share`] or [`Kind::Number`].
-    Real(f64),
-    /// Of a [`Kind::Choice`].
-    Choice(&'static str),
-    /// Of a [`Kind::Flag`].
-    Flag(bool),
-}
-
-impl fmt::Display for Value {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Value::Count(n) => write!(f, "{n}"),
-            Value::Pair([h, w]) if h == w => write!(f, "{h}"),
-            Value::Pair([h, w]) => write!(f, "{h}x{w}"),
-            Value::Same => write!(f, "same"),
-            Value::Real(x) => write!(f, "{x}"),
-            Value::Choice(word) => f.write_str(word),
-            Value::Flag(on) => write!(f, "{on}"),
-        }
-    }
 }
 
 impl Kind {
@@ -160,89 +128,5 @@ impl fmt::Display for Setting {
             Fallback::SameAs(other) => write!(f, "{} = {other}", self.name),
             Fallback::Classes => write!(f, "{} = classes", self.name),
         }
-    }
-}
-
-/// The values of all of a layer's settings, written or not.
-#[derive(Clone, Debug)]
-pub struct Values<'a>(pub(super) Vec<(&'a Setting, Value)>);
-
-impl Values<'_> {
-    fn get(&self, name: &str) -> Value {
-        let found = self.0.iter().find(|(s, _)| s.name == name);
-        found.unwrap_or_else(|| panic!("the table of layers has no setting '{name}' here")).1
-    }
-
-    /// The value of a count.
-    pub fn count(&self, name: &str) -> usize {
-        match self.get(name) {
-            Value::Count(n) => n,
-            other => panic!("{name} is {other:?}, not a count"),
-        }
-    }
-
-    /// The values for height and width.
-    pub fn pair(&self, name: &str) -> [usize; 2] {
-        match self.get(name) {
-            Value::Pair(pair) => pair,
-            other => panic!("{name} is {other:?}, not a pair"),
-        }
-    }
-
-    /// The value of a share or number.
-    pub fn real(&self, name: &str) -> f64 {
-        match self.get(name) {
-            Value::Real(x) => x,
-            other => panic!("{name} is {other:?}, not a number"),
-        }
-    }
-
-    /// The word chosen.
-    pub fn choice(&self, name: &str) -> &'static str {
-        match self.get(name) {
-            Value::Choice(word) => word,
-            other => panic!("{name} is {other:?}, not a choice of words"),
-        }
-    }
-
-    /// Whether a flag is there.
-    pub fn flag(&self, name: &str) -> bool {
-        self.get(name) == Value::Flag(true)
-    }
-
-    /// A convolution's padding.
-    pub fn padding(&self, name: &str) -> Padding {
-        match self.get(name) {
-            Value::Same => Padding::Same,
-            _ => Padding::Zeros(self.pair(name)),
-        }
-    }
-}
-
-/// What does not fit, and at which setting; at the layer's word if at none.
-#[derive(Debug)]
-pub struct Misfit {
-    pub(super) setting: Option<&'static str>,
-    pub(super) message: String,
-}
-
-impl Misfit {
-    /// What does not fit at `setting`.
-    pub fn at(setting: &'static str, message: String) -> Self {
-        Misfit { setting: Some(setting), message }
-    }
-}
-
-impl From<String> for Misfit {
-    fn from(message: String) -> Self {
-        Misfit { setting: None, message }
-    }
-}
-
-impl Misfit {
-    pub(super) fn in_layer(self, layer: &super::Layer) -> Fault {
-        let at = self.setting.and_then(|name| layer.word.settings.iter().position(|s| s.name == name));
-        let span = at.and_then(|i| layer.values[i].map(|(_, span)| span)).unwrap_or(layer.span);
-        Fault { span, message: self.message }
     }
 }

@@ -1,24 +1,9 @@
 //! The table of layers.
 
 use super::layers::{activation, conv, norm, pool, shape};
-use super::settings::{Fallback, Kind, Misfit, Setting, Value, Values};
-use super::size::Size;
+use super::plan::{Misfit, Planned, Size, Value, Values};
+use super::settings::{Fallback, Kind, Setting};
 use std::fmt;
-use striate_nn::Forward;
-use striate_tensor::Generator;
-
-/// Makes a layer with fresh weights.
-pub(super) type Make = Box<dyn Fn(&mut Generator) -> Box<dyn Forward> + Send + Sync>;
-
-/// A layer for an input of a known size.
-pub struct Planned {
-    /// The size of its output.
-    pub output: Size,
-    /// How many numbers of it training changes; the largest number if that overflows.
-    pub parameters: usize,
-    /// Makes it.
-    pub make: Make,
-}
 
 /// A layer that can be written.
 pub struct Word {

@@ -6,6 +6,9 @@ use std::io::{self, Cursor, Read};
 use weezl::BitOrder;
 use weezl::decode::Decoder as Lzw;
 
+/// What errors say of data that end too soon.
+pub const CUT: &str = "it is cut short, or damaged";
+
 /// What is the number of a compression that is not read.
 fn unread(method: usize) -> String {
     let name = match method {
@@ -141,4 +144,9 @@ impl Read for Fax<'_> {
         }
         self.line.read(out)
     }
+}
+
+/// What to say of an error of a [`reader`].
+pub fn cut_or(error: &std::io::Error) -> String {
+    if error.kind() == std::io::ErrorKind::UnexpectedEof { CUT.into() } else { damaged(error) }
 }

@@ -2,6 +2,7 @@
 
 use super::super::damaged;
 use super::directory::Directory;
+use super::inflate::{CUT, cut_or};
 use super::layout::{Format, JPEG, Layout, NO_COMPRESSION, Photometric};
 use super::{inflate, tag, ycbcr};
 use crate::image::Depth;
@@ -11,8 +12,6 @@ use zune_core::bytestream::ZCursor;
 use zune_core::colorspace::ColorSpace;
 use zune_core::options::DecoderOptions;
 use zune_jpeg::JpegDecoder;
-
-pub const CUT: &str = "it is cut short, or damaged";
 
 /// The samples that the layout picks, side by side for each pixel: indices as they are, other values as wide as their type.
 pub fn samples<T: Depth>(file: &[u8], directory: &Directory, layout: &Layout) -> Result<Vec<T>, String> {
@@ -107,10 +106,6 @@ fn chunk(
         row(y, &line);
     }
     Ok(())
-}
-
-pub fn cut_or(error: &std::io::Error) -> String {
-    if error.kind() == std::io::ErrorKind::UnexpectedEof { CUT.into() } else { damaged(error) }
 }
 
 /// The values of a row's bytes.

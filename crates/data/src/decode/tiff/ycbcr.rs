@@ -1,8 +1,8 @@
 //! Luma and chroma as red, green and blue, and chroma that several pixels share.
 
 use super::directory::Directory;
+use super::inflate::cut_or;
 use super::layout::Layout;
-use super::rows::cut_or;
 use super::tag;
 use crate::image::Depth;
 use std::io::Read;

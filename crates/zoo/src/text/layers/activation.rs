@@ -1,9 +1,7 @@
 //! Activations.
 
 use super::{Result, plain};
-use crate::text::settings::{Misfit, Values};
-use crate::text::size::Size;
-use crate::text::words::{Make, Planned};
+use crate::text::plan::{Make, Misfit, Planned, Size, Values};
 use striate_nn::{
     Approximate, ELU, GELU, Hardsigmoid, Hardswish, Hardtanh, LeakyReLU, LogSoftmax, Mish, PReLU, ReLU, ReLU6, SiLU,
     Sigmoid, Softmax, Softplus, Tanh,

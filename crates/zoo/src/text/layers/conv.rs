@@ -2,9 +2,7 @@
 
 use super::shape::padded;
 use super::{Result, image, product, too_large};
-use crate::text::settings::{Misfit, Values};
-use crate::text::size::Size;
-use crate::text::words::{Make, Planned};
+use crate::text::plan::{Make, Misfit, Planned, Size, Values};
 use striate_nn::{Conv2d, ConvTranspose2d, Linear, Padding};
 use striate_tensor::ops::{conv_transpose, conv2d};
 use striate_tensor::{Conv2dOptions, ConvTranspose2dOptions};

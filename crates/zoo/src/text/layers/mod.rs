@@ -6,9 +6,7 @@ pub(super) mod norm;
 pub(super) mod pool;
 pub(super) mod shape;
 
-use super::settings::Misfit;
-use super::size::Size;
-use super::words::{Make, Planned};
+use super::plan::{Make, Misfit, Planned, Size};
 use striate_nn::Forward;
 
 type Result = std::result::Result<Planned, Misfit>;

@@ -1,9 +1,7 @@
 //! Normalization.
 
 use super::{Result, image, plain, product};
-use crate::text::settings::{Misfit, Values};
-use crate::text::size::Size;
-use crate::text::words::{Make, Planned};
+use crate::text::plan::{Make, Misfit, Planned, Size, Values};
 use striate_nn::{BatchNorm1d, BatchNorm2d, GroupNorm, InstanceNorm2d, LayerNorm, LocalResponseNorm};
 
 fn eps(v: &Values) -> std::result::Result<f64, Misfit> {

@@ -1,9 +1,7 @@
 //! Pooling.
 
 use super::{Result, image, plain, too_large};
-use crate::text::settings::{Misfit, Values};
-use crate::text::size::Size;
-use crate::text::words::Planned;
+use crate::text::plan::{Misfit, Planned, Size, Values};
 use striate_nn::{AdaptiveAvgPool2d, AdaptiveMaxPool2d, AvgPool2d, Forward, MaxPool2d, Module, Pass};
 use striate_tensor::ops::pool2d;
 use striate_tensor::{Pool2dOptions, Tensor};

@@ -1,9 +1,7 @@
 //! What changes an image's shape or drops parts of it, without weights of its own; and what reweighs its channels.
 
 use super::{Result, image, plain, product};
-use crate::text::settings::{Misfit, Values};
-use crate::text::size::Size;
-use crate::text::words::{Make, Planned};
+use crate::text::plan::{Make, Misfit, Planned, Size, Values};
 use striate_nn::{
     CircularPad2d, Dropout, Dropout2d, Flatten, Identity, PixelShuffle, ReflectionPad2d, ReplicationPad2d,
     SqueezeExcitation, StochasticDepth, StochasticDepthMode, Upsample, ZeroPad2d,

@@ -1,0 +1,62 @@
+//! What can be typed: each flag's name, help and type stand here alone.
+
+mod choice;
+mod compute;
+mod defaults;
+mod images;
+mod models;
+mod networks;
+mod training;
+
+pub use compute::Compute;
+pub use defaults::with_defaults;
+pub use images::*;
+pub use models::*;
+pub use networks::*;
+pub use training::*;
+
+use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
+
+/// Train, fine-tune, measure and use convolutional neural networks.
+#[derive(Debug, Parser)]
+#[command(name = "striate", version, propagate_version = true, max_term_width = 100)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    Train(Box<Train>),
+    Finetune(Box<Finetune>),
+    Eval(Eval),
+    Predict(Predict),
+    Inspect(Inspect),
+    Models(Models),
+    Export(Export),
+    Bench(Bench),
+    Data(Data),
+    Completions(Completions),
+}
+
+/// Print a script that completes striate's commands in a shell.
+///
+/// For bash: striate completions bash > ~/.local/share/bash-completion/completions/striate
+#[derive(Debug, Args)]
+pub struct Completions {
+    /// The shell.
+    #[arg(value_name = "SHELL")]
+    pub shell: Shell,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn arguments_are_consistent() {
+        Cli::command().debug_assert();
+    }
+}

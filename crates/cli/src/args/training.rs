@@ -1,0 +1,303 @@
+//! What can be typed to train.
+
+use super::choice::one_of;
+use super::compute::Compute;
+use super::images::Images;
+use clap::{Args, ValueEnum, value_parser};
+use std::ffi::OsString;
+use std::path::PathBuf;
+use striate::prelude::OptimizerKind;
+use striate::train::{Recipe, SCHEDULE_FORMS, SchedulePlan};
+use striate::zoo::text::closest;
+
+fn optimizer(name: &str) -> Result<OptimizerKind, String> {
+    one_of(name, &OptimizerKind::ALL.map(|kind| (kind.name(), kind)))
+}
+
+fn recipe(name: &str) -> Result<Recipe, String> {
+    one_of(name, &Recipe::ALL.map(|recipe| (recipe.name(), recipe)))
+}
+
+fn betas(text: &str) -> Result<[f64; 2], String> {
+    let need = "it must be two numbers, at least 0 and below 1, such as 0.9,0.99";
+    let numbers: Option<Vec<f64>> = text.split(',').map(|word| share(word.trim()).ok()).collect();
+    numbers.and_then(|n| n.try_into().ok()).ok_or_else(|| need.to_string())
+}
+
+fn schedule(text: &str) -> Result<String, String> {
+    let text = text.trim().to_lowercase();
+    match SchedulePlan::parse(&text) {
+        Ok(_) => Ok(text),
+        Err(reason) => Err(misspelt(&text).map_or(String::new(), |near| format!("did you mean {near}? ")) + &reason),
+    }
+}
+
+/// The schedule's name that a wrong one in `text` resembles.
+fn misspelt(text: &str) -> Option<&'static str> {
+    let forms = SCHEDULE_FORMS.split(';').next().unwrap_or_default();
+    let lower = |word: &&str| !word.is_empty() && word.chars().all(char::is_lowercase);
+    let names = || forms.split([',', ' ']).filter(lower).chain(["warmup"]);
+    let first_words = text.split(',').filter_map(|part| part.split_whitespace().next());
+    let wrong =
+        first_words.into_iter().find(|word| word.parse::<f64>().is_err() && !names().any(|name| name == *word))?;
+    closest(wrong, names())
+}
+
+/// A number that is neither infinite nor NaN and of which `right` holds.
+fn number(text: &str, right: impl Fn(f64) -> bool, need: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(x) if x.is_finite() && right(x) => Ok(x),
+        _ => Err(format!("it must be {need}")),
+    }
+}
+
+fn not_negative(text: &str) -> Result<f64, String> {
+    number(text, |x| x >= 0.0, "0 or a positive number")
+}
+
+fn positive(text: &str) -> Result<f64, String> {
+    number(text, |x| x > 0.0, "a positive number")
+}
+
+fn decay(text: &str) -> Result<f64, String> {
+    number(text, |x| x > 0.0 && x < 1.0, "between 0 and 1")
+}
+
+fn up_to_one(text: &str) -> Result<f64, String> {
+    number(text, |x| x > 0.0 && x <= 1.0, "above 0 and at most 1")
+}
+
+fn whole_share(text: &str) -> Result<f64, String> {
+    number(text, |x| (0.0..=1.0).contains(&x), "from 0 to 1")
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    number(text, |x| (0.0..1.0).contains(&x), "at least 0 and below 1")
+}
+
+/// Train a network. Without arguments: the MNIST tutorial's, on MNIST, which is built in.
+///
+/// Progress is printed every 100 steps and after each epoch. The run's directory gets the model (model.safetensors), the
+/// last checkpoint, the settings (config.toml) and the losses (metrics.csv). Ctrl-C stops after the current step and loses
+/// nothing: go on with --resume.
+#[derive(Debug, Args)]
+pub struct Train {
+    /// Folders of images (DATA/cat/1.jpg, or DATA/train/cat/1.jpg with val or test beside it), a .csv or .tsv manifest of images, a .tar
+    /// of either, or a directory of idx files (MNIST's format, plain or .gz) [default: mnist, which is built in].
+    #[arg(value_name = "DATA")]
+    pub data: Option<PathBuf>,
+    /// The network: mnist-net, lenet, resnet18 or another ready one, or its layers, such as "conv 32 3, relu, maxpool 2, flatten, linear",
+    /// or @FILE that holds them.
+    ///
+    /// Ready are mnist-net and lenet; resnet18, 34, 50, 101 and 152, wide-resnet50-2 and resnext50-32x4d; mobilenet-v2, mobilenet-v3-small and
+    /// -large; efficientnet-b0 to b4 and -lite0 to lite4; mnasnet0-5, 0-75, 1-0 and 1-3; shufflenet-v2-x0-5 and x1-0; regnet-y-400mf and
+    /// regnet-x-400mf; densenet121 and 169; convnext-tiny; googlenet and inception-v3; squeezenet1-0 and 1-1; alexnet; vgg11, 13, 16 and 19,
+    /// each also with -bn.
+    /// Sizes of inputs are worked out; the last linear or conv without a number takes the number of classes. A part is repeated by
+    /// (conv 32 3, relu) x3 and its input added by residual(…). In a file each line is a layer or more, and # starts a comment; a path
+    /// that ends in .txt needs no @. The words are in the book under "Networks as text".
+    ///
+    /// By default mnist-net, and for folders of images a small residual network of convolutions and batch normalization.
+    #[arg(long, value_name = "NAME|LAYERS|@FILE", default_value = "auto")]
+    pub model: OsString,
+    /// Start from the weights in this file: safetensors (a model file too), PyTorch's .pt and .pth, or .npz. What has the same name and shape is
+    /// taken, the rest starts fresh; both are said. imagenet: the published weights of the network, fetched once (striate models lists them).
+    ///
+    /// They are kept in the folder weights of the directory that STRIATE_CACHE_DIR names, else of striate in the user's directory for caches, and
+    /// fetched from where their makers have them, or from the folder whose address STRIATE_WEIGHTS_URL holds.
+    #[arg(long, value_name = "FILE|imagenet")]
+    pub weights: Option<PathBuf>,
+    /// Which weights of a file that holds several, such as model_ema, state_dict.teacher or encoder_q: the name of an entry of the checkpoint, or
+    /// what the names of its tensors begin with.
+    #[arg(long, value_name = "NAME", requires = "weights")]
+    pub weights_entry: Option<String>,
+    /// Settings that go together, where nothing else is said. fast: 0.7 of an epoch, with a rate that rises and falls, a short memory of
+    /// gradients, smoothed labels, images moved by up to a pixel and no dropout. small-data: for some thousand images in folders.
+    #[arg(long, value_name = "NAME", value_parser = recipe)]
+    pub recipe: Option<Recipe>,
+    /// How many times to go through the training images.
+    #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..))]
+    pub epochs: Option<u32>,
+    /// How many images make a batch.
+    #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..))]
+    pub batch_size: Option<u32>,
+    /// The learning rate.
+    #[arg(long, value_name = "RATE", value_parser = positive, allow_negative_numbers = true)]
+    pub lr: Option<f64>,
+    /// The optimizer: adam, adamw, sgd (with Nesterov momentum 0.9), rmsprop, adagrad, nadam, lion or lamb, with PyTorch's
+    /// settings (lion's and lamb's are their papers'). lion takes a --lr several times smaller.
+    #[arg(long, value_name = "NAME", value_parser = optimizer)]
+    pub optimizer: Option<OptimizerKind>,
+    #[command(flatten)]
+    pub learning: Learning,
+    #[command(flatten)]
+    pub images: Images,
+    /// Go on with an earlier run, from its last checkpoint, with its settings. --epochs N may be more than it had, where the schedule is not laid out
+    /// over the run; DATA is where its data lies now, if that has moved.
+    #[arg(
+        long,
+        value_name = "RUN",
+        conflicts_with_all = [
+            "model", "epoch_share", "batch_size", "lr", "optimizer", "weight_decay", "decay_bias_and_norm", "schedule",
+            "betas", "clip_norm", "accumulate", "ema", "label_smoothing", "dropout", "focal", "seed", "out", "checkpoint_every", "log_every",
+            "recipe", "size", "channels", "filter", "background", "augment", "cache", "max_bad", "balance", "class_weights",
+            "exact", "weights", "weights_entry", "patience", "val", "split_near_duplicates", "path_column", "label_column",
+        ],
+    )]
+    pub resume: Option<PathBuf>,
+    #[command(flatten)]
+    pub run: Run,
+}
+
+/// How to learn.
+#[derive(Clone, Debug, Args)]
+pub struct Learning {
+    /// Go through this share of the training images in each epoch, others each time.
+    #[arg(long, value_name = "SHARE", value_parser = up_to_one, allow_negative_numbers = true)]
+    pub epoch_share: Option<f64>,
+    /// The weight decay. Biases and the scales of normalization layers do not decay. Another --optimizer than the default has its own: 0.01 for
+    /// adamw, 0 for the others.
+    #[arg(long, value_name = "X", value_parser = not_negative, allow_negative_numbers = true)]
+    pub weight_decay: Option<f64>,
+    /// Let biases and the scales of normalization layers decay too, as in PyTorch.
+    #[arg(long)]
+    pub decay_bias_and_norm: bool,
+    /// How long the optimizer's means of the gradient and of its square remember, for adam, adamw, nadam, lion and lamb
+    /// [default: 0.9,0.999, lion's 0.9,0.99].
+    #[arg(long, value_name = "B1,B2", value_parser = betas, allow_hyphen_values = true)]
+    pub betas: Option<[f64; 2]>,
+    /// How the learning rate changes, --lr being the largest: constant, cosine [MIN_LR], onecycle [SHARE_UP], polynomial [POWER],
+    /// step EPOCHS [FACTOR], multistep EPOCH... [FACTOR], exponential FACTOR (each epoch), restarts EPOCHS [TIMES], plateau [EPOCHS]
+    /// [FACTOR] (of the test loss). All but onecycle may come after "warmup STEPS,", as in "warmup 100, cosine".
+    #[arg(long, value_name = "SCHEDULE", value_parser = schedule)]
+    pub schedule: Option<String>,
+    /// Scale a gradient whose norm is larger down to this norm.
+    #[arg(long, value_name = "X", value_parser = positive, allow_negative_numbers = true)]
+    pub clip_norm: Option<f64>,
+    /// Make one step of N batches: the effect of a batch N times as large in the memory of one.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = value_parser!(u32).range(1..=65536))]
+    pub accumulate: u32,
+    /// Test and save an average of the weights over the last steps; DECAY is how much of it remains at each step, such as 0.999 (less
+    /// in the first steps).
+    #[arg(long, value_name = "DECAY", value_parser = decay, allow_negative_numbers = true)]
+    pub ema: Option<f64>,
+    /// Spread this share of each training target over all classes. Test losses are without.
+    #[arg(long, value_name = "X", value_parser = share, allow_negative_numbers = true)]
+    pub label_smoothing: Option<f64>,
+    /// Use this share of the network's own dropout rates: 0 switches dropout off, which suits short trainings.
+    #[arg(long, value_name = "SHARE", value_parser = whole_share, allow_negative_numbers = true)]
+    pub dropout: Option<f64>,
+    /// End a stage of the run after N epochs without a better one (early stopping); 0 never does. The best epoch's weights are the model either way.
+    #[arg(long, value_name = "N", value_parser = value_parser!(u32))]
+    pub patience: Option<u32>,
+    /// Train on the focal loss with this gamma, such as 2, which down-weights easy examples.
+    #[arg(long, value_name = "GAMMA", value_parser = not_negative, allow_negative_numbers = true)]
+    pub focal: Option<f64>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Log {
+    Text,
+    Json,
+}
+
+/// Where a run keeps its files, and what it prints.
+#[derive(Clone, Debug, Args)]
+pub struct Run {
+    /// What all random numbers come from. The same seed gives the same model, bit for bit, on any number of threads of
+    /// processors with the same instruction set (the first line of a run names it).
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub seed: u64,
+    /// The run's directory [default: runs/DATA-MODEL-N].
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Write a checkpoint every N steps, besides the one after each epoch.
+    #[arg(long, value_name = "N", value_parser = value_parser!(u64).range(1..))]
+    pub checkpoint_every: Option<u64>,
+    /// Print a line of progress every N steps.
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = value_parser!(u32).range(1..))]
+    pub log_every: u32,
+    /// Print at the end where the time went: data, forward, backward, optimizer, and by op.
+    #[arg(long)]
+    pub profile: bool,
+    /// Print nothing but errors.
+    #[arg(long, short, conflicts_with = "profile")]
+    pub quiet: bool,
+    /// How to print: text for people, json for programs (one object to a line).
+    #[arg(long, value_name = "text|json", default_value = "text")]
+    pub log: Log,
+    #[command(flatten)]
+    pub compute: Compute,
+}
+
+/// What learns, and in which order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum FinetuneMode {
+    Head,
+    Full,
+    Gradual,
+    Prototype,
+}
+
+/// Fine-tune a pretrained network on your own images.
+///
+/// Its last layer, the head, is replaced by one for your classes; the rest, the backbone, is kept, and with it how images are scaled and
+/// normalized. As in train, the run's directory gets the model, checkpoints and losses, and Ctrl-C loses nothing: go on with
+/// train --resume.
+#[derive(Debug, Args)]
+pub struct Finetune {
+    /// What has learnt already: a ready network's name, whose ImageNet weights are then downloaded, a model file, or a file of weights
+    /// (safetensors, PyTorch's .pt and .pth, .npz) of a network that is recognized by its tensors or named by --model.
+    #[arg(long, value_name = "NAME|FILE")]
+    pub from: PathBuf,
+    /// Which weights of a file that holds several: see train --help.
+    #[arg(long, value_name = "NAME")]
+    pub weights_entry: Option<String>,
+    /// Folders of images, a manifest of them, a .tar, or a directory of idx files: see train --help.
+    #[arg(value_name = "DATA")]
+    pub data: PathBuf,
+    /// head: the last layer alone, on features that are computed once unless there are random changes (--augment). full: all layers, the early ones
+    /// at a smaller rate. gradual: the one, then the other. prototype: nothing is trained, each class is the mean of its images' features.
+    /// Where all layers train and --augment says nothing else, images are changed by "crop-resize 0.5, flip".
+    #[arg(long, value_name = "MODE", default_value = "gradual")]
+    pub mode: FinetuneMode,
+    /// The network, where a file of weights does not tell: a ready one's name, its layers, or @FILE that holds them.
+    #[arg(long, value_name = "NAME|LAYERS|@FILE")]
+    pub model: Option<OsString>,
+    /// How many times to go through the training images.
+    #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..))]
+    pub epochs: Option<u32>,
+    /// How many times before that with the head alone, in mode gradual [default: 30].
+    #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..))]
+    pub head_epochs: Option<u32>,
+    /// How many images make a batch.
+    #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..))]
+    pub batch_size: Option<u32>,
+    /// The learning rate of the head, the largest one where a schedule changes it.
+    #[arg(long, value_name = "RATE", value_parser = positive, allow_negative_numbers = true)]
+    pub lr: Option<f64>,
+    /// The learning rate while the head alone is trained, in mode gradual [default: 0.003].
+    #[arg(long, value_name = "RATE", value_parser = positive, allow_negative_numbers = true)]
+    pub head_lr: Option<f64>,
+    /// What the rate is multiplied with in the first layer, when all learn; from there it grows evenly up to the head.
+    #[arg(long, value_name = "SHARE", default_value_t = 0.3, value_parser = up_to_one, allow_negative_numbers = true)]
+    pub backbone_lr: f64,
+    /// The optimizer.
+    #[arg(long, value_name = "NAME", value_parser = optimizer)]
+    pub optimizer: Option<OptimizerKind>,
+    /// In mode prototype, how many classes a task of few images has.
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = value_parser!(u32).range(2..))]
+    pub ways: u32,
+    /// In mode prototype, how many images of each class such a task has; several numbers make several measurements [default: 1,5].
+    #[arg(long, value_name = "N,…", value_delimiter = ',', default_values_t = [1, 5], hide_default_value = true, value_parser = value_parser!(u32).range(1..))]
+    pub shots: Vec<u32>,
+    /// In mode prototype, how many such tasks are drawn.
+    #[arg(long, value_name = "N", default_value_t = 600, value_parser = value_parser!(u32).range(2..))]
+    pub episodes: u32,
+    #[command(flatten)]
+    pub learning: Learning,
+    #[command(flatten)]
+    pub images: Images,
+    #[command(flatten)]
+    pub run: Run,
+}

@@ -1,0 +1,65 @@
+//! Opens images of any [`DataKind`] as an [`ImageList`].
+
+use super::files::Beside;
+use super::kind::DataKind;
+use super::list::{ImageList, ListOptions};
+use super::names::some;
+use super::{folder, manifest, run_list, table, tar};
+use crate::decode::read;
+use crate::error::DataError;
+use std::path::Path;
+
+impl ImageList {
+    /// The images of a folder (`class/image.jpg`, or `train/class/image.jpg` with `val` and `test` beside it), of a manifest (`.csv` or
+    /// `.tsv` with a column of paths, one of labels, and perhaps `split` and `group`), of a folder of images with such a table in it, or of
+    /// a `.tar` of any of these.
+    ///
+    /// # Errors
+    /// If it cannot be read, is none of these, or has no images.
+    pub fn open(path: &Path) -> Result<ImageList, DataError> {
+        ImageList::open_with(path, &ListOptions::default())
+    }
+
+    /// As [`ImageList::open`], with the columns of a manifest named.
+    ///
+    /// # Errors
+    /// As [`ImageList::open`], or if there are no such columns.
+    pub fn open_with(path: &Path, options: &ListOptions) -> Result<ImageList, DataError> {
+        let list = match DataKind::of(path)? {
+            DataKind::Folder => folder::open(path, options)?,
+            DataKind::Manifest => open_table(path, options)?,
+            DataKind::Archive => tar::open(path, options)?,
+            DataKind::Idx => return Err(DataError::images(path, "a folder of idx files, not of images")),
+        };
+        list.checked()
+    }
+
+    fn checked(mut self) -> Result<ImageList, DataError> {
+        if self.entries.is_empty() {
+            let notes = if self.notes.is_empty() { String::new() } else { format!(" ({})", self.notes.join("; ")) };
+            let form =
+                "they should lie in a folder for each class (DIR/cat/1.jpg), or in these under train, val and test";
+            return Err(DataError::images(&self.path, format!("no images found{notes}; {form}")));
+        }
+        for split in self.splits() {
+            let missing: Vec<&String> = (0..self.classes.len())
+                .filter(|&c| !self.entries.iter().any(|e| e.split == Some(split) && e.label == c))
+                .map(|c| &self.classes[c])
+                .collect();
+            if !missing.is_empty() {
+                self.notes.push(format!("{split} has no images of {}", some(&missing)));
+            }
+        }
+        Ok(self)
+    }
+}
+
+/// The images of a manifest in a file; its paths start from where it lies.
+fn open_table(path: &Path, options: &ListOptions) -> Result<ImageList, DataError> {
+    let bytes = read(path, table::BYTE_LIMIT)?;
+    if *options == ListOptions::default() && run_list::is_one(&bytes) {
+        let root = path.parent().unwrap_or(Path::new(""));
+        return run_list::read_files(path, &bytes, root, root);
+    }
+    manifest::parse(path, &bytes, &Beside(path.parent().unwrap_or(Path::new(""))), options)
+}

@@ -1,0 +1,11 @@
+//! Data sets, images and loaders, as a user of the crate sees them.
+
+mod any_list;
+mod idx;
+mod image_list;
+mod image_list_dataset;
+mod image_split;
+mod images;
+mod loader;
+mod odd_images;
+mod transforms;

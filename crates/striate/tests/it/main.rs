@@ -1,0 +1,12 @@
+//! The whole library, as a user of the façade sees it: against PyTorch, against central differences, and through the book and examples.
+
+mod book;
+mod conversions;
+mod examples;
+mod gradcheck;
+mod gradcheck_layers;
+mod gradcheck_losses;
+mod gradcheck_tensor;
+mod parity;
+mod pretrained;
+mod process;

@@ -1,0 +1,5 @@
+//! Ready networks and networks as text, as a user of the crate sees them.
+
+mod parts;
+mod text;
+mod text_layers;
