@@ -183,7 +183,6 @@ impl Graph {
     }
 
     /// Adds a constant.
-    #[allow(dead_code)]
     pub(crate) fn add_constant(&mut self, tensor: Tensor) -> ValueId {
         let id = ValueId(self.values.len());
         let spec = tensor.spec();

@@ -1,6 +1,6 @@
 //! A network as data: [`capture`] runs it on a backend that writes ops down, and nothing is lost. A [`Graph`] has every op with its attributes and
-//! operands, the parameters and buffers by name, inputs and outputs, and sizes that depend on the number of samples. It can be run, printed, counted and
-//! timed.
+//! operands, the parameters and buffers by name, inputs and outputs, and sizes that depend on the number of samples. It can be run, printed, counted,
+//! timed and trained ([`GraphModule`]); [`passes`] make it faster without changing what it computes, and an [`Executable`] runs it.
 //!
 //! ```
 //! use striate_graph::capture;
@@ -14,14 +14,21 @@
 //! ```
 
 mod capture;
+mod executable;
 mod graph;
 mod layer_times;
+mod module;
+pub mod passes;
+mod plan;
 mod print;
 mod run;
 mod sizes;
 mod summary;
 
 pub use capture::capture;
+pub use executable::Executable;
 pub use graph::{Batch, Dim, Graph, Node, Origin, Value, ValueId};
 pub use layer_times::{LayerTime, time_layers};
+pub use module::GraphModule;
+pub use plan::{MemoryPlan, Region};
 pub use summary::{LayerRow, Summary};

@@ -4,14 +4,12 @@
 //! freed buffers are kept and handed out again.
 
 use crate::Element;
-use crate::derived::{Derived, Key};
 use memmap2::MmapMut;
 use std::alloc::{Layout, alloc_zeroed, dealloc};
-use std::any::Any;
 use std::collections::HashMap;
 use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::Mutex;
 
 const ALIGN: usize = 64;
 /// Smaller buffers go straight to the allocator, which is good at them.
@@ -167,8 +165,6 @@ pub struct Buffer<T: Element> {
     len: usize,
     /// What `data` points to; taken only by `drop`.
     chunk: Option<Chunk>,
-    /// Gone when the values change.
-    derived: OnceLock<Box<Derived>>,
 }
 
 // SAFETY: a buffer owns its memory, and `T` is plain data.
@@ -180,7 +176,7 @@ impl<T: Element> Buffer<T> {
     fn acquire(len: usize) -> (Self, bool) {
         let bytes = len.checked_mul(size_of::<T>()).expect("buffer size overflows");
         let (chunk, fresh) = acquire(size_class(bytes));
-        (Buffer { data: chunk.start.cast(), len, chunk: Some(chunk), derived: OnceLock::new() }, fresh)
+        (Buffer { data: chunk.start.cast(), len, chunk: Some(chunk) }, fresh)
     }
 
     /// `len` values that are not specified: zeros, or whatever an earlier buffer held. For outputs that are
@@ -196,16 +192,6 @@ impl<T: Element> Buffer<T> {
             buffer.fill(T::default());
         }
         buffer
-    }
-
-    /// What `make` computes from the values. It is kept from the second time on that it is asked for under `key`, until the values change.
-    pub(crate) fn derived<D: Any + Send + Sync>(&self, key: Key, make: impl Fn() -> D) -> Arc<D> {
-        self.derived.get_or_init(Box::default).get(key, make)
-    }
-
-    /// As [`Buffer::derived`], but nothing the first time: for who has a cheaper way with values that are used once.
-    pub(crate) fn derived_again<D: Any + Send + Sync>(&self, key: Key, make: impl FnOnce() -> D) -> Option<Arc<D>> {
-        self.derived.get_or_init(Box::default).again(key, make)
     }
 
     /// A copy of `values`.
@@ -227,7 +213,6 @@ impl<T: Element> Deref for Buffer<T> {
 
 impl<T: Element> DerefMut for Buffer<T> {
     fn deref_mut(&mut self) -> &mut [T] {
-        self.derived.take();
         // SAFETY: as in `deref`, and the access is exclusive.
         unsafe { std::slice::from_raw_parts_mut(self.data.as_ptr(), self.len) }
     }

@@ -10,7 +10,6 @@ pub mod batch_norm;
 pub mod buffer;
 pub mod conv2d;
 pub mod copy;
-mod derived;
 pub mod elementwise;
 pub mod float;
 pub mod gemm;
@@ -18,6 +17,7 @@ pub mod group_norm;
 pub mod index;
 pub mod isa;
 pub mod optim;
+mod packed;
 pub mod peak;
 pub mod pool2d;
 pub mod reduce;
@@ -31,8 +31,8 @@ mod target;
 pub mod threads;
 
 pub use buffer::Buffer;
-pub use derived::Weights;
 pub use float::Float;
+pub use packed::{PackedWeight, Weights};
 
 /// A number that a [`Buffer`] can hold.
 ///

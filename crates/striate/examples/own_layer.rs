@@ -37,11 +37,19 @@ impl Forward for Swish {
     }
 }
 
+/// A network with it.
 #[derive(Module)]
-struct Net {
+pub struct Net {
     conv: Conv2d,
     swish: Swish,
     fc: Linear,
+}
+
+impl Net {
+    /// For 28×28 grey images.
+    pub fn new(rng: &mut Generator) -> Self {
+        Net { conv: Conv2d::new(1, 8, 3, rng), swish: Swish::new(), fc: Linear::new(8 * 13 * 13, 10, rng) }
+    }
 }
 
 impl Forward for Net {
@@ -60,7 +68,7 @@ pub fn run(steps: usize) -> Result<(f32, f32), Box<dyn Error>> {
     gradcheck(|t| swish(&t[0], &t[1]), &[x, beta])?;
     println!("the gradient is right");
 
-    let mut net = Net { conv: Conv2d::new(1, 8, 3, rng), swish: Swish::new(), fc: Linear::new(8 * 13 * 13, 10, rng) };
+    let mut net = Net::new(rng);
     let mut optimizer = Adam::new(0.003);
     let mut last = f32::NAN;
     for (step, batch) in DataLoader::new(mnist()?.train, 100).shuffle(0).epoch(0).take(steps).enumerate() {

@@ -34,14 +34,15 @@ impl Forward for Block {
 
 /// Any type whose fields are modules is a module: layers, blocks, a `Vec` of blocks, plain settings.
 #[derive(Module)]
-struct Net {
+pub struct Net {
     stem: Conv2d,
     blocks: Vec<Block>,
     head: Linear,
 }
 
 impl Net {
-    fn new(channels: usize, blocks: usize, rng: &mut Generator) -> Self {
+    /// For 28×28 grey images.
+    pub fn new(channels: usize, blocks: usize, rng: &mut Generator) -> Self {
         Net {
             stem: Conv2d::options(1, channels, 3).padding(1).build(rng),
             blocks: (0..blocks).map(|_| Block::new(channels, rng)).collect(),

@@ -147,6 +147,21 @@ impl Array {
         Spec { shape: self.shape, dtype: self.dtype() }
     }
 
+    /// Where its elements lie in memory and how many bytes are kept there, for counting: arrays that share elements give the same. Zeros for one that is kept
+    /// elsewhere.
+    pub fn memory(&self) -> (usize, usize) {
+        fn of<T: Element>(buffer: &Buffer<T>) -> (usize, usize) {
+            (buffer.as_ptr() as usize, buffer.len() * size_of::<T>())
+        }
+        match &self.storage {
+            Storage::F32(b) => of(b),
+            Storage::F64(b) => of(b),
+            Storage::I64(b) => of(b),
+            Storage::U8(b) => of(b),
+            Storage::Remote(_) => (0, 0),
+        }
+    }
+
     /// The device that keeps it.
     pub fn device(&self) -> Device {
         match &self.storage {
@@ -221,12 +236,6 @@ impl Array {
         let mut out = Buffer::unspecified(n);
         copy::copy_strided(&self.shape.permuted(order), self.data::<T>(), &self.strides.permuted(order), &mut out);
         Packed::Owned(out)
-    }
-
-    /// The buffer, if the elements fill it in the default layout.
-    pub(crate) fn whole<T: Element>(&self) -> Option<&Buffer<T>> {
-        let buffer = self.typed::<T>();
-        (buffer.len() == self.shape.numel() && self.is_dense_in(memory_order(self.shape.rank()))).then_some(&**buffer)
     }
 
     /// The elements in the default layout.

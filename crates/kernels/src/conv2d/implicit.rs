@@ -8,6 +8,7 @@ use super::shape::Conv2dShape;
 use super::window::{Band, Bands, Window};
 use crate::gemm::tile::{self, MAX_ROWS, Panels, Walk};
 use crate::isa::Kernel;
+use crate::packed::Weights;
 use crate::simd::Simd;
 use crate::target::Target;
 use crate::threads;
@@ -96,7 +97,7 @@ impl Correlation {
 pub fn forward(
     s: &Conv2dShape,
     input: Input<f32>,
-    weight: &[f32],
+    weight: &Weights<f32>,
     bias: Option<&[f32]>,
     finish: Finish<f32>,
     output: &mut [f32],
@@ -105,9 +106,12 @@ pub fn forward(
     let c = Correlation::forward(s);
     let [ci, co] = c.group();
     let depth = s.kernel[0] * s.kernel[1] * ci;
-    let panels: Vec<Panels> =
-        weight.chunks_exact(co * depth).map(|w| Panels::from_columns(target.lanes(), depth, co, w)).collect();
-    correlate(target, &c, input, &panels, bias, finish, None, output);
+    let lanes = target.lanes();
+    let pack = || weight.values.chunks_exact(co * depth).map(|w| Panels::from_columns(lanes, depth, co, w)).collect();
+    match weight.packed.and_then(|packed| packed.panels(lanes, pack)) {
+        Some(panels) => correlate(target, &c, input, panels, bias, finish, None, output),
+        None => correlate(target, &c, input, &pack(), bias, finish, None, output),
+    }
 }
 
 /// As [`super::conv2d_input_grad`], for stride 1: the convolution with the kernel rotated by 180° and its channels

@@ -14,7 +14,7 @@ mod window;
 mod winograd;
 
 use crate::batch_norm::Clamp;
-use crate::derived::Weights;
+use crate::packed::Weights;
 use crate::{Buffer, Float};
 use crop::Crop;
 pub use finish::{Channels, Finish};
@@ -87,7 +87,7 @@ pub fn conv2d_finished<'a, T: Float>(
         } else if depthwise::applies(s) {
             depthwise::forward(s, input, weight.values, bias, finish, output);
         } else {
-            implicit::forward(s, input, weight.values, bias, finish, output);
+            implicit::forward(s, input, &weight, bias, finish, output);
         }
     } else {
         direct::forward(s, &input.realized(), weight.values, bias, output);

@@ -6,12 +6,11 @@ mod matrix;
 mod split;
 pub(crate) mod tile;
 
-use crate::derived::Weights;
+use crate::packed::Weights;
 use crate::target::Target;
 use crate::{Float, threads};
 use blocked::Right;
 pub use matrix::Matrix;
-use std::sync::Arc;
 use tile::Panels;
 
 /// `c = a · b`, or `c += a · b` if `accumulate`.
@@ -66,8 +65,7 @@ pub fn batched_gemm<T: Float>(
 
 /// The product with a transposed weight, `c = x · weightᵀ`, as [`gemm`] computes it.
 ///
-/// `x` is `rows` × `inputs`, `weight` is dense row-major `outputs` × `inputs`, `c` is dense `rows` × `outputs`. Where the same values of a buffer are
-/// used again, what the product makes of them is kept with it.
+/// `x` is `rows` × `inputs`, `weight` is dense row-major `outputs` × `inputs`, `c` is dense `rows` × `outputs`.
 ///
 /// # Panics
 /// If a slice is too short for its shape, or `c` has not `rows` · `outputs` elements.
@@ -87,27 +85,31 @@ pub fn linear<'a, T: Float>(
         c.len()
     );
     check(rows, outputs, inputs, &x, &b, x.data.len(), b.data.len());
-    if let (Some(panels), Some(x_data)) = (kept_panels(rows, inputs, outputs, &weight), T::as_f32(x.data))
+    if let (Some(panels), Some(x_data)) = (packed_panels(rows, inputs, outputs, &weight), T::as_f32(x.data))
         && let Some(c) = T::as_f32_mut(c)
     {
         let x = Matrix { data: x_data, row_stride: x.row_stride, col_stride: x.col_stride };
-        return blocked::gemm(Target::current(), rows, outputs, inputs, x, Right::Packed(&panels), c, false);
+        return blocked::gemm(Target::current(), rows, outputs, inputs, x, Right::Packed(panels), c, false);
     }
     dispatch(rows, outputs, inputs, x, b, c, false);
 }
 
-/// What [`dispatch`] would pack of the right operand, if it would and these values were seen before.
-fn kept_panels<T: Float>(rows: usize, inputs: usize, outputs: usize, weight: &Weights<T>) -> Option<Arc<Panels>> {
+/// The packed weight, where [`dispatch`] would pack it too.
+fn packed_panels<'a, T: Float>(
+    rows: usize,
+    inputs: usize,
+    outputs: usize,
+    weight: &Weights<'a, T>,
+) -> Option<&'a Panels> {
     /// Weights with more elements are packed at each product.
     const MAX_LEN: usize = 1 << 23;
-    let Weights { values, buffer } = weight.as_f32()?;
+    let Weights { values, packed } = weight.as_f32()?;
     let packs = rows * inputs * outputs > TINY && !dot::pays(rows, outputs, inputs);
     if !packs || values.len() > MAX_LEN {
         return None;
     }
     let lanes = Target::current().lanes();
-    let pack = || Panels::from_columns(lanes, inputs, outputs, values);
-    buffer?.derived_again(("linear", [lanes, inputs, outputs]), pack)
+    packed?.panels(lanes, || vec![Panels::from_columns(lanes, inputs, outputs, values)])?.first()
 }
 
 fn check<T>(m: usize, n: usize, k: usize, a: &Matrix<T>, b: &Matrix<T>, a_len: usize, b_len: usize) {

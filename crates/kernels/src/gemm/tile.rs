@@ -200,6 +200,11 @@ impl Panels {
         Panels { data, lanes, depth, cols }
     }
 
+    /// How many bytes they take.
+    pub fn bytes(&self) -> usize {
+        4 * self.data.len()
+    }
+
     /// How many panels there are.
     pub fn len(&self) -> usize {
         self.cols.div_ceil(tile_cols(self.lanes))

@@ -7,6 +7,7 @@ mod gradcheck;
 mod gradcheck_layers;
 mod gradcheck_losses;
 mod gradcheck_tensor;
+mod graphs;
 mod parity;
 mod pretrained;
 mod process;

@@ -14,6 +14,7 @@ use crate::profile;
 use crate::shape::Shape;
 use std::ops::Deref;
 use std::sync::Arc;
+use striate_kernels::PackedWeight;
 
 pub use striate_kernels::optim::{AdagradStep, AdamStep, LambStep, LionStep, NAdamStep, RmsPropStep, SgdStep, Update};
 
@@ -26,6 +27,11 @@ pub trait Backend: Send + Sync {
     /// The results of `op`, of these shapes and types. The operands have been checked, and come by value, so that memory that nobody else holds may
     /// be used again.
     fn run(&self, op: &Op, inputs: Vec<Array>, outputs: &[Spec]) -> Vec<Array>;
+    /// As [`Backend::run`], for an op that runs many times with the same weight; `packed` belongs to it alone.
+    fn run_packed(&self, op: &Op, packed: &Packed, inputs: Vec<Array>, outputs: &[Spec]) -> Vec<Array> {
+        let _ = packed;
+        self.run(op, inputs, outputs)
+    }
     /// One step of an optimizer; `state` has [`Update::slots`] arrays.
     fn update(&self, step: &Update, param: &mut Array, grad: &Array, state: &mut [Array]);
     /// Whether it has the ops that [`Op`]s are joined to; otherwise each op comes by itself.
@@ -81,10 +87,37 @@ fn meet(op: &str, inputs: &[Array]) -> Place {
 /// # Panics
 /// If the operands do not fit ([`Op::outputs`]) or are on two devices.
 pub fn run(op: &Op, inputs: Vec<Array>) -> Vec<Array> {
+    run_packed(op, None, inputs)
+}
+
+/// As [`run`], for an op that runs many times with the same weight: `packed` keeps what the backend makes of the weight, from the first run on.
+///
+/// # Panics
+/// As [`run`].
+pub fn run_packed(op: &Op, packed: Option<&Packed>, inputs: Vec<Array>) -> Vec<Array> {
     let specs: Vec<Spec> = inputs.iter().map(Array::spec).collect();
     let outputs = op.outputs(&specs);
     let place = meet(op.name(), &inputs);
-    profile::timed(op.name(), || place.run(op, inputs, &outputs))
+    profile::timed(op.name(), || match packed {
+        Some(packed) => place.run_packed(op, packed, inputs, &outputs),
+        None => place.run(op, inputs, &outputs),
+    })
+}
+
+/// What a backend makes of the constant weight of one op that runs many times.
+#[derive(Default)]
+pub struct Packed(PackedWeight);
+
+impl Packed {
+    /// A place to keep it, if `op` has a weight that packing helps.
+    pub fn of(op: &Op) -> Option<Packed> {
+        matches!(op, Op::Conv2d { .. } | Op::FusedConv2d(_) | Op::Linear).then(Packed::default)
+    }
+
+    /// How many bytes it takes.
+    pub fn bytes(&self) -> usize {
+        self.0.bytes()
+    }
 }
 
 impl Op {

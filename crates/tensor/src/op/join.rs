@@ -48,30 +48,19 @@ pub(crate) fn join(previous: &Op, operands: usize, next: &Op, trains: bool) -> O
 }
 
 fn fused(previous: &Op, operands: usize, next: &Op) -> Option<FusedConv2d> {
-    let plain = |options, input_relu| FusedConv2d {
-        options,
-        input_relu,
-        bias: operands == 3,
-        norm: None,
-        activation: None,
-        max_pool2: false,
-    };
     let conv = match previous {
-        Op::Conv2d { options, input_relu } => plain(*options, *input_relu),
-        Op::FusedConv2d(f) if !f.max_pool2 => *f,
+        Op::Conv2d { options, input_relu } => FusedConv2d::new(*options, *input_relu, operands == 3),
+        Op::FusedConv2d(f) => *f,
         _ => return None,
     };
     match next {
-        Op::BatchNorm { eps, residual: false, activation: None, .. }
-            if conv.norm.is_none() && conv.activation.is_none() =>
-        {
+        Op::BatchNorm { eps, residual: false, activation: None, .. } if conv.takes_norm() => {
             Some(FusedConv2d { norm: Some(*eps), ..conv })
         }
-        Op::Unary(f) if conv.activation.is_none() && as_clamp(*f).is_some() => {
+        Op::Unary(f) if conv.takes_activation() && as_clamp(*f).is_some() => {
             Some(FusedConv2d { activation: Some(*f), ..conv })
         }
-        // A normalization may turn large values into small ones, so that it cannot be pooled before.
-        Op::MaxPool2d { options, input_relu: false, .. } if conv.norm.is_none() => {
+        Op::MaxPool2d { options, input_relu: false, .. } if conv.takes_max_pool2() => {
             let halves = Pool2dOptions { count_include_pad: options.count_include_pad, ..Pool2dOptions::new([2; 2]) };
             (*options == halves).then_some(FusedConv2d { max_pool2: true, ..conv })
         }

@@ -361,8 +361,8 @@ pub enum Op {
     CrossEntropyGrad,
 }
 
-/// A convolution with what follows it. Operands: `x`, `weight`; `bias` if there is one; `mean`, `var`, `weight` and `bias` of the batch normalization
-/// if there is one.
+/// A convolution with its epilogue: a batch normalization, a residual, an activation and a max pooling, in this order, each if there is one. Operands: `x`,
+/// `weight`; `bias` if there is one; `mean`, `var`, `weight` and `bias` of the normalization; the residual, which has the convolution's shape.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct FusedConv2d {
     /// Stride, padding, dilation, groups.
@@ -373,10 +373,41 @@ pub struct FusedConv2d {
     pub bias: bool,
     /// The `eps` of the batch normalization after it.
     pub norm: Option<f64>,
-    /// The activation after that: `Relu` or `Hardtanh`.
+    /// Whether a residual is added then.
+    pub residual: bool,
+    /// The activation after that.
     pub activation: Option<Unary>,
-    /// Whether the largest of each 2×2 elements is taken then.
+    /// Whether the largest of each 2×2 elements is taken then. It follows no normalization and no residual.
     pub max_pool2: bool,
+}
+
+impl FusedConv2d {
+    /// Without an epilogue.
+    pub fn new(options: Conv2dOptions, input_relu: bool, bias: bool) -> FusedConv2d {
+        FusedConv2d { options, input_relu, bias, norm: None, residual: false, activation: None, max_pool2: false }
+    }
+
+    /// Whether a batch normalization may come next.
+    pub fn takes_norm(&self) -> bool {
+        self.norm.is_none() && self.takes_residual()
+    }
+
+    /// Whether a residual may come next.
+    pub fn takes_residual(&self) -> bool {
+        !self.residual && self.takes_activation()
+    }
+
+    /// Whether an activation may come next.
+    pub fn takes_activation(&self) -> bool {
+        self.activation.is_none() && !self.max_pool2
+    }
+
+    /// Whether a max pooling of 2×2 may come next.
+    pub fn takes_max_pool2(&self) -> bool {
+        // A normalization may turn large values into small ones.
+        let grows = self.activation.is_none_or(|f| as_clamp(f).is_some());
+        self.norm.is_none() && !self.residual && !self.max_pool2 && grows
+    }
 }
 
 impl Op {

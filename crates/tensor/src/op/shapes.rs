@@ -229,6 +229,9 @@ impl Op {
             Op::Conv2d { options, .. } => conv2d::rule(inputs, options),
             Op::FusedConv2d(f) => {
                 let y = conv2d::rule(&inputs[..2 + f.bias as usize], &f.options);
+                if let Some(residual) = inputs.last().filter(|_| f.residual) {
+                    assert!(*residual == y, "{name}: the residual is {residual}, the convolution {y}");
+                }
                 if f.max_pool2 { y.reshaped(pool2d::rule("max_pool2d", &y, &2.into()).shape) } else { y }
             }
             Op::Conv2dInputGrad { input, .. } => x.reshaped(*input),
@@ -293,7 +296,7 @@ impl Op {
             Op::Where => (3, 3),
             Op::Linear | Op::Conv2d { .. } | Op::ConvTranspose2d { .. } | Op::Conv2dInputGrad { .. } => (2, 3),
             Op::FusedConv2d(f) => {
-                let n = 2 + f.bias as usize + 4 * f.norm.is_some() as usize;
+                let n = 2 + f.bias as usize + 4 * f.norm.is_some() as usize + f.residual as usize;
                 (n, n)
             }
             Op::Gather { .. } | Op::ScatterAdd { .. } | Op::IndexSelect { .. } | Op::IndexAdd { .. } => (2, 2),

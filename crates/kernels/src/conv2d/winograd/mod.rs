@@ -20,11 +20,10 @@ mod transform;
 use super::finish::Finish;
 use super::input::Input;
 use super::shape::Conv2dShape;
-use crate::derived::Weights;
+use crate::packed::Weights;
 use crate::target::Target;
 use kernels::Kernels;
 use output::Output;
-use std::sync::Arc;
 use tiles::{Grid, Images, POINTS};
 
 /// With fewer channels the transforms cost more than the multiplications they save.
@@ -48,7 +47,7 @@ pub fn can(s: &Conv2dShape) -> bool {
     plain && s.padding.as_flattened().iter().all(|&p| p <= 2)
 }
 
-/// Transformed kernels of more numbers are not kept with their weights: what they save is a small part of the work there.
+/// Transformed kernels of more numbers are not packed once for all runs: what that saves is a small part of the work there.
 const KEPT: usize = 1 << 20;
 
 /// The order of the work.
@@ -96,16 +95,18 @@ pub fn forward(
     let grid = Grid::new(s.batch, s.out_size());
     let to = Output::new(grid, s.out_size(), co, bias, finish, None, pool, output);
     let kernels = Kernels { values: weight.values, inputs: ci, outputs: co, rotated: false };
-    let transformed = || match weight.buffer {
-        Some(buffer) if POINTS * ci * co <= KEPT => {
-            buffer.derived(("winograd", [target.lanes(), ci, co]), || kernels.transformed(target))
+    let run = match Algorithm::of(grid, ci, co) {
+        Algorithm::Blocked => blocked::correlate,
+        Algorithm::PointMajor => point_major::correlate,
+        Algorithm::FusedKernelTransform => {
+            return fused_kernel_transform::correlate(target, images, before, grid, kernels, to);
         }
-        _ => Arc::new(kernels.transformed(target)),
     };
-    match Algorithm::of(grid, ci, co) {
-        Algorithm::Blocked => blocked::correlate(target, images, before, grid, &transformed(), to),
-        Algorithm::PointMajor => point_major::correlate(target, images, before, grid, &transformed(), to),
-        Algorithm::FusedKernelTransform => fused_kernel_transform::correlate(target, images, before, grid, kernels, to),
+    let transform = || kernels.transformed(target);
+    let packed = weight.packed.filter(|_| POINTS * ci * co <= KEPT);
+    match packed.and_then(|packed| packed.winograd(target.lanes(), transform)) {
+        Some(transformed) => run(target, images, before, grid, transformed, to),
+        None => run(target, images, before, grid, &transform(), to),
     }
 }
 

@@ -1,15 +1,29 @@
 //! Convolution, pooling and resampling.
 
 use super::batch_norm::inverse_std;
+use super::elementwise;
 use crate::array::{Array, memory_order};
 use crate::dtype::{DType, Element};
-use crate::op::{Conv2dOptions, FusedConv2d, Pool2dOptions, as_clamp};
+use crate::op::{Binary, Conv2dOptions, FusedConv2d, Pool2dOptions, as_clamp};
 use crate::shape::Shape;
 use striate_kernels::batch_norm::{self as norm, Clamp};
 use striate_kernels::conv2d::{self as conv, Channels, Conv2dShape, Finish};
 use striate_kernels::pool2d::{self as pool, Pool2dShape};
 use striate_kernels::resample::{self as sparse, Taps};
-use striate_kernels::{Buffer, Float};
+use striate_kernels::{Buffer, Float, PackedWeight, Weights};
+
+/// A weight, and where its packed form is kept, if it is.
+#[derive(Clone, Copy)]
+pub struct Weight<'a> {
+    pub array: &'a Array,
+    pub packed: Option<&'a PackedWeight>,
+}
+
+impl<'a> Weight<'a> {
+    fn kernels<T: Element>(&self, values: &'a [T]) -> Weights<'a, T> {
+        self.packed.map_or(values.into(), |packed| Weights::packed(values, packed))
+    }
+}
 
 /// A batch normalization after a convolution: mean, variance, weight, bias, and what is added to the variance.
 pub struct Norm {
@@ -35,13 +49,13 @@ fn conv_shape(input: Shape, weight: Shape, o: &Conv2dOptions) -> Conv2dShape {
 pub fn conv2d<T: Element + Float>(
     x: &Array,
     relu: bool,
-    weight: &Array,
+    weight: Weight,
     bias: Option<&Array>,
     o: &Conv2dOptions,
     norm: Option<Norm>,
     clamp: Option<Clamp>,
 ) -> Array {
-    let s = conv_shape(x.shape, weight.shape, o);
+    let s = conv_shape(x.shape, weight.array.shape, o);
     let [h, w] = s.out_size();
     let mut out = Buffer::unspecified(s.output_len());
     let bias = bias.map(|b| b.packed_default::<T>());
@@ -55,40 +69,51 @@ pub fn conv2d<T: Element + Float>(
     let finish = Finish { norm, clamp };
     let values = x.packed_default::<T>();
     let input = conv::Input { values: &values, relu };
-    match weight.whole::<T>() {
-        Some(weight) => conv::conv2d_finished(&s, input, weight, bias.as_deref(), finish, &mut out),
-        None => {
-            conv::conv2d_finished(&s, input, &*weight.packed_default::<T>(), bias.as_deref(), finish, &mut out);
-        }
-    }
+    conv::conv2d_finished(
+        &s,
+        input,
+        weight.kernels(&weight.array.packed_default::<T>()),
+        bias.as_deref(),
+        finish,
+        &mut out,
+    );
     Array::from_buffer(out, Shape::from([s.batch, s.out_channels, h, w]))
 }
 
 /// `inputs` are input, weight, perhaps bias, and perhaps those of a normalization.
-pub fn fused_conv2d<T: Element + Float>(f: &FusedConv2d, inputs: Vec<Array>) -> Array {
+pub fn fused_conv2d<T: Element + Float>(f: &FusedConv2d, packed: Option<&PackedWeight>, inputs: Vec<Array>) -> Array {
     let mut inputs = inputs.into_iter();
     let (x, weight) = (inputs.next().expect("an input"), inputs.next().expect("a weight"));
+    let weight = Weight { array: &weight, packed };
     let bias = f.bias.then(|| inputs.next().expect("a bias"));
     let norm = f.norm.map(|eps| {
-        let operands = inputs.collect::<Vec<_>>().try_into().unwrap_or_else(|_| unreachable!("four operands"));
+        let operands = std::array::from_fn(|_| inputs.next().expect("mean, variance, weight, bias"));
         Norm { operands, eps }
     });
-    let clamp = f.activation.and_then(as_clamp);
+    let residual = f.residual.then(|| inputs.next().expect("a residual"));
+    let clamp = f.activation.and_then(as_clamp).filter(|_| residual.is_none());
     if f.max_pool2 {
-        return conv2d_max_pool2::<T>(&x, f.input_relu, &weight, bias.as_ref(), &f.options, clamp);
+        return conv2d_max_pool2::<T>(&x, f.input_relu, weight, bias.as_ref(), &f.options, clamp);
     }
-    conv2d::<T>(&x, f.input_relu, &weight, bias.as_ref(), &f.options, norm, clamp)
+    let mut y = conv2d::<T>(&x, f.input_relu, weight, bias.as_ref(), &f.options, norm, clamp);
+    if let Some(residual) = residual {
+        y = elementwise::binary(Binary::Add, y, residual);
+    }
+    match f.activation {
+        Some(activation) if clamp.is_none() => elementwise::unary(activation, y),
+        _ => y,
+    }
 }
 
 fn conv2d_max_pool2<T: Element + Float>(
     x: &Array,
     relu: bool,
-    weight: &Array,
+    weight: Weight,
     bias: Option<&Array>,
     o: &Conv2dOptions,
     clamp: Option<Clamp>,
 ) -> Array {
-    let s = conv_shape(x.shape, weight.shape, o);
+    let s = conv_shape(x.shape, weight.array.shape, o);
     if !conv::pools::<T>(&s) {
         let y = conv2d::<T>(x, relu, weight, bias, o, None, clamp);
         return max_pool2d::<T>(&y, false, &Pool2dOptions::new([2; 2])).0;
@@ -98,12 +123,14 @@ fn conv2d_max_pool2<T: Element + Float>(
     let bias = bias.map(|b| b.packed_default::<T>());
     let values = x.packed_default::<T>();
     let input = conv::Input { values: &values, relu };
-    match weight.whole::<T>() {
-        Some(weight) => conv::conv2d_max_pool2(&s, input, weight, bias.as_deref(), clamp, &mut out),
-        None => {
-            conv::conv2d_max_pool2(&s, input, &*weight.packed_default::<T>(), bias.as_deref(), clamp, &mut out);
-        }
-    }
+    conv::conv2d_max_pool2(
+        &s,
+        input,
+        weight.kernels(&weight.array.packed_default::<T>()),
+        bias.as_deref(),
+        clamp,
+        &mut out,
+    );
     Array::from_buffer(out, shape)
 }
 

@@ -225,17 +225,17 @@ pub fn conv_transpose2d(
 }
 
 /// `[.., normalized]` as rows that are one group each.
-fn as_groups(x: Array, size: usize) -> Array {
-    let rows = x.shape.numel().checked_div(size).unwrap_or(0);
-    views::reshape(x, Shape::from([rows, size, 1, 1]))
+fn as_groups(x: Array, normalized: Shape) -> Array {
+    let rows = x.shape[..x.shape.rank() - normalized.rank()].iter().product();
+    views::reshape(x, Shape::from([rows, normalized.numel(), 1, 1]))
 }
 
 /// `inputs` are input, weight and bias; the results are output, means and variances.
 pub fn layer_norm(inputs: Vec<Array>, eps: f64) -> Vec<Array> {
     let [x, weight, bias] = take(inputs);
-    let (shape, size) = (x.shape, weight.shape.numel());
-    let flat = |w: Array| views::reshape(w, Shape::from([size]));
-    let mut results = group_norm::group_norm(vec![as_groups(x, size), flat(weight), flat(bias)], 1, eps);
+    let (shape, normalized) = (x.shape, weight.shape);
+    let flat = |w: Array| views::reshape(w, Shape::from([normalized.numel()]));
+    let mut results = group_norm::group_norm(vec![as_groups(x, normalized), flat(weight), flat(bias)], 1, eps);
     results[0] = views::reshape(results[0].clone(), shape);
     results
 }
@@ -244,9 +244,9 @@ pub fn layer_norm(inputs: Vec<Array>, eps: f64) -> Vec<Array> {
 pub fn layer_norm_grad(inputs: Vec<Array>, eps: f64) -> Vec<Array> {
     let [g, x, mean, var, weight] = take(inputs);
     let (shape, normalized) = (x.shape, weight.shape);
-    let size = normalized.numel();
-    let flat = views::reshape(weight, Shape::from([size]));
-    let all = group_norm::group_norm_grad(vec![as_groups(g, size), as_groups(x, size), mean, var, flat], eps);
+    let flat = views::reshape(weight, Shape::from([normalized.numel()]));
+    let (g, x) = (as_groups(g, normalized), as_groups(x, normalized));
+    let all = group_norm::group_norm_grad(vec![g, x, mean, var, flat], eps);
     let [to_x, to_w, to_b] = take(all);
     vec![views::reshape(to_x, shape), views::reshape(to_w, normalized), views::reshape(to_b, normalized)]
 }

@@ -5,7 +5,7 @@ use crate::array::Array;
 use crate::dtype::Element;
 use crate::shape::Shape;
 use striate_kernels::gemm::{self, Matrix, batched_gemm, gemm};
-use striate_kernels::{Buffer, Float};
+use striate_kernels::{Buffer, Float, PackedWeight, Weights};
 
 /// The stride from one matrix of a stack to the next, if it is one number.
 fn batch_stride(x: &Array) -> Option<usize> {
@@ -21,11 +21,15 @@ fn matrix<T: Element>(x: &Array) -> Matrix<'_, T> {
 }
 
 /// `x · weightᵀ`
-pub fn linear<T: Element + Float>(x: Array, weight: Array) -> Array {
+pub fn linear<T: Element + Float>(x: Array, weight: Array, packed: Option<&PackedWeight>) -> Array {
     let [rows, inputs, outputs] = [x.shape[0], x.shape[1], weight.shape[0]];
-    let Some(values) = weight.whole::<T>() else { return matmul::<T>(x, weight.transposed()) };
+    if !weight.is_dense_in(&[0, 1]) {
+        return matmul::<T>(x, views::permute(weight, &[1, 0]));
+    }
     let mut out = Buffer::unspecified(rows * outputs);
-    gemm::linear(rows, inputs, outputs, matrix::<T>(&x), values, &mut out);
+    let values = &weight.data::<T>()[..inputs * outputs];
+    let weight = packed.map_or(values.into(), |packed| Weights::packed(values, packed));
+    gemm::linear(rows, inputs, outputs, matrix::<T>(&x), weight, &mut out);
     Array::from_buffer(out, Shape::from([rows, outputs]))
 }
 

@@ -10,11 +10,12 @@ mod matrix;
 mod softmax;
 mod views;
 
-use super::Backend;
+use super::{Backend, Packed};
 use crate::array::Array;
 use crate::device::Device;
 use crate::dtype::DType;
 use crate::op::{Binary, Op, Spec};
+use striate_kernels::PackedWeight;
 use striate_kernels::elementwise::first_non_finite;
 use striate_kernels::optim::{self, Update};
 
@@ -104,7 +105,7 @@ fn with_bias(y: Array, bias: Option<Array>) -> Array {
 
 impl Cpu {
     /// The results of ops that have one.
-    fn one(&self, op: &Op, inputs: Vec<Array>, output: &Spec) -> Array {
+    fn one(&self, op: &Op, packed: Option<&PackedWeight>, inputs: Vec<Array>, output: &Spec) -> Array {
         let shape = output.shape;
         match op {
             Op::Reshape { .. } | Op::Flatten { .. } => {
@@ -188,7 +189,7 @@ impl Cpu {
             Op::Linear => {
                 let ([x, weight], bias) = take_more(inputs);
                 let x = lower::as_rows(x);
-                let y = by_float!(x, "linear", |T| matrix::linear::<T>(x, weight));
+                let y = by_float!(x, "linear", |T| matrix::linear::<T>(x, weight, packed));
                 views::reshape(with_bias(y, bias), shape)
             }
             Op::Gather { dim } => {
@@ -212,14 +213,14 @@ impl Cpu {
                 by_float!(x, "conv2d", |T| image::conv2d::<T>(
                     &x,
                     *input_relu,
-                    &weight,
+                    image::Weight { array: &weight, packed },
                     bias.as_ref(),
                     options,
                     None,
                     None
                 ))
             }
-            Op::FusedConv2d(f) => by_float!(inputs[0], "conv2d", |T| image::fused_conv2d::<T>(f, inputs)),
+            Op::FusedConv2d(f) => by_float!(inputs[0], "conv2d", |T| image::fused_conv2d::<T>(f, packed, inputs)),
             Op::Conv2dInputGrad { options, input } => {
                 let ([g, weight], mask) = take_more(inputs);
                 by_float!(g, "conv2d", |T| image::conv2d_input_grad::<T>(&g, &weight, mask.as_ref(), *input, options))
@@ -335,7 +336,15 @@ impl Backend for Cpu {
                 let [logits, target] = take(inputs);
                 softmax::cross_entropy(logits, target).into()
             }
-            _ => vec![self.one(op, inputs, &outputs[0])],
+            _ => vec![self.one(op, None, inputs, &outputs[0])],
+        }
+    }
+    fn run_packed(&self, op: &Op, packed: &Packed, inputs: Vec<Array>, outputs: &[Spec]) -> Vec<Array> {
+        match op {
+            Op::Conv2d { .. } | Op::FusedConv2d(_) | Op::Linear => {
+                vec![self.one(op, Some(&packed.0), inputs, &outputs[0])]
+            }
+            _ => self.run(op, inputs, outputs),
         }
     }
     fn update(&self, step: &Update, param: &mut Array, grad: &Array, state: &mut [Array]) {

@@ -110,9 +110,13 @@ pub fn fused_conv2d(f: &FusedConv2d, operands: &[Grid], dtype: DType) -> Grid {
     let (bias, rest) = operands[2..].split_at(usize::from(f.bias));
     let size = |d: usize| out_size(x.shape[2 + d], weight.shape[2 + d], &f.options, d).expect("checked");
     let shape = Shape::from([x.shape[0], weight.shape[0], size(0), size(1)]);
+    let (norm, residual) = rest.split_at(rest.len() - usize::from(f.residual));
     let mut y = conv2d(&x, weight, bias.first(), &f.options, shape);
-    if let (Some(eps), [mean, var, weight, bias]) = (f.norm, rest) {
+    if let (Some(eps), [mean, var, weight, bias]) = (f.norm, norm) {
         y = Normalization::batch(shape).apply(&y, mean, var, weight, bias, eps);
+    }
+    if let [residual] = residual {
+        y = Grid { values: y.values.iter().zip(&residual.values).map(|(a, b)| a + b).collect(), ..y };
     }
     if let Some(activation) = f.activation {
         y = y.map(|y| unary(activation, dtype, y));

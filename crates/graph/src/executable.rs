@@ -1,0 +1,116 @@
+//! A graph made ready to run: optimized, with a plan of its memory.
+
+use crate::capture;
+use crate::graph::{Graph, ValueId};
+use crate::passes::optimize;
+use crate::plan::MemoryPlan;
+use std::collections::HashMap;
+use striate_nn::Forward;
+use striate_tensor::{Array, Tensor, backend};
+
+/// A network for inference: its optimized graph, which nodes read which values last, and what each node's weights are packed to.
+///
+/// ```
+/// use striate_graph::Executable;
+/// use striate_nn::{Conv2d, ReLU, Sequential};
+/// use striate_tensor::{DType, Generator, Tensor};
+/// let net = Sequential::new().add(Conv2d::new(1, 4, 3, &mut Generator::new(0))).add(ReLU::default());
+/// let run = Executable::of(&net, &[1, 1, 8, 8]);
+/// assert_eq!(run.graph().nodes.len(), 1);
+/// assert_eq!(run.forward(Tensor::ones([5, 1, 8, 8], DType::F32)).shape(), [5, 4, 6, 6]);
+/// ```
+pub struct Executable {
+    graph: Graph,
+    /// For each operand of each node, whether it is read for the last time.
+    last: Vec<Vec<bool>>,
+    packed: Vec<Option<backend::Packed>>,
+}
+
+impl Executable {
+    /// Optimizes a graph and makes it ready to run.
+    pub fn new(graph: &Graph) -> Executable {
+        Executable::as_is(optimize(graph))
+    }
+
+    /// Captures a network and makes it ready to run. `input` is the shape of its input; the first dimension is how many samples it
+    /// has, which later runs need not keep to ([`crate::Batch`]).
+    ///
+    /// # Panics
+    /// As [`capture()`].
+    pub fn of(network: &dyn Forward, input: &[usize]) -> Executable {
+        Executable::new(&capture(network, input))
+    }
+
+    /// A graph as it is, without passes.
+    pub(crate) fn as_is(graph: Graph) -> Executable {
+        let mut last: Vec<Vec<bool>> = graph.nodes.iter().map(|node| vec![false; node.inputs.len()]).collect();
+        let mut seen: std::collections::HashSet<ValueId> = graph.outputs.iter().copied().collect();
+        for (node, last) in graph.nodes.iter().zip(&mut last).rev() {
+            for (&id, last) in node.inputs.iter().zip(last.iter_mut()).rev() {
+                *last = seen.insert(id) && !graph.value(id).is_known();
+            }
+        }
+        let packed = graph.nodes.iter().map(|node| backend::Packed::of(&node.op)).collect();
+        Executable { graph, last, packed }
+    }
+
+    /// The optimized graph.
+    pub fn graph(&self) -> &Graph {
+        &self.graph
+    }
+
+    /// Where each result lies in memory in a run of so many samples.
+    pub fn memory_plan(&self, batch: usize) -> MemoryPlan {
+        MemoryPlan::of(&self.graph, batch)
+    }
+
+    /// Bytes of packed weights, which are made when a node first runs.
+    pub fn packed_bytes(&self) -> usize {
+        self.packed.iter().flatten().map(backend::Packed::bytes).sum()
+    }
+
+    /// The only output for the only input.
+    ///
+    /// # Panics
+    /// As [`Executable::run`].
+    pub fn forward(&self, x: Tensor) -> Tensor {
+        self.run(&[x]).swap_remove(0)
+    }
+
+    /// The outputs for these inputs. Nothing is recorded for a gradient.
+    ///
+    /// # Panics
+    /// If the inputs are not those that the graph takes, or are on another device than its parameters.
+    pub fn run(&self, inputs: &[Tensor]) -> Vec<Tensor> {
+        self.run_watched(inputs, &mut |_| ())
+    }
+
+    /// As [`Executable::run`]; `watch` sees all results that are there after each node.
+    pub(crate) fn run_watched(
+        &self,
+        inputs: &[Tensor],
+        watch: &mut dyn FnMut(&HashMap<ValueId, Array>),
+    ) -> Vec<Tensor> {
+        let graph = &self.graph;
+        let batch = graph.batch_of(inputs);
+        let mut arrays: HashMap<ValueId, Array> =
+            graph.inputs.iter().zip(inputs).map(|(&id, x)| (id, x.array().clone())).collect();
+        for ((node, last), packed) in graph.nodes.iter().zip(&self.last).zip(&self.packed) {
+            let mut operand = |(&id, &last): (&ValueId, &bool)| match &graph.value(id).tensor {
+                Some(known) => known.array().clone(),
+                // The last reader takes it, and may write over it.
+                None if last => arrays.remove(&id).expect("computed before it is read"),
+                None => arrays[&id].clone(),
+            };
+            let operands = node.inputs.iter().zip(last).map(&mut operand).collect();
+            let results = backend::run_packed(&node.op_at(batch), packed.as_ref(), operands);
+            arrays.extend(node.outputs.iter().copied().zip(results));
+            watch(&arrays);
+        }
+        let output = |&id: &ValueId| match &graph.value(id).tensor {
+            Some(known) => known.clone(),
+            None => arrays[&id].clone().into(),
+        };
+        graph.outputs.iter().map(output).collect()
+    }
+}

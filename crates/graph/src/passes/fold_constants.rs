@@ -1,0 +1,28 @@
+use crate::graph::{Graph, Node, Origin};
+use striate_tensor::backend;
+
+/// Results that are larger than what they come from by more elements than this are computed in each run: they would only take memory.
+const GROWTH: usize = 1 << 16;
+
+/// Computes once what depends on parameters, buffers and constants alone.
+pub fn fold_constants(graph: &mut Graph) {
+    for node in std::mem::take(&mut graph.nodes) {
+        if !is_constant(graph, &node) {
+            graph.nodes.push(node);
+            continue;
+        }
+        let operand = |v: &_| graph.value(*v).tensor.as_ref().expect("known").array().clone();
+        let results = backend::run(&node.op, node.inputs.iter().map(operand).collect());
+        for (id, y) in node.outputs.iter().zip(results) {
+            let value = &mut graph.values[id.0];
+            (value.origin, value.tensor) = (Origin::Constant, Some(y.into()));
+        }
+    }
+}
+
+fn is_constant(graph: &Graph, node: &Node) -> bool {
+    let numel = |ids: &[_]| ids.iter().map(|&v| graph.value(v).spec.shape.numel()).sum::<usize>();
+    let is_known = node.inputs.iter().all(|&v| graph.value(v).is_known());
+    let is_fixed = node.sizes.iter().all(|d| d.per_sample == 0);
+    is_known && is_fixed && numel(&node.outputs) <= numel(&node.inputs) + GROWTH
+}

@@ -1,0 +1,241 @@
+use super::*;
+use crate::{Executable, capture};
+use std::collections::HashSet;
+use striate_nn::{
+    BatchNorm1d, BatchNorm2d, Conv2d, Entry, EntryMut, Flatten, Forward, Linear, MaxPool2d, Module, Pass, ReLU,
+    Sequential, SiLU,
+};
+use striate_tensor::{DType, Generator, Op, Tensor};
+
+/// Running statistics, scales and shifts that are not those of a fresh network.
+fn shaken(mut net: impl Forward) -> impl Forward {
+    let rng = &mut Generator::new(7);
+    let mut random = |t: &Tensor| Tensor::rand_uniform(t.shape(), 0.5, 1.5, DType::F32, rng);
+    net.visit_mut("", &mut |_, entry| match entry {
+        EntryMut::Parameter(p) if p.value().rank() == 1 => p.set(random(p.value())),
+        EntryMut::Buffer(b) if b.value().dtype().is_float() => b.set(random(&b.value())),
+        _ => (),
+    });
+    net
+}
+
+fn names(graph: &Graph) -> Vec<&'static str> {
+    graph.nodes.iter().map(|n| n.op.name()).collect()
+}
+
+/// Checks a pass: the outputs agree with the network's, and the ops are those expected.
+fn check(net: &dyn Forward, input: &[usize], pass: fn(&mut Graph), ops: &[&str]) -> Graph {
+    let mut graph = capture(net, input);
+    pass(&mut graph);
+    drop_dead(&mut graph);
+    assert_eq!(names(&graph), ops);
+    let x = Tensor::randn(input, DType::F32, &mut Generator::new(1));
+    let want = net.forward(x.clone(), &Pass::eval());
+    let got = graph.run(&[x]).swap_remove(0);
+    let largest = want.clone().abs().max(&[], false).item::<f32>();
+    let error = (got - want).abs().max(&[], false).item::<f32>();
+    assert!(error <= 1e-5 * largest, "{error} of {largest}\n{graph}");
+    graph
+}
+
+#[test]
+fn a_batch_normalization_goes_into_the_weight_before_it() {
+    let rng = &mut Generator::new(0);
+    let net = Sequential::new()
+        .add(Conv2d::options(3, 8, 3).padding(1).bias(false).build(rng))
+        .add(BatchNorm2d::new(8))
+        .add(ReLU::default())
+        .add(Conv2d::options(8, 6, 3).groups(2).build(rng))
+        .add(BatchNorm2d::new(6))
+        .add(Flatten::default())
+        .add(Linear::new(6 * 16, 5, rng))
+        .add(BatchNorm1d::new(5));
+    let ops = ["conv2d", "relu", "conv2d", "flatten", "linear"];
+    let graph = check(&shaken(net), &[2, 3, 6, 6], fold_batch_norm, &ops);
+    let bias = graph.value(graph.nodes[0].inputs[2]);
+    assert_eq!(*bias.spec.shape, [8]);
+}
+
+/// Convolves, normalizes, and reads the convolution's result once more.
+#[derive(striate_nn::Module)]
+struct ReadTwice {
+    conv: Conv2d,
+    norm: BatchNorm2d,
+}
+
+impl Forward for ReadTwice {
+    fn forward(&self, x: Tensor, pass: &Pass) -> Tensor {
+        let y = self.conv.forward(x, pass);
+        self.norm.forward(y.clone(), pass) + y
+    }
+}
+
+#[test]
+fn what_others_read_is_left_alone() {
+    let net = ReadTwice { conv: Conv2d::new(2, 4, 3, &mut Generator::new(0)), norm: BatchNorm2d::new(4) };
+    let net = shaken(net);
+    check(&net, &[1, 2, 5, 5], fold_batch_norm, &["conv2d", "batch_norm", "add"]);
+    check(&net, &[1, 2, 5, 5], fuse_epilogues, &["conv2d", "batch_norm", "add"]);
+}
+
+/// A residual block whose both branches are convolutions.
+#[derive(striate_nn::Module)]
+struct Block {
+    conv1: Conv2d,
+    conv2: Conv2d,
+    shortcut: Conv2d,
+}
+
+impl Forward for Block {
+    fn forward(&self, x: Tensor, pass: &Pass) -> Tensor {
+        let shortcut = self.shortcut.forward(x.clone(), pass);
+        let y = self.conv1.forward(x, pass).silu();
+        (self.conv2.forward(y, pass) + shortcut).relu()
+    }
+}
+
+#[test]
+fn residuals_activations_and_pooling_go_into_convolutions() {
+    let rng = &mut Generator::new(0);
+    let same = |i, o, rng: &mut Generator| Conv2d::options(i, o, 3).padding(1).build(rng);
+    let block = Block { conv1: same(3, 8, rng), conv2: same(8, 4, rng), shortcut: Conv2d::new(3, 4, 1, rng) };
+    let graph = check(&block, &[2, 3, 7, 5], fuse_epilogues, &["conv2d", "fused_conv2d", "fused_conv2d"]);
+    let Op::FusedConv2d(last) = &graph.nodes[2].op else { panic!("a fused convolution") };
+    assert!(last.residual && last.activation.is_some());
+
+    let pooled = Sequential::new().add(Conv2d::new(16, 32, 3, rng)).add(ReLU::default()).add(MaxPool2d::new(2));
+    check(&pooled, &[2, 16, 28, 28], fuse_epilogues, &["fused_conv2d"]);
+    // A SiLU is no monotonic function, so that its maxima are not those of what it is computed from.
+    let silu = Sequential::new().add(Conv2d::new(3, 8, 3, rng)).add(SiLU::default()).add(MaxPool2d::new(2));
+    check(&silu, &[2, 3, 9, 9], fuse_epilogues, &["fused_conv2d", "max_pool2d"]);
+}
+
+/// Scales its weight in each pass, and computes something that nobody reads.
+#[derive(striate_nn::Module)]
+struct Scaled {
+    layer: Linear,
+}
+
+impl Forward for Scaled {
+    fn forward(&self, x: Tensor, pass: &Pass) -> Tensor {
+        let weight = self.layer.weight.tensor(pass).square() * 0.5;
+        let _unused = x.clone().exp();
+        x.linear(&weight, None)
+    }
+}
+
+#[test]
+fn constants_are_folded_and_dead_nodes_dropped() {
+    let net = Scaled { layer: Linear::new(4, 3, &mut Generator::new(0)) };
+    let all = capture(&net, &[2, 4]);
+    assert_eq!(names(&all), ["square", "mul", "exp", "linear"]);
+    let graph = check(&net, &[2, 4], fold_constants, &["linear"]);
+    assert_eq!(graph.values.len(), 3, "{graph}");
+}
+
+#[test]
+fn passes_keep_values_in_order_and_the_batch_size_open() {
+    let rng = &mut Generator::new(0);
+    let net = shaken(
+        Sequential::new()
+            .add(Conv2d::options(1, 4, 3).padding(1).build(rng))
+            .add(BatchNorm2d::new(4))
+            .add(ReLU::default())
+            .add(MaxPool2d::new(2))
+            .add(Flatten::default())
+            .add(Linear::new(4 * 9, 5, rng)),
+    );
+    let run = Executable::of(&net, &[1, 1, 6, 6]);
+    let mut computed: HashSet<_> = run.graph().inputs.iter().copied().collect();
+    for node in &run.graph().nodes {
+        let ready = |v| computed.contains(v) || run.graph().value(*v).is_known();
+        assert!(node.inputs.iter().all(ready), "{}", run.graph());
+        computed.extend(&node.outputs);
+    }
+    for batch in [1, 3, 17] {
+        let x = Tensor::randn([batch, 1, 6, 6], DType::F32, &mut Generator::new(batch as u64));
+        let (got, want) = (run.forward(x.clone()), net.forward(x, &Pass::eval()));
+        assert!(got.allclose(&want, 1e-5, 1e-6));
+    }
+    assert!(run.packed_bytes() > 0);
+}
+
+#[test]
+fn a_plan_is_never_exceeded() {
+    let rng = &mut Generator::new(0);
+    let same = |i, o, rng: &mut Generator| Conv2d::options(i, o, 3).padding(1).build(rng);
+    let net = Sequential::new()
+        .add(same(3, 16, rng))
+        .add(Block { conv1: same(16, 24, rng), conv2: same(24, 8, rng), shortcut: Conv2d::new(16, 8, 1, rng) })
+        .add(MaxPool2d::new(3))
+        .add(Flatten::default())
+        .add(Linear::new(8 * 9, 5, rng));
+    let run = Executable::of(&net, &[2, 3, 9, 9]);
+    for batch in [1, 2, 5] {
+        let plan = run.memory_plan(batch);
+        let all: usize = plan.regions.values().map(|r| r.bytes).sum();
+        assert!(plan.arena < all, "results share places");
+        for (i, a) in plan.regions.values().enumerate() {
+            for b in plan.regions.values().skip(i + 1) {
+                let apart = a.offset + a.bytes <= b.offset || b.offset + b.bytes <= a.offset;
+                assert!(apart || a.last < b.first || b.last < a.first, "{a:?} {b:?}");
+            }
+        }
+        let mut most = 0;
+        let x = Tensor::randn([batch, 3, 9, 9], DType::F32, rng);
+        run.run_watched(&[x], &mut |arrays| {
+            let results = arrays.iter().filter(|(id, _)| !run.graph().inputs.contains(id));
+            let memory: std::collections::HashMap<_, _> = results.map(|(_, a)| a.memory()).collect();
+            most = most.max(memory.values().sum::<usize>());
+        });
+        assert!(most > 0 && most <= plan.arena, "{most} bytes in use, {} planned", plan.arena);
+    }
+}
+
+#[test]
+fn parameters_of_a_graph_that_trains_are_the_networks_own() {
+    let net = ReadTwice { conv: Conv2d::new(2, 4, 3, &mut Generator::new(0)), norm: BatchNorm2d::new(4) };
+    let graph = crate::GraphModule::new(capture(&net, &[2, 2, 5, 5]));
+    let mut names = Vec::new();
+    graph.visit("", &mut |name, entry| names.push((name.to_string(), matches!(entry, Entry::Parameter(_)))));
+    let of = |name: &str, parameter| (name.to_string(), parameter);
+    assert_eq!(
+        names,
+        [
+            of("conv.weight", true),
+            of("conv.bias", true),
+            of("norm.weight", true),
+            of("norm.bias", true),
+            of("norm.running_mean", false),
+            of("norm.running_var", false),
+            of("norm.num_batches_tracked", false),
+        ]
+    );
+    let x = Tensor::randn([3, 2, 5, 5], DType::F32, &mut Generator::new(1));
+    for pass in [Pass::eval(), Pass::train(0, 0)] {
+        let (own, other) = (net.forward(x.clone(), &pass), graph.forward(x.clone(), &pass));
+        assert_eq!(own.to_vec::<f32>(), other.to_vec::<f32>());
+        if pass.is_train() {
+            let (own, other) = (own.square().sum(&[], false).backward(), other.square().sum(&[], false).backward());
+            for ((name, a), (_, b)) in net.named_parameters().into_iter().zip(graph.named_parameters()) {
+                let (a, b) = (own.get(a).unwrap(), other.get(b).unwrap());
+                assert_eq!(a.to_vec::<f32>(), b.to_vec::<f32>(), "{name}");
+            }
+        }
+    }
+    assert_eq!(net.norm.running_var.value().to_vec::<f32>(), graph_buffer(&graph, "norm.running_var"));
+    // Captured again it is the same graph.
+    assert_eq!(capture(&graph, &[2, 2, 5, 5]).to_string(), capture(&net, &[2, 2, 5, 5]).to_string());
+}
+
+fn graph_buffer(graph: &crate::GraphModule, name: &str) -> Vec<f32> {
+    let mut found = Vec::new();
+    graph.visit("", &mut |n, entry| {
+        if let Entry::Buffer(b) = entry
+            && n == name
+        {
+            found = b.value().to_vec::<f32>();
+        }
+    });
+    found
+}

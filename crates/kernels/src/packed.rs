@@ -1,0 +1,73 @@
+//! Weights in the order in which kernels read them, made once for many runs.
+
+use crate::gemm::tile::Panels;
+use crate::{Buffer, Element, Float};
+use std::sync::OnceLock;
+
+/// What kernels make of the weight of one convolution or linear layer. It belongs to whoever runs the layer many times with the same values, and fills when
+/// they first run; one that runs with another instruction set later packs anew each time.
+#[derive(Default)]
+pub struct PackedWeight {
+    /// With the vector length that they are for.
+    /// Transformed kernels.
+    winograd: OnceLock<(usize, Buffer<f32>)>,
+    panels: OnceLock<(usize, Vec<Panels>)>,
+}
+
+impl PackedWeight {
+    /// How many bytes it takes.
+    pub fn bytes(&self) -> usize {
+        let winograd = self.winograd.get().map_or(0, |(_, kernels)| 4 * kernels.len());
+        winograd + self.panels.get().map_or(0, |(_, all)| all.iter().map(Panels::bytes).sum())
+    }
+
+    pub(crate) fn winograd(&self, lanes: usize, make: impl FnOnce() -> Buffer<f32>) -> Option<&Buffer<f32>> {
+        let (own, kernels) = self.winograd.get_or_init(|| (lanes, make()));
+        (*own == lanes).then_some(kernels)
+    }
+
+    pub(crate) fn panels(&self, lanes: usize, make: impl FnOnce() -> Vec<Panels>) -> Option<&[Panels]> {
+        let (own, panels) = self.panels.get_or_init(|| (lanes, make()));
+        (*own == lanes).then_some(panels)
+    }
+}
+
+/// The weight of an op, and where its packed form is kept, if it is.
+#[derive(Clone, Copy)]
+pub struct Weights<'a, T: Element> {
+    pub(crate) values: &'a [T],
+    pub(crate) packed: Option<&'a PackedWeight>,
+}
+
+impl<'a, T: Element> Weights<'a, T> {
+    /// Values that are the same each time that `packed` comes with them.
+    pub fn packed(values: &'a [T], packed: &'a PackedWeight) -> Self {
+        Weights { values, packed: Some(packed) }
+    }
+
+    /// The same, if they are `f32`.
+    pub(crate) fn as_f32(&self) -> Option<Weights<'a, f32>>
+    where
+        T: Float,
+    {
+        T::as_f32(self.values).map(|values| Weights { values, packed: self.packed })
+    }
+}
+
+impl<'a, T: Element> From<&'a [T]> for Weights<'a, T> {
+    fn from(values: &'a [T]) -> Self {
+        Weights { values, packed: None }
+    }
+}
+
+impl<'a, T: Element> From<&'a Vec<T>> for Weights<'a, T> {
+    fn from(values: &'a Vec<T>) -> Self {
+        Weights { values, packed: None }
+    }
+}
+
+impl<'a, T: Element> From<&'a Buffer<T>> for Weights<'a, T> {
+    fn from(values: &'a Buffer<T>) -> Self {
+        Weights { values, packed: None }
+    }
+}

@@ -1,0 +1,111 @@
+//! Captured networks: op by op a graph gives the network's bits, and optimized its numbers within rounding.
+
+use crate::process;
+use striate::graph::{Batch, Executable, GraphModule, capture};
+use striate::prelude::*;
+use striate::zoo;
+
+#[path = "../../examples/own_layer.rs"]
+#[allow(dead_code)]
+mod own_layer;
+#[path = "../../examples/own_module.rs"]
+#[allow(dead_code)]
+mod own_module;
+#[path = "../../examples/unet/net.rs"]
+mod unet;
+
+/// Fills a network with numbers that look like those of a trained one, faster than an initializer draws them.
+fn fill(net: &mut dyn Module) {
+    let mut state = 1u64;
+    let mut number = || {
+        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        (state >> 40) as f32 / (1u64 << 24) as f32
+    };
+    let mut filled = |t: &Tensor| -> Tensor {
+        let shape = t.shape_value();
+        let fan_in: usize = shape.get(1..).map_or(1, |rest| rest.iter().product());
+        let (low, width) = if shape.rank() < 2 { (0.5, 1.0) } else { (-1.0, 2.0) };
+        let scale = if shape.rank() < 2 { 1.0 } else { (3.0 / fan_in.max(1) as f32).sqrt() };
+        Tensor::from_vec((0..shape.numel()).map(|_| (low + width * number()) * scale).collect::<Vec<f32>>(), shape)
+    };
+    net.visit_mut("", &mut |_, entry| match entry {
+        EntryMut::Parameter(p) => p.set(filled(p.value())),
+        EntryMut::Buffer(b) if b.value().dtype().is_float() => b.set(filled(&b.value())),
+        EntryMut::Buffer(_) => (),
+    });
+}
+
+/// Compares a network with its graph, plain and optimized, at two batch sizes.
+fn check(name: &str, net: &dyn Forward, [c, h, w]: [usize; 3]) {
+    let graph = capture(net, &[1, c, h, w]);
+    assert_eq!(graph.batch, Batch::Any(1), "{name}");
+    let optimized = Executable::new(&graph);
+    for batch in [2, 1] {
+        let x = Tensor::randn([batch, c, h, w], DType::F32, &mut Generator::new(batch as u64));
+        let want = net.forward(x.clone(), &Pass::eval()).to_vec::<f32>();
+        let got = graph.run(&[x.clone()])[0].to_vec::<f32>();
+        let same = want.iter().zip(&got).all(|(a, b)| a.to_bits() == b.to_bits());
+        assert!(same && want.len() == got.len(), "{name}: other bits for {batch} samples");
+        let largest = want.iter().fold(0.0f32, |m, x| m.max(x.abs()));
+        assert!(largest.is_finite() && largest > 0.0, "{name}: {largest}");
+        let fast = optimized.forward(x).to_vec::<f32>();
+        let error = want.iter().zip(&fast).fold(0.0f32, |m, (a, b)| m.max((a - b).abs()));
+        assert!(error <= 1e-5 * largest, "{name}: optimized off by {error} of {largest} for {batch} samples");
+    }
+}
+
+#[test]
+fn graphs_of_the_zoo_compute_what_the_networks_do() {
+    let _unchanged = process::unchanged();
+    for architecture in zoo::ARCHITECTURES {
+        let least = architecture.min_size.unwrap_or(0);
+        let [c, h, w] = architecture.input_for([architecture.input[0], least, least]);
+        let mut net = architecture.build_for([c, h, w], 7, &mut Generator::blank());
+        fill(&mut net);
+        check(architecture.name, &*net, [c, h, w]);
+    }
+}
+
+#[test]
+fn graphs_of_text_networks_compute_what_they_do() {
+    let _unchanged = process::unchanged();
+    for word in zoo::text::WORDS {
+        let ends =
+            [word.example.to_string(), format!("flatten, {}", word.example), format!("conv 8 3, {}", word.example)];
+        let read = ends.iter().find_map(|text| zoo::text::read(text, [1, 14, 12], 5).ok());
+        let (_, plan) = read.unwrap_or_else(|| panic!("'{}' fits no image", word.example));
+        let mut net = plan.build(&mut Generator::new(0));
+        fill(&mut net);
+        check(word.example, &*net, [1, 14, 12]);
+    }
+}
+
+#[test]
+fn graphs_of_own_modules_compute_what_they_do() {
+    let _unchanged = process::unchanged();
+    let rng = &mut Generator::new(0);
+    check("own_module", &own_module::Net::new(8, 2, rng), [1, 28, 28]);
+    check("own_layer", &own_layer::Net::new(rng), [1, 28, 28]);
+    let mut unet = unet::UNet::new(3, 4, rng);
+    fill(&mut unet);
+    check("unet", &unet, [3, 32, 48]);
+}
+
+#[test]
+fn a_graph_trains_as_the_network_does() {
+    let _unchanged = process::unchanged();
+    let mut net = zoo::find("lenet").unwrap().build(10, &mut Generator::new(0));
+    let mut graph = GraphModule::new(capture(&*net, &[1, 1, 28, 28]));
+    let x = Tensor::randn([8, 1, 28, 28], DType::F32, &mut Generator::new(1));
+    let labels = Tensor::from_vec((0..8i64).collect(), [8]);
+    let criterion = CrossEntropyLoss::new();
+    let (mut one, mut other) = (Adam::new(1e-3), Adam::new(1e-3));
+    for step in 0..3 {
+        let pass = Pass::train(0, step);
+        let a = criterion.forward(net.forward(x.clone(), &pass), &labels);
+        let b = criterion.forward(graph.forward(x.clone(), &pass), &labels);
+        assert_eq!(a.item::<f32>().to_bits(), b.item::<f32>().to_bits(), "step {step}");
+        one.step(&mut net, &a.backward());
+        other.step(&mut graph, &b.backward());
+    }
+}
