@@ -5,7 +5,8 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard};
-use striate::isa::{Isa, force_isa};
+use striate::ComputeSettings;
+use striate::isa::Isa;
 use striate::prelude::*;
 
 /// How far a number may be from PyTorch's: by `relative` of itself, or by `of_largest` of the largest finite number of its tensor,
@@ -220,7 +221,7 @@ fn read(file: &str) -> Vec<Case> {
     cases.into_iter().map(case).collect()
 }
 
-/// Keeps other tests waiting: the choice of instruction set and the number of threads are global.
+/// Keeps other tests waiting: the thread pool serves one test at a time.
 pub fn alone() -> MutexGuard<'static, ()> {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     ONE_AT_A_TIME.lock().unwrap_or_else(|e| e.into_inner())
@@ -233,8 +234,9 @@ pub fn for_each_case(file: &str, check: impl Fn(&Case) -> Result<(), String>) {
     assert!(!cases.is_empty(), "{file} has no cases");
     let mut failures = Vec::new();
     for isa in Isa::available() {
-        force_isa(isa);
-        failures.extend(cases.iter().filter_map(|c| check(c).err().map(|e| format!("{}: {} {e}", isa.name(), c.op))));
+        let failed = |c: &Case| check(c).err().map(|e| format!("{}: {} {e}", isa.name(), c.op));
+        let settings = ComputeSettings { isa: Some(isa), ..ComputeSettings::default() };
+        settings.scope(|| failures.extend(cases.iter().filter_map(failed)));
     }
     let count = cases.len() * Isa::available().len();
     assert!(
