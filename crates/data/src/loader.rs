@@ -10,6 +10,7 @@ use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::{self, JoinHandle};
+use striate_tensor::ComputeSettings;
 
 /// Makes batches of a data set (`torch.utils.data.DataLoader`). The batches are the same for any number of workers.
 #[derive(Debug)]
@@ -206,7 +207,7 @@ impl<D: Dataset> Plan<D> {
     }
 }
 
-/// A thread that makes every so manieth batch.
+/// A thread that makes every n-th batch, with the [`ComputeSettings`] of the thread that started it.
 struct Worker<D: Dataset> {
     batches: Option<Receiver<Made<D>>>,
     thread: Option<JoinHandle<()>>,
@@ -216,7 +217,9 @@ impl<D: Dataset + 'static> Worker<D> {
     /// None where the system gives no thread.
     fn start(plan: Arc<Plan<D>>, batches: Range<usize>, workers: usize, prefetch: usize) -> Option<Worker<D>> {
         let (sender, receiver) = sync_channel(prefetch / workers);
+        let settings = ComputeSettings::current();
         let work = move || {
+            settings.set();
             for batch in batches.step_by(workers) {
                 // The receiver is gone once nobody wants the batches any more.
                 if sender.send(plan.make(batch)).is_err() {

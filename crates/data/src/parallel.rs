@@ -2,8 +2,10 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
+use striate_tensor::ComputeSettings;
 
-/// `work` of each number below `n`, in order. The calling thread takes part; a thread that the system does not give is done without.
+/// `work` of each number below `n`, in order. The calling thread takes part; a thread that the system does not give is done without. All have the
+/// caller's [`ComputeSettings`].
 pub fn map<T: Send>(n: usize, threads: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
     let next = AtomicUsize::new(0);
     let run = || {
@@ -17,7 +19,8 @@ pub fn map<T: Send>(n: usize, threads: usize, work: impl Fn(usize) -> T + Sync) 
         }
     };
     let mut all = thread::scope(|scope| {
-        let spawn = |_| thread::Builder::new().spawn_scoped(scope, run).ok();
+        let settings = ComputeSettings::current();
+        let spawn = |_| thread::Builder::new().spawn_scoped(scope, move || settings.scope(run)).ok();
         let helpers: Vec<_> = (1..threads.min(n)).map_while(spawn).collect();
         let mut all = run();
         for helper in helpers {
@@ -31,7 +34,14 @@ pub fn map<T: Send>(n: usize, threads: usize, work: impl Fn(usize) -> T + Sync) 
 
 #[cfg(test)]
 mod tests {
-    use super::map;
+    use super::*;
+
+    #[test]
+    fn all_threads_have_the_callers_settings() {
+        let own = ComputeSettings { threads: Some(5), winograd: false, ..ComputeSettings::default() };
+        let seen = own.scope(|| map(100, 4, |_| ComputeSettings::current()));
+        assert_eq!(seen, vec![own; 100]);
+    }
 
     #[test]
     fn every_number_is_worked_on_once_and_in_order() {

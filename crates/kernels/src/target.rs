@@ -3,8 +3,7 @@
 use crate::isa::{self, Isa, Kernel};
 use crate::simd::Simd;
 
-/// The instruction set that an operation read once and hands to its parallel parts, so that all agree on the layout of
-/// packed data whatever [`isa::force_isa`] does meanwhile.
+/// The instruction set that an operation read once and hands to its parallel parts, so that all agree on the layout of packed data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Target {
     Isa(Isa),

@@ -4,6 +4,7 @@
 //! what belongs to its index, and the number of tasks must come from the problem's size, so that results are
 //! the same on any number of threads.
 
+use crate::settings::ComputeSettings;
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -19,6 +20,8 @@ struct Job {
     task: *const Task,
     tasks: usize,
     helpers: usize,
+    /// Those of the caller.
+    settings: ComputeSettings,
 }
 // SAFETY: the task is `Sync`, and `run` keeps it alive until every helper is done with it.
 unsafe impl Send for Job {}
@@ -45,33 +48,32 @@ struct Pool {
 }
 
 static POOL: OnceLock<Pool> = OnceLock::new();
-static THREADS: AtomicUsize = AtomicUsize::new(0);
+/// What the process may use, found once.
+static AVAILABLE: OnceLock<usize> = OnceLock::new();
 
-/// The number of threads that parallel loops use. By default what the process may use: its cgroup's CPU quota
-/// and its CPU affinity, not the host's core count.
+/// The number of threads that the calling thread's parallel loops use: that of its [`ComputeSettings`], or else what the process
+/// may use, by its cgroup's CPU quota and its CPU affinity, not the host's core count.
 pub fn num_threads() -> usize {
-    match THREADS.load(Ordering::Relaxed) {
-        0 => {
-            let n = std::thread::available_parallelism().map_or(1, |n| n.get());
-            THREADS.store(n, Ordering::Relaxed);
-            n
-        }
-        n => n,
-    }
+    threads_of(ComputeSettings::current())
 }
 
-/// Sets the number of threads of every later parallel loop.
+fn threads_of(settings: ComputeSettings) -> usize {
+    let available = || std::thread::available_parallelism().map_or(1, |n| n.get());
+    settings.threads.unwrap_or_else(|| *AVAILABLE.get_or_init(available))
+}
+
+/// Sets the number of threads of every later parallel loop of the calling thread.
 ///
 /// # Panics
 /// If `n` is zero.
 pub fn set_num_threads(n: usize) {
-    assert!(n > 0, "set_num_threads: at least one thread is needed");
-    THREADS.store(n, Ordering::Relaxed);
+    ComputeSettings { threads: Some(n), ..ComputeSettings::current() }.set();
 }
 
 /// Calls `task(0)` to `task(tasks - 1)`, each once, in any order, on several threads; returns when all are done.
 ///
-/// Inside a task, and while another thread's loop is running, the loop runs on the calling thread alone.
+/// Inside a task, and while another thread's loop is running, the loop runs on the calling thread alone. All tasks have the caller's
+/// [`ComputeSettings`].
 ///
 /// # Panics
 /// With the panic of a task, after all threads have stopped.
@@ -80,11 +82,12 @@ pub fn parallel_for(tasks: usize, task: impl Fn(usize) + Sync) {
         return;
     }
     let _flush = FlushDenormals::set();
-    let helpers = num_threads().min(tasks) - 1;
+    let settings = ComputeSettings::current();
+    let helpers = threads_of(settings).min(tasks) - 1;
     if helpers > 0 {
         let pool = POOL.get_or_init(Pool::default);
         if let Ok(_owner) = pool.owner.try_lock() {
-            return pool.run(tasks, helpers, &task);
+            return pool.run(tasks, helpers, settings, &task);
         }
     }
     (0..tasks).for_each(task);
@@ -120,7 +123,7 @@ impl Pool {
         self.state.lock().unwrap_or_else(|e| e.into_inner())
     }
 
-    fn run(&'static self, tasks: usize, helpers: usize, task: &(dyn Fn(usize) + Sync + '_)) {
+    fn run(&'static self, tasks: usize, helpers: usize, settings: ComputeSettings, task: &(dyn Fn(usize) + Sync + '_)) {
         // SAFETY: only the lifetime is changed; this function returns after the last helper has left the job.
         let task: &'static Task = unsafe { std::mem::transmute::<&(dyn Fn(usize) + Sync + '_), &'static Task>(task) };
         self.next.store(0, Ordering::Relaxed);
@@ -135,7 +138,7 @@ impl Pool {
                 state.spawned += 1;
             }
             state.joined = 0;
-            state.job = Some(Job { task, tasks, helpers: helpers.min(state.spawned) });
+            state.job = Some(Job { task, tasks, helpers: helpers.min(state.spawned), settings });
             self.generation.fetch_add(1, Ordering::Release);
         }
         self.wake.notify_all();
@@ -197,6 +200,7 @@ impl Pool {
                     _ => continue,
                 }
             };
+            job.settings.adopt();
             // SAFETY: `busy` was raised under the lock while the job was there, so `run` waits for this helper.
             let task = unsafe { &*job.task };
             if let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.work(task, job.tasks))) {

@@ -7,6 +7,7 @@ use crate::learning_rate::SchedulePlan;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 use striate_nn::{Adagrad, Adam, AdamW, Lamb, Lion, NAdam, Optimizer, ParamGroups, RMSprop, Sgd};
+use striate_tensor::ComputeSettings;
 
 /// The word for a network that suits the data, or is that of the weights.
 pub(crate) const AUTO: &str = "auto";
@@ -159,7 +160,7 @@ pub struct Config {
     /// The gamma of the focal loss that is trained on in the place of cross-entropy (Lin et al., 2017).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub focal: Option<f64>,
-    /// Whether convolutions avoid the faster algorithms that round more: see [`striate_tensor::set_exact`].
+    /// Whether convolutions avoid the faster algorithms that round more: see [`striate_tensor::ComputeSettings::winograd`].
     #[serde(default, skip_serializing_if = "is_default")]
     pub exact: bool,
     /// Epochs without a better one after which a stage of the run ends (early stopping); none if nothing is said.
@@ -212,6 +213,11 @@ impl Default for Config {
 }
 
 impl Config {
+    /// How the calling thread computes, changed as this says.
+    pub(crate) fn compute_settings(&self) -> ComputeSettings {
+        ComputeSettings { winograd: !self.exact, ..ComputeSettings::current() }
+    }
+
     /// Checks what does not depend on the data.
     pub fn validate(&self) -> Result<(), TrainError> {
         let bad = |what: &str, got: String, need: &str| {

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 use striate::graph::{LayerTime, capture, time_layers};
 use striate::prelude::*;
-use striate::{isa, num_threads, peak, profile, set_num_threads};
+use striate::{ComputeSettings, isa, num_threads, peak, profile};
 
 const CLASSES: usize = 10;
 /// Steps of which the mean counts, after one that does not.
@@ -22,11 +22,9 @@ struct Machine {
 
 impl Machine {
     fn measure() -> Machine {
-        let threads = num_threads();
-        set_num_threads(1);
-        let one_thread = peak::gflops();
-        set_num_threads(threads);
-        Machine { threads, one_thread, all_threads: peak::gflops(), copy: peak::copy_bandwidth() }
+        let one_thread = ComputeSettings { threads: Some(1), ..ComputeSettings::current() };
+        let one_thread = one_thread.scope(peak::gflops);
+        Machine { threads: num_threads(), one_thread, all_threads: peak::gflops(), copy: peak::copy_bandwidth() }
     }
 }
 

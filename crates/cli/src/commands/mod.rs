@@ -16,14 +16,13 @@ pub mod train;
 use crate::args::{Compute, DataCommand};
 use crate::output::Failure;
 use std::path::Path;
+use striate::ComputeSettings;
 use striate::train::MNIST;
 
 /// Sets the number of threads and how exactly to compute. The device has been found to exist when the arguments were read.
 fn set_up(compute: &Compute) {
-    if let Some(n) = compute.threads {
-        striate::set_num_threads(n as usize);
-    }
-    striate::set_exact(compute.exact);
+    let threads = compute.threads.map(|n| n as usize);
+    ComputeSettings { threads, winograd: !compute.exact, ..ComputeSettings::current() }.set();
 }
 
 /// Whether this means the data that is built in: a file or a folder of that name comes first.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use striate_data::{Collate, DataError, DataLoader, Dataset, ImageDataset, Subset, TensorDataset};
-use striate_tensor::Tensor;
+use striate_tensor::{ComputeSettings, Tensor, num_threads};
 
 /// Numbers; some cannot be read, and one is worse than that.
 struct Numbers {
@@ -54,6 +54,28 @@ fn the_order_is_a_permutation_of_its_own_for_each_epoch_and_seed() {
     assert_ne!(order, loader(3).order(1));
     assert_ne!(order, loader(4).order(0));
     assert_eq!(DataLoader::new(numbers(5), 2).order(9), [0, 1, 2, 3, 4]);
+}
+
+/// Gives the number of threads that its kernels would use.
+struct Threads;
+
+impl Dataset for Threads {
+    type Item = Number;
+    fn len(&self) -> usize {
+        20
+    }
+    fn get(&self, _: usize) -> Result<Number, DataError> {
+        Ok(Number(num_threads()))
+    }
+}
+
+#[test]
+fn workers_compute_as_the_thread_that_asks() {
+    let seven = ComputeSettings { threads: Some(7), ..ComputeSettings::default() };
+    for workers in [0, 1, 3] {
+        let loader = DataLoader::new(Threads, 5).workers(workers);
+        assert_eq!(seven.scope(|| all(&loader, 0, 0)), vec![[7; 5]; 4]);
+    }
 }
 
 #[test]

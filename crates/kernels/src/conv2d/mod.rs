@@ -15,28 +15,16 @@ mod winograd;
 
 use crate::batch_norm::Clamp;
 use crate::packed::Weights;
+use crate::settings::ComputeSettings;
 use crate::{Buffer, Float};
 use crop::Crop;
 pub use finish::{Channels, Finish};
 pub use input::Input;
 use input::zero_unless_positive;
 pub use shape::Conv2dShape;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-static EXACT: AtomicBool = AtomicBool::new(false);
-
-/// Whether convolutions avoid Winograd's algorithm from now on, in the whole process: more accurate, slower.
-///
-/// The algorithm serves dense 3×3 kernels with stride 1 and at least 16 channels on both sides, where it pays. Its
-/// largest error is about 1e-6 of the largest output, and one NaN or infinity in the input spreads to up to 4 × 4
-/// neighbouring outputs beyond those that it belongs to.
-pub fn set_exact(on: bool) {
-    EXACT.store(on, Ordering::Relaxed);
-}
-
-/// What [`set_exact`] set; `false` at first.
-pub fn exact() -> bool {
-    EXACT.load(Ordering::Relaxed)
+fn takes_winograd(s: &Conv2dShape) -> bool {
+    ComputeSettings::current().winograd && winograd::applies(s)
 }
 
 /// The convolution of `input` (NHWC) with `weight` (O, kh, kw, I/groups), plus `bias` (O). Writes `output` (NHWC) in full.
@@ -82,7 +70,7 @@ pub fn conv2d_finished<'a, T: Float>(
     let fast = (input.as_f32(), weight.as_f32(), finish.as_f32(), T::as_f32_mut(output));
     if let (Some(input), Some(weight), Some(finish), Some(output)) = fast {
         let bias = bias.and_then(T::as_f32);
-        if !exact() && winograd::applies(s) {
+        if takes_winograd(s) {
             winograd::forward(s, input, &weight, bias, finish, false, output);
         } else if depthwise::applies(s) {
             depthwise::forward(s, input, weight.values, bias, finish, output);
@@ -97,7 +85,7 @@ pub fn conv2d_finished<'a, T: Float>(
 
 /// Whether [`conv2d_max_pool2`] serves this shape and this type.
 pub fn pools<T: Float>(s: &Conv2dShape) -> bool {
-    T::as_f32(&[]).is_some() && !exact() && Crop::of(s).is_none() && winograd::pools(s)
+    T::as_f32(&[]).is_some() && ComputeSettings::current().winograd && Crop::of(s).is_none() && winograd::pools(s)
 }
 
 /// The largest of each 2×2 pixels of a [`conv2d`], NaN before all numbers, clamped, without writing the convolution itself. A last row or column of an odd
@@ -152,7 +140,7 @@ pub fn conv2d_input_grad<T: Float>(
     let fast = (T::as_f32(grad_output), T::as_f32(weight), T::as_f32_mut(grad_input));
     if let (Some(grad_output), Some(weight), Some(grad_input)) = fast {
         let before_relu = before_relu.and_then(T::as_f32);
-        if !exact() && winograd::applies(s) {
+        if takes_winograd(s) {
             winograd::input_grad(s, grad_output, weight, before_relu, grad_input);
         } else if depthwise::applies(s) {
             depthwise::input_grad(s, grad_output, weight, before_relu, grad_input);
@@ -188,7 +176,7 @@ pub fn conv2d_weight_grad<'a, T: Float>(
     }
     let fast = (input.as_f32(), T::as_f32(grad_output), T::as_f32_mut(grad_weight));
     if let (Some(input), Some(grad_output), Some(grad_weight)) = fast {
-        if !exact() && winograd::applies(s) {
+        if takes_winograd(s) {
             winograd::weight_grad(s, input, grad_output, grad_weight);
         } else if depthwise::applies(s) {
             depthwise::weight_grad(s, input, grad_output, grad_weight);

@@ -69,12 +69,18 @@ fn compute<T: Float>(s: &Conv2dShape, input: &[T], weight: &[T], bias: &[T], gra
     (output, grad_input, grad_weight)
 }
 
-/// As [`compute`], by the fast paths that [`exact`] leaves.
-fn compute_exact(s: &Conv2dShape, input: &[f32], weight: &[f32], bias: &[f32], grad: &[f32]) -> Results<f32> {
+/// As [`compute`], by the fast paths without Winograd's algorithm.
+fn compute_without_winograd(
+    s: &Conv2dShape,
+    input: &[f32],
+    weight: &[f32],
+    bias: &[f32],
+    grad: &[f32],
+) -> Results<f32> {
     let mut output = vec![f32::NAN; s.output_len()];
     let mut grad_input = vec![f32::NAN; s.input_len()];
     let mut grad_weight = vec![f32::NAN; s.weight_len()];
-    implicit::forward(s, input.into(), weight, Some(bias), Finish::NONE, &mut output);
+    implicit::forward(s, input.into(), &weight.into(), Some(bias), Finish::NONE, &mut output);
     if s.stride == [1, 1] {
         implicit::input_grad(s, grad, weight, None, &mut grad_input);
     } else {
@@ -194,7 +200,11 @@ fn agrees_with_the_definition() {
         let (input32, weight32, bias32, grad32) = (to_f32(&input), to_f32(&weight), to_f32(&bias), to_f32(&grad));
         on_every_target(|target| {
             check(&format!("{target:?}"), compute(&s, &input32, &weight32, &bias32, &grad32), 5e-6);
-            check(&format!("{target:?} exact"), compute_exact(&s, &input32, &weight32, &bias32, &grad32), 3e-6);
+            check(
+                &format!("{target:?} without Winograd"),
+                compute_without_winograd(&s, &input32, &weight32, &bias32, &grad32),
+                3e-6,
+            );
             if winograd::can(&s) {
                 let got = compute_winograd(&s, &input32, &weight32, &bias32, &grad32);
                 check(&format!("{target:?} Winograd"), got, 5e-6);
@@ -258,6 +268,22 @@ fn the_number_of_threads_changes_no_bit() {
         });
         assert!(results[0] == results[1] && results[0] == results[2]);
     }
+}
+
+#[test]
+fn winograd_is_a_setting_of_the_calling_thread() {
+    let s = mnist_shape();
+    let [input, weight] = [s.input_len(), s.weight_len()].map(|len| to_f32(&noise(len, 1)));
+    let [bias, grad] = [s.out_channels, s.output_len()].map(|len| to_f32(&noise(len, 3)));
+    let run = || compute(&s, &input, &weight, &bias, &grad);
+    let direct = compute_without_winograd(&s, &input, &weight, &bias, &grad);
+    let fast = compute_winograd(&s, &input, &weight, &bias, &grad);
+    assert!(direct.0 != fast.0);
+    let without = ComputeSettings { winograd: false, ..ComputeSettings::default() };
+    std::thread::scope(|scope| {
+        scope.spawn(|| without.scope(|| (0..4).for_each(|_| assert!(run() == direct && !pools::<f32>(&s)))));
+        (0..4).for_each(|_| assert!(run() == fast && pools::<f32>(&s)));
+    });
 }
 
 #[test]

@@ -3,8 +3,6 @@
 // The examples' `main`s are not called here.
 #![allow(dead_code)]
 
-use crate::process::unchanged;
-
 #[path = "../../examples/feature_maps.rs"]
 mod feature_maps;
 #[path = "../../examples/own_dataset.rs"]
@@ -20,42 +18,36 @@ mod unet;
 
 #[test]
 fn the_hand_written_loop_learns() {
-    let _guard = unchanged();
     let accuracy = training_loop::train(1, 30).unwrap();
     assert!(accuracy > 0.8, "{accuracy}");
 }
 
 #[test]
 fn a_module_of_ones_own_learns() {
-    let _guard = unchanged();
     let accuracy = own_module::run(80).unwrap();
     assert!(accuracy > 0.9, "{accuracy}");
 }
 
 #[test]
 fn a_data_set_of_ones_own_is_learnt() {
-    let _guard = unchanged();
     let accuracy = own_dataset::run(1500).unwrap();
     assert!(accuracy > 0.9, "{accuracy}");
 }
 
 #[test]
 fn a_layer_of_ones_own_is_trained() {
-    let _guard = unchanged();
     let (loss, beta) = own_layer::run(60).unwrap();
     assert!(loss < 1.0 && beta != 1.0, "{loss} {beta}");
 }
 
 #[test]
 fn a_u_net_finds_bright_pixels() {
-    let _guard = unchanged();
     let losses = unet::run(2, 16, 30);
     assert!(losses[0] > 0.5 && losses[29] < 0.3, "{losses:?}");
 }
 
 #[test]
 fn feature_maps_become_images() {
-    let _guard = unchanged();
     let dir = tempfile::tempdir().unwrap();
     feature_maps::run(dir.path(), None, 3).unwrap();
     for name in ["by-hand", "conv1-kernels", "conv1", "conv1-relu", "conv2-relu", "pool"] {

@@ -1,6 +1,5 @@
 //! The ops behind the layers against central differences, in `f64`; and the same bits on any number of threads.
 
-use crate::process::{alone, unchanged};
 use striate::prelude::*;
 
 /// Random tensors of these shapes.
@@ -10,7 +9,6 @@ fn normal(shapes: &[&[usize]]) -> Vec<Tensor> {
 }
 
 fn check(name: &str, inputs: &[Tensor], f: impl Fn(&[Tensor]) -> Tensor) {
-    let _guard = unchanged();
     let shapes: Vec<_> = inputs.iter().map(Tensor::shape_value).collect();
     gradcheck(f, inputs).unwrap_or_else(|e| panic!("{name} {shapes:?}: {e}"));
 }
@@ -152,7 +150,6 @@ fn bits(f: &dyn Fn(&[Tensor]) -> Tensor, inputs: &[Tensor]) -> Vec<Vec<u32>> {
 
 #[test]
 fn the_same_bits_on_any_number_of_threads() {
-    let _guard = alone();
     let rng = &mut Generator::new(5);
     let mut random = |shape: &[usize]| Tensor::randn(shape, DType::F32, rng);
     let (x, c, dc) = (random(&[5, 24, 37, 41]), random(&[24]), random(&[24]));

@@ -1,6 +1,5 @@
 //! Captured networks: op by op a graph gives the network's bits, and optimized its numbers within rounding.
 
-use crate::process;
 use striate::graph::{Batch, Executable, GraphModule, capture};
 use striate::prelude::*;
 use striate::zoo;
@@ -56,7 +55,6 @@ fn check(name: &str, net: &dyn Forward, [c, h, w]: [usize; 3]) {
 
 #[test]
 fn graphs_of_the_zoo_compute_what_the_networks_do() {
-    let _unchanged = process::unchanged();
     for architecture in zoo::ARCHITECTURES {
         let least = architecture.min_size.unwrap_or(0);
         let [c, h, w] = architecture.input_for([architecture.input[0], least, least]);
@@ -68,7 +66,6 @@ fn graphs_of_the_zoo_compute_what_the_networks_do() {
 
 #[test]
 fn graphs_of_text_networks_compute_what_they_do() {
-    let _unchanged = process::unchanged();
     for word in zoo::text::WORDS {
         let ends =
             [word.example.to_string(), format!("flatten, {}", word.example), format!("conv 8 3, {}", word.example)];
@@ -82,7 +79,6 @@ fn graphs_of_text_networks_compute_what_they_do() {
 
 #[test]
 fn graphs_of_own_modules_compute_what_they_do() {
-    let _unchanged = process::unchanged();
     let rng = &mut Generator::new(0);
     check("own_module", &own_module::Net::new(8, 2, rng), [1, 28, 28]);
     check("own_layer", &own_layer::Net::new(rng), [1, 28, 28]);
@@ -93,7 +89,6 @@ fn graphs_of_own_modules_compute_what_they_do() {
 
 #[test]
 fn a_graph_trains_as_the_network_does() {
-    let _unchanged = process::unchanged();
     let mut net = zoo::find("lenet").unwrap().build(10, &mut Generator::new(0));
     let mut graph = GraphModule::new(capture(&*net, &[1, 1, 28, 28]));
     let x = Tensor::randn([8, 1, 28, 28], DType::F32, &mut Generator::new(1));

@@ -10,4 +10,3 @@ mod gradcheck_tensor;
 mod graphs;
 mod parity;
 mod pretrained;
-mod process;

@@ -1,6 +1,5 @@
 //! Published weights give the published answers. They are large, so they lie beside the project or nowhere.
 
-use crate::process::unchanged;
 use std::path::{Path, PathBuf};
 use striate::formats::{npy, read_weights};
 use striate::nn::load_matching;
@@ -20,7 +19,6 @@ fn outside(name: &str) -> Option<PathBuf> {
 
 #[test]
 fn efficientnet_lite0_sees_what_its_makers_version_sees() {
-    let _guard = unchanged();
     let Some(file) = outside("weights/efficientnet-lite0-57934424.pth") else { return };
     let mut net = EfficientNetLiteOptions::lite0().build(1000, &mut Generator::new(0));
     let matched = load_matching(&mut net, &read_weights(&file).unwrap().into_map());

@@ -18,7 +18,7 @@ use striate_data::images::Split;
 use striate_data::{Dataset, TensorDataset};
 use striate_formats::write_atomic;
 use striate_nn::Classifier;
-use striate_tensor::{Generator, Tensor, set_exact};
+use striate_tensor::{Generator, Tensor};
 
 /// What is measured besides all images: tasks of a few classes with a few images of each.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,7 +84,17 @@ pub fn prototypes(
     sink: &mut dyn Sink,
     stop: &AtomicBool,
 ) -> Result<Option<PrototypeReport>, TrainError> {
-    set_exact(config.exact);
+    config.compute_settings().scope(|| measure_prototypes(config, few, out, watch, sink, stop))
+}
+
+fn measure_prototypes(
+    config: &Config,
+    few: &FewShot,
+    out: Option<&Path>,
+    watch: &Watch,
+    sink: &mut dyn Sink,
+    stop: &AtomicBool,
+) -> Result<Option<PrototypeReport>, TrainError> {
     if let Some(out) = out {
         RunDir::check_free(out)?;
     }

@@ -23,13 +23,16 @@ use striate_data::Preprocessing;
 use striate_data::images::BadImage;
 use striate_formats::write_atomic;
 use striate_nn::{Classifier, Module};
-use striate_tensor::{Tensor, isa, num_threads, set_exact};
+use striate_tensor::{Tensor, isa, num_threads};
 
 impl Session {
     /// Trains until all epochs are done or `stop` is set.
     pub fn run(&mut self, sink: &mut dyn Sink, stop: &AtomicBool) -> Result<Outcome, TrainError> {
+        self.config.compute_settings().scope(|| self.run_stages(sink, stop))
+    }
+
+    fn run_stages(&mut self, sink: &mut dyn Sink, stop: &AtomicBool) -> Result<Outcome, TrainError> {
         let began = Instant::now();
-        set_exact(self.config.exact);
         self.announce(sink);
         let Session { config, run, data, preprocessing, network, carried, ema, resumed, started_from } = self;
         let mut metrics = match resumed {

@@ -1,11 +1,11 @@
 //! Reading fixtures and comparing with them.
 
-use crate::process::alone;
 use safetensors::{Dtype, SafeTensors};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::Path;
-use striate::isa::{Isa, force_isa};
+use striate::ComputeSettings;
+use striate::isa::Isa;
 use striate::prelude::*;
 
 /// How far a number may be from PyTorch's: by `relative` of itself, or by `of_largest` of the largest finite number of its tensor,
@@ -222,13 +222,13 @@ fn read(file: &str) -> Vec<Case> {
 
 /// Checks every case of a file on every instruction set of this machine, and fails with all that do not agree.
 pub fn for_each_case(file: &str, check: impl Fn(&Case) -> Result<(), String>) {
-    let _guard = alone();
     let cases = read(file);
     assert!(!cases.is_empty(), "{file} has no cases");
     let mut failures = Vec::new();
     for isa in Isa::available() {
-        force_isa(isa);
-        failures.extend(cases.iter().filter_map(|c| check(c).err().map(|e| format!("{}: {} {e}", isa.name(), c.op))));
+        let failed = |c: &Case| check(c).err().map(|e| format!("{}: {} {e}", isa.name(), c.op));
+        let settings = ComputeSettings { isa: Some(isa), ..ComputeSettings::default() };
+        settings.scope(|| failures.extend(cases.iter().filter_map(failed)));
     }
     let count = cases.len() * Isa::available().len();
     assert!(

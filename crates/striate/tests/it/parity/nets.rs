@@ -1,7 +1,6 @@
 //! Whole networks: the first step with its loss and every gradient, and three steps of Adam.
 
 use super::fixtures::{Case, Tolerance, for_each_case};
-use crate::process::alone;
 use striate::prelude::*;
 use striate::set_num_threads;
 use striate::zoo::{LeNet, MnistNet};
@@ -154,7 +153,6 @@ fn networks() {
 
 #[test]
 fn the_zoo_has_the_same_network() {
-    let _guard = alone();
     let rng = &mut Generator::new(0);
     let mut net = MnistNet::new(10, rng);
     fill(&mut net);
@@ -166,7 +164,6 @@ fn the_zoo_has_the_same_network() {
 /// The same bits on any number of threads: work is split by the problem's size alone.
 #[test]
 fn a_step_has_the_same_bits_on_any_number_of_threads() {
-    let _guard = alone();
     let images = Tensor::from_vec(hashed(0, &[17, 1, 28, 28]), [17, 1, 28, 28]);
     let target = Tensor::from_vec((0..17).map(|i| i % 10).collect::<Vec<i64>>(), [17]);
     let bits = |threads: usize| -> Vec<Vec<u32>> {
