@@ -8,6 +8,7 @@ mod unet;
 use serde_json::json;
 use std::collections::HashMap;
 use std::time::Instant;
+use striate::graph::Executable;
 use striate::prelude::*;
 use striate::{isa, num_threads, set_num_threads, zoo};
 
@@ -53,9 +54,12 @@ fn main() {
         step += 1;
     };
     let train_ms = if what.contains("train") { milliseconds(warmup, steps, &mut train) } else { Vec::new() };
-    let eval = Pass::eval();
-    let mut infer = || drop(net.forward(images.clone(), &eval));
-    let infer_ms = if what.contains("infer") { milliseconds(warmup, steps, &mut infer) } else { Vec::new() };
+    let infer_ms = if what.contains("infer") {
+        let network = Executable::of(&*net, images.shape());
+        milliseconds(warmup, steps, || drop(network.forward(images.clone())))
+    } else {
+        Vec::new()
+    };
     let line = json!({
         "net": name, "batch": batch, "threads": num_threads(), "version": env!("CARGO_PKG_VERSION"),
         "isa": isa::isa().name(), "train_ms": train_ms, "infer_ms": infer_ms,
