@@ -8,21 +8,21 @@ use std::sync::OnceLock;
 /// they first run; one that runs with another instruction set later packs anew each time.
 #[derive(Default)]
 pub struct PackedWeight {
-    /// With the vector length that they are for.
-    /// Transformed kernels.
-    winograd: OnceLock<(usize, Buffer<f32>)>,
+    /// Kernels in another order, with the vector length that they are for.
+    kernels: OnceLock<(usize, Buffer<f32>)>,
     panels: OnceLock<(usize, Vec<Panels>)>,
 }
 
 impl PackedWeight {
     /// How many bytes it takes.
     pub fn bytes(&self) -> usize {
-        let winograd = self.winograd.get().map_or(0, |(_, kernels)| 4 * kernels.len());
-        winograd + self.panels.get().map_or(0, |(_, all)| all.iter().map(Panels::bytes).sum())
+        let kernels = self.kernels.get().map_or(0, |(_, kernels)| 4 * kernels.len());
+        kernels + self.panels.get().map_or(0, |(_, all)| all.iter().map(Panels::bytes).sum())
     }
 
-    pub(crate) fn winograd(&self, lanes: usize, make: impl FnOnce() -> Buffer<f32>) -> Option<&Buffer<f32>> {
-        let (own, kernels) = self.winograd.get_or_init(|| (lanes, make()));
+    /// Transformed kernels, or those of one channel each.
+    pub(crate) fn kernels(&self, lanes: usize, make: impl FnOnce() -> Buffer<f32>) -> Option<&Buffer<f32>> {
+        let (own, kernels) = self.kernels.get_or_init(|| (lanes, make()));
         (*own == lanes).then_some(kernels)
     }
 

@@ -3,10 +3,11 @@
 //! There is nothing to multiply as matrices: a vector holds adjacent channels of one pixel, and each kernel element is one
 //! multiply-add of it.
 
-use super::finish::Finish;
+use super::epilogue::Epilogue;
 use super::input::{Input, zero_unless_positive};
 use super::shape::Conv2dShape;
 use crate::isa::Kernel;
+use crate::packed::Weights;
 use crate::simd::Simd;
 use crate::target::Target;
 use crate::{Buffer, threads};
@@ -102,16 +103,26 @@ fn pack(lanes: usize, channels: usize, elements: usize, at: impl Fn(usize, usize
 pub fn forward(
     s: &Conv2dShape,
     input: Input<f32>,
-    weight: &[f32],
+    weight: &Weights<f32>,
     bias: Option<&[f32]>,
-    finish: Finish<f32>,
+    epilogue: Epilogue<f32>,
     output: &mut [f32],
 ) {
+    if epilogue.residual.is_some() {
+        forward(s, input, weight, bias, Epilogue::NONE, output);
+        return epilogue.apply(s.out_channels, output);
+    }
     let target = Target::current();
     let elements = s.kernel[0] * s.kernel[1];
-    let weights = pack(target.lanes(), s.in_channels, elements, |c, k| weight[c * elements + k]);
+    let make = || pack(target.lanes(), s.in_channels, elements, |c, k| weight.values[c * elements + k]);
     let taps = [0, 1].map(|d| Taps::forward(s, d));
-    correlate(target, s, &taps, input, s.in_size, &weights, bias, finish, None, output, s.out_size());
+    let mut run = |weights: &[f32]| {
+        correlate(target, s, &taps, input, s.in_size, weights, bias, epilogue, None, output, s.out_size());
+    };
+    match weight.packed.and_then(|packed| packed.kernels(target.lanes(), make)) {
+        Some(weights) => run(weights),
+        None => run(&make()),
+    }
 }
 
 /// As [`super::conv2d_input_grad`].
@@ -128,8 +139,8 @@ pub fn input_grad(
     let taps = [0, 1].map(|d| Taps::backward(s, d));
     let out_size = s.out_size();
     let source = grad_output.into();
-    let finish = Finish::NONE;
-    correlate(target, s, &taps, source, out_size, &weights, None, finish, before_relu, grad_input, s.in_size);
+    let epilogue = Epilogue::NONE;
+    correlate(target, s, &taps, source, out_size, &weights, None, epilogue, before_relu, grad_input, s.in_size);
 }
 
 fn correlate(
@@ -140,7 +151,7 @@ fn correlate(
     source_size: [usize; 2],
     weights: &[f32],
     bias: Option<&[f32]>,
-    finish: Finish<f32>,
+    epilogue: Epilogue<f32>,
     before_relu: Option<&[f32]>,
     output: &mut [f32],
     out_size: [usize; 2],
@@ -158,10 +169,12 @@ fn correlate(
             let (n, y) = (row / out_size[0], row % out_size[0]);
             let source = Input { values: &source.values[n * image..][..image], ..source };
             let place = Place { channels: c, width: source_size[1], kernel_width: s.kernel[1], source };
-            target.run(Row { place, rows: taps[0].of(y), taps: &taps[1], weights, bias, finish, output });
+            let row_output = &mut *output;
+            target.run(Row { place, rows: taps[0].of(y), taps: &taps[1], weights, bias, epilogue, output: row_output });
             if let Some(x) = before_relu {
                 zero_unless_positive(&x[row * row_len..][..row_len], output);
             }
+            epilogue.activate(output);
         }
     });
 }
@@ -230,7 +243,7 @@ struct Row<'a> {
     taps: &'a Taps,
     weights: &'a [f32],
     bias: Option<&'a [f32]>,
-    finish: Finish<'a, f32>,
+    epilogue: Epilogue<'a, f32>,
     output: &'a mut [f32],
 }
 
@@ -270,7 +283,7 @@ impl Row<'_> {
         let from = self.taps.of(x)[0].1;
         self.place.check(self.rows, from, columns, self.weights.len() / padded);
         let output = &mut self.output[x * c..][..T * c];
-        assert!(self.bias.is_none() && self.finish.is_none());
+        assert!(self.bias.is_none() && self.epilogue.is_none());
         assert!(!self.place.source.relu);
         for first in (0..c).step_by(S::LANES) {
             let lanes = S::LANES.min(c - first);
@@ -345,11 +358,11 @@ impl Along for Row<'_> {
                     let to = output.as_mut_ptr().add(t * c + first);
                     if lanes == S::LANES { simd.store(to, acc[t]) } else { simd.store_first(to, acc[t], lanes) }
                 }
-                if !self.finish.is_none() {
+                if !self.epilogue.is_none() {
                     // A second time over values that are still in the first-level cache: above, there are no registers to spare.
-                    let finish = self.finish.vectors(simd, first, lanes);
+                    let epilogue = self.epilogue.vectors(simd, first, lanes);
                     for t in 0..T {
-                        finish.in_place(simd, output.as_mut_ptr().add(t * c + first), lanes);
+                        epilogue.in_place(simd, output.as_mut_ptr().add(t * c + first), None, lanes);
                     }
                 }
             }
@@ -391,8 +404,8 @@ impl Along for Row<'_> {
                     } else {
                         simd.store_first(to, acc, lanes)
                     }
-                    if !self.finish.is_none() {
-                        self.finish.vectors(simd, first, lanes).in_place(simd, to, lanes);
+                    if !self.epilogue.is_none() {
+                        self.epilogue.vectors(simd, first, lanes).in_place(simd, to, None, lanes);
                     }
                 }
             }

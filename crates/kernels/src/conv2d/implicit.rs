@@ -2,7 +2,7 @@
 //!
 //! In NHWC the elements under one kernel row are adjacent in memory, so the register tile reads patches where they lie.
 
-use super::finish::{Finish, Vectors};
+use super::epilogue::{Epilogue, Vectors};
 use super::input::Input;
 use super::shape::Conv2dShape;
 use super::window::{Band, Bands, Window};
@@ -99,7 +99,7 @@ pub fn forward(
     input: Input<f32>,
     weight: &Weights<f32>,
     bias: Option<&[f32]>,
-    finish: Finish<f32>,
+    epilogue: Epilogue<f32>,
     output: &mut [f32],
 ) {
     let target = Target::current();
@@ -109,8 +109,8 @@ pub fn forward(
     let lanes = target.lanes();
     let pack = || weight.values.chunks_exact(co * depth).map(|w| Panels::from_columns(lanes, depth, co, w)).collect();
     match weight.packed.and_then(|packed| packed.panels(lanes, pack)) {
-        Some(panels) => correlate(target, &c, input, panels, bias, finish, None, output),
-        None => correlate(target, &c, input, &pack(), bias, finish, None, output),
+        Some(panels) => correlate(target, &c, input, panels, bias, epilogue, None, output),
+        None => correlate(target, &c, input, &pack(), bias, epilogue, None, output),
     }
 }
 
@@ -136,7 +136,7 @@ pub fn input_grad(
             })
         })
         .collect();
-    correlate(target, &c, grad_output.into(), &panels, None, Finish::NONE, before_relu, grad_input);
+    correlate(target, &c, grad_output.into(), &panels, None, Epilogue::NONE, before_relu, grad_input);
 }
 
 fn correlate(
@@ -145,7 +145,7 @@ fn correlate(
     input: Input<f32>,
     panels_of_groups: &[Panels],
     bias: Option<&[f32]>,
-    finish: Finish<f32>,
+    epilogue: Epilogue<f32>,
     before_relu: Option<&[f32]>,
     output: &mut [f32],
 ) {
@@ -170,11 +170,44 @@ fn correlate(
             all: panels_of_groups,
             panels: &panels,
             bias,
-            finish,
+            epilogue: epilogue.part(start, pixels * c.out_channels),
             before_relu: before_relu.map(|x| &x[start..][..pixels * c.out_channels]),
             output: out.get().wrapping_add(start),
         });
+        if epilogue.activation.is_some() {
+            activate(c, panels_of_groups, &panels, epilogue, pixels, out.get().wrapping_add(start));
+        }
     });
+}
+
+/// The activation of what a task has just written: `pixels` of a band from `output` on, and of each the columns of its panels.
+fn activate(
+    c: &Correlation,
+    all: &[Panels],
+    panels: &impl Fn(usize) -> Range<usize>,
+    epilogue: Epilogue<f32>,
+    pixels: usize,
+    output: *mut f32,
+) {
+    let [_, co] = c.group();
+    let is_whole = all.iter().all(|group| panels(group.len()) == (0..group.len()));
+    let run = |start: usize, values: usize| {
+        assert!(start + values <= pixels * c.out_channels);
+        // SAFETY: the values lie within the band, as asserted, and are of this task's panels, which nobody else touches.
+        epilogue.activate(unsafe { std::slice::from_raw_parts_mut(output.add(start), values) });
+    };
+    if is_whole {
+        return run(0, pixels * c.out_channels);
+    }
+    for (g, group) in all.iter().enumerate() {
+        let range = panels(group.len());
+        if range.is_empty() {
+            continue;
+        }
+        let (last, cols, _) = group.get(range.end - 1);
+        let (first, end) = (g * co + group.get(range.start).0, g * co + last + cols);
+        (0..pixels).for_each(|p| run(p * c.out_channels + first, end - first));
+    }
 }
 
 struct Task<'a, F> {
@@ -185,7 +218,7 @@ struct Task<'a, F> {
     /// Which of a group's panels are this task's, of so many.
     panels: &'a F,
     bias: Option<&'a [f32]>,
-    finish: Finish<'a, f32>,
+    epilogue: Epilogue<'a, f32>,
     /// Where this is not above 0, the output becomes 0.
     before_relu: Option<&'a [f32]>,
     /// The band's pixels, of which this task writes the columns of its panels and nobody else does.
@@ -218,7 +251,8 @@ impl<F: Fn(usize) -> Range<usize>> Task<'_, F> {
         let data = self.window.data();
         let last = offsets[offsets.len() - 1] + (c.groups - 1) * ci;
         assert!(walk.last().is_none_or(|w| last + w < data.len()));
-        assert!(self.before_relu.is_none_or(|x| x.len() == offsets.len() * c.out_channels));
+        let is_whole = |x: &[f32]| x.len() == offsets.len() * c.out_channels;
+        assert!(self.before_relu.is_none_or(is_whole) && self.epilogue.residual.is_none_or(is_whole));
         for (g, panels) in self.all.iter().enumerate() {
             for j in (self.panels)(panels.len()) {
                 let (first, cols, b) = panels.get(j);
@@ -231,6 +265,7 @@ impl<F: Fn(usize) -> Range<usize>> Task<'_, F> {
                     b,
                     bias: self.bias.map(|bias| &bias[first..][..cols]),
                     before_relu: self.before_relu.map(|x| &x[first..]),
+                    residual: self.epilogue.residual.map(|x| &x[first..]),
                     out_stride: c.out_channels,
                     cols,
                 };
@@ -239,9 +274,9 @@ impl<F: Fn(usize) -> Range<usize>> Task<'_, F> {
                 unsafe {
                     let output = self.output.add(first);
                     if tile::is_narrow(S::LANES, cols) {
-                        job.tiles::<S, R, 1>(simd, self.finish.vectors(simd, first, cols), output)
+                        job.tiles::<S, R, 1>(simd, self.epilogue.vectors(simd, first, cols), output)
                     } else {
-                        job.tiles::<S, R, 2>(simd, self.finish.vectors(simd, first, cols), output)
+                        job.tiles::<S, R, 2>(simd, self.epilogue.vectors(simd, first, cols), output)
                     }
                 }
             }
@@ -257,6 +292,7 @@ struct Columns<'a> {
     b: &'a [f32],
     bias: Option<&'a [f32]>,
     before_relu: Option<&'a [f32]>,
+    residual: Option<&'a [f32]>,
     out_stride: usize,
     cols: usize,
 }
@@ -265,10 +301,16 @@ impl Columns<'_> {
     /// # Safety
     /// `output` must be valid for writing `cols` values at a multiple of `out_stride` for each offset, which nobody else touches.
     #[inline(always)]
-    unsafe fn tiles<S: Simd, const R: usize, const V: usize>(&self, simd: S, finish: Vectors<S, V>, output: *mut f32) {
+    unsafe fn tiles<S: Simd, const R: usize, const V: usize>(
+        &self,
+        simd: S,
+        epilogue: Vectors<S, V>,
+        output: *mut f32,
+    ) {
         assert!(self.b.len() == self.walk.count() * V * S::LANES && self.cols <= V * S::LANES);
         let pixels = self.offsets.len();
-        assert!(self.before_relu.is_none_or(|x| x.len() >= (pixels - 1) * self.out_stride + self.cols));
+        let reaches = |x: &[f32]| x.len() >= (pixels - 1) * self.out_stride + self.cols;
+        assert!(self.before_relu.is_none_or(reaches) && self.residual.is_none_or(reaches));
         let mut start = [[simd.splat(0.0); V]; R];
         if let Some(bias) = self.bias {
             // SAFETY: the bias has `cols` values.
@@ -282,12 +324,21 @@ impl Columns<'_> {
             }
             let (at, count) = (q * self.out_stride, R.min(pixels - q));
             // SAFETY: every offset plus the walk's last lies within `data`, as the caller asserts, and `b` has a row
-            // of `V` vectors for every step of the walk; `before_relu` is as long as the output from here on.
+            // of `V` vectors for every step of the walk; `before_relu` and the residual are as long as the output from here on.
             unsafe {
                 let mut acc = tile::multiply(simd, &rows, self.walk, self.b.as_ptr(), V * S::LANES, start);
-                for r in 0..R {
-                    for v in 0..V {
-                        acc[r][v] = finish.of(simd, v, acc[r][v]);
+                if let Some(x) = self.residual {
+                    let x = tile::load::<S, R, V>(simd, x.as_ptr().add(at), self.out_stride, count, self.cols);
+                    for r in 0..R {
+                        for v in 0..V {
+                            acc[r][v] = epilogue.of(simd, v, acc[r][v], Some(x[r][v]));
+                        }
+                    }
+                } else {
+                    for r in 0..R {
+                        for v in 0..V {
+                            acc[r][v] = epilogue.of(simd, v, acc[r][v], None);
+                        }
                     }
                 }
                 if let Some(x) = self.before_relu {

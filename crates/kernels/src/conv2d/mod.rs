@@ -5,7 +5,7 @@
 mod crop;
 mod depthwise;
 mod direct;
-mod finish;
+mod epilogue;
 mod implicit;
 mod implicit_grad;
 mod input;
@@ -18,7 +18,7 @@ use crate::packed::Weights;
 use crate::settings::ComputeSettings;
 use crate::{Buffer, Float};
 use crop::Crop;
-pub use finish::{Channels, Finish};
+pub use epilogue::{Channels, Epilogue};
 pub use input::Input;
 use input::zero_unless_positive;
 pub use shape::Conv2dShape;
@@ -38,19 +38,19 @@ pub fn conv2d<'a, T: Float>(
     bias: Option<&[T]>,
     output: &mut [T],
 ) {
-    conv2d_finished(s, input, weight, bias, Finish::NONE, output);
+    conv2d_fused(s, input, weight, bias, Epilogue::NONE, output);
 }
 
-/// A [`conv2d`] whose results are finished before they are written.
+/// A [`conv2d`] with an epilogue.
 ///
 /// # Panics
 /// If the shape is invalid ([`Conv2dShape::out_size`]) or a slice's length does not fit it.
-pub fn conv2d_finished<'a, T: Float>(
+pub fn conv2d_fused<'a, T: Float>(
     s: &Conv2dShape,
     input: impl Into<Input<'a, T>>,
     weight: impl Into<Weights<'a, T>>,
     bias: Option<&[T]>,
-    finish: Finish<T>,
+    epilogue: Epilogue<T>,
     output: &mut [T],
 ) {
     let (input, weight) = (input.into(), weight.into());
@@ -64,22 +64,23 @@ pub fn conv2d_finished<'a, T: Float>(
         );
     }
     if let Some(crop) = Crop::of(s) {
-        return conv2d_finished(&crop.shape, input, &crop.cut(weight.values)[..], bias, finish, output);
+        return conv2d_fused(&crop.shape, input, &crop.cut(weight.values)[..], bias, epilogue, output);
     }
-    finish.check(s.out_channels);
-    let fast = (input.as_f32(), weight.as_f32(), finish.as_f32(), T::as_f32_mut(output));
-    if let (Some(input), Some(weight), Some(finish), Some(output)) = fast {
+    epilogue.check(s.out_channels, output.len());
+    let fast = (input.as_f32(), weight.as_f32(), epilogue.as_f32(), T::as_f32_mut(output));
+    if let (Some(input), Some(weight), Some(epilogue), Some(output)) = fast {
         let bias = bias.and_then(T::as_f32);
         if takes_winograd(s) {
-            winograd::forward(s, input, &weight, bias, finish, false, output);
+            winograd::forward(s, input, &weight, bias, Epilogue { activation: None, ..epilogue }, false, output);
+            Epilogue { activation: epilogue.activation, ..Epilogue::NONE }.apply(s.out_channels, output);
         } else if depthwise::applies(s) {
-            depthwise::forward(s, input, weight.values, bias, finish, output);
+            depthwise::forward(s, input, &weight, bias, epilogue, output);
         } else {
-            implicit::forward(s, input, &weight, bias, finish, output);
+            implicit::forward(s, input, &weight, bias, epilogue, output);
         }
     } else {
         direct::forward(s, &input.realized(), weight.values, bias, output);
-        finish.apply(s.out_channels, output);
+        epilogue.apply(s.out_channels, output);
     }
 }
 
@@ -111,8 +112,8 @@ pub fn conv2d_max_pool2<'a, T: Float>(
     let fast = (input.as_f32(), weight.as_f32(), T::as_f32_mut(output));
     match fast {
         (Some(input), Some(weight), Some(output)) if pools::<T>(s) => {
-            let finish = Finish { norm: None, clamp };
-            winograd::forward(s, input, &weight, bias.and_then(T::as_f32), finish, true, output);
+            let epilogue = Epilogue { clamp, ..Epilogue::NONE };
+            winograd::forward(s, input, &weight, bias.and_then(T::as_f32), epilogue, true, output);
         }
         _ => panic!("conv2d_max_pool2: does not serve {s:?}"),
     }

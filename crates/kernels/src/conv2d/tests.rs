@@ -1,5 +1,6 @@
 use super::*;
 use crate::batch_norm::{BatchNorm, batch_norm_apply};
+use crate::elementwise::{Activation, Unary, unary_assign};
 use crate::target::tests::on_every_target;
 
 /// Values in -1..1 that look random and are the same each time.
@@ -80,7 +81,7 @@ fn compute_without_winograd(
     let mut output = vec![f32::NAN; s.output_len()];
     let mut grad_input = vec![f32::NAN; s.input_len()];
     let mut grad_weight = vec![f32::NAN; s.weight_len()];
-    implicit::forward(s, input.into(), &weight.into(), Some(bias), Finish::NONE, &mut output);
+    implicit::forward(s, input.into(), &weight.into(), Some(bias), Epilogue::NONE, &mut output);
     if s.stride == [1, 1] {
         implicit::input_grad(s, grad, weight, None, &mut grad_input);
     } else {
@@ -95,7 +96,7 @@ fn compute_winograd(s: &Conv2dShape, input: &[f32], weight: &[f32], bias: &[f32]
     let mut output = vec![f32::NAN; s.output_len()];
     let mut grad_input = vec![f32::NAN; s.input_len()];
     let mut grad_weight = vec![f32::NAN; s.weight_len()];
-    winograd::forward(s, input.into(), &weight.into(), Some(bias), Finish::NONE, false, &mut output);
+    winograd::forward(s, input.into(), &weight.into(), Some(bias), Epilogue::NONE, false, &mut output);
     winograd::input_grad(s, grad, weight, None, &mut grad_input);
     winograd::weight_grad(s, input.into(), grad, &mut grad_weight);
     (output, grad_input, grad_weight)
@@ -341,7 +342,7 @@ fn a_slice_of_the_wrong_length() {
 }
 
 #[test]
-fn finishing_while_convolving_is_normalizing_afterwards() {
+fn an_epilogue_gives_the_bits_of_separate_passes() {
     fn check<T: Float>(s: &Conv2dShape) {
         let to_t = |x: Vec<f64>| x.into_iter().map(T::from_f64).collect::<Vec<T>>();
         let [mut input, weight] = [(s.input_len(), 1), (s.weight_len(), 2)].map(|(n, seed)| to_t(noise(n, seed)));
@@ -349,31 +350,53 @@ fn finishing_while_convolving_is_normalizing_afterwards() {
             *x = T::NAN;
         }
         let [bias, mean, scale, shift] = [3, 4, 5, 6].map(|seed| to_t(noise(s.out_channels, seed)));
-        let norm = Channels { mean: &mean, scale: &scale, shift: &shift };
+        let channels = Channels { mean: &mean, scale: &scale, shift: &shift };
+        let mut residual = to_t(noise(s.output_len(), 7));
+        if let Some(x) = residual.last_mut() {
+            *x = T::from_f64(-0.0);
+        }
         let mut plain = vec![T::NAN; s.output_len()];
         conv2d(s, &input[..], &weight, Some(&bias), &mut plain);
-        for clamp in [None, Some([0.0, f64::NAN]), Some([-0.25, 0.5])] {
-            let (mut want, mut got, mut kept) = (plain.clone(), plain.clone(), plain.clone());
-            let rows = s.output_len() / s.out_channels;
-            let separate = BatchNorm {
-                rows,
-                channels: s.out_channels,
-                mean: &mean,
-                inv_std: &scale,
-                weight: None,
-                bias: Some(&shift),
-                clamp,
-            };
-            batch_norm_apply(&separate, &plain, None, &mut want);
-            conv2d_finished(s, &input[..], &weight, Some(&bias), Finish { norm: Some(norm), clamp }, &mut got);
-            let bits = |x: &[T]| x.iter().map(|x| x.to_f64().to_bits()).collect::<Vec<_>>();
-            assert_eq!(bits(&got), bits(&want), "{s:?} {clamp:?}");
-            conv2d_finished(s, &input[..], &weight, Some(&bias), Finish { norm: None, clamp }, &mut kept);
-            for (x, y) in kept.iter().zip(&plain) {
-                let [low, high] = clamp.unwrap_or([f64::NAN; 2]).map(T::from_f64);
-                let y = if *y <= low { low } else { *y };
-                let y = if y >= high { high } else { y };
-                assert!(*x == y || x.is_nan() && y.is_nan(), "{s:?} {clamp:?} without normalization");
+        let clamps = [None, Some([0.0, f64::NAN]), Some([-0.25, 0.5])].map(|clamp| (clamp, None));
+        let silu = Unary::Activation(Activation::Silu);
+        for (clamp, activation) in clamps.into_iter().chain([(None, Some(silu))]) {
+            for norm in [None, Some(channels)] {
+                for residual in [None, Some(&residual[..])] {
+                    let epilogue = Epilogue { norm, residual, clamp, activation };
+                    let (mut want, mut got) = (plain.clone(), plain.clone());
+                    if norm.is_some() {
+                        let norm = BatchNorm {
+                            rows: s.output_len() / s.out_channels,
+                            channels: s.out_channels,
+                            mean: &mean,
+                            inv_std: &scale,
+                            weight: None,
+                            bias: Some(&shift),
+                            clamp: None,
+                        };
+                        batch_norm_apply(&norm, &plain, None, &mut want);
+                    }
+                    for (x, r) in want.iter_mut().zip(residual.into_iter().flatten()) {
+                        *x = *x + *r;
+                    }
+                    let [low, high] = clamp.unwrap_or([f64::NAN; 2]).map(T::from_f64);
+                    for x in &mut want {
+                        *x = if *x <= low { low } else { *x };
+                        *x = if *x >= high { high } else { *x };
+                    }
+                    if let Some(f) = activation {
+                        unary_assign(f, &mut want);
+                    }
+                    conv2d_fused(s, &input[..], &weight, Some(&bias), epilogue, &mut got);
+                    let bits = |x: &[T]| x.iter().map(|x| x.to_f64().to_bits()).collect::<Vec<_>>();
+                    assert_eq!(
+                        bits(&got),
+                        bits(&want),
+                        "{s:?} {clamp:?} {activation:?} {} {}",
+                        norm.is_some(),
+                        residual.is_some()
+                    );
+                }
             }
         }
     }

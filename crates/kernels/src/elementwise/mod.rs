@@ -10,4 +10,5 @@ mod visit;
 pub use activation::Activation;
 pub use binary::{Binary, Compare, Operand, binary, binary_assign, binary_i64, compare, select};
 pub use cast::{CastTo, cast, first_non_finite};
+pub(crate) use unary::unary_assign_here;
 pub use unary::{Unary, unary, unary_assign};

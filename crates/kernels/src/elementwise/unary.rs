@@ -179,6 +179,19 @@ impl<T: Float> WithUnary<T> for Assign<'_, T> {
     }
 }
 
+struct AssignHere<'a, T>(&'a mut [T]);
+
+impl<T: Float> WithUnary<T> for AssignHere<'_, T> {
+    fn call(self, f: impl Fn(T) -> T + Copy + Sync) {
+        dispatch(MapAssign { x: self.0, f });
+    }
+}
+
+/// As [`unary_assign`], on this thread alone: for a part that it has just written.
+pub(crate) fn unary_assign_here<T: Float>(op: Unary, x: &mut [T]) {
+    with_unary(op, AssignHere(x));
+}
+
 /// `out[i] = op(x[i])`.
 ///
 /// In `f32`, `Exp`, `Tanh` and `Sigmoid` are off by at most about two units in the last place, `Erf` by three.

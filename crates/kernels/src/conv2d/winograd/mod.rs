@@ -17,7 +17,7 @@ mod point_major;
 mod tiles;
 mod transform;
 
-use super::finish::Finish;
+use super::epilogue::Epilogue;
 use super::input::Input;
 use super::shape::Conv2dShape;
 use crate::packed::Weights;
@@ -84,7 +84,7 @@ pub fn forward(
     input: Input<f32>,
     weight: &Weights<f32>,
     bias: Option<&[f32]>,
-    finish: Finish<f32>,
+    epilogue: Epilogue<f32>,
     pool: bool,
     output: &mut [f32],
 ) {
@@ -93,7 +93,7 @@ pub fn forward(
     let images = Images { data: input, size: s.in_size, channels: ci };
     let before = [s.padding[0][0] as isize, s.padding[1][0] as isize];
     let grid = Grid::new(s.batch, s.out_size());
-    let to = Output::new(grid, s.out_size(), co, bias, finish, None, pool, output);
+    let to = Output::new(grid, s.out_size(), co, bias, epilogue, None, pool, output);
     let kernels = Kernels { values: weight.values, inputs: ci, outputs: co, rotated: false };
     let run = match Algorithm::of(grid, ci, co) {
         Algorithm::Blocked => blocked::correlate,
@@ -104,7 +104,7 @@ pub fn forward(
     };
     let transform = || kernels.transformed(target);
     let packed = weight.packed.filter(|_| POINTS * ci * co <= KEPT);
-    match packed.and_then(|packed| packed.winograd(target.lanes(), transform)) {
+    match packed.and_then(|packed| packed.kernels(target.lanes(), transform)) {
         Some(transformed) => run(target, images, before, grid, transformed, to),
         None => run(target, images, before, grid, &transform(), to),
     }
@@ -122,7 +122,7 @@ pub fn input_grad(
     let images = Images { data: grad_output.into(), size: s.out_size(), channels: co };
     let before = [2 - s.padding[0][0] as isize, 2 - s.padding[1][0] as isize];
     let grid = Grid::new(s.batch, s.in_size);
-    let to = Output::new(grid, s.in_size, ci, None, Finish::NONE, before_relu, false, grad_input);
+    let to = Output::new(grid, s.in_size, ci, None, Epilogue::NONE, before_relu, false, grad_input);
     let kernels = Kernels { values: weight, inputs: co, outputs: ci, rotated: true };
     let transformed = || kernels.transformed(target);
     match Algorithm::of(grid, co, ci) {

@@ -2,7 +2,7 @@
 
 use super::tiles::{Grid, POINTS, STEP};
 use super::transform;
-use crate::conv2d::finish::Finish;
+use crate::conv2d::epilogue::Epilogue;
 use crate::gemm::tile;
 use crate::simd::Simd;
 use crate::threads::SendPtr;
@@ -14,7 +14,7 @@ pub(super) struct Output<'a> {
     size: [usize; 2],
     channels: usize,
     bias: Option<&'a [f32]>,
-    finish: Finish<'a, f32>,
+    epilogue: Epilogue<'a, f32>,
     before_relu: Option<&'a [f32]>,
     pool: bool,
     values: SendPtr<f32>,
@@ -29,7 +29,7 @@ impl<'a> Output<'a> {
         size: [usize; 2],
         channels: usize,
         bias: Option<&'a [f32]>,
-        finish: Finish<'a, f32>,
+        epilogue: Epilogue<'a, f32>,
         before_relu: Option<&'a [f32]>,
         pool: bool,
         values: &'a mut [f32],
@@ -37,9 +37,10 @@ impl<'a> Output<'a> {
         let size = if pool { size.map(|n| n / 2) } else { size };
         assert!(values.len() == grid.batch * size[0] * size[1] * channels);
         assert!(before_relu.is_none_or(|x| x.len() == values.len() && !pool));
+        assert!(epilogue.residual.is_none_or(|x| x.len() == values.len() && !pool) && epilogue.activation.is_none());
         assert!(bias.is_none_or(|b| b.len() == channels));
         let values = SendPtr(values.as_mut_ptr());
-        Output { grid, size, channels, bias, finish, before_relu, pool, values, borrowed: PhantomData }
+        Output { grid, size, channels, bias, epilogue, before_relu, pool, values, borrowed: PhantomData }
     }
 
     /// How many channels it has.
@@ -73,11 +74,12 @@ impl<'a> Output<'a> {
         Some(OutputTile {
             at: self.values.get().wrapping_add(start),
             before_relu: self.before_relu.map(|x| x[start..].as_ptr()),
+            residual: self.epilogue.residual.map(|x| x[start..].as_ptr()),
             row_stride: w * c,
             pixel_stride: c,
             size: [(STEP / part).min(h - y), (STEP / part).min(w - x)],
             channels: (first, cols),
-            finish: self.finish,
+            epilogue: self.epilogue,
             pool: self.pool,
         })
     }
@@ -87,12 +89,13 @@ impl<'a> Output<'a> {
 pub(super) struct OutputTile<'a> {
     at: *mut f32,
     before_relu: Option<*const f32>,
+    residual: Option<*const f32>,
     row_stride: usize,
     pixel_stride: usize,
     size: [usize; 2],
     /// The first, and how many.
     channels: (usize, usize),
-    finish: Finish<'a, f32>,
+    epilogue: Epilogue<'a, f32>,
     pool: bool,
 }
 
@@ -132,17 +135,18 @@ impl OutputTile<'_> {
                 }
             }
         }
-        if self.finish.is_none() {
+        if self.epilogue.is_none() {
             return;
         }
         // A second time over values that are still in the first-level cache: above, there are no registers to spare.
-        let finish = self.finish.vectors::<S, 1>(simd, channel + first, lanes);
+        let epilogue = self.epilogue.vectors::<S, 1>(simd, channel + first, lanes);
         for i in 0..self.size[0] {
             for j in 0..self.size[1] {
                 // SAFETY: as above.
                 unsafe {
-                    let at = self.at.add(i * self.row_stride + j * self.pixel_stride + first);
-                    finish.in_place(simd, at, lanes);
+                    let offset = i * self.row_stride + j * self.pixel_stride + first;
+                    let residual = self.residual.map(|x| x.add(offset));
+                    epilogue.in_place(simd, self.at.add(offset), residual, lanes);
                 }
             }
         }

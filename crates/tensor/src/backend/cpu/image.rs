@@ -1,13 +1,12 @@
 //! Convolution, pooling and resampling.
 
 use super::batch_norm::inverse_std;
-use super::elementwise;
 use crate::array::{Array, memory_order};
 use crate::dtype::{DType, Element};
-use crate::op::{Binary, Conv2dOptions, FusedConv2d, Pool2dOptions, as_clamp};
+use crate::op::{Conv2dOptions, FusedConv2d, Pool2dOptions, as_clamp};
 use crate::shape::Shape;
 use striate_kernels::batch_norm::{self as norm, Clamp};
-use striate_kernels::conv2d::{self as conv, Channels, Conv2dShape, Finish};
+use striate_kernels::conv2d::{self as conv, Channels, Conv2dShape, Epilogue};
 use striate_kernels::pool2d::{self as pool, Pool2dShape};
 use striate_kernels::resample::{self as sparse, Taps};
 use striate_kernels::{Buffer, Float, PackedWeight, Weights};
@@ -45,7 +44,7 @@ fn conv_shape(input: Shape, weight: Shape, o: &Conv2dOptions) -> Conv2dShape {
     }
 }
 
-/// A convolution with what follows it, but for a pooling.
+/// A convolution with its epilogue, but for a pooling: a normalization and the `rest`.
 pub fn conv2d<T: Element + Float>(
     x: &Array,
     relu: bool,
@@ -53,7 +52,7 @@ pub fn conv2d<T: Element + Float>(
     bias: Option<&Array>,
     o: &Conv2dOptions,
     norm: Option<Norm>,
-    clamp: Option<Clamp>,
+    rest: Epilogue<T>,
 ) -> Array {
     let s = conv_shape(x.shape, weight.array.shape, o);
     let [h, w] = s.out_size();
@@ -66,15 +65,15 @@ pub fn conv2d<T: Element + Float>(
         [mean.packed_default::<T>().to_vec(), scale, shift]
     });
     let norm = channels.as_ref().map(|[mean, scale, shift]| Channels { mean, scale, shift });
-    let finish = Finish { norm, clamp };
+    let epilogue = Epilogue { norm, ..rest };
     let values = x.packed_default::<T>();
     let input = conv::Input { values: &values, relu };
-    conv::conv2d_finished(
+    conv::conv2d_fused(
         &s,
         input,
         weight.kernels(&weight.array.packed_default::<T>()),
         bias.as_deref(),
-        finish,
+        epilogue,
         &mut out,
     );
     Array::from_buffer(out, Shape::from([s.batch, s.out_channels, h, w]))
@@ -91,18 +90,14 @@ pub fn fused_conv2d<T: Element + Float>(f: &FusedConv2d, packed: Option<&PackedW
         Norm { operands, eps }
     });
     let residual = f.residual.then(|| inputs.next().expect("a residual"));
-    let clamp = f.activation.and_then(as_clamp).filter(|_| residual.is_none());
+    let residual = residual.as_ref().map(|x| x.packed_default::<T>());
+    let clamp = f.activation.and_then(as_clamp);
+    let activation = f.activation.filter(|_| clamp.is_none());
     if f.max_pool2 {
         return conv2d_max_pool2::<T>(&x, f.input_relu, weight, bias.as_ref(), &f.options, clamp);
     }
-    let mut y = conv2d::<T>(&x, f.input_relu, weight, bias.as_ref(), &f.options, norm, clamp);
-    if let Some(residual) = residual {
-        y = elementwise::binary(Binary::Add, y, residual);
-    }
-    match f.activation {
-        Some(activation) if clamp.is_none() => elementwise::unary(activation, y),
-        _ => y,
-    }
+    let rest = Epilogue { norm: None, residual: residual.as_deref(), clamp, activation };
+    conv2d::<T>(&x, f.input_relu, weight, bias.as_ref(), &f.options, norm, rest)
 }
 
 fn conv2d_max_pool2<T: Element + Float>(
@@ -115,7 +110,7 @@ fn conv2d_max_pool2<T: Element + Float>(
 ) -> Array {
     let s = conv_shape(x.shape, weight.array.shape, o);
     if !conv::pools::<T>(&s) {
-        let y = conv2d::<T>(x, relu, weight, bias, o, None, clamp);
+        let y = conv2d::<T>(x, relu, weight, bias, o, None, Epilogue { clamp, ..Epilogue::NONE });
         return max_pool2d::<T>(&y, false, &Pool2dOptions::new([2; 2])).0;
     }
     let shape = Shape::from([s.batch, s.out_channels, s.out_size()[0] / 2, s.out_size()[1] / 2]);

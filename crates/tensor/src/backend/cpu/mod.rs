@@ -16,6 +16,7 @@ use crate::device::Device;
 use crate::dtype::DType;
 use crate::op::{Binary, Op, Spec};
 use striate_kernels::PackedWeight;
+use striate_kernels::conv2d::Epilogue;
 use striate_kernels::elementwise::first_non_finite;
 use striate_kernels::optim::{self, Update};
 
@@ -217,7 +218,7 @@ impl Cpu {
                     bias.as_ref(),
                     options,
                     None,
-                    None
+                    Epilogue::NONE
                 ))
             }
             Op::FusedConv2d(f) => by_float!(inputs[0], "conv2d", |T| image::fused_conv2d::<T>(f, packed, inputs)),
