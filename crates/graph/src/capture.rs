@@ -24,7 +24,7 @@ use striate_tensor::{Array, DType, Device, Op, Shape, Spec, Tensor};
 ///
 /// # Panics
 /// As the network does if the input does not fit, and if it reads values (which are not there).
-pub fn capture(network: &dyn Forward, input: &[usize]) -> Graph {
+pub fn capture<F: Forward + ?Sized>(network: &F, input: &[usize]) -> Graph {
     let mut graph = record(network, input);
     let Some((&n, rest)) = input.split_first() else { return graph };
     let larger = record(network, &[&[n + 1], rest].concat());
@@ -34,7 +34,7 @@ pub fn capture(network: &dyn Forward, input: &[usize]) -> Graph {
     graph
 }
 
-fn record(network: &dyn Forward, input: &[usize]) -> Graph {
+fn record<F: Forward + ?Sized>(network: &F, input: &[usize]) -> Graph {
     let recorder = Arc::new_cyclic(|me| Recorder { me: me.clone(), written: Mutex::default() });
     let spec = Spec::new(input, DType::F32);
     let x = recorder.add(Value {
@@ -47,6 +47,7 @@ fn record(network: &dyn Forward, input: &[usize]) -> Graph {
     network.visit("", &mut |name, entry| match entry {
         Entry::Parameter(p) => recorder.add_kept(name, Origin::Parameter, p.id(), p.value().clone()),
         Entry::Buffer(b) => recorder.add_kept(name, Origin::Buffer, b.id(), b.value()),
+        Entry::Layer(_) => (),
     });
     let y = network.forward(Tensor::from(recorder.symbol(x, spec)), &Pass::eval().on(recorder.clone()));
     let output = recorder.value_of(y.array());

@@ -37,7 +37,7 @@ impl Executable {
     ///
     /// # Panics
     /// As [`capture()`].
-    pub fn of(network: &dyn Forward, input: &[usize]) -> Executable {
+    pub fn of<F: Forward + ?Sized>(network: &F, input: &[usize]) -> Executable {
         Executable::new(&capture(network, input))
     }
 
@@ -67,6 +67,11 @@ impl Executable {
     /// Bytes of packed weights, which are made when a node first runs.
     pub fn packed_bytes(&self) -> usize {
         self.packed.iter().flatten().map(backend::Packed::bytes).sum()
+    }
+
+    /// Whether it takes these inputs.
+    pub fn takes(&self, inputs: &[Tensor]) -> bool {
+        self.graph.check_inputs(inputs).is_ok()
     }
 
     /// The only output for the only input.

@@ -5,30 +5,40 @@ use std::collections::HashMap;
 use striate_tensor::{Array, Tensor, backend};
 
 impl Graph {
-    /// How many samples the inputs have.
-    ///
-    /// # Panics
-    /// If the inputs are not those that the graph takes; the message says how.
-    pub fn batch_of(&self, inputs: &[Tensor]) -> usize {
+    /// How many samples the inputs have, or why they are not those that the graph takes.
+    pub fn check_inputs(&self, inputs: &[Tensor]) -> Result<usize, String> {
         let n = self.inputs.len();
-        assert!(inputs.len() == n, "graph: takes {n} inputs, got {}", inputs.len());
-        let captured = self.batch.captured();
-        let batch = match self.inputs.first().map(|&v| self.value(v)) {
-            Some(first) if first.dims.first().is_some_and(|d| d.per_sample != 0) => {
-                inputs[0].shape().first().copied().unwrap_or(captured)
-            }
-            _ => captured,
-        };
-        if let Batch::Fixed(n, reason) = &self.batch {
-            let got = inputs.first().and_then(|x| x.shape().first().copied()).unwrap_or(*n);
-            assert!(got == *n, "graph: takes batches of {n} samples, got {got}, for {reason}");
+        if inputs.len() != n {
+            return Err(format!("takes {n} inputs, got {}", inputs.len()));
         }
+        let first = inputs.first().and_then(|x| x.shape().first().copied());
+        let batch = match &self.batch {
+            Batch::Any(captured) => {
+                let is_counted = |id: &ValueId| self.value(*id).dims.first().is_some_and(|d| d.per_sample != 0);
+                first.filter(|_| self.inputs.first().is_some_and(is_counted)).unwrap_or(*captured)
+            }
+            Batch::Fixed(n, reason) if first != Some(*n) => {
+                let got = first.map_or("none".into(), |n| n.to_string());
+                return Err(format!("takes batches of {n} samples, got {got}: {reason}"));
+            }
+            Batch::Fixed(n, _) => *n,
+        };
         for (x, &id) in inputs.iter().zip(&self.inputs) {
             let value = self.value(id);
             let expected = value.spec_at(batch);
-            assert!(x.spec() == expected, "graph: input '{}' is {expected}, got {}", value.name, x.spec());
+            if x.spec() != expected {
+                return Err(format!("input '{}' is {expected}, got {}", value.name, x.spec()));
+            }
         }
-        batch
+        Ok(batch)
+    }
+
+    /// As [`Graph::check_inputs`].
+    ///
+    /// # Panics
+    /// If they are not those that the graph takes.
+    pub(crate) fn batch_of(&self, inputs: &[Tensor]) -> usize {
+        self.check_inputs(inputs).unwrap_or_else(|reason| panic!("graph: {reason}"))
     }
 
     /// The outputs for these inputs, op by op as the network itself computes them: the bits are the same. Nothing is recorded for a gradient.

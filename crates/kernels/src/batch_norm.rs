@@ -1,6 +1,7 @@
 //! Batch normalization over the columns of a dense matrix [rows, c]: images in channels-last order, where a row is a pixel.
 
 use crate::buffer::Buffer;
+use crate::elementwise::{Clamp, NO_CLAMP, clamped};
 use crate::float::Float;
 use crate::isa::{Kernel, dispatch};
 use crate::reduce::{LANES, sum_columns};
@@ -99,19 +100,6 @@ pub fn batch_norm_stats<T: Float>(rows: usize, c: usize, x: &[T], mean: &mut [T]
         mean[j] = if rows == 0 { T::NAN } else { T::from_f64(m) };
         var[j] = T::from_f64(squares / n);
     }
-}
-
-/// What a normalization's output is brought between, as a ReLU (0 and nothing) or a ReLU6 (0 and 6) does that follows it at once.
-/// NaN is a bound that nothing reaches.
-pub type Clamp = [f64; 2];
-
-pub(crate) const NO_CLAMP: Clamp = [f64::NAN; 2];
-
-/// `y` between the bounds; NaN stays.
-#[inline(always)]
-pub(crate) fn clamped<T: Float>(y: T, [low, high]: [T; 2]) -> T {
-    let y = if y <= low { low } else { y };
-    if y >= high { high } else { y }
 }
 
 /// Each channel's normalization, once for each of the rows taken together.

@@ -39,6 +39,7 @@ mod pass;
 pub mod schedule;
 mod setters;
 mod state_dict;
+mod tap;
 
 pub use layers::activation::{
     Approximate, ELU, Flatten, GELU, Hardsigmoid, Hardswish, Hardtanh, LeakyReLU, LogSoftmax, Mish, PReLU, ReLU, ReLU6,
@@ -70,8 +71,8 @@ pub use optim::{
     Adagrad, Adam, AdamW, Ema, Lamb, Lion, NAdam, Optimizer, OptimizerState, ParamGroup, ParamGroups, RMSprop, Sgd,
 };
 pub use overlap::{Overlap, Prefix, StateNames};
-pub use parameter::{Buffer, Parameter};
-pub use pass::{Pass, Statistics};
+pub use parameter::{Buffer, LayerId, Parameter};
+pub use pass::{Pass, Passes, Statistics};
 pub use schedule::{ReduceOnPlateau, Schedule};
 pub use state_dict::{StateDict, StateDictError, load_state_dict, state_dict};
 pub use striate_nn_derive::Module;

@@ -42,6 +42,7 @@ impl Fit {
             let own = match entry {
                 Entry::Parameter(p) => p.value().clone(),
                 Entry::Buffer(b) => b.value(),
+                Entry::Layer(_) => return,
             };
             let first = first_image_weight && own.shape().len() == 4;
             first_image_weight &= !first;

@@ -1,8 +1,8 @@
 //! Modules: things that have parameters.
 
-use crate::parameter::{Buffer, Parameter};
+use crate::parameter::{Buffer, LayerId, Parameter};
 use crate::pass::Pass;
-use striate_tensor::Tensor;
+use striate_tensor::{Device, Tensor};
 
 /// One tensor of a module's state.
 pub enum Entry<'a> {
@@ -10,6 +10,8 @@ pub enum Entry<'a> {
     Parameter(&'a Parameter),
     /// One that is kept but not trained.
     Buffer(&'a Buffer),
+    /// No tensor, but a layer that needs its name, for it draws random numbers.
+    Layer(&'a LayerId),
 }
 
 /// As [`Entry`], to change.
@@ -48,6 +50,18 @@ pub trait Module {
             }
         });
         all
+    }
+
+    /// Moves parameters and buffers to `device` (`torch.nn.Module.to`). Optimizers and averages of weights are to be made afterwards: what they keep is where the
+    /// parameters are.
+    ///
+    /// # Panics
+    /// If this build or machine has no such device.
+    fn to(&mut self, device: Device) {
+        self.visit_mut("", &mut |_, entry| match entry {
+            EntryMut::Parameter(p) => p.set(p.value().detach().to(device)),
+            EntryMut::Buffer(b) => b.set(b.value().to(device)),
+        });
     }
 
     /// How many numbers training changes.
@@ -98,6 +112,14 @@ impl Module for Buffer {
     fn visit_mut<'a>(&'a mut self, prefix: &str, f: &mut dyn FnMut(&str, EntryMut<'a>)) {
         f(prefix, EntryMut::Buffer(self));
     }
+}
+
+impl Module for LayerId {
+    /// The name is that of the layer whose field this is.
+    fn visit<'a>(&'a self, prefix: &str, f: &mut dyn FnMut(&str, Entry<'a>)) {
+        f(prefix.rsplit_once('.').map_or("", |(layer, _)| layer), Entry::Layer(self));
+    }
+    fn visit_mut<'a>(&'a mut self, _: &str, _: &mut dyn FnMut(&str, EntryMut<'a>)) {}
 }
 
 impl<M: Module> Module for [M] {

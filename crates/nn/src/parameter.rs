@@ -1,4 +1,4 @@
-//! Parameters and buffers: the numbers that a network keeps.
+//! Parameters and buffers: the numbers that a network keeps; and what tells layers apart.
 
 use crate::pass::Pass;
 use std::fmt;
@@ -99,5 +99,33 @@ impl fmt::Debug for Buffer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let value = self.value();
         write!(f, "Buffer({}, {})", value.shape_value(), value.dtype())
+    }
+}
+
+/// The identity of a layer that draws random numbers: a field of it, so that a pass finds the layer's name ([`Pass::generator`]).
+#[derive(Debug)]
+pub struct LayerId(u64);
+
+impl LayerId {
+    /// One that no other layer has.
+    pub fn new() -> Self {
+        LayerId(next_id())
+    }
+
+    pub(crate) fn id(&self) -> u64 {
+        self.0
+    }
+}
+
+impl Default for LayerId {
+    fn default() -> Self {
+        LayerId::new()
+    }
+}
+
+impl Clone for LayerId {
+    /// A copy of a layer is another layer.
+    fn clone(&self) -> Self {
+        LayerId::new()
     }
 }

@@ -1,21 +1,115 @@
 //! A pass through a network: training or evaluation.
 
-use crate::parameter::{Buffer, Parameter};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use crate::module::{Entry, Module};
+use crate::parameter::{Buffer, LayerId, Parameter};
+use crate::tap::Taps;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use striate_tensor::backend::Backend;
 use striate_tensor::{Generator, Tensor};
 
-enum Mode {
-    Train { seed: u64, step: u64 },
-    Eval,
+/// What the random numbers of a training pass depend on, apart from the layer that draws them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Key {
+    seed: u64,
+    rank: u64,
+    step: u64,
+}
+
+/// The names of a network's layers, by the identity of what they hold.
+#[derive(Default)]
+pub(crate) struct Names(HashMap<u64, String>);
+
+impl Names {
+    pub(crate) fn of<M: Module + ?Sized>(network: &M) -> Names {
+        let mut names = HashMap::new();
+        network.visit("", &mut |name, entry| {
+            names.entry(entry.id()).or_insert_with(|| name.to_string());
+        });
+        Names(names)
+    }
+
+    /// The name of what has this identity.
+    pub(crate) fn by_id(&self, id: u64) -> Option<&str> {
+        self.0.get(&id).map(String::as_str)
+    }
+
+    /// The name of a part of the network: what stands before the names, within the part, of all that it holds. None of a part that holds nothing.
+    pub(crate) fn of_part(&self, part: &dyn Module) -> Option<&str> {
+        let mut found: Option<&str> = None;
+        part.visit("", &mut |within, entry| {
+            if found.is_none()
+                && let Some(whole) = self.by_id(entry.id())
+            {
+                found = whole.strip_suffix(within).map(|prefix| prefix.trim_end_matches('.'));
+            }
+        });
+        found
+    }
+
+    /// Whether a layer has this name.
+    pub(crate) fn has(&self, layer: &str) -> bool {
+        let within =
+            |name: &String| name == layer || name.strip_prefix(layer).is_some_and(|rest| rest.starts_with('.'));
+        layer.is_empty() || self.0.values().any(within)
+    }
+}
+
+/// The training passes of a network, one after the other.
+///
+/// ```
+/// use striate_nn::{Dropout, Forward, Passes};
+/// use striate_tensor::{DType, Tensor};
+/// let net = Dropout::new(0.5);
+/// let mut passes = Passes::new(&net, 0);
+/// let mut forward = || net.forward(Tensor::ones([64], DType::F32), &passes.train()).to_vec::<f32>();
+/// assert_ne!(forward(), forward());
+/// ```
+pub struct Passes {
+    key: Key,
+    names: Arc<Names>,
+}
+
+impl Passes {
+    /// The passes of `network`. Their random numbers depend on `seed`, on how many passes there were before, on the layer's name, and on nothing else.
+    pub fn new<M: Module + ?Sized>(network: &M, seed: u64) -> Passes {
+        Passes { key: Key { seed, rank: 0, step: 0 }, names: Arc::new(Names::of(network)) }
+    }
+
+    /// The passes of one process of several that train together: each rank draws random numbers of its own.
+    pub fn rank(mut self, rank: u64) -> Passes {
+        self.key.rank = rank;
+        self
+    }
+
+    /// The passes after the first `passes` ones, to go on where a training stopped.
+    pub fn resume(mut self, passes: u64) -> Passes {
+        self.key.step = passes;
+        self
+    }
+
+    /// The next training pass: dropout on, batch statistics, gradients recorded.
+    pub fn train(&mut self) -> Pass {
+        self.key.step += 1;
+        self.after(self.key.step - 1)
+    }
+
+    /// The training pass that comes after so many others.
+    pub fn after(&self, passes: u64) -> Pass {
+        let key = Key { step: passes, ..self.key };
+        Pass { names: Some(self.names.clone()), ..Pass::new(Some(key)) }
+    }
 }
 
 /// One way through a network. It decides what layers do that behave differently in training, whether gradients are recorded, and
 /// which random numbers are drawn: there is no mode flag on the network to forget.
 pub struct Pass {
-    mode: Mode,
-    drawn: AtomicU64,
+    /// None in evaluation.
+    key: Option<Key>,
+    names: Option<Arc<Names>>,
+    /// How often each layer has drawn random numbers, those without a name together.
+    draws: Mutex<HashMap<u64, u64>>,
+    taps: Option<Taps>,
     place: Option<Arc<dyn Backend>>,
     statistics: Statistics,
     dropout: f64,
@@ -33,19 +127,27 @@ pub enum Statistics {
 }
 
 impl Pass {
-    fn new(mode: Mode) -> Self {
-        Pass { mode, drawn: AtomicU64::new(0), place: None, statistics: Statistics::OfBatch, dropout: 1.0 }
+    fn new(key: Option<Key>) -> Self {
+        Pass {
+            key,
+            names: None,
+            draws: Mutex::default(),
+            taps: None,
+            place: None,
+            statistics: Statistics::OfBatch,
+            dropout: 1.0,
+        }
     }
 
-    /// A training pass: dropout on, batch statistics, gradients recorded. The random numbers depend on `seed`, `step` and
-    /// which layer of the pass asks, and on nothing else.
-    pub fn train(seed: u64, step: u64) -> Self {
-        Pass::new(Mode::Train { seed, step })
+    /// A single training pass: dropout on, batch statistics, gradients recorded. It draws the same random numbers each time; the passes of a training, which
+    /// must not, come from [`Passes`].
+    pub fn train(seed: u64) -> Self {
+        Pass::new(Some(Key { seed, rank: 0, step: 0 }))
     }
 
     /// An evaluation pass: dropout off, running statistics, nothing recorded.
     pub fn eval() -> Self {
-        Pass::new(Mode::Eval)
+        Pass::new(None)
     }
 
     /// This pass with every parameter handed to `backend` first.
@@ -70,6 +172,55 @@ impl Pass {
         self
     }
 
+    /// This pass, keeping the outputs of some layers of `network` and the gradients of these: see [`Pass::output`] and [`Pass::gradient`]. Layers are named as
+    /// their parameters begin: `layer4`, `features.0`, `fc`. In evaluation, gradients flow from the tapped layers on.
+    ///
+    /// ```
+    /// use striate_nn::{Conv2d, Flatten, Forward, Linear, Pass, ReLU, Sequential};
+    /// use striate_tensor::{DType, Generator, Tensor};
+    /// let rng = &mut Generator::new(0);
+    /// let net = Sequential::new()
+    ///     .add(Conv2d::new(1, 4, 3, rng))
+    ///     .add(ReLU::default())
+    ///     .add(Flatten::default())
+    ///     .add(Linear::new(4 * 36, 3, rng));
+    /// let pass = Pass::eval().tap(&net, &["0"]);
+    /// let scores = net.forward(Tensor::ones([1, 1, 8, 8], DType::F32), &pass);
+    /// assert_eq!(pass.output("0").unwrap().shape(), [1, 4, 6, 6]);
+    /// scores.select(1, 2).sum(&[], false).backward();
+    /// assert_eq!(pass.gradient("0").unwrap().shape(), [1, 4, 6, 6]);
+    /// ```
+    ///
+    /// # Panics
+    /// If the network has no layer of such a name.
+    pub fn tap<M: Module + ?Sized>(mut self, network: &M, layers: &[&str]) -> Self {
+        let names = Names::of(network);
+        for layer in layers {
+            assert!(names.has(layer), "Pass::tap: the network has no layer '{layer}' whose parameters' names begin so");
+        }
+        self.taps = Some(Taps::new(names, layers));
+        self
+    }
+
+    /// The output of a tapped layer: of its last call in this pass.
+    pub fn output(&self, layer: &str) -> Option<Tensor> {
+        self.taps.as_ref()?.output(layer)
+    }
+
+    /// The gradient with respect to the output of a tapped layer, after a backward pass.
+    pub fn gradient(&self, layer: &str) -> Option<Tensor> {
+        self.taps.as_ref()?.gradient(layer)
+    }
+
+    /// What goes on from a layer whose output is `y`: `y`, which is kept if the layer is tapped. Layers and networks call it for their parts, so that these can be
+    /// tapped.
+    pub fn observe(&self, layer: &dyn Module, y: Tensor) -> Tensor {
+        match &self.taps {
+            None => y,
+            Some(taps) => taps.observe(layer, y),
+        }
+    }
+
     /// What a layer with the dropout rate `p` leaves out in this pass.
     pub fn dropout_rate(&self, p: f64) -> f64 {
         p * self.dropout
@@ -82,7 +233,7 @@ impl Pass {
 
     /// Whether this is a training pass.
     pub fn is_train(&self) -> bool {
-        matches!(self.mode, Mode::Train { .. })
+        self.key.is_some()
     }
 
     /// The value of `parameter`, with its gradient recorded in a training pass.
@@ -110,13 +261,34 @@ impl Pass {
         }
     }
 
-    /// The random numbers of the next layer that draws any; none in evaluation.
-    pub fn generator(&self) -> Option<Generator> {
-        let Mode::Train { seed, step } = self.mode else { return None };
-        let layer = self.drawn.fetch_add(1, Ordering::Relaxed);
-        Some(Generator::keyed([seed, DROPOUT_STREAM, step, layer]))
+    /// The random numbers of a layer in this pass; none in evaluation. They depend on seed, rank, step, the layer's name, and how often the layer was called before
+    /// in this pass. Layers that are not in the network of [`Passes::new`] have one name.
+    pub fn generator(&self, layer: &LayerId) -> Option<Generator> {
+        let Key { seed, rank, step } = self.key?;
+        let name = self.names.as_ref().and_then(|names| names.by_id(layer.id())).map_or(0, hash);
+        let mut draws = self.draws.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = draws.entry(name).or_default();
+        *count += 1;
+        let call = name.wrapping_add((*count - 1).wrapping_mul(0x9E37_79B9_7F4A_7C15));
+        Some(Generator::keyed([seed, DROPOUT_STREAM ^ rank << 32, step, call]))
     }
 }
 
 /// Tells the random numbers of passes from those of initializers and shuffles under the same seed.
 const DROPOUT_STREAM: u64 = 0x7061_7373;
+
+/// FNV-1a (Fowler, Noll and Vo), so that a name gives the same number in every build.
+fn hash(name: &str) -> u64 {
+    name.bytes().fold(0xCBF2_9CE4_8422_2325, |h, byte| (h ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3))
+}
+
+impl Entry<'_> {
+    /// The identity of what it is.
+    fn id(&self) -> u64 {
+        match self {
+            Entry::Parameter(p) => p.id(),
+            Entry::Buffer(b) => b.id(),
+            Entry::Layer(l) => l.id(),
+        }
+    }
+}

@@ -49,6 +49,7 @@ pub fn state_dict(module: &dyn Module) -> StateDict {
         let value = match entry {
             Entry::Parameter(p) => p.value().clone(),
             Entry::Buffer(b) => b.value(),
+            Entry::Layer(_) => return,
         };
         all.insert(name.to_string(), value);
     });

@@ -28,11 +28,11 @@ fn to_input() -> Compose {
 /// A mnist-net after `steps` steps.
 fn trained(steps: usize) -> Result<MnistNet, Failure> {
     let mut net = MnistNet::new(10, &mut Generator::new(0));
-    let mut optimizer = Adam::new(0.001);
+    let (mut optimizer, mut passes) = (Adam::new(0.001), Passes::new(&net, 0));
     let loader = DataLoader::new(mnist()?.train.with_transform(to_input()), 100).shuffle(0);
-    for (step, batch) in loader.epoch(0).take(steps).enumerate() {
+    for batch in loader.epoch(0).take(steps) {
         let batch = batch?;
-        let logits = net.forward(batch.images, &Pass::train(0, step as u64));
+        let logits = net.forward(batch.images, &passes.train());
         optimizer.step(&mut net, &CrossEntropyLoss::new().forward(logits, &batch.labels).backward());
     }
     Ok(net)

@@ -58,16 +58,15 @@ pub fn run(images: usize) -> Result<f64, Box<dyn Error>> {
         .add(Linear::new(8 * 6 * 6, CLASSES.len(), rng));
     let mut optimizer = Adam::new(0.01);
     let train = DataLoader::new(Shapes { len: images, seed: 1 }, 50).shuffle(0).workers(2);
-    let mut step = 0;
+    let mut passes = Passes::new(&net, 0);
     for epoch in 0..5 {
         let mut last = 0.0;
         for batch in train.epoch(epoch) {
             let batch = batch?;
-            let logits = net.forward(batch.images, &Pass::train(0, step));
+            let logits = net.forward(batch.images, &passes.train());
             let loss = CrossEntropyLoss::new().forward(logits, &batch.labels);
             last = loss.item::<f32>();
             optimizer.step(&mut net, &loss.backward());
-            step += 1;
         }
         println!("epoch {}: last loss {last:.3}", epoch + 1);
     }

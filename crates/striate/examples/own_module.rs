@@ -69,10 +69,10 @@ pub fn run(steps: usize) -> Result<f64, Box<dyn Error>> {
     println!("{} multiply-adds for an image", summary.macs);
 
     let data = mnist()?;
-    let mut optimizer = Adam::new(0.001);
-    for (step, batch) in DataLoader::new(data.train, 100).shuffle(0).epoch(0).take(steps).enumerate() {
+    let (mut optimizer, mut passes) = (Adam::new(0.001), Passes::new(&net, 0));
+    for batch in DataLoader::new(data.train, 100).shuffle(0).epoch(0).take(steps) {
         let batch = batch?;
-        let logits = net.forward(batch.images, &Pass::train(0, step as u64));
+        let logits = net.forward(batch.images, &passes.train());
         let loss = CrossEntropyLoss::new().forward(logits, &batch.labels);
         optimizer.step(&mut net, &loss.backward());
     }

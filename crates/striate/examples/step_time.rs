@@ -46,12 +46,11 @@ fn main() {
     let count = label_shape.iter().product::<usize>() as i64;
     let labels = Tensor::from_vec((0..count).map(|i| i * 7 % 10).collect(), label_shape);
     let (criterion, mut optimizer) = (CrossEntropyLoss::new(), Adam::new(1e-3));
+    let mut passes = Passes::new(&net, 0);
 
-    let mut step = 0;
     let mut train = || {
-        let logits = net.forward(images.clone(), &Pass::train(0, step));
+        let logits = net.forward(images.clone(), &passes.train());
         optimizer.step(&mut net, &criterion.forward(logits, &labels).backward());
-        step += 1;
     };
     let train_ms = if what.contains("train") { milliseconds(warmup, steps, &mut train) } else { Vec::new() };
     let infer_ms = if what.contains("infer") {

@@ -17,13 +17,14 @@ pub fn train(epochs: usize, steps: usize) -> Result<f64, Box<dyn Error>> {
     let mut net = MnistNet::new(10, &mut Generator::new(0));
     let mut optimizer = Adam::new(0.001);
     let criterion = CrossEntropyLoss::new();
+    let mut passes = Passes::new(&net, 0);
 
     let mut step = 0;
     let mut accuracy = 0.0;
     for epoch in 0..epochs {
         for batch in train.epoch(epoch).take(steps) {
             let batch = batch?;
-            let logits = net.forward(batch.images, &Pass::train(0, step));
+            let logits = net.forward(batch.images, &passes.train());
             let loss = criterion.forward(logits, &batch.labels);
             step += 1;
             if step % 100 == 0 {

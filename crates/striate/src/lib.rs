@@ -24,9 +24,9 @@
 //! let labels = Tensor::from_vec(vec![0i64, 1, 0, 1, 0, 1, 0, 1], [8]);
 //! let images = noise + labels.clone().to_dtype(DType::F32).reshape([8, 1, 1, 1]);
 //!
-//! let mut optimizer = Adam::new(0.01);
-//! for step in 0..50 {
-//!     let logits = net.forward(images.clone(), &Pass::train(0, step));
+//! let (mut optimizer, mut passes) = (Adam::new(0.01), Passes::new(&net, 0));
+//! for _ in 0..50 {
+//!     let logits = net.forward(images.clone(), &passes.train());
 //!     let loss = CrossEntropyLoss::new().forward(logits, &labels);
 //!     optimizer.step(&mut net, &loss.backward());
 //! }

@@ -2,7 +2,6 @@
 
 use crate::array::Array;
 use crate::autograd::{Node, is_watched};
-use crate::backend;
 use crate::device::Device;
 use crate::op::{Binary, Op, Spec, Unary, join};
 use crate::ops::{activation, batch_norm, conv2d, elementwise, pool2d};
@@ -123,9 +122,8 @@ impl From<Array> for Value {
 
 /// Whether `op` of these operands waits for the op that reads its result.
 pub(crate) fn is_deferred(op: &Op, inputs: &[Input]) -> bool {
-    let trains = inputs.iter().any(|x| x.node.is_some());
     // While results are searched for NaN each op comes by itself.
-    op.is_deferred(trains) && inputs[0].array.place().has_fused_ops() && !is_watched()
+    op.is_deferred() && inputs[0].array.place().has_fused_ops() && !is_watched()
 }
 
 /// The result of an op that takes part in joining: of `op`, or of what it becomes with the deferred op before it.
@@ -143,18 +141,8 @@ pub(crate) fn apply(op: Op, operands: Vec<Tensor>) -> Tensor {
         Op::Conv2d { options, input_relu } => conv2d::conv2d_of(options, input_relu, inputs),
         Op::MaxPool2d { options, input_relu, .. } => pool2d::max_pool2d_of(options, input_relu, inputs),
         Op::BatchNorm { .. } => batch_norm::batch_norm_of(op, inputs),
-        Op::FusedConv2d(_) => constant(op, inputs),
         other => unreachable!("{} is not joined with others", other.name()),
     }
-}
-
-/// The result of an op whose gradient nobody wants, computed or deferred.
-pub(crate) fn constant(op: Op, inputs: Vec<Input>) -> Tensor {
-    if is_deferred(&op, &inputs) {
-        let spec = result_spec(&op, &inputs);
-        return Tensor { value: Value::Deferred(Deferred::new(op, inputs, spec)), node: None };
-    }
-    backend::run(&op, inputs.into_iter().map(|x| x.array).collect()).swap_remove(0).into()
 }
 
 pub(crate) fn result_spec(op: &Op, inputs: &[Input]) -> Spec {
@@ -172,8 +160,7 @@ fn joined(op: Op, mut operands: Vec<Tensor>) -> (Op, Vec<Input>) {
         }
         let Some(before) = deferred.inputs() else { continue };
         let others = || operands.iter().enumerate().filter(|(i, _)| *i != side).map(|(_, t)| t);
-        let trains = before.iter().any(|x| x.node.is_some()) || others().any(|t| t.node.is_some());
-        let Some(joint) = join(&deferred.op, before.len(), &op, trains) else { continue };
+        let Some(joint) = join(&deferred.op, &op) else { continue };
         if others().any(|t| t.device() != deferred.device) {
             continue;
         }

@@ -14,7 +14,7 @@ use striate_nn::{Ema, Module, Optimizer, OptimizerState, StateDict, load_state_d
 use striate_tensor::isa;
 
 /// The version of the layout that this program writes.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 const KEY: &str = "striate_checkpoint";
 
 #[derive(Serialize, Deserialize)]
@@ -153,7 +153,13 @@ pub fn load(
     let version: serde_json::Value = serde_json::from_str(header).map_err(|e| bad(format!("damaged header: {e}")))?;
     let version = version["version"].as_u64().unwrap_or(0);
     if version != VERSION as u64 {
-        return Err(bad(format!("has format version {version}, this program reads version {VERSION}")));
+        return Err(bad(match version < VERSION as u64 {
+            true => format!(
+                "has format version {version} of an earlier Striate, which drew other random numbers (this one: {VERSION}): \
+                 go on with the program that wrote it, or start the run anew"
+            ),
+            false => format!("has format version {version}, this program reads {VERSION}: use a newer Striate"),
+        }));
     }
     let header: Header = serde_json::from_str(header).map_err(|e| bad(format!("damaged header: {e}")))?;
     if header.model != who.model || header.seed != who.seed {

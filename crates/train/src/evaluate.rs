@@ -9,7 +9,6 @@ use crate::provenance::EvalSplit;
 use crate::task::{Classification, Task};
 use crate::trainer::Batches;
 use striate_data::images::{BadImage, ListOptions, text_path};
-use striate_nn::Pass;
 
 /// Images to measure a model on. What it has learnt from is not among them, as far as its file says what that is.
 pub struct HeldOut {
@@ -87,7 +86,7 @@ pub fn evaluate(model: &Model, held_out: &HeldOut) -> Result<Evaluation, TrainEr
         if task.samples(&batch) == 0 {
             continue;
         }
-        let output = model.network.forward(task.input(&batch), &Pass::eval());
+        let output = model.executable().forward(task.input(&batch));
         for (actual, predicted) in batch.labels.to_vec::<i64>().into_iter().zip(Classification::predicted(&output)) {
             confusion.add(actual as usize, predicted);
         }

@@ -12,6 +12,7 @@ use std::path::Path;
 use striate_data::images::Split;
 use striate_data::{Image, Preprocessing};
 use striate_formats::{safetensors, shown};
+use striate_graph::Executable;
 use striate_nn::{Forward, Pass, StateDict, load_state_dict, state_dict};
 use striate_tensor::{Generator, Tensor};
 use striate_zoo::Description;
@@ -164,6 +165,7 @@ pub struct Model {
     pub card: ModelCard,
     /// The network.
     pub network: Box<dyn Forward>,
+    executable: Executable,
 }
 
 /// Writes a model file. Whatever happens, `path` holds either the old one or the new one.
@@ -229,11 +231,13 @@ impl Model {
         if let Some(needed) = blueprint.num_parameters().filter(|&n| n > held) {
             return Err(bad(format!("its network has {needed} parameters, its tensors hold {held} numbers")));
         }
-        let mut network = blueprint.build(&mut Generator::new(0));
+        let mut network = blueprint.build(&mut Generator::blank());
         let weights: StateDict = contents.tensors.into_iter().collect();
         load_state_dict(&mut *network, &weights)
             .map_err(|cause| TrainError::Weights { path: path.to_path_buf(), cause })?;
-        let model = Model { card, network };
+        let [c, h, w] = blueprint.input();
+        let executable = Executable::of(&*network, &[1, c, h, w]);
+        let model = Model { card, network, executable };
         model.check_preprocessing(blueprint.input()).map_err(&bad)?;
         model.self_test().map_err(bad)?;
         Ok(model)
@@ -250,7 +254,7 @@ impl Model {
     fn self_test(&self) -> Result<(), String> {
         for (i, test) in self.card.self_test.iter().enumerate() {
             let image = test.image().ok_or("damaged metadata: a self-test image of the wrong size")?;
-            let got = logits(&*self.network, &self.card.preprocessing, &image);
+            let got = self.executable.forward(self.card.preprocessing.apply(&image).0).to_vec::<f32>();
             let scale = test.output.iter().fold(1.0f32, |m, x| m.max(x.abs()));
             let close = |a: &f32, b: &f32| (a - b).abs() <= SELF_TEST_TOLERANCE * scale;
             if !got.iter().all(|x| x.is_finite()) {
@@ -263,8 +267,13 @@ impl Model {
         Ok(())
     }
 
+    /// The network in evaluation, ready to run: its optimized graph as the file's weights make it. Changes to the network's weights do not change it.
+    pub fn executable(&self) -> &Executable {
+        &self.executable
+    }
+
     /// The probability of each class for a batch of preprocessed images.
     pub fn probabilities(&self, images: Tensor) -> Tensor {
-        self.network.forward(images, &Pass::eval()).softmax(1)
+        self.executable.forward(images).softmax(1)
     }
 }

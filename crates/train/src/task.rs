@@ -1,7 +1,8 @@
 //! Tasks: what a network is trained to do.
 
 use striate_data::Batch;
-use striate_nn::{Classifier, CrossEntropyLoss, FocalLoss, Forward, Pass};
+use striate_graph::Executable;
+use striate_nn::{Classifier, CrossEntropyLoss, Entry, EntryMut, FocalLoss, Forward, Module, Pass};
 use striate_tensor::Tensor;
 
 /// What a network is trained to do: which part of a batch it sees, and how its output is judged.
@@ -15,6 +16,10 @@ pub trait Task: Send + Sync {
     /// What the network gives for a batch.
     fn forward(&self, network: &Self::Network, batch: &Self::Batch, pass: &Pass) -> Tensor {
         network.forward(self.input(batch), pass)
+    }
+    /// What the network gives in evaluation, ready to run on inputs of this shape ([`Task::input`]).
+    fn executable(&self, network: &Self::Network, input: &[usize]) -> Executable {
+        Executable::of(network, input)
     }
     /// How many samples are in a batch.
     fn samples(&self, batch: &Self::Batch) -> usize;
@@ -74,6 +79,12 @@ impl Task for Classification {
             Part::HeadOnFeatures => network.head(x, pass),
         }
     }
+    fn executable(&self, network: &dyn Classifier, input: &[usize]) -> Executable {
+        match self.part {
+            Part::Whole | Part::Head => Executable::of(network, input),
+            Part::HeadOnFeatures => Executable::of(&PartOf { network, part: |n, x, pass| n.head(x, pass) }, input),
+        }
+    }
     fn samples(&self, batch: &Batch) -> usize {
         batch.images.size(0)
     }
@@ -96,4 +107,28 @@ impl Task for Classification {
         let labels = batch.labels.to_vec::<i64>();
         Classification::predicted(output).iter().zip(labels).filter(|(p, l)| **p as i64 == *l).count()
     }
+}
+
+/// A part of a network, as a network in evaluation.
+struct PartOf<'n> {
+    network: &'n dyn Classifier,
+    part: fn(&dyn Classifier, Tensor, &Pass) -> Tensor,
+}
+
+impl Module for PartOf<'_> {
+    fn visit<'a>(&'a self, prefix: &str, f: &mut dyn FnMut(&str, Entry<'a>)) {
+        self.network.visit(prefix, f);
+    }
+    fn visit_mut<'a>(&'a mut self, _: &str, _: &mut dyn FnMut(&str, EntryMut<'a>)) {}
+}
+
+impl Forward for PartOf<'_> {
+    fn forward(&self, x: Tensor, pass: &Pass) -> Tensor {
+        (self.part)(self.network, x, pass)
+    }
+}
+
+/// [`Classifier::features`] in evaluation, ready to run on inputs of this shape.
+pub(crate) fn features_of(network: &dyn Classifier, input: &[usize]) -> Executable {
+    Executable::of(&PartOf { network, part: |n, x, pass| n.features(x, pass) }, input)
 }

@@ -13,8 +13,9 @@ use crate::weights::first_fault;
 use std::sync::atomic::{AtomicBool, Ordering};
 use striate_data::DataError;
 use striate_data::images::Split;
+use striate_graph::Executable;
 use striate_nn::optim::{Accumulator, clip_grad_norm};
-use striate_nn::{Ema, Module, Optimizer, Pass, Statistics, state_dict};
+use striate_nn::{Ema, Module, Optimizer, Pass, Passes, Statistics, state_dict};
 use striate_tensor::autograd::find_non_finite;
 use striate_tensor::{Leaf, profile};
 
@@ -80,6 +81,8 @@ pub struct Trainer<'a, T: Task> {
     pub until: usize,
     /// What the data is for that the network is tried on.
     pub measured: Split,
+    /// The training passes of the network.
+    pub passes: Passes,
     /// What batch normalization does in training.
     pub statistics: Statistics,
     /// Whether a batch of one sample has nothing to normalize by: such a batch is left out.
@@ -271,7 +274,7 @@ impl<T: Task> Trainer<'_, T> {
 
     /// The training pass of the batch at place `place` of the step.
     fn pass(&self, place: usize) -> Pass {
-        let pass = Pass::train(self.config.seed, self.position.steps * self.config.accumulate as u64 + place as u64);
+        let pass = self.passes.after(self.position.steps * self.config.accumulate as u64 + place as u64);
         pass.statistics(self.statistics).dropout(self.config.dropout)
     }
 
@@ -298,6 +301,7 @@ impl<T: Task> Trainer<'_, T> {
         stop: &AtomicBool,
     ) -> Result<Option<Running>, TrainError> {
         let mut tested = Running::default();
+        let mut executable: Option<Executable> = None;
         for batch in test.epoch_from(0, 0) {
             if stop.load(Ordering::Relaxed) {
                 return Ok(None);
@@ -306,7 +310,10 @@ impl<T: Task> Trainer<'_, T> {
             if self.task.samples(&batch) == 0 {
                 continue;
             }
-            let output = self.task.forward(self.model, &batch, &Pass::eval());
+            let input = self.task.input(&batch);
+            let ready = executable.take().filter(|e| e.takes(std::slice::from_ref(&input)));
+            let ready = executable.insert(ready.unwrap_or_else(|| self.task.executable(self.model, input.shape())));
+            let output = ready.forward(input);
             let correct = self.task.correct(&output, &batch);
             let loss = self.task.loss(output, &batch).item::<f32>() as f64;
             tested.add(loss, correct, self.task.samples(&batch));

@@ -238,6 +238,7 @@ fn own_shapes(network: &dyn Module) -> BTreeMap<String, Vec<usize>> {
         let shape = match entry {
             Entry::Parameter(p) => p.value().shape().to_vec(),
             Entry::Buffer(b) => b.value().shape().to_vec(),
+            Entry::Layer(_) => return,
         };
         own.insert(name.to_string(), shape);
     });

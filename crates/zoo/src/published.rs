@@ -193,6 +193,7 @@ mod tests {
                 numbers += match entry {
                     striate_nn::Entry::Parameter(p) => p.value().numel(),
                     striate_nn::Entry::Buffer(b) => b.value().numel(),
+                    striate_nn::Entry::Layer(_) => 0,
                 };
             });
             let rest = p.bytes.checked_sub(4 * numbers as u64).unwrap_or_else(|| panic!("{} is short", p.file));

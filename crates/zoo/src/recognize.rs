@@ -70,6 +70,7 @@ fn compare(
             let shape = match entry {
                 Entry::Parameter(p) => p.value().shape().to_vec(),
                 Entry::Buffer(b) => b.value().shape().to_vec(),
+                Entry::Layer(_) => return,
             };
             own.push((name.to_string(), shape));
         }

@@ -62,13 +62,13 @@ fn step(network: &mut dyn Forward, input: &[usize]) -> Vec<(&'static str, f64)> 
     let rng = &mut Generator::new(0);
     let images = Tensor::randn(input, DType::F32, rng);
     let labels = Tensor::from_vec((0..input[0] as i64).map(|i| i % CLASSES as i64).collect(), [input[0]]);
-    let mut optimizer = Adam::new(1e-3);
+    let (mut optimizer, mut passes) = (Adam::new(1e-3), Passes::new(network, 0));
     for step in 0..=STEPS {
         if step == 1 {
             profile::start();
         }
         profile::phase("forward");
-        let logits = network.forward(images.clone(), &Pass::train(0, step));
+        let logits = network.forward(images.clone(), &passes.train());
         let loss = CrossEntropyLoss::new().forward(logits, &labels);
         profile::phase("backward");
         let gradients = loss.backward();

@@ -4,7 +4,7 @@ use crate::output::{Failure, by, say, say_json, shown, shown_path, thousands};
 use crate::table::Table;
 use std::path::Path;
 use std::process::ExitCode;
-use striate::graph::{Summary, capture};
+use striate::graph::{Executable, Summary, capture};
 use striate::nn::Forward;
 use striate::train::Model;
 use striate::zoo::Description;
@@ -64,7 +64,9 @@ fn trained(path: &Path) -> Result<Inspected, Failure> {
 pub fn run(args: Inspect) -> Result<ExitCode, Failure> {
     let (network, shape, title) = find(&args)?;
     let input = [args.batch_size as usize, shape[0], shape[1], shape[2]];
-    let summary = Summary::of(&capture(&*network, &input));
+    let graph = capture(&*network, &input);
+    let summary = Summary::of(&graph);
+    let arena = Executable::new(&graph).memory_plan(input[0]).arena;
     if args.json {
         let layers: Vec<_> = summary
             .rows
@@ -78,7 +80,7 @@ pub fn run(args: Inspect) -> Result<ExitCode, Failure> {
             .collect();
         say_json(&serde_json::json!({
             "input": input, "layers": layers, "parameters": summary.parameters,
-            "multiply_adds": summary.macs, "activation_bytes": summary.activation_bytes,
+            "multiply_adds": summary.macs, "activation_bytes": summary.activation_bytes, "inference_bytes": arena,
         }))?;
         return Ok(ExitCode::SUCCESS);
     }
@@ -94,6 +96,11 @@ pub fn run(args: Inspect) -> Result<ExitCode, Failure> {
     let totals = [String::new(), String::new(), thousands(summary.parameters), thousands(summary.macs)];
     table.row(["total".into()].into_iter().chain(totals).chain([kilobytes(summary.activation_bytes)]).collect());
     say(format_args!("\n{table}"))?;
+    say(format_args!(
+        "In use at once for results in prediction, a batch of {}: {}, planned. Training keeps all of them.",
+        input[0],
+        kilobytes(arena)
+    ))?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -212,7 +212,7 @@ fn parameters_of_a_graph_that_trains_are_the_networks_own() {
         ]
     );
     let x = Tensor::randn([3, 2, 5, 5], DType::F32, &mut Generator::new(1));
-    for pass in [Pass::eval(), Pass::train(0, 0)] {
+    for pass in [Pass::eval(), Pass::train(0)] {
         let (own, other) = (net.forward(x.clone(), &pass), graph.forward(x.clone(), &pass));
         assert_eq!(own.to_vec::<f32>(), other.to_vec::<f32>());
         if pass.is_train() {

@@ -110,7 +110,7 @@ pub fn forward(
 ) {
     if epilogue.residual.is_some() {
         forward(s, input, weight, bias, Epilogue::NONE, output);
-        return epilogue.apply(s.out_channels, output);
+        return epilogue.apply(output);
     }
     let target = Target::current();
     let elements = s.kernel[0] * s.kernel[1];
@@ -360,7 +360,7 @@ impl Along for Row<'_> {
                 }
                 if !self.epilogue.is_none() {
                     // A second time over values that are still in the first-level cache: above, there are no registers to spare.
-                    let epilogue = self.epilogue.vectors(simd, first, lanes);
+                    let epilogue = self.epilogue.in_registers(simd);
                     for t in 0..T {
                         epilogue.in_place(simd, output.as_mut_ptr().add(t * c + first), None, lanes);
                     }
@@ -405,7 +405,7 @@ impl Along for Row<'_> {
                         simd.store_first(to, acc, lanes)
                     }
                     if !self.epilogue.is_none() {
-                        self.epilogue.vectors(simd, first, lanes).in_place(simd, to, None, lanes);
+                        self.epilogue.in_registers(simd).in_place(simd, to, None, lanes);
                     }
                 }
             }

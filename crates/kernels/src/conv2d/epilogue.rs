@@ -1,18 +1,13 @@
 //! The epilogue of a convolution: what is done to its sums before they are written, or while they are still in the cache.
 
-use crate::batch_norm::{Clamp, NO_CLAMP, clamped};
-use crate::elementwise::{Unary, unary_assign_here};
-use crate::gemm::tile;
+use crate::elementwise::{Clamp, NO_CLAMP, Unary, clamped, unary_assign_here};
 use crate::simd::Simd;
 use crate::strided::CHUNK;
 use crate::{Float, threads};
 
-/// A normalization by known statistics, a residual, a clamp and an activation, in this order, none of which then takes a pass of its own. The results are those of
-/// [`crate::batch_norm::batch_norm_apply`], an addition and [`crate::elementwise::unary`] to the bit.
+/// A residual, a clamp and an activation, in this order, none of which then takes a pass of its own. The results are those of separate passes to the bit.
 #[derive(Clone, Copy, Debug)]
 pub struct Epilogue<'a, T> {
-    /// The normalization, if there is one.
-    pub norm: Option<Channels<'a, T>>,
     /// What is added to the output, element by element.
     pub residual: Option<&'a [T]>,
     /// What results are brought between.
@@ -21,63 +16,40 @@ pub struct Epilogue<'a, T> {
     pub activation: Option<Unary>,
 }
 
-/// Of each output channel: results become (x − mean) · scale + shift.
-#[derive(Clone, Copy, Debug)]
-pub struct Channels<'a, T> {
-    /// The mean.
-    pub mean: &'a [T],
-    /// The weight divided by the standard deviation.
-    pub scale: &'a [T],
-    /// The bias of the normalization.
-    pub shift: &'a [T],
-}
-
 impl<'a, T: Float> Epilogue<'a, T> {
     /// Nothing.
-    pub const NONE: Self = Epilogue { norm: None, residual: None, clamp: None, activation: None };
+    pub const NONE: Self = Epilogue { residual: None, clamp: None, activation: None };
 
     /// Whether there is nothing to do before a value is written for the last time but its activation.
     pub(super) fn is_none(&self) -> bool {
-        self.norm.is_none() && self.residual.is_none() && self.clamp.is_none()
+        self.residual.is_none() && self.clamp.is_none()
     }
 
-    pub(super) fn check(&self, channels: usize, output: usize) {
-        let fits = |n: Channels<T>| [n.mean, n.scale, n.shift].iter().all(|x| x.len() == channels);
-        assert!(self.norm.is_none_or(fits), "conv2d: a normalization is not of {channels} channels");
+    pub(super) fn check(&self, output: usize) {
         let residual = self.residual.map_or(output, <[T]>::len);
         assert!(residual == output, "conv2d: a residual of {residual} elements for an output of {output}");
     }
 
     pub(super) fn as_f32(&self) -> Option<Epilogue<'a, f32>> {
-        let norm = match self.norm {
-            None => None,
-            Some(n) => {
-                Some(Channels { mean: T::as_f32(n.mean)?, scale: T::as_f32(n.scale)?, shift: T::as_f32(n.shift)? })
-            }
-        };
         let residual = match self.residual {
             None => None,
             Some(x) => Some(T::as_f32(x)?),
         };
-        Some(Epilogue { norm, residual, clamp: self.clamp, activation: self.activation })
+        Some(Epilogue { residual, clamp: self.clamp, activation: self.activation })
     }
 
     /// All of it, on an output that has been written.
-    pub(super) fn apply(&self, channels: usize, output: &mut [T]) {
-        if output.is_empty() || (self.is_none() && self.activation.is_none()) {
+    pub(super) fn apply(&self, output: &mut [T]) {
+        if self.is_none() && self.activation.is_none() {
             return;
         }
         let clamp = self.clamp.unwrap_or(NO_CLAMP).map(T::from_f64);
-        let chunk = channels * CHUNK.div_ceil(channels);
-        threads::parallel_chunks(output, chunk, |i, pixels| {
-            for (k, pixel) in pixels.chunks_mut(channels).enumerate() {
-                for (j, x) in pixel.iter_mut().enumerate() {
-                    let y = self.norm.map_or(*x, |n| (*x - n.mean[j]) * n.scale[j] + n.shift[j]);
-                    let y = self.residual.map_or(y, |r| y + r[i * chunk + k * channels + j]);
-                    *x = clamped(y, clamp);
-                }
+        threads::parallel_chunks(output, CHUNK, |i, values| {
+            for (j, x) in values.iter_mut().enumerate() {
+                let y = self.residual.map_or(*x, |r| *x + r[i * CHUNK + j]);
+                *x = clamped(y, clamp);
             }
-            self.activate(pixels);
+            self.activate(values);
         });
     }
 
@@ -94,44 +66,24 @@ impl<'a, T: Float> Epilogue<'a, T> {
     }
 }
 
-/// What finishes `V` vectors of adjacent channels.
+/// The clamp of an epilogue, in registers.
 #[derive(Clone, Copy)]
-pub(super) struct Vectors<S: Simd, const V: usize> {
-    /// Mean, scale, shift.
-    norm: Option<[[S::F32; V]; 3]>,
+pub(super) struct InRegisters<S: Simd> {
     clamp: Option<[S::F32; 2]>,
 }
 
 impl Epilogue<'_, f32> {
-    /// Of `cols` channels from `first` on.
     #[inline(always)]
-    pub(super) fn vectors<S: Simd, const V: usize>(&self, simd: S, first: usize, cols: usize) -> Vectors<S, V> {
-        assert!(cols <= V * S::LANES);
-        let mut norm = None;
-        if let Some(n) = self.norm {
-            let mut rows = [[simd.splat(0.0); V]; 3];
-            for (row, values) in rows.iter_mut().zip([n.mean, n.scale, n.shift]) {
-                let values = &values[first..][..cols];
-                // SAFETY: the slice has `cols` values, no more than the vectors.
-                [*row] = unsafe { tile::load::<S, 1, V>(simd, values.as_ptr(), 0, 1, cols) };
-            }
-            norm = Some(rows);
-        }
-        let mut clamp = None;
-        if let Some([low, high]) = self.clamp {
-            clamp = Some([simd.splat(low as f32), simd.splat(high as f32)]);
-        }
-        Vectors { norm, clamp }
+    pub(super) fn in_registers<S: Simd>(&self, simd: S) -> InRegisters<S> {
+        let splat = |[low, high]: Clamp| [simd.splat(low as f32), simd.splat(high as f32)];
+        InRegisters { clamp: self.clamp.map(splat) }
     }
 }
 
-impl<S: Simd, const V: usize> Vectors<S, V> {
-    /// Vector `v` of a pixel, with the same vector of the residual.
+impl<S: Simd> InRegisters<S> {
+    /// What becomes of a vector of the output, with the same vector of the residual.
     #[inline(always)]
-    pub fn of(&self, simd: S, v: usize, mut value: S::F32, residual: Option<S::F32>) -> S::F32 {
-        if let Some([mean, scale, shift]) = &self.norm {
-            value = simd.add(simd.mul(simd.sub(value, mean[v]), scale[v]), shift[v]);
-        }
+    pub fn of(&self, simd: S, mut value: S::F32, residual: Option<S::F32>) -> S::F32 {
         if let Some(residual) = residual {
             value = simd.add(value, residual);
         }
@@ -140,10 +92,8 @@ impl<S: Simd, const V: usize> Vectors<S, V> {
         }
         value
     }
-}
 
-impl<S: Simd> Vectors<S, 1> {
-    /// The first `lanes` channels of a pixel where they lie, with those of the residual.
+    /// The first `lanes` values where they lie, with those of the residual.
     ///
     /// # Safety
     /// `at` must be valid for reading and writing `lanes` values, which are at most a vector, and `residual` for reading as many.
@@ -152,10 +102,10 @@ impl<S: Simd> Vectors<S, 1> {
         // SAFETY: the caller's promise.
         unsafe {
             if lanes == S::LANES {
-                simd.store(at, self.of(simd, 0, simd.load(at), residual.map(|x| simd.load(x))));
+                simd.store(at, self.of(simd, simd.load(at), residual.map(|x| simd.load(x))));
             } else {
                 let residual = residual.map(|x| simd.load_first(x, lanes));
-                simd.store_first(at, self.of(simd, 0, simd.load_first(at, lanes), residual), lanes);
+                simd.store_first(at, self.of(simd, simd.load_first(at, lanes), residual), lanes);
             }
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! In NHWC the elements under one kernel row are adjacent in memory, so the register tile reads patches where they lie.
 
-use super::epilogue::{Epilogue, Vectors};
+use super::epilogue::{Epilogue, InRegisters};
 use super::input::Input;
 use super::shape::Conv2dShape;
 use super::window::{Band, Bands, Window};
@@ -274,9 +274,9 @@ impl<F: Fn(usize) -> Range<usize>> Task<'_, F> {
                 unsafe {
                     let output = self.output.add(first);
                     if tile::is_narrow(S::LANES, cols) {
-                        job.tiles::<S, R, 1>(simd, self.epilogue.vectors(simd, first, cols), output)
+                        job.tiles::<S, R, 1>(simd, self.epilogue.in_registers(simd), output)
                     } else {
-                        job.tiles::<S, R, 2>(simd, self.epilogue.vectors(simd, first, cols), output)
+                        job.tiles::<S, R, 2>(simd, self.epilogue.in_registers(simd), output)
                     }
                 }
             }
@@ -304,7 +304,7 @@ impl Columns<'_> {
     unsafe fn tiles<S: Simd, const R: usize, const V: usize>(
         &self,
         simd: S,
-        epilogue: Vectors<S, V>,
+        epilogue: InRegisters<S>,
         output: *mut f32,
     ) {
         assert!(self.b.len() == self.walk.count() * V * S::LANES && self.cols <= V * S::LANES);
@@ -331,13 +331,13 @@ impl Columns<'_> {
                     let x = tile::load::<S, R, V>(simd, x.as_ptr().add(at), self.out_stride, count, self.cols);
                     for r in 0..R {
                         for v in 0..V {
-                            acc[r][v] = epilogue.of(simd, v, acc[r][v], Some(x[r][v]));
+                            acc[r][v] = epilogue.of(simd, acc[r][v], Some(x[r][v]));
                         }
                     }
                 } else {
                     for r in 0..R {
                         for v in 0..V {
-                            acc[r][v] = epilogue.of(simd, v, acc[r][v], None);
+                            acc[r][v] = epilogue.of(simd, acc[r][v], None);
                         }
                     }
                 }

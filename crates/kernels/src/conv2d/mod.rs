@@ -13,12 +13,12 @@ mod shape;
 mod window;
 mod winograd;
 
-use crate::batch_norm::Clamp;
+use crate::elementwise::Clamp;
 use crate::packed::Weights;
 use crate::settings::ComputeSettings;
 use crate::{Buffer, Float};
 use crop::Crop;
-pub use epilogue::{Channels, Epilogue};
+pub use epilogue::Epilogue;
 pub use input::Input;
 use input::zero_unless_positive;
 pub use shape::Conv2dShape;
@@ -66,13 +66,13 @@ pub fn conv2d_fused<'a, T: Float>(
     if let Some(crop) = Crop::of(s) {
         return conv2d_fused(&crop.shape, input, &crop.cut(weight.values)[..], bias, epilogue, output);
     }
-    epilogue.check(s.out_channels, output.len());
+    epilogue.check(output.len());
     let fast = (input.as_f32(), weight.as_f32(), epilogue.as_f32(), T::as_f32_mut(output));
     if let (Some(input), Some(weight), Some(epilogue), Some(output)) = fast {
         let bias = bias.and_then(T::as_f32);
         if takes_winograd(s) {
             winograd::forward(s, input, &weight, bias, Epilogue { activation: None, ..epilogue }, false, output);
-            Epilogue { activation: epilogue.activation, ..Epilogue::NONE }.apply(s.out_channels, output);
+            Epilogue { activation: epilogue.activation, ..Epilogue::NONE }.apply(output);
         } else if depthwise::applies(s) {
             depthwise::forward(s, input, &weight, bias, epilogue, output);
         } else {
@@ -80,7 +80,7 @@ pub fn conv2d_fused<'a, T: Float>(
         }
     } else {
         direct::forward(s, &input.realized(), weight.values, bias, output);
-        epilogue.apply(s.out_channels, output);
+        epilogue.apply(output);
     }
 }
 

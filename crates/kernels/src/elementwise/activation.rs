@@ -1,5 +1,6 @@
 //! Activation functions of one number, and their slopes.
 
+use super::clamp::clamped;
 use super::math::{exp, exp_m1, ln_1p, normal_cdf, sigmoid, sigmoids};
 use super::visit::{WithBinary, WithUnary};
 use crate::float::Float;
@@ -52,19 +53,12 @@ impl Activation {
 const TANH_SCALE: f64 = 0.797_884_560_802_865_4;
 const TANH_CUBE: f64 = 0.044715;
 
-/// Comparisons in this direction let NaN through.
-#[inline(always)]
-fn clamp<T: Float>(x: T, low: T, high: T) -> T {
-    let x = if x < low { low } else { x };
-    if x > high { high } else { x }
-}
-
 /// The argument of the sigmoid that gelu's approximation comes to, 2 · √(2/π) · (x + 0.044715 · x³), and its slope.
 #[inline(always)]
 fn gelu_tanh<T: Float>(x: T) -> [T; 2] {
     let t = T::from_f64;
     // Beyond this the sigmoid is 0 or 1, and the cube of a larger number could overflow.
-    let x = clamp(x, t(-30.0), t(30.0));
+    let x = clamped(x, [t(-30.0), t(30.0)]);
     let square = x * x;
     let (scale, cube) = (t(2.0 * TANH_SCALE), t(TANH_CUBE));
     [scale * x * (T::ONE + cube * square), scale * (T::ONE + t(3.0) * cube * square)]
@@ -86,7 +80,7 @@ pub(super) fn with_value<T: Float>(activation: Activation, then: impl WithUnary<
     match activation {
         Activation::Hardtanh(low, high) => {
             let (low, high) = (t(low), t(high));
-            then.call(move |x: T| clamp(x, low, high))
+            then.call(move |x: T| clamped(x, [low, high]))
         }
         Activation::Elu(alpha) => {
             let alpha = t(alpha);
@@ -96,10 +90,10 @@ pub(super) fn with_value<T: Float>(activation: Activation, then: impl WithUnary<
         Activation::GeluTanh => then.call(|x: T| x * sigmoid(gelu_tanh(x)[0])),
         Activation::Silu => then.call(|x: T| x * sigmoid(x)),
         Activation::Hardswish => {
-            then.call(|x: T| x * clamp(x + T::from_f64(3.0), T::ZERO, T::from_f64(6.0)) / T::from_f64(6.0))
+            then.call(|x: T| x * clamped(x + T::from_f64(3.0), [T::ZERO, T::from_f64(6.0)]) / T::from_f64(6.0))
         }
         Activation::Hardsigmoid => {
-            then.call(|x: T| clamp(x + T::from_f64(3.0), T::ZERO, T::from_f64(6.0)) / T::from_f64(6.0))
+            then.call(|x: T| clamped(x + T::from_f64(3.0), [T::ZERO, T::from_f64(6.0)]) / T::from_f64(6.0))
         }
         Activation::Softplus { beta, threshold } => {
             let (beta, threshold) = (t(beta), t(threshold));

@@ -3,6 +3,7 @@
 mod activation;
 mod binary;
 mod cast;
+mod clamp;
 pub(crate) mod math;
 mod unary;
 mod visit;
@@ -10,5 +11,7 @@ mod visit;
 pub use activation::Activation;
 pub use binary::{Binary, Compare, Operand, binary, binary_assign, binary_i64, compare, select};
 pub use cast::{CastTo, cast, first_non_finite};
+pub use clamp::Clamp;
+pub(crate) use clamp::{NO_CLAMP, clamped};
 pub(crate) use unary::unary_assign_here;
 pub use unary::{Unary, unary, unary_assign};

@@ -1,6 +1,7 @@
 //! Functions of one operand.
 
 use super::activation::{self, Activation};
+use super::clamp::clamped;
 use super::math;
 use super::visit::WithUnary;
 use crate::float::Float;
@@ -93,7 +94,7 @@ fn with_unary<T: Float>(op: Unary, then: impl WithUnary<T>) {
         Unary::Cos => then.call(|x: T| x.cos()),
         Unary::Tanh => then.call(|x: T| math::tanh(x)),
         Unary::Sigmoid => then.call(|x: T| T::ONE / (T::ONE + math::exp(-x))),
-        Unary::Relu => then.call(|x: T| if x <= T::ZERO { T::ZERO } else { x }),
+        Unary::Relu => then.call(|x: T| clamped(x, [T::ZERO, t(f64::NAN)])),
         Unary::LeakyRelu(slope) => {
             let slope = t(slope);
             then.call(move |x: T| if x > T::ZERO { x } else { x * slope })
@@ -116,11 +117,11 @@ fn with_unary<T: Float>(op: Unary, then: impl WithUnary<T>) {
         }
         Unary::ClampMin(s) => {
             let s = t(s);
-            then.call(move |x: T| if x < s { s } else { x })
+            then.call(move |x: T| clamped(x, [s, t(f64::NAN)]))
         }
         Unary::ClampMax(s) => {
             let s = t(s);
-            then.call(move |x: T| if x > s { s } else { x })
+            then.call(move |x: T| clamped(x, [t(f64::NAN), s]))
         }
         Unary::Activation(a) => activation::with_value(a, then),
     }

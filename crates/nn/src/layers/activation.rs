@@ -55,7 +55,7 @@ impl PReLU {
 
 impl Forward for PReLU {
     fn forward(&self, x: Tensor, pass: &Pass) -> Tensor {
-        x.prelu(&self.weight.tensor(pass))
+        pass.observe(self, x.prelu(&self.weight.tensor(pass)))
     }
 }
 

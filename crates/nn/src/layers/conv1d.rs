@@ -48,10 +48,11 @@ impl Forward for Conv1d {
         let bias = self.bias.as_ref().map(|b| b.tensor(pass));
         let weight = self.weight.tensor(pass);
         if self.padding_mode == PaddingMode::Zeros {
-            return x.conv1d(&weight, bias.as_ref(), &self.options);
+            return pass.observe(self, x.conv1d(&weight, bias.as_ref(), &self.options));
         }
         let options = Conv1dOptions { padding: [0; 2], ..self.options };
-        x.pad_mode(&[self.options.padding], self.padding_mode).conv1d(&weight, bias.as_ref(), &options)
+        let x = x.pad_mode(&[self.options.padding], self.padding_mode);
+        pass.observe(self, x.conv1d(&weight, bias.as_ref(), &options))
     }
 }
 

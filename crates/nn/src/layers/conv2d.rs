@@ -74,11 +74,12 @@ impl Forward for Conv2d {
         let bias = self.bias.as_ref().map(|b| b.tensor(pass));
         let weight = self.weight.tensor(pass);
         if self.padding_mode == PaddingMode::Zeros {
-            return x.conv2d(&weight, bias.as_ref(), &self.options);
+            return pass.observe(self, x.conv2d(&weight, bias.as_ref(), &self.options));
         }
         let [height, width] = self.options.padding;
         let options = Conv2dOptions { padding: [[0; 2]; 2], ..self.options };
-        x.pad_mode(&[width, height], self.padding_mode).conv2d(&weight, bias.as_ref(), &options)
+        let x = x.pad_mode(&[width, height], self.padding_mode);
+        pass.observe(self, x.conv2d(&weight, bias.as_ref(), &options))
     }
 }
 

@@ -40,7 +40,7 @@ macro_rules! conv_transpose {
         impl Forward for $name {
             fn forward(&self, x: Tensor, pass: &Pass) -> Tensor {
                 let bias = self.bias.as_ref().map(|b| b.tensor(pass));
-                x.$method(&self.weight.tensor(pass), bias.as_ref(), &self.options)
+                pass.observe(self, x.$method(&self.weight.tensor(pass), bias.as_ref(), &self.options))
             }
         }
 

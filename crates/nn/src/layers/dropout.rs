@@ -1,22 +1,23 @@
 //! Dropout: layers that leave out elements, channels or whole branches in training.
 
 use crate::module::Forward;
+use crate::parameter::LayerId;
 use crate::pass::Pass;
 use striate_nn_derive::Module;
 use striate_tensor::{Shape, Tensor};
 
 /// Zeroes a share `p` of `x`, in units of `shape` broadcast, and scales the rest by 1/(1−p).
-fn drop(x: Tensor, p: f64, shape: Shape, pass: &Pass) -> Tensor {
+fn drop(x: Tensor, p: f64, shape: Shape, layer: &LayerId, pass: &Pass) -> Tensor {
     assert!((0.0..=1.0).contains(&p), "dropout: the probability must be from 0 to 1, got {p}");
-    // The stream is taken even for p = 0, so that the next layer's numbers do not depend on this one's setting.
-    let Some(mut generator) = pass.generator() else { return x };
+    let Some(mut generator) = pass.generator(layer) else { return x };
     let p = pass.dropout_rate(p);
     if p == 0.0 {
         return x;
     }
     let scale = if p == 1.0 { 0.0 } else { 1.0 / (1.0 - p) };
     let mask = Tensor::bernoulli(shape, 1.0 - p, x.dtype(), &mut generator) * scale;
-    x * pass.constant(mask)
+    let mask = mask.to(x.device());
+    x * mask
 }
 
 /// In training, zeroes each element with probability `p` and scales the others by 1/(1−p) (`torch.nn.Dropout`; Srivastava et al., 2014).
@@ -24,6 +25,7 @@ fn drop(x: Tensor, p: f64, shape: Shape, pass: &Pass) -> Tensor {
 pub struct Dropout {
     /// The probability that an element is zeroed.
     pub p: f64,
+    layer: LayerId,
 }
 
 impl Dropout {
@@ -31,14 +33,14 @@ impl Dropout {
     /// If `p` is not from 0 to 1.
     pub fn new(p: f64) -> Self {
         assert!((0.0..=1.0).contains(&p), "Dropout: the probability must be from 0 to 1, got {p}");
-        Dropout { p }
+        Dropout { p, layer: LayerId::new() }
     }
 }
 
 impl Forward for Dropout {
     fn forward(&self, x: Tensor, pass: &Pass) -> Tensor {
         let shape = x.shape_value();
-        drop(x, self.p, shape, pass)
+        drop(x, self.p, shape, &self.layer, pass)
     }
 }
 
@@ -48,6 +50,7 @@ impl Forward for Dropout {
 pub struct Dropout2d {
     /// The probability that a channel of a sample is zeroed.
     pub p: f64,
+    layer: LayerId,
 }
 
 impl Dropout2d {
@@ -55,7 +58,7 @@ impl Dropout2d {
     /// If `p` is not from 0 to 1.
     pub fn new(p: f64) -> Self {
         assert!((0.0..=1.0).contains(&p), "Dropout2d: the probability must be from 0 to 1, got {p}");
-        Dropout2d { p }
+        Dropout2d { p, layer: LayerId::new() }
     }
 }
 
@@ -68,7 +71,7 @@ impl Forward for Dropout2d {
             _ => "",
         };
         assert!(s.rank() == 4, "Dropout2d: the input must be [n, c, h, w], got {s}{hint}");
-        drop(x, self.p, Shape::from([s[0], s[1], 1, 1]), pass)
+        drop(x, self.p, Shape::from([s[0], s[1], 1, 1]), &self.layer, pass)
     }
 }
 
@@ -91,6 +94,7 @@ pub struct StochasticDepth {
     /// For the whole batch or for each sample.
     #[module(skip)]
     pub mode: StochasticDepthMode,
+    layer: LayerId,
 }
 
 impl StochasticDepth {
@@ -98,7 +102,7 @@ impl StochasticDepth {
     /// If `p` is not from 0 to 1.
     pub fn new(p: f64, mode: StochasticDepthMode) -> Self {
         assert!((0.0..=1.0).contains(&p), "StochasticDepth: the probability must be from 0 to 1, got {p}");
-        StochasticDepth { p, mode }
+        StochasticDepth { p, mode, layer: LayerId::new() }
     }
 }
 
@@ -108,6 +112,6 @@ impl Forward for StochasticDepth {
         assert!(s.rank() > 0, "StochasticDepth: the input must be [n, ..], got a scalar");
         let samples = if self.mode == StochasticDepthMode::Row { s[0] } else { 1 };
         let shape = (0..s.rank()).map(|d| if d == 0 { samples } else { 1 }).collect();
-        drop(x, self.p, shape, pass)
+        drop(x, self.p, shape, &self.layer, pass)
     }
 }

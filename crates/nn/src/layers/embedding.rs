@@ -41,7 +41,7 @@ impl Embedding {
 
 impl Forward for Embedding {
     fn forward(&self, x: Tensor, pass: &Pass) -> Tensor {
-        x.embedding(&self.weight.tensor(pass), self.padding_idx)
+        pass.observe(self, x.embedding(&self.weight.tensor(pass), self.padding_idx))
     }
 }
 

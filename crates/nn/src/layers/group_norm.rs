@@ -50,7 +50,7 @@ impl Forward for GroupNorm {
     fn forward(&self, x: Tensor, pass: &Pass) -> Tensor {
         let weight = self.weight.as_ref().map(|p| p.tensor(pass));
         let bias = self.bias.as_ref().map(|p| p.tensor(pass));
-        x.group_norm(self.num_groups, weight.as_ref(), bias.as_ref(), self.eps).output
+        pass.observe(self, x.group_norm(self.num_groups, weight.as_ref(), bias.as_ref(), self.eps).output)
     }
 }
 
@@ -87,7 +87,7 @@ impl Forward for LayerNorm {
     fn forward(&self, x: Tensor, pass: &Pass) -> Tensor {
         let weight = self.weight.as_ref().map(|p| p.tensor(pass));
         let bias = self.bias.as_ref().map(|p| p.tensor(pass));
-        x.layer_norm(&self.normalized_shape, weight.as_ref(), bias.as_ref(), self.eps)
+        pass.observe(self, x.layer_norm(&self.normalized_shape, weight.as_ref(), bias.as_ref(), self.eps))
     }
 }
 

@@ -74,7 +74,7 @@ impl Forward for InstanceNorm2d {
         let running = self.running_mean.as_ref().zip(self.running_var.as_ref());
         if let (Some((mean, var)), false) = (running, pass.is_train()) {
             let (mean, var) = (pass.buffer(mean), pass.buffer(var));
-            return x.batch_norm_fixed(&mean, &var, weight, bias, self.eps);
+            return pass.observe(self, x.batch_norm_fixed(&mean, &var, weight, bias, self.eps));
         }
         let pixels = (s[2] * s[3]) as f64;
         assert!(pixels > 1.0, "InstanceNorm2d: needs more than one pixel, got an input of shape {s}");
@@ -83,6 +83,6 @@ impl Forward for InstanceNorm2d {
             blend(mean, normed.mean.mean(&[0], false), self.momentum);
             blend(var, normed.var.mean(&[0], false) * (pixels / (pixels - 1.0)), self.momentum);
         }
-        normed.output
+        pass.observe(self, normed.output)
     }
 }

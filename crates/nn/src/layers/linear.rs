@@ -33,6 +33,6 @@ impl Linear {
 impl Forward for Linear {
     fn forward(&self, x: Tensor, pass: &Pass) -> Tensor {
         let bias = self.bias.as_ref().map(|b| b.tensor(pass));
-        x.linear(&self.weight.tensor(pass), bias.as_ref())
+        pass.observe(self, x.linear(&self.weight.tensor(pass), bias.as_ref()))
     }
 }

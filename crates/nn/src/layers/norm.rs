@@ -54,15 +54,15 @@ macro_rules! batch_norm {
                 if !pass.uses_batch_statistics() {
                     let mean = pass.buffer(&self.running_mean);
                     let var = pass.buffer(&self.running_var);
-                    return x.batch_norm_fixed(&mean, &var, weight, bias, self.eps);
+                    return pass.observe(self, x.batch_norm_fixed(&mean, &var, weight, bias, self.eps));
                 }
                 let n = (x.numel() / x.size(1)) as f64;
                 let normed = x.batch_norm(weight, bias, self.eps);
                 blend(&self.running_mean, normed.mean, self.momentum);
                 blend(&self.running_var, normed.var * (n / (n - 1.0)), self.momentum);
                 let batches = self.num_batches_tracked.value();
-                self.num_batches_tracked.set(batches + Tensor::from_vec(vec![1i64], []));
-                normed.output
+                self.num_batches_tracked.set(batches + 1.0);
+                pass.observe(self, normed.output)
             }
         }
     };

@@ -52,7 +52,7 @@ impl Sequential {
     /// If the range goes beyond the layers.
     pub fn forward_range(&self, range: impl RangeBounds<usize>, x: Tensor, pass: &Pass) -> Tensor {
         let layers = &self.layers[(range.start_bound().cloned(), range.end_bound().cloned())];
-        layers.iter().fold(x, |x, layer| layer.forward(x, pass))
+        layers.iter().fold(x, |x, layer| pass.observe(layer, layer.forward(x, pass)))
     }
 }
 

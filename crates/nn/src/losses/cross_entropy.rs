@@ -164,11 +164,11 @@ fn negative_log_likelihood(
 ) -> Tensor {
     let classes = log_probs.shape()[1];
     let shape = target.shape_value();
-    let ignored = target.eq(Tensor::from_vec(vec![ignore_index], []));
+    let ignored = target.eq(ignore_index);
     let class = ignored.where_(0.0, target.clone());
     let share = match &weight {
         Some(weight) => weight.clone().index_select(0, &class.clone().reshape([shape.numel()])).reshape(shape),
-        None => Tensor::ones(shape, log_probs.dtype()),
+        None => Tensor::ones(shape, log_probs.dtype()).to(log_probs.device()),
     };
     let share = ignored.where_(0.0, share);
     // Chosen, not multiplied with 0: the log-probability may be −∞.

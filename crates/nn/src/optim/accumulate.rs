@@ -9,12 +9,12 @@ use striate_tensor::Gradients;
 ///
 /// ```
 /// use striate_nn::optim::{Accumulator, Sgd};
-/// use striate_nn::{Forward, Linear, MSELoss, Optimizer, Pass};
+/// use striate_nn::{Forward, Linear, MSELoss, Optimizer, Passes};
 /// use striate_tensor::{DType, Generator, Tensor};
 /// let mut net = Linear::new(3, 1, &mut Generator::new(0));
-/// let mut accumulator = Accumulator::new();
-/// for batch in 0..4 {
-///     let output = net.forward(Tensor::ones([8, 3], DType::F32), &Pass::train(0, batch));
+/// let (mut accumulator, mut passes) = (Accumulator::new(), Passes::new(&net, 0));
+/// for _ in 0..4 {
+///     let output = net.forward(Tensor::ones([8, 3], DType::F32), &passes.train());
 ///     let loss = MSELoss::new().forward(output, &Tensor::zeros([8, 1], DType::F32));
 ///     accumulator.add(&net, loss.backward(), 8);
 /// }

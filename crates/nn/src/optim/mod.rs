@@ -7,7 +7,7 @@
 //!
 //! let mut net = Linear::new(3, 1, &mut Generator::new(0));
 //! let mut optimizer = AdamW::new(1e-3).weight_decay(0.05).groups(ParamGroups::new().no_decay_on_biases_and_norms());
-//! let loss = net.forward(Tensor::ones([2, 3], DType::F32), &Pass::train(0, 0)).square().sum(&[], false);
+//! let loss = net.forward(Tensor::ones([2, 3], DType::F32), &Pass::train(0)).square().sum(&[], false);
 //! let mut gradients = loss.backward();
 //! let norm = clip_grad_norm(&net, &mut gradients, 1.0, 2.0);
 //! optimizer.step(&mut net, &gradients);
@@ -66,7 +66,7 @@ pub trait Optimizer: Send {
 }
 
 fn filled_like(t: &Tensor, value: f64) -> Array {
-    Tensor::full(value, t.shape_value(), t.dtype()).into_array()
+    Tensor::full_like(t, value).into_array()
 }
 
 /// A parameter to change, with the settings that its groups leave it.

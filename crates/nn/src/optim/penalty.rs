@@ -21,7 +21,7 @@ fn total<'a>(
 /// use striate_tensor::Generator;
 /// let net = Linear::new(3, 2, &mut Generator::new(0));
 /// let weights = net.named_parameters().into_iter().filter(|(name, _)| name.ends_with("weight")).map(|(_, p)| p);
-/// let penalty = l1_penalty(weights, &Pass::train(0, 0)) * 1e-4;
+/// let penalty = l1_penalty(weights, &Pass::train(0)) * 1e-4;
 /// assert!(penalty.item::<f32>() > 0.0);
 /// ```
 ///

@@ -12,26 +12,27 @@ fn names(module: &dyn Module) -> Vec<String> {
 fn stochastic_depth_leaves_out_samples_or_the_batch() {
     let x = Tensor::ones([200, 3, 2, 2], DType::F32);
     let rows = StochasticDepth::new(0.25, StochasticDepthMode::Row);
-    let y = rows.forward(x.clone(), &Pass::train(1, 2)).to_vec::<f32>();
+    let y = rows.forward(x.clone(), &Pass::train(1)).to_vec::<f32>();
     assert!(y.chunks(12).all(|c| c.iter().all(|v| *v == c[0] && (*v == 0.0 || (*v - 4.0 / 3.0).abs() < 1e-6))));
     let kept = y.iter().filter(|v| **v > 0.0).count() as f64 / y.len() as f64;
     assert!((0.6..0.9).contains(&kept), "{kept}");
-    assert_eq!(rows.forward(x.clone(), &Pass::train(1, 2)).to_vec::<f32>(), y, "a pass draws the same again");
+    assert_eq!(rows.forward(x.clone(), &Pass::train(1)).to_vec::<f32>(), y, "a pass draws the same again");
     assert_eq!(rows.forward(x.clone(), &Pass::eval()).to_vec::<f32>(), x.to_vec::<f32>());
 
     let batch = StochasticDepth::new(0.5, StochasticDepthMode::Batch);
+    let mut passes = Passes::new(&batch, 0);
     let outcomes: Vec<f32> = (0..40)
-        .map(|step| {
-            let y = batch.forward(x.clone(), &Pass::train(0, step)).to_vec::<f32>();
+        .map(|_| {
+            let y = batch.forward(x.clone(), &passes.train()).to_vec::<f32>();
             assert!(y.iter().all(|v| *v == y[0]), "the whole batch goes or stays");
             y[0]
         })
         .collect();
     assert!(outcomes.contains(&0.0) && outcomes.contains(&2.0) && outcomes.iter().all(|v| *v == 0.0 || *v == 2.0));
     let never = StochasticDepth::new(0.0, StochasticDepthMode::Row);
-    assert_eq!(never.forward(x.clone(), &Pass::train(0, 0)).to_vec::<f32>(), x.to_vec::<f32>());
+    assert_eq!(never.forward(x.clone(), &Pass::train(0)).to_vec::<f32>(), x.to_vec::<f32>());
     let always = StochasticDepth::new(1.0, StochasticDepthMode::Batch);
-    assert!(always.forward(x, &Pass::train(0, 0)).to_vec::<f32>().iter().all(|v| *v == 0.0));
+    assert!(always.forward(x, &Pass::train(0)).to_vec::<f32>().iter().all(|v| *v == 0.0));
 }
 
 #[test]
@@ -62,7 +63,7 @@ fn a_residual_adds_its_input_or_its_shortcut() {
     let block = Residual::new(body).shortcut(Conv2d::options(3, 8, 1).stride(2).bias(false).build(rng));
     assert_eq!(names(&block), ["body.0.weight", "body.0.bias", "shortcut.weight"]);
     assert_eq!(block.forward(x.clone(), &Pass::eval()).shape(), [2, 8, 2, 2]);
-    let grads = block.forward(x.clone(), &Pass::train(0, 0)).sum(&[], false).backward();
+    let grads = block.forward(x.clone(), &Pass::train(0)).sum(&[], false).backward();
     assert_eq!(grads.len(), 3);
     let said = message(|| Residual::new(MaxPool2d::new(2)).forward(x, &Pass::eval()));
     assert!(said.contains("convolution of kernel size 1"), "{said}");
@@ -103,7 +104,7 @@ fn padding_layers_take_left_right_top_bottom() {
 fn what_does_not_fit_is_said() {
     let rng = &mut Generator::new(0);
     let image = Tensor::zeros([2, 3, 4, 4], DType::F32);
-    let run = |layer: &dyn Forward, x: &Tensor| message(|| layer.forward(x.clone(), &Pass::train(0, 0)));
+    let run = |layer: &dyn Forward, x: &Tensor| message(|| layer.forward(x.clone(), &Pass::train(0)));
     let cases: [(String, &str); 8] = [
         (run(&BatchNorm1d::new(3), &image), "BatchNorm1d: the input must be [n, c] or [n, c, l], got [2, 3, 4, 4]"),
         (run(&InstanceNorm2d::new(5), &image), "InstanceNorm2d: the input must be [n, 5, h, w]"),
@@ -139,10 +140,10 @@ fn frozen_statistics_normalize_as_in_evaluation_and_stay() {
     let net = BatchNorm2d::new(3);
     let rng = &mut Generator::new(4);
     let images = |rng: &mut Generator| Tensor::randn([4, 3, 5, 5], DType::F32, rng) * 2.0 + 1.0;
-    net.forward(images(rng), &Pass::train(0, 0));
+    net.forward(images(rng), &Pass::train(0));
     let kept = state_dict(&net);
     let x = images(rng);
-    let frozen = Pass::train(0, 1).statistics(Statistics::Frozen);
+    let frozen = Pass::train(1).statistics(Statistics::Frozen);
     let y = net.forward(x.clone(), &frozen);
     assert_eq!(y.to_vec::<f32>(), net.forward(x.clone(), &Pass::eval()).to_vec::<f32>());
     // Its parameters learn all the same: the shift's gradient is the sum over the pixels.
@@ -152,6 +153,6 @@ fn frozen_statistics_normalize_as_in_evaluation_and_stay() {
     let after = state_dict(&net);
     assert!(kept.iter().all(|(name, t)| t.clone().to_dtype(DType::F64).to_vec::<f64>()
         == after[name].clone().to_dtype(DType::F64).to_vec::<f64>()));
-    net.forward(x, &Pass::train(0, 2));
+    net.forward(x, &Pass::train(2));
     assert!(state_dict(&net)["running_mean"].to_vec::<f32>() != kept["running_mean"].to_vec::<f32>());
 }

@@ -5,7 +5,7 @@ use striate_nn::*;
 use striate_tensor::{DType, Generator, Tensor};
 
 fn given(layer: impl Forward, shape: &[usize]) -> String {
-    message(|| layer.forward(Tensor::zeros(shape, DType::F32), &Pass::train(0, 0)))
+    message(|| layer.forward(Tensor::zeros(shape, DType::F32), &Pass::train(0)))
 }
 
 #[test]

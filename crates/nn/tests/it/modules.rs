@@ -1,7 +1,7 @@
 //! Modules: names, state and passes.
 
 use striate_nn::*;
-use striate_tensor::{DType, Generator, Tensor};
+use striate_tensor::{DType, Device, Generator, Tensor};
 
 #[derive(Module)]
 struct Block {
@@ -78,37 +78,50 @@ fn an_evaluation_records_nothing_and_changes_nothing() {
     let y = bn.forward(x.clone(), &Pass::eval());
     assert!(!y.has_grad());
     assert_eq!(bn.running_mean.value().to_vec::<f32>(), before);
-    let y = bn.forward(x, &Pass::train(0, 0));
+    let y = bn.forward(x, &Pass::train(0));
     assert!(y.has_grad());
     assert_ne!(bn.running_mean.value().to_vec::<f32>(), before);
     assert_eq!(bn.num_batches_tracked.value().item::<i64>(), 1);
 }
 
 #[test]
-fn dropout_depends_on_seed_step_and_layer_alone() {
+fn dropout_depends_on_seed_rank_step_and_layer_alone() {
     let x = Tensor::ones([10, 8, 5, 5], DType::F32);
     let (a, b) = (Dropout::new(0.5), Dropout2d::new(0.5));
-    let run = |seed, step| {
-        let pass = Pass::train(seed, step);
-        let first = a.forward(x.clone(), &pass).to_vec::<f32>();
-        (first, a.forward(x.clone(), &pass).to_vec::<f32>())
+    let net = [a.clone(), a.clone()];
+    let run = |net: &[Dropout; 2], passes: Passes, step| {
+        let pass = passes.after(step);
+        let mask = |layer: &Dropout| layer.forward(x.clone(), &pass).to_vec::<f32>();
+        (mask(&net[0]), mask(&net[1]), mask(&net[0]))
     };
-    assert_eq!(run(1, 2), run(1, 2));
-    assert_ne!(run(1, 2), run(1, 3));
-    assert_ne!(run(1, 2), run(2, 2));
-    assert_ne!(run(1, 2).0, run(1, 2).1, "two layers draw different masks");
+    let passes = |seed| Passes::new(&net, seed);
+    let first = run(&net, passes(1), 2);
+    assert_eq!(first, run(&net, passes(1), 2));
+    assert_ne!(first.0, run(&net, passes(1), 3).0);
+    assert_ne!(first.0, run(&net, passes(2), 2).0);
+    assert_ne!(first.0, run(&net, passes(1).rank(1), 2).0);
+    assert_ne!(first.0, first.1, "two layers draw different masks");
+    assert_ne!(first.0, first.2, "a layer that is called twice draws different masks");
+    // A layer's numbers depend on its name, not on which layers drew before it, nor on which copy it is.
+    let other = [a.clone(), a.clone()];
+    let alone = other[1].forward(x.clone(), &Passes::new(&other, 1).after(2)).to_vec::<f32>();
+    assert_eq!(first.1, alone);
+    let mut counted = passes(1);
+    drop((counted.train(), counted.train()));
+    assert_eq!(net[0].forward(x.clone(), &counted.train()).to_vec::<f32>(), first.0);
+    assert_eq!(net[0].forward(x.clone(), &passes(1).resume(2).train()).to_vec::<f32>(), first.0);
     assert_eq!(a.forward(x.clone(), &Pass::eval()).to_vec::<f32>(), x.to_vec::<f32>());
-    let y = b.forward(x.clone(), &Pass::train(0, 0)).to_vec::<f32>();
+    let y = b.forward(x.clone(), &Pass::train(0)).to_vec::<f32>();
     assert!(y.chunks(25).all(|c| c.iter().all(|v| *v == c[0] && (*v == 0.0 || *v == 2.0))), "whole channels go");
     let kept = y.iter().filter(|v| **v > 0.0).count() as f64 / y.len() as f64;
     assert!((0.25..0.75).contains(&kept), "{kept}");
-    assert_eq!(Dropout::new(1.0).forward(x.clone(), &Pass::train(0, 0)).sum(&[], false).item::<f32>(), 0.0);
-    assert_eq!(Dropout::new(0.0).forward(x.clone(), &Pass::train(0, 0)).to_vec::<f32>(), x.to_vec::<f32>());
+    assert_eq!(Dropout::new(1.0).forward(x.clone(), &Pass::train(0)).sum(&[], false).item::<f32>(), 0.0);
+    assert_eq!(Dropout::new(0.0).forward(x.clone(), &Pass::train(0)).to_vec::<f32>(), x.to_vec::<f32>());
     // A pass that uses half of the rates drops what a layer of half the rate drops; one that uses none drops nothing.
     let halved = |layer: Dropout, pass: Pass| layer.forward(x.clone(), &pass).to_vec::<f32>();
     let (half, quarter) = (Dropout::new(0.5), Dropout::new(0.25));
-    assert_eq!(halved(half.clone(), Pass::train(3, 1).dropout(0.5)), halved(quarter, Pass::train(3, 1)));
-    assert_eq!(halved(half, Pass::train(3, 1).dropout(0.0)), x.to_vec::<f32>());
+    assert_eq!(halved(half.clone(), Pass::train(3).dropout(0.5)), halved(quarter, Pass::train(3)));
+    assert_eq!(halved(half, Pass::train(3).dropout(0.0)), x.to_vec::<f32>());
 }
 
 #[test]
@@ -141,9 +154,77 @@ fn an_optimizer_leaves_what_has_no_gradient() {
     let rng = &mut Generator::new(0);
     let mut pair = Pair(Linear::new(2, 2, rng), Box::new(Linear::new(2, 2, rng)));
     let before = state_dict(&pair);
-    let loss = pair.0.forward(Tensor::ones([1, 2], DType::F32), &Pass::train(0, 0)).sum(&[], false);
+    let loss = pair.0.forward(Tensor::ones([1, 2], DType::F32), &Pass::train(0)).sum(&[], false);
     Adam::new(0.1).step(&mut pair, &loss.backward());
     let after = state_dict(&pair);
     assert_ne!(before["0.weight"].to_vec::<f32>(), after["0.weight"].to_vec::<f32>());
     assert_eq!(before["1.weight"].to_vec::<f32>(), after["1.weight"].to_vec::<f32>());
+}
+
+#[derive(Module)]
+struct Tapped {
+    conv: Conv2d,
+    norm: BatchNorm2d,
+}
+
+impl Forward for Tapped {
+    fn forward(&self, x: Tensor, pass: &Pass) -> Tensor {
+        self.norm.forward(self.conv.forward(x, pass), pass).relu()
+    }
+}
+
+#[test]
+fn a_tapped_layer_gives_its_output_and_the_gradient_of_it() {
+    let rng = &mut Generator::new(0);
+    let block = |i, rng: &mut Generator| Tapped { conv: Conv2d::new(i, 4, 3, rng), norm: BatchNorm2d::new(4) };
+    let net = Sequential::new().add(block(1, rng)).add(block(4, rng)).add(Flatten::default()).add(Linear::new(
+        4 * 16,
+        3,
+        rng,
+    ));
+    let x = Tensor::randn([2, 1, 8, 8], DType::F32, rng);
+    for pass in [Pass::eval, || Pass::train(0)] {
+        let plain = net.forward(x.clone(), &pass());
+        let tapped = pass().tap(&net, &["0", "1.conv", "3"]);
+        let y = net.forward(x.clone(), &tapped);
+        assert_eq!(y.to_vec::<f32>(), plain.to_vec::<f32>(), "a tap changes nothing");
+        let output = |layer| tapped.output(layer).unwrap();
+        assert_eq!((output("0").shape(), output("1.conv").shape()), (&[2, 4, 6, 6][..], &[2, 4, 4, 4][..]));
+        assert_eq!(output("3").to_vec::<f32>(), y.to_vec::<f32>());
+        assert!(tapped.output("1").is_none() && tapped.gradient("0").is_none());
+        y.square().sum(&[], false).backward();
+        let of_scores = tapped.gradient("3").unwrap();
+        assert_eq!(of_scores.to_vec::<f32>(), (plain * 2.0).to_vec::<f32>());
+        let gradient = tapped.gradient("0").unwrap();
+        assert!(gradient.shape() == [2, 4, 6, 6] && gradient.to_vec::<f32>().iter().any(|g| *g != 0.0));
+    }
+    // In evaluation the gradient is that of the rest of the network.
+    let pass = Pass::eval().tap(&net, &["0"]);
+    net.forward(x, &pass).sum(&[], false).backward();
+    let leaf = pass.output("0").unwrap().requires_grad();
+    let rest = net.forward_range(1.., leaf.clone(), &Pass::eval());
+    let want = rest.sum(&[], false).backward().get(&leaf).unwrap();
+    assert_eq!(pass.gradient("0").unwrap().to_vec::<f32>(), want.to_vec::<f32>());
+}
+
+#[test]
+#[should_panic(expected = "the network has no layer 'layer9'")]
+fn a_tap_of_no_layer_is_refused() {
+    let _ = Pass::eval().tap(&Linear::new(2, 2, &mut Generator::new(0)), &["layer9"]);
+}
+
+#[test]
+fn a_network_moves_to_another_device_and_back() {
+    let mut net =
+        Sequential::new().add(Tapped { conv: Conv2d::new(1, 2, 3, &mut Generator::new(0)), norm: BatchNorm2d::new(2) });
+    let x = Tensor::randn([1, 1, 5, 5], DType::F32, &mut Generator::new(1));
+    let here = net.forward(x.clone(), &Pass::eval());
+    net.to(Device::Reference);
+    let said = crate::panics::message(|| net.forward(x.clone(), &Pass::eval()));
+    assert_eq!(said, "conv2d: one tensor is on reference, another on cpu: move one with to(Device::..)");
+    let there = net.forward(x.clone().to(Device::Reference), &Pass::eval());
+    assert_eq!(there.device(), Device::Reference);
+    assert!(there.to(Device::Cpu).allclose(&here, 1e-5, 1e-6));
+    net.to(Device::Cpu);
+    assert_eq!(net.forward(x, &Pass::eval()).to_vec::<f32>(), here.to_vec::<f32>());
 }

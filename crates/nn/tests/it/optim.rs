@@ -18,7 +18,7 @@ fn images(n: usize, first: u64) -> (Tensor, Tensor) {
 }
 
 fn gradients(net: &dyn Forward, x: &Tensor, target: &Tensor) -> Gradients {
-    CrossEntropyLoss::new().forward(net.forward(x.clone(), &Pass::train(0, 0)), target).backward()
+    CrossEntropyLoss::new().forward(net.forward(x.clone(), &Pass::train(0)), target).backward()
 }
 
 fn values(net: &dyn Module) -> Vec<f32> {
@@ -127,7 +127,7 @@ fn penalties_have_the_gradient_of_weight_decay() {
     let (mut a, mut b) = (net(), net());
     let grads = gradients(&a, &x, &target);
     Sgd::new(0.1).weight_decay(0.3).step(&mut a, &grads);
-    let pass = Pass::train(0, 0);
+    let pass = Pass::train(0);
     let loss = CrossEntropyLoss::new().forward(b.forward(x, &pass), &target);
     let parameters = b.named_parameters();
     let penalty = l2_penalty(parameters.iter().map(|(_, p)| *p), &pass) * 0.15;

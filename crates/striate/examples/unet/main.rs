@@ -13,9 +13,9 @@ pub fn run(batch: usize, size: usize, steps: u64) -> Vec<f32> {
     let mut net = UNet::new(3, 2, rng);
     let images = Tensor::randn([batch, 3, size, size], DType::F32, rng);
     let labels = images.clone().sum(&[1], false).gt(0.0).to_dtype(DType::I64);
-    let mut optimizer = Adam::new(1e-3);
-    let step = |step| {
-        let logits = net.forward(images.clone(), &Pass::train(0, step));
+    let (mut optimizer, mut passes) = (Adam::new(1e-3), Passes::new(&net, 0));
+    let step = |_| {
+        let logits = net.forward(images.clone(), &passes.train());
         let loss = CrossEntropyLoss::new().forward(logits, &labels);
         let value = loss.item();
         optimizer.step(&mut net, &loss.backward());

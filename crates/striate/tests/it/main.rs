@@ -2,6 +2,7 @@
 
 mod book;
 mod conversions;
+mod devices;
 mod examples;
 mod gradcheck;
 mod gradcheck_layers;

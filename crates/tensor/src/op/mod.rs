@@ -361,8 +361,8 @@ pub enum Op {
     CrossEntropyGrad,
 }
 
-/// A convolution with its epilogue: a batch normalization, a residual, an activation and a max pooling, in this order, each if there is one. Operands: `x`,
-/// `weight`; `bias` if there is one; `mean`, `var`, `weight` and `bias` of the normalization; the residual, which has the convolution's shape.
+/// A convolution with its epilogue: a residual, an activation and a max pooling, in this order, each if there is one. Operands: `x`, `weight`; `bias` if there
+/// is one; the residual, which has the convolution's shape. It belongs to inference: there is no gradient.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct FusedConv2d {
     /// Stride, padding, dilation, groups.
@@ -371,25 +371,18 @@ pub struct FusedConv2d {
     pub input_relu: bool,
     /// Whether there is a bias.
     pub bias: bool,
-    /// The `eps` of the batch normalization after it.
-    pub norm: Option<f64>,
-    /// Whether a residual is added then.
+    /// Whether a residual is added.
     pub residual: bool,
     /// The activation after that.
     pub activation: Option<Unary>,
-    /// Whether the largest of each 2×2 elements is taken then. It follows no normalization and no residual.
+    /// Whether the largest of each 2×2 elements is taken then. It follows no residual.
     pub max_pool2: bool,
 }
 
 impl FusedConv2d {
     /// Without an epilogue.
     pub fn new(options: Conv2dOptions, input_relu: bool, bias: bool) -> FusedConv2d {
-        FusedConv2d { options, input_relu, bias, norm: None, residual: false, activation: None, max_pool2: false }
-    }
-
-    /// Whether a batch normalization may come next.
-    pub fn takes_norm(&self) -> bool {
-        self.norm.is_none() && self.takes_residual()
+        FusedConv2d { options, input_relu, bias, residual: false, activation: None, max_pool2: false }
     }
 
     /// Whether a residual may come next.
@@ -404,9 +397,9 @@ impl FusedConv2d {
 
     /// Whether a max pooling of 2×2 may come next.
     pub fn takes_max_pool2(&self) -> bool {
-        // A normalization may turn large values into small ones.
+        // Of a function that grows with its input the maximum is that of the inputs' maximum.
         let grows = self.activation.is_none_or(|f| as_clamp(f).is_some());
-        self.norm.is_none() && !self.residual && !self.max_pool2 && grows
+        !self.residual && !self.max_pool2 && grows
     }
 }
 

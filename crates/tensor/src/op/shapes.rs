@@ -296,7 +296,7 @@ impl Op {
             Op::Where => (3, 3),
             Op::Linear | Op::Conv2d { .. } | Op::ConvTranspose2d { .. } | Op::Conv2dInputGrad { .. } => (2, 3),
             Op::FusedConv2d(f) => {
-                let n = 2 + f.bias as usize + 4 * f.norm.is_some() as usize + f.residual as usize;
+                let n = 2 + f.bias as usize + f.residual as usize;
                 (n, n)
             }
             Op::Gather { .. } | Op::ScatterAdd { .. } | Op::IndexSelect { .. } | Op::IndexAdd { .. } => (2, 2),

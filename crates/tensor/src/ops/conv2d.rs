@@ -3,7 +3,7 @@
 use super::hints;
 use crate::array::Array;
 use crate::autograd::record;
-use crate::deferred::{Input, apply, constant};
+use crate::deferred::{Input, apply};
 use crate::op::{Conv2dOptions, Op, Reduce, Spec, same_dtype};
 use crate::shape::Shape;
 use crate::tensor::Tensor;
@@ -63,10 +63,7 @@ pub(crate) fn rule(inputs: &[Spec], o: &Conv2dOptions) -> Spec {
 /// A convolution with its record.
 pub(crate) fn conv2d_of(options: Conv2dOptions, input_relu: bool, inputs: Vec<Input>) -> Tensor {
     let op = Op::Conv2d { options, input_relu };
-    if inputs.iter().all(|x| x.node.is_none()) {
-        return constant(op, inputs);
-    }
-    let (mut arrays, mut nodes): (Vec<_>, Vec<_>) = inputs.into_iter().map(|x| (x.array, x.node)).unzip();
+    let (arrays, mut nodes): (Vec<_>, Vec<_>) = inputs.into_iter().map(|x| (x.array, x.node)).unzip();
     nodes.resize(3, None);
     let nodes: [_; 3] = nodes.try_into().unwrap_or_else(|_| unreachable!("input, weight, bias"));
     let (input, weight) = (arrays[0].shape(), arrays[1].shape());
@@ -74,7 +71,7 @@ pub(crate) fn conv2d_of(options: Conv2dOptions, input_relu: bool, inputs: Vec<In
     let saved_x = nodes[1].is_some().then(|| arrays[0].clone());
     let mask = (input_relu && wants_x).then(|| arrays[0].clone());
     let saved_w = wants_x.then(|| arrays[1].clone());
-    let y = op.run_all(std::mem::take(&mut arrays)).swap_remove(0);
+    let y = op.run_all(arrays).swap_remove(0);
     record("conv2d", y, nodes, move |_| {
         move |g: Array, [_, _, to_bias]| {
             let to_b = to_bias.then(|| g.clone().reduce(Reduce::Sum, &[0, 2, 3]).reshape(Shape::from([weight[0]])));

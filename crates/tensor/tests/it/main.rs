@@ -1,8 +1,8 @@
 //! Tensors and their ops, as a user of the crate sees them.
 
+mod deferred;
 mod edges;
 mod layouts;
-mod lazy;
 mod memory;
 mod messages;
 mod panics;

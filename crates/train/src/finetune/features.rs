@@ -3,10 +3,12 @@
 use crate::data::Loader;
 use crate::error::TrainError;
 use crate::events::{Event, Sink};
+use crate::task::features_of;
 use crate::trainer::Batches;
 use std::sync::atomic::{AtomicBool, Ordering};
 use striate_data::TensorDataset;
-use striate_nn::{Classifier, Pass};
+use striate_graph::Executable;
+use striate_nn::Classifier;
 use striate_tensor::{DType, Tensor};
 
 /// The features of all images of `loader`, in its order, with their labels; none if `stop` is set on the way. `done` of `total` images are
@@ -19,6 +21,7 @@ pub(crate) fn compute(
     stop: &AtomicBool,
 ) -> Result<Option<TensorDataset>, TrainError> {
     let (mut features, mut labels) = (Vec::new(), Vec::new());
+    let mut backbone: Option<Executable> = None;
     for batch in loader.epoch_from(0, 0) {
         if stop.load(Ordering::Relaxed) {
             return Ok(None);
@@ -29,7 +32,8 @@ pub(crate) fn compute(
         }
         let first = done + 1;
         done += batch.images.size(0);
-        let made = network.features(batch.images, &Pass::eval());
+        let backbone = backbone.get_or_insert_with(|| features_of(network, batch.images.shape()));
+        let made = backbone.forward(batch.images);
         if !made.is_finite() {
             return Err(TrainError::Features { batch: format!("{first} to {done} of {total}") });
         }

@@ -74,7 +74,7 @@ impl Source {
     }
 
     fn of_model(path: &Path, model: Option<&str>) -> Result<Source, TrainError> {
-        let Model { card, network } = Model::load(path)?;
+        let Model { card, network, .. } = Model::load(path)?;
         if let Some(other) = model.filter(|m| *m != card.architecture) {
             let reason =
                 format!("is a model of {}, so --model {other} cannot be", striate_zoo::title_of(&card.architecture));

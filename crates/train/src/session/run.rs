@@ -22,7 +22,7 @@ use std::time::Instant;
 use striate_data::Preprocessing;
 use striate_data::images::BadImage;
 use striate_formats::write_atomic;
-use striate_nn::{Classifier, Module};
+use striate_nn::{Classifier, Module, Passes};
 use striate_tensor::{Tensor, isa, num_threads};
 
 impl Session {
@@ -113,6 +113,7 @@ impl Session {
                 focal: config.focal,
                 class_weights: class_weights.clone(),
             };
+            let passes = Passes::new(&**network, config.seed);
             let mut trainer = Trainer {
                 task: &task,
                 model: &mut **network,
@@ -127,6 +128,7 @@ impl Session {
                 position,
                 until: phase.epochs.end,
                 measured: data.measured,
+                passes,
                 statistics: config.statistics(),
                 needs_two,
             };

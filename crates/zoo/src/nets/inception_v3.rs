@@ -333,7 +333,7 @@ mod tests {
     fn the_other_head_takes_part_in_training_alone() {
         let net = InceptionV3Options::default().build(3, &mut Generator::new(0));
         let images = |n, size| Tensor::zeros([n, 3, size, size], DType::F32);
-        let (logits, aux) = net.forward_with_aux(images(2, 299), &Pass::train(0, 0));
+        let (logits, aux) = net.forward_with_aux(images(2, 299), &Pass::train(0));
         assert_eq!((logits.shape(), aux.unwrap().shape()), (&[2, 3][..], &[2, 3][..]));
         let (logits, aux) = net.forward_with_aux(images(1, 75), &Pass::eval());
         assert_eq!((logits.shape(), aux.is_none()), (&[1, 3][..], true));

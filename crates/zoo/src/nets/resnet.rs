@@ -227,7 +227,8 @@ impl Classifier for ResNet {
         let x = self.bn1.forward(self.conv1.forward(x, pass), pass).relu();
         let x = MaxPool2d::new(3).stride(2).padding(1).forward(x, pass);
         let stages = [&self.layer1, &self.layer2, &self.layer3, &self.layer4];
-        let x = stages.into_iter().flatten().fold(x, |x, block| block.forward(x, pass));
+        let run = |x, block: &Block| pass.observe(block, block.forward(x, pass));
+        let x = stages.into_iter().fold(x, |x, stage| pass.observe(stage, stage.iter().fold(x, run)));
         AdaptiveAvgPool2d::new(1).forward(x, pass).flatten(1, -1)
     }
 

@@ -146,7 +146,8 @@ impl Classifier for ShuffleNetV2 {
     fn features(&self, x: Tensor, pass: &Pass) -> Tensor {
         let x = MaxPool2d::new(3).stride(2).padding(1).forward(self.conv1.forward(x, pass), pass);
         let stages = [&self.stage2, &self.stage3, &self.stage4];
-        let x = stages.into_iter().flatten().fold(x, |x, block| block.forward(x, pass));
+        let run = |x, block: &Block| pass.observe(block, block.forward(x, pass));
+        let x = stages.into_iter().fold(x, |x, stage| pass.observe(stage, stage.iter().fold(x, run)));
         AdaptiveAvgPool2d::new(1).forward(self.conv5.forward(x, pass), pass).flatten(1, -1)
     }
 

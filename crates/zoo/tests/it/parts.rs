@@ -11,7 +11,7 @@ const WITH_DROPOUT: [&str; 8] =
     ["mnist-net", "mobilenet", "efficientnet", "mnasnet", "googlenet", "inception", "squeezenet", "vgg"];
 
 fn train() -> Pass {
-    Pass::train(3, 4)
+    Pass::train(3)
 }
 
 fn bits(x: &Tensor) -> Vec<u32> {
@@ -43,7 +43,7 @@ fn apart(name: &str, net: &dyn Classifier, x: &Tensor) -> (Vec<usize>, bool) {
     };
     let features = parts(&Pass::eval(), net.forward(x.clone(), &Pass::eval()));
     parts(&train(), net.forward(x.clone(), &train()));
-    let draws = bits(&net.head(features.clone(), &train())) != bits(&net.head(features.clone(), &Pass::train(5, 4)));
+    let draws = bits(&net.head(features.clone(), &train())) != bits(&net.head(features.clone(), &Pass::train(5)));
     (features.shape().to_vec(), draws)
 }
 

@@ -106,7 +106,7 @@ impl OutputTile<'_> {
     /// The output that the tile is of must still be borrowed, and nobody else may touch these channels of the tile.
     #[inline(always)]
     pub unsafe fn write<S: Simd>(&self, simd: S, from: &[f32], stride: usize, first: usize, bias: S::F32) {
-        let (channel, cols) = self.channels;
+        let (_, cols) = self.channels;
         assert!(first < cols);
         let lanes = S::LANES.min(cols - first);
         let pixels = back(simd, from, stride);
@@ -139,7 +139,7 @@ impl OutputTile<'_> {
             return;
         }
         // A second time over values that are still in the first-level cache: above, there are no registers to spare.
-        let epilogue = self.epilogue.vectors::<S, 1>(simd, channel + first, lanes);
+        let epilogue = self.epilogue.in_registers(simd);
         for i in 0..self.size[0] {
             for j in 0..self.size[1] {
                 // SAFETY: as above.

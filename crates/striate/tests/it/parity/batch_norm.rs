@@ -16,7 +16,7 @@ fn train(case: &Case) -> Result<(), String> {
     layer.running_var.set(case.tensor("running_var"));
     for step in [1, 2] {
         let x = case.tensor(&format!("input{step}")).requires_grad();
-        let output = layer.forward(x.clone(), &Pass::train(0, step));
+        let output = layer.forward(x.clone(), &Pass::train(step));
         case.compare(&format!("output{step}"), &output, tolerance)?;
         let grads = output.backward_with(case.tensor(&format!("grad_output{step}")));
         case.compare(&format!("grad{step}.input"), &grads.get(&x).expect("a gradient"), tolerance)?;

@@ -181,6 +181,7 @@ fn state(layer: &dyn Module) -> Vec<(String, Vec<usize>)> {
         let value = match entry {
             Entry::Parameter(p) => p.value().clone(),
             Entry::Buffer(b) => b.value(),
+            Entry::Layer(_) => return,
         };
         all.push((name.to_string(), value.shape().to_vec()));
     });

@@ -114,7 +114,7 @@ fn compare_after_adam(case: &Case, name: &str, got: &Tensor, lr: f64) -> Result<
 }
 
 fn step(net: &dyn Forward, images: &Tensor, target: &Tensor, step: u64) -> (Tensor, Tensor) {
-    let logits = net.forward(images.clone(), &Pass::train(0, step));
+    let logits = net.forward(images.clone(), &Pass::train(step));
     let loss = CrossEntropyLoss::new().forward(logits.clone(), target);
     (logits, loss)
 }

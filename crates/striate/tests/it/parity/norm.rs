@@ -12,7 +12,7 @@ fn run(case: &Case, layer: &dyn Forward, running: impl Fn() -> [Option<Tensor>; 
     assert_eq!(names, case.texts("state"), "{}", case.name);
     for (step, name) in ["1", "2", "_eval"].into_iter().enumerate() {
         // An evaluation records nothing of parameters, but does of its input.
-        let pass = if name == "_eval" { Pass::eval() } else { Pass::train(0, step as u64) };
+        let pass = if name == "_eval" { Pass::eval() } else { Pass::train(step as u64) };
         let x = case.tensor(&format!("input{name}")).requires_grad();
         let output = layer.forward(x.clone(), &pass);
         case.compare(&format!("output{name}"), &output, TOLERANCE)?;

@@ -21,7 +21,7 @@ fn optimizer(case: &Case) -> Box<dyn Optimizer> {
 
 /// The gradients that a step with gradient `grad` starts from.
 fn gradients(parameter: &Parameter, grad: Tensor) -> Gradients {
-    parameter.tensor(&Pass::train(0, 0)).backward_with(grad)
+    parameter.tensor(&Pass::train(0)).backward_with(grad)
 }
 
 fn steps(case: &Case) -> Tensor {

@@ -1,12 +1,11 @@
 //! Convolution, pooling and resampling.
 
-use super::batch_norm::inverse_std;
 use crate::array::{Array, memory_order};
 use crate::dtype::{DType, Element};
 use crate::op::{Conv2dOptions, FusedConv2d, Pool2dOptions, as_clamp};
 use crate::shape::Shape;
-use striate_kernels::batch_norm::{self as norm, Clamp};
-use striate_kernels::conv2d::{self as conv, Channels, Conv2dShape, Epilogue};
+use striate_kernels::conv2d::{self as conv, Conv2dShape, Epilogue};
+use striate_kernels::elementwise::Clamp;
 use striate_kernels::pool2d::{self as pool, Pool2dShape};
 use striate_kernels::resample::{self as sparse, Taps};
 use striate_kernels::{Buffer, Float, PackedWeight, Weights};
@@ -24,12 +23,6 @@ impl<'a> Weight<'a> {
     }
 }
 
-/// A batch normalization after a convolution: mean, variance, weight, bias, and what is added to the variance.
-pub struct Norm {
-    operands: [Array; 4],
-    eps: f64,
-}
-
 fn conv_shape(input: Shape, weight: Shape, o: &Conv2dOptions) -> Conv2dShape {
     Conv2dShape {
         batch: input[0],
@@ -44,28 +37,19 @@ fn conv_shape(input: Shape, weight: Shape, o: &Conv2dOptions) -> Conv2dShape {
     }
 }
 
-/// A convolution with its epilogue, but for a pooling: a normalization and the `rest`.
+/// A convolution with its epilogue, but for a pooling.
 pub fn conv2d<T: Element + Float>(
     x: &Array,
     relu: bool,
     weight: Weight,
     bias: Option<&Array>,
     o: &Conv2dOptions,
-    norm: Option<Norm>,
-    rest: Epilogue<T>,
+    epilogue: Epilogue<T>,
 ) -> Array {
     let s = conv_shape(x.shape, weight.array.shape, o);
     let [h, w] = s.out_size();
     let mut out = Buffer::unspecified(s.output_len());
     let bias = bias.map(|b| b.packed_default::<T>());
-    let channels = norm.map(|n| {
-        let [mean, var, weight, bias] = &n.operands;
-        let scale = norm::scaled(s.out_channels, &inverse_std::<T>(var, n.eps), Some(&weight.packed_default::<T>()));
-        let shift = norm::biases(s.out_channels, Some(&bias.packed_default::<T>()));
-        [mean.packed_default::<T>().to_vec(), scale, shift]
-    });
-    let norm = channels.as_ref().map(|[mean, scale, shift]| Channels { mean, scale, shift });
-    let epilogue = Epilogue { norm, ..rest };
     let values = x.packed_default::<T>();
     let input = conv::Input { values: &values, relu };
     conv::conv2d_fused(
@@ -85,10 +69,6 @@ pub fn fused_conv2d<T: Element + Float>(f: &FusedConv2d, packed: Option<&PackedW
     let (x, weight) = (inputs.next().expect("an input"), inputs.next().expect("a weight"));
     let weight = Weight { array: &weight, packed };
     let bias = f.bias.then(|| inputs.next().expect("a bias"));
-    let norm = f.norm.map(|eps| {
-        let operands = std::array::from_fn(|_| inputs.next().expect("mean, variance, weight, bias"));
-        Norm { operands, eps }
-    });
     let residual = f.residual.then(|| inputs.next().expect("a residual"));
     let residual = residual.as_ref().map(|x| x.packed_default::<T>());
     let clamp = f.activation.and_then(as_clamp);
@@ -96,8 +76,8 @@ pub fn fused_conv2d<T: Element + Float>(f: &FusedConv2d, packed: Option<&PackedW
     if f.max_pool2 {
         return conv2d_max_pool2::<T>(&x, f.input_relu, weight, bias.as_ref(), &f.options, clamp);
     }
-    let rest = Epilogue { norm: None, residual: residual.as_deref(), clamp, activation };
-    conv2d::<T>(&x, f.input_relu, weight, bias.as_ref(), &f.options, norm, rest)
+    let epilogue = Epilogue { residual: residual.as_deref(), clamp, activation };
+    conv2d::<T>(&x, f.input_relu, weight, bias.as_ref(), &f.options, epilogue)
 }
 
 fn conv2d_max_pool2<T: Element + Float>(
@@ -110,7 +90,7 @@ fn conv2d_max_pool2<T: Element + Float>(
 ) -> Array {
     let s = conv_shape(x.shape, weight.array.shape, o);
     if !conv::pools::<T>(&s) {
-        let y = conv2d::<T>(x, relu, weight, bias, o, None, Epilogue { clamp, ..Epilogue::NONE });
+        let y = conv2d::<T>(x, relu, weight, bias, o, Epilogue { clamp, ..Epilogue::NONE });
         return max_pool2d::<T>(&y, false, &Pool2dOptions::new([2; 2])).0;
     }
     let shape = Shape::from([s.batch, s.out_channels, s.out_size()[0] / 2, s.out_size()[1] / 2]);

@@ -217,7 +217,6 @@ impl Cpu {
                     image::Weight { array: &weight, packed },
                     bias.as_ref(),
                     options,
-                    None,
                     Epilogue::NONE
                 ))
             }

@@ -2,7 +2,6 @@
 
 use super::elementwise::{relu, unary};
 use super::grid::{Grid, indices};
-use super::norm::Normalization;
 use super::pool::{Windows, max_pool};
 use crate::dtype::DType;
 use crate::op::{Conv2dOptions, ConvTranspose2dOptions, FusedConv2d, Pool2dOptions};
@@ -110,12 +109,8 @@ pub fn fused_conv2d(f: &FusedConv2d, operands: &[Grid], dtype: DType) -> Grid {
     let (bias, rest) = operands[2..].split_at(usize::from(f.bias));
     let size = |d: usize| out_size(x.shape[2 + d], weight.shape[2 + d], &f.options, d).expect("checked");
     let shape = Shape::from([x.shape[0], weight.shape[0], size(0), size(1)]);
-    let (norm, residual) = rest.split_at(rest.len() - usize::from(f.residual));
     let mut y = conv2d(&x, weight, bias.first(), &f.options, shape);
-    if let (Some(eps), [mean, var, weight, bias]) = (f.norm, norm) {
-        y = Normalization::batch(shape).apply(&y, mean, var, weight, bias, eps);
-    }
-    if let [residual] = residual {
+    if let [residual] = rest {
         y = Grid { values: y.values.iter().zip(&residual.values).map(|(a, b)| a + b).collect(), ..y };
     }
     if let Some(activation) = f.activation {

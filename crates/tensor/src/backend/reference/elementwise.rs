@@ -67,11 +67,11 @@ pub fn relu(x: f64) -> f64 {
     if x <= 0.0 { 0.0 } else { x }
 }
 
-/// NaN stays.
+/// NaN stays; what equals a bound becomes it, so that of a bound of 0 −0 becomes 0.
 fn clamp(x: f64, low: f64, high: f64) -> f64 {
-    if x < low {
+    if x <= low {
         low
-    } else if x > high {
+    } else if x >= high {
         high
     } else {
         x

@@ -1,6 +1,6 @@
-//! Results that wait for the op that reads them: whoever reads them, and how often, the numbers are the same.
+//! Results that are computed when they are read: whoever reads them, and how often, the numbers are the same.
 
-use striate_tensor::{Conv2dOptions, DType, Generator, Pool2dOptions, Tensor};
+use striate_tensor::{Conv2dOptions, DType, Generator, Pool2dOptions, Tensor, profile};
 
 /// max(x, 0) by ops that never wait.
 fn plain_relu(x: Tensor) -> Tensor {
@@ -205,46 +205,91 @@ fn a_normalization_that_two_read_is_computed_once_for_both() {
     assert!(one.iter().zip(&other).all(|(a, b)| (a - b).abs() < 1e-12) && one.iter().any(|g| *g != 0.0));
 }
 
-/// Twenty channels normalized by statistics that turn large values into small ones in some.
-fn normed(y: Tensor) -> Tensor {
-    let channels = |seed| Tensor::randn([20], DType::F32, &mut Generator::new(seed));
-    let (mean, var, weight, bias) = (channels(1), channels(2).square(), channels(3), channels(4));
-    y.batch_norm_fixed(&mean, &var, Some(&weight), Some(&bias), 1e-5)
+/// The ops that `f` computes.
+fn computed(f: impl FnOnce()) -> Vec<&'static str> {
+    profile::start();
+    f();
+    let mut ops: Vec<_> = profile::stop().ops.into_iter().map(|op| op.op).collect();
+    ops.sort_unstable();
+    ops
 }
 
 #[test]
-fn a_convolution_that_waits_is_the_one_that_does_not() {
-    let rng = &mut Generator::new(5);
-    let x = Tensor::randn([3, 16, 28, 27], DType::F32, rng);
-    let weight = Tensor::randn([20, 16, 3, 3], DType::F32, rng);
-    let bias = Tensor::randn([20], DType::F32, rng);
-    let waits = || x.clone().conv2d(&weight, Some(&bias), &Conv2dOptions::default());
-    // Where a gradient is wanted nothing waits.
-    let ready = || x.clone().conv2d(&weight.clone().requires_grad(), Some(&bias), &Conv2dOptions::default());
-    let wide = Pool2dOptions { stride: [1, 1], ..Pool2dOptions::new([2, 2]) };
-    type Net = fn(Tensor, Pool2dOptions) -> Tensor;
-    let nets: [Net; 14] = [
-        |y, _| y,
-        |y, _| y.relu(),
-        |y, _| y.max_pool2d(2),
-        |y, _| y.relu().max_pool2d(2),
-        |y, _| y.relu().relu().max_pool2d(2).max_pool2d(3),
-        |y, wide| y.relu().max_pool2d(wide),
-        |y, _| y.clone().max_pool2d(2).sum(&[], false) + y.relu(),
-        |y, _| y.relu6(),
-        |y, _| y.hardtanh(-0.5, 0.25).max_pool2d(2),
-        |y, _| normed(y),
-        |y, _| normed(y).relu().max_pool2d(2),
-        |y, _| normed(y).relu6().relu(),
-        |y, _| normed(normed(y).relu()),
-        |y, _| normed(y.clone().relu()) + normed(y),
-    ];
-    for (i, net) in nets.into_iter().enumerate() {
-        let (got, want) = (net(waits(), wide), net(ready().detach(), wide));
-        assert_eq!(got.shape(), want.shape(), "net {i}");
-        assert!(got.to_vec::<f32>() == want.to_vec::<f32>(), "net {i}");
+fn a_clone_and_a_shape_compute_nothing() {
+    let x = Tensor::randn([2, 3, 4, 4], DType::F32, &mut Generator::new(9)).requires_grad();
+    let normed = || x.clone().batch_norm(None, None, 1e-5).output;
+    let y = normed();
+    let looked = computed(|| {
+        let copies = vec![y.clone(); 3];
+        assert_eq!((y.shape(), y.rank(), y.numel(), copies[0].dtype()), (&[2, 3, 4, 4][..], 4, 96, DType::F32));
+        assert_eq!(y.device().to_string(), "cpu");
+        assert!(y.op_name() == Some("batch_norm") && y.has_grad());
+    });
+    assert_eq!(looked, [""; 0]);
+    assert_eq!(
+        computed(|| {
+            y.realize();
+        }),
+        ["batch_norm"]
+    );
+    assert_eq!(
+        computed(|| {
+            y.realize();
+        }),
+        [""; 0]
+    );
+    // Held or not, the ops are the same.
+    let held = normed();
+    let alone = computed(|| {
+        normed().relu6().realize();
+    });
+    let kept = computed(|| {
+        held.clone().relu6().realize();
+    });
+    assert_eq!(alone, ["batch_norm", "batch_norm_stats"]);
+    assert_eq!(kept, ["batch_norm"]);
+}
+
+#[test]
+fn a_clone_held_changes_no_bit() {
+    let rng = &mut Generator::new(11);
+    let x = Tensor::randn([3, 5, 6, 7], DType::F32, rng).requires_grad();
+    let other = Tensor::randn([3, 5, 6, 7], DType::F32, rng).requires_grad();
+    let kernel = Tensor::randn([4, 5, 3, 3], DType::F32, rng).requires_grad();
+    let run = |hold: bool| {
+        let held = std::cell::RefCell::new(Vec::new());
+        let keep = |t: Tensor| {
+            held.borrow_mut().extend(hold.then(|| t.clone()));
+            t
+        };
+        let y = keep(x.clone().batch_norm(None, None, 1e-5).output);
+        let y = keep(keep(y + other.clone()).relu());
+        let y = keep(keep(keep(y.conv2d(&kernel, None, &Conv2dOptions::default())).relu()).max_pool2d(2));
+        let value = y.to_vec::<f32>();
+        let grads = y.square().sum(&[], false).backward();
+        let of = |t: &Tensor| grads.get(t).unwrap().to_vec::<f32>();
+        [value, of(&x), of(&other), of(&kernel)]
+    };
+    assert_eq!(run(true), run(false));
+}
+
+#[test]
+fn a_clamp_is_the_same_joined_and_by_itself() {
+    let values = [-0.0f32, 0.0, f32::NAN, -1.0, 1.0, 6.0, 7.0, f32::INFINITY, f32::NEG_INFINITY, f32::MIN_POSITIVE];
+    let x = Tensor::from_vec(values.to_vec(), [10, 1, 1, 1]);
+    let zero = Tensor::zeros([1], DType::F32);
+    let one = Tensor::ones([1], DType::F32);
+    // The identity: nothing is added to a variance of 1.
+    let normed = || x.clone().batch_norm_fixed(&zero, &one, None, Some(&Tensor::full(-0.0, [1], DType::F32)), 0.0);
+    let bits = |t: Tensor| t.to_vec::<f32>().into_iter().map(|v| if v.is_nan() { u32::MAX } else { v.to_bits() });
+    type Clamp = fn(Tensor) -> Tensor;
+    let clamps: [Clamp; 3] = [Tensor::relu, Tensor::relu6, |t| t.hardtanh(-1.0, 0.0)];
+    for clamp in clamps {
+        let plain = normed();
+        plain.realize();
+        assert!(bits(clamp(normed())).eq(bits(clamp(plain))));
+        assert!(bits(clamp(normed())).eq(bits(clamp(x.clone()))));
     }
-    let next = Tensor::randn([4, 20, 3, 3], DType::F32, rng);
-    let chain = |y: Tensor| y.relu().conv2d(&next, None, &Conv2dOptions::default()).max_pool2d(2).to_vec::<f32>();
-    assert!(chain(waits()) == chain(ready().detach()));
+    assert!(bits(x.clone().relu6()).eq(bits(x.clone().clamp(0.0, 6.0))));
+    assert_eq!(x.clone().relu6().to_vec::<f32>()[0].to_bits(), 0);
 }
