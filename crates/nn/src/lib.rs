@@ -41,10 +41,7 @@ mod setters;
 mod state_dict;
 mod tap;
 
-pub use layers::activation::{
-    Approximate, ELU, Flatten, GELU, Hardsigmoid, Hardswish, Hardtanh, LeakyReLU, LogSoftmax, Mish, PReLU, ReLU, ReLU6,
-    SiLU, Sigmoid, Softmax, Softplus, Tanh,
-};
+pub use layers::activation::*;
 pub use layers::adaptive_pool::{AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveMaxPool1d, AdaptiveMaxPool2d};
 pub use layers::branches::{Identity, Join, Parallel, Residual};
 pub use layers::conv_transpose::{ConvTranspose1d, ConvTranspose1dBuilder, ConvTranspose2d, ConvTranspose2dBuilder};

@@ -5,22 +5,6 @@ use crate::array::Array;
 use crate::op::{Activation, Binary, Compare, Op, Unary};
 use crate::shape::Shape;
 
-const ACTIVATIONS: [Activation; 13] = [
-    Activation::Hardtanh(-1.0, 1.0),
-    Activation::Hardtanh(-0.1, 0.3),
-    Activation::Elu(1.0),
-    Activation::Elu(0.3),
-    Activation::Gelu,
-    Activation::GeluTanh,
-    Activation::Silu,
-    Activation::Hardswish,
-    Activation::Hardsigmoid,
-    Activation::Softplus { beta: 1.0, threshold: 20.0 },
-    Activation::Softplus { beta: 3.0, threshold: 2.0 },
-    Activation::Softplus { beta: 0.5, threshold: 20.0 },
-    Activation::Mish,
-];
-
 /// Whether its results are those of exact arithmetic, rounded once, so that they are alike to the bit.
 fn is_exact(f: Unary) -> bool {
     matches!(
@@ -73,7 +57,7 @@ fn unaries() -> Vec<Unary> {
         Unary::ClampMax(0.1),
     ];
     let powers = [0.0, 0.5, 1.0, 2.0, 3.0, -1.0, 1.75, -0.5].map(Unary::PowScalar);
-    plain.into_iter().chain(powers).chain(ACTIVATIONS.map(Unary::Activation)).collect()
+    plain.into_iter().chain(powers).chain(Activation::SAMPLES.iter().copied().map(Unary::Activation)).collect()
 }
 
 /// Zeros, infinities, NaN, halves, the corners of functions, and large numbers.
@@ -134,7 +118,7 @@ fn binaries() -> Vec<Binary> {
         Binary::TanhGrad,
         Binary::SigmoidGrad,
     ];
-    plain.into_iter().chain(ACTIVATIONS.map(Binary::ActivationGrad)).collect()
+    plain.into_iter().chain(Activation::SAMPLES.iter().copied().map(Binary::ActivationGrad)).collect()
 }
 
 /// Pairs of shapes that broadcast.
