@@ -36,3 +36,8 @@ def activations(file: File) -> None:
         inputs = {"input": normal(x), "weight": normal([n])}
         inputs["input"].view(-1)[0] = 0.0
         file.case(f"prelu_{label}", "prelu", inputs, {}, lambda t: F.prelu(t["input"], t["weight"]))
+    args = {"lambd": 0.3}
+    call = lambda t, lambd: F.hardshrink(t["input"], lambd)
+    file.case("hardshrink", "hardshrink", {"input": normal(shape)}, args, call)
+    file.case("hardshrink_edges", "hardshrink", {"input": edges[edges.abs() != 0.3]}, args, call)
+    file.case("hardshrink_not_finite", "hardshrink", {"input": infinite}, args, call, grad=False)

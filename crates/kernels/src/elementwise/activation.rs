@@ -31,6 +31,8 @@ pub enum Activation {
     },
     /// x · tanh(ln(1 + e^x)) (Misra, 2019).
     Mish,
+    /// x, but 0 from −λ to λ. The slope is 0 there, the bounds included.
+    Hardshrink(f64),
 }
 
 impl Activation {
@@ -49,6 +51,7 @@ impl Activation {
         Activation::Softplus { beta: 3.0, threshold: 2.0 },
         Activation::Softplus { beta: 0.5, threshold: 20.0 },
         Activation::Mish,
+        Activation::Hardshrink(0.5),
     ];
 
     /// PyTorch's name for it.
@@ -62,6 +65,7 @@ impl Activation {
             Activation::Hardsigmoid => "hardsigmoid",
             Activation::Softplus { .. } => "softplus",
             Activation::Mish => "mish",
+            Activation::Hardshrink(_) => "hardshrink",
         }
     }
 }
@@ -122,6 +126,10 @@ pub(super) fn with_value<T: Float>(activation: Activation, then: impl WithUnary<
             })
         }
         Activation::Mish => then.call(|x: T| x * mish(x)[1]),
+        Activation::Hardshrink(lambda) => {
+            let lambda = t(lambda);
+            then.call(move |x: T| if x.abs() <= lambda { T::ZERO } else { x })
+        }
     }
 }
 
@@ -174,6 +182,10 @@ pub(super) fn with_slope<T: Float>(activation: Activation, then: impl WithBinary
             let bend = T::from_f64(4.0) * x * e * (T::ONE + e) / (below * below);
             g * if x > T::from_f64(20.0) { T::ONE } else { quotient + bend }
         }),
+        Activation::Hardshrink(lambda) => {
+            let lambda = t(lambda);
+            then.call(move |x: T, g: T| if x.abs() <= lambda { T::ZERO } else { g })
+        }
     }
 }
 
@@ -195,6 +207,8 @@ pub(super) mod tests {
             Activation::Softplus { beta, threshold } if beta * x > threshold => x,
             Activation::Softplus { beta, .. } => (beta * x).exp().ln_1p() / beta,
             Activation::Mish => x * x.exp().ln_1p().tanh(),
+            Activation::Hardshrink(lambda) if x.abs() <= lambda => 0.0,
+            Activation::Hardshrink(_) => x,
         }
     }
 
@@ -212,6 +226,7 @@ pub(super) mod tests {
             Activation::Elu(_) => vec![0.0],
             Activation::Hardswish | Activation::Hardsigmoid => vec![-3.0, 3.0],
             Activation::Softplus { beta, threshold } => vec![threshold / beta],
+            Activation::Hardshrink(lambda) => vec![-lambda, lambda],
             _ => vec![],
         }
     }

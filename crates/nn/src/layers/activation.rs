@@ -102,6 +102,11 @@ activation!(
 );
 activation!(Mish {}, "x · tanh(ln(1 + eˣ)) (`torch.nn.Mish`).", |_s, x| x.mish());
 activation!(
+    Hardshrink { lambd: f64 = 0.5, "What lies from minus this to this becomes 0." },
+    "x, but 0 where |x| ≤ `lambd` (`torch.nn.Hardshrink`).",
+    |s, x| x.hardshrink(s.lambd)
+);
+activation!(
     Softmax { dim: i64 = -1, "The dimension whose elements come to sum 1." },
     "Probabilities from logits (`torch.nn.Softmax`). Losses take logits: do not put it before them.",
     |s, x| x.softmax(s.dim as isize)

@@ -90,6 +90,14 @@ impl Tensor {
         self.activation(Activation::Mish)
     }
 
+    /// x, but 0 from −`lambd` to `lambd` (`torch.nn.functional.hardshrink`, whose default is 0.5).
+    ///
+    /// # Panics
+    /// If the elements are not floating-point.
+    pub fn hardshrink(self, lambd: f64) -> Tensor {
+        self.activation(Activation::Hardshrink(lambd))
+    }
+
     /// x where x > 0, else `weight` · x, with a weight for each channel (dimension 1) or one for all
     /// (`torch.nn.functional.prelu`; He et al., 2015).
     ///

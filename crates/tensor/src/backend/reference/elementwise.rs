@@ -106,6 +106,8 @@ fn activation(f: Activation, dtype: DType, x: f64) -> f64 {
         Activation::Softplus { beta, threshold } if constant(beta) * x > constant(threshold) => x,
         Activation::Softplus { beta, .. } => softplus(constant(beta) * x) / constant(beta),
         Activation::Mish => x * softplus(x).tanh(),
+        Activation::Hardshrink(lambda) if x >= -constant(lambda) && x <= constant(lambda) => 0.0,
+        Activation::Hardshrink(_) => x,
     }
 }
 
@@ -142,6 +144,8 @@ fn activation_grad(f: Activation, dtype: DType, x: f64, grad: f64) -> f64 {
         Activation::Softplus { beta, threshold } if constant(beta) * x > constant(threshold) => grad,
         Activation::Softplus { beta, .. } => grad * sigmoid(constant(beta) * x),
         // The hyperbolic tangent is 1 there, and ∞ · 0 no number.
+        Activation::Hardshrink(lambda) if x >= -constant(lambda) && x <= constant(lambda) => 0.0,
+        Activation::Hardshrink(_) => grad,
         Activation::Mish if x > 20.0 => grad,
         Activation::Mish => {
             let t = softplus(x).tanh();
