@@ -272,6 +272,20 @@ impl Model {
         &self.executable
     }
 
+    /// The model for prediction alone, without the memory of the network that it was made from.
+    pub fn into_predictor(self) -> Predictor {
+        Predictor { card: self.card, executable: self.executable }
+    }
+}
+
+/// A model that predicts, and can do nothing else.
+pub struct Predictor {
+    /// What the model's file says about it.
+    pub card: ModelCard,
+    executable: Executable,
+}
+
+impl Predictor {
     /// The probability of each class for a batch of preprocessed images.
     pub fn probabilities(&self, images: Tensor) -> Tensor {
         self.executable.forward(images).softmax(1)

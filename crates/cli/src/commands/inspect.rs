@@ -97,7 +97,7 @@ pub fn run(args: Inspect) -> Result<ExitCode, Failure> {
     table.row(["total".into()].into_iter().chain(totals).chain([kilobytes(summary.activation_bytes)]).collect());
     say(format_args!("\n{table}"))?;
     say(format_args!(
-        "In use at once for results in prediction, a batch of {}: {}, planned. Training keeps all of them.",
+        "Predicting a batch of {} needs {} for results at a time; training keeps them all.",
         input[0],
         kilobytes(arena)
     ))?;

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use striate::data::{Prepared, decode_bytes, decode_image, parallel};
 use striate::prelude::Tensor;
-use striate::train::Model;
+use striate::train::{Model, Predictor};
 
 /// How many of the likeliest classes are listed, in JSON and in text.
 const TOP_JSON: usize = 3;
@@ -34,7 +34,7 @@ type Ready = Result<(Tensor, Prepared), String>;
 
 pub fn run(args: Predict) -> Result<ExitCode, Failure> {
     super::set_up(&args.compute);
-    let model = Model::load(&model_path(&args.model)?)?;
+    let model = Model::load(&model_path(&args.model)?)?.into_predictor();
     let found = find(&args.images);
     if found.others > 0 {
         note(&format!(
@@ -64,11 +64,11 @@ pub fn run(args: Predict) -> Result<ExitCode, Failure> {
 }
 
 /// Reads and scales the images, on as many threads as there are to be had.
-fn prepare(model: &Model, inputs: &[Input]) -> Vec<Ready> {
+fn prepare(model: &Predictor, inputs: &[Input]) -> Vec<Ready> {
     parallel::map(inputs.len(), striate::num_threads(), |i| one(model, &inputs[i]))
 }
 
-fn one(model: &Model, input: &Input) -> Ready {
+fn one(model: &Predictor, input: &Input) -> Ready {
     let options = model.card.preprocessing.decoding();
     let image = match input {
         Input::File(path) => decode_image(path, &options).map_err(|e| e.to_string())?,
@@ -92,7 +92,7 @@ fn one(model: &Model, input: &Input) -> Ready {
 
 fn print(
     args: &Predict,
-    model: &Model,
+    model: &Predictor,
     input: &Input,
     probabilities: &[f32],
     prepared: Prepared,
