@@ -31,8 +31,7 @@ impl Taps {
 
     pub fn gradient(&self, layer: &str) -> Option<Tensor> {
         let slot = lock(&self.layers).get(layer)?.1.clone();
-        let gradient = lock(&slot).clone();
-        gradient
+        Option::clone(&lock(&slot))
     }
 
     pub fn observe(&self, layer: &dyn Module, y: Tensor) -> Tensor {

@@ -362,7 +362,7 @@ fn an_epilogue_gives_the_bits_of_separate_passes() {
                 let epilogue = Epilogue { residual, clamp, activation };
                 let (mut want, mut got) = (plain.clone(), plain.clone());
                 for (x, r) in want.iter_mut().zip(residual.into_iter().flatten()) {
-                    *x = *x + *r;
+                    *x += *r;
                 }
                 let [low, high] = clamp.unwrap_or([f64::NAN; 2]).map(T::from_f64);
                 for x in &mut want {
