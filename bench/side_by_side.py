@@ -10,6 +10,7 @@ import re
 import statistics
 import subprocess
 import sys
+from collections.abc import Callable, Sequence
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 STRIATE = "Striate"
@@ -82,7 +83,7 @@ class Report:
 
     def __init__(self) -> None:
         self.everything: list[Measured] = []
-        self.lines: list[list[str]] = []
+        self.lines: list[tuple[list[str], float]] = []
 
     def add(self, measured: list[Measured]) -> None:
         """Prints a row's medians, and each round's, and keeps them. All are of one row."""
@@ -104,10 +105,12 @@ class Report:
         spread = f"{min(ratios):.2f}–{max(ratios):.2f}"
         print(f"  {'* / Striate':46} {statistics.median(ratios):7.2f}×   {' '.join(f'{r:7.2f}×' for r in ratios)}", flush=True)
         cells = [number(over_all[best]), number(over_all[STRIATE]), f"{statistics.median(ratios):.2f}×", spread]
-        self.lines.append([row, f"{what}, {unit}", best, *cells])
+        self.lines.append(([row, f"{what}, {unit}", best, *cells], statistics.median(ratios)))
 
-    def table(self) -> None:
-        rows = [["row", "what", "against", "theirs", "Striate", "ratio", "of rounds"], *self.lines]
+    def table(self, names: Sequence[str] = (), more: Callable[[str, float], list[str]] = lambda row, ratio: []) -> None:
+        """Prints a line for each comparison. `more` makes further cells, under `names`, of its row and its ratio."""
+        rows = [["row", "what", "against", "theirs", "Striate", "ratio", "of rounds", *names]]
+        rows += [[*cells, *more(cells[0], ratio)] for cells, ratio in self.lines]
         widths = [max(len(r[c]) for r in rows) for c in range(len(rows[0]))]
         print()
         for r in rows:

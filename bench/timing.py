@@ -1,5 +1,7 @@
-"""What the Python sides of the benchmarks time with."""
+"""What the Python sides of the benchmarks measure time and memory with."""
 
+import resource
+import sys
 import time
 from collections.abc import Callable
 
@@ -14,3 +16,9 @@ def milliseconds(f: Callable[[], object], warmup: int, times: int) -> list[float
         f()
         taken.append((time.perf_counter() - start) * 1e3)
     return taken
+
+
+def peak_megabytes(usage: resource.struct_rusage | None = None) -> float:
+    """The largest resident memory that a process has had: this one, or the one that `usage` is of."""
+    usage = usage or resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3)
