@@ -28,7 +28,7 @@ pub fn print(profile: &Profile) -> Result<(), Failure> {
     };
     let (worth, small): (Vec<_>, Vec<_>) = profile.ops.iter().partition(|op| share(op.time) >= WORTH_A_ROW);
     for op in worth {
-        row(&op.op, op.phase, op.calls, op.time);
+        row(op.op, op.phase, op.calls, op.time);
     }
     let small_time = small.iter().map(|op| op.time).sum();
     row("smaller ops", "", small.iter().map(|op| op.calls).sum(), small_time);
