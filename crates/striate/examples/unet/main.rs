@@ -2,7 +2,7 @@
 //!
 //! `cargo run --release --example unet`
 
-mod net;
+pub mod net;
 
 use net::UNet;
 use striate::prelude::*;

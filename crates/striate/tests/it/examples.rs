@@ -8,13 +8,13 @@ mod feature_maps;
 #[path = "../../examples/own_dataset.rs"]
 mod own_dataset;
 #[path = "../../examples/own_layer.rs"]
-mod own_layer;
+pub mod own_layer;
 #[path = "../../examples/own_module.rs"]
-mod own_module;
+pub mod own_module;
 #[path = "../../examples/training_loop.rs"]
 mod training_loop;
 #[path = "../../examples/unet/main.rs"]
-mod unet;
+pub mod unet;
 
 #[test]
 fn the_hand_written_loop_learns() {

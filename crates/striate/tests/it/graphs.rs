@@ -1,17 +1,9 @@
 //! Captured networks: op by op a graph gives the network's bits, and optimized its numbers within rounding.
 
+use super::examples::{own_layer, own_module, unet};
 use striate::graph::{Batch, Executable, GraphModule, capture};
 use striate::prelude::*;
 use striate::zoo;
-
-#[path = "../../examples/own_layer.rs"]
-#[allow(dead_code)]
-mod own_layer;
-#[path = "../../examples/own_module.rs"]
-#[allow(dead_code)]
-mod own_module;
-#[path = "../../examples/unet/net.rs"]
-mod unet;
 
 /// Fills a network with numbers that look like those of a trained one, faster than an initializer draws them.
 fn fill(net: &mut dyn Module) {
@@ -42,7 +34,7 @@ fn check(name: &str, net: &dyn Forward, [c, h, w]: [usize; 3]) {
     for batch in [2, 1] {
         let x = Tensor::randn([batch, c, h, w], DType::F32, &mut Generator::new(batch as u64));
         let want = net.forward(x.clone(), &Pass::eval()).to_vec::<f32>();
-        let got = graph.run(&[x.clone()])[0].to_vec::<f32>();
+        let got = graph.run(std::slice::from_ref(&x))[0].to_vec::<f32>();
         let same = want.iter().zip(&got).all(|(a, b)| a.to_bits() == b.to_bits());
         assert!(same && want.len() == got.len(), "{name}: other bits for {batch} samples");
         let largest = want.iter().fold(0.0f32, |m, x| m.max(x.abs()));
@@ -83,7 +75,7 @@ fn graphs_of_own_modules_compute_what_they_do() {
     let rng = &mut Generator::new(0);
     check("own_module", &own_module::Net::new(8, 2, rng), [1, 28, 28]);
     check("own_layer", &own_layer::Net::new(rng), [1, 28, 28]);
-    let mut unet = unet::UNet::new(3, 4, rng);
+    let mut unet = unet::net::UNet::new(3, 4, rng);
     fill(&mut unet);
     check("unet", &unet, [3, 32, 48]);
 }
