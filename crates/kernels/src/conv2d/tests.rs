@@ -377,7 +377,7 @@ fn an_epilogue_gives_the_bits_of_separate_passes() {
                         batch_norm_apply(&norm, &plain, None, &mut want);
                     }
                     for (x, r) in want.iter_mut().zip(residual.into_iter().flatten()) {
-                        *x = *x + *r;
+                        *x += *r;
                     }
                     let [low, high] = clamp.unwrap_or([f64::NAN; 2]).map(T::from_f64);
                     for x in &mut want {

@@ -3,6 +3,7 @@
 mod activation;
 mod binary;
 mod cast;
+mod half;
 pub(crate) mod math;
 mod unary;
 mod visit;

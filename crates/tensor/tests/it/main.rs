@@ -1,5 +1,6 @@
 //! Tensors and their ops, as a user of the crate sees them.
 
+mod dtypes;
 mod edges;
 mod layouts;
 mod lazy;

@@ -152,7 +152,9 @@ const MODES: [Interpolation; 6] = [
 ];
 
 /// Shapes, sizes, and the factors that gave these.
-fn resizings() -> Vec<([usize; 4], [usize; 2], Option<[f64; 2]>)> {
+type Resizing = ([usize; 4], [usize; 2], Option<[f64; 2]>);
+
+fn resizings() -> Vec<Resizing> {
     let by = |x: [usize; 4], f: [f64; 2]| (x, [0, 1].map(|d| (x[2 + d] as f64 * f[d]) as usize), Some(f));
     vec![
         ([1, 1, 1, 1], [3, 1], None),
