@@ -112,9 +112,9 @@ def zipped(content: object, protocol: int = 2) -> bytes:
 
 def widened(value: torch.Tensor) -> torch.Tensor:
     """The value in the type that Striate reads it as."""
-    if value.dtype in (torch.float64, torch.float32, torch.int64, torch.uint8):
+    if value.dtype not in (torch.int16, torch.uint16, torch.uint32):
         return value
-    return value.to(torch.uint8 if value.dtype == torch.bool else torch.float32 if value.is_floating_point() else torch.int64)
+    return value.to(torch.int64)
 
 
 def weights(directory: pathlib.Path) -> int:

@@ -1,7 +1,6 @@
 //! The types of elements that files have, and the tensors that they become.
 
-use crate::values::half_to_f32;
-use striate_tensor::{Element, Tensor};
+use striate_tensor::{Element, Tensor, bf16, f16};
 
 /// The types that can be read, whatever file they are in.
 pub(crate) const SUPPORTED: &str =
@@ -50,16 +49,16 @@ pub(crate) fn read(kind: Kind, elements: impl Elements) -> Option<Tensor> {
     Some(match kind {
         Kind::F64 => elements.collect(f64::from_le_bytes),
         Kind::F32 => elements.collect(f32::from_le_bytes),
-        Kind::F16 => elements.collect(|b| half_to_f32(u16::from_le_bytes(b))),
-        Kind::BF16 => elements.collect(|b| f32::from_bits((u16::from_le_bytes(b) as u32) << 16)),
+        Kind::F16 => elements.collect(f16::from_le_bytes),
+        Kind::BF16 => elements.collect(bf16::from_le_bytes),
         Kind::I64 => elements.collect(i64::from_le_bytes),
-        Kind::I32 => elements.collect(|b| i32::from_le_bytes(b) as i64),
+        Kind::I32 => elements.collect(i32::from_le_bytes),
         Kind::I16 => elements.collect(|b| i16::from_le_bytes(b) as i64),
-        Kind::I8 => elements.collect(|b| i8::from_le_bytes(b) as i64),
+        Kind::I8 => elements.collect(i8::from_le_bytes),
         Kind::U32 => elements.collect(|b| u32::from_le_bytes(b) as i64),
         Kind::U16 => elements.collect(|b| u16::from_le_bytes(b) as i64),
         Kind::U8 => elements.collect(|[b]| b),
-        Kind::Bool => elements.collect(|[b]| (b != 0) as u8),
+        Kind::Bool => elements.collect(|[b]| b != 0),
         Kind::Other(..) => return None,
     })
 }

@@ -3,6 +3,7 @@
 use crate::names::shown;
 use std::io;
 use std::path::{Path, PathBuf};
+use striate_tensor::DType;
 
 /// Why a tensor file cannot be used. Each message is one line that names the file.
 #[derive(Debug, thiserror::Error)]
@@ -72,6 +73,22 @@ pub enum FormatError {
         dtype: String,
         /// The types that can be read.
         supported: &'static str,
+    },
+    /// The format has no type for a tensor's elements.
+    #[error(
+        "cannot write {}: tensor '{}' is {dtype}, which {format} files have no type for (convert it with to_dtype(DType::F32))",
+        path.display(),
+        shown(tensor)
+    )]
+    NoType {
+        /// The file.
+        path: PathBuf,
+        /// The tensor's name.
+        tensor: String,
+        /// Its type.
+        dtype: DType,
+        /// The format.
+        format: &'static str,
     },
     /// The file's pickle wants to run something, to do harm or to make the weights. It was not done.
     #[error(

@@ -13,7 +13,7 @@ const MAGIC: &[u8] = b"\x93NUMPY";
 const HEADER_LIMIT: usize = 4096;
 
 /// Reads an npy file of floating-point numbers, integers of up to 64 bits (but `uint64`) or truth values, in either byte order and either
-/// memory order. `float16` becomes [`DType::F32`], smaller integers [`DType::I64`], truth values [`DType::U8`].
+/// memory order. `int16`, `uint16` and `uint32` become [`DType::I64`], the others are what they are.
 ///
 /// # Errors
 /// If the file cannot be read, is not an npy file, is cut short or damaged, or holds another type.
@@ -146,19 +146,45 @@ fn unsupported(path: &Path, dtype: String) -> FormatError {
 /// Writes an npy file with [`write_atomic`], little-endian, in C order.
 ///
 /// # Errors
-/// If the file cannot be written.
+/// If the file cannot be written, or the tensor is [`DType::BF16`], which NumPy has not.
 pub fn write(path: &Path, tensor: &Tensor) -> Result<(), FormatError> {
+    check_type(path, "array", tensor)?;
     write_atomic(path, &to_bytes(tensor))
 }
 
-/// The bytes of an npy file. The same tensor gives the same bytes.
-pub fn to_bytes(tensor: &Tensor) -> Vec<u8> {
-    let ty = match tensor.dtype() {
+/// Refuses a type that the format has not.
+pub(crate) fn check_type(path: &Path, name: &str, tensor: &Tensor) -> Result<(), FormatError> {
+    match type_string(tensor.dtype()) {
+        Some(_) => Ok(()),
+        None => {
+            let (path, tensor, dtype) = (path.to_path_buf(), name.to_string(), tensor.dtype());
+            Err(FormatError::NoType { path, tensor, dtype, format: "npy" })
+        }
+    }
+}
+
+/// The format's name of a type.
+fn type_string(dtype: DType) -> Option<&'static str> {
+    Some(match dtype {
         DType::F32 => "<f4",
         DType::F64 => "<f8",
+        DType::F16 => "<f2",
+        DType::BF16 => return None,
         DType::I64 => "<i8",
+        DType::I32 => "<i4",
+        DType::I8 => "|i1",
         DType::U8 => "|u1",
-    };
+        DType::Bool => "|b1",
+    })
+}
+
+/// The bytes of an npy file. The same tensor gives the same bytes.
+///
+/// # Panics
+/// If the tensor is [`DType::BF16`], which NumPy has not.
+pub fn to_bytes(tensor: &Tensor) -> Vec<u8> {
+    let ty = type_string(tensor.dtype())
+        .unwrap_or_else(|| panic!("npy: has no type for {} (convert it with to_dtype(DType::F32))", tensor.dtype()));
     let dtype = npyz::DType::Plain(ty.parse().expect("a known type"));
     let shape: Vec<u64> = tensor.shape().iter().map(|&size| size as u64).collect();
     let mut bytes = Vec::new();

@@ -7,6 +7,8 @@ use crate::weights::{Format, Unreadable, Weights};
 use std::collections::BTreeMap;
 use std::io::{Cursor, Read, Write};
 use std::path::Path;
+#[cfg(doc)]
+use striate_tensor::DType;
 use striate_tensor::Tensor;
 use zip::write::{SimpleFileOptions, ZipWriter};
 use zip::{CompressionMethod, DateTime, ZipArchive};
@@ -68,12 +70,16 @@ pub(crate) fn readable(bytes: &[u8], path: &Path) -> Result<Weights, FormatError
 /// Writes an npz file with [`write_atomic`], uncompressed.
 ///
 /// # Errors
-/// If the file cannot be written.
+/// If the file cannot be written, or a tensor is [`DType::BF16`], which NumPy has not.
 pub fn write(path: &Path, tensors: &BTreeMap<String, Tensor>) -> Result<(), FormatError> {
+    tensors.iter().try_for_each(|(name, tensor)| npy::check_type(path, name, tensor))?;
     write_atomic(path, &to_bytes(tensors))
 }
 
 /// The bytes of an npz file. The same tensors give the same bytes.
+///
+/// # Panics
+/// If a tensor is [`DType::BF16`], which NumPy has not.
 pub fn to_bytes(tensors: &BTreeMap<String, Tensor>) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut zip = ZipWriter::new(Cursor::new(&mut bytes));

@@ -166,8 +166,13 @@ pub fn write_to(
         let dtype = match tensor.dtype() {
             DType::F32 => "F32",
             DType::F64 => "F64",
+            DType::F16 => "F16",
+            DType::BF16 => "BF16",
             DType::I64 => "I64",
+            DType::I32 => "I32",
+            DType::I8 => "I8",
             DType::U8 => "U8",
+            DType::Bool => "BOOL",
         };
         let start = end;
         end += tensor.numel() * tensor.dtype().size();
@@ -192,7 +197,7 @@ pub fn write_to(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::values::half_to_f32;
+    use striate_tensor::{bf16, f16};
 
     fn sample() -> (BTreeMap<String, Tensor>, BTreeMap<String, String>) {
         let image: Vec<f32> = (0..2 * 3 * 2 * 5).map(|i| i as f32 - 7.5).collect();
@@ -203,6 +208,12 @@ mod tests {
             ("double", Tensor::from_vec(vec![std::f64::consts::PI], [])),
             ("bytes", Tensor::from_vec(vec![0u8, 255, 7], [3])),
             ("empty", Tensor::from_vec(Vec::<f32>::new(), [0, 3])),
+            ("half", Tensor::from_vec(vec![f16::MIN_POSITIVE_SUBNORMAL, f16::NAN, f16::MAX], [1, 3])),
+            ("brain", Tensor::from_vec(vec![bf16::NEG_INFINITY], [])),
+            ("int", Tensor::from_vec(vec![i32::MIN, 7, i32::MAX], [3, 1, 1])),
+            ("quantized", Tensor::from_vec(vec![i8::MIN, -1, i8::MAX, 0, 5], [5])),
+            ("mask", Tensor::from_vec(vec![true, false, true], [3])),
+            ("no mask", Tensor::from_vec(Vec::<bool>::new(), [2, 0])),
         ];
         let metadata = [("b", "two\n\"quoted\""), ("a", "é"), ("c", "")];
         (
@@ -324,9 +335,7 @@ mod tests {
     #[test]
     fn integers_and_truth_values_lose_nothing() {
         let entries = [
-            ("I32", 4, &[0xfe, 0xff, 0xff, 0xff][..], -2),
-            ("I16", 2, &[0x00, 0x80], -32768),
-            ("I8", 1, &[0x80], -128),
+            ("I16", 2, &[0x00, 0x80][..], -32768),
             ("U32", 4, &[0xff; 4], u32::MAX as i64),
             ("U16", 2, &[0xff; 2], u16::MAX as i64),
             ("I64", 8, &[0xff; 8], -1),
@@ -339,31 +348,23 @@ mod tests {
         }
         let header = r#"{"n":{"dtype":"BOOL","shape":[3],"data_offsets":[0,3]}}"#;
         let contents = from_bytes(&[&with_header(header, 0)[..], &[0, 1, 1]].concat(), Path::new("x")).unwrap();
-        assert_eq!(contents.tensors[0].1.to_vec::<u8>(), [0, 1, 1]);
+        assert_eq!(contents.tensors[0].1.to_vec::<bool>(), [false, true, true]);
+        let contents = from_bytes(&[&with_header(header, 0)[..], &[0, 2, 255]].concat(), Path::new("x")).unwrap();
+        assert_eq!(contents.tensors[0].1.to_vec::<bool>(), [false, true, true], "any byte but 0 is true");
+        let header = r#"{"n":{"dtype":"I32","shape":[1],"data_offsets":[0,4]},"q":{"dtype":"I8","shape":[2],"data_offsets":[4,6]}}"#;
+        let file = [&with_header(header, 0)[..], &[0xfe, 0xff, 0xff, 0xff, 0x80, 0x7f]].concat();
+        let tensors = from_bytes(&file, Path::new("x")).unwrap().tensors;
+        assert_eq!((tensors[0].1.to_vec::<i32>(), tensors[1].1.to_vec::<i8>()), (vec![-2], vec![-128, 127]));
     }
 
     #[test]
-    fn half_precision_becomes_f32() {
-        for (bits, value) in [
-            (0x3c00, 1.0),
-            (0xc000, -2.0),
-            (0x7bff, 65504.0),
-            (0x0001, 5.960_464_5e-8),
-            (0x03ff, 6.097_555e-5),
-            (0x8000, -0.0),
-            (0x7c00, f32::INFINITY),
-            (0x3555, 0.333_251_95),
-        ] {
-            assert_eq!(half_to_f32(bits).to_bits(), f32::to_bits(value), "{bits:#x}");
-        }
-        assert!(half_to_f32(0x7e01).is_nan());
+    fn half_precision_stays_as_it_is() {
         let header = r#"{"h":{"dtype":"F16","shape":[1],"data_offsets":[0,2]},"b":{"dtype":"BF16","shape":[1],"data_offsets":[2,4]}}"#;
         let mut bytes = with_header(header, 0);
         bytes.extend([0x00, 0x3e, 0xc0, 0x3f]);
         let contents = from_bytes(&bytes, Path::new("x")).unwrap();
-        for (name, tensor) in contents.tensors {
-            assert_eq!(tensor.to_vec::<f32>(), [1.5], "{name}");
-        }
+        assert_eq!(contents.tensors[0].1.to_vec::<f16>(), [f16::from_f32(1.5)]);
+        assert_eq!(contents.tensors[1].1.to_vec::<bf16>(), [bf16::from_f32(1.5)]);
     }
 
     #[test]

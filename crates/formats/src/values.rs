@@ -2,7 +2,7 @@
 
 use crate::error::FormatError;
 use std::path::Path;
-use striate_tensor::{DType, Element, MAX_RANK, Tensor};
+use striate_tensor::{DType, Element, MAX_RANK, Tensor, bf16, f16};
 
 /// The sizes of a shape, if a tensor can have it: no more dimensions than [`MAX_RANK`], no product that overflows.
 pub(crate) fn check_shape(path: &Path, name: &str, sizes: &[u64]) -> Result<Vec<usize>, FormatError> {
@@ -26,18 +26,12 @@ pub(crate) fn to_le_bytes(tensor: &Tensor) -> Vec<u8> {
     match tensor.dtype() {
         DType::F32 => flat(tensor, f32::to_le_bytes),
         DType::F64 => flat(tensor, f64::to_le_bytes),
+        DType::F16 => flat(tensor, f16::to_le_bytes),
+        DType::BF16 => flat(tensor, bf16::to_le_bytes),
         DType::I64 => flat(tensor, i64::to_le_bytes),
+        DType::I32 => flat(tensor, i32::to_le_bytes),
+        DType::I8 => flat(tensor, i8::to_le_bytes),
         DType::U8 => tensor.to_vec::<u8>(),
+        DType::Bool => flat(tensor, |truth: bool| [truth as u8]),
     }
-}
-
-/// An IEEE 754 half-precision number; each has an exact `f32`.
-pub(crate) fn half_to_f32(bits: u16) -> f32 {
-    let (sign, exponent, fraction) = (bits >> 15, (bits >> 10) & 0x1f, (bits & 0x3ff) as u32);
-    let magnitude = match exponent {
-        0 => fraction as f32 * 2f32.powi(-24),
-        0x1f => f32::from_bits(0x7f80_0000 | fraction << 13),
-        _ => f32::from_bits((exponent as u32 + 112) << 23 | fraction << 13),
-    };
-    if sign == 1 { -magnitude } else { magnitude }
 }

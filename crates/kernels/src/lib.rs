@@ -10,6 +10,7 @@ pub mod batch_norm;
 pub mod buffer;
 pub mod conv2d;
 pub mod copy;
+mod element;
 pub mod elementwise;
 pub mod float;
 pub mod gemm;
@@ -33,22 +34,6 @@ mod target;
 pub mod threads;
 
 pub use buffer::Buffer;
+pub use element::{Bool, Element};
 pub use float::Float;
 pub use packed::{PackedWeight, Weights};
-
-/// A number that a [`Buffer`] can hold.
-///
-/// Every bit pattern is a valid value, which is what lets buffers be recycled without clearing them.
-///
-/// # Safety
-/// Implement it only for types for which all bit patterns, all zeros included, are valid.
-pub unsafe trait Element: Copy + Send + Sync + PartialEq + std::fmt::Debug + Default + 'static {}
-
-// SAFETY: all bit patterns of these are valid.
-unsafe impl Element for f32 {}
-// SAFETY: as above.
-unsafe impl Element for f64 {}
-// SAFETY: as above.
-unsafe impl Element for i64 {}
-// SAFETY: as above.
-unsafe impl Element for u8 {}

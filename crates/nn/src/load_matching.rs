@@ -64,7 +64,7 @@ impl Fit {
                 matched.reshaped.push((name.to_string(), own.shape().to_vec(), given.shape().to_vec()));
                 return;
             };
-            if is_float(own.dtype()) && !is_float(given.dtype()) {
+            if own.dtype().is_float() && !given.dtype().is_float() {
                 matched.retyped.push((name.to_string(), own.dtype(), given.dtype()));
                 return;
             }
@@ -103,24 +103,17 @@ pub fn load_matching(module: &mut dyn Module, state: &StateDict) -> Matched {
     Fit::of(module, state).load(module)
 }
 
-fn is_float(dtype: DType) -> bool {
-    matches!(dtype, DType::F32 | DType::F64)
-}
-
 /// What is wrong with the numbers of a network's tensor of this name, if no network can go on from them: NaN, infinite values, negative
 /// variances.
 pub fn number_fault(name: &str, tensor: &Tensor) -> Option<String> {
-    if !is_float(tensor.dtype()) {
+    if !tensor.dtype().is_float() {
         return None;
     }
     let variance = name.rsplit('.').next() == Some("running_var");
     if tensor.is_finite() && !variance {
         return None;
     }
-    let values: Vec<f64> = match tensor.dtype() {
-        DType::F64 => tensor.to_vec(),
-        _ => tensor.to_vec::<f32>().into_iter().map(f64::from).collect(),
-    };
+    let values: Vec<f64> = tensor.detach().to_dtype(DType::F64).to_vec();
     let count = |wrong: fn(f64) -> bool| values.iter().filter(|&&value| wrong(value)).count();
     let negative = if variance { count(|x| x < 0.0) } else { 0 };
     let kinds = [(count(f64::is_nan), "NaN"), (count(f64::is_infinite), "infinite"), (negative, "negative")];
@@ -146,7 +139,7 @@ fn adapt_channels(weight: &Tensor, wanted: &[usize]) -> Option<Tensor> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{BatchNorm2d, Conv2d, Forward, Linear, Pass, Sequential, state_dict};
+    use crate::{BatchNorm2d, Conv2d, Forward, Linear, Pass, Sequential, load_state_dict, state_dict};
     use striate_tensor::Generator;
 
     fn net(channels: usize, classes: usize, seed: u64) -> Sequential {
@@ -180,6 +173,36 @@ mod tests {
         let mut target = net(1, 3, 2);
         assert_eq!(load_matching(&mut target, &state).loaded.len(), 4);
         assert!(state_dict(&target).values().all(|t| t.dtype() == DType::F32));
+    }
+
+    #[test]
+    fn halves_become_what_the_network_has() {
+        let source = state_dict(&net(1, 3, 1));
+        for half in [DType::F16, DType::BF16] {
+            let state: StateDict = source.iter().map(|(name, t)| (name.clone(), t.clone().to_dtype(half))).collect();
+            let wide = |name: &str| state[name].clone().to_dtype(DType::F32).to_vec::<f32>();
+            let (mut a, mut b) = (net(1, 3, 2), net(1, 3, 2));
+            assert_eq!(load_matching(&mut a, &state).loaded.len(), 4);
+            load_state_dict(&mut b, &state).unwrap();
+            for own in [state_dict(&a), state_dict(&b)] {
+                for (name, t) in own {
+                    assert_eq!(t.to_vec::<f32>(), wide(&name), "{name}");
+                }
+            }
+            let mut grey = net(3, 3, 2);
+            assert_eq!(load_matching(&mut grey, &state).channels, Some(("0.weight".into(), 1, 3)));
+        }
+        let bad = StateDict::from([("0.bias".into(), Tensor::full(f64::NAN, [4], DType::F16))]);
+        assert_eq!(number_fault("0.bias", &bad["0.bias"]).as_deref(), Some("4 of its 4 values are NaN"));
+    }
+
+    #[test]
+    fn small_integers_become_counters() {
+        let mut norm = BatchNorm2d::new(1);
+        let mut state = state_dict(&norm);
+        state.insert("num_batches_tracked".into(), Tensor::from_vec(vec![7i32], []));
+        load_state_dict(&mut norm, &state).unwrap();
+        assert_eq!(state_dict(&norm)["num_batches_tracked"].to_vec::<i64>(), [7]);
     }
 
     #[test]

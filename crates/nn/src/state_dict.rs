@@ -56,6 +56,26 @@ pub fn state_dict(module: &dyn Module) -> StateDict {
     all
 }
 
+/// The tensor in the type of `own`, where that holds all numbers of its type: files may keep weights in 16 bits.
+fn widened(given: &Tensor, own: &Tensor) -> Tensor {
+    let widens = matches!(
+        (given.dtype(), own.dtype()),
+        (DType::F16 | DType::BF16, DType::F32 | DType::F64)
+            | (DType::I32 | DType::I8, DType::I64)
+            | (DType::Bool, DType::U8)
+    );
+    if widens { given.clone().to_dtype(own.dtype()) } else { given.clone() }
+}
+
+/// `state` with what its tensors become in a network that has those of `own`.
+pub(crate) fn widen_state_dict(own: &StateDict, state: &StateDict) -> StateDict {
+    let widen = |(name, given): (&String, &Tensor)| {
+        let value = own.get(name).map_or_else(|| given.clone(), |own| widened(given, own));
+        (name.clone(), value)
+    };
+    state.iter().map(widen).collect()
+}
+
 /// Whether `state` has the tensors of `own`, with their shapes and types.
 pub(crate) fn check_state_dict(own: &StateDict, state: &StateDict) -> Result<(), StateDictError> {
     let lacking =
@@ -78,9 +98,12 @@ pub(crate) fn check_state_dict(own: &StateDict, state: &StateDict) -> Result<(),
     Ok(())
 }
 
-/// Replaces every parameter and buffer of `module`. On an error nothing has changed.
+/// Replaces every parameter and buffer of `module`. Weights of 16 bits and small integers become what the network has. On an error nothing
+/// has changed.
 pub fn load_state_dict(module: &mut dyn Module, state: &StateDict) -> Result<(), StateDictError> {
-    check_state_dict(&state_dict(module), state)?;
+    let own = state_dict(module);
+    let state = widen_state_dict(&own, state);
+    check_state_dict(&own, &state)?;
     module.visit_mut("", &mut |name, entry| match entry {
         EntryMut::Parameter(p) => p.set(state[name].clone()),
         EntryMut::Buffer(b) => b.set(state[name].clone()),

@@ -5,14 +5,15 @@
 
 use crate::backend::{Backend, Place};
 use crate::device::Device;
-use crate::dtype::{DType, Element};
+use crate::dtype::{DType, Element, Stored, by_type};
 use crate::op::Spec;
 use crate::shape::Shape;
+use half::{bf16, f16};
 use std::any::Any;
 use std::borrow::Cow;
 use std::ops::Deref;
 use std::sync::Arc;
-use striate_kernels::{Buffer, copy};
+use striate_kernels::{Bool, Buffer, copy};
 
 /// Where an array's elements are.
 #[derive(Clone)]
@@ -21,10 +22,20 @@ pub enum Storage {
     F32(Arc<Buffer<f32>>),
     /// `f64` in this process's memory.
     F64(Arc<Buffer<f64>>),
+    /// `f16` in this process's memory.
+    F16(Arc<Buffer<f16>>),
+    /// `bf16` in this process's memory.
+    BF16(Arc<Buffer<bf16>>),
     /// `i64` in this process's memory.
     I64(Arc<Buffer<i64>>),
+    /// `i32` in this process's memory.
+    I32(Arc<Buffer<i32>>),
+    /// `i8` in this process's memory.
+    I8(Arc<Buffer<i8>>),
     /// `u8` in this process's memory.
     U8(Arc<Buffer<u8>>),
+    /// Truth values in this process's memory.
+    Bool(Arc<Buffer<Bool>>),
     /// Somewhere that only another backend knows.
     Remote(Arc<dyn Remote>),
 }
@@ -57,12 +68,12 @@ pub(crate) fn memory_order(rank: usize) -> &'static [usize] {
 }
 
 /// Elements in dense order: borrowed from an array where they lie so already, else copied.
-pub(crate) enum Packed<'a, T: Element> {
+pub(crate) enum Packed<'a, T: Stored> {
     Borrowed(&'a [T]),
     Owned(Buffer<T>),
 }
 
-impl<T: Element> Deref for Packed<'_, T> {
+impl<T: Stored> Deref for Packed<'_, T> {
     type Target = [T];
     fn deref(&self) -> &[T] {
         match self {
@@ -72,7 +83,7 @@ impl<T: Element> Deref for Packed<'_, T> {
     }
 }
 
-impl<T: Element> Packed<'_, T> {
+impl<T: Stored> Packed<'_, T> {
     /// The elements in a buffer of their own, copied only if they are borrowed.
     pub fn into_buffer(self) -> Buffer<T> {
         match self {
@@ -84,12 +95,12 @@ impl<T: Element> Packed<'_, T> {
 
 impl Array {
     /// An array in the default layout of `shape`, whose values lie in `buffer` in that layout.
-    pub(crate) fn from_buffer<T: Element>(buffer: Buffer<T>, shape: Shape) -> Array {
+    pub(crate) fn from_buffer<T: Stored>(buffer: Buffer<T>, shape: Shape) -> Array {
         Array::in_order(buffer, shape, memory_order(shape.rank()))
     }
 
     /// An array whose values lie in `buffer` in row-major order of the dimensions taken in `order`.
-    pub(crate) fn in_order<T: Element>(buffer: Buffer<T>, shape: Shape, order: &[usize]) -> Array {
+    pub(crate) fn in_order<T: Stored>(buffer: Buffer<T>, shape: Shape, order: &[usize]) -> Array {
         assert_eq!(buffer.len(), shape.numel(), "{} values do not fill shape {shape}", buffer.len());
         Array { storage: T::wrap(Arc::new(buffer)), shape, strides: shape.strides_in(order), offset: 0 }
     }
@@ -99,25 +110,20 @@ impl Array {
     /// # Panics
     /// If the number of values does not fit `shape`.
     pub fn from_slice<T: Element>(values: &[T], shape: Shape) -> Array {
-        let rows = Array::in_order(Buffer::from_slice(values), shape, &(0..shape.rank()).collect::<Vec<_>>());
+        let rows = Array::in_order(T::store(values), shape, &(0..shape.rank()).collect::<Vec<_>>());
         rows.dense()
     }
 
     /// An array of `shape` filled with `value`.
     pub fn full(value: f64, shape: Shape, dtype: DType) -> Array {
-        fn fill<T: Element>(value: f64, shape: Shape) -> Array {
+        fn fill<T: Stored>(value: f64, shape: Shape) -> Array {
             let mut buffer = Buffer::zeroed(shape.numel());
             if value != 0.0 {
                 buffer.fill(T::from_f64(value));
             }
             Array::from_buffer(buffer, shape)
         }
-        match dtype {
-            DType::F32 => fill::<f32>(value, shape),
-            DType::F64 => fill::<f64>(value, shape),
-            DType::I64 => fill::<i64>(value, shape),
-            DType::U8 => fill::<u8>(value, shape),
-        }
+        by_type!(dtype, |T| fill::<T>(value, shape))
     }
 
     /// An array kept by another backend.
@@ -136,8 +142,13 @@ impl Array {
         match &self.storage {
             Storage::F32(_) => DType::F32,
             Storage::F64(_) => DType::F64,
+            Storage::F16(_) => DType::F16,
+            Storage::BF16(_) => DType::BF16,
             Storage::I64(_) => DType::I64,
+            Storage::I32(_) => DType::I32,
+            Storage::I8(_) => DType::I8,
             Storage::U8(_) => DType::U8,
+            Storage::Bool(_) => DType::Bool,
             Storage::Remote(r) => r.dtype(),
         }
     }
@@ -150,14 +161,19 @@ impl Array {
     /// Where its elements lie in memory and how many bytes are kept there, for counting: arrays that share elements give the same. Zeros for one that is kept
     /// elsewhere.
     pub fn memory(&self) -> (usize, usize) {
-        fn of<T: Element>(buffer: &Buffer<T>) -> (usize, usize) {
+        fn of<T: Stored>(buffer: &Buffer<T>) -> (usize, usize) {
             (buffer.as_ptr() as usize, buffer.len() * size_of::<T>())
         }
         match &self.storage {
             Storage::F32(b) => of(b),
             Storage::F64(b) => of(b),
+            Storage::F16(b) => of(b),
+            Storage::BF16(b) => of(b),
             Storage::I64(b) => of(b),
+            Storage::I32(b) => of(b),
+            Storage::I8(b) => of(b),
             Storage::U8(b) => of(b),
+            Storage::Bool(b) => of(b),
             Storage::Remote(_) => (0, 0),
         }
     }
@@ -218,17 +234,17 @@ impl Array {
         true
     }
 
-    fn typed<T: Element>(&self) -> &Arc<Buffer<T>> {
+    fn typed<T: Stored>(&self) -> &Arc<Buffer<T>> {
         T::of(&self.storage).unwrap_or_else(|| panic!("expected a {} array in memory, got {}", T::DTYPE, self.dtype()))
     }
 
     /// The elements from the first on, with this array's strides.
-    pub(crate) fn data<T: Element>(&self) -> &[T] {
+    pub(crate) fn data<T: Stored>(&self) -> &[T] {
         &self.typed::<T>()[self.offset..]
     }
 
     /// The elements, dense in row-major order of the dimensions taken in `order`.
-    pub(crate) fn packed<T: Element>(&self, order: &[usize]) -> Packed<'_, T> {
+    pub(crate) fn packed<T: Stored>(&self, order: &[usize]) -> Packed<'_, T> {
         let n = self.shape.numel();
         if self.is_dense_in(order) {
             return Packed::Borrowed(&self.data::<T>()[..n]);
@@ -239,14 +255,14 @@ impl Array {
     }
 
     /// The elements in the default layout.
-    pub(crate) fn packed_default<T: Element>(&self) -> Packed<'_, T> {
+    pub(crate) fn packed_default<T: Stored>(&self) -> Packed<'_, T> {
         self.packed(memory_order(self.shape.rank()))
     }
 
     /// The elements in row-major order, copied.
     pub fn to_vec<T: Element>(&self) -> Vec<T> {
         let here = self.to_cpu();
-        here.packed::<T>(&(0..self.shape.rank()).collect::<Vec<_>>()).to_vec()
+        T::load(&here.packed::<T::Stored>(&(0..self.shape.rank()).collect::<Vec<_>>()))
     }
 
     /// The array in its default layout, copied only if it is not in it yet.
@@ -254,20 +270,15 @@ impl Array {
         if matches!(self.storage, Storage::Remote(_)) || self.is_dense_in(memory_order(self.shape.rank())) {
             return self;
         }
-        fn copied<T: Element>(x: &Array) -> Array {
+        fn copied<T: Stored>(x: &Array) -> Array {
             let Packed::Owned(buffer) = x.packed_default::<T>() else { unreachable!("a dense array is not copied") };
             Array::from_buffer(buffer, x.shape)
         }
-        match self.dtype() {
-            DType::F32 => copied::<f32>(&self),
-            DType::F64 => copied::<f64>(&self),
-            DType::I64 => copied::<i64>(&self),
-            DType::U8 => copied::<u8>(&self),
-        }
+        by_type!(self.dtype(), |T| copied::<T>(&self))
     }
 
     /// The elements to write to, in the default layout, if nobody else holds them and they lie so.
-    pub(crate) fn exclusive<T: Element>(&mut self) -> Option<&mut [T]> {
+    pub(crate) fn exclusive<T: Stored>(&mut self) -> Option<&mut [T]> {
         if !self.is_dense_in(memory_order(self.shape.rank())) {
             return None;
         }
@@ -277,7 +288,7 @@ impl Array {
     }
 
     /// The elements to write to, in the default layout, copied first if somebody else holds them.
-    pub(crate) fn make_mut<T: Element>(&mut self) -> &mut [T] {
+    pub(crate) fn make_mut<T: Stored>(&mut self) -> &mut [T] {
         if self.exclusive::<T>().is_none() {
             let copy = self.packed_default::<T>().into_buffer();
             *self = Array::from_buffer(copy, self.shape);

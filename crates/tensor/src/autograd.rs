@@ -1,6 +1,7 @@
 //! Automatic differentiation: what was computed, written down as it ran, then walked backwards once.
 
 use crate::array::Array;
+use crate::dtype::DType;
 use crate::op::Binary;
 use crate::shape::Shape;
 use crate::tensor::Tensor;
@@ -62,6 +63,17 @@ impl Drop for Node {
     }
 }
 
+/// Checks that gradients can flow through tensors of this type.
+///
+/// # Panics
+/// If it is a floating-point type of 16 bits.
+pub(crate) fn check_has_gradients(op: &str, dtype: DType) {
+    assert!(
+        !dtype.is_half(),
+        "{op}: a tensor of {dtype} cannot have a gradient (detach it, or convert it with to_dtype(DType::F32))"
+    );
+}
+
 /// Makes a tensor of an op's result. If any input has a gradient the op is recorded: `save` keeps what its
 /// backward pass needs, which gets the gradient of the result and which inputs want one.
 pub(crate) fn record<const N: usize, F>(
@@ -93,6 +105,7 @@ where
     if inputs.iter().all(Option::is_none) {
         return result.into();
     }
+    check_has_gradients(op, result.dtype());
     let backward = Box::new(save(&result));
     let node = Some(Node::of(op, result.shape(), inputs, backward));
     Tensor { value: result.into(), node }

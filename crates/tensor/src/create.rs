@@ -1,6 +1,6 @@
 //! Tensors made of regular numbers, and from Rust's arrays.
 
-use crate::dtype::{DType, Element};
+use crate::dtype::{DType, Element, by_type};
 use crate::shape::Shape;
 use crate::tensor::Tensor;
 
@@ -9,12 +9,7 @@ fn of_values(values: &[f64], shape: Shape, dtype: DType) -> Tensor {
     fn convert<T: Element>(values: &[f64], shape: Shape) -> Tensor {
         Tensor::from_vec(values.iter().map(|&v| <T as Element>::from_f64(v)).collect(), shape)
     }
-    match dtype {
-        DType::F32 => convert::<f32>(values, shape),
-        DType::F64 => convert::<f64>(values, shape),
-        DType::I64 => convert::<i64>(values, shape),
-        DType::U8 => convert::<u8>(values, shape),
-    }
+    by_type!(dtype, |T| convert::<T>(values, shape))
 }
 
 impl Tensor {

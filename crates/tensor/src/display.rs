@@ -1,6 +1,6 @@
 //! Printing that a person can read.
 
-use crate::dtype::DType;
+use crate::dtype::{Element, by_type};
 use crate::tensor::Tensor;
 use std::fmt;
 
@@ -17,12 +17,14 @@ struct Numbers {
 
 impl Numbers {
     fn new(t: &Tensor) -> Self {
-        let texts: Vec<String> = match t.dtype() {
-            DType::F32 => floats(&t.to_vec::<f32>().into_iter().map(f64::from).collect::<Vec<_>>()),
-            DType::F64 => floats(&t.to_vec::<f64>()),
-            DType::I64 => t.to_vec::<i64>().iter().map(i64::to_string).collect(),
-            DType::U8 => t.to_vec::<u8>().iter().map(u8::to_string).collect(),
-        };
+        let texts: Vec<String> = by_type!(t.dtype(), |T| {
+            let values = t.to_vec::<T>();
+            if t.dtype().is_float() {
+                floats(&values.into_iter().map(<T as Element>::to_f64).collect::<Vec<_>>())
+            } else {
+                values.iter().map(T::to_string).collect()
+            }
+        });
         let width = texts.iter().map(String::len).max().unwrap_or(0);
         Numbers { texts, width }
     }
@@ -110,6 +112,7 @@ impl fmt::Debug for Tensor {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dtype::DType;
 
     #[test]
     fn small_tensors_are_shown_whole() {

@@ -1,11 +1,11 @@
 //! Conversion from and to images of the `image` crate (feature `image`).
 
-use crate::dtype::{DType, Element};
+use crate::dtype::{DType, Stored};
 use crate::tensor::Tensor;
 use image::{DynamicImage, GrayAlphaImage, GrayImage, ImageBuffer, Pixel, RgbImage, RgbaImage};
 use std::ops::Deref;
 
-impl<T: Element, P: Pixel<Subpixel = T>, C: Deref<Target = [T]>> From<&ImageBuffer<P, C>> for Tensor {
+impl<T: Stored, P: Pixel<Subpixel = T>, C: Deref<Target = [T]>> From<&ImageBuffer<P, C>> for Tensor {
     /// `[channels, height, width]` with the pixels' values as they are: bytes stay `u8` (0 to 255), `f32` stays `f32`
     /// (`torchvision.transforms.functional.pil_to_tensor`).
     fn from(image: &ImageBuffer<P, C>) -> Self {
@@ -38,7 +38,7 @@ impl Tensor {
     /// off (`torchvision.utils.save_image`) (feature `image`).
     ///
     /// # Panics
-    /// If the shape is another, or the type is `i64`.
+    /// If the shape is another, or the type is neither `u8` nor floating-point.
     pub fn to_image(&self) -> DynamicImage {
         let shape = self.shape_value();
         let image = if shape.rank() == 4 && shape[0] == 1 { self.detach().select(0, 0) } else { self.detach() };
@@ -48,8 +48,11 @@ impl Tensor {
         );
         let bytes = match self.dtype() {
             DType::U8 => image,
+            DType::F16 | DType::BF16 => {
+                (image.to_dtype(DType::F32).clamp(0.0, 1.0) * 255.0).round().to_dtype(DType::U8)
+            }
             DType::F32 | DType::F64 => (image.clamp(0.0, 1.0) * 255.0).round().to_dtype(DType::U8),
-            DType::I64 => panic!("to_image: needs u8 (0 to 255) or floating-point values (0 to 1), got i64"),
+            other => panic!("to_image: needs u8 (0 to 255) or floating-point values (0 to 1), got {other}"),
         };
         let [c, h, w] = [bytes.shape()[0], bytes.shape()[1], bytes.shape()[2]];
         let values = bytes.permute(&[1, 2, 0]).to_vec::<u8>();

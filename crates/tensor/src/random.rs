@@ -107,6 +107,9 @@ impl Tensor {
             DType::F32 | DType::F64 if generator.blank => Tensor::zeros(shape, dtype),
             DType::F32 => Tensor::from_vec((0..n).map(|_| draw(generator) as f32).collect(), shape),
             DType::F64 => Tensor::from_vec((0..n).map(|_| draw(generator)).collect(), shape),
+            half if half.is_half() => {
+                panic!("random: has no kernel for {half} (draw f32 and convert it with to_dtype)")
+            }
             other => panic!("random: needs a floating-point type, got {other}"),
         }
     }

@@ -4,7 +4,7 @@ use crate::array::Array;
 use crate::autograd::{Node, next_id, record};
 use crate::deferred::{Input, Value};
 use crate::device::Device;
-use crate::dtype::{DType, Element};
+use crate::dtype::{DType, Element, Stored};
 use crate::op::Spec;
 use crate::shape::Shape;
 use std::sync::Arc;
@@ -51,7 +51,7 @@ impl Tensor {
     ///
     /// # Panics
     /// If the number of values does not fit `shape`.
-    pub fn from_channels_last<T: Element>(values: impl Into<Buffer<T>>, shape: [usize; 4]) -> Tensor {
+    pub fn from_channels_last<T: Stored>(values: impl Into<Buffer<T>>, shape: [usize; 4]) -> Tensor {
         let (values, shape) = (values.into(), Shape::from(shape));
         assert!(values.len() == shape.numel(), "from_channels_last: {} values do not fill shape {shape}", values.len());
         Array::from_buffer(values, shape).into()
@@ -178,7 +178,7 @@ impl Tensor {
     /// A tensor whose gradient [`Tensor::backward`] gives. It has no record of how it was computed.
     ///
     /// # Panics
-    /// If the elements are not floating-point.
+    /// If the elements are not floating-point, or of 16 bits.
     pub fn requires_grad(self) -> Tensor {
         self.leaf(next_id())
     }
@@ -186,13 +186,14 @@ impl Tensor {
     /// As [`Tensor::requires_grad`], under an identity made with [`crate::autograd::next_id`].
     ///
     /// # Panics
-    /// If the elements are not floating-point.
+    /// If the elements are not floating-point, or of 16 bits.
     pub fn leaf(self, id: u64) -> Tensor {
         assert!(
             self.dtype().is_float(),
             "requires_grad: only floating-point tensors have gradients, got {}",
             self.dtype()
         );
+        crate::autograd::check_has_gradients("requires_grad", self.dtype());
         let node = Node::leaf(id, self.shape_value());
         Tensor { value: self.value, node: Some(node) }
     }
@@ -234,6 +235,12 @@ impl Tensor {
     }
 
     /// The elements converted to another type. Between floating-point types the gradient flows.
+    ///
+    /// Floating-point numbers are rounded to nearest, ties to even. In an integer fractions are cut off, what lies outside its range becomes
+    /// its nearest end, and NaN becomes 0. As `bool` every number but 0 is true, NaN too; true is 1.
+    ///
+    /// # Panics
+    /// If this tensor has a gradient and `dtype` is a floating-point type of 16 bits.
     pub fn to_dtype(self, dtype: DType) -> Tensor {
         let from = self.dtype();
         if from == dtype {

@@ -4,9 +4,8 @@
 //! else. What any other name would make is left out where it lies beside the weights, and refused by that name where it is the weights, or
 //! where it would act on the system.
 //!
-//! Checkpoints are searched for the state dict. Striate has no types of 16 bits and no small integers, so `float16` and `bfloat16`
-//! become [`DType::F32`], `int32`, `int16`, `int8`, `uint32` and `uint16` [`DType::I64`], `bool` [`DType::U8`]; none of these loses
-//! anything.
+//! Checkpoints are searched for the state dict. Types are read as what they are, but for `int16`, `uint32` and `uint16`, which become
+//! [`DType::I64`] and lose nothing by it.
 
 mod archive;
 mod checkpoint;

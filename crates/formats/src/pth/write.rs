@@ -72,8 +72,13 @@ fn storage(pickle: &mut Writer, index: usize, tensor: &Tensor) {
     let class = match tensor.dtype() {
         DType::F32 => "FloatStorage",
         DType::F64 => "DoubleStorage",
+        DType::F16 => "HalfStorage",
+        DType::BF16 => "BFloat16Storage",
         DType::I64 => "LongStorage",
+        DType::I32 => "IntStorage",
+        DType::I8 => "CharStorage",
         DType::U8 => "ByteStorage",
+        DType::Bool => "BoolStorage",
     };
     pickle.mark();
     pickle.text("storage");

@@ -1,9 +1,10 @@
 //! npy and npz files as NumPy writes them, and as nobody should.
 
+use super::weights::bits;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use striate_formats::{FormatError, npy, npz};
-use striate_tensor::{DType, Element, Tensor};
+use striate_tensor::{DType, Element, Tensor, bf16, f16};
 
 fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
@@ -20,7 +21,7 @@ fn what_numpy_writes_is_read() {
     is_count::<f32>(&npy::read(&fixture("f4.npy")).unwrap());
     is_count::<f64>(&npy::read(&fixture("f8_fortran.npy")).unwrap());
     is_count::<i64>(&npy::read(&fixture("i8_big.npy")).unwrap());
-    is_count::<i64>(&npy::read(&fixture("i4.npy")).unwrap());
+    is_count::<i32>(&npy::read(&fixture("i4.npy")).unwrap());
     is_count::<u8>(&npy::read(&fixture("u1.npy")).unwrap());
     let scalar = npy::read(&fixture("scalar.npy")).unwrap();
     assert_eq!((scalar.rank(), scalar.item::<f32>()), (0, 2.5));
@@ -47,19 +48,16 @@ fn tensors() -> BTreeMap<String, Tensor> {
         ("empty", Tensor::from_vec(Vec::<i64>::new(), [0, 4])),
         ("bytes", Tensor::from_vec(vec![1u8], [1])),
         ("scalar", Tensor::from_vec(vec![7i64], [])),
+        ("half", Tensor::from_vec(vec![f16::MIN_POSITIVE_SUBNORMAL, f16::NAN, f16::MAX], [1, 3])),
+        ("half scalar", Tensor::from_vec(vec![f16::NEG_INFINITY], [])),
+        ("int", Tensor::from_vec(vec![i32::MIN, 7, i32::MAX], [3, 1, 1])),
+        ("quantized", Tensor::from_vec(vec![i8::MIN, -1, i8::MAX, 0, 5], [5])),
+        ("mask", Tensor::from_vec(vec![true, false, true], [3])),
+        ("no mask", Tensor::from_vec(Vec::<bool>::new(), [2, 0])),
     ]
     .into_iter()
     .map(|(name, tensor)| (name.to_string(), tensor))
     .collect()
-}
-
-fn bits(tensor: &Tensor) -> Vec<u64> {
-    match tensor.dtype() {
-        DType::F32 => tensor.to_vec::<f32>().into_iter().map(|x| x.to_bits() as u64).collect(),
-        DType::F64 => tensor.to_vec::<f64>().into_iter().map(f64::to_bits).collect(),
-        DType::I64 => tensor.to_vec::<i64>().into_iter().map(|x| x as u64).collect(),
-        DType::U8 => tensor.to_vec::<u8>().into_iter().map(u64::from).collect(),
-    }
 }
 
 #[test]
@@ -70,16 +68,46 @@ fn what_is_written_is_read() {
         let path = dir.path().join("a.npy");
         npy::write(&path, tensor).unwrap();
         let back = npy::read(&path).unwrap();
-        assert_eq!((back.shape(), back.dtype(), bits(&back)), (tensor.shape(), tensor.dtype(), bits(tensor)), "{name}");
+        assert_eq!(bits(&back), bits(tensor), "{name}");
     }
     let path = dir.path().join("a.npz");
     npz::write(&path, &all).unwrap();
     let back = npz::read(&path).unwrap();
     assert_eq!(back.len(), all.len());
     for (name, tensor) in back {
-        assert_eq!((tensor.shape(), bits(&tensor)), (all[&name].shape(), bits(&all[&name])), "{name}");
+        assert_eq!(bits(&tensor), bits(&all[&name]), "{name}");
     }
     assert_eq!(npz::to_bytes(&all), npz::to_bytes(&tensors()));
+}
+
+#[test]
+fn bfloat16_is_refused_by_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let tensor = Tensor::from_vec(vec![bf16::ONE], [1]);
+    let line = npy::write(&dir.path().join("a.npy"), &tensor).unwrap_err().to_string();
+    assert!(
+        line.ends_with(
+            "a.npy: tensor 'array' is bf16, which npy files have no type for (convert it with to_dtype(DType::F32))"
+        ),
+        "{line}"
+    );
+    let line = npz::write(&dir.path().join("a.npz"), &BTreeMap::from([("w".into(), tensor)])).unwrap_err().to_string();
+    assert!(line.contains("'w' is bf16"), "{line}");
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn what_numpy_calls_these_types() {
+    for (dtype, name, bytes) in [
+        (DType::F16, "'<f2'", &[0x00, 0x3c][..]),
+        (DType::I32, "'<i4'", &[1, 0, 0, 0]),
+        (DType::I8, "'|i1'", &[1]),
+        (DType::Bool, "'|b1'", &[1]),
+    ] {
+        let file = npy::to_bytes(&Tensor::ones([1], dtype));
+        let header = String::from_utf8_lossy(&file);
+        assert!(header.contains(name) && file.ends_with(bytes), "{header}");
+    }
 }
 
 #[test]

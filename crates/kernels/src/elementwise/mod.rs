@@ -4,6 +4,7 @@ mod activation;
 mod binary;
 mod cast;
 mod clamp;
+mod half;
 pub(crate) mod math;
 mod unary;
 mod visit;

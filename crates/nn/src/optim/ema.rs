@@ -1,7 +1,7 @@
 //! Averaged weights.
 
 use crate::module::{EntryMut, Module};
-use crate::state_dict::{StateDict, StateDictError, check_state_dict, state_dict};
+use crate::state_dict::{StateDict, StateDictError, check_state_dict, state_dict, widen_state_dict};
 use striate_tensor::{Tensor, Update};
 
 /// An exponential moving average of a network's weights, which is often better than the weights themselves
@@ -83,6 +83,7 @@ impl Ema {
 
     /// Goes on from an earlier state. On an error nothing has changed.
     pub fn set_state(&mut self, average: StateDict, updates: u64) -> Result<(), StateDictError> {
+        let average = widen_state_dict(&self.average, &average);
         check_state_dict(&self.average, &average)?;
         self.average = average;
         self.updates = updates;

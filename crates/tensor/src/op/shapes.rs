@@ -12,6 +12,7 @@ pub(crate) fn same_dtype(op: &str, a: &Spec, b: &Spec) {
 }
 
 fn needs_number(op: &str, x: &Spec) {
+    hints::check_has_kernel(op, x);
     assert!(
         x.dtype.is_float() || x.dtype == DType::I64,
         "{op}: needs a tensor of floating-point numbers or i64, got {} (convert it with to_dtype)",
@@ -167,18 +168,16 @@ impl Op {
             }
             Op::Where => {
                 let (a, b) = (&inputs[1], &inputs[2]);
-                assert!(
-                    x.dtype == DType::U8,
-                    "where: the condition must be u8, such as a comparison gives, got {}",
-                    x.dtype
-                );
+                hints::check_mask(name, x);
                 same_dtype(name, a, b);
                 let values = Shape::broadcast(name, &a.shape, &b.shape);
                 a.reshaped(Shape::broadcast(name, &x.shape, &values))
             }
             Op::Prelu => activation::prelu_rule(x, &inputs[1]),
             Op::IsFinite => {
-                hints::check_float(name, x);
+                if !x.dtype.is_half() {
+                    hints::check_float(name, x);
+                }
                 Spec::new([], DType::U8)
             }
             Op::Reduce { op, dims, keepdim } => {

@@ -1,11 +1,14 @@
-//! Comparisons, logic, and choosing by a condition. A condition is a tensor of bytes (`u8`): 0 is false, all else true.
+//! Comparisons, logic, and choosing by a condition. A condition is a tensor of bytes (`u8`): 0 is false, all else true;
+//! or of truth values (`bool`).
 
 use crate::array::Array;
 use crate::autograd::record;
-use crate::dtype::DType;
+use crate::dtype::{DType, Element};
 use crate::op::Compare;
+use crate::ops::hints;
 use crate::shape::Shape;
 use crate::tensor::Tensor;
+use half::{bf16, f16};
 
 /// A tensor or a number: what a tensor can be compared with, and what [`Tensor::where_`] chooses from.
 #[derive(Clone, Debug)]
@@ -44,8 +47,13 @@ number!(f64 f32 i32 i64 usize u8);
 fn holds(dtype: DType, number: f64) -> bool {
     match dtype {
         DType::F32 | DType::F64 => true,
+        DType::F16 => !number.is_finite() || <f16 as Element>::from_f64(number).is_finite(),
+        DType::BF16 => !number.is_finite() || <bf16 as Element>::from_f64(number).is_finite(),
         DType::I64 => number.fract() == 0.0 && number.abs() < 9e18,
+        DType::I32 => number.fract() == 0.0 && (i32::MIN as f64..=i32::MAX as f64).contains(&number),
+        DType::I8 => number.fract() == 0.0 && (-128.0..=127.0).contains(&number),
         DType::U8 => number.fract() == 0.0 && (0.0..=255.0).contains(&number),
+        DType::Bool => number == 0.0 || number == 1.0,
     }
 }
 
@@ -145,7 +153,11 @@ impl Tensor {
 
     /// The condition that the element is not 0.
     fn truth(&self) -> Array {
-        if self.dtype() == DType::U8 { self.array().clone() } else { self.ne(0.0).into_array() }
+        match self.dtype() {
+            DType::U8 => self.array().clone(),
+            DType::Bool => self.array().clone().cast(DType::U8),
+            _ => self.ne(0.0).into_array(),
+        }
     }
 
     /// 1 (`u8`) where both elements are not 0, else 0 (`torch.logical_and`). The tensors may be of any types.
@@ -194,18 +206,14 @@ impl Tensor {
         self.eq(0.0).sum(dims, keepdim).eq(0.0)
     }
 
-    /// The elements of `a` where this tensor (`u8`) is not 0, else those of `b` (`torch.where`). Both are tensors or numbers,
+    /// The elements of `a` where this tensor (`u8` or `bool`) is not 0, else those of `b` (`torch.where`). Both are tensors or numbers,
     /// and all broadcast. Two numbers give `f32`.
     ///
     /// # Panics
-    /// If this tensor is not `u8`, the shapes do not broadcast, the types of `a` and `b` differ, or a number is none of the
+    /// If this tensor is neither `u8` nor `bool`, the shapes do not broadcast, the types of `a` and `b` differ, or a number is none of the
     /// other's type.
     pub fn where_(&self, a: impl Into<Operand>, b: impl Into<Operand>) -> Tensor {
-        assert!(
-            self.dtype() == DType::U8,
-            "where: the condition must be u8, such as a comparison gives, got {}",
-            self.dtype()
-        );
+        hints::check_mask("where", &self.spec());
         let (a, b) = match (a.into(), b.into()) {
             (Operand::Tensor(a), Operand::Tensor(b)) => (a, b),
             (Operand::Tensor(a), Operand::Number(b)) => {
@@ -232,10 +240,10 @@ impl Tensor {
         })
     }
 
-    /// With `value` where `mask` (`u8`, broadcast) is not 0 (`torch.Tensor.masked_fill`).
+    /// With `value` where `mask` (`u8` or `bool`, broadcast) is not 0 (`torch.Tensor.masked_fill`).
     ///
     /// # Panics
-    /// If `mask` is not `u8`, does not broadcast to this tensor's shape, or `value` is not of this tensor's type.
+    /// If `mask` is neither `u8` nor `bool`, does not broadcast to this tensor's shape, or `value` is not of this tensor's type.
     pub fn masked_fill(self, mask: &Tensor, value: f64) -> Tensor {
         let shape = self.shape_value();
         let fits = Shape::broadcast("masked_fill", &shape, &mask.shape_value()) == shape;
@@ -255,12 +263,12 @@ impl Tensor {
         positions.beside(self)
     }
 
-    /// The elements where `mask` (`u8`) is not 0, in row-major order (`torch.masked_select`).
+    /// The elements where `mask` (`u8` or `bool`) is not 0, in row-major order (`torch.masked_select`).
     ///
     /// # Panics
-    /// If `mask` is not `u8` or the shapes do not broadcast.
+    /// If `mask` is neither `u8` nor `bool` or the shapes do not broadcast.
     pub fn masked_select(self, mask: &Tensor) -> Tensor {
-        assert!(mask.dtype() == DType::U8, "masked_select: the mask must be u8, got {}", mask.dtype());
+        assert!(mask.dtype().is_mask(), "masked_select: the mask must be u8 or bool, got {}", mask.dtype());
         let shape = Shape::broadcast("masked_select", &self.shape_value(), &mask.shape_value());
         let flat = [shape.numel()];
         let places = mask.clone().expand(shape).reshape(flat).nonzero().flatten(0, -1);

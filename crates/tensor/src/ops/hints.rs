@@ -17,12 +17,27 @@ pub fn check_images(op: &str, x: Shape) {
     assert!(x.rank() == 4, "{op}: the input must be [n, c, h, w], got {x}{hint}");
 }
 
-/// Checks that `x` is floating-point.
+/// Checks that `x` is of a floating-point type that there is arithmetic for.
 ///
 /// # Panics
 /// If it is not; the message starts with `op`.
 pub(crate) fn check_float(op: &str, x: &Spec) {
+    check_has_kernel(op, x);
     assert!(x.dtype.is_float(), "{op}: needs a floating-point tensor, got {} (convert it with to_dtype)", x.dtype);
+}
+
+/// Checks that `x` is not of a floating-point type of 16 bits, which there is no arithmetic for.
+pub(crate) fn check_has_kernel(op: &str, x: &Spec) {
+    assert!(!x.dtype.is_half(), "{op}: has no kernel for {} (convert it with to_dtype(DType::F32))", x.dtype);
+}
+
+/// Checks that `condition` is of a type that a condition can have.
+pub(crate) fn check_mask(op: &str, condition: &Spec) {
+    assert!(
+        condition.dtype.is_mask(),
+        "{op}: the condition must be u8, such as a comparison gives, or bool, got {}",
+        condition.dtype
+    );
 }
 
 /// Checks that `target` is a list of one `i64` for each row of `x [n, classes]`.

@@ -4,6 +4,7 @@ use crate::array::Array;
 use crate::autograd::record;
 use crate::dtype::DType;
 use crate::op::{Binary, Compare, Op, Reduce, reduced};
+use crate::ops::hints;
 use crate::tensor::Tensor;
 
 impl Tensor {
@@ -28,12 +29,12 @@ impl Tensor {
         })
     }
 
-    /// Bytes as `i64`, in which PyTorch adds them up.
+    /// Small integers and truth values as `i64`, in which PyTorch adds them up.
     pub(super) fn widened(self) -> Tensor {
-        if self.dtype() == DType::U8 { self.to_dtype(DType::I64) } else { self }
+        if self.dtype().is_small_integer() { self.to_dtype(DType::I64) } else { self }
     }
 
-    /// The sum over `dims`; of bytes, such as the result of a comparison, as `i64`.
+    /// The sum over `dims`; of small integers and truth values, such as the result of a comparison, as `i64`.
     ///
     /// # Panics
     /// If a dimension does not exist or is named twice. So do the other reductions.
@@ -47,11 +48,7 @@ impl Tensor {
     /// Also if the elements are not floating-point.
     pub fn mean(self, dims: &[isize], keepdim: bool) -> Tensor {
         let shape = self.shape_value();
-        assert!(
-            self.dtype().is_float(),
-            "mean: needs a floating-point tensor, got {} (convert it with to_dtype)",
-            self.dtype()
-        );
+        hints::check_float("mean", &self.spec());
         let n: usize = shape.dims("mean", dims).iter().map(|&d| shape[d]).product();
         self.reduce_by("mean", Reduce::Mean, dims, keepdim, move |_, _, g| g.scale(1.0 / n as f64), false)
     }
@@ -80,8 +77,9 @@ impl Tensor {
             "{name}: there is nothing to choose from over dimensions {dims:?} of shape {}",
             self.shape_value()
         );
-        if self.dtype() == DType::U8 {
-            return self.widened().reduce_by(name, op, dims, keepdim, |_, _, g| g, false).to_dtype(DType::U8);
+        let dtype = self.dtype();
+        if dtype.is_small_integer() {
+            return self.widened().reduce_by(name, op, dims, keepdim, |_, _, g| g, false).to_dtype(dtype);
         }
         let share = move |x: Option<Array>, y: Array, g: Array| {
             let mask = x.expect("the input is kept").compare(Compare::Eq, y).cast(g.dtype());
@@ -91,7 +89,7 @@ impl Tensor {
         self.reduce_by(name, op, dims, keepdim, share, true)
     }
 
-    /// The product over `dims`; of bytes as `i64`.
+    /// The product over `dims`; of small integers and truth values as `i64`.
     pub fn prod(self, dims: &[isize], keepdim: bool) -> Tensor {
         let which = self.shape_value().dims("prod", dims);
         let grad = move |x: Option<Array>, _: Array, g: Array| {

@@ -26,7 +26,7 @@ pub enum Index {
     NewDim,
     /// All of the dimensions that the others leave over (`...` in PyTorch).
     Rest,
-    /// The elements that an `i64` tensor names (negative numbers count from the end), or those where a `u8` tensor is not 0.
+    /// The elements that an `i64` tensor names (negative numbers count from the end), or those where a `u8` or `bool` tensor is not 0.
     Tensor(Tensor),
 }
 
@@ -177,14 +177,14 @@ impl Tensor {
     ///
     /// # Panics
     /// If there are more indices than dimensions, an element does not exist, a step is 0, [`Index::Rest`] is there twice, index
-    /// tensors are neither `i64` nor `u8` or do not broadcast, or a `u8` tensor's shape is not that of the dimensions that it
-    /// stands for.
+    /// tensors are neither `i64` nor conditions (`u8`, `bool`) or do not broadcast, or a condition's shape is not that of the
+    /// dimensions that it stands for.
     pub fn index(&self, indices: impl Indices) -> Tensor {
         let list = indices.into_list();
         let shape = self.shape_value();
         let takes = |index: &Index| match index {
             Index::NewDim | Index::Rest => 0,
-            Index::Tensor(t) if t.dtype() == DType::U8 => t.rank(),
+            Index::Tensor(t) if t.dtype().is_mask() => t.rank(),
             _ => 1,
         };
         let taken: usize = list.iter().map(takes).sum();
@@ -223,7 +223,7 @@ impl Tensor {
                     d += 1;
                 }
                 Index::Rest => d += shape.rank() - taken,
-                Index::Tensor(t) if t.dtype() == DType::U8 => {
+                Index::Tensor(t) if t.dtype().is_mask() => {
                     let stands_for = &sizes[d..d + t.rank()];
                     assert!(
                         t.shape() == stands_for,
@@ -235,7 +235,11 @@ impl Tensor {
                     d += t.rank();
                 }
                 Index::Tensor(t) => {
-                    assert!(t.dtype() == DType::I64, "index: an index tensor must be i64 or u8, got {}", t.dtype());
+                    assert!(
+                        t.dtype() == DType::I64,
+                        "index: an index tensor must be i64, u8 or bool, got {}",
+                        t.dtype()
+                    );
                     by_tensor.push((d, t));
                     d += 1;
                 }

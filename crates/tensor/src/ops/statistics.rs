@@ -14,11 +14,7 @@ fn zero_where_zero(x: Array, slope: Array) -> Array {
 
 impl Tensor {
     fn needs_float(&self, op: &str) {
-        assert!(
-            self.dtype().is_float(),
-            "{op}: needs a floating-point tensor, got {} (convert it with to_dtype)",
-            self.dtype()
-        );
+        super::hints::check_float(op, &self.spec());
     }
 
     /// Without the dimensions `dims`, which have size 1, unless they are to be kept.

@@ -222,9 +222,12 @@ fn what_indexing_and_the_like_were_given_is_explained() {
         (message(|| x().index((.., 3))), "index: there is no element 3 in a dimension of size 3 of shape [2, 3]"),
         (message(|| x().index((.., ids(&[0, -4])))), "index: -4 is out of range for a dimension of size 3"),
         (message(|| x().index((Index::Rest, Index::Rest))), "index: Rest can stand in one place only, got it 2 times"),
-        (message(|| x().index(z(&[2]))), "index: an index tensor must be i64 or u8, got f32"),
+        (message(|| x().index(z(&[2]))), "index: an index tensor must be i64, u8 or bool, got f32"),
         (message(|| x().index(z(&[3]).gt(0.0))), "index: a condition of shape [3] stands for dimensions of [2]"),
-        (message(|| z(&[2]).where_(0.0, 1.0)), "where: the condition must be u8, such as a comparison gives, got f32"),
+        (
+            message(|| z(&[2]).where_(0.0, 1.0)),
+            "where: the condition must be u8, such as a comparison gives, or bool, got f32",
+        ),
         (
             message(|| ids(&[1]).eq(1).where_(ids(&[1]), 0.5)),
             "where: a tensor of i64 cannot hold 0.5 (convert it with to_dtype)",

@@ -3,7 +3,7 @@
 use std::io::{Cursor, Write};
 use std::path::{Path, PathBuf};
 use striate_formats::{FormatError, Weights, pth};
-use striate_tensor::{DType, Tensor};
+use striate_tensor::{DType, Tensor, bf16, f16};
 use zip::CompressionMethod;
 use zip::write::{SimpleFileOptions, ZipWriter};
 
@@ -131,8 +131,13 @@ pub fn bits(tensor: &Tensor) -> Bits {
     let elements = match tensor.dtype() {
         DType::F32 => tensor.to_vec::<f32>().into_iter().map(|x| x.to_bits() as u64).collect(),
         DType::F64 => tensor.to_vec::<f64>().into_iter().map(f64::to_bits).collect(),
+        DType::F16 => tensor.to_vec::<f16>().into_iter().map(|x| x.to_bits() as u64).collect(),
+        DType::BF16 => tensor.to_vec::<bf16>().into_iter().map(|x| x.to_bits() as u64).collect(),
         DType::I64 => tensor.to_vec::<i64>().into_iter().map(|x| x as u64).collect(),
+        DType::I32 => tensor.to_vec::<i32>().into_iter().map(|x| x as u64).collect(),
+        DType::I8 => tensor.to_vec::<i8>().into_iter().map(|x| x as u64).collect(),
         DType::U8 => tensor.to_vec::<u8>().into_iter().map(u64::from).collect(),
+        DType::Bool => tensor.to_vec::<bool>().into_iter().map(u64::from).collect(),
     };
     (tensor.dtype(), tensor.shape().to_vec(), elements)
 }

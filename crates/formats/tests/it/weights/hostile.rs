@@ -64,7 +64,7 @@ fn a_good_file_made_by_hand_is_read() {
     assert_eq!(weights.tensors[0].1.to_vec::<f32>(), [1.0, 2.0, 4.0, 5.0]);
     let pickle = dict(&[("w", &tensor("CharStorage", "7", 2, 0, &[2], &[1]))]);
     let weights = read(&legacy(&pickle, &[("7", 2, &[0xff, 3])])).unwrap();
-    assert_eq!(weights.tensors[0].1.to_vec::<i64>(), [-1, 3]);
+    assert_eq!(weights.tensors[0].1.to_vec::<i8>(), [-1, 3]);
 }
 
 #[test]

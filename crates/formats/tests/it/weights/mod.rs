@@ -8,3 +8,5 @@ mod fuzz;
 mod hostile;
 mod others;
 mod written;
+
+pub use files::bits;

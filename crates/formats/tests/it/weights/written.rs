@@ -4,7 +4,7 @@ use super::files::bits;
 use std::collections::BTreeMap;
 use std::path::Path;
 use striate_formats::{Format, pth, read_weights, weights_from_bytes};
-use striate_tensor::Tensor;
+use striate_tensor::{Tensor, bf16, f16};
 
 fn tensors() -> BTreeMap<String, Tensor> {
     let image: Vec<f32> = (0..2 * 3 * 2 * 5).map(|i| i as f32).collect();
@@ -13,6 +13,13 @@ fn tensors() -> BTreeMap<String, Tensor> {
         ("odd", Tensor::from_vec(vec![f64::NAN, f64::NEG_INFINITY, -0.0], [3])),
         ("empty", Tensor::from_vec(Vec::<i64>::new(), [0, 4])),
         ("bytes", Tensor::from_vec(vec![1u8, 2], [2, 1])),
+        ("half", Tensor::from_vec(vec![f16::MIN_POSITIVE_SUBNORMAL, f16::NAN, f16::MAX], [1, 3])),
+        ("brain", Tensor::from_vec(vec![bf16::MIN_POSITIVE_SUBNORMAL, bf16::NAN, bf16::MAX], [3])),
+        ("brain scalar", Tensor::from_vec(vec![bf16::NEG_INFINITY], [])),
+        ("int", Tensor::from_vec(vec![i32::MIN, 7, i32::MAX], [3, 1, 1])),
+        ("quantized", Tensor::from_vec(vec![i8::MIN, -1, i8::MAX, 0, 5], [5])),
+        ("mask", Tensor::from_vec(vec![true, false, true], [3])),
+        ("no mask", Tensor::from_vec(Vec::<bool>::new(), [2, 0])),
         ("name with spaces, ä and 'quotes'", Tensor::from_vec(vec![7i64], [])),
     ]
     .into_iter()

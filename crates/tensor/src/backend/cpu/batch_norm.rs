@@ -2,7 +2,7 @@
 
 use super::{by_float, take, views};
 use crate::array::Array;
-use crate::dtype::Element;
+use crate::dtype::{Element, Stored};
 use crate::op::Unary;
 use crate::op::as_clamp;
 use crate::shape::Shape;
@@ -14,7 +14,7 @@ fn channels_last(x: &Array) -> (usize, usize) {
     (x.shape.numel().checked_div(c).unwrap_or(0), c)
 }
 
-fn inverse_std<T: Element + striate_kernels::Float>(var: &Array, eps: f64) -> Vec<T> {
+fn inverse_std<T: Stored + striate_kernels::Float>(var: &Array, eps: f64) -> Vec<T> {
     var.packed_default::<T>()
         .iter()
         .map(|&v| <T as Element>::from_f64(1.0 / (Element::to_f64(v) + eps).sqrt()))

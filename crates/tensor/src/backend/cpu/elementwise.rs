@@ -1,8 +1,8 @@
 //! Functions of elements: one, two or three operands, conversions and reductions.
 
-use super::{by_float, by_type, views};
+use super::{by_float, views};
 use crate::array::{Array, memory_order};
-use crate::dtype::{DType, Element};
+use crate::dtype::{DType, Stored, by_type};
 use crate::op::{Binary, Compare, Reduce, Unary};
 use crate::shape::Shape;
 use striate_kernels::elementwise::{self as ew, Operand};
@@ -31,7 +31,7 @@ fn packed_first(x: Array, shape: Shape) -> Array {
     if x.shape != shape || inner.is_some_and(runs) { x } else { x.dense() }
 }
 
-fn binary_float<T: Element + striate_kernels::Float>(op: Binary, a: Array, b: Array) -> Array {
+fn binary_float<T: Stored + striate_kernels::Float>(op: Binary, a: Array, b: Array) -> Array {
     let shape = Shape::broadcast("broadcast", &a.shape, &b.shape);
     let (mut a, mut b) = (packed_first(a, shape), packed_first(b, shape));
     let v = Aligned::new([&a, &b]);
@@ -55,7 +55,7 @@ fn binary_float<T: Element + striate_kernels::Float>(op: Binary, a: Array, b: Ar
 }
 
 /// What `f(rows, n, x, out)` makes of the elements along `dim`, which then has size `size`.
-fn along_last<T: Element>(x: &Array, dim: usize, size: usize, f: impl FnOnce(usize, usize, &[T], &mut [i64])) -> Array {
+fn along_last<T: Stored>(x: &Array, dim: usize, size: usize, f: impl FnOnce(usize, usize, &[T], &mut [i64])) -> Array {
     let order = super::dim_last(x.shape.rank(), dim);
     let shape = x.shape.with(dim, size);
     let mut out = Buffer::unspecified(shape.numel());
@@ -73,17 +73,12 @@ fn reduce_i64(op: Reduce, x: &Array, dims: &[usize], shape: Shape) -> Array {
 }
 
 pub fn cast(x: Array, dtype: DType) -> Array {
-    fn cast<A: Element + ew::CastTo<B>, B: Element>(x: &Array) -> Array {
+    fn cast<A: Stored + ew::CastTo<B>, B: Stored>(x: &Array) -> Array {
         let mut out = Buffer::unspecified(x.shape.numel());
         ew::cast::<A, B>(&x.packed_default::<A>(), &mut out);
         Array::from_buffer(out, x.shape)
     }
-    by_type!(x, |A| match dtype {
-        DType::F32 => cast::<A, f32>(&x),
-        DType::F64 => cast::<A, f64>(&x),
-        DType::I64 => cast::<A, i64>(&x),
-        DType::U8 => cast::<A, u8>(&x),
-    })
+    by_type!(x.dtype(), |A| by_type!(dtype, |B| cast::<A, B>(&x)))
 }
 
 pub fn unary(op: Unary, x: Array) -> Array {
@@ -114,7 +109,7 @@ pub fn binary(op: Binary, a: Array, b: Array) -> Array {
 pub fn compare(op: Compare, a: Array, b: Array) -> Array {
     let v = Aligned::new([&a, &b]);
     let mut out = Buffer::unspecified(v.shape.numel());
-    by_type!(a, |T| {
+    by_type!(a.dtype(), |T| {
         let a = Operand { data: a.data::<T>(), strides: &v.strides[0] };
         let b = Operand { data: b.data::<T>(), strides: &v.strides[1] };
         ew::compare(op, &v.memory_shape, a, b, &mut out)
@@ -123,9 +118,10 @@ pub fn compare(op: Compare, a: Array, b: Array) -> Array {
 }
 
 pub fn select(condition: Array, a: Array, b: Array) -> Array {
+    let condition = if condition.dtype() == DType::Bool { cast(condition, DType::U8) } else { condition };
     let v = Aligned::new([&condition, &a, &b]);
     let condition = Operand { data: condition.data::<u8>(), strides: &v.strides[0] };
-    by_type!(a, |T| {
+    by_type!(a.dtype(), |T| {
         let mut out = Buffer::unspecified(v.shape.numel());
         let a = Operand { data: a.data::<T>(), strides: &v.strides[1] };
         let b = Operand { data: b.data::<T>(), strides: &v.strides[2] };
@@ -150,16 +146,16 @@ pub fn reduce(op: Reduce, x: Array, dims: &[usize]) -> Array {
 }
 
 pub fn argmax(x: Array, dim: usize) -> Array {
-    by_type!(x, |T| along_last(&x, dim, 1, |rows, n, x, out| kernel::argmax::<T>(rows, n, 1, x, out)))
+    by_type!(x.dtype(), |T| along_last(&x, dim, 1, |rows, n, x, out| kernel::argmax::<T>(rows, n, 1, x, out)))
 }
 
 pub fn argmin(x: Array, dim: usize) -> Array {
-    by_type!(x, |T| along_last(&x, dim, 1, |rows, n, x, out| kernel::argmin::<T>(rows, n, 1, x, out)))
+    by_type!(x.dtype(), |T| along_last(&x, dim, 1, |rows, n, x, out| kernel::argmin::<T>(rows, n, 1, x, out)))
 }
 
 pub fn argsort(x: Array, dim: usize, descending: bool) -> Array {
     let n = x.shape[dim];
-    by_type!(x, |T| along_last(&x, dim, n, |_, n, x, out| sort::argsort::<T>(n, descending, x, out)))
+    by_type!(x.dtype(), |T| along_last(&x, dim, n, |_, n, x, out| sort::argsort::<T>(n, descending, x, out)))
 }
 
 pub fn cumsum(x: Array, dim: usize, reverse: bool) -> Array {

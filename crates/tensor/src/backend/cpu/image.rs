@@ -1,7 +1,7 @@
 //! Convolution, pooling and resampling.
 
 use crate::array::{Array, memory_order};
-use crate::dtype::{DType, Element};
+use crate::dtype::{DType, Stored};
 use crate::op::{Conv2dOptions, FusedConv2d, Pool2dOptions, as_clamp};
 use crate::shape::Shape;
 use striate_kernels::conv2d::{self as conv, Conv2dShape, Epilogue};
@@ -18,7 +18,7 @@ pub struct Weight<'a> {
 }
 
 impl<'a> Weight<'a> {
-    fn kernels<T: Element>(&self, values: &'a [T]) -> Weights<'a, T> {
+    fn kernels<T: Stored>(&self, values: &'a [T]) -> Weights<'a, T> {
         self.packed.map_or(values.into(), |packed| Weights::packed(values, packed))
     }
 }
@@ -38,7 +38,7 @@ fn conv_shape(input: Shape, weight: Shape, o: &Conv2dOptions) -> Conv2dShape {
 }
 
 /// A convolution with its epilogue, but for a pooling.
-pub fn conv2d<T: Element + Float>(
+pub fn conv2d<T: Stored + Float>(
     x: &Array,
     relu: bool,
     weight: Weight,
@@ -64,7 +64,7 @@ pub fn conv2d<T: Element + Float>(
 }
 
 /// `inputs` are input, weight, perhaps bias, and perhaps those of a normalization.
-pub fn fused_conv2d<T: Element + Float>(f: &FusedConv2d, packed: Option<&PackedWeight>, inputs: Vec<Array>) -> Array {
+pub fn fused_conv2d<T: Stored + Float>(f: &FusedConv2d, packed: Option<&PackedWeight>, inputs: Vec<Array>) -> Array {
     let mut inputs = inputs.into_iter();
     let (x, weight) = (inputs.next().expect("an input"), inputs.next().expect("a weight"));
     let weight = Weight { array: &weight, packed };
@@ -80,7 +80,7 @@ pub fn fused_conv2d<T: Element + Float>(f: &FusedConv2d, packed: Option<&PackedW
     conv2d::<T>(&x, f.input_relu, weight, bias.as_ref(), &f.options, epilogue)
 }
 
-fn conv2d_max_pool2<T: Element + Float>(
+fn conv2d_max_pool2<T: Stored + Float>(
     x: &Array,
     relu: bool,
     weight: Weight,
@@ -109,7 +109,7 @@ fn conv2d_max_pool2<T: Element + Float>(
     Array::from_buffer(out, shape)
 }
 
-pub fn conv2d_input_grad<T: Element + Float>(
+pub fn conv2d_input_grad<T: Stored + Float>(
     grad: &Array,
     weight: &Array,
     before_relu: Option<&Array>,
@@ -123,7 +123,7 @@ pub fn conv2d_input_grad<T: Element + Float>(
     Array::from_buffer(out, input)
 }
 
-pub fn conv2d_weight_grad<T: Element + Float>(
+pub fn conv2d_weight_grad<T: Stored + Float>(
     x: &Array,
     relu: bool,
     grad: &Array,
@@ -155,12 +155,8 @@ fn pooled(s: &Pool2dShape) -> Shape {
     Shape::from([s.batch, s.channels, h, w])
 }
 
-pub fn max_pool2d<T: Element + Float>(x: &Array, relu: bool, o: &Pool2dOptions) -> (Array, Array) {
-    fn run<T: Element + Float, I: Element + pool::WindowIndex>(
-        x: &Array,
-        relu: bool,
-        s: &Pool2dShape,
-    ) -> (Array, Array) {
+pub fn max_pool2d<T: Stored + Float>(x: &Array, relu: bool, o: &Pool2dOptions) -> (Array, Array) {
+    fn run<T: Stored + Float, I: Stored + pool::WindowIndex>(x: &Array, relu: bool, s: &Pool2dShape) -> (Array, Array) {
         let shape = pooled(s);
         let (mut out, mut position) = (Buffer::unspecified(shape.numel()), Buffer::<I>::unspecified(shape.numel()));
         pool::max_pool2d(s, &x.packed_default::<T>(), relu, &mut out, &mut position);
@@ -174,7 +170,7 @@ pub fn max_pool2d<T: Element + Float>(x: &Array, relu: bool, o: &Pool2dOptions) 
     }
 }
 
-pub fn max_pool2d_grad<T: Element + Float>(grad: &Array, position: &Array, input: Shape, o: &Pool2dOptions) -> Array {
+pub fn max_pool2d_grad<T: Stored + Float>(grad: &Array, position: &Array, input: Shape, o: &Pool2dOptions) -> Array {
     let s = pool_shape(input, o);
     let mut out = Buffer::unspecified(input.numel());
     let grad = grad.packed_default::<T>();
@@ -186,7 +182,7 @@ pub fn max_pool2d_grad<T: Element + Float>(grad: &Array, position: &Array, input
     Array::from_buffer(out, input)
 }
 
-pub fn avg_pool2d<T: Element + Float>(x: &Array, o: &Pool2dOptions) -> Array {
+pub fn avg_pool2d<T: Stored + Float>(x: &Array, o: &Pool2dOptions) -> Array {
     let s = pool_shape(x.shape, o);
     let shape = pooled(&s);
     let mut out = Buffer::unspecified(shape.numel());
@@ -194,14 +190,14 @@ pub fn avg_pool2d<T: Element + Float>(x: &Array, o: &Pool2dOptions) -> Array {
     Array::from_buffer(out, shape)
 }
 
-pub fn avg_pool2d_grad<T: Element + Float>(grad: &Array, input: Shape, o: &Pool2dOptions) -> Array {
+pub fn avg_pool2d_grad<T: Stored + Float>(grad: &Array, input: Shape, o: &Pool2dOptions) -> Array {
     let s = pool_shape(input, o);
     let mut out = Buffer::unspecified(input.numel());
     pool::avg_pool2d_grad(&s, o.count_include_pad, &grad.packed_default::<T>(), &mut out);
     Array::from_buffer(out, input)
 }
 
-pub fn resample<T: Element + Float>(x: &Array, dim: usize, taps: &Taps) -> Array {
+pub fn resample<T: Stored + Float>(x: &Array, dim: usize, taps: &Taps) -> Array {
     let order = memory_order(x.shape.rank());
     let at = order.iter().position(|&d| d == dim).expect("every dimension lies in memory");
     let memory = x.shape.permuted(order);

@@ -1,7 +1,7 @@
 //! Picking elements and slices by number.
 
 use crate::array::Array;
-use crate::dtype::Element;
+use crate::dtype::Stored;
 use crate::shape::Shape;
 use std::ops::AddAssign;
 use striate_kernels::{Buffer, index};
@@ -20,7 +20,7 @@ fn trimmed(x: &Array, dim: usize, index: Shape) -> Array {
     (0..index.rank()).filter(|&d| d != dim).fold(x.clone(), |x, d| super::views::narrow(x, d, 0, index[d]))
 }
 
-pub fn gather<T: Element>(x: &Array, dim: usize, index: &Array) -> Array {
+pub fn gather<T: Stored>(x: &Array, dim: usize, index: &Array) -> Array {
     let x = trimmed(x, dim, index.shape);
     let order = rows(x.shape.rank());
     let [outer, len, inner] = split(x.shape, dim);
@@ -30,7 +30,7 @@ pub fn gather<T: Element>(x: &Array, dim: usize, index: &Array) -> Array {
     Array::in_order(out, index.shape, &order)
 }
 
-pub fn scatter_add<T: Element + AddAssign>(grad: &Array, dim: usize, index: &Array, shape: Shape) -> Array {
+pub fn scatter_add<T: Stored + AddAssign>(grad: &Array, dim: usize, index: &Array, shape: Shape) -> Array {
     let order = rows(shape.rank());
     let small = (0..shape.rank()).map(|d| if d == dim { shape[d] } else { index.shape[d] }).collect::<Shape>();
     let [outer, len, inner] = split(small, dim);
@@ -42,7 +42,7 @@ pub fn scatter_add<T: Element + AddAssign>(grad: &Array, dim: usize, index: &Arr
     super::views::pad::<T>(&sums, &padding, 0.0)
 }
 
-pub fn index_select<T: Element>(x: &Array, dim: usize, index: &Array) -> Array {
+pub fn index_select<T: Stored>(x: &Array, dim: usize, index: &Array) -> Array {
     let order = rows(x.shape.rank());
     let [outer, len, inner] = split(x.shape, dim);
     let shape = x.shape.with(dim, index.shape[0]);
@@ -51,7 +51,7 @@ pub fn index_select<T: Element>(x: &Array, dim: usize, index: &Array) -> Array {
     Array::in_order(out, shape, &order)
 }
 
-pub fn index_add<T: Element + AddAssign>(grad: &Array, dim: usize, index: &Array, shape: Shape) -> Array {
+pub fn index_add<T: Stored + AddAssign>(grad: &Array, dim: usize, index: &Array, shape: Shape) -> Array {
     let order = rows(shape.rank());
     let [outer, len, inner] = split(shape, dim);
     let mut out = Buffer::zeroed(shape.numel());

@@ -1,8 +1,8 @@
 //! Ops that the kernels do not have as such, made of those that they have: many are sparse matrices along dimensions.
 
-use super::{by_float, by_type, elementwise, group_norm, image, take, views};
+use super::{by_float, elementwise, group_norm, image, take, views};
 use crate::array::Array;
-use crate::dtype::Element;
+use crate::dtype::{Stored, by_type};
 use crate::op::{Binary, Compare, ConvTranspose2dOptions, Interpolation, PaddingMode, Pool2dOptions, Reduce, Unary};
 use crate::ops::conv_transpose::convolution;
 use crate::ops::resample::{longest_windows, window};
@@ -67,7 +67,7 @@ type Steps = Vec<(usize, Taps)>;
 
 /// Applies each matrix along its dimension, one after the other.
 fn resampled(x: Array, steps: &[(usize, Taps)]) -> Array {
-    fn run<T: Element + Float>(x: Array, steps: &[(usize, Taps)]) -> Array {
+    fn run<T: Stored + Float>(x: Array, steps: &[(usize, Taps)]) -> Array {
         steps.iter().fold(x, |x, (dim, taps)| image::resample::<T>(&x, *dim, taps))
     }
     by_float!(x, "resample", |T| run::<T>(x, steps))
@@ -90,7 +90,7 @@ fn padding_steps(shape: Shape, padding: &[[usize; 2]], mode: PaddingMode) -> Ste
 
 pub fn pad(x: Array, padding: &[[usize; 2]], mode: PaddingMode, value: f64) -> Array {
     if mode == PaddingMode::Zeros {
-        return by_type!(x, |T| views::pad::<T>(&x, padding, value));
+        return by_type!(x.dtype(), |T| views::pad::<T>(&x, padding, value));
     }
     let steps = padding_steps(x.shape, padding, mode);
     resampled(x, &steps)

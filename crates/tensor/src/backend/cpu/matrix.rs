@@ -2,7 +2,7 @@
 
 use super::views;
 use crate::array::Array;
-use crate::dtype::Element;
+use crate::dtype::Stored;
 use crate::shape::Shape;
 use striate_kernels::gemm::{self, Matrix, batched_gemm, gemm};
 use striate_kernels::{Buffer, Float, PackedWeight, Weights};
@@ -15,13 +15,13 @@ fn batch_stride(x: &Array) -> Option<usize> {
     even.then(|| dims.last().map_or(0, |d| d.1))
 }
 
-fn matrix<T: Element>(x: &Array) -> Matrix<'_, T> {
+fn matrix<T: Stored>(x: &Array) -> Matrix<'_, T> {
     let rank = x.shape.rank();
     Matrix { data: x.data(), row_stride: x.strides[rank - 2], col_stride: x.strides[rank - 1] }
 }
 
 /// `x · weightᵀ`
-pub fn linear<T: Element + Float>(x: Array, weight: Array, packed: Option<&PackedWeight>) -> Array {
+pub fn linear<T: Stored + Float>(x: Array, weight: Array, packed: Option<&PackedWeight>) -> Array {
     let [rows, inputs, outputs] = [x.shape[0], x.shape[1], weight.shape[0]];
     if !weight.is_dense_in(&[0, 1]) {
         return matmul::<T>(x, views::permute(weight, &[1, 0]));
@@ -33,7 +33,7 @@ pub fn linear<T: Element + Float>(x: Array, weight: Array, packed: Option<&Packe
     Array::from_buffer(out, Shape::from([rows, outputs]))
 }
 
-pub fn matmul<T: Element + Float>(a: Array, b: Array) -> Array {
+pub fn matmul<T: Stored + Float>(a: Array, b: Array) -> Array {
     let rank = a.shape.rank();
     let [m, k, n] = [a.shape[rank - 2], a.shape[rank - 1], b.shape[rank - 1]];
     let shape = a.shape.with(rank - 1, n);

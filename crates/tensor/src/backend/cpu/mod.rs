@@ -13,7 +13,7 @@ mod views;
 use super::{Backend, Packed};
 use crate::array::Array;
 use crate::device::Device;
-use crate::dtype::DType;
+use crate::dtype::{DType, by_type};
 use crate::op::{Binary, Op, Spec};
 use striate_kernels::PackedWeight;
 use striate_kernels::conv2d::Epilogue;
@@ -41,30 +41,6 @@ macro_rules! by_float {
     };
 }
 
-/// As `by_float`, for every element type.
-macro_rules! by_type {
-    ($x:expr, |$t:ident| $body:expr) => {
-        match $x.dtype() {
-            $crate::DType::F32 => {
-                type $t = f32;
-                $body
-            }
-            $crate::DType::F64 => {
-                type $t = f64;
-                $body
-            }
-            $crate::DType::I64 => {
-                type $t = i64;
-                $body
-            }
-            $crate::DType::U8 => {
-                type $t = u8;
-                $body
-            }
-        }
-    };
-}
-
 /// As `by_float`, for `i64` too.
 macro_rules! by_number {
     ($x:expr, $op:expr, |$t:ident| $body:expr) => {
@@ -78,7 +54,7 @@ macro_rules! by_number {
     };
 }
 
-pub(crate) use {by_float, by_type};
+pub(crate) use by_float;
 
 /// Dimension `dim` last, the others in order.
 fn dim_last(rank: usize, dim: usize) -> Vec<usize> {
@@ -125,7 +101,7 @@ impl Cpu {
                 let [x] = take(inputs);
                 views::narrow(x, *dim, *start, *length)
             }
-            Op::Cat { dim } => by_type!(inputs[0], |T| views::cat::<T>(&inputs, *dim)),
+            Op::Cat { dim } => by_type!(inputs[0].dtype(), |T| views::cat::<T>(&inputs, *dim)),
             Op::Pad { padding, mode, value } => {
                 let [x] = take(inputs);
                 lower::pad(x, padding, *mode, *value)
@@ -160,6 +136,7 @@ impl Cpu {
             }
             Op::IsFinite => {
                 let [x] = take(inputs);
+                let x = if x.dtype().is_half() { elementwise::cast(x, DType::F32) } else { x };
                 let finite = by_float!(x, "is_finite", |T| first_non_finite(&x.packed_default::<T>()).is_none());
                 Array::full(f64::from(finite), shape, DType::U8)
             }
@@ -195,7 +172,7 @@ impl Cpu {
             }
             Op::Gather { dim } => {
                 let [x, index] = take(inputs);
-                by_type!(x, |T| index::gather::<T>(&x, *dim, &index))
+                by_type!(x.dtype(), |T| index::gather::<T>(&x, *dim, &index))
             }
             Op::ScatterAdd { dim, .. } => {
                 let [g, index] = take(inputs);
@@ -203,7 +180,7 @@ impl Cpu {
             }
             Op::IndexSelect { dim } => {
                 let [x, index] = take(inputs);
-                by_type!(x, |T| index::index_select::<T>(&x, *dim, &index))
+                by_type!(x.dtype(), |T| index::index_select::<T>(&x, *dim, &index))
             }
             Op::IndexAdd { dim, .. } => {
                 let [g, index] = take(inputs);

@@ -1,11 +1,9 @@
 //! Views share their source's memory; what cannot be a view is copied.
 
 use crate::array::{Array, memory_order};
-use crate::dtype::Element;
+use crate::dtype::{Stored, by_type};
 use crate::shape::Shape;
 use striate_kernels::{Buffer, copy};
-
-use super::by_type;
 
 pub fn permute(mut x: Array, order: &[usize]) -> Array {
     x.strides = x.strides.permuted(order);
@@ -89,11 +87,11 @@ pub fn reshape(x: Array, shape: Shape) -> Array {
     }
     let rows: Vec<usize> = (0..x.shape.rank()).collect();
     let order: Vec<usize> = (0..shape.rank()).collect();
-    by_type!(x, |T| Array::in_order(x.packed::<T>(&rows).into_buffer(), shape, &order))
+    by_type!(x.dtype(), |T| Array::in_order(x.packed::<T>(&rows).into_buffer(), shape, &order))
 }
 
 /// Copies `x` into the part of `out` (default layout of `shape`) that starts at `start`.
-fn place<T: Element>(x: &Array, out: &mut [T], shape: Shape, start: &[usize]) {
+fn place<T: Stored>(x: &Array, out: &mut [T], shape: Shape, start: &[usize]) {
     if x.shape.numel() == 0 {
         return;
     }
@@ -104,7 +102,7 @@ fn place<T: Element>(x: &Array, out: &mut [T], shape: Shape, start: &[usize]) {
     copy::copy_into_strided(&xs, x.data::<T>(), &from, &mut out[offset..], &to);
 }
 
-pub fn cat<T: Element>(xs: &[Array], dim: usize) -> Array {
+pub fn cat<T: Stored>(xs: &[Array], dim: usize) -> Array {
     let shape = xs[0].shape.with(dim, xs.iter().map(|x| x.shape[dim]).sum());
     let mut out = Buffer::unspecified(shape.numel());
     let mut start = vec![0; shape.rank()];
@@ -115,7 +113,7 @@ pub fn cat<T: Element>(xs: &[Array], dim: usize) -> Array {
     Array::from_buffer(out, shape)
 }
 
-pub fn pad<T: Element>(x: &Array, padding: &[[usize; 2]], value: f64) -> Array {
+pub fn pad<T: Stored>(x: &Array, padding: &[[usize; 2]], value: f64) -> Array {
     let shape: Shape = x.shape.iter().zip(padding).map(|(n, p)| n + p[0] + p[1]).collect();
     let mut out = Buffer::unspecified(shape.numel());
     out.fill(T::from_f64(value));

@@ -5,14 +5,30 @@ use crate::dtype::DType;
 use crate::op::{Activation, Binary, Compare, Unary};
 use std::f64::consts::PI;
 
-/// The number of type `dtype` that stands for `x`, as Rust's `as` has it.
+/// The number of type `dtype` that stands for `x`, as Rust's `as` has it; as a truth value, whether it is not 0.
 pub fn round(x: f64, dtype: DType) -> f64 {
     match dtype {
         DType::F32 => x as f32 as f64,
         DType::F64 => x,
+        DType::F16 => to_precision(x, 11, -14, 65504.0),
+        DType::BF16 => to_precision(x, 8, -126, (2.0 - 2f64.powi(-7)) * 2f64.powi(127)),
         DType::I64 => x as i64 as f64,
+        DType::I32 => x as i32 as f64,
+        DType::I8 => x as i8 as f64,
         DType::U8 => x as u8 as f64,
+        DType::Bool => f64::from(x != 0.0),
     }
+}
+
+/// The nearest number of so many binary digits, the even one of two, of which the smallest normal one is 2 to the power of `least`.
+fn to_precision(x: f64, digits: i32, least: i32, largest: f64) -> f64 {
+    if x == 0.0 || !x.is_finite() {
+        return x;
+    }
+    let exponent = ((x.to_bits() >> 52) & 0x7ff) as i32 - 1023;
+    let step = 2f64.powi(exponent.max(least) + 1 - digits);
+    let rounded = (x / step).round_ties_even() * step;
+    if rounded.abs() > largest { f64::INFINITY.copysign(x) } else { rounded }
 }
 
 /// `f` of a number of type `dtype`, to which the constants of `f` are rounded first.

@@ -19,7 +19,7 @@ mod update;
 use super::{Backend, Update};
 use crate::array::{Array, Remote};
 use crate::device::Device;
-use crate::dtype::{DType, Element};
+use crate::dtype::{DType, Element, by_type};
 use crate::op::{Op, Spec};
 use crate::ops::pool2d::position_dtype;
 use crate::ops::resample::longest_windows;
@@ -53,12 +53,7 @@ impl Remote for Plain {
         fn typed<T: Element>(values: &[f64], shape: Shape) -> Array {
             Array::from_slice(&values.iter().map(|&x| T::from_f64(x)).collect::<Vec<T>>(), shape)
         }
-        match self.dtype {
-            DType::F32 => typed::<f32>(&self.values, shape),
-            DType::F64 => typed::<f64>(&self.values, shape),
-            DType::I64 => typed::<i64>(&self.values, shape),
-            DType::U8 => typed::<u8>(&self.values, shape),
-        }
+        by_type!(self.dtype, |T| typed::<T>(&self.values, shape))
     }
 }
 
@@ -91,12 +86,7 @@ impl Backend for Reference {
         fn all<T: Element>(x: &Array) -> Vec<f64> {
             x.to_vec::<T>().into_iter().map(T::to_f64).collect()
         }
-        let values = match x.dtype() {
-            DType::F32 => all::<f32>(x),
-            DType::F64 => all::<f64>(x),
-            DType::I64 => all::<i64>(x),
-            DType::U8 => all::<u8>(x),
-        };
+        let values = by_type!(x.dtype(), |T| all::<T>(x));
         Array::remote(Arc::new(Plain { values, dtype: x.dtype() }), x.shape())
     }
     fn run(&self, op: &Op, inputs: Vec<Array>, outputs: &[Spec]) -> Vec<Array> {

@@ -12,7 +12,7 @@ use super::Reference;
 use crate::array::Array;
 use crate::backend::{Backend, run};
 use crate::device::Device;
-use crate::dtype::{DType, Element};
+use crate::dtype::{DType, Stored, by_type};
 use crate::op::{Op, Pool2dOptions, Unary};
 use crate::shape::Shape;
 use striate_kernels::Buffer;
@@ -137,15 +137,10 @@ fn values(x: &Array) -> Vec<f64> {
 
 /// The same numbers, not shared with anybody and with memory running through the dimensions in this order.
 fn laid_out(x: &Array, order: &[usize]) -> Array {
-    fn typed<T: Element>(x: &Array, order: &[usize]) -> Array {
+    fn typed<T: Stored>(x: &Array, order: &[usize]) -> Array {
         Array::in_order(Buffer::from_slice(&x.packed::<T>(order)), x.shape(), order)
     }
-    match x.dtype() {
-        DType::F32 => typed::<f32>(x, order),
-        DType::F64 => typed::<f64>(x, order),
-        DType::I64 => typed::<i64>(x, order),
-        DType::U8 => typed::<u8>(x, order),
-    }
+    by_type!(x.dtype(), |T| typed::<T>(x, order))
 }
 
 fn assert_close(what: &str, got: &Array, want: &Array, close: Close) {
@@ -244,10 +239,22 @@ fn with_specials(x: &Array) -> Array {
     Array::from_slice(&values(x).into_iter().enumerate().map(mix).collect::<Vec<f64>>(), x.shape())
 }
 
-/// An array of each type: numbers, integers, bytes.
-fn of_each_type(shape: impl Into<Shape>, seed: u64) -> [Array; 3] {
+/// The types that are stored, moved and compared, but not computed with.
+const STORED: [DType; 6] = [DType::U8, DType::F16, DType::BF16, DType::I32, DType::I8, DType::Bool];
+
+/// An array of each type: numbers, integers, the others.
+fn of_each_type(shape: impl Into<Shape>, seed: u64) -> [Array; 2 + STORED.len()] {
     let shape = shape.into();
-    [numbers(shape, seed), integers(shape, seed, -9, 10), integers(shape, seed, 0, 256).cast(DType::U8)]
+    let [floats, whole] = [numbers(shape, seed), integers(shape, seed, -9, 10)];
+    let stored = STORED.map(|dtype| match dtype {
+        DType::F16 | DType::BF16 => Reference.upload(&floats, None).cast(dtype),
+        DType::I32 => Reference.upload(&integers(shape, seed, -70_000, 70_000), None).cast(dtype),
+        DType::I8 => Reference.upload(&integers(shape, seed, -128, 128), None).cast(dtype),
+        DType::Bool => Reference.upload(&integers(shape, seed, 0, 2), None).cast(dtype),
+        _ => Reference.upload(&integers(shape, seed, 0, 256), None).cast(dtype),
+    });
+    let [a, b, c, d, e, f] = stored.map(|x| x.to_cpu().into_owned());
+    [floats, whole, a, b, c, d, e, f]
 }
 
 /// Of all ranks up to 5, some without elements.

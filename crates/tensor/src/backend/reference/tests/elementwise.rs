@@ -2,6 +2,7 @@
 
 use super::{Case, numbers, of_each_type, shapes, with_specials};
 use crate::array::Array;
+use crate::dtype::DType;
 use crate::op::{Activation, Binary, Compare, Op, Unary};
 use crate::shape::Shape;
 
@@ -159,7 +160,7 @@ pub fn binary() -> Vec<Case> {
         cases.push(case(wide(), numbers([4001], 5)));
         if matches!(f, Binary::Add | Binary::Sub | Binary::Mul | Binary::Maximum | Binary::Minimum) {
             for [a, b] in broadcasts() {
-                let [[_, a, _], [_, b, _]] = [of_each_type(a, 1), of_each_type(b, 2)];
+                let [[_, a, ..], [_, b, ..]] = [of_each_type(a, 1), of_each_type(b, 2)];
                 cases.push(Case::exact(Op::Binary(f), vec![a, b]));
             }
         }
@@ -171,7 +172,11 @@ pub fn compare() -> Vec<Case> {
     let mut cases = Vec::new();
     for f in [Compare::Eq, Compare::Ne, Compare::Lt, Compare::Le, Compare::Gt, Compare::Ge] {
         let n = specials().shape().numel();
-        cases.push(Case::exact(Op::Compare(f), vec![specials().reshape(Shape::from([n, 1])), specials()]));
+        let pair = vec![specials().reshape(Shape::from([n, 1])), specials()];
+        for dtype in [DType::F16, DType::BF16, DType::I32, DType::I8, DType::Bool] {
+            cases.push(Case::exact(Op::Compare(f), pair.iter().map(|x| x.clone().cast(dtype)).collect()));
+        }
+        cases.push(Case::exact(Op::Compare(f), pair));
         for [a, b] in broadcasts() {
             let pairs = of_each_type(a, 1).into_iter().zip(of_each_type(b, 2));
             cases.extend(pairs.map(|(a, b)| Case::exact(Op::Compare(f), vec![a, b])));
@@ -182,10 +187,14 @@ pub fn compare() -> Vec<Case> {
 
 pub fn select() -> Vec<Case> {
     let case = |[a, b]: [Shape; 2]| {
-        let condition = |shape: Shape| super::integers(shape, 3, 0, 3).cast(crate::dtype::DType::U8);
+        let condition = |shape: Shape, dtype| super::integers(shape, 3, 0, 3).cast(dtype);
         let pairs = of_each_type(a, 1).into_iter().zip(of_each_type(b, 2));
-        let of =
-            pairs.map(|(a, b)| [vec![condition(a.shape()), a.clone(), b.clone()], vec![condition(b.shape()), a, b]]);
+        let of = pairs.flat_map(|(a, b)| {
+            [DType::U8, DType::Bool].map(|dtype| {
+                let by = [&a, &b].map(|x| condition(x.shape(), dtype));
+                by.map(|condition| vec![condition, a.clone(), b.clone()])
+            })
+        });
         of.flatten().map(|inputs| Case::exact(Op::Where, inputs)).collect::<Vec<_>>()
     };
     broadcasts().into_iter().flat_map(case).collect()
@@ -208,5 +217,6 @@ pub fn is_finite() -> Vec<Case> {
     let one = |bad: f64| Array::from_slice(&[1.0, bad, 0.0], Shape::from([3]));
     let mut inputs = vec![one(f64::NAN), one(f64::INFINITY), one(f64::NEG_INFINITY)];
     inputs.extend(shapes().into_iter().map(|shape| numbers(shape, 1)));
-    inputs.into_iter().map(|x| Case::exact(Op::IsFinite, vec![x])).collect()
+    let of = |x: Array| [x.clone(), x.clone().cast(DType::F16), x.cast(DType::BF16)];
+    inputs.into_iter().flat_map(of).map(|x| Case::exact(Op::IsFinite, vec![x])).collect()
 }

@@ -1,6 +1,7 @@
 //! Cases of reductions, sorting and matrix products.
 
 use super::{Case, integers, numbers, of_each_type, shapes, with_specials};
+use crate::dtype::DType;
 use crate::op::{Op, Reduce};
 use crate::shape::Shape;
 
@@ -47,7 +48,12 @@ fn positions(op: impl Fn(usize, bool) -> Op) -> Vec<Case> {
         for dim in (0..shape.rank()).filter(|&d| shape[d] > 0) {
             for flag in [false, true] {
                 let x = with_specials(&numbers(shape, 1));
-                let inputs = of_each_type(shape, 1).into_iter().chain([x, integers(shape, 2, 0, 3)]);
+                let inputs = of_each_type(shape, 1).into_iter().chain([
+                    x.clone().cast(DType::F16),
+                    x.clone().cast(DType::BF16),
+                    x,
+                    integers(shape, 2, 0, 3),
+                ]);
                 cases.extend(inputs.map(|x| Case::exact(op(dim, flag), vec![x])));
             }
         }

@@ -77,7 +77,7 @@ pub fn cat() -> Vec<Case> {
         for dim in 0..shape.rank() {
             let parts =
                 [of_each_type(shape, 1), of_each_type(shape.with(dim, 2), 2), of_each_type(shape.with(dim, 0), 3)];
-            for dtype in 0..3 {
+            for dtype in 0..parts[0].len() {
                 let inputs = parts.iter().chain(&parts[..1]).map(|x| x[dtype].clone()).collect();
                 cases.push(Case::exact(Op::Cat { dim }, inputs));
             }
@@ -133,11 +133,21 @@ pub fn pad_grad() -> Vec<Case> {
 pub fn cast() -> Vec<Case> {
     let far = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -0.0, 0.5, -0.5, 255.4, 256.7, -3.9, 1e15, -1e15, 1e300];
     let far = Array::from_slice(&far, Shape::from([12]));
-    let mut inputs = vec![far, integers([17], 1, -1000, 1000)];
+    // Ties between neighbours of 16 bits, their subnormal numbers, and the ends of their ranges.
+    let near = [1.0, -1.0].map(|sign| {
+        [1.0 + 2f64.powi(-11), 1.0 + 3.0 * 2f64.powi(-11), 1.0 + 2f64.powi(-8), 1.0 + 3.0 * 2f64.powi(-8)]
+            .into_iter()
+            .chain([2f64.powi(-25), 3.0 * 2f64.powi(-25), 1.5 * 2f64.powi(-20), 65519.0, 65520.0, 3.3961e38, 1e-10])
+            .map(|x| sign * x)
+            .collect::<Vec<f64>>()
+    });
+    let near = near.concat();
+    let near = Array::from_slice(&near, Shape::from([near.len()]));
+    let ends = [i64::from(i32::MIN), i64::from(i32::MAX), -129, 128, 65519, 65520, (1 << 40) + (1 << 32) + 1];
+    let ends = Array::from_slice(&ends, Shape::from([ends.len()]));
+    let mut inputs = vec![far, near, ends, integers([17], 1, -1000, 1000)];
     inputs.extend(shapes().into_iter().flat_map(|shape| of_each_type(shape, 1)));
-    let case = |x: Array| {
-        [DType::F32, DType::F64, DType::I64, DType::U8].map(|dtype| Case::exact(Op::Cast { dtype }, vec![x.clone()]))
-    };
+    let case = |x: Array| DType::ALL.map(|dtype| Case::exact(Op::Cast { dtype }, vec![x.clone()]));
     inputs.into_iter().flat_map(case).collect()
 }
 
@@ -167,7 +177,7 @@ pub fn gather() -> Vec<Case> {
 pub fn scatter_add() -> Vec<Case> {
     let case = |(shape, dim, by): (Shape, usize, Shape)| {
         let index = integers(by, 2, 0, shape[dim] as i64);
-        let [x, whole, _] = of_each_type(by, 1);
+        let [x, whole, ..] = of_each_type(by, 1);
         let op = Op::ScatterAdd { dim, shape };
         [Case::largest(op.clone(), vec![x, index.clone()]), Case::exact(op, vec![whole, index])]
     };
@@ -194,7 +204,7 @@ pub fn index_add() -> Vec<Case> {
         for dim in 0..shape.rank() {
             for size in [1, 5] {
                 let index = integers([shape[dim]], 2, 0, size as i64);
-                let [x, whole, _] = of_each_type(shape, 1);
+                let [x, whole, ..] = of_each_type(shape, 1);
                 cases.push(Case::largest(Op::IndexAdd { dim, size }, vec![x, index.clone()]));
                 cases.push(Case::exact(Op::IndexAdd { dim, size }, vec![whole, index]));
             }
