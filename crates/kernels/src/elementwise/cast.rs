@@ -32,12 +32,12 @@ casts!(|x: f32|
     f32: x, f64: x as f64, f16: f32_to_f16(x), bf16: f32_to_bf16(x),
     i64: x as i64, i32: x as i32, i8: x as i8, u8: x as u8,
     // By its bits: a subnormal number is not 0, even where it counts as 0.
-    Bool: Bool::from(x.to_bits() << 1 != 0),
+    Bool: Bool::from(x.abs() >= f32::MIN_POSITIVE || x.is_nan()),
 );
 casts!(|x: f64|
     f32: x as f32, f64: x, f16: f32_to_f16(f64_to_odd_f32(x)), bf16: f32_to_bf16(f64_to_odd_f32(x)),
     i64: x as i64, i32: x as i32, i8: x as i8, u8: x as u8,
-    Bool: Bool::from(x.to_bits() << 1 != 0),
+    Bool: Bool::from(x.abs() >= f64::MIN_POSITIVE || x.is_nan()),
 );
 casts!(|x: f16|
     f32: f16_to_f32(x), f64: f16_to_f32(x) as f64, f16: x, bf16: f32_to_bf16(f16_to_f32(x)),
@@ -47,7 +47,7 @@ casts!(|x: f16|
 casts!(|x: bf16|
     f32: bf16_to_f32(x), f64: x.to_f64(), f16: f32_to_f16(bf16_to_f32(x)), bf16: x,
     i64: bf16_to_f32(x) as i64, i32: bf16_to_f32(x) as i32, i8: bf16_to_f32(x) as i8, u8: bf16_to_f32(x) as u8,
-    Bool: Bool::from(x.to_bits() << 1 != 0),
+    Bool: Bool::from(x.to_bits() & 0x7F80 != 0),
 );
 casts!(|x: i64|
     f32: x as f32, f64: x as f64, f16: f32_to_f16(i64_to_odd_f32(x)), bf16: f32_to_bf16(i64_to_odd_f32(x)),
@@ -147,10 +147,13 @@ mod tests {
     #[test]
     fn what_is_not_0_is_true() {
         let truth = |x: Vec<Bool>| x.into_iter().map(Bool::get).collect::<Vec<_>>();
-        let x = [0.0, -0.0, f32::from_bits(1), f32::NAN, -2.0, f32::INFINITY];
-        assert_eq!(truth(casted(&x)), [false, false, true, true, true, true]);
-        assert_eq!(truth(casted(&x.map(f64::from))), [false, false, true, true, true, true]);
-        assert_eq!(truth(casted(&x.map(bf16::from_f32))), [false, false, false, true, true, true]);
+        // Numbers too small to be normal count as 0, as in all kernels.
+        let x = [0.0, -0.0, f32::from_bits(1), f32::MIN_POSITIVE, f32::NAN, -2.0, f32::INFINITY];
+        let expected = [false, false, false, true, true, true, true];
+        assert_eq!(truth(casted(&x)), expected);
+        assert_eq!(truth(casted(&x.map(bf16::from_f32))), expected);
+        let x = [0.0, -0.0, f64::from_bits(1), f64::MIN_POSITIVE, f64::NAN, -2.0, f64::INFINITY];
+        assert_eq!(truth(casted(&x)), expected);
         assert_eq!(truth(casted(&[f16::from_bits(0x8000), f16::from_bits(1)])), [false, true]);
         assert_eq!(truth(casted(&[0i64, i64::MIN])), [false, true]);
         let both = [Bool::from(false), Bool::from(true)];
