@@ -31,7 +31,6 @@ macro_rules! casts {
 casts!(|x: f32|
     f32: x, f64: x as f64, f16: f32_to_f16(x), bf16: f32_to_bf16(x),
     i64: x as i64, i32: x as i32, i8: x as i8, u8: x as u8,
-    // By its bits: a subnormal number is not 0, even where it counts as 0.
     Bool: Bool::from(x.abs() >= f32::MIN_POSITIVE || x.is_nan()),
 );
 casts!(|x: f64|
