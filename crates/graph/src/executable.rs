@@ -1,10 +1,9 @@
 //! A graph made ready to run: optimized, with a plan of its memory.
 
 use crate::capture;
-use crate::graph::{Graph, ValueId};
+use crate::graph::{Graph, Node};
 use crate::passes::optimize;
 use crate::plan::MemoryPlan;
-use std::collections::HashMap;
 use striate_nn::Forward;
 use striate_tensor::{Array, Tensor, backend};
 
@@ -21,8 +20,7 @@ use striate_tensor::{Array, Tensor, backend};
 /// ```
 pub struct Executable {
     graph: Graph,
-    /// For each operand of each node, whether it is read for the last time.
-    last: Vec<Vec<bool>>,
+    last_reads: Vec<Vec<bool>>,
     packed: Vec<Option<backend::Packed>>,
 }
 
@@ -43,15 +41,12 @@ impl Executable {
 
     /// A graph as it is, without passes.
     pub(crate) fn as_is(graph: Graph) -> Executable {
-        let mut last: Vec<Vec<bool>> = graph.nodes.iter().map(|node| vec![false; node.inputs.len()]).collect();
-        let mut seen: std::collections::HashSet<ValueId> = graph.outputs.iter().copied().collect();
-        for (node, last) in graph.nodes.iter().zip(&mut last).rev() {
-            for (&id, last) in node.inputs.iter().zip(last.iter_mut()).rev() {
-                *last = seen.insert(id) && !graph.value(id).is_known();
-            }
-        }
-        let packed = graph.nodes.iter().map(|node| backend::Packed::of(&node.op)).collect();
-        Executable { graph, last, packed }
+        let last_reads = graph.last_reads();
+        // A weight that is computed differs from run to run.
+        let has_constant_weight = |node: &&Node| node.inputs.get(1).is_some_and(|&id| graph.value(id).is_known());
+        let packed = |node| Some(node).filter(has_constant_weight).and_then(|node| backend::Packed::of(&node.op));
+        let packed = graph.nodes.iter().map(packed).collect();
+        Executable { graph, last_reads, packed }
     }
 
     /// The optimized graph.
@@ -87,35 +82,16 @@ impl Executable {
     /// # Panics
     /// If the inputs are not those that the graph takes, or are on another device than its parameters.
     pub fn run(&self, inputs: &[Tensor]) -> Vec<Tensor> {
-        self.run_watched(inputs, &mut |_| ())
+        self.run_watched(inputs, |_| ())
     }
 
-    /// As [`Executable::run`]; `watch` sees all results that are there after each node.
-    pub(crate) fn run_watched(
-        &self,
-        inputs: &[Tensor],
-        watch: &mut dyn FnMut(&HashMap<ValueId, Array>),
-    ) -> Vec<Tensor> {
+    /// As [`Executable::run`]; `watch` sees which values are there after each node, by the number of their [`crate::ValueId`].
+    pub(crate) fn run_watched(&self, inputs: &[Tensor], watch: impl FnMut(&[Option<Array>])) -> Vec<Tensor> {
         let graph = &self.graph;
         let batch = graph.batch_of(inputs);
-        let mut arrays: HashMap<ValueId, Array> =
-            graph.inputs.iter().zip(inputs).map(|(&id, x)| (id, x.array().clone())).collect();
-        for ((node, last), packed) in graph.nodes.iter().zip(&self.last).zip(&self.packed) {
-            let mut operand = |(&id, &last): (&ValueId, &bool)| match &graph.value(id).tensor {
-                Some(known) => known.array().clone(),
-                // The last reader takes it, and may write over it.
-                None if last => arrays.remove(&id).expect("computed before it is read"),
-                None => arrays[&id].clone(),
-            };
-            let operands = node.inputs.iter().zip(last).map(&mut operand).collect();
-            let results = backend::run_packed(&node.op_at(batch), packed.as_ref(), operands);
-            arrays.extend(node.outputs.iter().copied().zip(results));
-            watch(&arrays);
-        }
-        let output = |&id: &ValueId| match &graph.value(id).tensor {
-            Some(known) => known.clone(),
-            None => arrays[&id].clone().into(),
-        };
-        graph.outputs.iter().map(output).collect()
+        let step =
+            |i: usize, operands| backend::run_packed(&graph.nodes[i].op_at(batch), self.packed[i].as_ref(), operands);
+        let outputs = graph.evaluate(graph.arrays(inputs), &self.last_reads, step, watch);
+        outputs.into_iter().map(Tensor::from).collect()
     }
 }

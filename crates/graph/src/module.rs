@@ -1,7 +1,6 @@
 //! A graph as a network that trains.
 
-use crate::graph::{Graph, Origin, ValueId};
-use std::collections::HashMap;
+use crate::graph::{Graph, Origin, Value, ValueId};
 use striate_nn::{Buffer, Entry, EntryMut, Forward, Module, Parameter, Pass};
 use striate_tensor::{Op, Tensor};
 
@@ -23,6 +22,7 @@ const MOMENTUM: f64 = 0.1;
 /// ```
 pub struct GraphModule {
     graph: Graph,
+    last_reads: Vec<Vec<bool>>,
     parameters: Vec<(ValueId, Parameter)>,
     buffers: Vec<(ValueId, Buffer)>,
 }
@@ -44,7 +44,8 @@ impl GraphModule {
         };
         let parameters = of(Origin::Parameter).map(|(id, t)| (id, Parameter::new(t))).collect();
         let buffers = of(Origin::Buffer).map(|(id, t)| (id, Buffer::new(t))).collect();
-        GraphModule { graph, parameters, buffers }
+        let last_reads = graph.last_reads();
+        GraphModule { graph, last_reads, parameters, buffers }
     }
 
     /// The graph with the parameters and buffers as they are now.
@@ -107,29 +108,26 @@ impl Forward for GraphModule {
     fn forward(&self, x: Tensor, pass: &Pass) -> Tensor {
         let graph = &self.graph;
         let batch = graph.batch_of(std::slice::from_ref(&x));
-        let mut left = graph.uses();
-        let mut values: HashMap<ValueId, Tensor> = HashMap::from([(graph.inputs[0], x)]);
-        values.extend(self.parameters.iter().map(|(id, p)| (*id, pass.parameter(p))));
-        values.extend(self.buffers.iter().map(|(id, b)| (*id, pass.buffer(b))));
-        for node in &graph.nodes {
-            let mut operand = |&id: &ValueId| {
-                if graph.value(id).origin == Origin::Constant {
-                    return pass.constant(graph.value(id).tensor.clone().expect("a constant has elements"));
-                }
-                let count = left.get_mut(&id).expect("every operand is counted");
-                *count -= 1;
-                let tensor = if *count == 0 { values.remove(&id) } else { values.get(&id).cloned() };
-                tensor.unwrap_or_else(|| panic!("graph: {} is read before it is computed", graph.value(id).name))
-            };
-            let operands: Vec<Tensor> = node.inputs.iter().map(&mut operand).collect();
+        let constant = |v: &Value| {
+            let is_constant = v.origin == Origin::Constant;
+            is_constant.then(|| pass.constant(v.tensor.clone().expect("a constant has elements")))
+        };
+        let mut values: Vec<Option<Tensor>> = graph.values.iter().map(constant).collect();
+        values[graph.inputs[0].0] = Some(x);
+        for (id, parameter) in &self.parameters {
+            values[id.0] = Some(pass.parameter(parameter));
+        }
+        for (id, buffer) in &self.buffers {
+            values[id.0] = Some(pass.buffer(buffer));
+        }
+        let step = |i: usize, operands: Vec<Tensor>| {
+            let node = &graph.nodes[i];
             let op = node.op_at(batch);
-            let results = match self.by_batch(&op, &node.inputs, &operands, pass) {
+            match self.by_batch(&op, &node.inputs, &operands, pass) {
                 Some(y) => vec![y],
                 None => op.apply(operands),
-            };
-            values.extend(node.outputs.iter().copied().zip(results).filter(|(id, _)| left.contains_key(id)));
-        }
-        let output = graph.outputs[0];
-        values.remove(&output).unwrap_or_else(|| panic!("graph: the output is not computed"))
+            }
+        };
+        graph.evaluate(values, &self.last_reads, step, |_| ()).swap_remove(0)
     }
 }

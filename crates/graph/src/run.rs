@@ -1,7 +1,7 @@
 //! A graph run op by op.
 
-use crate::graph::{Batch, Graph, Origin, ValueId};
-use std::collections::HashMap;
+use crate::graph::{Batch, Graph, Value, ValueId};
+use std::collections::HashSet;
 use striate_tensor::{Array, Tensor, backend};
 
 impl Graph {
@@ -47,33 +47,57 @@ impl Graph {
     /// If the inputs are not those that the graph takes, or are on another device than its parameters.
     pub fn run(&self, inputs: &[Tensor]) -> Vec<Tensor> {
         let batch = self.batch_of(inputs);
-        let mut left = self.uses();
-        let mut arrays: HashMap<ValueId, Array> = HashMap::new();
-        for (x, &id) in inputs.iter().zip(&self.inputs) {
-            arrays.insert(id, x.array().clone());
+        let step = |i: usize, operands| backend::run(&self.nodes[i].op_at(batch), operands);
+        let outputs = self.evaluate(self.arrays(inputs), &self.last_reads(), step, |_| ());
+        outputs.into_iter().map(Tensor::from).collect()
+    }
+
+    /// For each operand of each node, whether it is a result or an input that nothing reads after it.
+    pub(crate) fn last_reads(&self) -> Vec<Vec<bool>> {
+        let mut seen: HashSet<ValueId> = self.outputs.iter().copied().collect();
+        let mut is_last = |&id: &ValueId| seen.insert(id) && !self.value(id).is_known();
+        let mut all: Vec<Vec<bool>> = Vec::new();
+        for node in self.nodes.iter().rev() {
+            let mut last: Vec<bool> = node.inputs.iter().rev().map(&mut is_last).collect();
+            last.reverse();
+            all.push(last);
         }
-        for node in &self.nodes {
-            let mut operand = |&id: &ValueId| {
-                if let Some(known) = &self.value(id).tensor {
-                    return known.array().clone();
-                }
-                let count = left.get_mut(&id).expect("every operand is counted");
-                *count -= 1;
+        all.reverse();
+        all
+    }
+
+    /// The elements of each value that has them before a run.
+    pub(crate) fn arrays(&self, inputs: &[Tensor]) -> Vec<Option<Array>> {
+        let known = |v: &Value| v.tensor.as_ref().map(|t| t.array().clone());
+        let mut arrays: Vec<_> = self.values.iter().map(known).collect();
+        for (id, x) in self.inputs.iter().zip(inputs) {
+            arrays[id.0] = Some(x.array().clone());
+        }
+        arrays
+    }
+
+    /// The outputs, from the values that are there before a run. `step` computes the results of a node from its operands; `watch` sees which values are there
+    /// after each.
+    pub(crate) fn evaluate<T: Clone>(
+        &self,
+        mut values: Vec<Option<T>>,
+        last_reads: &[Vec<bool>],
+        mut step: impl FnMut(usize, Vec<T>) -> Vec<T>,
+        mut watch: impl FnMut(&[Option<T>]),
+    ) -> Vec<T> {
+        for (i, (node, last)) in self.nodes.iter().zip(last_reads).enumerate() {
+            let operand = |(id, &is_last): (&ValueId, &bool)| {
                 // The last reader takes it, and may write over it.
-                let array = if *count == 0 { arrays.remove(&id) } else { arrays.get(&id).cloned() };
-                array.unwrap_or_else(|| panic!("graph: {} is read before it is computed", self.value(id).name))
+                let value = if is_last { values[id.0].take() } else { values[id.0].clone() };
+                value.unwrap_or_else(|| panic!("graph: {} is read before it is computed", self.value(*id).name))
             };
-            let operands = node.inputs.iter().map(&mut operand).collect();
-            for (&id, y) in node.outputs.iter().zip(backend::run(&node.op_at(batch), operands)) {
-                if left.contains_key(&id) {
-                    arrays.insert(id, y);
-                }
+            let operands = node.inputs.iter().zip(last).map(operand).collect();
+            for (id, result) in node.outputs.iter().zip(step(i, operands)) {
+                values[id.0] = Some(result);
             }
+            watch(&values);
         }
-        let output = |&id: &ValueId| match self.value(id).origin {
-            Origin::Result | Origin::Input => arrays[&id].clone().into(),
-            _ => self.value(id).tensor.clone().expect("known before a run"),
-        };
+        let output = |id: &ValueId| values[id.0].clone().expect("every output is computed");
         self.outputs.iter().map(output).collect()
     }
 }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::{Executable, capture};
+use crate::{Executable, Origin, capture};
 use std::collections::HashSet;
 use striate_nn::{
     BatchNorm1d, BatchNorm2d, Conv2d, Entry, EntryMut, Flatten, Forward, Linear, MaxPool2d, Module, Pass, ReLU,
@@ -183,9 +183,10 @@ fn a_plan_is_never_exceeded() {
         }
         let mut most = 0;
         let x = Tensor::randn([batch, 3, 9, 9], DType::F32, rng);
-        run.run_watched(&[x], &mut |arrays| {
-            let results = arrays.iter().filter(|(id, _)| !run.graph().inputs.contains(id));
-            let memory: std::collections::HashMap<_, _> = results.map(|(_, a)| a.memory()).collect();
+        run.run_watched(&[x], |arrays| {
+            let results = run.graph().values.iter().zip(arrays).filter(|(v, _)| v.origin == Origin::Result);
+            let memory: std::collections::HashMap<_, _> =
+                results.filter_map(|(_, a)| a.as_ref()).map(|a| a.memory()).collect();
             most = most.max(memory.values().sum::<usize>());
         });
         assert!(most > 0 && most <= plan.arena, "{most} bytes in use, {} planned", plan.arena);
@@ -238,4 +239,28 @@ fn graph_buffer(graph: &crate::GraphModule, name: &str) -> Vec<f32> {
         }
     });
     found
+}
+
+/// A convolution whose weight is computed from its input.
+#[derive(striate_nn::Module)]
+struct DynamicFilter {}
+
+impl Forward for DynamicFilter {
+    fn forward(&self, x: Tensor, _: &Pass) -> Tensor {
+        let weight = x.clone().mean(&[0], true).expand([4, 3, 6, 6]).narrow(2, 0, 3).narrow(3, 0, 3);
+        x.conv2d(&weight, None, &Default::default())
+    }
+}
+
+#[test]
+fn a_weight_that_is_computed_is_not_kept_from_run_to_run() {
+    let net = DynamicFilter {};
+    let run = Executable::of(&net, &[2, 3, 6, 6]);
+    let rng = &mut Generator::new(0);
+    for _ in 0..3 {
+        let x = Tensor::randn([2, 3, 6, 6], DType::F32, rng);
+        let want = net.forward(x.clone(), &Pass::eval());
+        assert_eq!(run.forward(x).to_vec::<f32>(), want.to_vec::<f32>());
+    }
+    assert_eq!(run.packed_bytes(), 0);
 }
