@@ -158,9 +158,9 @@ fn joined(op: Op, mut operands: Vec<Tensor>) -> (Op, Vec<Input>) {
         if sides == 2 && operands[0].spec() != operands[1].spec() {
             break;
         }
-        let Some(before) = deferred.inputs() else { continue };
         let others = || operands.iter().enumerate().filter(|(i, _)| *i != side).map(|(_, t)| t);
         let Some(joint) = join(&deferred.op, &op) else { continue };
+        let Some(before) = deferred.inputs() else { continue };
         if others().any(|t| t.device() != deferred.device) {
             continue;
         }

@@ -28,8 +28,7 @@ pub trait Backend: Send + Sync {
     /// be used again.
     fn run(&self, op: &Op, inputs: Vec<Array>, outputs: &[Spec]) -> Vec<Array>;
     /// As [`Backend::run`], for an op that runs many times with the same weight; `packed` belongs to it alone.
-    fn run_packed(&self, op: &Op, packed: &Packed, inputs: Vec<Array>, outputs: &[Spec]) -> Vec<Array> {
-        let _ = packed;
+    fn run_packed(&self, op: &Op, _packed: &Packed, inputs: Vec<Array>, outputs: &[Spec]) -> Vec<Array> {
         self.run(op, inputs, outputs)
     }
     /// One step of an optimizer; `state` has [`Update::slots`] arrays.

@@ -10,16 +10,11 @@ impl Op {
     /// positions of max pooling, are left out; so is the gradient of what is a gradient itself.
     ///
     /// # Panics
-    /// If the operands do not fit ([`Op::outputs`]) or are on two devices.
+    /// If the operands do not fit ([`Op::outputs`]) or are on two devices, or if one has a gradient and the op belongs to inference
+    /// ([`Op::FusedConv2d`]).
     pub fn apply(&self, operands: Vec<Tensor>) -> Vec<Tensor> {
         let specs: Vec<_> = operands.iter().map(Tensor::spec).collect();
         self.outputs(&specs);
-        if operands.iter().all(|t| !t.has_grad())
-            && !matches!(self, Op::Unary(_) | Op::Conv2d { .. } | Op::BatchNorm { .. })
-        {
-            let arrays = operands.into_iter().map(Tensor::into_array).collect();
-            return self.run_all(arrays).into_iter().map(Tensor::from).collect();
-        }
         let rest = operands;
         let mut operands = rest.clone().into_iter();
         let x = operands.next().expect("every op has an operand");
@@ -132,7 +127,10 @@ impl Op {
             Op::LocalResponseNorm { size, alpha, beta, k } => x.local_response_norm(*size, *alpha, *beta, *k),
             Op::Softmax { dim } => x.softmax(*dim as isize),
             Op::LogSoftmax { dim } => x.log_softmax(*dim as isize),
-            Op::FusedConv2d(_) => panic!("{}: has no gradient, for it belongs to inference", self.name()),
+            Op::FusedConv2d(_) => {
+                assert!(!rest.iter().any(Tensor::has_grad), "{}: has no gradient: it is for inference", self.name());
+                return self.without_gradient(rest);
+            }
             _ => return self.without_gradient(rest),
         };
         vec![one]

@@ -30,7 +30,7 @@ pub(crate) fn rule(inputs: &[Spec], residual: bool) -> Spec {
     *x
 }
 
-fn check(x: &Spec, per_channel: &[Spec]) {
+pub(crate) fn check(x: &Spec, per_channel: &[Spec]) {
     assert!(x.shape.rank() >= 2, "{OP}: the input must be [n, c, ..], got {}", x.shape);
     for t in per_channel {
         same_dtype(OP, x, t);

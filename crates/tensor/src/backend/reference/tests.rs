@@ -13,8 +13,9 @@ use crate::array::Array;
 use crate::backend::{Backend, run};
 use crate::device::Device;
 use crate::dtype::{DType, Stored, by_type};
-use crate::op::{Op, Pool2dOptions, Unary};
+use crate::op::{Op, Pool2dOptions, Spec, Unary};
 use crate::shape::Shape;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use striate_kernels::Buffer;
 
 /// An op and its operands. Those that are `f64` stand for floating-point numbers of either type.
@@ -170,6 +171,26 @@ fn check(name: &str, cases: Vec<Case>) {
         assert_eq!(name_of(&case.op), name, "a case of {name} is of another op");
         for dtype in [DType::F32, DType::F64] {
             check_case(&format!("case {i}: {:?}", case.op), case, dtype);
+        }
+        // Gradients come from the op that they belong to, whose operands have been checked.
+        if !name.ends_with("_grad") {
+            check_misfits(case);
+        }
+    }
+}
+
+/// The shape rule takes operands of other ranks and sizes, or says what does not fit.
+fn check_misfits(case: &Case) {
+    let specs: Vec<Spec> = case.inputs.iter().map(Array::spec).collect();
+    for i in 0..specs.len() {
+        for shape in (0..=5).flat_map(|rank| [0, 1, 3].map(|n| vec![n; rank])) {
+            let mut specs = specs.clone();
+            specs[i] = specs[i].reshaped(&shape[..]);
+            let Err(payload) = catch_unwind(AssertUnwindSafe(|| case.op.outputs(&specs))) else { continue };
+            let text = payload.downcast_ref::<String>().map_or("a text without values", |s| s);
+            let op = text.split(": ").next().unwrap_or_default();
+            let is_name = op.bytes().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'_');
+            assert!(is_name, "{:?} of {shape:?} as operand {i}: {text}", case.op);
         }
     }
 }
