@@ -186,7 +186,7 @@ pub fn batch_norm_apply<T: Float>(norm: &BatchNorm<T>, x: &[T], added: Option<&[
 ///
 /// # Panics
 /// If the length does not fit.
-pub fn biases<T: Float>(c: usize, bias: Option<&[T]>) -> Vec<T> {
+fn biases<T: Float>(c: usize, bias: Option<&[T]>) -> Vec<T> {
     let bias = bias.map_or_else(|| vec![T::ZERO; c], <[T]>::to_vec);
     check_channels("batch_norm", "bias", c, bias.len());
     bias
@@ -196,7 +196,7 @@ pub fn biases<T: Float>(c: usize, bias: Option<&[T]>) -> Vec<T> {
 ///
 /// # Panics
 /// If a length does not fit.
-pub fn scaled<T: Float>(c: usize, inv_std: &[T], weight: Option<&[T]>) -> Vec<T> {
+fn scaled<T: Float>(c: usize, inv_std: &[T], weight: Option<&[T]>) -> Vec<T> {
     check_channels("batch_norm", "inverse standard deviation", c, inv_std.len());
     match weight {
         None => inv_std.to_vec(),

@@ -23,7 +23,7 @@ pub(super) struct Output<'a> {
 
 impl<'a> Output<'a> {
     /// For images of `size` pixels, cut into the tiles of `grid`. Values become 0 where `before_relu` is not above 0; with `pool`, of each
-    /// 2×2 pixels the largest is written, to a result of half the height and width, and only that is finished.
+    /// 2×2 pixels the largest is written, to a result of half the height and width, and the epilogue applies to that.
     pub fn new(
         grid: Grid,
         size: [usize; 2],
@@ -78,7 +78,7 @@ impl<'a> Output<'a> {
             row_stride: w * c,
             pixel_stride: c,
             size: [(STEP / part).min(h - y), (STEP / part).min(w - x)],
-            channels: (first, cols),
+            channels: cols,
             epilogue: self.epilogue,
             pool: self.pool,
         })
@@ -93,22 +93,21 @@ pub(super) struct OutputTile<'a> {
     row_stride: usize,
     pixel_stride: usize,
     size: [usize; 2],
-    /// The first, and how many.
-    channels: (usize, usize),
+    channels: usize,
     epilogue: Epilogue<'a, f32>,
     pool: bool,
 }
 
 impl OutputTile<'_> {
-    /// Transforms one vector of channels back, the tile's from `first` on, adds the bias, finishes and writes it; point p is at `from[p * stride]`.
+    /// Transforms one vector of channels back, the tile's from `first` on, adds the bias, applies the epilogue and writes it; point p is at
+    /// `from[p * stride]`.
     ///
     /// # Safety
     /// The output that the tile is of must still be borrowed, and nobody else may touch these channels of the tile.
     #[inline(always)]
     pub unsafe fn write<S: Simd>(&self, simd: S, from: &[f32], stride: usize, first: usize, bias: S::F32) {
-        let (_, cols) = self.channels;
-        assert!(first < cols);
-        let lanes = S::LANES.min(cols - first);
+        assert!(first < self.channels);
+        let lanes = S::LANES.min(self.channels - first);
         let pixels = back(simd, from, stride);
         for i in 0..STEP {
             for j in 0..STEP {
