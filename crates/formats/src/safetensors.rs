@@ -20,8 +20,7 @@ const METADATA: &str = "__metadata__";
 /// What a safetensors file holds.
 #[derive(Clone)]
 pub struct Contents {
-    /// The tensors with their names, in the order of the file. F16 and BF16 have become [`DType::F32`], smaller integers [`DType::I64`], BOOL
-    /// [`DType::U8`].
+    /// The tensors with their names, in the order of the file. Integers of a type that no tensor has (I16, U16, U32) have become [`DType::I64`].
     pub tensors: Vec<(String, Tensor)>,
     /// The texts that go with them.
     pub metadata: BTreeMap<String, String>,

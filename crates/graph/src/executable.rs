@@ -26,7 +26,7 @@ pub struct Executable {
 
 impl Executable {
     /// Optimizes a graph and makes it ready to run.
-    pub fn new(graph: &Graph) -> Executable {
+    pub fn new(graph: Graph) -> Executable {
         Executable::as_is(optimize(graph))
     }
 
@@ -36,7 +36,7 @@ impl Executable {
     /// # Panics
     /// As [`capture()`].
     pub fn of<F: Forward + ?Sized>(network: &F, input: &[usize]) -> Executable {
-        Executable::new(&capture(network, input))
+        Executable::new(capture(network, input))
     }
 
     /// A graph as it is, without passes.

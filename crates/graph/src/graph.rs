@@ -9,7 +9,8 @@ use striate_tensor::{Op, Spec, Tensor};
 pub struct ValueId(pub usize);
 
 /// Where a value comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Origin {
     /// Given with each run.
     Input,

@@ -14,7 +14,9 @@
 //! ```
 
 mod capture;
+mod check;
 mod executable;
+mod file;
 mod graph;
 mod layer_times;
 mod module;
@@ -27,6 +29,7 @@ mod summary;
 
 pub use capture::capture;
 pub use executable::Executable;
+pub use file::TEXT_VERSION;
 pub use graph::{Batch, Dim, Graph, Node, Origin, Value, ValueId};
 pub use layer_times::{LayerTime, time_layers};
 pub use module::GraphModule;

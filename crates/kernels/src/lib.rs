@@ -18,6 +18,7 @@ pub mod group_norm;
 pub mod index;
 mod instruction_set;
 pub mod isa;
+pub mod number;
 pub mod optim;
 mod packed;
 pub mod peak;

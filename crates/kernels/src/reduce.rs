@@ -11,9 +11,11 @@ use crate::isa::{Kernel, dispatch};
 use crate::simd::Simd;
 use crate::strided::{CHUNK, check, dense};
 use crate::threads::parallel_chunks;
+use serde::{Deserialize, Serialize};
 
 /// What becomes of the elements along the reduced dimensions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Reduce {
     /// Their sum; 0 if there are none.
     Sum,

@@ -8,8 +8,9 @@ mod unet;
 use serde_json::json;
 use std::collections::HashMap;
 use std::time::Instant;
-use striate::graph::Executable;
+use striate::graph::{Executable, capture};
 use striate::prelude::*;
+use striate::tensor::trim_memory;
 use striate::{isa, num_threads, set_num_threads, zoo};
 
 /// What each of `times` calls of `f` takes in milliseconds, after `warmup` others.
@@ -54,7 +55,11 @@ fn main() {
     };
     let train_ms = if what.contains("train") { milliseconds(warmup, steps, &mut train) } else { Vec::new() };
     let infer_ms = if what.contains("infer") {
-        let network = Executable::of(&*net, images.shape());
+        let graph = capture(&*net, images.shape());
+        // As in use: the network that the graph comes from is not needed any more.
+        drop((net, passes));
+        let network = Executable::new(graph);
+        trim_memory();
         milliseconds(warmup, steps, || drop(network.forward(images.clone())))
     } else {
         Vec::new()

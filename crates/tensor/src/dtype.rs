@@ -11,7 +11,8 @@ use striate_kernels::{Bool, Buffer};
 ///
 /// Elements of all types are stored, moved, compared, sorted and converted ([`Tensor::to_dtype`](crate::Tensor::to_dtype)). Arithmetic is
 /// there for `f32` and `f64`, and where it makes sense for `i64`; elsewhere the message says what to convert to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum DType {
     /// 32-bit floating point, the default.
     F32,

@@ -1,5 +1,7 @@
 //! Shapes: the sizes of a tensor's dimensions, the outermost first.
 
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 use std::fmt;
 use std::ops::Deref;
 
@@ -7,7 +9,8 @@ use std::ops::Deref;
 pub const MAX_RANK: usize = 8;
 
 /// The sizes of a tensor's dimensions, the outermost first. A scalar has none.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(into = "Vec<usize>")]
 pub struct Shape {
     sizes: [usize; MAX_RANK],
     rank: usize,
@@ -106,16 +109,37 @@ impl Shape {
     /// # Panics
     /// If they do not fit; the message starts with `op`.
     pub fn broadcast(op: &str, a: &Shape, b: &Shape) -> Shape {
+        crate::op::must(Shape::try_broadcast(op, a, b))
+    }
+
+    /// As [`Shape::broadcast`], or why they do not fit.
+    pub(crate) fn try_broadcast(op: &str, a: &Shape, b: &Shape) -> Result<Shape, String> {
         let rank = a.rank.max(b.rank);
         let size = |s: &Shape, d: usize| if d + s.rank >= rank { s[d + s.rank - rank] } else { 1 };
         (0..rank)
             .map(|d| match (size(a, d), size(b, d)) {
-                (x, y) if x == y => x,
-                (1, y) => y,
-                (x, 1) => x,
-                _ => panic!("{op}: shapes {a} and {b} do not broadcast{}", crate::ops::hints::broadcast(a, b)),
+                (x, y) if x == y => Ok(x),
+                (1, y) => Ok(y),
+                (x, 1) => Ok(x),
+                _ => Err(format!("{op}: shapes {a} and {b} do not broadcast{}", crate::ops::hints::broadcast(a, b))),
             })
             .collect()
+    }
+}
+
+impl From<Shape> for Vec<usize> {
+    fn from(shape: Shape) -> Self {
+        shape.to_vec()
+    }
+}
+
+impl<'a> Deserialize<'a> for Shape {
+    fn deserialize<D: Deserializer<'a>>(from: D) -> Result<Self, D::Error> {
+        let sizes = Vec::<usize>::deserialize(from)?;
+        if sizes.len() > MAX_RANK {
+            return Err(D::Error::custom(format!("a tensor has at most {MAX_RANK} dimensions, got {}", sizes.len())));
+        }
+        Ok(Shape::new(&sizes))
     }
 }
 

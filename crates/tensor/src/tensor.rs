@@ -231,7 +231,7 @@ impl Tensor {
 
     /// The op's name and both types in a panic if they differ.
     pub(crate) fn same_dtype(&self, op: &str, other: &Tensor) {
-        crate::op::same_dtype(op, &self.spec(), &other.spec());
+        crate::op::must(crate::op::same_dtype(op, &self.spec(), &other.spec()));
     }
 
     /// The elements converted to another type. Between floating-point types the gradient flows.

@@ -4,7 +4,7 @@ use crate::data::{Images, Loader, MNIST, Splits, Watch, load_data, measuring_bat
 use crate::error::TrainError;
 use crate::images;
 use crate::metrics::ConfusionMatrix;
-use crate::model_file::{Model, ModelCard};
+use crate::model_file::{ModelCard, Predictor};
 use crate::provenance::EvalSplit;
 use crate::task::{Classification, Task};
 use crate::trainer::Batches;
@@ -44,26 +44,26 @@ pub struct Evaluation {
     pub bad: Vec<BadImage>,
 }
 
-/// The images to measure `model` on: those of `data`, or of what it was trained on, without what it has learnt from. Images of a folder have their
+/// The images to measure the model of `card` on: those of `data`, or of what it was trained on, without what it has learnt from. Images of a folder have their
 /// class by name. `watch` hears how far the look at all images has come.
 pub fn load_to_measure(
-    model: &Model,
+    card: &ModelCard,
     data: Option<&str>,
     options: &ListOptions,
     watch: &Watch,
 ) -> Result<HeldOut, TrainError> {
-    let data = data.unwrap_or(&model.card.training.data);
+    let data = data.unwrap_or(&card.training.data);
     if data != MNIST && images::are_images(&text_path(data)) {
-        return images::to_measure(&text_path(data), &model.card, options, watch);
+        return images::to_measure(&text_path(data), card, options, watch);
     }
-    HeldOut::of(load_data(data)?, &model.card)
+    HeldOut::of(load_data(data)?, card)
 }
 
 /// Runs `model` on images held out.
 ///
 /// # Errors
 /// If none of them can be read, or the loss is not finite.
-pub fn evaluate(model: &Model, held_out: &HeldOut) -> Result<Evaluation, TrainError> {
+pub fn evaluate(model: &Predictor, held_out: &HeldOut) -> Result<Evaluation, TrainError> {
     let data = &held_out.data;
     let classes = &model.card.classes;
     if data.classes.len() > classes.len() {
@@ -86,7 +86,7 @@ pub fn evaluate(model: &Model, held_out: &HeldOut) -> Result<Evaluation, TrainEr
         if task.samples(&batch) == 0 {
             continue;
         }
-        let output = model.executable().forward(task.input(&batch));
+        let output = model.logits(task.input(&batch));
         for (actual, predicted) in batch.labels.to_vec::<i64>().into_iter().zip(Classification::predicted(&output)) {
             confusion.add(actual as usize, predicted);
         }

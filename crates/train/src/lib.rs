@@ -43,7 +43,9 @@ pub use images::{Preview, are_images};
 pub use learning_rate::{LearningRate, PlateauPosition, SCHEDULE_FORMS, SchedulePlan};
 pub use metrics::{ConfusionMatrix, wilson_interval};
 pub use metrics_csv::MetricsCsv;
-pub use model_file::{FORMAT_VERSION, Model, ModelCard, Predictor, SelfTest, Training, save as save_model};
+pub use model_file::{
+    FORMAT_VERSION, GRAPH, Model, ModelCard, Predictor, SelfTest, Training, save as save_model, save_graph,
+};
 pub use provenance::{EvalSplit, Provenance};
 pub use published::{IMAGENET, MIRROR, cached_weights, resolve_weights, weights_url};
 pub use recipe::Recipe;

@@ -12,9 +12,9 @@ use std::path::Path;
 use striate_data::images::Split;
 use striate_data::{Image, Preprocessing};
 use striate_formats::{safetensors, shown};
-use striate_graph::Executable;
+use striate_graph::{Batch, Executable, Graph, GraphModule, capture};
 use striate_nn::{Forward, Pass, StateDict, load_state_dict, state_dict};
-use striate_tensor::{Generator, Tensor};
+use striate_tensor::{DType, Generator, Spec, Tensor};
 use striate_zoo::Description;
 
 /// The version of the layout that this program writes, and the newest that it reads.
@@ -22,6 +22,10 @@ pub const FORMAT_VERSION: u32 = 2;
 /// Images that a file carries to test itself.
 const SELF_TESTS: usize = 2;
 pub(crate) const KEY: &str = "striate";
+/// Where a file says the graph of its network.
+const GRAPH_KEY: &str = "striate.graph";
+/// The architecture of a network that no name and no text describes: the file holds its graph.
+pub const GRAPH: &str = "graph";
 /// How far, as a share of the largest output, a self-test may be off: instruction sets round differently.
 const SELF_TEST_TOLERANCE: f32 = 1e-3;
 
@@ -30,7 +34,7 @@ const SELF_TEST_TOLERANCE: f32 = 1e-3;
 pub struct ModelCard {
     /// The version of the file's layout.
     pub format_version: u32,
-    /// The network's name, or its canonical text (`conv 32 3, relu, …`).
+    /// The network's name, its canonical text (`conv 32 3, relu, …`), or [`GRAPH`].
     pub architecture: String,
     /// The names of the classes, in the order of the outputs.
     pub classes: Vec<String>,
@@ -165,7 +169,6 @@ pub struct Model {
     pub card: ModelCard,
     /// The network.
     pub network: Box<dyn Forward>,
-    executable: Executable,
 }
 
 /// Writes a model file. Whatever happens, `path` holds either the old one or the new one.
@@ -173,8 +176,50 @@ pub struct Model {
 /// # Errors
 /// [`TrainError::NotWritten`] if a weight, a running statistic or a self-test's output is not finite: nobody could use the file.
 pub fn save(path: &Path, card: &ModelCard, network: &dyn Forward) -> Result<(), TrainError> {
+    write(path, card, &state_dict(network), None)
+}
+
+/// As [`save`], of a network that has no name: the file holds its graph, and [`ModelCard::architecture`] is [`GRAPH`] whatever `card` says.
+///
+/// # Errors
+/// As [`save`], and if the graph does not take any number of images as the card prepares them and give a score for each class.
+pub fn save_graph(path: &Path, card: &ModelCard, graph: &Graph) -> Result<(), TrainError> {
+    check_graph(graph, card).map_err(|reason| TrainError::NotWritten { path: path.to_path_buf(), reason })?;
+    let card = ModelCard { architecture: GRAPH.into(), ..card.clone() };
+    let tensors = graph.tensors().map(|(name, t)| (name.to_string(), t.clone())).collect();
+    write(path, &card, &tensors, Some(graph.to_text()))
+}
+
+/// Whether a graph makes a score for each class of any number of images.
+fn check_graph(graph: &Graph, card: &ModelCard) -> Result<(), String> {
+    if let Batch::Fixed(n, reason) = &graph.batch {
+        return Err(format!("its graph takes batches of {n} images alone: {reason}"));
+    }
+    let ([input], [output]) = (&graph.inputs[..], &graph.outputs[..]) else {
+        return Err(format!(
+            "its graph has {} inputs and {} outputs, not one each",
+            graph.inputs.len(),
+            graph.outputs.len()
+        ));
+    };
+    let [c, h, w] = card.preprocessing.output_shape();
+    for n in [1, 2] {
+        let (takes, gives) = (graph.value(*input).spec_at(n), graph.value(*output).spec_at(n));
+        let images = Spec::new([n, c, h, w], DType::F32);
+        if takes != images {
+            return Err(format!("its graph takes {takes}, its preprocessing makes {images}"));
+        }
+        let scores = Spec::new([n, card.classes.len()], DType::F32);
+        if gives != scores {
+            return Err(format!("its graph gives {gives}, {} classes take {scores}", card.classes.len()));
+        }
+    }
+    Ok(())
+}
+
+fn write(path: &Path, card: &ModelCard, tensors: &StateDict, graph: Option<String>) -> Result<(), TrainError> {
     let refuse = |reason: String| Err(TrainError::NotWritten { path: path.to_path_buf(), reason });
-    if let Some((name, fault)) = first_fault(&state_dict(network)) {
+    if let Some((name, fault)) = first_fault(tensors) {
         return refuse(format!("its tensor '{name}' is no use: {fault}"));
     }
     if card.self_test.iter().flat_map(|test| &test.output).any(|x| !x.is_finite()) {
@@ -185,8 +230,9 @@ pub fn save(path: &Path, card: &ModelCard, network: &dyn Forward) -> Result<(), 
         return refuse("the mean or standard deviation of its images is not finite".into());
     }
     let card = serde_json::to_string(card).expect("a card is plain values");
-    let metadata = BTreeMap::from([(KEY.to_string(), card), ("format".to_string(), "pt".to_string())]);
-    Ok(safetensors::write(path, &state_dict(network), &metadata)?)
+    let mut metadata = BTreeMap::from([(KEY.to_string(), card), ("format".to_string(), "pt".to_string())]);
+    metadata.extend(graph.map(|graph| (GRAPH_KEY.to_string(), graph)));
+    Ok(safetensors::write(path, tensors, &metadata)?)
 }
 
 /// What the texts of a safetensors file say of a model, if it is a model file of a version that this program reads.
@@ -195,9 +241,30 @@ pub(crate) fn card(metadata: &BTreeMap<String, String>) -> Option<ModelCard> {
     (card.format_version <= FORMAT_VERSION).then_some(card)
 }
 
+/// The graph that a file holds.
+fn graph_of(contents: safetensors::Contents, card: &ModelCard) -> Result<Graph, String> {
+    let text =
+        contents.metadata.get(GRAPH_KEY).ok_or("damaged metadata: it says that it holds a graph, but has none")?;
+    let mut tensors: StateDict = contents.tensors.into_iter().collect();
+    let graph =
+        Graph::from_text(text, |name| tensors.remove(name)).map_err(|reason| format!("damaged metadata: {reason}"))?;
+    check_graph(&graph, card).map_err(|reason| format!("damaged metadata: {reason}"))?;
+    Ok(graph)
+}
+
 impl Model {
     /// Reads a model file, and checks that it gives the outputs that it promises.
+    ///
+    /// # Errors
+    /// If it is no model file of a version that this program reads, is damaged, or gives other outputs.
     pub fn load(path: &Path) -> Result<Model, TrainError> {
+        let model = Model::untested(path)?;
+        let logits = |x| model.network.forward(x, &Pass::eval());
+        model.card.self_test(logits).map_err(|reason| TrainError::Model { path: path.to_path_buf(), reason })?;
+        Ok(model)
+    }
+
+    fn untested(path: &Path) -> Result<Model, TrainError> {
         let bad = |reason: String| TrainError::Model { path: path.to_path_buf(), reason };
         let contents = safetensors::read(path)?;
         let card = contents
@@ -221,6 +288,10 @@ impl Model {
             None => return Err(bad("damaged metadata: no format version".into())),
         }
         let card: ModelCard = serde_json::from_value(raw).map_err(|e| bad(format!("damaged metadata: {e}")))?;
+        if card.architecture == GRAPH {
+            let graph = graph_of(contents, &card).map_err(&bad)?;
+            return Ok(Model { card, network: Box::new(GraphModule::new(graph)) });
+        }
         let description = Description::of(&card.architecture)
             .ok_or_else(|| bad(format!("holds a network '{}', which this program does not know", card.architecture)))?;
         let blueprint = description
@@ -235,26 +306,22 @@ impl Model {
         let weights: StateDict = contents.tensors.into_iter().collect();
         load_state_dict(&mut *network, &weights)
             .map_err(|cause| TrainError::Weights { path: path.to_path_buf(), cause })?;
-        let [c, h, w] = blueprint.input();
-        let executable = Executable::of(&*network, &[1, c, h, w]);
-        let model = Model { card, network, executable };
-        model.check_preprocessing(blueprint.input()).map_err(&bad)?;
-        model.self_test().map_err(bad)?;
-        Ok(model)
-    }
-
-    fn check_preprocessing(&self, input: [usize; 3]) -> Result<(), String> {
-        let made = self.card.preprocessing.output_shape();
-        if made == input {
-            return Ok(());
+        let (made, input) = (card.preprocessing.output_shape(), blueprint.input());
+        if made != input {
+            return Err(bad(format!(
+                "damaged metadata: its preprocessing makes images of {made:?}, its network takes {input:?}"
+            )));
         }
-        Err(format!("damaged metadata: its preprocessing makes images of {made:?}, its network takes {input:?}"))
+        Ok(Model { card, network })
     }
+}
 
-    fn self_test(&self) -> Result<(), String> {
-        for (i, test) in self.card.self_test.iter().enumerate() {
+impl ModelCard {
+    /// Whether `logits` gives the outputs that this promises.
+    fn self_test(&self, logits: impl Fn(Tensor) -> Tensor) -> Result<(), String> {
+        for (i, test) in self.self_test.iter().enumerate() {
             let image = test.image().ok_or("damaged metadata: a self-test image of the wrong size")?;
-            let got = self.executable.forward(self.card.preprocessing.apply(&image).0).to_vec::<f32>();
+            let got = logits(self.preprocessing.apply(&image).0).to_vec::<f32>();
             let scale = test.output.iter().fold(1.0f32, |m, x| m.max(x.abs()));
             let close = |a: &f32, b: &f32| (a - b).abs() <= SELF_TEST_TOLERANCE * scale;
             if !got.iter().all(|x| x.is_finite()) {
@@ -266,19 +333,9 @@ impl Model {
         }
         Ok(())
     }
-
-    /// The network in evaluation, ready to run: its optimized graph as the file's weights make it. Changes to the network's weights do not change it.
-    pub fn executable(&self) -> &Executable {
-        &self.executable
-    }
-
-    /// The model for prediction alone, without the memory of the network that it was made from.
-    pub fn into_predictor(self) -> Predictor {
-        Predictor { card: self.card, executable: self.executable }
-    }
 }
 
-/// A model that predicts, and can do nothing else.
+/// A model for use alone: its network's optimized graph, without the memory of the network that it was made from.
 pub struct Predictor {
     /// What the model's file says about it.
     pub card: ModelCard,
@@ -286,8 +343,30 @@ pub struct Predictor {
 }
 
 impl Predictor {
+    /// Reads a model file, and checks that it gives the outputs that it promises.
+    ///
+    /// # Errors
+    /// As [`Model::load`].
+    pub fn load(path: &Path) -> Result<Predictor, TrainError> {
+        let Model { card, network } = Model::untested(path)?;
+        let [c, h, w] = card.preprocessing.output_shape();
+        let graph = capture(&*network, &[1, c, h, w]);
+        drop(network);
+        let executable = Executable::new(graph);
+        // What loading and folding leave idle is not needed again.
+        striate_tensor::trim_memory();
+        card.self_test(|x| executable.forward(x))
+            .map_err(|reason| TrainError::Model { path: path.to_path_buf(), reason })?;
+        Ok(Predictor { card, executable })
+    }
+
+    /// The logits for a batch of preprocessed images.
+    pub fn logits(&self, images: Tensor) -> Tensor {
+        self.executable.forward(images)
+    }
+
     /// The probability of each class for a batch of preprocessed images.
     pub fn probabilities(&self, images: Tensor) -> Tensor {
-        self.executable.forward(images).softmax(1)
+        self.logits(images).softmax(1)
     }
 }

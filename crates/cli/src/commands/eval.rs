@@ -10,7 +10,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use striate::data::images::path_text;
 use striate::train::{
-    ConfusionMatrix, EvalSplit, Evaluation, HeldOut, MNIST, Model, evaluate, load_to_measure, wilson_interval,
+    ConfusionMatrix, EvalSplit, Evaluation, HeldOut, MNIST, Predictor, evaluate, load_to_measure, wilson_interval,
 };
 
 /// More classes than these are not printed one by one, nor is their matrix.
@@ -31,12 +31,12 @@ pub fn run(args: Eval) -> Result<ExitCode, Failure> {
     super::set_up(&args.compute);
     let file = model_path(&args.model)?;
     check_csv(&args, &file)?;
-    let model = Model::load(&file)?;
+    let model = Predictor::load(&file)?;
     let typed = args.data.as_deref().map(data_to_measure).transpose()?;
     let options = args.columns.options();
     let quiet = args.json;
-    let held_out =
-        watched(quiet, |watch| load_to_measure(&model, typed.as_deref(), &options, watch)).map_err(advice::failure)?;
+    let held_out = watched(quiet, |watch| load_to_measure(&model.card, typed.as_deref(), &options, watch))
+        .map_err(advice::failure)?;
     held_out.data.notes.iter().for_each(|text| note(text));
     let evaluation = evaluate(&model, &held_out)?;
     let network = striate::zoo::title_of(&model.card.architecture);

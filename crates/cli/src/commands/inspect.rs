@@ -66,7 +66,7 @@ pub fn run(args: Inspect) -> Result<ExitCode, Failure> {
     let input = [args.batch_size as usize, shape[0], shape[1], shape[2]];
     let graph = capture(&*network, &input);
     let summary = Summary::of(&graph);
-    let arena = Executable::new(&graph).memory_plan(input[0]).arena;
+    let arena = Executable::new(graph).memory_plan(input[0]).arena;
     if args.json {
         let layers: Vec<_> = summary
             .rows

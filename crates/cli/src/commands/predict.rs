@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use striate::data::{Prepared, decode_bytes, decode_image, parallel};
 use striate::prelude::Tensor;
-use striate::train::{Model, Predictor};
+use striate::train::Predictor;
 
 /// How many of the likeliest classes are listed, in JSON and in text.
 const TOP_JSON: usize = 3;
@@ -34,7 +34,7 @@ type Ready = Result<(Tensor, Prepared), String>;
 
 pub fn run(args: Predict) -> Result<ExitCode, Failure> {
     super::set_up(&args.compute);
-    let model = Model::load(&model_path(&args.model)?)?.into_predictor();
+    let model = Predictor::load(&model_path(&args.model)?)?;
     let found = find(&args.images);
     if found.others > 0 {
         note(&format!(

@@ -205,15 +205,6 @@ fn images_of_a_size_that_the_network_does_not_take() {
     fail(dir.path(), &["train", "squares"], 1, &["mnist-net", "28×28", "40×40"]);
 }
 
-/// A safetensors file with its header changed by `edit`.
-fn edited(file: &[u8], edit: impl Fn(&mut serde_json::Value)) -> Vec<u8> {
-    let n = u64::from_le_bytes(file[..8].try_into().unwrap()) as usize;
-    let mut header: serde_json::Value = serde_json::from_slice(&file[8..8 + n]).unwrap();
-    edit(&mut header);
-    let header = serde_json::to_vec(&header).unwrap();
-    [&(header.len() as u64).to_le_bytes()[..], &header, &file[8 + n..]].concat()
-}
-
 fn edit_card(header: &mut serde_json::Value, edit: impl Fn(&mut serde_json::Value)) {
     let mut card: serde_json::Value =
         serde_json::from_str(header["__metadata__"]["striate"].as_str().unwrap()).unwrap();

@@ -6,6 +6,7 @@ mod bench;
 mod commands;
 mod common;
 mod finetune;
+mod graph_models;
 mod honest;
 mod images;
 mod inputs;

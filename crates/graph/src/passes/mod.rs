@@ -14,8 +14,7 @@ use crate::graph::Graph;
 
 /// The graph with all passes applied: constants folded, batch normalizations folded into the weights before them, what follows a convolution fused
 /// into it, and what nobody reads dropped. Its outputs agree with the graph's within rounding.
-pub fn optimize(graph: &Graph) -> Graph {
-    let mut graph = graph.clone();
+pub fn optimize(mut graph: Graph) -> Graph {
     fold_constants(&mut graph);
     fold_batch_norm(&mut graph);
     fuse_epilogues(&mut graph);

@@ -4,14 +4,16 @@ use super::clamp::clamped;
 use super::math::{exp, exp_m1, ln_1p, normal_cdf, sigmoid, sigmoids};
 use super::visit::{WithBinary, WithUnary};
 use crate::float::Float;
+use serde::{Deserialize, Serialize};
 
 /// An activation function whose slope is computed from its input.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Activation {
     /// The nearest number from the first to the second; NaN stays NaN. The slope is 0 at both ends.
-    Hardtanh(f64, f64),
+    Hardtanh(#[serde(with = "crate::number")] f64, #[serde(with = "crate::number")] f64),
     /// x if it is positive, or else α · (e^x - 1) (Clevert, Unterthiner and Hochreiter, 2016).
-    Elu(f64),
+    Elu(#[serde(with = "crate::number")] f64),
     /// x · Φ(x), where Φ is the standard normal distribution (Hendrycks and Gimpel, 2016).
     Gelu,
     /// The approximation of `Gelu` by a hyperbolic tangent: x/2 · (1 + tanh(√(2/π) · (x + 0.044715 · x³))).
@@ -25,14 +27,16 @@ pub enum Activation {
     /// ln(1 + e^(β·x)) / β, and x itself where β·x is above the threshold.
     Softplus {
         /// β
+        #[serde(with = "crate::number")]
         beta: f64,
         /// Above it the function is taken for linear.
+        #[serde(with = "crate::number")]
         threshold: f64,
     },
     /// x · tanh(ln(1 + e^x)) (Misra, 2019).
     Mish,
     /// x, but 0 from −λ to λ. The slope is 0 there, the bounds included.
-    Hardshrink(f64),
+    Hardshrink(#[serde(with = "crate::number")] f64),
 }
 
 impl Activation {

@@ -8,11 +8,13 @@ use crate::isa::{Kernel, dispatch};
 use crate::simd::Simd;
 use crate::strided::{CHUNK, Dim, check, collapse, dense, for_rows};
 use crate::threads::parallel_chunks;
+use serde::{Deserialize, Serialize};
 
 /// A function of two numbers.
 ///
 /// Those named `…Grad` take a function's saved output `y` and the gradient of `y`, and give the gradient of its input.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Binary {
     /// a + b
     Add,
@@ -29,19 +31,25 @@ pub enum Binary {
     /// The smaller one; NaN if one is NaN.
     Minimum,
     /// 0 where y ≤ 0, or else the gradient.
+    #[serde(skip)]
     ReluGrad,
     /// The gradient where y > 0, or else the slope times the gradient.
+    #[serde(skip)]
     LeakyReluGrad(f64),
     /// gradient · (1 - y²)
+    #[serde(skip)]
     TanhGrad,
     /// gradient · y · (1 - y)
+    #[serde(skip)]
     SigmoidGrad,
     /// gradient · the slope of an activation function at its input, which stands in the place of y.
+    #[serde(skip)]
     ActivationGrad(Activation),
 }
 
 /// A comparison of two numbers. All but `Ne` are false if one is NaN.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Compare {
     /// a = b
     Eq,

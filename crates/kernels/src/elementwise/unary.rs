@@ -9,9 +9,11 @@ use crate::isa::{Kernel, dispatch};
 use crate::simd::Simd;
 use crate::strided::CHUNK;
 use crate::threads::parallel_chunks;
+use serde::{Deserialize, Serialize};
 
 /// A function of one number.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Unary {
     /// -x
     Neg,
@@ -54,17 +56,17 @@ pub enum Unary {
     /// max(x, 0); NaN stays NaN.
     Relu,
     /// x if it is positive, or else x times the slope.
-    LeakyRelu(f64),
+    LeakyRelu(#[serde(with = "crate::number")] f64),
     /// x + the scalar
-    AddScalar(f64),
+    AddScalar(#[serde(with = "crate::number")] f64),
     /// x · the scalar
-    MulScalar(f64),
+    MulScalar(#[serde(with = "crate::number")] f64),
     /// x to the power of the scalar.
-    PowScalar(f64),
+    PowScalar(#[serde(with = "crate::number")] f64),
     /// The larger of x and the scalar; NaN stays NaN.
-    ClampMin(f64),
+    ClampMin(#[serde(with = "crate::number")] f64),
     /// The smaller of x and the scalar; NaN stays NaN.
-    ClampMax(f64),
+    ClampMax(#[serde(with = "crate::number")] f64),
     /// An activation function.
     Activation(Activation),
 }

@@ -1,7 +1,8 @@
 //! Captured networks: op by op a graph gives the network's bits, and optimized its numbers within rounding.
 
 use super::examples::{own_layer, own_module, unet};
-use striate::graph::{Batch, Executable, GraphModule, capture};
+use std::collections::HashMap;
+use striate::graph::{Batch, Executable, Graph, GraphModule, capture};
 use striate::prelude::*;
 use striate::zoo;
 
@@ -30,7 +31,11 @@ fn fill(net: &mut dyn Module) {
 fn check(name: &str, net: &dyn Forward, [c, h, w]: [usize; 3]) {
     let graph = capture(net, &[1, c, h, w]);
     assert_eq!(graph.batch, Batch::Any(1), "{name}");
-    let optimized = Executable::new(&graph);
+    let tensors: HashMap<_, _> = graph.tensors().collect();
+    let read = Graph::from_text(&graph.to_text(), |name| tensors.get(name).map(|&t| t.clone()));
+    let read = read.unwrap_or_else(|e| panic!("{name}: {e}"));
+    assert!(read.nodes == graph.nodes && read.to_string() == graph.to_string(), "{name}: its text is another graph");
+    let optimized = Executable::new(graph.clone());
     for batch in [2, 1] {
         let x = Tensor::randn([batch, c, h, w], DType::F32, &mut Generator::new(batch as u64));
         let want = net.forward(x.clone(), &Pass::eval()).to_vec::<f32>();

@@ -13,19 +13,21 @@ mod spec;
 
 pub(crate) use join::join;
 pub use options::{Conv2dOptions, ConvTranspose2dOptions, Interpolation, PaddingMode, Pool2dOptions, Resize};
-pub(crate) use shapes::{as_clamp, reduced, same_dtype};
+pub(crate) use shapes::{as_clamp, ensure, must, reduced, same_dtype};
 pub use spec::Spec;
 pub use striate_kernels::elementwise::{Activation, Binary, Compare, Unary};
 pub use striate_kernels::reduce::Reduce;
 
 use crate::dtype::DType;
 use crate::shape::Shape;
+use serde::{Deserialize, Serialize};
 
 /// One op with its attributes. The operands come with each call, in the order given here; a bias may be left out.
 ///
 /// Dimensions count from the first. Unless said otherwise all operands have one floating-point type, and the results have it
 /// too. Ops named `…Grad` are the gradients that training needs.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Op {
     /// Any type. The elements of `x` in row-major order under another shape.
     Reshape {
@@ -70,9 +72,11 @@ pub enum Op {
         /// What they are.
         mode: PaddingMode,
         /// Their value, where the mode is `Zeros`.
+        #[serde(with = "striate_kernels::number")]
         value: f64,
     },
     /// The gradient of `Pad` in another mode than `Zeros`: `grad`.
+    #[serde(skip)]
     PadGrad {
         /// As for `Pad`.
         padding: Vec<[usize; 2]>,
@@ -174,8 +178,10 @@ pub enum Op {
         input_relu: bool,
     },
     /// A convolution with what follows it, in one pass; see [`FusedConv2d`] for the operands.
+    #[serde(skip)]
     FusedConv2d(FusedConv2d),
     /// The gradient of `Conv2d` for its input: `grad`, `weight`, and, if the convolution applied a ReLU to its input, that input before it.
+    #[serde(skip)]
     Conv2dInputGrad {
         /// As for `Conv2d`.
         options: Conv2dOptions,
@@ -183,6 +189,7 @@ pub enum Op {
         input: Shape,
     },
     /// The gradient of `Conv2d` for its weight: `x`, `grad`.
+    #[serde(skip)]
     Conv2dWeightGrad {
         /// As for `Conv2d`.
         options: Conv2dOptions,
@@ -207,6 +214,7 @@ pub enum Op {
         with_positions: bool,
     },
     /// The gradient of `MaxPool2d`: `grad`, `positions`.
+    #[serde(skip)]
     MaxPool2dGrad {
         /// The windows.
         options: Pool2dOptions,
@@ -219,6 +227,7 @@ pub enum Op {
         options: Pool2dOptions,
     },
     /// The gradient of `AvgPool2d`: `grad`.
+    #[serde(skip)]
     AvgPool2dGrad {
         /// The windows.
         options: Pool2dOptions,
@@ -231,6 +240,7 @@ pub enum Op {
         output_size: Vec<usize>,
     },
     /// The gradient of `AdaptiveAvgPool`: `grad`.
+    #[serde(skip)]
     AdaptiveAvgPoolGrad {
         /// The shape of the input.
         input: Shape,
@@ -243,6 +253,7 @@ pub enum Op {
         with_positions: bool,
     },
     /// The gradient of `AdaptiveMaxPool2d`: `grad`, `positions`.
+    #[serde(skip)]
     AdaptiveMaxPool2dGrad {
         /// The shape of the input.
         input: Shape,
@@ -257,6 +268,7 @@ pub enum Op {
         mode: Interpolation,
     },
     /// The gradient of `Interpolate`: `grad`.
+    #[serde(skip)]
     InterpolateGrad {
         /// The shape of the input.
         input: Shape,
@@ -281,6 +293,7 @@ pub enum Op {
         activation: Option<Unary>,
     },
     /// The gradients of `BatchNorm` without residual for `x`, `weight` and `bias`: `grad`, `x`, `mean`, `var`, `weight`, `bias`.
+    #[serde(skip)]
     BatchNormGrad {
         /// Added to the variance.
         eps: f64,
@@ -297,6 +310,7 @@ pub enum Op {
         eps: f64,
     },
     /// The gradients of `GroupNorm` for `x`, `weight` and `bias`: `grad`, `x`, `mean`, `var`, `weight`.
+    #[serde(skip)]
     GroupNormGrad {
         /// Added to the variances.
         eps: f64,
@@ -308,6 +322,7 @@ pub enum Op {
         eps: f64,
     },
     /// The gradients of `LayerNorm` for `x`, `weight` and `bias`: `grad`, `x`, `mean`, `var`, `weight`.
+    #[serde(skip)]
     LayerNormGrad {
         /// Added to the variances.
         eps: f64,
@@ -324,6 +339,7 @@ pub enum Op {
         k: f64,
     },
     /// The gradient of `LocalResponseNorm`: `grad`, `x`.
+    #[serde(skip)]
     LocalResponseNormGrad {
         /// As for `LocalResponseNorm`.
         size: usize,
@@ -346,11 +362,13 @@ pub enum Op {
         dim: usize,
     },
     /// The gradient of `Softmax`, from its result: `y`, `grad`.
+    #[serde(skip)]
     SoftmaxGrad {
         /// The dimension.
         dim: usize,
     },
     /// The gradient of `LogSoftmax`, from its result: `y`, `grad`.
+    #[serde(skip)]
     LogSoftmaxGrad {
         /// The dimension.
         dim: usize,
@@ -358,6 +376,7 @@ pub enum Op {
     /// `logits [n, c]` and `target [n]` (`i64`): the cross-entropy of each row, `[n]`, and the log-probabilities.
     CrossEntropy,
     /// The gradient of `CrossEntropy`: `log_probs`, `target`, `grad [n]`.
+    #[serde(skip)]
     CrossEntropyGrad,
 }
 

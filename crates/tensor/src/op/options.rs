@@ -1,7 +1,9 @@
 //! The settings of convolutions and poolings.
 
+use serde::{Deserialize, Serialize};
+
 /// The settings of a 2-D convolution, each for height, then width.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Conv2dOptions {
     /// Steps between windows.
     pub stride: [usize; 2],
@@ -20,7 +22,7 @@ impl Default for Conv2dOptions {
 }
 
 /// The settings of a 2-D transposed convolution, each for height, then width.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ConvTranspose2dOptions {
     /// Steps between the places that neighbouring inputs are spread around.
     pub stride: [usize; 2],
@@ -41,7 +43,7 @@ impl Default for ConvTranspose2dOptions {
 }
 
 /// The settings of 2-D pooling, each for height, then width.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Pool2dOptions {
     /// Size of a window.
     pub kernel_size: [usize; 2],
@@ -79,7 +81,8 @@ impl From<usize> for Pool2dOptions {
 }
 
 /// What lies outside an image.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum PaddingMode {
     /// Zeros.
     #[default]
@@ -107,7 +110,8 @@ impl From<&str> for PaddingMode {
 }
 
 /// How pixels between pixels are made up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Interpolation {
     /// The pixel before (`nearest`).
     Nearest,

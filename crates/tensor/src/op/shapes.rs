@@ -1,31 +1,51 @@
-//! The shape rule of each op: what its results are for these operands, or a panic that says what does not fit.
+//! The shape rule of each op: what its results are for these operands, or what does not fit.
 
 use super::{Binary, Op, PaddingMode, Spec, Unary};
 use crate::dtype::DType;
 use crate::ops::{activation, batch_norm, conv_transpose, conv2d, group_norm, hints, matmul, pool2d, resample};
 use crate::shape::Shape;
 
-/// That two operands have one type.
-pub(crate) fn same_dtype(op: &str, a: &Spec, b: &Spec) {
-    let (a, b) = (a.dtype, b.dtype);
-    assert!(a == b, "{op}: needs tensors of one type, got {a} and {b} (convert one with to_dtype)");
+/// Returns an error with this message unless the condition holds.
+macro_rules! ensure {
+    ($condition:expr, $($message:tt)+) => {
+        if !$condition {
+            return Err(format!($($message)+));
+        }
+    };
+}
+pub(crate) use ensure;
+
+/// The result, or a panic with the message.
+#[track_caller]
+pub(crate) fn must<T>(result: Result<T, String>) -> T {
+    result.unwrap_or_else(|message| panic!("{message}"))
 }
 
-fn needs_number(op: &str, x: &Spec) {
-    hints::check_has_kernel(op, x);
-    assert!(
+/// That two operands have one type.
+pub(crate) fn same_dtype(op: &str, a: &Spec, b: &Spec) -> Result<(), String> {
+    let (a, b) = (a.dtype, b.dtype);
+    ensure!(a == b, "{op}: needs tensors of one type, got {a} and {b} (convert one with to_dtype)");
+    Ok(())
+}
+
+fn needs_number(op: &str, x: &Spec) -> Result<(), String> {
+    hints::has_kernel(op, x)?;
+    ensure!(
         x.dtype.is_float() || x.dtype == DType::I64,
         "{op}: needs a tensor of floating-point numbers or i64, got {} (convert it with to_dtype)",
         x.dtype
     );
+    Ok(())
 }
 
-fn needs_index(op: &str, index: &Spec) {
-    assert!(index.dtype == DType::I64, "{op}: the index must be i64, got {} (convert it with to_dtype)", index.dtype);
+fn needs_index(op: &str, index: &Spec) -> Result<(), String> {
+    ensure!(index.dtype == DType::I64, "{op}: the index must be i64, got {} (convert it with to_dtype)", index.dtype);
+    Ok(())
 }
 
-fn has_dim(op: &str, x: Shape, dim: usize) {
-    assert!(dim < x.rank(), "{op}: dimension {dim} is out of range for shape {x}");
+fn has_dim(op: &str, x: Shape, dim: usize) -> Result<(), String> {
+    ensure!(dim < x.rank(), "{op}: dimension {dim} is out of range for shape {x}");
+    Ok(())
 }
 
 /// The shape after `dims` are gone, or kept with size 1.
@@ -42,20 +62,20 @@ fn flattened(x: Shape, start: usize, end: usize) -> Shape {
     x[..start].iter().copied().chain([middle]).chain(x[end + 1..].iter().copied()).collect()
 }
 
-fn cat(inputs: &[Spec], dim: usize) -> Spec {
+fn cat(inputs: &[Spec], dim: usize) -> Result<Spec, String> {
     let first = inputs[0].shape;
-    has_dim("cat", first, dim);
+    has_dim("cat", first, dim)?;
     for x in inputs {
-        same_dtype("cat", &inputs[0], x);
+        same_dtype("cat", &inputs[0], x)?;
         let fits = x.shape.rank() == first.rank() && x.shape.with(dim, 0) == first.with(dim, 0);
-        assert!(fits, "cat: shapes {first} and {} differ in more than dimension {dim}", x.shape);
+        ensure!(fits, "cat: shapes {first} and {} differ in more than dimension {dim}", x.shape);
     }
-    inputs[0].reshaped(first.with(dim, inputs.iter().map(|x| x.shape[dim]).sum()))
+    Ok(inputs[0].reshaped(first.with(dim, inputs.iter().map(|x| x.shape[dim]).sum())))
 }
 
-fn pad(x: &Spec, padding: &[[usize; 2]], mode: PaddingMode) -> Spec {
+fn pad(x: &Spec, padding: &[[usize; 2]], mode: PaddingMode) -> Result<Spec, String> {
     let shape = x.shape;
-    assert!(padding.len() == shape.rank(), "pad: {} pairs for shape {shape}", padding.len());
+    ensure!(padding.len() == shape.rank(), "pad: {} pairs for shape {shape}", padding.len());
     for (d, &[before, after]) in padding.iter().enumerate().rev().filter(|(_, p)| **p != [0; 2]) {
         let most = match mode {
             PaddingMode::Reflect => shape[d].saturating_sub(1),
@@ -63,29 +83,29 @@ fn pad(x: &Spec, padding: &[[usize; 2]], mode: PaddingMode) -> Spec {
             PaddingMode::Replicate if shape[d] == 0 => 0,
             PaddingMode::Replicate | PaddingMode::Zeros => usize::MAX,
         };
-        assert!(
+        ensure!(
             before.max(after) <= most,
             "pad: mode {mode:?} can add at most {most} to dimension {d} of shape {shape}, got {before} and {after}"
         );
     }
     if mode != PaddingMode::Zeros {
-        hints::check_float("pad", x);
+        hints::is_float("pad", x)?;
     }
-    x.reshaped(shape.iter().zip(padding).map(|(n, p)| n + p[0] + p[1]).collect::<Shape>())
+    Ok(x.reshaped(shape.iter().zip(padding).map(|(n, p)| n + p[0] + p[1]).collect::<Shape>()))
 }
 
-fn gather(x: &Spec, index: &Spec, dim: usize) -> Spec {
+fn gather(x: &Spec, index: &Spec, dim: usize) -> Result<Spec, String> {
     let (shape, by) = (x.shape, index.shape);
-    has_dim("gather", shape, dim);
-    needs_index("gather", index);
+    has_dim("gather", shape, dim)?;
+    needs_index("gather", index)?;
     let fits = by.rank() == shape.rank() && (0..by.rank()).all(|i| i == dim || by[i] <= shape[i]);
-    assert!(fits, "gather: an index of shape {by} does not fit a tensor of shape {shape} along dimension {dim}");
-    x.reshaped(by)
+    ensure!(fits, "gather: an index of shape {by} does not fit a tensor of shape {shape} along dimension {dim}");
+    Ok(x.reshaped(by))
 }
 
-fn index_list(op: &str, index: &Spec) -> usize {
-    assert!(index.dtype == DType::I64 && index.shape.rank() == 1, "{op}: the index must be a list of i64, got {index}");
-    index.shape[0]
+fn index_list(op: &str, index: &Spec) -> Result<usize, String> {
+    ensure!(index.dtype == DType::I64 && index.shape.rank() == 1, "{op}: the index must be a list of i64, got {index}");
+    Ok(index.shape[0])
 }
 
 impl Op {
@@ -94,9 +114,14 @@ impl Op {
     /// # Panics
     /// If the operands do not fit; the message says which, and the likely mistake.
     pub fn outputs(&self, inputs: &[Spec]) -> Vec<Spec> {
+        must(self.try_outputs(inputs))
+    }
+
+    /// As [`Op::outputs`], or the message that it panics with. Sizes below 2³¹ do not overflow.
+    pub fn try_outputs(&self, inputs: &[Spec]) -> Result<Vec<Spec>, String> {
         let name = self.name();
         let (least, most) = self.operands();
-        assert!(
+        ensure!(
             (least..=most).contains(&inputs.len()),
             "{name}: takes {least} to {most} operands, got {}",
             inputs.len()
@@ -106,12 +131,12 @@ impl Op {
             Op::Reshape { shape } => {
                 let from = x.shape;
                 let fits = from.numel() == shape.numel();
-                assert!(fits, "reshape: {from} has {} elements, {shape} {}", from.numel(), shape.numel());
+                ensure!(fits, "reshape: {from} has {} elements, {shape} {}", from.numel(), shape.numel());
                 x.reshaped(*shape)
             }
             Op::Flatten { start_dim, end_dim } => {
-                has_dim(name, x.shape, *end_dim);
-                assert!(
+                has_dim(name, x.shape, *end_dim)?;
+                ensure!(
                     start_dim <= end_dim,
                     "flatten: dimension {end_dim} comes before {start_dim} in shape {}",
                     x.shape
@@ -120,36 +145,36 @@ impl Op {
             }
             Op::Permute { dims } => {
                 let named = (0..x.shape.rank()).all(|d| dims.contains(&d)) && dims.len() == x.shape.rank();
-                assert!(named, "permute: {dims:?} does not name every dimension of shape {} once", x.shape);
+                ensure!(named, "permute: {dims:?} does not name every dimension of shape {} once", x.shape);
                 x.reshaped(x.shape.permuted(dims))
             }
             Op::Expand { shape } => {
                 let from = x.shape;
-                let fits = from.rank() <= shape.rank() && Shape::broadcast("expand", &from, shape) == *shape;
-                assert!(fits, "expand: shape {from} does not broadcast to {shape}");
+                let fits = from.rank() <= shape.rank() && Shape::try_broadcast("expand", &from, shape)? == *shape;
+                ensure!(fits, "expand: shape {from} does not broadcast to {shape}");
                 x.reshaped(*shape)
             }
             Op::Narrow { dim, start, length } => {
-                has_dim(name, x.shape, *dim);
-                assert!(
+                has_dim(name, x.shape, *dim)?;
+                ensure!(
                     start.checked_add(*length).is_some_and(|end| end <= x.shape[*dim]),
                     "narrow: {start} and {length} more do not lie in dimension {dim} of shape {}",
                     x.shape
                 );
                 x.reshaped(x.shape.with(*dim, *length))
             }
-            Op::Cat { dim } => cat(inputs, *dim),
-            Op::Pad { padding, mode, .. } => pad(x, padding, *mode),
+            Op::Cat { dim } => cat(inputs, *dim)?,
+            Op::Pad { padding, mode, .. } => pad(x, padding, *mode)?,
             Op::PadGrad { padding, .. } => {
                 x.reshaped(x.shape.iter().zip(padding).map(|(n, p)| n - p[0] - p[1]).collect::<Shape>())
             }
             Op::Cast { dtype } => Spec::new(x.shape, *dtype),
             Op::Unary(_) => {
-                hints::check_float(name, x);
+                hints::is_float(name, x)?;
                 *x
             }
             Op::Binary(f) => {
-                same_dtype(name, x, &inputs[1]);
+                same_dtype(name, x, &inputs[1])?;
                 match f {
                     Binary::Add
                     | Binary::Sub
@@ -157,134 +182,135 @@ impl Op {
                     | Binary::Div
                     | Binary::Pow
                     | Binary::Maximum
-                    | Binary::Minimum => needs_number(name, x),
-                    _ => hints::check_float(name, x),
+                    | Binary::Minimum => needs_number(name, x)?,
+                    _ => hints::is_float(name, x)?,
                 }
-                x.reshaped(Shape::broadcast(name, &x.shape, &inputs[1].shape))
+                x.reshaped(Shape::try_broadcast(name, &x.shape, &inputs[1].shape)?)
             }
             Op::Compare(_) => {
-                same_dtype(name, x, &inputs[1]);
-                Spec::new(Shape::broadcast(name, &x.shape, &inputs[1].shape), DType::U8)
+                same_dtype(name, x, &inputs[1])?;
+                Spec::new(Shape::try_broadcast(name, &x.shape, &inputs[1].shape)?, DType::U8)
             }
             Op::Where => {
                 let (a, b) = (&inputs[1], &inputs[2]);
-                hints::check_mask(name, x);
-                same_dtype(name, a, b);
-                let values = Shape::broadcast(name, &a.shape, &b.shape);
-                a.reshaped(Shape::broadcast(name, &x.shape, &values))
+                hints::is_mask(name, x)?;
+                same_dtype(name, a, b)?;
+                let values = Shape::try_broadcast(name, &a.shape, &b.shape)?;
+                a.reshaped(Shape::try_broadcast(name, &x.shape, &values)?)
             }
-            Op::Prelu => activation::prelu_rule(x, &inputs[1]),
+            Op::Prelu => activation::prelu_rule(x, &inputs[1])?,
             Op::IsFinite => {
                 if !x.dtype.is_half() {
-                    hints::check_float(name, x);
+                    hints::is_float(name, x)?;
                 }
                 Spec::new([], DType::U8)
             }
             Op::Reduce { op, dims, keepdim } => {
                 match op {
-                    super::Reduce::Mean => hints::check_float(name, x),
-                    _ => needs_number(name, x),
+                    super::Reduce::Mean => hints::is_float(name, x)?,
+                    _ => needs_number(name, x)?,
                 }
-                dims.iter().for_each(|&d| has_dim(name, x.shape, d));
+                dims.iter().try_for_each(|&d| has_dim(name, x.shape, d))?;
+                ensure!(dims.is_sorted_by(|a, b| a < b), "{name}: dimensions {dims:?} are not in ascending order");
                 x.reshaped(reduced(x.shape, dims, *keepdim))
             }
             Op::ArgMax { dim, keepdim } | Op::ArgMin { dim, keepdim } => {
-                has_dim(name, x.shape, *dim);
-                assert!(x.shape[*dim] > 0, "{name}: dimension {dim} of shape {} is empty", x.shape);
+                has_dim(name, x.shape, *dim)?;
+                ensure!(x.shape[*dim] > 0, "{name}: dimension {dim} of shape {} is empty", x.shape);
                 Spec::new(reduced(x.shape, &[*dim], *keepdim), DType::I64)
             }
             Op::ArgSort { dim, .. } => {
-                has_dim(name, x.shape, *dim);
+                has_dim(name, x.shape, *dim)?;
                 Spec::new(x.shape, DType::I64)
             }
             Op::CumSum { dim, .. } => {
-                needs_number(name, x);
-                has_dim(name, x.shape, *dim);
+                needs_number(name, x)?;
+                has_dim(name, x.shape, *dim)?;
                 *x
             }
-            Op::MatMul => matmul::matmul_rule(x, &inputs[1]),
-            Op::Linear => matmul::linear_rule(inputs),
-            Op::Gather { dim } => gather(x, &inputs[1], *dim),
+            Op::MatMul => matmul::matmul_rule(x, &inputs[1])?,
+            Op::Linear => matmul::linear_rule(inputs)?,
+            Op::Gather { dim } => gather(x, &inputs[1], *dim)?,
             Op::ScatterAdd { shape, .. } => {
-                needs_number(name, x);
-                needs_index(name, &inputs[1]);
+                needs_number(name, x)?;
+                needs_index(name, &inputs[1])?;
                 x.reshaped(*shape)
             }
             Op::IndexSelect { dim } => {
-                has_dim(name, x.shape, *dim);
-                x.reshaped(x.shape.with(*dim, index_list(name, &inputs[1])))
+                has_dim(name, x.shape, *dim)?;
+                x.reshaped(x.shape.with(*dim, index_list(name, &inputs[1])?))
             }
             Op::IndexAdd { dim, size } => {
-                needs_number(name, x);
-                has_dim(name, x.shape, *dim);
-                let n = index_list(name, &inputs[1]);
-                assert!(
+                needs_number(name, x)?;
+                has_dim(name, x.shape, *dim)?;
+                let n = index_list(name, &inputs[1])?;
+                ensure!(
                     x.shape[*dim] == n,
                     "index_add: {n} indices along dimension {dim} take {n} slices, got shape {}",
                     x.shape
                 );
                 x.reshaped(x.shape.with(*dim, *size))
             }
-            Op::Conv2d { options, .. } => conv2d::rule(inputs, options),
+            Op::Conv2d { options, .. } => conv2d::rule(inputs, options)?,
             Op::FusedConv2d(f) => {
-                let y = conv2d::rule(&inputs[..2 + f.bias as usize], &f.options);
+                let y = conv2d::rule(&inputs[..2 + f.bias as usize], &f.options)?;
                 if let Some(residual) = inputs.last().filter(|_| f.residual) {
-                    assert!(*residual == y, "{name}: the residual is {residual}, the convolution {y}");
+                    ensure!(*residual == y, "{name}: the residual is {residual}, the convolution {y}");
                 }
-                if f.max_pool2 { y.reshaped(pool2d::rule("max_pool2d", &y, &2.into()).shape) } else { y }
+                if f.max_pool2 { y.reshaped(pool2d::rule("max_pool2d", &y, &2.into())?.shape) } else { y }
             }
             Op::Conv2dInputGrad { input, .. } => x.reshaped(*input),
             Op::Conv2dWeightGrad { weight, .. } => x.reshaped(*weight),
-            Op::ConvTranspose2d { options } => conv_transpose::rule("conv_transpose2d", inputs, options),
+            Op::ConvTranspose2d { options } => conv_transpose::rule("conv_transpose2d", inputs, options)?,
             Op::MaxPool2d { options, with_positions, .. } => {
-                let y = pool2d::rule("max_pool2d", x, options);
+                let y = pool2d::rule("max_pool2d", x, options)?;
                 if *with_positions {
-                    return vec![y, Spec::new(y.shape, pool2d::position_dtype(options.kernel_size))];
+                    return Ok(vec![y, Spec::new(y.shape, pool2d::position_dtype(options.kernel_size))]);
                 }
                 y
             }
-            Op::AvgPool2d { options } => pool2d::rule("avg_pool2d", x, options),
+            Op::AvgPool2d { options } => pool2d::rule("avg_pool2d", x, options)?,
             Op::MaxPool2dGrad { input, .. }
             | Op::AvgPool2dGrad { input, .. }
             | Op::AdaptiveAvgPoolGrad { input }
             | Op::AdaptiveMaxPool2dGrad { input }
             | Op::InterpolateGrad { input, .. } => x.reshaped(*input),
-            Op::AdaptiveAvgPool { output_size } => resample::adaptive_rule(name, x, output_size),
+            Op::AdaptiveAvgPool { output_size } => resample::adaptive_rule(name, x, output_size)?,
             Op::AdaptiveMaxPool2d { output_size, with_positions } => {
-                let y = resample::adaptive_rule(name, x, output_size);
+                let y = resample::adaptive_rule(name, x, output_size)?;
                 if *with_positions {
                     let kernel = resample::longest_windows(x.shape, *output_size);
-                    return vec![y, Spec::new(y.shape, pool2d::position_dtype(kernel))];
+                    return Ok(vec![y, Spec::new(y.shape, pool2d::position_dtype(kernel))]);
                 }
                 y
             }
-            Op::Interpolate { size, .. } => resample::interpolate_rule(x, *size),
+            Op::Interpolate { size, .. } => resample::interpolate_rule(x, *size)?,
             Op::BatchNormStats => {
-                batch_norm::check(x, &[]);
+                batch_norm::check(x, &[])?;
                 let channel = x.reshaped([x.shape[1]]);
-                return vec![channel, channel];
+                return Ok(vec![channel, channel]);
             }
-            Op::BatchNorm { residual, .. } => batch_norm::rule(inputs, *residual),
-            Op::BatchNormGrad { .. } => return vec![*x, inputs[2], inputs[2]],
+            Op::BatchNorm { residual, .. } => batch_norm::rule(inputs, *residual)?,
+            Op::BatchNormGrad { .. } => return Ok(vec![*x, inputs[2], inputs[2]]),
             Op::GroupNorm { groups, .. } => return group_norm::group_norm_rule(inputs, *groups),
             Op::LayerNorm { .. } => return group_norm::layer_norm_rule(inputs),
-            Op::GroupNormGrad { .. } | Op::LayerNormGrad { .. } => return vec![*x, inputs[4], inputs[4]],
-            Op::LocalResponseNorm { size, .. } => resample::local_response_norm_rule(x, *size),
+            Op::GroupNormGrad { .. } | Op::LayerNormGrad { .. } => return Ok(vec![*x, inputs[4], inputs[4]]),
+            Op::LocalResponseNorm { size, .. } => resample::local_response_norm_rule(x, *size)?,
             Op::LocalResponseNormGrad { .. } => *x,
             Op::Softmax { dim } | Op::LogSoftmax { dim } => {
-                hints::check_float(name, x);
-                has_dim(name, x.shape, *dim);
+                hints::is_float(name, x)?;
+                has_dim(name, x.shape, *dim)?;
                 *x
             }
             Op::SoftmaxGrad { .. } | Op::LogSoftmaxGrad { .. } => *x,
             Op::CrossEntropy => {
-                hints::check_float(name, x);
-                hints::check_rows(name, x, &inputs[1]);
-                return vec![x.reshaped([x.shape[0]]), *x];
+                hints::is_float(name, x)?;
+                hints::has_target(name, x, &inputs[1])?;
+                return Ok(vec![x.reshaped([x.shape[0]]), *x]);
             }
             Op::CrossEntropyGrad => *x,
         };
-        vec![one]
+        Ok(vec![one])
     }
 
     /// The fewest and the most operands it takes.

@@ -3,7 +3,7 @@
 use crate::array::Array;
 use crate::autograd::record;
 use crate::deferred::{Input, apply};
-use crate::op::{Activation, Binary, Compare, Op, Reduce, Spec, Unary, same_dtype};
+use crate::op::{Activation, Binary, Compare, Op, Reduce, Spec, Unary, ensure, same_dtype};
 use crate::shape::Shape;
 use crate::tensor::Tensor;
 
@@ -17,16 +17,16 @@ pub(crate) fn activation_of(activation: Activation, mut inputs: Vec<Input>) -> T
 }
 
 /// Shape and type of `prelu`'s result.
-pub(crate) fn prelu_rule(x: &Spec, weight: &Spec) -> Spec {
-    same_dtype("prelu", x, weight);
+pub(crate) fn prelu_rule(x: &Spec, weight: &Spec) -> Result<Spec, String> {
+    same_dtype("prelu", x, weight)?;
     let (shape, w) = (x.shape, weight.shape);
     let channels = if shape.rank() >= 2 { shape[1] } else { 1 };
-    assert!(
+    ensure!(
         w.rank() == 1 && (w[0] == 1 || w[0] == channels),
         "prelu: an input of shape {shape} takes a weight [1] or [{channels}], got {w}"
     );
-    super::hints::check_float("prelu", x);
-    *x
+    super::hints::is_float("prelu", x)?;
+    Ok(*x)
 }
 
 impl Tensor {

@@ -4,7 +4,7 @@ use super::hints;
 use crate::array::Array;
 use crate::autograd::{Node, record, record_deferred};
 use crate::deferred::{Deferred, Input, Value, apply, is_deferred, result_spec};
-use crate::op::{Binary, Op, Spec, same_dtype};
+use crate::op::{Binary, Op, Spec, ensure, must, same_dtype};
 use crate::tensor::Tensor;
 use std::sync::Arc;
 
@@ -21,20 +21,20 @@ pub struct BatchNorm {
 const OP: &str = "batch_norm";
 
 /// Shape and type of the result for input, mean, variance, weight, bias and perhaps residual.
-pub(crate) fn rule(inputs: &[Spec], residual: bool) -> Spec {
+pub(crate) fn rule(inputs: &[Spec], residual: bool) -> Result<Spec, String> {
     let x = &inputs[0];
-    check(x, &inputs[1..5]);
+    check(x, &inputs[1..5])?;
     if residual {
-        assert!(inputs[5] == *x, "{OP}: the residual is {}, the input {x}", inputs[5]);
+        ensure!(inputs[5] == *x, "{OP}: the residual is {}, the input {x}", inputs[5]);
     }
-    *x
+    Ok(*x)
 }
 
-pub(crate) fn check(x: &Spec, per_channel: &[Spec]) {
-    assert!(x.shape.rank() >= 2, "{OP}: the input must be [n, c, ..], got {}", x.shape);
+pub(crate) fn check(x: &Spec, per_channel: &[Spec]) -> Result<(), String> {
+    ensure!(x.shape.rank() >= 2, "{OP}: the input must be [n, c, ..], got {}", x.shape);
     for t in per_channel {
-        same_dtype(OP, x, t);
-        assert!(
+        same_dtype(OP, x, t)?;
+        ensure!(
             *t.shape == [x.shape[1]],
             "{OP}: got an input of shape {} and statistics or weights of shape {}, for each channel one{}",
             x.shape,
@@ -42,7 +42,7 @@ pub(crate) fn check(x: &Spec, per_channel: &[Spec]) {
             hints::channels(x.shape, t.shape.numel())
         );
     }
-    hints::check_float(OP, x);
+    hints::is_float(OP, x)
 }
 
 type Nodes = [Option<Arc<Node>>; 4];
@@ -85,7 +85,7 @@ pub(crate) fn batch_norm_of(op: Op, inputs: Vec<Input>) -> Tensor {
 impl Tensor {
     fn check_batch_norm(&self, per_channel: &[Option<&Tensor>]) {
         let specs: Vec<Spec> = per_channel.iter().flatten().map(|t| t.spec()).collect();
-        check(&self.spec(), &specs);
+        must(check(&self.spec(), &specs));
     }
 
     /// The operands of a normalization; missing weights are ones, missing biases zeros.

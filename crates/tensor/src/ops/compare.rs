@@ -4,7 +4,7 @@
 use crate::array::Array;
 use crate::autograd::record;
 use crate::dtype::{DType, Element};
-use crate::op::Compare;
+use crate::op::{Compare, must};
 use crate::ops::hints;
 use crate::shape::Shape;
 use crate::tensor::Tensor;
@@ -213,7 +213,7 @@ impl Tensor {
     /// If this tensor is neither `u8` nor `bool`, the shapes do not broadcast, the types of `a` and `b` differ, or a number is none of the
     /// other's type.
     pub fn where_(&self, a: impl Into<Operand>, b: impl Into<Operand>) -> Tensor {
-        hints::check_mask("where", &self.spec());
+        must(hints::is_mask("where", &self.spec()));
         let (a, b) = match (a.into(), b.into()) {
             (Operand::Tensor(a), Operand::Tensor(b)) => (a, b),
             (Operand::Tensor(a), Operand::Number(b)) => {

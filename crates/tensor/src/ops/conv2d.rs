@@ -4,7 +4,7 @@ use super::hints;
 use crate::array::Array;
 use crate::autograd::record;
 use crate::deferred::{Input, apply};
-use crate::op::{Conv2dOptions, Op, Reduce, Spec, same_dtype};
+use crate::op::{Conv2dOptions, Op, Reduce, Spec, ensure, same_dtype};
 use crate::shape::Shape;
 use crate::tensor::Tensor;
 
@@ -15,28 +15,28 @@ pub fn out_size(size: usize, kernel: usize, o: &Conv2dOptions, d: usize) -> Opti
     Some(padded.checked_sub(window)? / o.stride[d] + 1)
 }
 
-fn check(x: Shape, weight: Shape, bias: Option<Shape>, o: &Conv2dOptions) {
-    hints::check_images("conv2d", x);
-    assert!(weight.rank() == 4, "conv2d: the weight must be [out, in/groups, kh, kw], got {weight}");
+fn check(x: Shape, weight: Shape, bias: Option<Shape>, o: &Conv2dOptions) -> Result<(), String> {
+    hints::are_images("conv2d", x)?;
+    ensure!(weight.rank() == 4, "conv2d: the weight must be [out, in/groups, kh, kw], got {weight}");
     let g = o.groups;
-    assert!(
+    ensure!(
         g > 0 && o.stride[0] > 0 && o.stride[1] > 0 && o.dilation[0] > 0 && o.dilation[1] > 0,
         "conv2d: stride, dilation and groups must be at least 1, got {o:?}"
     );
     let channels = weight[1] * g;
-    assert!(
+    ensure!(
         x[1] == channels,
         "conv2d: got an input of shape {x}, a weight of shape {weight} with groups {g} takes [n, {channels}, h, w]{}",
         hints::channels(x, channels)
     );
-    assert!(
+    ensure!(
         weight[0].is_multiple_of(g),
         "conv2d: groups {g} must divide the {} output channels of weight {weight}",
         weight[0]
     );
-    assert!(weight[2] > 0 && weight[3] > 0, "conv2d: the kernel is empty: weight of shape {weight}");
+    ensure!(weight[2] > 0 && weight[3] > 0, "conv2d: the kernel is empty: weight of shape {weight}");
     for d in 0..2 {
-        assert!(
+        ensure!(
             out_size(x[2 + d], weight[2 + d], o, d).is_some(),
             "conv2d: a kernel of {}×{} with dilation {:?} does not fit an input of shape {x} with padding {:?}; add padding, or shrink the images less before it",
             weight[2],
@@ -46,18 +46,19 @@ fn check(x: Shape, weight: Shape, bias: Option<Shape>, o: &Conv2dOptions) {
         );
     }
     if let Some(b) = bias {
-        assert!(*b == [weight[0]], "conv2d: the bias must be [{}], got {b}", weight[0]);
+        ensure!(*b == [weight[0]], "conv2d: the bias must be [{}], got {b}", weight[0]);
     }
+    Ok(())
 }
 
 /// Shape and type of the result for input, weight and perhaps bias.
-pub(crate) fn rule(inputs: &[Spec], o: &Conv2dOptions) -> Spec {
+pub(crate) fn rule(inputs: &[Spec], o: &Conv2dOptions) -> Result<Spec, String> {
     let (x, weight) = (&inputs[0], &inputs[1]);
-    inputs[1..].iter().for_each(|t| same_dtype("conv2d", x, t));
-    hints::check_float("conv2d", x);
-    check(x.shape, weight.shape, inputs.get(2).map(|b| b.shape), o);
+    inputs[1..].iter().try_for_each(|t| same_dtype("conv2d", x, t))?;
+    hints::is_float("conv2d", x)?;
+    check(x.shape, weight.shape, inputs.get(2).map(|b| b.shape), o)?;
     let size = |d: usize| out_size(x.shape[2 + d], weight.shape[2 + d], o, d).expect("checked");
-    x.reshaped([x.shape[0], weight.shape[0], size(0), size(1)])
+    Ok(x.reshaped([x.shape[0], weight.shape[0], size(0), size(1)]))
 }
 
 /// A convolution with its record.

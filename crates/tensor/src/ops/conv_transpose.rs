@@ -2,7 +2,7 @@
 
 use crate::array::Array;
 use crate::autograd::record;
-use crate::op::{Conv2dOptions, ConvTranspose2dOptions, Op, Reduce, Spec, same_dtype};
+use crate::op::{Conv2dOptions, ConvTranspose2dOptions, Op, Reduce, Spec, ensure, must, same_dtype};
 use crate::ops::{conv1d::as_image, hints};
 use crate::shape::Shape;
 use crate::tensor::Tensor;
@@ -34,14 +34,14 @@ pub fn out_size(size: usize, kernel: usize, o: &ConvTranspose2dOptions, d: usize
     full.checked_sub(2 * o.padding[d]).filter(|&n| n > 0)
 }
 
-fn check(op: &str, x: Shape, weight: Shape, bias: Option<Shape>, o: &ConvTranspose2dOptions) -> Shape {
-    hints::check_images(op, x);
-    assert!(weight.rank() == 4, "{op}: the weight must be [in, out/groups, kh, kw], got {weight}");
-    assert!(
+fn check(op: &str, x: Shape, weight: Shape, bias: Option<Shape>, o: &ConvTranspose2dOptions) -> Result<Shape, String> {
+    hints::are_images(op, x)?;
+    ensure!(weight.rank() == 4, "{op}: the weight must be [in, out/groups, kh, kw], got {weight}");
+    ensure!(
         o.groups > 0 && o.stride.iter().chain(&o.dilation).all(|&n| n > 0) && weight[2] > 0 && weight[3] > 0,
         "{op}: kernel size, stride, dilation and groups must be at least 1, got a weight of shape {weight} and {o:?}"
     );
-    assert!(
+    ensure!(
         weight[0] == x[1] && x[1].is_multiple_of(o.groups),
         "{op}: got an input of shape {x}; a weight of shape {weight} with groups {} takes [n, {}, h, w] (the weight is [in, \
          out/groups, kh, kw], the other way round than a convolution's)",
@@ -50,32 +50,32 @@ fn check(op: &str, x: Shape, weight: Shape, bias: Option<Shape>, o: &ConvTranspo
     );
     let out = weight[1] * o.groups;
     if let Some(b) = bias {
-        assert!(*b == [out], "{op}: the bias must be [{out}], got {b}");
+        ensure!(*b == [out], "{op}: the bias must be [{out}], got {b}");
     }
     let size = |d: usize| {
-        assert!(
+        ensure!(
             o.output_padding[d] < o.stride[d].max(o.dilation[d]),
             "{op}: output padding {:?} must be smaller than stride {:?} or dilation {:?}",
             o.output_padding,
             o.stride,
             o.dilation
         );
-        out_size(x[2 + d], weight[2 + d], o, d).unwrap_or_else(|| {
-            panic!(
+        out_size(x[2 + d], weight[2 + d], o, d).ok_or_else(|| {
+            format!(
                 "{op}: padding {:?} leaves nothing of the output of an input of shape {x} and a kernel of {}×{}",
                 o.padding, weight[2], weight[3]
             )
         })
     };
-    Shape::from([x[0], out, size(0), size(1)])
+    Ok(Shape::from([x[0], out, size(0)?, size(1)?]))
 }
 
 /// Shape and type of the result for input, weight and perhaps bias.
-pub(crate) fn rule(op: &str, inputs: &[Spec], o: &ConvTranspose2dOptions) -> Spec {
+pub(crate) fn rule(op: &str, inputs: &[Spec], o: &ConvTranspose2dOptions) -> Result<Spec, String> {
     let (x, weight) = (&inputs[0], &inputs[1]);
-    inputs[1..].iter().for_each(|t| same_dtype(op, x, t));
-    hints::check_float(op, x);
-    x.reshaped(check(op, x.shape, weight.shape, inputs.get(2).map(|b| b.shape), o))
+    inputs[1..].iter().try_for_each(|t| same_dtype(op, x, t))?;
+    hints::is_float(op, x)?;
+    Ok(x.reshaped(check(op, x.shape, weight.shape, inputs.get(2).map(|b| b.shape), o)?))
 }
 
 /// The convolution whose input gradient is wanted, with an output of exactly the size of `x`, and how much of the output's end no
@@ -114,7 +114,7 @@ impl Tensor {
     ) -> Tensor {
         let operands = [Some(self), Some(weight.clone()), bias.cloned()];
         let specs: Vec<Spec> = operands.iter().flatten().map(Tensor::spec).collect();
-        let shape = rule(op, &specs, options).shape;
+        let shape = must(rule(op, &specs, options)).shape;
         let (o, beyond) = convolution(options);
         let [x, w, b] = operands.map(|t| t.map_or((None, None), |t| (Some(t.array().clone()), t.node)));
         let kernel = weight.shape_value();

@@ -3,7 +3,7 @@
 use super::hints;
 use crate::array::Array;
 use crate::autograd::record;
-use crate::op::{Op, Spec, same_dtype};
+use crate::op::{Op, Spec, ensure, same_dtype};
 use crate::tensor::Tensor;
 
 /// Samples normalized by the statistics of their groups of channels.
@@ -17,50 +17,50 @@ pub struct GroupNorm {
 }
 
 /// Shapes and types of the results of group normalization.
-pub(crate) fn group_norm_rule(inputs: &[Spec], groups: usize) -> Vec<Spec> {
+pub(crate) fn group_norm_rule(inputs: &[Spec], groups: usize) -> Result<Vec<Spec>, String> {
     let x = &inputs[0];
     let shape = x.shape;
-    assert!(shape.rank() >= 2, "group_norm: the input must be [n, c, ..], got {shape}");
-    assert!(
+    ensure!(shape.rank() >= 2, "group_norm: the input must be [n, c, ..], got {shape}");
+    ensure!(
         groups > 0 && shape[1].is_multiple_of(groups),
         "group_norm: {groups} groups do not divide the {} channels of shape {shape}",
         shape[1]
     );
     for t in &inputs[1..] {
-        same_dtype("group_norm", x, t);
-        assert!(
+        same_dtype("group_norm", x, t)?;
+        ensure!(
             *t.shape == [shape[1]],
             "group_norm: an input of shape {shape} takes weights [{}], got {}",
             shape[1],
             t.shape
         );
     }
-    hints::check_float("group_norm", x);
+    hints::is_float("group_norm", x)?;
     let statistics = x.reshaped([shape[0], groups]);
-    vec![*x, statistics, statistics]
+    Ok(vec![*x, statistics, statistics])
 }
 
 /// Shapes and types of the results of layer normalization.
-pub(crate) fn layer_norm_rule(inputs: &[Spec]) -> Vec<Spec> {
+pub(crate) fn layer_norm_rule(inputs: &[Spec]) -> Result<Vec<Spec>, String> {
     let (x, normalized_shape) = (&inputs[0], inputs[1].shape);
     let shape = x.shape;
-    assert!(
+    ensure!(
         normalized_shape.rank() > 0 && shape.ends_with(&normalized_shape),
         "layer_norm: an input of shape {shape} does not end in {normalized_shape} (for channels of an image, which come first, \
          permute before and after)"
     );
     for t in &inputs[1..] {
-        same_dtype("layer_norm", x, t);
-        assert!(
+        same_dtype("layer_norm", x, t)?;
+        ensure!(
             t.shape == normalized_shape,
             "layer_norm: the weight and the bias must be {normalized_shape}, got {}",
             t.shape
         );
     }
-    hints::check_float("layer_norm", x);
+    hints::is_float("layer_norm", x)?;
     let rows: usize = shape[..shape.rank() - normalized_shape.rank()].iter().product();
     let statistics = x.reshaped([rows, 1]);
-    vec![*x, statistics, statistics]
+    Ok(vec![*x, statistics, statistics])
 }
 
 /// A normalization within samples with its record; `gradient` is its gradient.

@@ -1,7 +1,7 @@
 //! The likely mistakes behind shapes that do not fit, as the end of a message: empty, or `; …`.
 
 use crate::dtype::DType;
-use crate::op::Spec;
+use crate::op::{Spec, ensure, must};
 use crate::shape::Shape;
 
 /// Checks that `x` is a batch of images.
@@ -9,41 +9,48 @@ use crate::shape::Shape;
 /// # Panics
 /// If it is not `[n, c, h, w]`; the message starts with `op`.
 pub fn check_images(op: &str, x: Shape) {
+    must(are_images(op, x));
+}
+
+/// Whether `x` is a batch of images.
+pub(crate) fn are_images(op: &str, x: Shape) -> Result<(), String> {
     let hint = match x.rank() {
         3 => "; for a single image add the batch dimension with unsqueeze(0)",
         0..=2 => "; if it was flattened, flatten it later",
         _ => "",
     };
-    assert!(x.rank() == 4, "{op}: the input must be [n, c, h, w], got {x}{hint}");
+    ensure!(x.rank() == 4, "{op}: the input must be [n, c, h, w], got {x}{hint}");
+    Ok(())
 }
 
-/// Checks that `x` is of a floating-point type that there is arithmetic for.
-///
-/// # Panics
-/// If it is not; the message starts with `op`.
-pub(crate) fn check_float(op: &str, x: &Spec) {
-    check_has_kernel(op, x);
-    assert!(x.dtype.is_float(), "{op}: needs a floating-point tensor, got {} (convert it with to_dtype)", x.dtype);
+/// Whether `x` is of a floating-point type that there is arithmetic for.
+pub(crate) fn is_float(op: &str, x: &Spec) -> Result<(), String> {
+    has_kernel(op, x)?;
+    ensure!(x.dtype.is_float(), "{op}: needs a floating-point tensor, got {} (convert it with to_dtype)", x.dtype);
+    Ok(())
 }
 
-/// Checks that `x` is not of a floating-point type of 16 bits, which there is no arithmetic for.
-pub(crate) fn check_has_kernel(op: &str, x: &Spec) {
-    assert!(!x.dtype.is_half(), "{op}: has no kernel for {} (convert it with to_dtype(DType::F32))", x.dtype);
+/// Whether `x` is of another type than a floating-point one of 16 bits, which there is no arithmetic for.
+pub(crate) fn has_kernel(op: &str, x: &Spec) -> Result<(), String> {
+    ensure!(!x.dtype.is_half(), "{op}: has no kernel for {} (convert it with to_dtype(DType::F32))", x.dtype);
+    Ok(())
 }
 
-/// Checks that `condition` is of a type that a condition can have.
-pub(crate) fn check_mask(op: &str, condition: &Spec) {
-    assert!(
+/// Whether `condition` is of a type that a condition can have.
+pub(crate) fn is_mask(op: &str, condition: &Spec) -> Result<(), String> {
+    ensure!(
         condition.dtype.is_mask(),
         "{op}: the condition must be u8, such as a comparison gives, or bool, got {}",
         condition.dtype
     );
+    Ok(())
 }
 
-/// Checks that `target` is a list of one `i64` for each row of `x [n, classes]`.
-pub(crate) fn check_rows(op: &str, x: &Spec, target: &Spec) {
+/// Whether `target` is a list of one `i64` for each row of `x [n, classes]`.
+pub(crate) fn has_target(op: &str, x: &Spec, target: &Spec) -> Result<(), String> {
     let fits = x.shape.rank() == 2 && *target.shape == [x.shape[0]] && target.dtype == DType::I64;
-    assert!(fits, "{op}: an input {x} takes a target i64 [n], got {target}");
+    ensure!(fits, "{op}: an input {x} takes a target i64 [n], got {target}");
+    Ok(())
 }
 
 /// Why `x` may not have the `need` channels in dimension 1 that it should have.

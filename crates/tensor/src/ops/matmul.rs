@@ -3,39 +3,39 @@
 use super::hints;
 use crate::array::Array;
 use crate::autograd::record;
-use crate::op::{Op, Reduce, Spec, same_dtype};
+use crate::op::{Op, Reduce, Spec, ensure, same_dtype};
 use crate::shape::Shape;
 use crate::tensor::Tensor;
 
 /// Shape and type of the product of stacks of matrices with equal leading dimensions.
-pub(crate) fn matmul_rule(a: &Spec, b: &Spec) -> Spec {
-    same_dtype("matmul", a, b);
+pub(crate) fn matmul_rule(a: &Spec, b: &Spec) -> Result<Spec, String> {
+    same_dtype("matmul", a, b)?;
     let (x, y) = (a.shape, b.shape);
     let rank = x.rank();
     let fits = rank >= 2 && y.rank() == rank && x[..rank - 2] == y[..rank - 2] && x[rank - 1] == y[rank - 2];
-    assert!(fits, "matmul: shapes {x} and {y} are no stacks of matrices that can be multiplied");
-    hints::check_float("matmul", a);
-    a.reshaped(x.with(rank - 1, y[rank - 1]))
+    ensure!(fits, "matmul: shapes {x} and {y} are no stacks of matrices that can be multiplied");
+    hints::is_float("matmul", a)?;
+    Ok(a.reshaped(x.with(rank - 1, y[rank - 1])))
 }
 
 /// Shape and type of the result of input, weight and perhaps bias.
-pub(crate) fn linear_rule(inputs: &[Spec]) -> Spec {
+pub(crate) fn linear_rule(inputs: &[Spec]) -> Result<Spec, String> {
     let (x, weight) = (&inputs[0], &inputs[1]);
-    same_dtype("linear", x, weight);
+    same_dtype("linear", x, weight)?;
     let (shape, w) = (x.shape, weight.shape);
-    assert!(w.rank() == 2, "linear: the weight must be [out, in], got {w}");
-    assert!(
+    ensure!(w.rank() == 2, "linear: the weight must be [out, in], got {w}");
+    ensure!(
         shape.rank() > 0 && shape[shape.rank() - 1] == w[1],
         "linear: got an input of shape {shape}, a weight of shape {w} takes [.., {}]{}",
         w[1],
         hints::features(shape, w[0], w[1])
     );
     if let Some(b) = inputs.get(2) {
-        same_dtype("linear", x, b);
-        assert!(*b.shape == [w[0]], "linear: the bias must be [{}], got {}", w[0], b.shape);
+        same_dtype("linear", x, b)?;
+        ensure!(*b.shape == [w[0]], "linear: the bias must be [{}], got {}", w[0], b.shape);
     }
-    hints::check_float("linear", x);
-    x.reshaped(shape.with(shape.rank() - 1, w[0]))
+    hints::is_float("linear", x)?;
+    Ok(x.reshaped(shape.with(shape.rank() - 1, w[0])))
 }
 
 impl Tensor {

@@ -5,7 +5,7 @@ use crate::array::Array;
 use crate::autograd::record;
 use crate::deferred::{Input, apply};
 use crate::dtype::DType;
-use crate::op::{Op, Pool2dOptions, Spec};
+use crate::op::{Op, Pool2dOptions, Spec, ensure};
 use crate::shape::Shape;
 use crate::tensor::Tensor;
 use striate_kernels::pool2d::WindowIndex;
@@ -20,35 +20,36 @@ pub fn out_size(size: usize, o: &Pool2dOptions, d: usize) -> Option<usize> {
     Some(steps + 1 - beyond as usize)
 }
 
-fn check(op: &str, x: Shape, o: &Pool2dOptions) {
-    hints::check_images(op, x);
+fn check(op: &str, x: Shape, o: &Pool2dOptions) -> Result<(), String> {
+    hints::are_images(op, x)?;
     for d in 0..2 {
-        assert!(
+        ensure!(
             o.kernel_size[d] > 0 && o.stride[d] > 0 && o.dilation[d] > 0,
             "{op}: kernel size, stride and dilation must be at least 1, got {o:?}"
         );
-        assert!(
+        ensure!(
             2 * o.padding[d] <= o.kernel_size[d],
             "{op}: padding {:?} is more than half of kernel size {:?}",
             o.padding,
             o.kernel_size
         );
-        assert!(
+        ensure!(
             out_size(x[2 + d], o, d).is_some(),
             "{op}: a window of {:?} does not fit an input of shape {x} with padding {:?}; shrink the images less before it",
             o.kernel_size,
             o.padding
         );
     }
+    Ok(())
 }
 
 /// Shape and type of a pooling's result; messages start with `op`.
-pub(crate) fn rule(op: &str, x: &Spec, o: &Pool2dOptions) -> Spec {
-    check(op, x.shape, o);
-    assert!(op != "avg_pool2d" || o.dilation == [1; 2], "avg_pool2d: has no dilation, got {:?}", o.dilation);
-    hints::check_float(op, x);
+pub(crate) fn rule(op: &str, x: &Spec, o: &Pool2dOptions) -> Result<Spec, String> {
+    check(op, x.shape, o)?;
+    ensure!(op != "avg_pool2d" || o.dilation == [1; 2], "avg_pool2d: has no dilation, got {:?}", o.dilation);
+    hints::is_float(op, x)?;
     let size = |d: usize| out_size(x.shape[2 + d], o, d).expect("checked");
-    x.reshaped([x.shape[0], x.shape[1], size(0), size(1)])
+    Ok(x.reshaped([x.shape[0], x.shape[1], size(0), size(1)]))
 }
 
 /// The type of positions in windows of this size.

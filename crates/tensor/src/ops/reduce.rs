@@ -3,7 +3,7 @@
 use crate::array::Array;
 use crate::autograd::record;
 use crate::dtype::DType;
-use crate::op::{Binary, Compare, Op, Reduce, reduced};
+use crate::op::{Binary, Compare, Op, Reduce, must, reduced};
 use crate::ops::hints;
 use crate::tensor::Tensor;
 
@@ -48,7 +48,7 @@ impl Tensor {
     /// Also if the elements are not floating-point.
     pub fn mean(self, dims: &[isize], keepdim: bool) -> Tensor {
         let shape = self.shape_value();
-        hints::check_float("mean", &self.spec());
+        must(hints::is_float("mean", &self.spec()));
         let n: usize = shape.dims("mean", dims).iter().map(|&d| shape[d]).product();
         self.reduce_by("mean", Reduce::Mean, dims, keepdim, move |_, _, g| g.scale(1.0 / n as f64), false)
     }

@@ -3,8 +3,8 @@
 
 use crate::array::Array;
 use crate::autograd::record;
-use crate::op::{Interpolation, Op, PaddingMode, Resize, Spec};
-use crate::ops::hints::{check_float, check_images};
+use crate::op::{Interpolation, Op, PaddingMode, Resize, Spec, ensure, must};
+use crate::ops::hints::{are_images, check_images, is_float};
 use crate::shape::Shape;
 use crate::tensor::Tensor;
 
@@ -19,35 +19,35 @@ pub(crate) fn longest_windows(x: Shape, output_size: [usize; 2]) -> [usize; 2] {
 }
 
 /// Shape and type of adaptive pooling's result.
-pub(crate) fn adaptive_rule(op: &str, x: &Spec, output_size: &[usize]) -> Spec {
+pub(crate) fn adaptive_rule(op: &str, x: &Spec, output_size: &[usize]) -> Result<Spec, String> {
     let (shape, layout) = (x.shape, if output_size.len() == 1 { "[n, c, l]" } else { "[n, c, h, w]" });
-    assert!(shape.rank() == 2 + output_size.len(), "{op}: the input must be {layout}, got {shape}");
-    assert!(
+    ensure!(shape.rank() == 2 + output_size.len(), "{op}: the input must be {layout}, got {shape}");
+    ensure!(
         output_size.iter().chain(&shape[2..]).all(|&n| n > 0),
         "{op}: an input of shape {shape} and an output size of {output_size:?} must have at least one element"
     );
-    check_float(op, x);
-    x.reshaped([&shape[..2], output_size].concat())
+    is_float(op, x)?;
+    Ok(x.reshaped([&shape[..2], output_size].concat()))
 }
 
 /// Shape and type of `interpolate`'s result.
-pub(crate) fn interpolate_rule(x: &Spec, size: [usize; 2]) -> Spec {
-    check_images("interpolate", x.shape);
-    assert!(
+pub(crate) fn interpolate_rule(x: &Spec, size: [usize; 2]) -> Result<Spec, String> {
+    are_images("interpolate", x.shape)?;
+    ensure!(
         x.shape[2] > 0 && x.shape[3] > 0 && size[0] > 0 && size[1] > 0,
         "interpolate: an image of shape {} resized to {size:?} has no pixels",
         x.shape
     );
-    check_float("interpolate", x);
-    x.reshaped([x.shape[0], x.shape[1], size[0], size[1]])
+    is_float("interpolate", x)?;
+    Ok(x.reshaped([x.shape[0], x.shape[1], size[0], size[1]]))
 }
 
 /// Shape and type of `local_response_norm`'s result.
-pub(crate) fn local_response_norm_rule(x: &Spec, size: usize) -> Spec {
-    assert!(x.shape.rank() >= 2, "local_response_norm: the input must be [n, c, ..], got {}", x.shape);
-    assert!(size > 0, "local_response_norm: size must be at least 1");
-    check_float("local_response_norm", x);
-    *x
+pub(crate) fn local_response_norm_rule(x: &Spec, size: usize) -> Result<Spec, String> {
+    ensure!(x.shape.rank() >= 2, "local_response_norm: the input must be [n, c, ..], got {}", x.shape);
+    ensure!(size > 0, "local_response_norm: size must be at least 1");
+    is_float("local_response_norm", x)?;
+    Ok(*x)
 }
 
 impl Tensor {
@@ -143,7 +143,7 @@ impl Tensor {
     /// # Panics
     /// If the tensor is not `[n, c, l]`, or a size is 0.
     pub fn adaptive_max_pool1d(self, output_size: usize) -> Tensor {
-        adaptive_rule("adaptive_max_pool1d", &self.spec(), &[output_size]);
+        must(adaptive_rule("adaptive_max_pool1d", &self.spec(), &[output_size]));
         self.unsqueeze(2).adaptive_max_pool2d([1, output_size]).squeeze(2)
     }
 

@@ -2,7 +2,7 @@
 
 use crate::array::Array;
 use crate::autograd::record;
-use crate::op::{Binary, Compare, Op, Reduce, Unary};
+use crate::op::{Binary, Compare, Op, Reduce, Unary, must};
 use crate::shape::Shape;
 use crate::tensor::Tensor;
 
@@ -14,7 +14,7 @@ fn zero_where_zero(x: Array, slope: Array) -> Array {
 
 impl Tensor {
     fn needs_float(&self, op: &str) {
-        super::hints::check_float(op, &self.spec());
+        must(super::hints::is_float(op, &self.spec()));
     }
 
     /// Without the dimensions `dims`, which have size 1, unless they are to be kept.

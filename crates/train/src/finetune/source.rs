@@ -3,7 +3,7 @@
 use crate::checkpoint;
 use crate::config::{AUTO, Config};
 use crate::error::TrainError;
-use crate::model_file::{self, Model};
+use crate::model_file::{self, GRAPH, Model};
 use crate::provenance::Provenance;
 use crate::published::{IMAGENET, resolve_weights};
 use crate::weights::{Aligned, StartWeights, read, report, shapes};
@@ -75,6 +75,10 @@ impl Source {
 
     fn of_model(path: &Path, model: Option<&str>) -> Result<Source, TrainError> {
         let Model { card, network, .. } = Model::load(path)?;
+        if card.architecture == GRAPH {
+            let reason = "holds its network as a graph: fine-tuning takes networks by name or as text".into();
+            return Err(TrainError::StartWeights { path: path.to_path_buf(), reason });
+        }
         if let Some(other) = model.filter(|m| *m != card.architecture) {
             let reason =
                 format!("is a model of {}, so --model {other} cannot be", striate_zoo::title_of(&card.architecture));

@@ -137,7 +137,8 @@ impl Start {
 /// The network and the provenance that a file's texts tell of, if it is a model or a checkpoint of Striate's.
 fn own(metadata: &BTreeMap<String, String>) -> (Option<String>, Option<Provenance>) {
     if let Some(card) = model_file::card(metadata) {
-        return (Some(card.architecture), card.training.provenance);
+        let model = Some(card.architecture).filter(|name| name != model_file::GRAPH);
+        return (model, card.training.provenance);
     }
     match checkpoint::describe(metadata) {
         Some(checkpoint) => (Some(checkpoint.model), checkpoint.provenance),
