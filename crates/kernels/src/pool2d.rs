@@ -300,6 +300,24 @@ fn max_grad_block<T: Float, I: WindowIndex, const L: usize>(
     }
 }
 
+/// As [`max_grad_block`], of any number of channels.
+#[inline(always)]
+fn max_grad_rest<T: Float, I: WindowIndex>(
+    positions: &[(i32, usize)],
+    tiled: bool,
+    grad: &[T],
+    argmax: &[I],
+    grad_x: &mut [T],
+) {
+    for &(k, at) in positions {
+        let grad_x = &mut grad_x[at..at + grad.len()];
+        for ((grad_x, grad), position) in grad_x.iter_mut().zip(grad).zip(argmax) {
+            let g = grad.masked(position.to_position() == k);
+            *grad_x = if tiled { g } else { *grad_x + g };
+        }
+    }
+}
+
 impl<T: Float, I: WindowIndex> MaxGradImages<'_, T, I> {
     /// Adds each gradient to its place.
     fn scatter(s: &Pool2dShape, windows: [Window; 2], grad: &[T], argmax: &[I], grad_x: &mut [T]) {
@@ -321,20 +339,30 @@ impl<T: Float, I: WindowIndex> Kernel for MaxGradImages<'_, T, I> {
         let MaxGradImages { s, first, out_size: [oh, ow], tiled, grad_out, argmax, grad_x } = self;
         let c = s.channels;
         let (image, out_image) = (s.in_size[0] * s.in_size[1] * c, oh * ow * c);
+        let whole = c / LANES * LANES;
+        let columns: Vec<Window> = (0..ow).map(|ox| s.window(1, ox)).collect();
         let mut positions = Vec::new();
         for (i, grad_x) in grad_x.chunks_mut(image).enumerate() {
             if !tiled {
                 grad_x.fill(T::ZERO);
             }
-            for (oy, ox) in (0..oh).flat_map(|oy| (0..ow).map(move |ox| (oy, ox))) {
-                let windows = [s.window(0, oy), s.window(1, ox)];
-                let at = (first + i) * out_image + (oy * ow + ox) * c;
-                let (grad, argmax) = (&grad_out[at..at + c], &argmax[at..at + c]);
-                if s.kernel[0] * s.kernel[1] > MASKS {
-                    Self::scatter(s, windows, grad, argmax, grad_x);
-                } else {
-                    s.list(windows[0], windows[1], &mut positions);
-                    by_lanes!(c, max_grad_block, |j| (&positions, tiled, &grad[j..], &argmax[j..], &mut grad_x[j..]));
+            for oy in 0..oh {
+                let y = s.window(0, oy);
+                for (ox, &x) in columns.iter().enumerate() {
+                    let at = (first + i) * out_image + (oy * ow + ox) * c;
+                    let (grad, argmax) = (&grad_out[at..at + c], &argmax[at..at + c]);
+                    if s.kernel[0] * s.kernel[1] > MASKS {
+                        Self::scatter(s, [y, x], grad, argmax, grad_x);
+                        continue;
+                    }
+                    s.list(y, x, &mut positions);
+                    for j in (0..whole).step_by(LANES) {
+                        max_grad_block::<_, _, LANES>(&positions, tiled, &grad[j..], &argmax[j..], &mut grad_x[j..]);
+                    }
+                    if whole < c {
+                        let (grad, argmax) = (&grad[whole..], &argmax[whole..]);
+                        max_grad_rest(&positions, tiled, grad, argmax, &mut grad_x[whole..]);
+                    }
                 }
             }
         }
