@@ -41,6 +41,7 @@ pub use striate_data as data;
 pub use striate_formats as formats;
 pub use striate_graph as graph;
 pub use striate_nn as nn;
+pub use striate_onnx as onnx;
 pub use striate_tensor as tensor;
 pub use striate_tensor::*;
 pub use striate_train as train;

@@ -35,6 +35,7 @@ fn check(name: &str, net: &dyn Forward, [c, h, w]: [usize; 3]) {
     let read = Graph::from_text(&graph.to_text(), |name| tensors.get(name).map(|&t| t.clone()));
     let read = read.unwrap_or_else(|e| panic!("{name}: {e}"));
     assert!(read.nodes == graph.nodes && read.to_string() == graph.to_string(), "{name}: its text is another graph");
+    super::onnx::check(name, net, &graph);
     let optimized = Executable::new(graph.clone());
     for batch in [2, 1] {
         let x = Tensor::randn([batch, c, h, w], DType::F32, &mut Generator::new(batch as u64));

@@ -9,5 +9,6 @@ mod gradcheck_layers;
 mod gradcheck_losses;
 mod gradcheck_tensor;
 mod graphs;
+mod onnx;
 mod parity;
 mod pretrained;

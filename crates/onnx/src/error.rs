@@ -1,0 +1,72 @@
+//! What can be wrong with an ONNX file.
+
+use std::fmt;
+use std::path::PathBuf;
+
+/// What is wrong in one place, without the place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Fault(String);
+
+impl Fault {
+    pub fn new(message: impl Into<String>) -> Fault {
+        Fault(message.into())
+    }
+}
+
+impl From<String> for Fault {
+    fn from(message: String) -> Self {
+        Fault(message)
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Why an ONNX file cannot be written, read or run.
+#[derive(Debug, thiserror::Error)]
+pub enum OnnxError {
+    /// An op of the network has no form in ONNX.
+    #[error("ONNX has no form of {node} ({op}): {reason}")]
+    NotExported {
+        /// The node's result.
+        node: String,
+        /// The op's name.
+        op: &'static str,
+        /// What stands in the way.
+        reason: String,
+    },
+    /// The version of ONNX's operators is not one that is written.
+    #[error("opset {0} is not supported: choose one from {min} to {max}", min = crate::MIN_OPSET, max = crate::MAX_OPSET)]
+    Opset(i64),
+    /// The file cannot be read or written.
+    #[error("{}: {cause}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        cause: std::io::Error,
+    },
+    /// The file is no ONNX file, or damaged.
+    #[error("{}: {reason}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A node cannot be run.
+    #[error("{}: node '{node}' ({op_type}): {reason}", path.display())]
+    Node {
+        /// The file.
+        path: PathBuf,
+        /// The node's name, or that of its first result.
+        node: String,
+        /// Its operator.
+        op_type: String,
+        /// What stands in the way.
+        reason: String,
+    },
+}

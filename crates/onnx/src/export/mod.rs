@@ -1,0 +1,135 @@
+//! A graph as an ONNX model.
+
+mod attributes;
+mod builder;
+mod images;
+mod norms;
+mod ops;
+
+use crate::error::OnnxError;
+use crate::model::Model;
+use crate::proto::tensor_shape_proto::{Dimension, dimension};
+use crate::proto::type_proto::{self, Tensor as TensorType};
+use crate::proto::{
+    GraphProto, ModelProto, NodeProto, OperatorSetIdProto, StringStringEntryProto, TensorShapeProto, TypeProto,
+    ValueInfoProto,
+};
+use crate::tensor::data_type;
+use crate::{MAX_OPSET, MIN_OPSET};
+use builder::Builder;
+use std::collections::HashSet;
+use striate_graph::{Dim, Graph, Value};
+
+/// The version of the file's own structure. It goes with every opset that is written, and older runtimes read it.
+const IR_VERSION: i64 = 8;
+/// The name of the dimension that counts samples.
+const BATCH: &str = "batch";
+const OUTPUT: &str = "output";
+
+/// What an ONNX file is to be like.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExportOptions {
+    /// The version of the operators, from [`MIN_OPSET`] to [`MAX_OPSET`].
+    pub opset: i64,
+    /// Whether a softmax over the last dimension follows, so that the outputs are probabilities.
+    pub softmax: bool,
+    /// Whether weights of two and more dimensions are stored in 16 bits. Runtimes widen them and compute in 32.
+    pub half: bool,
+    /// Texts that go with the model, such as class names.
+    pub metadata: Vec<(String, String)>,
+}
+
+impl Default for ExportOptions {
+    fn default() -> Self {
+        ExportOptions { opset: 17, softmax: false, half: false, metadata: Vec::new() }
+    }
+}
+
+impl Model {
+    /// The graph as an ONNX model that computes the same. Parameters, buffers and inputs keep their names; a single output is called `output`.
+    ///
+    /// # Errors
+    /// [`OnnxError::Opset`], or [`OnnxError::NotExported`] if an op has no form in ONNX.
+    pub fn of_graph(graph: &Graph, options: &ExportOptions) -> Result<Model, OnnxError> {
+        if !(MIN_OPSET..=MAX_OPSET).contains(&options.opset) {
+            return Err(OnnxError::Opset(options.opset));
+        }
+        let mut b = Builder::new(graph, options.opset, options.half);
+        for node in &graph.nodes {
+            b.prefix = node.layer.clone().unwrap_or_default();
+            let name = ops::write(&mut b, node).map_err(|fault| OnnxError::NotExported {
+                node: node.layer.clone().unwrap_or_else(|| graph.value(node.outputs[0]).name.clone()),
+                op: node.op.name(),
+                reason: fault.to_string(),
+            })?;
+            b.set_name(node.outputs[0], name);
+        }
+        b.prefix.clear();
+        let mut outputs = Vec::new();
+        for (i, &id) in graph.outputs.iter().enumerate() {
+            let mut name = b.value(id);
+            if options.softmax {
+                name = b.node("Softmax", &[&name], vec![attributes::int("axis", -1)]);
+            }
+            let wanted = if i == 0 { OUTPUT.to_string() } else { format!("{OUTPUT}_{i}") };
+            let wanted = b.fresh(&wanted);
+            let is_result = b.nodes.iter().any(|n| n.output.contains(&name));
+            let is_taken = outputs.iter().any(|v: &ValueInfoProto| v.name() == name);
+            match is_result && !is_taken {
+                true => rename(&mut b.nodes, &name, &wanted),
+                false => b.node_to(vec![wanted.clone()], "Identity", &[&name], vec![]),
+            }
+            outputs.push(value_info(wanted, graph.value(id)));
+        }
+        drop_unused(&mut b);
+        let inputs = graph.inputs.iter().map(|&id| value_info(graph.value(id).name.clone(), graph.value(id))).collect();
+        let text = |(key, value): &(String, String)| StringStringEntryProto {
+            key: Some(key.clone()),
+            value: Some(value.clone()),
+        };
+        Ok(Model(ModelProto {
+            ir_version: Some(IR_VERSION),
+            opset_import: vec![OperatorSetIdProto { domain: Some(String::new()), version: Some(options.opset) }],
+            producer_name: Some("striate".into()),
+            producer_version: Some(env!("CARGO_PKG_VERSION").into()),
+            graph: Some(GraphProto {
+                name: Some("network".into()),
+                node: b.nodes,
+                initializer: b.initializers,
+                input: inputs,
+                output: outputs,
+                ..Default::default()
+            }),
+            metadata_props: options.metadata.iter().map(text).collect(),
+            ..Default::default()
+        }))
+    }
+}
+
+fn rename(nodes: &mut [NodeProto], from: &str, to: &str) {
+    let names = nodes.iter_mut().flat_map(|n| n.input.iter_mut().chain(&mut n.output));
+    names.filter(|name| *name == from).for_each(|name| *name = to.to_string());
+}
+
+/// Drops initializers that no node reads, such as one that was only wanted under another shape.
+fn drop_unused(b: &mut Builder) {
+    let read: HashSet<&String> = b.nodes.iter().flat_map(|n| &n.input).collect();
+    b.initializers.retain(|t| t.name.as_ref().is_some_and(|name| read.contains(name)));
+}
+
+fn value_info(name: String, value: &Value) -> ValueInfoProto {
+    let dim = |d: &Dim| {
+        let value = match d {
+            Dim { fixed, per_sample: 0 } => Some(dimension::Value::DimValue(*fixed as i64)),
+            Dim { fixed: 0, per_sample: 1 } => Some(dimension::Value::DimParam(BATCH.into())),
+            _ => None,
+        };
+        Dimension { value, ..Default::default() }
+    };
+    let tensor = TensorType {
+        elem_type: Some(data_type(value.spec.dtype) as i32),
+        shape: Some(TensorShapeProto { dim: value.dims.iter().map(dim).collect() }),
+    };
+    let kind = TypeProto { value: Some(type_proto::Value::TensorType(tensor)), ..Default::default() };
+    ValueInfoProto { name: Some(name), r#type: Some(kind), ..Default::default() }
+}

@@ -1,0 +1,101 @@
+//! ONNX's operators on tensors. What an operator reads to know its shapes must be known before the network runs; everything else becomes ops.
+
+mod context;
+mod convert;
+mod elementwise;
+mod images;
+mod indexing;
+mod matrix;
+mod norms;
+mod pools;
+mod reductions;
+mod resize;
+mod shapes;
+
+pub(crate) use context::{Context, Value};
+
+use crate::error::Fault;
+use crate::proto::NodeProto;
+
+type Operator = fn(&Context) -> Result<Vec<Value>, Fault>;
+
+/// What computes an operator.
+fn operator(op_type: &str) -> Option<Operator> {
+    Some(match op_type {
+        "Add" | "Sub" | "Mul" | "Div" | "Pow" => elementwise::binary,
+        "Max" | "Min" | "Sum" | "Mean" => elementwise::many,
+        "Equal" | "Less" | "LessOrEqual" | "Greater" | "GreaterOrEqual" => elementwise::compare,
+        "And" | "Or" | "Xor" | "Not" => elementwise::logic,
+        "Where" => elementwise::choose,
+        "Clip" => elementwise::clip,
+        "Identity" | "Dropout" => elementwise::identity,
+        "PRelu" => elementwise::prelu,
+        "Neg" | "Abs" | "Sign" | "Exp" | "Log" | "Erf" | "Sqrt" | "Floor" | "Ceil" | "Round" | "Reciprocal" | "Sin"
+        | "Cos" | "Tanh" | "Sigmoid" | "Relu" | "LeakyRelu" | "Elu" | "HardSwish" | "HardSigmoid" | "Softplus"
+        | "Softsign" | "Mish" | "Gelu" | "Shrink" | "Swish" => elementwise::unary,
+        "Cast" | "CastLike" => convert::cast,
+        "Constant" => convert::constant,
+        "ConstantOfShape" => convert::constant_of_shape,
+        "Range" => convert::range,
+        "Shape" => shapes::shape,
+        "Size" => shapes::size,
+        "Reshape" => shapes::reshape,
+        "Flatten" => shapes::flatten,
+        "Squeeze" => shapes::squeeze,
+        "Unsqueeze" => shapes::unsqueeze,
+        "Transpose" => shapes::transpose,
+        "Expand" => shapes::expand,
+        "Tile" => shapes::tile,
+        "Concat" => shapes::concat,
+        "Split" => shapes::split,
+        "Slice" => indexing::slice,
+        "Pad" => shapes::pad,
+        "DepthToSpace" => shapes::depth_to_space,
+        "SpaceToDepth" => shapes::space_to_depth,
+        "Gather" => indexing::gather,
+        "GatherElements" => indexing::gather_elements,
+        "ScatterElements" => indexing::scatter_elements,
+        "TopK" => indexing::top_k,
+        "CumSum" => reductions::cum_sum,
+        "ReduceSum" | "ReduceMean" | "ReduceMax" | "ReduceMin" | "ReduceProd" | "ReduceL1" | "ReduceL2"
+        | "ReduceSumSquare" | "ReduceLogSum" | "ReduceLogSumExp" => reductions::reduce,
+        "ArgMax" | "ArgMin" => reductions::arg,
+        "Softmax" | "LogSoftmax" => reductions::softmax,
+        "MatMul" => matrix::mat_mul,
+        "Gemm" => matrix::gemm,
+        "Conv" => images::conv,
+        "ConvTranspose" => images::conv_transpose,
+        "MaxPool" => pools::max_pool,
+        "AveragePool" => pools::average_pool,
+        "GlobalAveragePool" | "GlobalMaxPool" => pools::global,
+        "Resize" | "Upsample" => resize::resize,
+        "BatchNormalization" => norms::batch_norm,
+        "InstanceNormalization" => norms::instance_norm,
+        "LayerNormalization" => norms::layer_norm,
+        "GroupNormalization" => norms::group_norm,
+        "LRN" => norms::lrn,
+        _ => return None,
+    })
+}
+
+/// Whether an operator is supported.
+pub(crate) fn known_operator(op_type: &str) -> bool {
+    operator(op_type).is_some()
+}
+
+/// The operands of a node that training changes.
+pub(crate) fn parameter_operands(node: &NodeProto) -> &[String] {
+    let range = match node.op_type() {
+        "Conv"
+        | "ConvTranspose"
+        | "Gemm"
+        | "MatMul"
+        | "InstanceNormalization"
+        | "LayerNormalization"
+        | "GroupNormalization"
+        | "PRelu" => 1..3,
+        "BatchNormalization" => 1..3,
+        _ => 0..0,
+    };
+    &node.input[range.start.min(node.input.len())..range.end.min(node.input.len())]
+}

@@ -1,0 +1,61 @@
+//! Normalizations.
+
+use crate::error::Fault;
+use crate::import::{Context, Value};
+use striate_tensor::{Op, Shape, Tensor};
+
+pub(crate) fn batch_norm(ctx: &Context) -> Result<Vec<Value>, Fault> {
+    if ctx.int_or("training_mode", 0) != 0 || ctx.int_or("spatial", 1) == 0 {
+        return Err(Fault::new("statistics of the batch, or of each pixel, are not supported"));
+    }
+    let [x, weight, bias, mean, var] = [0, 1, 2, 3, 4].map(|i| ctx.operand(i));
+    let eps = ctx.float_or("epsilon", 1e-5);
+    let op = Op::BatchNorm { eps, training: false, residual: false, activation: None };
+    Ok(vec![ctx.op(op, [x?, mean?, var?, weight?, bias?])?])
+}
+
+pub(crate) fn instance_norm(ctx: &Context) -> Result<Vec<Value>, Fault> {
+    let [x, weight, bias] = [ctx.operand(0)?, ctx.operand(1)?, ctx.operand(2)?];
+    let groups = x.shape().get(1).copied().unwrap_or(0);
+    Ok(vec![ctx.op(Op::GroupNorm { groups, eps: ctx.float_or("epsilon", 1e-5) }, [x, weight, bias])?])
+}
+
+/// Before opset 21 weight and bias are one for each group.
+pub(crate) fn group_norm(ctx: &Context) -> Result<Vec<Value>, Fault> {
+    let [x, weight, bias] = [ctx.operand(0)?, ctx.operand(1)?, ctx.operand(2)?];
+    let groups = usize::try_from(ctx.int_or("num_groups", 0)).unwrap_or(0);
+    let channels = x.shape().get(1).copied().unwrap_or(0);
+    let each = |v: Value| {
+        if ctx.opset >= 21 || groups == 0 || v.shape()[..] != [groups] {
+            return Ok(v);
+        }
+        let v = ctx.reshaped(v, &[groups, 1])?;
+        let v = ctx.op(Op::Expand { shape: Shape::from([groups, channels / groups]) }, [v])?;
+        ctx.reshaped(v, &[channels])
+    };
+    let (weight, bias) = (each(weight)?, each(bias)?);
+    Ok(vec![ctx.op(Op::GroupNorm { groups, eps: ctx.float_or("epsilon", 1e-5) }, [x, weight, bias])?])
+}
+
+pub(crate) fn layer_norm(ctx: &Context) -> Result<Vec<Value>, Fault> {
+    let (x, weight, bias) = (ctx.operand(0)?, ctx.operand(1)?, ctx.try_operand(2));
+    if ctx.outputs() > 1 {
+        return Err(Fault::new("its mean and deviation as results are not supported"));
+    }
+    let axis = ctx.axis(ctx.int_or("axis", -1), x.rank())?;
+    let shape = Shape::new(&x.shape()[axis..]);
+    let whole = |v: Value| if v.shape() == shape { Ok(v) } else { ctx.op(Op::Expand { shape }, [v]) };
+    let bias = bias.unwrap_or_else(|| Value::known(Tensor::zeros(shape, x.dtype())));
+    let (weight, bias) = (whole(weight)?, whole(bias)?);
+    Ok(vec![ctx.op(Op::LayerNorm { eps: ctx.float_or("epsilon", 1e-5) }, [x, weight, bias])?])
+}
+
+pub(crate) fn lrn(ctx: &Context) -> Result<Vec<Value>, Fault> {
+    let x = ctx.operand(0)?;
+    let size = usize::try_from(ctx.int_or("size", 0)).unwrap_or(0);
+    if size % 2 == 0 {
+        return Err(Fault::new(format!("an even size of {size} is not supported")));
+    }
+    let (alpha, beta, k) = (ctx.float_or("alpha", 1e-4), ctx.float_or("beta", 0.75), ctx.float_or("bias", 1.0));
+    Ok(vec![ctx.op(Op::LocalResponseNorm { size, alpha, beta, k }, [x])?])
+}

@@ -1,0 +1,85 @@
+//! Reductions, and what looks along a dimension.
+
+use crate::error::Fault;
+use crate::import::{Context, Value};
+use striate_tensor::op::{Binary, Reduce, Unary};
+use striate_tensor::{DType, Op};
+
+pub(crate) fn reduce(ctx: &Context) -> Result<Vec<Value>, Fault> {
+    let x = ctx.operand(0)?;
+    let by_operand = if ctx.op_type() == "ReduceSum" { 13 } else { 18 };
+    let axes = if ctx.opset >= by_operand { ctx.try_integers(1)? } else { ctx.ints("axes") };
+    let axes = axes.filter(|axes| !axes.is_empty());
+    if axes.is_none() && ctx.int_or("noop_with_empty_axes", 0) != 0 && ctx.op_type() == "ReduceSum" {
+        return Ok(vec![x]);
+    }
+    let dims = match axes {
+        Some(axes) => ctx.axes(&axes, x.rank())?,
+        None => (0..x.rank()).collect(),
+    };
+    let keepdim = ctx.int_or("keepdims", 1) != 0;
+    let dtype = x.dtype();
+    let x = if dtype.is_float() { x } else { ctx.cast(x, DType::I64)? };
+    let unary = |f: Unary, x: Value| ctx.op(Op::Unary(f), [x]);
+    let of = |op: Reduce, x: Value| ctx.op(Op::Reduce { op, dims: dims.clone(), keepdim }, [x]);
+    let y = match ctx.op_type() {
+        "ReduceSum" => of(Reduce::Sum, x)?,
+        "ReduceMean" => of(Reduce::Mean, x)?,
+        "ReduceMax" => of(Reduce::Max, x)?,
+        "ReduceMin" => of(Reduce::Min, x)?,
+        "ReduceProd" => of(Reduce::Prod, x)?,
+        "ReduceL1" => of(Reduce::Sum, unary(Unary::Abs, x)?)?,
+        "ReduceL2" => unary(Unary::Sqrt, of(Reduce::Sum, unary(Unary::Square, x)?)?)?,
+        "ReduceSumSquare" => of(Reduce::Sum, unary(Unary::Square, x)?)?,
+        "ReduceLogSum" => unary(Unary::Log, of(Reduce::Sum, x)?)?,
+        _ => {
+            // The maximum is taken out, so that no power overflows.
+            let most = ctx.op(Op::Reduce { op: Reduce::Max, dims: dims.clone(), keepdim: true }, [x.clone()])?;
+            let less = ctx.op(Op::Binary(Binary::Sub), [x, most.clone()])?;
+            let sum = of(Reduce::Sum, unary(Unary::Exp, less)?)?;
+            let log = unary(Unary::Log, sum)?;
+            let most = ctx.reshaped(most, &log.shape())?;
+            ctx.op(Op::Binary(Binary::Add), [log, most])?
+        }
+    };
+    Ok(vec![ctx.cast(y, dtype)?])
+}
+
+pub(crate) fn arg(ctx: &Context) -> Result<Vec<Value>, Fault> {
+    let x = ctx.operand(0)?;
+    let dim = ctx.axis(ctx.int_or("axis", 0), x.rank())?;
+    let keepdim = ctx.int_or("keepdims", 1) != 0;
+    if ctx.int_or("select_last_index", 0) != 0 {
+        return Err(Fault::new("select_last_index is not supported"));
+    }
+    let op = if ctx.op_type() == "ArgMax" { Op::ArgMax { dim, keepdim } } else { Op::ArgMin { dim, keepdim } };
+    Ok(vec![ctx.op(op, [x])?])
+}
+
+pub(crate) fn cum_sum(ctx: &Context) -> Result<Vec<Value>, Fault> {
+    let x = ctx.operand(0)?;
+    let axis = ctx.integers(1)?.first().copied().unwrap_or(0);
+    let dim = ctx.axis(axis, x.rank())?;
+    if ctx.int_or("exclusive", 0) != 0 {
+        return Err(Fault::new("exclusive sums are not supported"));
+    }
+    let dtype = x.dtype();
+    let x = if dtype.is_float() { x } else { ctx.cast(x, DType::I64)? };
+    let y = ctx.op(Op::CumSum { dim, reverse: ctx.int_or("reverse", 0) != 0 }, [x])?;
+    Ok(vec![ctx.cast(y, dtype)?])
+}
+
+/// Before opset 13 all dimensions from the axis on count as one.
+pub(crate) fn softmax(ctx: &Context) -> Result<Vec<Value>, Fault> {
+    let x = ctx.operand(0)?;
+    let op = |dim: usize| if ctx.op_type() == "Softmax" { Op::Softmax { dim } } else { Op::LogSoftmax { dim } };
+    if ctx.opset >= 13 {
+        let dim = ctx.axis(ctx.int_or("axis", -1), x.rank())?;
+        return Ok(vec![ctx.op(op(dim), [x])?]);
+    }
+    let shape = x.shape();
+    let dim = ctx.axis(ctx.int_or("axis", 1), shape.rank())?;
+    let rows = [shape[..dim].iter().product(), shape[dim..].iter().product()];
+    let y = ctx.op(op(1), [ctx.reshaped(x, &rows)?])?;
+    Ok(vec![ctx.reshaped(y, &shape)?])
+}

@@ -1,0 +1,180 @@
+//! Resizing.
+
+use crate::error::Fault;
+use crate::import::{Context, Value};
+use striate_tensor::{Interpolation, Op, Tensor};
+
+/// How one dimension is resized.
+struct Axis {
+    dim: usize,
+    from: usize,
+    to: usize,
+    /// Output pixels for each input pixel.
+    scale: f64,
+}
+
+/// Where output pixel `i` lies in the input, by the mode of the node.
+fn coordinate(mode: &str, axis: &Axis, i: usize) -> Result<f64, Fault> {
+    let (i, from, to) = (i as f64, axis.from as f64, axis.to as f64);
+    Ok(match mode {
+        "asymmetric" => i / axis.scale,
+        "half_pixel" => (i + 0.5) / axis.scale - 0.5,
+        "pytorch_half_pixel" if axis.to == 1 => 0.0,
+        "pytorch_half_pixel" => (i + 0.5) / axis.scale - 0.5,
+        "half_pixel_symmetric" => {
+            let adjustment = to / (axis.scale * from);
+            from / 2.0 * (1.0 - adjustment) + (i + 0.5) / axis.scale - 0.5
+        }
+        "align_corners" if axis.to == 1 => 0.0,
+        "align_corners" => i * (from - 1.0) / (to - 1.0),
+        other => return Err(Fault::new(format!("coordinates by '{other}' are not supported"))),
+    })
+}
+
+pub(crate) fn resize(ctx: &Context) -> Result<Vec<Value>, Fault> {
+    let mut x = ctx.operand(0)?;
+    let axes = axes(ctx, &x)?;
+    let mode = ctx.string_or("mode", "nearest")?;
+    let old = ctx.opset < 11;
+    let coordinates = ctx.string_or("coordinate_transformation_mode", if old { "asymmetric" } else { "half_pixel" })?;
+    if ctx.int_or("antialias", 0) != 0 {
+        return Err(Fault::new("antialias is not supported"));
+    }
+    if mode == "nearest" {
+        let rounding = ctx.string_or("nearest_mode", if old { "floor" } else { "round_prefer_floor" })?;
+        for axis in axes {
+            let places = (0..axis.to).map(|i| nearest(rounding, coordinate(coordinates, &axis, i)?, axis.from));
+            let places = places.collect::<Result<Vec<i64>, Fault>>()?;
+            let n = places.len();
+            x = ctx.op(Op::IndexSelect { dim: axis.dim }, [x, Value::known(Tensor::from_vec(places, [n]))])?;
+        }
+        return Ok(vec![x]);
+    }
+    if let Some(op) = as_interpolation(ctx, &x, &axes, mode, coordinates) {
+        return Ok(vec![ctx.op(op, [x])?]);
+    }
+    for axis in axes {
+        let mut rows = vec![0f64; axis.from * axis.to];
+        for (i, row) in rows.chunks_mut(axis.from.max(1)).enumerate() {
+            spread(ctx, mode, coordinate(coordinates, &axis, i)?, row)?;
+        }
+        let weights = Tensor::from_vec(rows, [axis.to, axis.from]).to_dtype(x.dtype());
+        x = along(ctx, x, axis.dim, Value::known(weights))?;
+    }
+    Ok(vec![x])
+}
+
+/// The dimensions that change.
+fn axes(ctx: &Context, x: &Value) -> Result<Vec<Axis>, Fault> {
+    let shape = x.shape();
+    let dims = match ctx.ints("axes") {
+        Some(list) => list.iter().map(|&a| ctx.axis(a, shape.rank())).collect::<Result<Vec<_>, _>>()?,
+        None => (0..shape.rank()).collect(),
+    };
+    let scales = match ctx.op_type() {
+        "Upsample" if ctx.opset < 9 => ctx.attribute("scales").map(|a| a.floats.iter().map(|&f| f as f64).collect()),
+        "Upsample" => ctx.try_numbers(1)?,
+        _ if ctx.opset < 11 => ctx.try_numbers(1)?,
+        _ => ctx.try_numbers(2)?,
+    };
+    let sizes = if ctx.opset < 11 { None } else { ctx.try_integers(3)? };
+    let policy = ctx.string_or("keep_aspect_ratio_policy", "stretch")?;
+    if policy != "stretch" {
+        return Err(Fault::new(format!("keep_aspect_ratio_policy '{policy}' is not supported")));
+    }
+    let (scales, sizes) = (scales.filter(|s| !s.is_empty()), sizes.filter(|s| !s.is_empty()));
+    let n = scales.as_ref().map(Vec::len).or(sizes.as_ref().map(Vec::len)).unwrap_or(0);
+    if n != dims.len() {
+        return Err(Fault::new(format!("{n} scales or sizes for {} dimensions", dims.len())));
+    }
+    let mut all = Vec::new();
+    for (i, &dim) in dims.iter().enumerate() {
+        let from = shape[dim];
+        let (to, scale) = match (&scales, &sizes) {
+            (Some(scales), _) => ((from as f64 * scales[i]).floor(), scales[i]),
+            (None, Some(sizes)) => (sizes[i] as f64, sizes[i] as f64 / from as f64),
+            (None, None) => return Err(Fault::new("it has neither scales nor sizes")),
+        };
+        if !(to >= 0.0 && to < (1u64 << 31) as f64) {
+            return Err(Fault::new(format!("a size of {to} is not supported")));
+        }
+        if from != to as usize || scale != 1.0 {
+            if from == 0 {
+                return Err(Fault::new(format!("dimension {dim} of shape {shape} is empty")));
+            }
+            all.push(Axis { dim, from, to: to as usize, scale });
+        }
+    }
+    Ok(all)
+}
+
+fn nearest(rounding: &str, at: f64, size: usize) -> Result<i64, Fault> {
+    let i = match rounding {
+        "floor" => at.floor(),
+        "ceil" => at.ceil(),
+        "round_prefer_floor" => (at - 0.5).ceil(),
+        "round_prefer_ceil" => (at + 0.5).floor(),
+        other => return Err(Fault::new(format!("nearest_mode '{other}' is not supported"))),
+    };
+    Ok((i as i64).clamp(0, size as i64 - 1))
+}
+
+/// The op that computes the same, if there is one.
+fn as_interpolation(ctx: &Context, x: &Value, axes: &[Axis], mode: &str, coordinates: &str) -> Option<Op> {
+    if x.rank() != 4 || axes.iter().any(|a| a.dim < 2 || a.to == 0) {
+        return None;
+    }
+    let align_corners = match coordinates {
+        "align_corners" => true,
+        "half_pixel" => false,
+        "pytorch_half_pixel" if axes.iter().all(|a| a.to > 1) => false,
+        _ => return None,
+    };
+    let keys = (ctx.float_or("cubic_coeff_a", -0.75) + 0.75).abs() < 1e-9 && ctx.int_or("exclude_outside", 0) == 0;
+    let mode = match mode {
+        "linear" => Interpolation::Bilinear { align_corners },
+        "cubic" if keys => Interpolation::Bicubic { align_corners },
+        _ => return None,
+    };
+    let of = |dim: usize| axes.iter().find(|a| a.dim == dim);
+    let size = [2, 3].map(|dim| of(dim).map_or(x.shape()[dim], |a| a.to));
+    let exact = axes.iter().all(|a| a.scale == a.to as f64 / a.from as f64);
+    let scale_factor = (!exact).then(|| [2, 3].map(|dim| of(dim).map_or(1.0, |a| a.scale)));
+    Some(Op::Interpolate { size, scale_factor, mode })
+}
+
+/// Adds the weights of the input pixels around one place to a row.
+fn spread(ctx: &Context, mode: &str, at: f64, row: &mut [f64]) -> Result<(), Fault> {
+    let last = row.len() as i64 - 1;
+    let low = at.floor();
+    let share = at - low;
+    let weights: Vec<(i64, f64)> = match mode {
+        "linear" => vec![(0, 1.0 - share), (1, share)],
+        "cubic" => {
+            let a = ctx.float_or("cubic_coeff_a", -0.75);
+            let near = |t: f64| ((a + 2.0) * t - (a + 3.0)) * t * t + 1.0;
+            let far = |t: f64| ((a * t - 5.0 * a) * t + 8.0 * a) * t - 4.0 * a;
+            vec![(-1, far(share + 1.0)), (0, near(share)), (1, near(1.0 - share)), (2, far(2.0 - share))]
+        }
+        other => return Err(Fault::new(format!("mode '{other}' is not supported"))),
+    };
+    let excludes = ctx.int_or("exclude_outside", 0) != 0;
+    let inside = |k: i64| (0..=last).contains(&(low as i64 + k));
+    let total: f64 = if excludes { weights.iter().filter(|(k, _)| inside(*k)).map(|(_, w)| w).sum() } else { 1.0 };
+    for (k, w) in weights {
+        if excludes && !inside(k) {
+            continue;
+        }
+        row[(low as i64 + k).clamp(0, last) as usize] += w / total;
+    }
+    Ok(())
+}
+
+/// The product of a matrix `[to, from]` with a value along one dimension.
+fn along(ctx: &Context, x: Value, dim: usize, weights: Value) -> Result<Value, Fault> {
+    let rank = x.rank();
+    let mut order: Vec<usize> = (0..rank).collect();
+    order.swap(dim, rank - 1);
+    let y = ctx.op(Op::Linear, [ctx.permuted(x, order.clone())?, weights])?;
+    ctx.permuted(y, order)
+}

@@ -1,0 +1,21 @@
+//! ONNX out and in: a [`Graph`](striate_graph::Graph) as an ONNX file ([`Model::of_graph`]), and an ONNX file as a network that runs and trains
+//! ([`Network`]).
+
+mod error;
+mod export;
+mod import;
+mod model;
+mod network;
+#[allow(missing_docs, clippy::all)]
+mod proto;
+mod tensor;
+
+pub use error::OnnxError;
+pub use export::ExportOptions;
+pub use model::Model;
+pub use network::Network;
+
+/// The oldest version of operators that is written.
+pub const MIN_OPSET: i64 = 17;
+/// The newest version of operators that is written and read.
+pub const MAX_OPSET: i64 = 28;

@@ -1,0 +1,290 @@
+//! An ONNX file as a network.
+
+use crate::error::{Fault, OnnxError};
+use crate::import::{Context, Value, known_operator, parameter_operands};
+use crate::model::{External, Model};
+use crate::proto::tensor_shape_proto::dimension;
+use crate::proto::type_proto;
+use crate::proto::{NodeProto, ValueInfoProto};
+use crate::tensor::{dtype, tensor};
+use crate::{MAX_OPSET, tensor::shape};
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use striate_nn::{Entry, EntryMut, Forward, Module, Parameter, Pass};
+use striate_tensor::{DType, Tensor};
+
+/// The oldest version of operators that is read.
+const OLDEST: i64 = 7;
+const DOMAINS: [&str; 2] = ["", "ai.onnx"];
+
+/// An input or output of a network.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Port {
+    /// Its name.
+    pub name: String,
+    /// The type of its elements.
+    pub dtype: DType,
+    /// The sizes that the file promises; none where it leaves one open. Files are often wrong about them, so nothing goes by them.
+    pub sizes: Vec<Option<usize>>,
+}
+
+enum Stored {
+    Parameter(Parameter),
+    Constant(Tensor),
+}
+
+/// A network that an ONNX file describes. Weights are its parameters, under their names in the file; what depends on nothing but constants is computed once.
+///
+/// It computes in evaluation. To train it, make a graph of it with [`capture`](striate_graph::capture()), and a
+/// [`GraphModule`](striate_graph::GraphModule) of that.
+pub struct Network {
+    path: PathBuf,
+    opset: i64,
+    nodes: Vec<NodeProto>,
+    stored: Vec<(String, Stored)>,
+    places: HashMap<String, usize>,
+    inputs: Vec<Port>,
+    outputs: Vec<Port>,
+}
+
+impl Network {
+    /// Reads an ONNX file.
+    ///
+    /// # Errors
+    /// If it cannot be read, is damaged, or has an operator that is not supported, which the error names with its node.
+    pub fn read(path: &Path) -> Result<Network, OnnxError> {
+        Network::of_model(Model::read(path)?, path)
+    }
+
+    /// The network of a model; `path` is what errors call it, and tensors that lie in other files are looked for beside it.
+    ///
+    /// # Errors
+    /// As [`Network::read`].
+    pub fn of_model(model: Model, path: &Path) -> Result<Network, OnnxError> {
+        let bad = |reason: String| OnnxError::File { path: path.into(), reason };
+        let opset = model.0.opset_import.iter().find(|o| DOMAINS.contains(&o.domain())).map(|o| o.version());
+        let opset = opset.ok_or_else(|| bad("it does not say which version of operators it uses".into()))?;
+        if !(OLDEST..=MAX_OPSET).contains(&opset) {
+            return Err(bad(format!("it uses opset {opset}, this program reads {OLDEST} to {MAX_OPSET}")));
+        }
+        let graph = model.0.graph.expect("a model that was read has a graph");
+        let external = External::beside(path);
+        let mut network = Network {
+            path: path.into(),
+            opset,
+            nodes: Vec::new(),
+            stored: Vec::new(),
+            places: HashMap::new(),
+            inputs: Vec::new(),
+            outputs: Vec::new(),
+        };
+        let mut tensors = HashMap::new();
+        for proto in &graph.initializer {
+            let t =
+                tensor(proto, &|t| external.bytes(t)).map_err(|e| bad(format!("tensor '{}': {e}", proto.name())))?;
+            if tensors.insert(proto.name().to_string(), t).is_some() {
+                return Err(bad(format!("two tensors are called '{}'", proto.name())));
+            }
+        }
+        if let Some(sparse) = graph.sparse_initializer.first() {
+            let name = sparse.values.as_ref().map_or("", |t| t.name());
+            return Err(bad(format!("tensor '{name}' is sparse, which is not supported")));
+        }
+        for info in graph.input.iter().filter(|info| !tensors.contains_key(info.name())) {
+            network.inputs.push(port(info).map_err(|e| bad(format!("input '{}': {e}", info.name())))?);
+        }
+        for info in &graph.output {
+            network.outputs.push(port(info).map_err(|e| bad(format!("output '{}': {e}", info.name())))?);
+        }
+        let order: Vec<String> = graph.initializer.iter().map(|t| t.name().to_string()).collect();
+        network.take_nodes(graph.node, tensors, order)?;
+        network.check_order()?;
+        Ok(network)
+    }
+
+    /// Keeps the nodes that depend on inputs, and computes the others.
+    fn take_nodes(
+        &mut self,
+        nodes: Vec<NodeProto>,
+        mut known: HashMap<String, Tensor>,
+        mut order: Vec<String>,
+    ) -> Result<(), OnnxError> {
+        let pass = Pass::eval();
+        for node in nodes {
+            if !DOMAINS.contains(&node.domain()) || !known_operator(node.op_type()) {
+                let kind = if DOMAINS.contains(&node.domain()) { "operator" } else { "domain" };
+                let what = if kind == "domain" { node.domain() } else { node.op_type() };
+                return Err(self.node_error(&node, Fault::new(format!("{kind} {what} is not supported"))));
+            }
+            if node.input.iter().all(|name| name.is_empty() || known.contains_key(name)) {
+                let operand = |name: &String| known.get(name).map(|t| Value::known(t.clone()));
+                let operands = node.input.iter().map(operand).collect();
+                let results = Context::new(&node, self.opset, &pass, operands).run();
+                let results = results.map_err(|e| self.node_error(&node, e))?;
+                for (name, value) in node.output.iter().zip(results).filter(|(name, _)| !name.is_empty()) {
+                    order.push(name.clone());
+                    known.insert(name.clone(), value.into_tensor());
+                }
+                continue;
+            }
+            self.nodes.push(node);
+        }
+        let read = |name: &String| self.nodes.iter().any(|n| n.input.contains(name));
+        let trained: Vec<&String> = self.nodes.iter().flat_map(parameter_operands).collect();
+        for name in order {
+            let is_output = self.outputs.iter().any(|o| o.name == name);
+            if !is_output && !read(&name) {
+                continue;
+            }
+            let Some(t) = known.remove(&name) else { continue };
+            let stored = match trained.contains(&&name) && t.dtype() == DType::F32 {
+                true => Stored::Parameter(Parameter::new(t)),
+                false => Stored::Constant(t),
+            };
+            self.places.insert(name.clone(), self.stored.len());
+            self.stored.push((name, stored));
+        }
+        Ok(())
+    }
+
+    /// Whether each node comes after those whose results it reads.
+    fn check_order(&self) -> Result<(), OnnxError> {
+        let stored = self.stored.iter().map(|(name, _)| name.as_str());
+        let mut there: std::collections::HashSet<&str> =
+            stored.chain(self.inputs.iter().map(|i| i.name.as_str())).collect();
+        for node in &self.nodes {
+            if let Some(name) = node.input.iter().find(|name| !name.is_empty() && !there.contains(name.as_str())) {
+                return Err(
+                    self.node_error(node, Fault::new(format!("reads '{name}', which nothing before it computes")))
+                );
+            }
+            for name in node.output.iter().filter(|name| !name.is_empty()) {
+                if !there.insert(name) {
+                    return Err(self.node_error(node, Fault::new(format!("computes '{name}', which is there already"))));
+                }
+            }
+        }
+        match self.outputs.iter().find(|o| !there.contains(o.name.as_str())) {
+            Some(o) => Err(self.file_error(format!("its output '{}' is not computed", o.name))),
+            None => Ok(()),
+        }
+    }
+
+    /// Its inputs, without those that are weights.
+    pub fn inputs(&self) -> &[Port] {
+        &self.inputs
+    }
+
+    /// Its outputs.
+    pub fn outputs(&self) -> &[Port] {
+        &self.outputs
+    }
+
+    /// The outputs for these inputs, in the order of [`Network::inputs`].
+    ///
+    /// # Errors
+    /// If the inputs are too few or of other types, or a node cannot be run with them.
+    pub fn run(&self, inputs: Vec<Tensor>, pass: &Pass) -> Result<Vec<Tensor>, OnnxError> {
+        if inputs.len() != self.inputs.len() {
+            return Err(self.file_error(format!("it takes {} inputs, got {}", self.inputs.len(), inputs.len())));
+        }
+        let mut uses: HashMap<&str, usize> = HashMap::new();
+        let read = self.nodes.iter().flat_map(|n| &n.input).chain(self.outputs.iter().map(|o| &o.name));
+        read.for_each(|name| *uses.entry(name).or_default() += 1);
+        let mut values: HashMap<&str, Value> = HashMap::new();
+        for (port, x) in self.inputs.iter().zip(inputs) {
+            if x.dtype() != port.dtype {
+                let reason = format!("input '{}' is {}, got {}", port.name, port.dtype, x.dtype());
+                return Err(self.file_error(reason));
+            }
+            values.insert(&port.name, Value::computed(x));
+        }
+        for node in &self.nodes {
+            let operands = node.input.iter().map(|name| self.take(name, &mut values, &mut uses, pass)).collect();
+            let results = Context::new(node, self.opset, pass, operands).run().map_err(|e| self.node_error(node, e))?;
+            let results = node.output.iter().zip(results).filter(|(name, _)| uses.contains_key(name.as_str()));
+            values.extend(results.map(|(name, value)| (name.as_str(), value)));
+        }
+        let mut outputs = Vec::new();
+        for port in &self.outputs {
+            let value = self.take(&port.name, &mut values, &mut uses, pass);
+            let value = value.ok_or_else(|| self.file_error(format!("output '{}' is not computed", port.name)))?;
+            outputs.push(value.into_tensor());
+        }
+        Ok(outputs)
+    }
+
+    /// A value by name; its last reader takes it.
+    fn take<'a>(
+        &'a self,
+        name: &'a str,
+        values: &mut HashMap<&'a str, Value>,
+        uses: &mut HashMap<&'a str, usize>,
+        pass: &Pass,
+    ) -> Option<Value> {
+        if let Some(&place) = self.places.get(name) {
+            return Some(match &self.stored[place].1 {
+                Stored::Parameter(p) => Value::computed(pass.parameter(p)),
+                Stored::Constant(t) => Value::known(t.clone()),
+            });
+        }
+        let left = uses.get_mut(name)?;
+        *left -= 1;
+        if *left == 0 { values.remove(name) } else { values.get(name).cloned() }
+    }
+
+    fn file_error(&self, reason: String) -> OnnxError {
+        OnnxError::File { path: self.path.clone(), reason }
+    }
+
+    fn node_error(&self, node: &NodeProto, fault: Fault) -> OnnxError {
+        let name = Some(node.name()).filter(|name| !name.is_empty());
+        let name = name.or(node.output.first().map(String::as_str)).unwrap_or("?");
+        OnnxError::Node {
+            path: self.path.clone(),
+            node: name.into(),
+            op_type: node.op_type().into(),
+            reason: fault.to_string(),
+        }
+    }
+}
+
+fn port(info: &ValueInfoProto) -> Result<Port, Fault> {
+    let Some(type_proto::Value::TensorType(t)) = info.r#type.as_ref().and_then(|t| t.value.as_ref()) else {
+        return Err(Fault::new("it is no tensor"));
+    };
+    let dims = t.shape.iter().flat_map(|s| &s.dim).map(|d| match d.value {
+        Some(dimension::Value::DimValue(n)) => Some(n),
+        _ => None,
+    });
+    let sizes: Vec<Option<i64>> = dims.collect();
+    shape(&sizes.iter().map(|n| n.unwrap_or(1)).collect::<Vec<_>>())?;
+    let sizes = sizes.into_iter().map(|n| n.map(|n| n as usize)).collect();
+    Ok(Port { name: info.name().into(), dtype: dtype(t.elem_type())?, sizes })
+}
+
+impl Module for Network {
+    fn visit<'a>(&'a self, prefix: &str, f: &mut dyn FnMut(&str, Entry<'a>)) {
+        for (name, stored) in &self.stored {
+            if let Stored::Parameter(p) = stored {
+                f(&striate_nn::module::join(prefix, name), Entry::Parameter(p));
+            }
+        }
+    }
+    fn visit_mut<'a>(&'a mut self, prefix: &str, f: &mut dyn FnMut(&str, EntryMut<'a>)) {
+        for (name, stored) in &mut self.stored {
+            if let Stored::Parameter(p) = stored {
+                f(&striate_nn::module::join(prefix, name), EntryMut::Parameter(p));
+            }
+        }
+    }
+}
+
+impl Forward for Network {
+    /// # Panics
+    /// If it has not one input and one output, or as [`Network::run`] fails.
+    fn forward(&self, x: Tensor, pass: &Pass) -> Tensor {
+        assert!(self.outputs.len() == 1, "{}: it has {} outputs, not one", self.path.display(), self.outputs.len());
+        self.run(vec![x], pass).unwrap_or_else(|e| panic!("{e}")).swap_remove(0)
+    }
+}
