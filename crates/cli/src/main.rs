@@ -62,6 +62,8 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Inspect(args) => commands::inspect::run(args),
         Command::Models(args) => commands::models::run(args),
         Command::Export(args) => commands::export::run(args),
+        Command::Import(args) => commands::import::run(args),
+        Command::Run(args) => commands::run_file::run(args),
         Command::Bench(args) => commands::bench::run(args),
         Command::Data(args) => {
             commands::needs_files(&args.command)?;

@@ -3,8 +3,9 @@
 use crate::graph::{Batch, Dim, Graph, Node, Origin, Value, ValueId};
 use crate::sizes;
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
-use striate_nn::{Entry, Forward, Pass};
+use striate_nn::{Entry, Forward, Module, Pass};
 use striate_tensor::array::Remote;
 use striate_tensor::backend::{Backend, Update};
 use striate_tensor::{Array, DType, Device, Op, Shape, Spec, Tensor};
@@ -25,40 +26,72 @@ use striate_tensor::{Array, DType, Device, Op, Shape, Spec, Tensor};
 /// # Panics
 /// As the network does if the input does not fit, and if it reads values (which are not there).
 pub fn capture<F: Forward + ?Sized>(network: &F, input: &[usize]) -> Graph {
-    let mut graph = record(network, input);
-    let Some((&n, rest)) = input.split_first() else { return graph };
-    let larger = record(network, &[&[n + 1], rest].concat());
-    if let Err(reason) = generalize(&mut graph, &larger, n) {
-        graph.batch = Batch::Fixed(n, reason);
-    }
+    let input = [("input", Spec::new(input, DType::F32))];
+    let forward = |mut x: Vec<Tensor>, pass: &Pass| Ok::<_, Infallible>(vec![network.forward(x.swap_remove(0), pass)]);
+    let Ok(graph) = capture_with(network, &input, forward);
     graph
 }
 
-fn record<F: Forward + ?Sized>(network: &F, input: &[usize]) -> Graph {
+/// As [`capture`], of whatever `run` does with inputs of these names, shapes and types, the first dimension of each of which counts samples. `module` has the
+/// parameters and buffers that it uses.
+///
+/// # Errors
+/// As `run`.
+///
+/// # Panics
+/// As [`capture`].
+pub fn capture_with<M: Module + ?Sized, E>(
+    module: &M,
+    inputs: &[(&str, Spec)],
+    run: impl Fn(Vec<Tensor>, &Pass) -> Result<Vec<Tensor>, E>,
+) -> Result<Graph, E> {
+    let mut graph = record(module, inputs, &run)?;
+    let samples = inputs.first().and_then(|(_, spec)| spec.shape.first().copied());
+    let Some(n) = samples else { return Ok(graph) };
+    let fixed = |reason: String| Batch::Fixed(n, reason);
+    if inputs.iter().any(|(_, spec)| spec.shape.first() != Some(&n)) {
+        graph.batch = fixed("the first dimensions of its inputs differ".into());
+        return Ok(graph);
+    }
+    let more = |(name, spec): &(_, Spec)| {
+        let sizes = spec.shape.iter().enumerate().map(|(d, &size)| if d == 0 { size + 1 } else { size });
+        (*name, spec.reshaped(sizes.collect::<Shape>()))
+    };
+    let larger: Vec<(&str, Spec)> = inputs.iter().map(more).collect();
+    // What fails with another number of samples takes this one alone.
+    match record(module, &larger, &run) {
+        Ok(larger) => {
+            if let Err(reason) = generalize(&mut graph, &larger, n) {
+                graph.batch = fixed(reason);
+            }
+        }
+        Err(_) => graph.batch = fixed(format!("it cannot be run with {}", n + 1)),
+    }
+    Ok(graph)
+}
+
+fn record<M: Module + ?Sized, E>(
+    module: &M,
+    inputs: &[(&str, Spec)],
+    run: &impl Fn(Vec<Tensor>, &Pass) -> Result<Vec<Tensor>, E>,
+) -> Result<Graph, E> {
     let recorder = Arc::new_cyclic(|me| Recorder { me: me.clone(), written: Mutex::default() });
-    let spec = Spec::new(input, DType::F32);
-    let x = recorder.add(Value {
-        name: "input".into(),
-        origin: Origin::Input,
-        spec,
-        dims: fixed(spec.shape),
-        tensor: None,
-    });
-    network.visit("", &mut |name, entry| match entry {
+    let input = |(name, spec): &(&str, Spec)| {
+        let dims = fixed(spec.shape);
+        recorder.add(Value { name: name.to_string(), origin: Origin::Input, spec: *spec, dims, tensor: None })
+    };
+    let places: Vec<ValueId> = inputs.iter().map(input).collect();
+    module.visit("", &mut |name, entry| match entry {
         Entry::Parameter(p) => recorder.add_kept(name, Origin::Parameter, p.id(), p.value().clone()),
         Entry::Buffer(b) => recorder.add_kept(name, Origin::Buffer, b.id(), b.value()),
         Entry::Layer(_) => (),
     });
-    let y = network.forward(Tensor::from(recorder.symbol(x, spec)), &Pass::eval().on(recorder.clone()));
-    let output = recorder.value_of(y.array());
+    let symbols = places.iter().zip(inputs).map(|(&x, (_, spec))| Tensor::from(recorder.symbol(x, *spec)));
+    let results = run(symbols.collect(), &Pass::eval().on(recorder.clone()))?;
+    let outputs = results.iter().map(|y| recorder.value_of(y.array())).collect();
     let written = std::mem::take(&mut *recorder.written());
-    Graph {
-        values: written.values,
-        nodes: written.nodes,
-        inputs: vec![x],
-        outputs: vec![output],
-        batch: Batch::Any(input.first().copied().unwrap_or(1)),
-    }
+    let samples = inputs.first().and_then(|(_, spec)| spec.shape.first().copied()).unwrap_or(1);
+    Ok(Graph { values: written.values, nodes: written.nodes, inputs: places, outputs, batch: Batch::Any(samples) })
 }
 
 fn fixed(shape: Shape) -> Vec<Dim> {

@@ -183,6 +183,34 @@ impl Graph {
         uses
     }
 
+    /// Adds a node at the end, and gives its first result.
+    ///
+    /// # Panics
+    /// If the operands do not fit ([`Op::outputs`]), for any number of samples that the graph takes.
+    pub fn append(&mut self, op: Op, inputs: &[ValueId]) -> ValueId {
+        let n = self.batch.captured();
+        let more = if matches!(self.batch, Batch::Any(_)) { n + 1 } else { n };
+        let results = |n: usize| op.outputs(&inputs.iter().map(|&id| self.value(id).spec_at(n)).collect::<Vec<_>>());
+        let (own, larger) = (results(n), results(more));
+        let mut outputs = Vec::new();
+        for (a, b) in own.into_iter().zip(larger) {
+            let dims = a.shape.iter().zip(b.shape.iter());
+            let dims = dims.map(|(&a, &b)| if more == n { Dim::fixed(a) } else { Dim::through(n, a, b) }).collect();
+            outputs.push(ValueId(self.values.len()));
+            let name = self.unused_name();
+            self.values.push(Value { name, origin: Origin::Result, spec: a, dims, tensor: None });
+        }
+        let sizes = crate::sizes::sizes(&op).into_iter().map(Dim::fixed).collect();
+        let first = outputs[0];
+        self.nodes.push(Node { op, sizes, layer: None, inputs: inputs.to_vec(), outputs });
+        first
+    }
+
+    fn unused_name(&self) -> String {
+        let mut names = (self.values.len()..).map(|n| format!("%{n}"));
+        names.find(|name| self.values.iter().all(|v| v.name != *name)).expect("names do not run out")
+    }
+
     /// Adds a constant.
     pub(crate) fn add_constant(&mut self, tensor: Tensor) -> ValueId {
         let id = ValueId(self.values.len());

@@ -27,7 +27,7 @@ mod run;
 mod sizes;
 mod summary;
 
-pub use capture::capture;
+pub use capture::{capture, capture_with};
 pub use executable::Executable;
 pub use file::TEXT_VERSION;
 pub use graph::{Batch, Dim, Graph, Node, Origin, Value, ValueId};

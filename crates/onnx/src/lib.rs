@@ -13,7 +13,7 @@ mod tensor;
 pub use error::OnnxError;
 pub use export::ExportOptions;
 pub use model::Model;
-pub use network::Network;
+pub use network::{Network, Port};
 
 /// The oldest version of operators that is written.
 pub const MIN_OPSET: i64 = 17;

@@ -10,8 +10,9 @@ use crate::tensor::{dtype, tensor};
 use crate::{MAX_OPSET, tensor::shape};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use striate_graph::{Graph, capture_with};
 use striate_nn::{Entry, EntryMut, Forward, Module, Parameter, Pass};
-use striate_tensor::{DType, Tensor};
+use striate_tensor::{DType, Shape, Spec, Tensor};
 
 /// The oldest version of operators that is read.
 const OLDEST: i64 = 7;
@@ -212,6 +213,20 @@ impl Network {
             outputs.push(value.into_tensor());
         }
         Ok(outputs)
+    }
+
+    /// What it does with inputs of these shapes, as a graph under the file's names.
+    ///
+    /// # Errors
+    /// As [`Network::run`], and if a shape depends on what the inputs hold: such a network can only be run.
+    pub fn graph(&self, shapes: &[Shape]) -> Result<Graph, OnnxError> {
+        if shapes.len() != self.inputs.len() {
+            return Err(self.file_error(format!("it takes {} inputs, got {}", self.inputs.len(), shapes.len())));
+        }
+        let spec = |(port, &shape): (&'_ Port, &Shape)| Spec::new(shape, port.dtype);
+        let specs = self.inputs.iter().zip(shapes).map(spec);
+        let inputs: Vec<(&str, Spec)> = self.inputs.iter().map(|port| port.name.as_str()).zip(specs).collect();
+        capture_with(self, &inputs, |x, pass| self.run(x, pass))
     }
 
     /// A value by name; its last reader takes it.

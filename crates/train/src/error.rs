@@ -55,6 +55,20 @@ pub enum TrainError {
         /// What is wrong with it.
         reason: String,
     },
+    /// An ONNX file cannot be written, read or run.
+    #[error(transparent)]
+    Onnx(#[from] striate_onnx::OnnxError),
+    /// An ONNX file cannot become a model.
+    #[error("{} {reason}", path.display())]
+    Import {
+        /// The file.
+        path: PathBuf,
+        /// What stands in the way, after the file's name.
+        reason: String,
+    },
+    /// Nothing says what a model was trained on.
+    #[error("what the model was trained on is not known: name images to measure it on")]
+    NoTrainingData,
     /// Weights to start from do not fit the network.
     #[error("{}: {reason}", path.display())]
     StartWeights {

@@ -53,6 +53,9 @@ pub fn load_to_measure(
     watch: &Watch,
 ) -> Result<HeldOut, TrainError> {
     let data = data.unwrap_or(&card.training.data);
+    if data.is_empty() {
+        return Err(TrainError::NoTrainingData);
+    }
     if data != MNIST && images::are_images(&text_path(data)) {
         return images::to_measure(&text_path(data), card, options, watch);
     }

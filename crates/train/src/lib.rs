@@ -16,6 +16,7 @@ mod metrics;
 mod metrics_csv;
 mod model_file;
 mod near_names;
+mod onnx_file;
 mod phase;
 mod provenance;
 mod published;
@@ -46,6 +47,7 @@ pub use metrics_csv::MetricsCsv;
 pub use model_file::{
     FORMAT_VERSION, GRAPH, Model, ModelCard, Predictor, SelfTest, Training, save as save_model, save_graph,
 };
+pub use onnx_file::{Imported, OnnxImport, PREPROCESSINGS, Prepared, export_onnx, import_onnx};
 pub use provenance::{EvalSplit, Provenance};
 pub use published::{IMAGENET, MIRROR, cached_weights, resolve_weights, weights_url};
 pub use recipe::Recipe;

@@ -49,7 +49,7 @@ pub struct ModelCard {
 /// How a model was trained.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Training {
-    /// `mnist`, or the path of the data.
+    /// `mnist`, or the path of the data. Empty if it is not known.
     pub data: String,
     /// What it had learnt from before: a network's name, or the path of a file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -81,6 +81,24 @@ pub struct Training {
 }
 
 impl Training {
+    /// Of a network that comes out of a file of another program.
+    pub(crate) fn elsewhere(file: &str) -> Training {
+        Training {
+            data: String::new(),
+            from: Some(file.into()),
+            optimizer: String::new(),
+            lr: 0.0,
+            batch_size: 0,
+            epochs: 0,
+            epoch_share: 1.0,
+            seed: 0,
+            accuracy: None,
+            measured: Split::default(),
+            provenance: None,
+            striate_version: env!("CARGO_PKG_VERSION").to_string(),
+        }
+    }
+
     /// With these settings, of weights that gave `tested` on images of split `measured`.
     pub(crate) fn of(config: &Config, tested: &Measured, measured: Split, provenance: Provenance) -> Training {
         Training {
@@ -151,7 +169,7 @@ impl SelfTest {
         }
     }
 
-    fn image(&self) -> Option<Image> {
+    pub(crate) fn image(&self) -> Option<Image> {
         let fits = self.pixels.len() == self.width.checked_mul(self.height)?.checked_mul(self.channels)?;
         let Self { width, height, channels, .. } = *self;
         fits.then(|| Image { width, height, channels, data: self.pixels.clone() })

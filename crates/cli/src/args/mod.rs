@@ -35,6 +35,8 @@ pub enum Command {
     Inspect(Inspect),
     Models(Models),
     Export(Export),
+    Import(Import),
+    Run(RunFile),
     Bench(Bench),
     Data(Data),
     Completions(Completions),

@@ -69,21 +69,75 @@ pub struct Models {
     pub json: bool,
 }
 
-/// Write a model's weights for other programs, under PyTorch's names.
+/// Write a model for other programs: its weights under PyTorch's names, or the whole network as ONNX.
 ///
-/// The file has the weights and nothing else: torch is a state dict as torch.save writes it. The model file itself is a safetensors file, too,
-/// with the classes and the preprocessing in its metadata.
+/// torch, npz and safetensors have the weights and nothing else: torch is a state dict as torch.save writes it. onnx has the network, too, with
+/// the classes and the preprocessing in its metadata; what is written is read back and must give what the model gives. The model file itself is a safetensors
+/// file.
 #[derive(Debug, Args)]
 pub struct Export {
     /// The model file (model.safetensors), or the directory of the run that made it.
     #[arg(value_name = "MODEL|RUN")]
     pub model: PathBuf,
-    /// What to write: torch, which may be called pth or pt, npz or safetensors [default: as the ending of --out says, else torch].
-    #[arg(long, value_name = "torch|npz|safetensors", hide_possible_values = true)]
+    /// What to write: onnx, torch, which may be called pth or pt, npz or safetensors [default: as the ending of --out says, else torch].
+    #[arg(long, value_name = "onnx|torch|npz|safetensors", hide_possible_values = true)]
     pub format: Option<ExportFormat>,
-    /// The file to write [default: beside the model, such as model-weights.pth].
+    /// The file to write [default: beside the model, such as model.onnx or model-weights.pth].
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
+    /// ONNX: the version of the operators, 17 to 28 [default: 17, which most runtimes take].
+    #[arg(long, value_name = "N")]
+    pub opset: Option<i64>,
+    /// ONNX: end with a softmax, so that the outputs are probabilities and not scores.
+    #[arg(long)]
+    pub softmax: bool,
+    /// ONNX: store weights in 16 bits, for a file of half the size. They are computed with in 32.
+    #[arg(long)]
+    pub half: bool,
+}
+
+/// Make a model file of a classifier that another program wrote as ONNX.
+///
+/// eval, predict, inspect and export take it. The names of the classes and the preprocessing are those in the file's metadata, where Striate wrote it.
+#[derive(Debug, Args)]
+pub struct Import {
+    /// The ONNX file.
+    #[arg(value_name = "FILE.onnx")]
+    pub file: PathBuf,
+    /// The model file to write [default: in this directory, with the file's name].
+    #[arg(long, value_name = "FILE.safetensors")]
+    pub out: Option<PathBuf>,
+    /// A text file with the name of a class in each line, in the order of the outputs [default: as the file says, else their numbers].
+    #[arg(long, value_name = "FILE")]
+    pub classes: Option<PathBuf>,
+    /// How images are prepared: imagenet (the middle of the image, less ImageNet's mean, by its deviation), unit (values from 0 to 1), signed (-1 to 1), bytes (0 to
+    /// 255), or a JSON file such as a run's preprocessing.json [default: as the file says].
+    #[arg(long, value_name = "NAME|FILE.json")]
+    pub preprocessing: Option<PathBuf>,
+}
+
+/// Run a network on arrays: any ONNX file of supported operators, or a model file.
+///
+/// Prints shape, range and mean of each output. Without inputs it says which the network takes.
+#[derive(Debug, Args)]
+pub struct RunFile {
+    /// The ONNX file, the model file (model.safetensors), or the directory of the run that made it.
+    #[arg(value_name = "FILE.onnx|MODEL|RUN")]
+    pub file: PathBuf,
+    /// An array for an input, NAME=x.npy; x.npy alone where there is one input; or several by their names, x.npz. May be given several times.
+    #[arg(long = "input", value_name = "[NAME=]x.npy|x.npz")]
+    pub inputs: Vec<String>,
+    /// Write all outputs under their names.
+    #[arg(long, value_name = "FILE.npz")]
+    pub output: Option<PathBuf>,
+    /// Run for two seconds, and print the time of a run.
+    #[arg(long)]
+    pub time: bool,
+    /// Print one JSON object.
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub compute: Compute,
 }
 
 /// The kinds of files that weights are written to.
@@ -93,5 +147,6 @@ pub enum ExportFormat {
     Torch,
     #[value(alias = "numpy")]
     Npz,
+    Onnx,
     Safetensors,
 }

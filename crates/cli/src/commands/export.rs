@@ -7,7 +7,8 @@ use std::path::Path;
 use std::process::ExitCode;
 use striate::formats::{npz, pth, safetensors};
 use striate::nn::state_dict;
-use striate::train::Model;
+use striate::onnx::ExportOptions;
+use striate::train::{Model, export_onnx};
 
 /// The format that a file's ending tells.
 fn by_ending(file: &Path) -> Option<ExportFormat> {
@@ -15,7 +16,18 @@ fn by_ending(file: &Path) -> Option<ExportFormat> {
         "pth" | "pt" | "bin" => Some(ExportFormat::Torch),
         "npz" => Some(ExportFormat::Npz),
         "safetensors" => Some(ExportFormat::Safetensors),
+        "onnx" => Some(ExportFormat::Onnx),
         _ => None,
+    }
+}
+
+/// The ending of a format's files, and how Python reads one.
+fn about(format: ExportFormat) -> (&'static str, &'static str) {
+    match format {
+        ExportFormat::Torch => ("pth", "torch.load(FILE, weights_only=True)"),
+        ExportFormat::Safetensors => ("safetensors", "safetensors.torch.load_file(FILE)"),
+        ExportFormat::Npz => ("npz", "numpy.load(FILE)"),
+        ExportFormat::Onnx => ("onnx", "onnxruntime.InferenceSession(FILE)"),
     }
 }
 
@@ -23,14 +35,16 @@ pub fn run(args: Export) -> Result<ExitCode, Failure> {
     let file = model_path(&args.model)?;
     let told = args.out.as_deref().and_then(by_ending);
     let format = args.format.or(told).unwrap_or(ExportFormat::Torch);
-    let (ending, python) = match format {
-        ExportFormat::Torch => ("pth", "torch.load(FILE, weights_only=True)"),
-        ExportFormat::Safetensors => ("safetensors", "safetensors.torch.load_file(FILE)"),
-        ExportFormat::Npz => ("npz", "numpy.load(FILE)"),
-    };
+    let (ending, python) = about(format);
+    if format != ExportFormat::Onnx {
+        let flags = [("--opset", args.opset.is_some()), ("--softmax", args.softmax), ("--half", args.half)];
+        if let Some((flag, _)) = flags.iter().find(|(_, given)| *given) {
+            return Err(format!("{flag} is for ONNX: add --format onnx").into());
+        }
+    }
     let out = args.out.unwrap_or_else(|| {
         let mut name = OsString::from(file.file_stem().unwrap_or_default());
-        name.push(format!("-weights.{ending}"));
+        name.push(if format == ExportFormat::Onnx { ".onnx".into() } else { format!("-weights.{ending}") });
         file.with_file_name(name)
     });
     if super::is_same_file(&out, &file) {
@@ -45,12 +59,27 @@ pub fn run(args: Export) -> Result<ExitCode, Failure> {
         ExportFormat::Torch => pth::write(&out, &state)?,
         ExportFormat::Safetensors => safetensors::write(&out, &state, &BTreeMap::new())?,
         ExportFormat::Npz => npz::write(&out, &state)?,
+        ExportFormat::Onnx => {
+            let ExportOptions { opset, .. } = ExportOptions::default();
+            let opset = args.opset.unwrap_or(opset);
+            let options = ExportOptions { opset, softmax: args.softmax, half: args.half, ..ExportOptions::default() };
+            export_onnx(&model, &out, &options)?;
+        }
     }
     if told.is_some_and(|told| told != format) {
         note(&format!("{} has the ending of another format than {ending}", shown_path(&out)));
     }
+    let out = shown_path(&out);
+    if format == ExportFormat::Onnx {
+        let [c, h, w] = model.card.preprocessing.output_shape();
+        let outputs = if args.softmax { "probabilities" } else { "scores" };
+        let classes = model.card.classes.len();
+        say(format_args!("{out}: images [batch, {c}, {h}, {w}] to {outputs} [batch, {classes}]; in Python: {python}"))?;
+        say("Read back, it gives what the model gives.")?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let numbers: usize = state.values().map(|t| t.numel()).sum();
-    let (out, tensors, numbers) = (shown_path(&out), state.len(), thousands(numbers));
+    let (tensors, numbers) = (state.len(), thousands(numbers));
     say(format_args!("{out}: {tensors} tensors of {numbers} numbers in all; in Python: {python}"))?;
     Ok(ExitCode::SUCCESS)
 }

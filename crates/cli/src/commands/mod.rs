@@ -6,11 +6,13 @@ pub mod data;
 pub mod eval;
 pub mod export;
 pub mod finetune;
+pub mod import;
 pub mod inspect;
 pub mod models;
 pub mod predict;
 mod profile;
 mod run;
+pub mod run_file;
 pub mod train;
 
 use crate::args::{Compute, DataCommand};

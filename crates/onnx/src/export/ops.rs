@@ -288,7 +288,13 @@ fn activation(b: &mut Builder, a: Activation, x: &str, dtype: DType) -> String {
             b.node("Mul", &[x, &gate], vec![])
         }
         Activation::Hardswish => b.node("HardSwish", &[x], vec![]),
-        Activation::Hardsigmoid => b.node("HardSigmoid", &[x], vec![float("alpha", 1.0 / 6.0), float("beta", 0.5)]),
+        // OpenCV 5.0 forgets the attributes of a HardSigmoid that follows a convolution.
+        Activation::Hardsigmoid => {
+            let moved = with(b, "Add", x, 3.0);
+            let (low, high) = (b.scalar(0.0, dtype), b.scalar(6.0, dtype));
+            let clipped = b.node("Clip", &[&moved, &low, &high], vec![]);
+            with(b, "Div", &clipped, 6.0)
+        }
         Activation::Softplus { beta: 1.0, .. } => b.node("Softplus", &[x], vec![]),
         Activation::Softplus { beta, .. } => {
             let scaled = with(b, "Mul", x, beta);

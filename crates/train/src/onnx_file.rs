@@ -1,0 +1,271 @@
+//! Model files as ONNX files, and ONNX files as model files.
+
+use crate::error::TrainError;
+use crate::finetune::source::for_channels;
+use crate::model_file::{Model, ModelCard, SelfTest, Training};
+use serde::Serialize;
+use std::fs;
+use std::path::Path;
+use striate_data::{Fit, Image, Preprocessing};
+use striate_graph::{Graph, GraphModule, capture, capture_with, passes};
+use striate_nn::Pass;
+use striate_onnx::{ExportOptions, Model as OnnxModel, Network, Port};
+use striate_tensor::{DType, Op, Spec, Tensor};
+
+const CLASSES: &str = "classes";
+const PREPROCESSING: &str = "preprocessing";
+/// How far, as a share of the largest output, an output of the written file may be off; and with weights of 16 bits.
+const TOLERANCE: f32 = 1e-3;
+const HALF_TOLERANCE: f32 = 3e-2;
+/// Images that an imported model carries to test itself.
+const SELF_TESTS: usize = 2;
+/// Names of preprocessing that [`OnnxImport::preprocessing_by_name`] knows, with what each is.
+pub const PREPROCESSINGS: [(&str, &str); 4] = [
+    ("imagenet", "the shorter side 8/7 of the size, the middle cut out, less ImageNet's mean and by its deviation"),
+    ("unit", "resized, values from 0 to 1"),
+    ("signed", "resized, values from -1 to 1"),
+    ("bytes", "resized, values from 0 to 255"),
+];
+
+/// Writes a model as ONNX with its classes and preprocessing in the metadata, reads it back and runs the model's own tests on it.
+///
+/// # Errors
+/// If an op has no form in ONNX, the file cannot be written, or gives other outputs than the model; then it is removed.
+pub fn export_onnx(model: &Model, path: &Path, options: &ExportOptions) -> Result<(), TrainError> {
+    let card = &model.card;
+    let [c, h, w] = card.preprocessing.output_shape();
+    let mut options = options.clone();
+    options.metadata.extend([
+        ("task".into(), "classification".into()),
+        (CLASSES.into(), json(&card.classes)),
+        (PREPROCESSING.into(), json(&card.preprocessing)),
+        ("architecture".into(), card.architecture.clone()),
+    ]);
+    OnnxModel::of_graph(&capture(&*model.network, &[1, c, h, w]), &options)?.write(path)?;
+    let checked = check_written(card, path, &options);
+    if checked.is_err() {
+        // What is wrong is of no use to anyone, and the error says it.
+        let _ = fs::remove_file(path);
+    }
+    checked
+}
+
+fn json(value: &impl Serialize) -> String {
+    serde_json::to_string(value).expect("plain values have a JSON form")
+}
+
+fn check_written(card: &ModelCard, path: &Path, options: &ExportOptions) -> Result<(), TrainError> {
+    let network = Network::read(path)?;
+    let tolerance = if options.half { HALF_TOLERANCE } else { TOLERANCE };
+    for (i, test) in card.self_test.iter().enumerate() {
+        let Some(image) = test.image() else { continue };
+        let x = card.preprocessing.apply(&image).0;
+        let got = network.run(vec![x], &Pass::eval())?.swap_remove(0).to_vec::<f32>();
+        let want = Tensor::from_vec(test.output.clone(), [1, test.output.len()]);
+        let want = if options.softmax { want.softmax(1) } else { want }.to_vec::<f32>();
+        let scale = want.iter().fold(if options.softmax { 0.0f32 } else { 1.0 }, |m, x| m.max(x.abs()));
+        let close = got.len() == want.len() && got.iter().zip(&want).all(|(a, b)| (a - b).abs() <= tolerance * scale);
+        if !close {
+            let reason = format!("what was written gives other outputs than the model for self-test {}", i + 1);
+            return Err(TrainError::NotWritten { path: path.to_path_buf(), reason });
+        }
+    }
+    Ok(())
+}
+
+/// What an ONNX file does not say.
+#[derive(Clone, Debug, Default)]
+pub struct OnnxImport {
+    /// The names of the classes [default: those of the file's metadata, else their numbers].
+    pub classes: Option<Vec<String>>,
+    /// How images are prepared [default: as the file's metadata say].
+    pub preprocessing: Option<Prepared>,
+}
+
+/// How images are prepared: all of it, or by a name that leaves size and channels to the file.
+#[derive(Clone, Debug)]
+pub enum Prepared {
+    /// All of it.
+    Whole(Preprocessing),
+    /// One of [`PREPROCESSINGS`].
+    Named(String),
+}
+
+/// A network of an ONNX file, ready for a model file.
+pub struct Imported {
+    /// What the model file says.
+    pub card: ModelCard,
+    /// The network.
+    pub graph: Graph,
+    /// What was done to it, a line each.
+    pub notes: Vec<String>,
+}
+
+/// Reads a classifier of images from an ONNX file.
+///
+/// # Errors
+/// If the file cannot be read, has an operator that is not supported, takes no images or gives no scores of classes, or if nothing says how images are
+/// prepared.
+pub fn import_onnx(path: &Path, asked: &OnnxImport) -> Result<Imported, TrainError> {
+    let bad = |reason: String| TrainError::Import { path: path.to_path_buf(), reason };
+    let model = OnnxModel::read(path)?;
+    let written = |key: &str| model.metadata(key).map(str::to_string);
+    let (classes, preprocessing) = (written(CLASSES), written(PREPROCESSING));
+    let network = Network::of_model(model, path)?;
+    let input = Input::of(&network).map_err(bad)?;
+    let preprocessing = match (&asked.preprocessing, preprocessing.and_then(|text| serde_json::from_str(&text).ok())) {
+        (Some(Prepared::Whole(p)), _) => p.clone(),
+        (Some(Prepared::Named(name)), _) => input.named(name).map_err(bad)?,
+        (None, Some(p)) => p,
+        (None, None) => {
+            let names = PREPROCESSINGS.map(|(name, _)| name).join(", ");
+            return Err(bad(format!("does not say how images are prepared: name a preprocessing ({names}) or a file")));
+        }
+    };
+    let mut notes = Vec::new();
+    let [c, h, w] = preprocessing.output_shape();
+    let spec = Spec::new([1, c, h, w], DType::F32);
+    let name = network.inputs()[0].name.clone();
+    let mut graph = capture_with(&network, &[(&name, spec)], |mut x, pass| {
+        let x = x.swap_remove(0);
+        network.run(vec![if input.is_nhwc { x.permute(&[0, 2, 3, 1]) } else { x }], pass)
+    })?;
+    if input.is_nhwc {
+        notes.push("it takes images with the channels last, which come from ours by a permutation".into());
+    }
+    if graph.outputs.len() > 1 {
+        let dropped: Vec<&str> = network.outputs()[1..].iter().map(|o| o.name.as_str()).collect();
+        notes.push(format!("its outputs {} are left out", dropped.join(", ")));
+        graph.outputs.truncate(1);
+    }
+    flatten_scores(&mut graph);
+    if without_softmax(&mut graph) {
+        notes.push("its last softmax is left out: scores become probabilities in predict".into());
+    }
+    passes::drop_dead(&mut graph);
+    let scores = graph.value(graph.outputs[0]).spec_at(1);
+    let count = match scores.shape[..] {
+        [1, n] if n > 0 && scores.dtype == DType::F32 => n,
+        _ => {
+            return Err(bad(format!(
+                "gives {scores}, a classifier gives f32 [1, classes]; striate run takes any network"
+            )));
+        }
+    };
+    let classes = match (&asked.classes, classes.and_then(|text| serde_json::from_str(&text).ok())) {
+        (Some(classes), _) => classes.clone(),
+        (None, Some(classes)) => classes,
+        (None, None) => (0..count).map(|i| i.to_string()).collect::<Vec<String>>(),
+    };
+    if classes.len() != count {
+        return Err(bad(format!("has {count} outputs, there are {} names of classes", classes.len())));
+    }
+    let card = card(path, classes, preprocessing, &graph);
+    Ok(Imported { card, graph, notes })
+}
+
+fn card(path: &Path, classes: Vec<String>, preprocessing: Preprocessing, graph: &Graph) -> ModelCard {
+    let network = GraphModule::new(graph.clone());
+    let test = |i: usize| SelfTest::record(&network, &preprocessing, &noise(&preprocessing, i as u32));
+    let self_test = (0..SELF_TESTS).map(test).collect();
+    let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
+    ModelCard {
+        format_version: crate::FORMAT_VERSION,
+        architecture: crate::GRAPH.into(),
+        classes,
+        training: Training::elsewhere(&name),
+        self_test,
+        preprocessing,
+    }
+}
+
+/// An image of noise, the same each time.
+fn noise(preprocessing: &Preprocessing, seed: u32) -> Image {
+    let ([height, width], channels) = (preprocessing.size, preprocessing.channels);
+    let mut state = seed.wrapping_add(1);
+    let mut byte = || {
+        state = state.wrapping_mul(1664525).wrapping_add(1013904223);
+        (state >> 24) as u8
+    };
+    Image { width, height, channels, data: (0..width * height * channels).map(|_| byte()).collect() }
+}
+
+/// What a file says of the images that it takes.
+struct Input {
+    is_nhwc: bool,
+    channels: Option<usize>,
+    size: [Option<usize>; 2],
+}
+
+impl Input {
+    fn of(network: &Network) -> Result<Input, String> {
+        let [Port { name, dtype, sizes }] = network.inputs() else {
+            return Err(format!(
+                "takes {} inputs, a classifier takes one; striate run takes any network",
+                network.inputs().len()
+            ));
+        };
+        let [_, a, b, c] = sizes[..] else {
+            return Err(format!("takes '{name}' of {} dimensions, not a batch of images", sizes.len()));
+        };
+        if *dtype != DType::F32 {
+            return Err(format!("takes '{name}' of {dtype}, not f32"));
+        }
+        let are_channels = |n: Option<usize>| matches!(n, Some(1 | 3));
+        let is_nhwc = are_channels(c) && !are_channels(a);
+        Ok(match is_nhwc {
+            true => Input { is_nhwc, channels: c, size: [a, b] },
+            false => Input { is_nhwc, channels: a, size: [b, c] },
+        })
+    }
+
+    /// One of [`PREPROCESSINGS`] for these images.
+    fn named(&self, name: &str) -> Result<Preprocessing, String> {
+        let channels = self.channels.unwrap_or(3);
+        let size = match self.size {
+            [Some(h), Some(w)] => [h, w],
+            _ => [224, 224],
+        };
+        let shorter = (size[0].min(size[1]) * 8).div_ceil(7);
+        let plain = |fit: Fit| Preprocessing { light_on_dark: false, ..Preprocessing::new(channels, size, fit) };
+        let scaled = |mean: f32, std: f32| Preprocessing {
+            mean: vec![mean; channels],
+            std: vec![std; channels],
+            ..plain(Fit::Resize)
+        };
+        Ok(match name {
+            "imagenet" => Preprocessing {
+                mean: for_channels(&[0.485, 0.456, 0.406], channels),
+                std: for_channels(&[0.229, 0.224, 0.225], channels),
+                ..plain(Fit::Crop { shorter })
+            },
+            "unit" => scaled(0.0, 1.0),
+            "signed" => scaled(0.5, 0.5),
+            "bytes" => scaled(0.0, 1.0 / 255.0),
+            _ => {
+                let names = PREPROCESSINGS.map(|(name, _)| name).join(", ");
+                return Err(format!("cannot have preprocessing '{name}': there are {names}"));
+            }
+        })
+    }
+}
+
+/// Scores with dimensions of 1 after the classes lose these.
+fn flatten_scores(graph: &mut Graph) {
+    let [output] = graph.outputs[..] else { return };
+    let dims = graph.value(output).dims.clone();
+    let is_scores = dims.len() > 2 && dims[2..].iter().all(|d| d.per_sample == 0 && d.fixed == 1);
+    if is_scores {
+        graph.outputs = vec![graph.append(Op::Flatten { start_dim: 1, end_dim: dims.len() - 1 }, &[output])];
+    }
+}
+
+/// Takes the softmax at the end away, if there is one.
+fn without_softmax(graph: &mut Graph) -> bool {
+    let output = graph.outputs[0];
+    let last =
+        graph.producer(output).filter(|node| matches!(node.op, Op::Softmax { dim: 1 } | Op::LogSoftmax { dim: 1 }));
+    let Some(before) = last.map(|node| node.inputs[0]) else { return false };
+    graph.outputs = vec![before];
+    true
+}
