@@ -1,5 +1,6 @@
 //! An ONNX file as a network.
 
+use crate::MAX_OPSET;
 use crate::error::{Fault, OnnxError};
 use crate::import::{Context, Value, known_operator, parameter_operands};
 use crate::model::{External, Model};
@@ -7,7 +8,6 @@ use crate::proto::tensor_shape_proto::dimension;
 use crate::proto::type_proto;
 use crate::proto::{NodeProto, ValueInfoProto};
 use crate::tensor::{dtype, tensor};
-use crate::{MAX_OPSET, tensor::shape};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use striate_graph::{Graph, capture_with};
@@ -268,13 +268,12 @@ fn port(info: &ValueInfoProto) -> Result<Port, Fault> {
     let Some(type_proto::Value::TensorType(t)) = info.r#type.as_ref().and_then(|t| t.value.as_ref()) else {
         return Err(Fault::new("it is no tensor"));
     };
-    let dims = t.shape.iter().flat_map(|s| &s.dim).map(|d| match d.value {
-        Some(dimension::Value::DimValue(n)) => Some(n),
+    let sizes = t.shape.iter().flat_map(|s| &s.dim).map(|d| match d.value {
+        // Some write -1 for a size that is open.
+        Some(dimension::Value::DimValue(n)) => usize::try_from(n).ok(),
         _ => None,
     });
-    let sizes: Vec<Option<i64>> = dims.collect();
-    shape(&sizes.iter().map(|n| n.unwrap_or(1)).collect::<Vec<_>>())?;
-    let sizes = sizes.into_iter().map(|n| n.map(|n| n as usize)).collect();
+    let sizes = sizes.collect();
     Ok(Port { name: info.name().into(), dtype: dtype(t.elem_type())?, sizes })
 }
 

@@ -119,6 +119,11 @@ impl Training {
 }
 
 impl ModelCard {
+    /// The file of another program that the network comes from, if it was not trained here.
+    pub fn imported_from(&self) -> Option<&str> {
+        self.training.from.as_deref().filter(|_| self.training.data.is_empty())
+    }
+
     /// Of `network`, with some images of the test data to test itself.
     pub(crate) fn of(
         architecture: &str,

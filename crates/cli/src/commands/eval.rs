@@ -24,6 +24,7 @@ struct Measured<'a> {
     network: String,
     held_out: &'a HeldOut,
     classes: &'a [String],
+    imported_from: Option<&'a str>,
     evaluation: &'a Evaluation,
 }
 
@@ -41,7 +42,9 @@ pub fn run(args: Eval) -> Result<ExitCode, Failure> {
     let evaluation = evaluate(&model, &held_out)?;
     let network = striate::zoo::title_of(&model.card.architecture);
     let classes = &model.card.classes;
-    let measured = Measured { model: &file, network, held_out: &held_out, classes, evaluation: &evaluation };
+    let imported_from = model.card.imported_from();
+    let measured =
+        Measured { model: &file, network, held_out: &held_out, classes, imported_from, evaluation: &evaluation };
     [measured.unreadable(), measured.learnt_from()].into_iter().flatten().for_each(|line| note(&line));
     if let Some(csv) = &args.csv {
         striate::formats::write_atomic(csv, &measured.csv()?)?;
@@ -108,6 +111,12 @@ impl Measured<'_> {
     fn learnt_from(&self) -> Option<String> {
         let HeldOut { split, left_out, error_rate, .. } = self.held_out;
         match (split, left_out) {
+            (EvalSplit::Unknown, _) if self.imported_from.is_some() => self.imported_from.map(|file| {
+                format!(
+                    "the model comes from {}, which does not say what it has learnt from: these images may be among that, and then the numbers are too good",
+                    shown(file)
+                )
+            }),
             (EvalSplit::Unknown, _) => Some(
                 "this model file is of an earlier version and does not say what it learnt from: these images may be among that, and then the \
                  numbers are too good"

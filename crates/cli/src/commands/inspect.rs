@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use striate::graph::{Executable, Summary, capture};
 use striate::nn::Forward;
-use striate::train::Model;
+use striate::train::{Model, ModelCard};
 use striate::zoo::Description;
 
 /// Classes where nothing says how many.
@@ -42,23 +42,28 @@ fn find(args: &Inspect) -> Result<Inspected, Failure> {
 fn trained(path: &Path) -> Result<Inspected, Failure> {
     let model = Model::load(path)?;
     let card = &model.card;
-    let share = match card.training.epoch_share {
-        1.0 => String::new(),
-        share => format!(", epoch share: {share}"),
-    };
     let title = format!(
-        "{}: {} for {} classes, trained on {} (epochs: {}{share}), {}",
+        "{}: {} for {} classes, {}",
         shown_path(path),
         shown(&card.architecture),
         card.classes.len(),
-        shown(&card.training.data),
-        card.training.epochs,
-        card.training.accuracy.map_or_else(
-            || "not measured".into(),
-            |accuracy| format!("{:.2}% {} accuracy", 100.0 * accuracy, card.training.measured.adjective())
-        ),
+        card.imported_from().map_or_else(|| training(card), |file| format!("imported from {}", shown(file)))
     );
     Ok((model.network, card.preprocessing.output_shape(), title))
+}
+
+/// How a model was trained.
+fn training(card: &ModelCard) -> String {
+    let training = &card.training;
+    let share = match training.epoch_share {
+        1.0 => String::new(),
+        share => format!(", epoch share: {share}"),
+    };
+    let accuracy = training.accuracy.map_or_else(
+        || "not measured".into(),
+        |accuracy| format!("{:.2}% {} accuracy", 100.0 * accuracy, training.measured.adjective()),
+    );
+    format!("trained on {} (epochs: {}{share}), {accuracy}", shown(&training.data), training.epochs)
 }
 
 pub fn run(args: Inspect) -> Result<ExitCode, Failure> {
