@@ -11,6 +11,16 @@ impl Fault {
     pub fn new(message: impl Into<String>) -> Fault {
         Fault(message.into())
     }
+
+    /// In one line: names from files may hold anything.
+    pub fn line(&self) -> String {
+        one_line(&self.0)
+    }
+}
+
+pub(crate) fn one_line(text: &str) -> String {
+    let plain = |c: char| if c.is_control() { c.escape_debug().collect::<String>() } else { c.to_string() };
+    text.chars().map(plain).collect()
 }
 
 impl From<String> for Fault {

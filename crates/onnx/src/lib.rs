@@ -14,6 +14,7 @@ pub use error::OnnxError;
 pub use export::ExportOptions;
 pub use model::Model;
 pub use network::{Network, Port};
+pub use tensor::read_tensor;
 
 /// The oldest version of operators that is written.
 pub const MIN_OPSET: i64 = 17;

@@ -5,9 +5,9 @@ use crate::proto::tensor_proto::DataLocation;
 use crate::proto::{ModelProto, StringStringEntryProto, TensorProto};
 use bytes::Bytes;
 use prost::Message;
-use std::collections::HashMap;
 use std::ffi::OsString;
 use std::fs;
+use std::io::{Read, Seek, SeekFrom};
 use std::path::{Component, Path, PathBuf};
 use striate_formats::write_atomic;
 
@@ -88,13 +88,13 @@ impl Model {
 /// Elements that lie in other files of a folder.
 pub(crate) struct External {
     folder: PathBuf,
-    files: std::cell::RefCell<HashMap<PathBuf, Bytes>>,
 }
 
 impl External {
     /// Of the model at `path`.
     pub fn beside(path: &Path) -> External {
-        External { folder: path.parent().map(Path::to_path_buf).unwrap_or_default(), files: Default::default() }
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        External { folder: folder.unwrap_or(Path::new(".")).to_path_buf() }
     }
 
     /// The elements of a tensor.
@@ -102,38 +102,99 @@ impl External {
         let get = |key: &str| t.external_data.iter().find(|e| e.key() == key).map(|e| e.value());
         let number = |key: &str| {
             let parse =
-                |text: &str| text.parse::<usize>().map_err(|_| Fault::new(format!("its {key} '{text}' is no number")));
+                |text: &str| text.parse::<u64>().map_err(|_| Fault::new(format!("its {key} '{text}' is no number")));
             get(key).map(parse).transpose()
         };
         let location = Path::new(get("location").ok_or_else(|| Fault::new("it says nowhere where its elements lie"))?);
-        if location.components().any(|part| !matches!(part, Component::Normal(_) | Component::CurDir)) {
-            return Err(Fault::new(format!(
-                "its elements lie outside of the model's folder, in {}",
-                location.display()
-            )));
-        }
-        let file = self.read(location)?;
+        let path = self.inside(location)?;
+        let failed = |e: std::io::Error| Fault::new(format!("its elements cannot be read: {}: {e}", path.display()));
+        let mut file = fs::File::open(&path).map_err(failed)?;
+        let size = file.metadata().map_err(failed)?.len();
         let offset = number("offset")?.unwrap_or(0);
-        let length = number("length")?.unwrap_or(file.len().saturating_sub(offset));
-        match offset.checked_add(length).filter(|&end| end <= file.len()) {
-            Some(end) => Ok(file.slice(offset..end)),
-            None => Err(Fault::new(format!(
-                "its {length} bytes at {offset} are not in {}, which has {}",
-                location.display(),
-                file.len()
-            ))),
+        let length = number("length")?.unwrap_or(size.saturating_sub(offset));
+        if offset.checked_add(length).is_none_or(|end| end > size) {
+            let place = location.display();
+            return Err(Fault::new(format!("its {length} bytes at {offset} are not in {place}, which has {size}")));
         }
+        file.seek(SeekFrom::Start(offset)).map_err(failed)?;
+        let mut bytes = vec![0; length as usize];
+        file.read_exact(&mut bytes).map_err(failed)?;
+        Ok(Bytes::from(bytes))
     }
 
-    fn read(&self, location: &Path) -> Result<Bytes, Fault> {
-        let path = self.folder.join(location);
-        if let Some(bytes) = self.files.borrow().get(&path) {
-            return Ok(bytes.clone());
+    /// The path of a file in the folder: neither its name nor a link may lead out of it.
+    fn inside(&self, location: &Path) -> Result<PathBuf, Fault> {
+        let outside =
+            || Fault::new(format!("its elements lie outside of the model's folder, in {}", location.display()));
+        if location.components().any(|part| !matches!(part, Component::Normal(_) | Component::CurDir)) {
+            return Err(outside());
         }
-        let bytes =
-            fs::read(&path).map_err(|e| Fault::new(format!("its elements cannot be read: {}: {e}", path.display())))?;
-        let bytes = Bytes::from(bytes);
-        self.files.borrow_mut().insert(path, bytes.clone());
-        Ok(bytes)
+        let path = self.folder.join(location);
+        let real = |path: &Path| {
+            let failed = |e| Fault::new(format!("its elements cannot be read: {}: {e}", path.display()));
+            path.canonicalize().map_err(failed)
+        };
+        if real(&path)?.starts_with(real(&self.folder)?) { Ok(path) } else { Err(outside()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Network;
+    use crate::export::ExportOptions;
+    use striate_graph::capture;
+    use striate_nn::{Forward, Linear, Pass};
+    use striate_tensor::{DType, Generator, Tensor};
+
+    /// A model whose weight lies in a second file.
+    fn written(folder: &Path) -> Linear {
+        let net = Linear::new(40, 20, &mut Generator::new(0));
+        let model = Model::of_graph(&capture(&net, &[1, 40]), &ExportOptions::default()).unwrap();
+        model.write_limited(&folder.join("m.onnx"), 1000).unwrap();
+        net
+    }
+
+    #[test]
+    fn large_tensors_lie_beside_the_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let net = written(dir.path());
+        assert_eq!(fs::metadata(dir.path().join("m.onnx.data")).unwrap().len(), 40 * 20 * 4);
+        let read = Network::read(&dir.path().join("m.onnx")).unwrap();
+        let x = Tensor::randn([3, 40], DType::F32, &mut Generator::new(1));
+        let (want, got) = (net.forward(x.clone(), &Pass::eval()), read.forward(x, &Pass::eval()));
+        assert_eq!(want.to_vec::<f32>(), got.to_vec::<f32>());
+    }
+
+    #[test]
+    fn tensors_in_other_files_are_checked() {
+        let dir = tempfile::tempdir().unwrap();
+        written(dir.path());
+        let (file, data) = (dir.path().join("m.onnx"), dir.path().join("m.onnx.data"));
+        let good = Model::read(&file).unwrap();
+        let refused = |key: &str, value: &str, words: &[&str]| {
+            let mut model = good.clone();
+            let tensors = model.0.graph.as_mut().unwrap().initializer.iter_mut();
+            let entries = tensors.flat_map(|t| &mut t.external_data).filter(|e| e.key() == key);
+            entries.for_each(|e| e.value = Some(value.into()));
+            let e = Network::of_model(model, &file).map(|_| ()).unwrap_err().to_string();
+            assert!(words.iter().all(|word| e.contains(word)), "{e}");
+        };
+        refused("offset", "1", &["m.onnx: tensor 'weight'", "3200 bytes at 1", "which has 3200"]);
+        refused("offset", "-1", &["'-1' is no number"]);
+        refused("length", "18446744073709551615", &["are not in"]);
+        refused("length", "16", &["16 bytes for shape [20, 40]"]);
+        refused("location", "../m.onnx.data", &["outside"]);
+        refused("location", "/etc/hostname", &["outside"]);
+        refused("location", "nowhere", &["cannot be read"]);
+        #[cfg(unix)]
+        {
+            let other = tempfile::NamedTempFile::new().unwrap();
+            std::os::unix::fs::symlink(other.path(), dir.path().join("link")).unwrap();
+            refused("location", "link", &["outside"]);
+        }
+        fs::remove_file(data).unwrap();
+        let e = Network::read(&file).map(|_| ()).unwrap_err().to_string();
+        assert!(e.contains("m.onnx.data") && e.contains("tensor 'weight'"), "{e}");
     }
 }

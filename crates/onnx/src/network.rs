@@ -1,21 +1,22 @@
 //! An ONNX file as a network.
 
 use crate::MAX_OPSET;
-use crate::error::{Fault, OnnxError};
+use crate::error::{Fault, OnnxError, one_line};
 use crate::import::{Context, Value, known_operator, parameter_operands};
 use crate::model::{External, Model};
 use crate::proto::tensor_shape_proto::dimension;
 use crate::proto::type_proto;
 use crate::proto::{NodeProto, ValueInfoProto};
 use crate::tensor::{dtype, tensor};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
+use striate_formats::shown;
 use striate_graph::{Graph, capture_with};
 use striate_nn::{Entry, EntryMut, Forward, Module, Parameter, Pass};
 use striate_tensor::{DType, Shape, Spec, Tensor};
 
 /// The oldest version of operators that is read.
-const OLDEST: i64 = 7;
+const OLDEST: i64 = 1;
 const DOMAINS: [&str; 2] = ["", "ai.onnx"];
 
 /// An input or output of a network.
@@ -62,7 +63,7 @@ impl Network {
     /// # Errors
     /// As [`Network::read`].
     pub fn of_model(model: Model, path: &Path) -> Result<Network, OnnxError> {
-        let bad = |reason: String| OnnxError::File { path: path.into(), reason };
+        let bad = |reason: String| OnnxError::File { path: path.into(), reason: one_line(&reason) };
         let opset = model.0.opset_import.iter().find(|o| DOMAINS.contains(&o.domain())).map(|o| o.version());
         let opset = opset.ok_or_else(|| bad("it does not say which version of operators it uses".into()))?;
         if !(OLDEST..=MAX_OPSET).contains(&opset) {
@@ -120,7 +121,7 @@ impl Network {
             if node.input.iter().all(|name| name.is_empty() || known.contains_key(name)) {
                 let operand = |name: &String| known.get(name).map(|t| Value::known(t.clone()));
                 let operands = node.input.iter().map(operand).collect();
-                let results = Context::new(&node, self.opset, &pass, operands).run();
+                let results = Context::new(&node, self.opset, &pass, operands).folding().run();
                 let results = results.map_err(|e| self.node_error(&node, e))?;
                 for (name, value) in node.output.iter().zip(results).filter(|(name, _)| !name.is_empty()) {
                     order.push(name.clone());
@@ -130,15 +131,15 @@ impl Network {
             }
             self.nodes.push(node);
         }
-        let read = |name: &String| self.nodes.iter().any(|n| n.input.contains(name));
-        let trained: Vec<&String> = self.nodes.iter().flat_map(parameter_operands).collect();
+        let outputs = self.outputs.iter().map(|o| &o.name);
+        let read: HashSet<&String> = self.nodes.iter().flat_map(|n| &n.input).chain(outputs).collect();
+        let trained: HashSet<&String> = self.nodes.iter().flat_map(parameter_operands).collect();
         for name in order {
-            let is_output = self.outputs.iter().any(|o| o.name == name);
-            if !is_output && !read(&name) {
+            if !read.contains(&name) {
                 continue;
             }
             let Some(t) = known.remove(&name) else { continue };
-            let stored = match trained.contains(&&name) && t.dtype() == DType::F32 {
+            let stored = match trained.contains(&name) && t.dtype() == DType::F32 {
                 true => Stored::Parameter(Parameter::new(t)),
                 false => Stored::Constant(t),
             };
@@ -151,8 +152,7 @@ impl Network {
     /// Whether each node comes after those whose results it reads.
     fn check_order(&self) -> Result<(), OnnxError> {
         let stored = self.stored.iter().map(|(name, _)| name.as_str());
-        let mut there: std::collections::HashSet<&str> =
-            stored.chain(self.inputs.iter().map(|i| i.name.as_str())).collect();
+        let mut there: HashSet<&str> = stored.chain(self.inputs.iter().map(|i| i.name.as_str())).collect();
         for node in &self.nodes {
             if let Some(name) = node.input.iter().find(|name| !name.is_empty() && !there.contains(name.as_str())) {
                 return Err(
@@ -249,7 +249,7 @@ impl Network {
     }
 
     fn file_error(&self, reason: String) -> OnnxError {
-        OnnxError::File { path: self.path.clone(), reason }
+        OnnxError::File { path: self.path.clone(), reason: one_line(&reason) }
     }
 
     fn node_error(&self, node: &NodeProto, fault: Fault) -> OnnxError {
@@ -257,9 +257,9 @@ impl Network {
         let name = name.or(node.output.first().map(String::as_str)).unwrap_or("?");
         OnnxError::Node {
             path: self.path.clone(),
-            node: name.into(),
-            op_type: node.op_type().into(),
-            reason: fault.to_string(),
+            node: shown(name),
+            op_type: shown(node.op_type()),
+            reason: fault.line(),
         }
     }
 }

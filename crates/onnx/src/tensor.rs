@@ -1,9 +1,13 @@
 //! Tensors of ONNX files.
 
-use crate::error::Fault;
+use crate::error::{Fault, OnnxError, one_line};
+use crate::model::External;
 use crate::proto::TensorProto;
 use crate::proto::tensor_proto::{DataLocation, DataType};
 use bytes::Bytes;
+use prost::Message;
+use std::fs;
+use std::path::Path;
 use striate_tensor::{DType, MAX_RANK, Shape, Tensor, bf16, f16};
 
 /// The most elements of a tensor.
@@ -145,4 +149,17 @@ fn from_bytes(raw: &[u8], shape: Shape, dtype: DType) -> Tensor {
         DType::U8 => Tensor::from_vec(raw.to_vec(), shape),
         DType::Bool => Tensor::from_vec(raw.iter().map(|&b| b != 0).collect::<Vec<_>>(), shape),
     }
+}
+
+/// Reads a file that holds one tensor, such as the ONNX project's test cases have.
+///
+/// # Errors
+/// If the file cannot be read, or holds no tensor of a type that is supported.
+pub fn read_tensor(path: &Path) -> Result<(String, Tensor), OnnxError> {
+    let bytes = fs::read(path).map_err(|cause| OnnxError::Io { path: path.into(), cause })?;
+    let bad = |reason: String| OnnxError::File { path: path.into(), reason: one_line(&reason) };
+    let proto = TensorProto::decode(Bytes::from(bytes)).map_err(|e| bad(format!("not a tensor of ONNX: {e}")))?;
+    let external = External::beside(path);
+    let read = tensor(&proto, &|t| external.bytes(t)).map_err(|e| bad(e.to_string()))?;
+    Ok((proto.name().to_string(), read))
 }

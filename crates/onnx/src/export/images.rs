@@ -205,7 +205,12 @@ pub(crate) fn resize(b: &mut Builder, x: &str, factor: Option<[f64; 2]>, mode: I
     if matches!(mode, Interpolation::Bicubic { .. }) {
         attributes.push(float("cubic_coeff_a", -0.75));
     }
-    match factor {
+    // By its corners an image is resized to whole sizes, whatever factor they come from.
+    let by_corners = matches!(
+        mode,
+        Interpolation::Bilinear { align_corners: true } | Interpolation::Bicubic { align_corners: true }
+    );
+    match factor.filter(|_| !by_corners) {
         Some([h, w]) => {
             let scales = b.constant(&Tensor::from_vec(vec![1.0f32, 1.0, h as f32, w as f32], [4]));
             b.node("Resize", &[x, "", &scales], attributes)

@@ -44,16 +44,38 @@ impl Value {
     }
 }
 
+/// The most elements of a result, and of one that is computed when a file is read.
+const MOST_ELEMENTS: usize = 1 << 31;
+const MOST_FOLDED: usize = 1 << 26;
+/// The most elements of what is computed here and not by an op.
+const MOST_ON_HOST: usize = 1 << 26;
+
 pub(crate) struct Context<'a> {
     node: &'a NodeProto,
     pub opset: i64,
     pass: &'a Pass,
+    most_elements: usize,
     operands: Vec<Option<Value>>,
 }
 
 impl<'a> Context<'a> {
     pub fn new(node: &'a NodeProto, opset: i64, pass: &'a Pass, operands: Vec<Option<Value>>) -> Context<'a> {
-        Context { node, opset, pass, operands }
+        Context { node, opset, pass, most_elements: MOST_ELEMENTS, operands }
+    }
+
+    /// For a node whose results are computed when its file is read: they may not be much larger than files are.
+    pub fn folding(mut self) -> Context<'a> {
+        self.most_elements = MOST_FOLDED;
+        self
+    }
+
+    /// Whether a list of so many elements may be made: a file may ask for any number.
+    pub fn fits(&self, sizes: &[usize]) -> Result<(), Fault> {
+        let n = sizes.iter().try_fold(1usize, |n, &d| n.checked_mul(d));
+        match n.is_some_and(|n| n <= MOST_ON_HOST) {
+            true => Ok(()),
+            false => Err(Fault::new(format!("{sizes:?} are too many elements"))),
+        }
     }
 
     /// The results.
@@ -182,12 +204,34 @@ impl<'a> Context<'a> {
         let lift = |v: Value| if is_known { v.tensor } else { self.lifted(v).tensor };
         let tensors: Vec<Tensor> = operands.into_iter().map(lift).collect();
         let specs: Vec<Spec> = tensors.iter().map(Tensor::spec).collect();
-        let outputs = op.try_outputs(&specs)?;
+        let outputs = match op.try_outputs(&specs) {
+            Ok(outputs) => outputs,
+            Err(e) => return self.through_f32(op, tensors, is_known).ok_or(Fault::from(e))?,
+        };
         let elements = |s: &Spec| s.shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d));
-        if outputs.iter().any(|s| elements(s).is_none_or(|n| n > 1 << 31)) {
+        if outputs.iter().any(|s| elements(s).is_none_or(|n| n > self.most_elements)) {
             return Err(Fault::new(format!("{}: the result {} is too large", op.name(), outputs[0])));
         }
         Ok(Value { tensor: op.apply(tensors).swap_remove(0), is_known })
+    }
+
+    /// As [`Context::op_of`] of numbers of 16 bits, which have no arithmetic of their own; none if none are among the operands.
+    fn through_f32(&self, op: Op, tensors: Vec<Tensor>, is_known: bool) -> Option<Result<Value, Fault>> {
+        let half = tensors.iter().map(Tensor::dtype).find(|dtype| dtype.is_half())?;
+        let wide = |t: Tensor| {
+            let tensor = if t.dtype().is_half() { t.to_dtype(DType::F32) } else { t };
+            Value { tensor, is_known }
+        };
+        let y = self.op_of(op, tensors.into_iter().map(wide).collect());
+        Some(y.and_then(|y| if y.dtype() == DType::F32 { self.cast(y, half) } else { Ok(y) }))
+    }
+
+    /// The elements of an operand, for what is computed here and not by an op.
+    pub fn host(&self, value: &Value) -> Result<Tensor, Fault> {
+        if value.tensor.device() == Device::Capture {
+            return Err(Fault::new("it depends on the values of the input, and has no form in a graph"));
+        }
+        Ok(value.tensor.detach())
     }
 
     /// Under another shape.

@@ -33,24 +33,29 @@ pub(crate) fn binary(ctx: &Context) -> Result<Vec<Value>, Fault> {
         "Div" => Binary::Div,
         _ => {
             let to = a.dtype();
-            return Ok(vec![pair(ctx, Binary::Pow, a, ctx.cast(b, to)?)?]);
+            let through = if to.is_float() { to } else { DType::F64 };
+            let power = ctx.op(Op::Binary(Binary::Pow), [ctx.cast(a, through)?, ctx.cast(b, through)?])?;
+            return Ok(vec![ctx.cast(power, to)?]);
         }
     };
     Ok(vec![pair(ctx, f, a, b)?])
 }
 
-/// Operands of versions before 7 may say where the second one stands; those are refused, for newer files have no such attribute.
+/// Before opset 7 an attribute says at which dimension of the first operand those of the second begin.
 fn legacy_broadcast(ctx: &Context, a: Value, b: Value) -> Result<(Value, Value), Fault> {
-    match ctx.attribute("axis").or(ctx.attribute("broadcast")) {
-        Some(a) => Err(Fault::new(format!("attribute {} is not supported", a.name()))),
-        None => Ok((a, b)),
-    }
+    let Some(axis) = ctx.int("axis").filter(|_| ctx.opset < 7) else { return Ok((a, b)) };
+    let start = ctx.axis(axis, a.rank())?;
+    let tail = a.rank().saturating_sub(start + b.rank());
+    let sizes = [&b.shape()[..], &vec![1; tail]].concat();
+    Ok((a, ctx.reshaped(b, &sizes)?))
 }
 
 /// The quotient of whole numbers, cut off towards zero.
 fn whole_division(ctx: &Context, a: Value, b: Value) -> Result<Value, Fault> {
     if !(a.is_known() && b.is_known()) {
-        return Err(Fault::new(format!("division of {} is supported for constants alone", a.dtype())));
+        let dtype = a.dtype();
+        let quotient = ctx.op(Op::Binary(Binary::Div), [ctx.cast(a, DType::F64)?, ctx.cast(b, DType::F64)?])?;
+        return ctx.cast(ctx.cast(quotient, DType::I64)?, dtype);
     }
     let (dtype, shape) = (a.dtype(), ctx.op(Op::Compare(Compare::Eq), [a.clone(), b.clone()])?.shape());
     let numbers = |v: Value| -> Result<Vec<i64>, Fault> {
@@ -83,7 +88,7 @@ pub(crate) fn many(ctx: &Context) -> Result<Vec<Value>, Fault> {
 }
 
 pub(crate) fn compare(ctx: &Context) -> Result<Vec<Value>, Fault> {
-    let (a, b) = (ctx.operand(0)?, ctx.operand(1)?);
+    let (a, b) = legacy_broadcast(ctx, ctx.operand(0)?, ctx.operand(1)?)?;
     let c = match ctx.op_type() {
         "Equal" => Compare::Eq,
         "Less" => Compare::Lt,
@@ -118,6 +123,10 @@ pub(crate) fn choose(ctx: &Context) -> Result<Vec<Value>, Fault> {
 /// Dropout passes everything on: networks run in evaluation. Its mask keeps everything.
 pub(crate) fn identity(ctx: &Context) -> Result<Vec<Value>, Fault> {
     let x = ctx.operand(0)?;
+    let trains = ctx.op_type() == "Dropout" && ctx.operands() > 2 && ctx.integers(2)?.first() == Some(&1);
+    if trains {
+        return Err(Fault::new("dropout in training is not supported"));
+    }
     let mask = (ctx.outputs() > 1).then(|| Value::known(Tensor::ones(x.shape(), DType::Bool)));
     Ok([Some(x), mask].into_iter().flatten().collect())
 }
@@ -158,7 +167,9 @@ fn between(ctx: &Context, x: Value, [low, high]: [f64; 2]) -> Result<Value, Faul
 pub(crate) fn prelu(ctx: &Context) -> Result<Vec<Value>, Fault> {
     let (x, slope) = (ctx.operand(0)?, ctx.operand(1)?);
     let (n, channels) = (slope.shape().numel(), x.shape().get(1).copied().unwrap_or(1));
-    let by_channel = slope.rank() + 1 == x.rank() && slope.shape().first() == Some(&channels) && n == channels;
+    // Before opset 7 a list is one slope for each channel.
+    let is_first = slope.rank() + 1 == x.rank() || (slope.rank() == 1 && ctx.opset < 7);
+    let by_channel = is_first && slope.shape().first() == Some(&channels) && n == channels;
     if n == 1 || by_channel {
         let slope = ctx.reshaped(slope, &[n])?;
         return Ok(vec![ctx.op(Op::Prelu, [x, slope])?]);

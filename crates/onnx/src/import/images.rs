@@ -93,8 +93,7 @@ struct Operands {
     size: Vec<usize>,
 }
 
-fn operands(ctx: &Context) -> Result<Operands, Fault> {
-    let (x, w, bias) = (ctx.operand(0)?, ctx.operand(1)?, ctx.try_operand(2));
+fn operands(ctx: &Context, x: Value, w: Value, bias: Option<Value>) -> Result<Operands, Fault> {
     let (shape, kernel) = (x.shape(), w.shape());
     if shape.rank() < 3 || kernel.rank() != shape.rank() {
         return Err(Fault::new(format!("an input of shape {shape} does not go with a weight of shape {kernel}")));
@@ -104,7 +103,12 @@ fn operands(ctx: &Context) -> Result<Operands, Fault> {
 }
 
 pub(crate) fn conv(ctx: &Context) -> Result<Vec<Value>, Fault> {
-    let Operands { all, rank, kernel, size } = operands(ctx)?;
+    Ok(vec![convolved(ctx, ctx.operand(0)?, ctx.operand(1)?, ctx.try_operand(2))?])
+}
+
+/// A convolution by the attributes of the node.
+pub(crate) fn convolved(ctx: &Context, x: Value, w: Value, bias: Option<Value>) -> Result<Value, Fault> {
+    let Operands { all, rank, kernel, size } = operands(ctx, x, w, bias)?;
     let w = Windows::of(ctx, &kernel, &size)?.in_2d()?;
     let options = Conv2dOptions {
         stride: [w.strides[0], w.strides[1]],
@@ -113,11 +117,12 @@ pub(crate) fn conv(ctx: &Context) -> Result<Vec<Value>, Fault> {
         groups: groups(ctx)?,
     };
     let y = ctx.op_of(Op::Conv2d { options, input_relu: false }, all)?;
-    Ok(vec![as_came(ctx, y, rank)?])
+    as_came(ctx, y, rank)
 }
 
 pub(crate) fn conv_transpose(ctx: &Context) -> Result<Vec<Value>, Fault> {
-    let Operands { all, rank, kernel, size } = operands(ctx)?;
+    let operands = operands(ctx, ctx.operand(0)?, ctx.operand(1)?, ctx.try_operand(2))?;
+    let Operands { all, rank, kernel, size } = operands;
     let n = kernel.len();
     let more = ctx.sizes("output_padding", n, 0)?;
     let shape = ctx.attribute("output_shape").map(|_| ctx.sizes("output_shape", n, 0)).transpose()?;

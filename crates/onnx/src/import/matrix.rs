@@ -11,7 +11,7 @@ pub(crate) fn mat_mul(ctx: &Context) -> Result<Vec<Value>, Fault> {
 }
 
 /// The product of stacks of matrices, whose leading dimensions broadcast; a vector is a row on the left and a column on the right.
-fn product(ctx: &Context, a: Value, b: Value) -> Result<Value, Fault> {
+pub(crate) fn product(ctx: &Context, a: Value, b: Value) -> Result<Value, Fault> {
     let (rank_a, rank_b) = (a.rank(), b.rank());
     if rank_a == 0 || rank_b == 0 {
         return Err(Fault::new("it multiplies a scalar"));

@@ -3,11 +3,14 @@
 mod context;
 mod convert;
 mod elementwise;
+mod functions;
+mod host;
 mod images;
 mod indexing;
 mod matrix;
 mod norms;
 mod pools;
+mod quantized;
 mod reductions;
 mod resize;
 mod shapes;
@@ -33,6 +36,33 @@ fn operator(op_type: &str) -> Option<Operator> {
         "Neg" | "Abs" | "Sign" | "Exp" | "Log" | "Erf" | "Sqrt" | "Floor" | "Ceil" | "Round" | "Reciprocal" | "Sin"
         | "Cos" | "Tanh" | "Sigmoid" | "Relu" | "LeakyRelu" | "Elu" | "HardSwish" | "HardSigmoid" | "Softplus"
         | "Softsign" | "Mish" | "Gelu" | "Shrink" | "Swish" => elementwise::unary,
+        "Selu" => functions::selu,
+        "Celu" => functions::celu,
+        "ThresholdedRelu" => functions::thresholded_relu,
+        "IsNaN" => functions::is_nan,
+        "IsInf" => functions::is_inf,
+        "Mod" => functions::modulo,
+        "Tan" | "Sinh" | "Cosh" | "Asin" | "Acos" | "Atan" | "Asinh" | "Acosh" | "Atanh" => functions::trigonometric,
+        "MeanVarianceNormalization" => functions::mean_variance,
+        "Hardmax" => functions::hardmax,
+        "OneHot" => functions::one_hot,
+        "Trilu" => functions::trilu,
+        "EyeLike" => functions::eye_like,
+        "NonZero" => host::non_zero,
+        "Compress" => host::compress,
+        "GatherND" => host::gather_nd,
+        "ScatterND" => host::scatter_nd,
+        "NonMaxSuppression" => host::non_max_suppression,
+        "ReverseSequence" => host::reverse_sequence,
+        "GridSample" => host::grid_sample,
+        "RoiAlign" => host::roi_align,
+        "QuantizeLinear" => quantized::quantize,
+        "DequantizeLinear" => quantized::dequantize,
+        "DynamicQuantizeLinear" => quantized::dynamic_quantize,
+        "ConvInteger" => quantized::conv_integer,
+        "MatMulInteger" => quantized::mat_mul_integer,
+        "QLinearConv" => quantized::qlinear_conv,
+        "QLinearMatMul" => quantized::qlinear_mat_mul,
         "Cast" | "CastLike" => convert::cast,
         "Constant" => convert::constant,
         "ConstantOfShape" => convert::constant_of_shape,
@@ -54,7 +84,7 @@ fn operator(op_type: &str) -> Option<Operator> {
         "SpaceToDepth" => shapes::space_to_depth,
         "Gather" => indexing::gather,
         "GatherElements" => indexing::gather_elements,
-        "ScatterElements" => indexing::scatter_elements,
+        "ScatterElements" | "Scatter" => indexing::scatter_elements,
         "TopK" => indexing::top_k,
         "CumSum" => reductions::cum_sum,
         "ReduceSum" | "ReduceMean" | "ReduceMax" | "ReduceMin" | "ReduceProd" | "ReduceL1" | "ReduceL2"

@@ -2,6 +2,7 @@
 
 use crate::error::Fault;
 use crate::import::{Context, Value};
+use striate_tensor::op::{Binary, Reduce, Unary};
 use striate_tensor::{Op, Shape, Tensor};
 
 pub(crate) fn batch_norm(ctx: &Context) -> Result<Vec<Value>, Fault> {
@@ -39,15 +40,22 @@ pub(crate) fn group_norm(ctx: &Context) -> Result<Vec<Value>, Fault> {
 
 pub(crate) fn layer_norm(ctx: &Context) -> Result<Vec<Value>, Fault> {
     let (x, weight, bias) = (ctx.operand(0)?, ctx.operand(1)?, ctx.try_operand(2));
-    if ctx.outputs() > 1 {
-        return Err(Fault::new("its mean and deviation as results are not supported"));
-    }
     let axis = ctx.axis(ctx.int_or("axis", -1), x.rank())?;
     let shape = Shape::new(&x.shape()[axis..]);
     let whole = |v: Value| if v.shape() == shape { Ok(v) } else { ctx.op(Op::Expand { shape }, [v]) };
     let bias = bias.unwrap_or_else(|| Value::known(Tensor::zeros(shape, x.dtype())));
     let (weight, bias) = (whole(weight)?, whole(bias)?);
-    Ok(vec![ctx.op(Op::LayerNorm { eps: ctx.float_or("epsilon", 1e-5) }, [x, weight, bias])?])
+    let eps = ctx.float_or("epsilon", 1e-5);
+    let y = ctx.op(Op::LayerNorm { eps }, [x.clone(), weight, bias])?;
+    if ctx.outputs() < 2 {
+        return Ok(vec![y]);
+    }
+    let mean_of =
+        |v: Value| ctx.op(Op::Reduce { op: Reduce::Mean, dims: (axis..v.rank()).collect(), keepdim: true }, [v]);
+    let mean = mean_of(x.clone())?;
+    let squares = ctx.op(Op::Unary(Unary::Square), [ctx.op(Op::Binary(Binary::Sub), [x, mean.clone()])?])?;
+    let var = ctx.op(Op::Unary(Unary::AddScalar(eps)), [mean_of(squares)?])?;
+    Ok(vec![y, mean, ctx.op(Op::Unary(Unary::Rsqrt), [var])?])
 }
 
 pub(crate) fn lrn(ctx: &Context) -> Result<Vec<Value>, Fault> {

@@ -4,7 +4,7 @@ use crate::error::Fault;
 use crate::import::images::{Windows, as_came, as_images};
 use crate::import::{Context, Value};
 use striate_tensor::op::{Binary, Reduce};
-use striate_tensor::{Op, PaddingMode, Pool2dOptions, Tensor};
+use striate_tensor::{DType, Op, PaddingMode, Pool2dOptions, Tensor};
 
 /// The images, the windows over them, and the rank that they came with.
 fn windows(ctx: &Context) -> Result<(Value, Windows, usize), Fault> {
@@ -42,6 +42,8 @@ fn padded(ctx: &Context, x: Value, w: &Windows, value: f64) -> Result<Value, Fau
 
 pub(crate) fn max_pool(ctx: &Context) -> Result<Vec<Value>, Fault> {
     let (x, w, rank) = windows(ctx)?;
+    let dtype = x.dtype();
+    let x = if dtype.is_float() { x } else { ctx.cast(x, DType::F32)? };
     if ctx.outputs() > 1 {
         return Err(Fault::new("its positions as a result are not supported"));
     }
@@ -51,6 +53,7 @@ pub(crate) fn max_pool(ctx: &Context) -> Result<Vec<Value>, Fault> {
     };
     let options = options(ctx, &w, padding, true);
     let y = ctx.op(Op::MaxPool2d { options, input_relu: false, with_positions: false }, [x])?;
+    let y = ctx.cast(y, dtype)?;
     Ok(vec![as_came(ctx, y, rank)?])
 }
 

@@ -3,7 +3,7 @@
 use crate::error::Fault;
 use crate::import::{Context, Value};
 use striate_tensor::op::{Binary, Reduce, Unary};
-use striate_tensor::{DType, Op};
+use striate_tensor::{DType, Op, PaddingMode, Tensor};
 
 pub(crate) fn reduce(ctx: &Context) -> Result<Vec<Value>, Fault> {
     let x = ctx.operand(0)?;
@@ -49,23 +49,35 @@ pub(crate) fn arg(ctx: &Context) -> Result<Vec<Value>, Fault> {
     let x = ctx.operand(0)?;
     let dim = ctx.axis(ctx.int_or("axis", 0), x.rank())?;
     let keepdim = ctx.int_or("keepdims", 1) != 0;
-    if ctx.int_or("select_last_index", 0) != 0 {
-        return Err(Fault::new("select_last_index is not supported"));
-    }
     let op = if ctx.op_type() == "ArgMax" { Op::ArgMax { dim, keepdim } } else { Op::ArgMin { dim, keepdim } };
-    Ok(vec![ctx.op(op, [x])?])
+    if ctx.int_or("select_last_index", 0) == 0 {
+        return Ok(vec![ctx.op(op, [x])?]);
+    }
+    // The first from the end.
+    let n = x.shape()[dim] as i64;
+    let backwards = Value::known(Tensor::from_vec((0..n).rev().collect(), [n as usize]));
+    let place = ctx.op(op, [ctx.op(Op::IndexSelect { dim }, [x, backwards])?])?;
+    let last = Value::known(Tensor::from_vec(vec![n - 1], [1]));
+    let last = ctx.op(Op::Binary(Binary::Sub), [last, place.clone()])?;
+    Ok(vec![ctx.reshaped(last, &place.shape())?])
 }
 
 pub(crate) fn cum_sum(ctx: &Context) -> Result<Vec<Value>, Fault> {
     let x = ctx.operand(0)?;
     let axis = ctx.integers(1)?.first().copied().unwrap_or(0);
     let dim = ctx.axis(axis, x.rank())?;
-    if ctx.int_or("exclusive", 0) != 0 {
-        return Err(Fault::new("exclusive sums are not supported"));
-    }
     let dtype = x.dtype();
-    let x = if dtype.is_float() { x } else { ctx.cast(x, DType::I64)? };
-    let y = ctx.op(Op::CumSum { dim, reverse: ctx.int_or("reverse", 0) != 0 }, [x])?;
+    let mut x = if dtype.is_float() { x } else { ctx.cast(x, DType::I64)? };
+    let reverse = ctx.int_or("reverse", 0) != 0;
+    if ctx.int_or("exclusive", 0) != 0 && x.shape()[dim] > 0 {
+        // Each sum without its own element is the sum of elements that are moved on by one.
+        let rest = x.shape()[dim] - 1;
+        let mut padding = vec![[0; 2]; x.rank()];
+        padding[dim] = if reverse { [0, 1] } else { [1, 0] };
+        let moved = ctx.narrow(x, dim, reverse as usize, rest)?;
+        x = ctx.op(Op::Pad { padding, mode: PaddingMode::Zeros, value: 0.0 }, [moved])?;
+    }
+    let y = ctx.op(Op::CumSum { dim, reverse }, [x])?;
     Ok(vec![ctx.cast(y, dtype)?])
 }
 

@@ -26,7 +26,9 @@ fn coordinate(mode: &str, axis: &Axis, i: usize) -> Result<f64, Fault> {
             from / 2.0 * (1.0 - adjustment) + (i + 0.5) / axis.scale - 0.5
         }
         "align_corners" if axis.to == 1 => 0.0,
-        "align_corners" => i * (from - 1.0) / (to - 1.0),
+        // The length that the scales ask for, which need not be whole.
+        "align_corners" => i * (from - 1.0) / (axis.scale * from - 1.0),
+        "tf_half_pixel_for_nn" => (i + 0.5) / axis.scale,
         other => return Err(Fault::new(format!("coordinates by '{other}' are not supported"))),
     })
 }
@@ -43,6 +45,7 @@ pub(crate) fn resize(ctx: &Context) -> Result<Vec<Value>, Fault> {
     if mode == "nearest" {
         let rounding = ctx.string_or("nearest_mode", if old { "floor" } else { "round_prefer_floor" })?;
         for axis in axes {
+            ctx.fits(&[axis.to])?;
             let places = (0..axis.to).map(|i| nearest(rounding, coordinate(coordinates, &axis, i)?, axis.from));
             let places = places.collect::<Result<Vec<i64>, Fault>>()?;
             let n = places.len();
@@ -54,6 +57,7 @@ pub(crate) fn resize(ctx: &Context) -> Result<Vec<Value>, Fault> {
         return Ok(vec![ctx.op(op, [x])?]);
     }
     for axis in axes {
+        ctx.fits(&[axis.from, axis.to])?;
         let mut rows = vec![0f64; axis.from * axis.to];
         for (i, row) in rows.chunks_mut(axis.from.max(1)).enumerate() {
             spread(ctx, mode, coordinate(coordinates, &axis, i)?, row)?;
@@ -91,7 +95,7 @@ fn axes(ctx: &Context, x: &Value) -> Result<Vec<Axis>, Fault> {
     for (i, &dim) in dims.iter().enumerate() {
         let from = shape[dim];
         let (to, scale) = match (&scales, &sizes) {
-            (Some(scales), _) => ((from as f64 * scales[i]).floor(), scales[i]),
+            (Some(scales), _) => ((from as f32 * scales[i] as f32).floor() as f64, scales[i]),
             (None, Some(sizes)) => (sizes[i] as f64, sizes[i] as f64 / from as f64),
             (None, None) => return Err(Fault::new("it has neither scales nor sizes")),
         };
@@ -125,7 +129,7 @@ fn as_interpolation(ctx: &Context, x: &Value, axes: &[Axis], mode: &str, coordin
         return None;
     }
     let align_corners = match coordinates {
-        "align_corners" => true,
+        "align_corners" if axes.iter().all(|a| a.scale * a.from as f64 == a.to as f64) => true,
         "half_pixel" => false,
         "pytorch_half_pixel" if axes.iter().all(|a| a.to > 1) => false,
         _ => return None,

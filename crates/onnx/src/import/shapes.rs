@@ -28,7 +28,8 @@ pub(crate) fn size(ctx: &Context) -> Result<Vec<Value>, Fault> {
 
 pub(crate) fn reshape(ctx: &Context) -> Result<Vec<Value>, Fault> {
     let x = ctx.operand(0)?;
-    let (from, wanted) = (x.shape(), ctx.integers(1)?);
+    let given = if ctx.opset < 5 { ctx.ints("shape") } else { None };
+    let (from, wanted) = (x.shape(), given.map_or_else(|| ctx.integers(1), Ok)?);
     let keeps_zero = ctx.int_or("allowzero", 0) != 0;
     let mut sizes = Vec::new();
     for (i, &n) in wanted.iter().enumerate() {
@@ -170,7 +171,7 @@ pub(crate) fn pad(ctx: &Context) -> Result<Vec<Value>, Fault> {
     let mut x = ctx.operand(0)?;
     let rank = x.rank();
     let (pads, value, axes) = if ctx.opset < 11 {
-        let pads = ctx.ints("pads").ok_or_else(|| Fault::new("its pads are missing"))?;
+        let pads = ctx.ints("pads").or(ctx.ints("paddings")).ok_or_else(|| Fault::new("its pads are missing"))?;
         (pads, ctx.float_or("value", 0.0), None)
     } else {
         let value = ctx.try_numbers(2)?.and_then(|v| v.first().copied()).unwrap_or(0.0);

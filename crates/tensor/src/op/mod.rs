@@ -91,7 +91,7 @@ pub enum Op {
 
     /// A function of each element of `x`.
     Unary(Unary),
-    /// Also `i64`, but for gradients. A function of pairs of elements of `a` and `b`, which broadcast.
+    /// Also `i64`, but for quotients, powers and gradients. A function of pairs of elements of `a` and `b`, which broadcast.
     Binary(Binary),
     /// Any type. Compares `a` and `b`, which broadcast; the result is `u8`, 1 for true.
     Compare(Compare),

@@ -176,13 +176,9 @@ impl Op {
             Op::Binary(f) => {
                 same_dtype(name, x, &inputs[1])?;
                 match f {
-                    Binary::Add
-                    | Binary::Sub
-                    | Binary::Mul
-                    | Binary::Div
-                    | Binary::Pow
-                    | Binary::Maximum
-                    | Binary::Minimum => needs_number(name, x)?,
+                    Binary::Add | Binary::Sub | Binary::Mul | Binary::Maximum | Binary::Minimum => {
+                        needs_number(name, x)?
+                    }
                     _ => hints::is_float(name, x)?,
                 }
                 x.reshaped(Shape::try_broadcast(name, &x.shape, &inputs[1].shape)?)

@@ -1,0 +1,135 @@
+//! Quantized numbers. Products of whole numbers are computed in `f64`, where they are exact, and the results are those of integer arithmetic.
+
+use crate::error::Fault;
+use crate::import::images::convolved;
+use crate::import::matrix::product;
+use crate::import::{Context, Value};
+use striate_tensor::op::{Binary, Reduce, Unary};
+use striate_tensor::{DType, Op};
+
+fn binary(ctx: &Context, f: Binary, a: Value, b: Value) -> Result<Value, Fault> {
+    ctx.op(Op::Binary(f), [a, b])
+}
+
+/// One number, or one for each place along `axis` of `rank`.
+fn along(ctx: &Context, v: Value, axis: i64, rank: usize) -> Result<Value, Fault> {
+    if v.shape().numel() == 1 {
+        return ctx.reshaped(v, &[]);
+    }
+    let dim = ctx.axis(axis, rank)?;
+    match v.shape()[..] {
+        [n] => {
+            let mut sizes = vec![1; rank];
+            sizes[dim] = n;
+            ctx.reshaped(v, &sizes)
+        }
+        _ => Err(Fault::new(format!("scales of shape {} are not supported", v.shape()))),
+    }
+}
+
+/// Less its zero point, in `f64`.
+fn centred(ctx: &Context, x: Value, zero: Option<Value>, axis: i64) -> Result<Value, Fault> {
+    let rank = x.rank();
+    let x = ctx.cast(x, DType::F64)?;
+    match zero {
+        Some(zero) => binary(ctx, Binary::Sub, x, along(ctx, ctx.cast(zero, DType::F64)?, axis, rank)?),
+        None => Ok(x),
+    }
+}
+
+/// The ends of a type of whole numbers.
+fn ends(dtype: DType) -> Result<[f64; 2], Fault> {
+    match dtype {
+        DType::U8 => Ok([0.0, 255.0]),
+        DType::I8 => Ok([-128.0, 127.0]),
+        DType::I32 => Ok([i32::MIN as f64, i32::MAX as f64]),
+        other => Err(Fault::new(format!("{other} is not supported"))),
+    }
+}
+
+/// Rounded to even, moved to the zero point, and at most the ends of its type.
+fn saturated(ctx: &Context, x: Value, zero: Value, dtype: DType) -> Result<Value, Fault> {
+    let [low, high] = ends(dtype)?;
+    let x = ctx.op(Op::Unary(Unary::Round), [x])?;
+    let x = binary(ctx, Binary::Add, x, ctx.cast(zero, DType::F64)?)?;
+    let x = ctx.op(Op::Unary(Unary::ClampMin(low)), [x])?;
+    ctx.cast(ctx.op(Op::Unary(Unary::ClampMax(high)), [x])?, dtype)
+}
+
+pub(crate) fn quantize(ctx: &Context) -> Result<Vec<Value>, Fault> {
+    let (x, scale, zero) = (ctx.operand(0)?, ctx.operand(1)?, ctx.try_operand(2));
+    let axis = ctx.int_or("axis", 1);
+    let rank = x.rank();
+    let dtype = zero.as_ref().map_or(DType::U8, Value::dtype);
+    // The quotient is that of f32, as runtimes have it.
+    let scaled =
+        binary(ctx, Binary::Div, ctx.cast(x, DType::F32)?, along(ctx, ctx.cast(scale, DType::F32)?, axis, rank)?)?;
+    let scaled = ctx.cast(scaled, DType::F64)?;
+    let zero = match zero {
+        Some(zero) => along(ctx, zero, axis, rank)?,
+        None => ctx.number_like(&scaled, 0.0),
+    };
+    Ok(vec![saturated(ctx, scaled, zero, dtype)?])
+}
+
+pub(crate) fn dequantize(ctx: &Context) -> Result<Vec<Value>, Fault> {
+    let (x, scale, zero) = (ctx.operand(0)?, ctx.operand(1)?, ctx.try_operand(2));
+    let (axis, rank, dtype) = (ctx.int_or("axis", 1), x.rank(), scale.dtype());
+    let x = ctx.cast(centred(ctx, x, zero, axis)?, dtype)?;
+    Ok(vec![binary(ctx, Binary::Mul, x, along(ctx, scale, axis, rank)?)?])
+}
+
+/// To `u8`, by the range of the values themselves, 0 included.
+pub(crate) fn dynamic_quantize(ctx: &Context) -> Result<Vec<Value>, Fault> {
+    let x = ctx.operand(0)?;
+    let dims: Vec<usize> = (0..x.rank()).collect();
+    let of = |op: Reduce| ctx.op(Op::Reduce { op, dims: dims.clone(), keepdim: false }, [x.clone()]);
+    let low = ctx.op(Op::Unary(Unary::ClampMax(0.0)), [of(Reduce::Min)?])?;
+    let high = ctx.op(Op::Unary(Unary::ClampMin(0.0)), [of(Reduce::Max)?])?;
+    let steps = ctx.number_like(&low, 255.0);
+    let scale = binary(ctx, Binary::Div, binary(ctx, Binary::Sub, high, low.clone())?, steps)?;
+    let zero = ctx.op(Op::Unary(Unary::Neg), [binary(ctx, Binary::Div, low, scale.clone())?])?;
+    let none = ctx.number_like(&ctx.cast(zero.clone(), DType::F64)?, 0.0);
+    let zero = saturated(ctx, ctx.cast(zero, DType::F64)?, none, DType::U8)?;
+    let scaled = ctx.cast(binary(ctx, Binary::Div, x, scale.clone())?, DType::F64)?;
+    Ok(vec![saturated(ctx, scaled, zero.clone(), DType::U8)?, scale, zero])
+}
+
+pub(crate) fn conv_integer(ctx: &Context) -> Result<Vec<Value>, Fault> {
+    let x = centred(ctx, ctx.operand(0)?, ctx.try_operand(2), 1)?;
+    let w = centred(ctx, ctx.operand(1)?, ctx.try_operand(3), 0)?;
+    Ok(vec![ctx.cast(convolved(ctx, x, w, None)?, DType::I32)?])
+}
+
+pub(crate) fn mat_mul_integer(ctx: &Context) -> Result<Vec<Value>, Fault> {
+    let a = centred(ctx, ctx.operand(0)?, ctx.try_operand(2), -2)?;
+    let b = centred(ctx, ctx.operand(1)?, ctx.try_operand(3), -1)?;
+    Ok(vec![ctx.cast(product(ctx, a, b)?, DType::I32)?])
+}
+
+/// Exact sums in another scale: times the operands' scales, by the result's.
+fn rescaled(ctx: &Context, sums: Value, [a, b, y]: [Value; 3], zero: Value, axis: i64) -> Result<Value, Fault> {
+    let rank = sums.rank();
+    let wide = |v: Value| ctx.cast(v, DType::F64);
+    let factor = binary(ctx, Binary::Mul, along(ctx, wide(a)?, axis, rank)?, along(ctx, wide(b)?, axis, rank)?)?;
+    let factor = binary(ctx, Binary::Div, factor, along(ctx, wide(y)?, axis, rank)?)?;
+    let scaled = binary(ctx, Binary::Mul, sums, factor)?;
+    let dtype = zero.dtype();
+    saturated(ctx, scaled, along(ctx, zero, axis, rank)?, dtype)
+}
+
+pub(crate) fn qlinear_conv(ctx: &Context) -> Result<Vec<Value>, Fault> {
+    let x = centred(ctx, ctx.operand(0)?, Some(ctx.operand(2)?), 1)?;
+    let w = centred(ctx, ctx.operand(3)?, Some(ctx.operand(5)?), 0)?;
+    let bias = ctx.try_operand(8).map(|bias| ctx.cast(bias, DType::F64)).transpose()?;
+    let sums = convolved(ctx, x, w, bias)?;
+    let scales = [ctx.operand(1)?, ctx.operand(4)?, ctx.operand(6)?];
+    Ok(vec![rescaled(ctx, sums, scales, ctx.operand(7)?, 1)?])
+}
+
+pub(crate) fn qlinear_mat_mul(ctx: &Context) -> Result<Vec<Value>, Fault> {
+    let a = centred(ctx, ctx.operand(0)?, Some(ctx.operand(2)?), -2)?;
+    let b = centred(ctx, ctx.operand(3)?, Some(ctx.operand(5)?), -1)?;
+    let scales = [ctx.operand(1)?, ctx.operand(4)?, ctx.operand(6)?];
+    Ok(vec![rescaled(ctx, product(ctx, a, b)?, scales, ctx.operand(7)?, -1)?])
+}

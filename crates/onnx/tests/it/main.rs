@@ -1,0 +1,5 @@
+//! ONNX files through the public API.
+
+mod cases;
+mod errors;
+mod ops;
