@@ -71,8 +71,16 @@ impl Model {
     /// If the file cannot be read or is no ONNX model.
     pub fn read(path: &Path) -> Result<Model, OnnxError> {
         let bytes = fs::read(path).map_err(|cause| OnnxError::Io { path: path.into(), cause })?;
+        Model::from_bytes(bytes, path)
+    }
+
+    /// The bytes of a file; `path` is what errors call it.
+    ///
+    /// # Errors
+    /// If they are no ONNX model.
+    pub fn from_bytes(bytes: impl Into<Bytes>, path: &Path) -> Result<Model, OnnxError> {
         let bad = |reason: String| OnnxError::File { path: path.into(), reason };
-        let model = ModelProto::decode(Bytes::from(bytes)).map_err(|e| bad(format!("not an ONNX file: {e}")))?;
+        let model = ModelProto::decode(bytes.into()).map_err(|e| bad(format!("not an ONNX file: {e}")))?;
         match model.graph {
             Some(_) => Ok(Model(model)),
             None => Err(bad("not an ONNX file: it holds no graph".into())),

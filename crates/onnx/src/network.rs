@@ -17,6 +17,11 @@ use striate_tensor::{DType, Shape, Spec, Tensor};
 
 /// The oldest version of operators that is read.
 const OLDEST: i64 = 1;
+/// The most elements of a result that is computed when a file is read.
+const MOST_FOLDED: usize = 1 << 22;
+/// The most elements of a result: so many, or so many for each element of inputs and weights.
+const MOST_ELEMENTS: usize = 1 << 24;
+const GROWTH: usize = 256;
 const DOMAINS: [&str; 2] = ["", "ai.onnx"];
 
 /// An input or output of a network.
@@ -121,7 +126,7 @@ impl Network {
             if node.input.iter().all(|name| name.is_empty() || known.contains_key(name)) {
                 let operand = |name: &String| known.get(name).map(|t| Value::known(t.clone()));
                 let operands = node.input.iter().map(operand).collect();
-                let results = Context::new(&node, self.opset, &pass, operands).folding().run();
+                let results = Context::new(&node, self.opset, &pass, operands).limited(MOST_FOLDED).run();
                 let results = results.map_err(|e| self.node_error(&node, e))?;
                 for (name, value) in node.output.iter().zip(results).filter(|(name, _)| !name.is_empty()) {
                     order.push(name.clone());
@@ -193,6 +198,12 @@ impl Network {
         let read = self.nodes.iter().flat_map(|n| &n.input).chain(self.outputs.iter().map(|o| &o.name));
         read.for_each(|name| *uses.entry(name).or_default() += 1);
         let mut values: HashMap<&str, Value> = HashMap::new();
+        let stored = self.stored.iter().map(|(_, stored)| match stored {
+            Stored::Parameter(p) => p.value().numel(),
+            Stored::Constant(t) => t.numel(),
+        });
+        let given: usize = inputs.iter().map(Tensor::numel).chain(stored).sum();
+        let most = given.saturating_mul(GROWTH).max(MOST_ELEMENTS);
         for (port, x) in self.inputs.iter().zip(inputs) {
             if x.dtype() != port.dtype {
                 let reason = format!("input '{}' is {}, got {}", port.name, port.dtype, x.dtype());
@@ -202,7 +213,10 @@ impl Network {
         }
         for node in &self.nodes {
             let operands = node.input.iter().map(|name| self.take(name, &mut values, &mut uses, pass)).collect();
-            let results = Context::new(node, self.opset, pass, operands).run().map_err(|e| self.node_error(node, e))?;
+            let results = Context::new(node, self.opset, pass, operands)
+                .limited(most)
+                .run()
+                .map_err(|e| self.node_error(node, e))?;
             let results = node.output.iter().zip(results).filter(|(name, _)| uses.contains_key(name.as_str()));
             values.extend(results.map(|(name, value)| (name.as_str(), value)));
         }

@@ -173,11 +173,14 @@ pub fn run(args: RunFile) -> Result<ExitCode, Failure> {
             return Err(format!("input {}: the array has shape {}", described(&ports[0]), x.shape_value()).into());
         }
     }
-    let graph = loaded.graph(&inputs);
-    let executable = match (graph, &loaded) {
+    // Whole numbers may be positions, which are checked node by node.
+    let has_positions = inputs.iter().any(|x| !x.dtype().is_float());
+    let mut no_graph = None;
+    let executable = match (loaded.graph(&inputs), &loaded) {
+        (_, Loaded::Onnx(_)) if has_positions => None,
         (Ok(graph), _) => Some(Executable::new(graph)),
         (Err(e), Loaded::Onnx(_)) => {
-            note(&format!("{e}: it runs node by node"));
+            no_graph = Some(e);
             None
         }
         (Err(e), _) => return Err(e.to_string().into()),
@@ -192,6 +195,9 @@ pub fn run(args: RunFile) -> Result<ExitCode, Failure> {
         }
     };
     let outputs = run()?;
+    if let Some(e) = no_graph {
+        note(&format!("{e}: it runs node by node"));
+    }
     let timed = if args.time { Some(time(|| run().map(drop))?) } else { None };
     if let Some(out) = &args.output {
         let named = loaded.outputs().iter().map(|port| port.name.clone()).zip(outputs.iter().cloned());

@@ -10,6 +10,7 @@ mod graph_models;
 mod honest;
 mod images;
 mod inputs;
+mod onnx;
 mod same_bits;
 mod settings;
 mod signals;

@@ -44,11 +44,10 @@ impl Value {
     }
 }
 
-/// The most elements of a result, and of one that is computed when a file is read.
-const MOST_ELEMENTS: usize = 1 << 31;
-const MOST_FOLDED: usize = 1 << 26;
+/// A result may have so many elements for each of its operands, whatever sizes a file asks for.
+const GROWTH: usize = 4;
 /// The most elements of what is computed here and not by an op.
-const MOST_ON_HOST: usize = 1 << 26;
+const MOST_ON_HOST: usize = 1 << 24;
 
 pub(crate) struct Context<'a> {
     node: &'a NodeProto,
@@ -60,12 +59,12 @@ pub(crate) struct Context<'a> {
 
 impl<'a> Context<'a> {
     pub fn new(node: &'a NodeProto, opset: i64, pass: &'a Pass, operands: Vec<Option<Value>>) -> Context<'a> {
-        Context { node, opset, pass, most_elements: MOST_ELEMENTS, operands }
+        Context { node, opset, pass, most_elements: usize::MAX, operands }
     }
 
-    /// For a node whose results are computed when its file is read: they may not be much larger than files are.
-    pub fn folding(mut self) -> Context<'a> {
-        self.most_elements = MOST_FOLDED;
+    /// For results of at most so many elements, unless the operands are about as large.
+    pub fn limited(mut self, most_elements: usize) -> Context<'a> {
+        self.most_elements = most_elements;
         self
     }
 
@@ -208,8 +207,10 @@ impl<'a> Context<'a> {
             Ok(outputs) => outputs,
             Err(e) => return self.through_f32(op, tensors, is_known).ok_or(Fault::from(e))?,
         };
+        let most = specs.iter().fold(0usize, |n, s| n.saturating_add(s.shape.numel())).saturating_mul(GROWTH);
+        let most = most.max(self.most_elements);
         let elements = |s: &Spec| s.shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d));
-        if outputs.iter().any(|s| elements(s).is_none_or(|n| n > self.most_elements)) {
+        if outputs.iter().any(|s| elements(s).is_none_or(|n| n > most)) {
             return Err(Fault::new(format!("{}: the result {} is too large", op.name(), outputs[0])));
         }
         Ok(Value { tensor: op.apply(tensors).swap_remove(0), is_known })

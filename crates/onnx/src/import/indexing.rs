@@ -62,6 +62,10 @@ fn positive(ctx: &Context, index: Value, size: usize) -> Result<Value, Fault> {
         }
         return Ok(Value::known(Tensor::from_vec(places, shape)));
     }
+    if let Ok(there) = ctx.host(&index) {
+        let outside = there.to_vec::<i64>().into_iter().find(|i| !(-(size as i64)..size as i64).contains(i));
+        outside.map_or(Ok(()), |i| Err(Fault::new(format!("index {i} is out of range for {size} elements"))))?;
+    }
     let (zero, n) = (ctx.number_like(&index, 0.0), ctx.number_like(&index, size as f64));
     let negative = ctx.op(Op::Compare(Compare::Lt), [index.clone(), zero])?;
     let moved = ctx.op(Op::Binary(Binary::Add), [index.clone(), n])?;

@@ -144,7 +144,8 @@ fn as_interpolation(ctx: &Context, x: &Value, axes: &[Axis], mode: &str, coordin
     let size = [2, 3].map(|dim| of(dim).map_or(x.shape()[dim], |a| a.to));
     let exact = axes.iter().all(|a| a.scale == a.to as f64 / a.from as f64);
     let scale_factor = (!exact).then(|| [2, 3].map(|dim| of(dim).map_or(1.0, |a| a.scale)));
-    Some(Op::Interpolate { size, scale_factor, mode })
+    let by_factor = |f: [f64; 2]| [2, 3].map(|dim| (x.shape()[dim] as f64 * f[dim - 2]) as usize) == size;
+    scale_factor.is_none_or(by_factor).then_some(Op::Interpolate { size, scale_factor, mode })
 }
 
 /// Adds the weights of the input pixels around one place to a row.

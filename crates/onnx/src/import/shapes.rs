@@ -121,15 +121,17 @@ pub(crate) fn tile(ctx: &Context) -> Result<Vec<Value>, Fault> {
         return Err(Fault::new(format!("{} repeats for {} dimensions", repeats.len(), x.rank())));
     }
     for (dim, &n) in repeats.iter().enumerate() {
-        let n = as_size(n)?;
-        x = match n {
-            0 => ctx.narrow(x, dim, 0, 0)?,
-            1 => x,
-            n if n.saturating_mul(x.shape().numel().max(1)) > 1 << 31 => {
-                return Err(Fault::new(format!("{n} repeats of shape {} are too many", x.shape())));
-            }
-            n => ctx.op_of(Op::Cat { dim }, vec![x; n])?,
-        };
+        let (n, shape) = (as_size(n)?, x.shape());
+        if n == 1 {
+            continue;
+        }
+        // Everything before the dimension as one, so that the copies have a dimension of their own.
+        let (before, after): (usize, usize) = (shape[..dim].iter().product(), shape[dim..].iter().product());
+        x = ctx.reshaped(x, &[before, 1, after])?;
+        x = ctx.op(Op::Expand { shape: Shape::from([before, n, after]) }, [x])?;
+        let mut sizes = shape.to_vec();
+        sizes[dim] *= n;
+        x = ctx.reshaped(x, &sizes)?;
     }
     Ok(vec![x])
 }

@@ -1,6 +1,6 @@
 //! The shape rule of each op: what its results are for these operands, or what does not fit.
 
-use super::{Binary, Op, PaddingMode, Spec, Unary};
+use super::{Activation, Binary, Op, PaddingMode, Spec, Unary};
 use crate::dtype::DType;
 use crate::ops::{activation, batch_norm, conv_transpose, conv2d, group_norm, hints, matmul, pool2d, resample};
 use crate::shape::Shape;
@@ -169,8 +169,11 @@ impl Op {
                 x.reshaped(x.shape.iter().zip(padding).map(|(n, p)| n - p[0] - p[1]).collect::<Shape>())
             }
             Op::Cast { dtype } => Spec::new(x.shape, *dtype),
-            Op::Unary(_) => {
+            Op::Unary(f) => {
                 hints::is_float(name, x)?;
+                if let Unary::Activation(Activation::Hardtanh(low, high)) = f {
+                    ensure!(low <= high, "hardtanh: min_val {low} is larger than max_val {high}");
+                }
                 *x
             }
             Op::Binary(f) => {
@@ -208,6 +211,12 @@ impl Op {
                 }
                 dims.iter().try_for_each(|&d| has_dim(name, x.shape, d))?;
                 ensure!(dims.is_sorted_by(|a, b| a < b), "{name}: dimensions {dims:?} are not in ascending order");
+                let chooses = matches!(op, super::Reduce::Max | super::Reduce::Min) && !dims.is_empty();
+                ensure!(
+                    !chooses || dims.iter().all(|&d| x.shape[d] > 0),
+                    "{name}: there is nothing to choose from over dimensions {dims:?} of shape {}",
+                    x.shape
+                );
                 x.reshaped(reduced(x.shape, dims, *keepdim))
             }
             Op::ArgMax { dim, keepdim } | Op::ArgMin { dim, keepdim } => {
@@ -227,9 +236,18 @@ impl Op {
             Op::MatMul => matmul::matmul_rule(x, &inputs[1])?,
             Op::Linear => matmul::linear_rule(inputs)?,
             Op::Gather { dim } => gather(x, &inputs[1], *dim)?,
-            Op::ScatterAdd { shape, .. } => {
+            Op::ScatterAdd { dim, shape } => {
                 needs_number(name, x)?;
                 needs_index(name, &inputs[1])?;
+                has_dim(name, *shape, *dim)?;
+                let (by, from) = (inputs[1].shape, x.shape);
+                let fits =
+                    by == from && by.rank() == shape.rank() && (0..by.rank()).all(|i| i == *dim || by[i] <= shape[i]);
+                ensure!(
+                    fits,
+                    "scatter_add: an index of shape {by} does not fit a source of shape {from} and a tensor of shape {shape} along \
+                     dimension {dim}"
+                );
                 x.reshaped(*shape)
             }
             Op::IndexSelect { dim } => {
@@ -280,7 +298,7 @@ impl Op {
                 }
                 y
             }
-            Op::Interpolate { size, .. } => resample::interpolate_rule(x, *size)?,
+            Op::Interpolate { size, scale_factor, .. } => resample::interpolate_rule(x, *size, *scale_factor)?,
             Op::BatchNormStats => {
                 batch_norm::check(x, &[])?;
                 let channel = x.reshaped([x.shape[1]]);

@@ -21,6 +21,7 @@ pub(crate) fn longest_windows(x: Shape, output_size: [usize; 2]) -> [usize; 2] {
 /// Shape and type of adaptive pooling's result.
 pub(crate) fn adaptive_rule(op: &str, x: &Spec, output_size: &[usize]) -> Result<Spec, String> {
     let (shape, layout) = (x.shape, if output_size.len() == 1 { "[n, c, l]" } else { "[n, c, h, w]" });
+    ensure!((1..=2).contains(&output_size.len()), "{op}: has one or two dimensions, got {output_size:?}");
     ensure!(shape.rank() == 2 + output_size.len(), "{op}: the input must be {layout}, got {shape}");
     ensure!(
         output_size.iter().chain(&shape[2..]).all(|&n| n > 0),
@@ -31,13 +32,17 @@ pub(crate) fn adaptive_rule(op: &str, x: &Spec, output_size: &[usize]) -> Result
 }
 
 /// Shape and type of `interpolate`'s result.
-pub(crate) fn interpolate_rule(x: &Spec, size: [usize; 2]) -> Result<Spec, String> {
+pub(crate) fn interpolate_rule(x: &Spec, size: [usize; 2], factor: Option<[f64; 2]>) -> Result<Spec, String> {
     are_images("interpolate", x.shape)?;
     ensure!(
         x.shape[2] > 0 && x.shape[3] > 0 && size[0] > 0 && size[1] > 0,
         "interpolate: an image of shape {} resized to {size:?} has no pixels",
         x.shape
     );
+    if let Some(f) = factor {
+        let by_factor = [0, 1].map(|d| (x.shape[2 + d] as f64 * f[d]) as usize);
+        ensure!(by_factor == size, "interpolate: a factor of {f:?} gives a size of {by_factor:?}, not {size:?}");
+    }
     is_float("interpolate", x)?;
     Ok(x.reshaped([x.shape[0], x.shape[1], size[0], size[1]]))
 }

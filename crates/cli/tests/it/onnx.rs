@@ -1,0 +1,121 @@
+//! ONNX files written, imported and run by the program.
+
+use crate::common::*;
+use std::fs;
+use std::path::Path;
+use striate::formats::{npy, npz};
+use striate::{DType, Generator, Tensor};
+
+const NET: &str = "conv 4 3, batchnorm, relu, maxpool 2, globalavgpool, linear";
+
+/// A trained model in `run`.
+fn trained(d: &Path) {
+    idx_dir(d, 100, 20, 28);
+    let settings = ["--epochs", "1", "--batch-size", "20", "--out", "run", "--quiet"];
+    succeed(d, &[&["train", "squares", "--model", NET], &settings[..]].concat());
+    image::GrayImage::from_fn(28, 28, |x, y| image::Luma([(x * y) as u8])).save(d.join("x.png")).unwrap();
+}
+
+#[test]
+fn a_model_comes_back_from_onnx() {
+    let dir = tempfile::tempdir().unwrap();
+    let d = dir.path();
+    trained(d);
+    let out = succeed(d, &["export", "run", "--format", "onnx"]);
+    assert!(out.starts_with("run/model.onnx: images [batch, 1, 28, 28] to scores [batch, 10]"), "{out}");
+    let out = succeed(d, &["import", "run/model.onnx", "--out", "back.safetensors"]);
+    assert!(out.starts_with("back.safetensors: 10 classes of images 1×28×28, "), "{out}");
+    let predicted = |model: &str| succeed(d, &["predict", model, "x.png"]);
+    assert_eq!(predicted("back.safetensors"), predicted("run"));
+    let out = succeed(d, &["inspect", "back.safetensors"]);
+    assert!(out.starts_with("back.safetensors: graph for 10 classes, imported from model.onnx\n"), "{out}");
+    fail(d, &["eval", "back.safetensors"], 1, &["what the model was trained on is not known"]);
+    let output = run(d, &["eval", "back.safetensors", "squares"]);
+    assert!(output.status.success() && stderr(&output).contains("comes from model.onnx"), "{}", stderr(&output));
+
+    // Probabilities in the file are scores again in the model.
+    for options in [&["--softmax"][..], &["--half"], &["--opset", "28", "--softmax", "--half"]] {
+        succeed(d, &[&["export", "run", "--out", "p.onnx"], options].concat());
+        let output = run(d, &["import", "p.onnx"]);
+        assert!(output.status.success(), "{}", stderr(&output));
+        assert_eq!(stderr(&output).contains("softmax is left out"), options.contains(&"--softmax"));
+        let class = |text: String| text.split_whitespace().nth(1).unwrap().to_string();
+        assert_eq!(class(predicted("p.safetensors")), class(predicted("run")), "{options:?}");
+    }
+    fail(d, &["export", "run", "--format", "onnx", "--opset", "16"], 1, &["opset 16", "17 to 28"]);
+    fail(d, &["export", "run", "--half"], 1, &["--half", "--format onnx"]);
+    fail(d, &["export", "run", "--format", "onnx", "--out", "nowhere/x.onnx"], 1, &["nowhere"]);
+}
+
+#[test]
+fn import_asks_for_what_a_file_does_not_say() {
+    let dir = tempfile::tempdir().unwrap();
+    let d = dir.path();
+    trained(d);
+    succeed(d, &["export", "run", "--out", "m.onnx"]);
+    // A file of another program has no metadata.
+    let mut file = fs::read(d.join("m.onnx")).unwrap();
+    for key in ["preprocessing", "classes"] {
+        let at = file.windows(key.len()).position(|w| w == key.as_bytes()).unwrap();
+        file[at..at + key.len()].fill(b'?');
+    }
+    fs::write(d.join("m.onnx"), file).unwrap();
+    fail(d, &["import", "m.onnx"], 1, &["m.onnx", "how images are prepared", "imagenet, unit, signed, bytes"]);
+    fail(d, &["import", "m.onnx", "--preprocessing", "magic"], 1, &["magic", "imagenet"]);
+    fs::write(d.join("p.json"), "{").unwrap();
+    fail(d, &["import", "m.onnx", "--preprocessing", "p.json"], 1, &["p.json", "not a preprocessing"]);
+    fs::write(d.join("names.txt"), "a\nb\n").unwrap();
+    fail(d, &["import", "m.onnx", "--preprocessing", "unit", "--classes", "names.txt"], 1, &["10 outputs", "2 names"]);
+    fail(d, &["import", "m.onnx", "--preprocessing", "unit", "--classes", "none.txt"], 1, &["none.txt"]);
+    let names: Vec<String> = (0..10).map(|i| format!("square {i}")).collect();
+    fs::write(d.join("names.txt"), names.join("\n")).unwrap();
+    let card = striate::train::Model::load(&d.join("run/model.safetensors")).unwrap().card;
+    fs::write(d.join("p.json"), serde_json::to_string(&card.preprocessing).unwrap()).unwrap();
+    succeed(d, &["import", "m.onnx", "--preprocessing", "p.json", "--classes", "names.txt"]);
+    let out = succeed(d, &["predict", "m.safetensors", "x.png"]);
+    assert!(out.starts_with("x.png: square "), "{out}");
+    fail(d, &["import", "x.png"], 1, &["x.png", "not an ONNX file"]);
+    fail(d, &["import", "none.onnx"], 1, &["none.onnx"]);
+    fail(d, &["import", "m.onnx", "--preprocessing", "unit", "--out", "m.onnx"], 1, &["--out"]);
+}
+
+#[test]
+fn arrays_are_run_through_files() {
+    let dir = tempfile::tempdir().unwrap();
+    let d = dir.path();
+    trained(d);
+    succeed(d, &["export", "run", "--out", "m.onnx"]);
+    let x = Tensor::randn([3, 1, 28, 28], DType::F64, &mut Generator::new(0));
+    npy::write(&d.join("x.npy"), &x).unwrap();
+    let outputs = |args: &[&str]| {
+        succeed(d, &[&["run"], args, &["--output", "out.npz"]].concat());
+        npz::read(&d.join("out.npz")).unwrap()
+    };
+    let one = outputs(&["m.onnx", "--input", "x.npy"]);
+    assert_eq!((one[0].0.as_str(), one[0].1.shape()), ("output", &[3, 10][..]));
+    for args in [
+        &["m.onnx", "--input", "input=x.npy"][..],
+        &["run", "--input", "x.npy"],
+        &["run/model.safetensors", "--input", "x.npy"],
+    ] {
+        let again = outputs(args);
+        let close =
+            one[0].1.to_vec::<f32>().into_iter().zip(again[0].1.to_vec::<f32>()).all(|(a, b)| (a - b).abs() < 1e-4);
+        assert!(close, "{args:?}");
+    }
+    npz::write(&d.join("in.npz"), &[("input".to_string(), x.clone())].into()).unwrap();
+    assert_eq!(outputs(&["m.onnx", "--input", "in.npz"])[0].1.shape(), [3, 10]);
+    let out = succeed(d, &["run", "m.onnx", "--input", "x.npy", "--json"]);
+    let json: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(json["outputs"][0]["shape"], serde_json::json!([3, 10]));
+
+    fail(d, &["run", "m.onnx"], 1, &["takes input (f32 [?, 1, 28, 28])", "--input"]);
+    fail(d, &["run", "m.onnx", "--input", "image=x.npy"], 1, &["no array for input input"]);
+    fail(d, &["run", "m.onnx", "--input", "input=in.npz"], 1, &["in.npz alone"]);
+    fail(d, &["run", "m.onnx", "--input", "none.npy"], 1, &["none.npy"]);
+    npy::write(&d.join("odd.npy"), &Tensor::ones([3, 2, 28, 28], DType::F32)).unwrap();
+    fail(d, &["run", "m.onnx", "--input", "odd.npy"], 1, &["node", "Conv", "[3, 2, 28, 28]"]);
+    fail(d, &["run", "run", "--input", "odd.npy"], 1, &["input (f32 [?, 1, 28, 28])", "[3, 2, 28, 28]"]);
+    npy::write(&d.join("whole.npy"), &Tensor::ones([3, 1, 28, 28], DType::I64)).unwrap();
+    fail(d, &["run", "m.onnx", "--input", "whole.npy"], 1, &["i64"]);
+}
