@@ -19,7 +19,7 @@ const TOLERANCE: f32 = 1e-3;
 const HALF_TOLERANCE: f32 = 3e-2;
 /// Images that an imported model carries to test itself.
 const SELF_TESTS: usize = 2;
-/// Names of preprocessing that [`OnnxImport::preprocessing_by_name`] knows, with what each is.
+/// Names of preprocessing that [`Prepared::Named`] takes, with what each is.
 pub const PREPROCESSINGS: [(&str, &str); 4] = [
     ("imagenet", "the shorter side 8/7 of the size, the middle cut out, less ImageNet's mean and by its deviation"),
     ("unit", "resized, values from 0 to 1"),

@@ -15,8 +15,8 @@ fn binary(ctx: &Context, f: Binary, a: Value, b: Value) -> Result<Value, Fault> 
 
 /// α · (e^x − 1) where x is below 0, x elsewhere, all times γ.
 pub(crate) fn selu(ctx: &Context) -> Result<Vec<Value>, Fault> {
-    let alpha = ctx.float_or("alpha", 1.67326319217681884765625);
-    let gamma = ctx.float_or("gamma", 1.05070102214813232421875);
+    let alpha = ctx.float_or("alpha", 1.673_263_192_176_818_8);
+    let gamma = ctx.float_or("gamma", 1.050_701_022_148_132_3);
     let y = unary(ctx, Unary::Activation(Activation::Elu(alpha)), ctx.operand(0)?)?;
     Ok(vec![unary(ctx, Unary::MulScalar(gamma), y)?])
 }
