@@ -96,8 +96,8 @@ def main() -> None:
             results = run(example, cases)
             good = [case for case, reason in results if reason is None]
             passed += good
-            lines += ["", f"**{name}**: {len(good)} of {len(results)} pass. The others need:", ""]
             missing = collections.Counter(short(reason) for _, reason in results if reason)
+            lines += ["", f"**{name}**: {len(good)} of {len(results)} pass." + (" The others need:" if missing else ""), ""]
             lines += [f"- {what} ({count})" for what, count in sorted(missing.items(), key=lambda m: (-m[1], m[0]))]
         print("\n".join(lines))
         if args.save:

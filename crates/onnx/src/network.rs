@@ -2,7 +2,7 @@
 
 use crate::MAX_OPSET;
 use crate::error::{Fault, OnnxError, one_line};
-use crate::import::{Context, Value, known_operator, parameter_operands};
+use crate::import::{Context, Value, captured, known_operator, parameter_operands};
 use crate::model::{External, Model};
 use crate::proto::tensor_shape_proto::dimension;
 use crate::proto::type_proto;
@@ -123,10 +123,15 @@ impl Network {
                 let what = if kind == "domain" { node.domain() } else { node.op_type() };
                 return Err(self.node_error(&node, Fault::new(format!("{kind} {what} is not supported"))));
             }
-            if node.input.iter().all(|name| name.is_empty() || known.contains_key(name)) {
+            let captures = captured(&node);
+            if node.input.iter().all(|name| name.is_empty() || known.contains_key(name))
+                && captures.iter().all(|&name| known.contains_key(name))
+            {
+                let scope = captures.iter().map(|&name| (name, Value::known(known[name].clone()))).collect();
                 let operand = |name: &String| known.get(name).map(|t| Value::known(t.clone()));
                 let operands = node.input.iter().map(operand).collect();
-                let results = Context::new(&node, self.opset, &pass, operands).limited(MOST_FOLDED).run();
+                let results =
+                    Context::new(&node, self.opset, &pass, operands).limited(MOST_FOLDED).with_scope(scope).run();
                 let results = results.map_err(|e| self.node_error(&node, e))?;
                 for (name, value) in node.output.iter().zip(results).filter(|(name, _)| !name.is_empty()) {
                     order.push(name.clone());
@@ -136,11 +141,11 @@ impl Network {
             }
             self.nodes.push(node);
         }
-        let outputs = self.outputs.iter().map(|o| &o.name);
-        let read: HashSet<&String> = self.nodes.iter().flat_map(|n| &n.input).chain(outputs).collect();
+        let outputs = self.outputs.iter().map(|o| o.name.as_str());
+        let read: HashSet<&str> = self.nodes.iter().flat_map(reads).chain(outputs).collect();
         let trained: HashSet<&String> = self.nodes.iter().flat_map(parameter_operands).collect();
         for name in order {
-            if !read.contains(&name) {
+            if !read.contains(name.as_str()) {
                 continue;
             }
             let Some(t) = known.remove(&name) else { continue };
@@ -159,7 +164,7 @@ impl Network {
         let stored = self.stored.iter().map(|(name, _)| name.as_str());
         let mut there: HashSet<&str> = stored.chain(self.inputs.iter().map(|i| i.name.as_str())).collect();
         for node in &self.nodes {
-            if let Some(name) = node.input.iter().find(|name| !name.is_empty() && !there.contains(name.as_str())) {
+            if let Some(name) = reads(node).find(|name| !there.contains(name)) {
                 return Err(
                     self.node_error(node, Fault::new(format!("reads '{name}', which nothing before it computes")))
                 );
@@ -195,7 +200,7 @@ impl Network {
             return Err(self.file_error(format!("it takes {} inputs, got {}", self.inputs.len(), inputs.len())));
         }
         let mut uses: HashMap<&str, usize> = HashMap::new();
-        let read = self.nodes.iter().flat_map(|n| &n.input).chain(self.outputs.iter().map(|o| &o.name));
+        let read = self.nodes.iter().flat_map(reads).chain(self.outputs.iter().map(|o| o.name.as_str()));
         read.for_each(|name| *uses.entry(name).or_default() += 1);
         let mut values: HashMap<&str, Value> = HashMap::new();
         let stored = self.stored.iter().map(|(_, stored)| match stored {
@@ -213,10 +218,11 @@ impl Network {
         }
         for node in &self.nodes {
             let operands = node.input.iter().map(|name| self.take(name, &mut values, &mut uses, pass)).collect();
-            let results = Context::new(node, self.opset, pass, operands)
-                .limited(most)
-                .run()
-                .map_err(|e| self.node_error(node, e))?;
+            let captures = captured(node).into_iter();
+            let scope = captures.filter_map(|name| Some((name, self.take(name, &mut values, &mut uses, pass)?)));
+            let scope = scope.collect();
+            let context = Context::new(node, self.opset, pass, operands).limited(most).with_scope(scope);
+            let results = context.run().map_err(|e| self.node_error(node, e))?;
             let results = node.output.iter().zip(results).filter(|(name, _)| uses.contains_key(name.as_str()));
             values.extend(results.map(|(name, value)| (name.as_str(), value)));
         }
@@ -276,6 +282,11 @@ impl Network {
             reason: fault.line(),
         }
     }
+}
+
+/// The names of values that a node reads, its own graphs' too.
+fn reads(node: &NodeProto) -> impl Iterator<Item = &str> {
+    node.input.iter().map(String::as_str).filter(|name| !name.is_empty()).chain(captured(node))
 }
 
 fn port(info: &ValueInfoProto) -> Result<Port, Fault> {

@@ -2,7 +2,8 @@
 
 use crate::error::Fault;
 use crate::import::operator;
-use crate::proto::{AttributeProto, NodeProto, TensorProto};
+use crate::proto::{AttributeProto, GraphProto, NodeProto, TensorProto};
+use std::collections::HashMap;
 use striate_nn::Pass;
 use striate_tensor::{DType, Device, Op, Shape, Spec, Tensor};
 
@@ -55,11 +56,39 @@ pub(crate) struct Context<'a> {
     pass: &'a Pass,
     most_elements: usize,
     operands: Vec<Option<Value>>,
+    /// The values that the node's own graphs read from around it.
+    scope: HashMap<&'a str, Value>,
 }
 
 impl<'a> Context<'a> {
     pub fn new(node: &'a NodeProto, opset: i64, pass: &'a Pass, operands: Vec<Option<Value>>) -> Context<'a> {
-        Context { node, opset, pass, most_elements: usize::MAX, operands }
+        Context { node, opset, pass, most_elements: usize::MAX, operands, scope: HashMap::new() }
+    }
+
+    /// With values that the node's own graphs see.
+    pub fn with_scope(mut self, scope: HashMap<&'a str, Value>) -> Context<'a> {
+        self.scope = scope;
+        self
+    }
+
+    pub fn scope(&self) -> &HashMap<&'a str, Value> {
+        &self.scope
+    }
+
+    /// A node of one of this node's own graphs.
+    pub fn inner(
+        &self,
+        node: &'a NodeProto,
+        operands: Vec<Option<Value>>,
+        scope: HashMap<&'a str, Value>,
+    ) -> Context<'a> {
+        Context::new(node, self.opset, self.pass, operands).limited(self.most_elements).with_scope(scope)
+    }
+
+    /// A graph of the node's own.
+    pub fn graph(&self, name: &str) -> Result<&'a GraphProto, Fault> {
+        let graph = self.attribute(name).and_then(|a| a.g.as_ref());
+        graph.ok_or_else(|| Fault::new(format!("attribute {name} is missing")))
     }
 
     /// For results of at most so many elements, unless the operands are about as large.

@@ -50,6 +50,16 @@ pub(crate) fn product(ctx: &Context, a: Value, b: Value) -> Result<Value, Fault>
     if sizes.len() == result.rank() { Ok(result) } else { ctx.reshaped(result, &sizes) }
 }
 
+pub(crate) fn einsum(ctx: &Context) -> Result<Vec<Value>, Fault> {
+    let equation = ctx.string_or("equation", "")?;
+    let all = (0..ctx.operands()).map(|i| ctx.operand(i)).collect::<Result<Vec<_>, _>>()?;
+    let are_known = all.iter().all(Value::is_known);
+    let lift = |v: Value| if are_known { v } else { ctx.lifted(v) };
+    let tensors: Vec<_> = all.into_iter().map(|v| lift(v).into_tensor()).collect();
+    let y = striate_tensor::Tensor::try_einsum(equation, &tensors)?;
+    Ok(vec![if are_known { Value::known(y) } else { Value::computed(y) }])
+}
+
 pub(crate) fn gemm(ctx: &Context) -> Result<Vec<Value>, Fault> {
     let (a, b, c) = (ctx.operand(0)?, ctx.operand(1)?, ctx.try_operand(2));
     let (alpha, beta) = (ctx.float_or("alpha", 1.0), ctx.float_or("beta", 1.0));

@@ -1,6 +1,7 @@
 //! ONNX's operators on tensors. What an operator reads to know its shapes must be known before the network runs; everything else becomes ops.
 
 mod context;
+mod control;
 mod convert;
 mod elementwise;
 mod functions;
@@ -11,11 +12,13 @@ mod matrix;
 mod norms;
 mod pools;
 mod quantized;
+mod recurrent;
 mod reductions;
 mod resize;
 mod shapes;
 
 pub(crate) use context::{Context, Value};
+pub(crate) use control::captured;
 
 use crate::error::Fault;
 use crate::proto::NodeProto;
@@ -48,6 +51,9 @@ fn operator(op_type: &str) -> Option<Operator> {
         "OneHot" => functions::one_hot,
         "Trilu" => functions::trilu,
         "EyeLike" => functions::eye_like,
+        "If" => control::condition,
+        "Loop" => control::repeat,
+        "LSTM" | "GRU" | "RNN" => recurrent::recurrent,
         "NonZero" => host::non_zero,
         "Compress" => host::compress,
         "GatherND" => host::gather_nd,
@@ -93,6 +99,7 @@ fn operator(op_type: &str) -> Option<Operator> {
         "Softmax" | "LogSoftmax" => reductions::softmax,
         "MatMul" => matrix::mat_mul,
         "Gemm" => matrix::gemm,
+        "Einsum" => matrix::einsum,
         "Conv" => images::conv,
         "ConvTranspose" => images::conv_transpose,
         "MaxPool" => pools::max_pool,

@@ -1,6 +1,8 @@
 //! Einstein summation.
 
-use crate::shape::Shape;
+use crate::op::{ensure, must, same_dtype};
+use crate::ops::hints::is_float;
+use crate::shape::{MAX_RANK, Shape};
 use crate::tensor::Tensor;
 
 /// A dimension's name. The dimensions of `...` are named by what no subscript can hold.
@@ -11,16 +13,17 @@ fn hidden(i: usize) -> Label {
 }
 
 /// The labels of one operand; `rank` dimensions are hidden behind `...`.
-fn labels(equation: &str, term: &str, hidden_rank: usize) -> Vec<Label> {
+fn labels(equation: &str, term: &str, hidden_rank: usize) -> Result<Vec<Label>, String> {
     let (before, behind) = term.split_once("...").map_or((term, None), |(a, b)| (a, Some(b)));
-    let names = |part: &str| -> Vec<Label> {
+    let names = |part: &str| -> Result<Vec<Label>, String> {
         let bad = part.chars().find(|c| !c.is_ascii_alphabetic());
-        assert!(bad.is_none(), "einsum: {:?} in {equation:?} is no letter", bad.unwrap_or_default());
-        part.chars().collect()
+        ensure!(bad.is_none(), "einsum: {:?} in {equation:?} is no letter", bad.unwrap_or_default());
+        Ok(part.chars().collect())
     };
     // Those of different operands are aligned at the last one, as in broadcasting.
     let hidden = (0..if behind.is_some() { hidden_rank } else { 0 }).rev().map(hidden);
-    names(before).into_iter().chain(hidden).chain(behind.map(names).unwrap_or_default()).collect()
+    let behind = behind.map(names).transpose()?.unwrap_or_default();
+    Ok(names(before)?.into_iter().chain(hidden).chain(behind).collect())
 }
 
 /// An operand whose dimensions have names.
@@ -35,17 +38,19 @@ impl Term {
     }
 
     /// Takes the diagonal where a name is there twice.
-    fn without_repeats(mut self) -> Term {
+    fn without_repeats(mut self) -> Result<Term, String> {
         while let Some((i, j)) = (0..self.labels.len())
             .flat_map(|j| (0..j).map(move |i| (i, j)))
             .find(|&(i, j)| self.labels[i] == self.labels[j])
         {
+            let shape = self.x.shape_value();
+            ensure!(shape[i] == shape[j], "einsum: {:?} has two sizes in shape {shape}", self.labels[i]);
             let label = self.labels.remove(j);
             self.labels.remove(i);
             self.labels.push(label);
             self.x = self.x.diagonal(i as isize, j as isize);
         }
-        self
+        Ok(self)
     }
 
     /// Sums over the dimensions that are not `needed`.
@@ -104,10 +109,15 @@ impl Tensor {
     /// If the equation cannot be read, does not fit the operands' ranks, gives one letter two sizes, or the types differ or are
     /// not floating-point.
     pub fn einsum(equation: &str, operands: &[Tensor]) -> Tensor {
+        must(Tensor::try_einsum(equation, operands))
+    }
+
+    /// As [`Tensor::einsum`], or the message that it panics with.
+    pub fn try_einsum(equation: &str, operands: &[Tensor]) -> Result<Tensor, String> {
         let text: String = equation.chars().filter(|c| !c.is_whitespace()).collect();
         let (inputs, output) = text.split_once("->").map_or((&*text, None), |(a, b)| (a, Some(b)));
         let terms: Vec<&str> = inputs.split(',').collect();
-        assert!(
+        ensure!(
             terms.len() == operands.len() && !operands.is_empty(),
             "einsum: {equation:?} names {} operands, got {}",
             terms.len(),
@@ -115,23 +125,26 @@ impl Tensor {
         );
 
         let mut hidden_rank = 0;
-        let mut terms: Vec<Term> = terms
-            .iter()
-            .zip(operands)
-            .map(|(term, x)| {
-                operands[0].same_dtype("einsum", x);
-                let named = term.replacen("...", "", 1).chars().count();
-                let rest = x.rank().checked_sub(named).filter(|&rest| rest == 0 || term.contains("..."));
-                let Some(rest) = rest else {
-                    panic!("einsum: {term:?} in {equation:?} does not fit shape {}", x.shape_value())
-                };
-                hidden_rank = hidden_rank.max(rest);
-                Term { x: x.clone(), labels: labels(equation, term, rest) }.without_repeats()
-            })
-            .collect();
+        let mut named_terms = Vec::new();
+        for (term, x) in terms.iter().zip(operands) {
+            same_dtype("einsum", &operands[0].spec(), &x.spec())?;
+            is_float("einsum", &x.spec())?;
+            let named = term.replacen("...", "", 1).chars().count();
+            let rest = x.rank().checked_sub(named).filter(|&rest| rest == 0 || term.contains("..."));
+            let rest =
+                rest.ok_or_else(|| format!("einsum: {term:?} in {equation:?} does not fit shape {}", x.shape_value()))?;
+            hidden_rank = hidden_rank.max(rest);
+            let labels = labels(equation, term, rest)?;
+            named_terms.push(Term { x: x.clone(), labels }.without_repeats()?);
+        }
+        let mut terms = named_terms;
+        let mut all: Vec<Label> = terms.iter().flat_map(|t| t.labels.iter().copied()).collect();
+        all.sort_unstable();
+        all.dedup();
+        ensure!(all.len() <= MAX_RANK, "einsum: {equation:?} has {} dimensions, at most {MAX_RANK}", all.len());
 
         let output: Vec<Label> = match output {
-            Some(output) => labels(equation, output, hidden_rank),
+            Some(output) => labels(equation, output, hidden_rank)?,
             None => {
                 let mut once: Vec<Label> = inputs.chars().filter(|c| c.is_ascii_alphabetic()).collect();
                 once.sort_unstable();
@@ -142,12 +155,12 @@ impl Tensor {
         for (i, label) in output.iter().enumerate() {
             let repeated = output[..i].contains(label);
             let known = terms.iter().any(|t| t.has(*label)) || *label >= hidden(0);
-            assert!(
+            ensure!(
                 known && !repeated,
                 "einsum: {label:?} in the result of {equation:?} is there twice or in no operand"
             );
         }
-        broadcast(equation, &mut terms);
+        broadcast(equation, &mut terms)?;
 
         let mut rest = terms.into_iter();
         let mut result = rest.next().expect("at least one operand");
@@ -155,28 +168,30 @@ impl Tensor {
             let needed = |l: Label| output.contains(&l) || rest.as_slice().iter().any(|t| t.has(l));
             result = result.times(next, needed);
         }
-        result.summed(|l| output.contains(&l)).ordered(&output)
+        Ok(result.summed(|l| output.contains(&l)).ordered(&output))
     }
 }
 
 /// Gives each label one size: dimensions of size 1 are repeated where another operand has more.
-fn broadcast(equation: &str, terms: &mut [Term]) {
+fn broadcast(equation: &str, terms: &mut [Term]) -> Result<(), String> {
     let sizes: Vec<(Label, usize)> =
         terms.iter().flat_map(|t| t.labels.iter().copied().zip(t.x.shape().to_vec())).collect();
-    let full = |label: Label| {
+    let full = |label: Label| -> Result<usize, String> {
         let own = || sizes.iter().filter(|(l, _)| *l == label).map(|(_, n)| *n);
         let n = own().find(|&n| n != 1).unwrap_or(1);
-        assert!(
+        ensure!(
             own().all(|m| m == n || m == 1),
             "einsum: {label:?} in {equation:?} has sizes {:?}",
             own().collect::<Vec<_>>()
         );
-        n
+        Ok(n)
     };
     for term in terms {
-        let shape: Shape = term.labels.iter().map(|&l| full(l)).collect();
+        let sizes = term.labels.iter().map(|&l| full(l)).collect::<Result<Vec<usize>, String>>()?;
+        let shape = Shape::from(sizes);
         if term.x.shape_value() != shape {
             term.x = term.x.clone().expand(shape);
         }
     }
+    Ok(())
 }

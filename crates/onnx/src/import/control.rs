@@ -1,0 +1,111 @@
+//! Conditions and loops: operators that run graphs of their own. Those see the values around them by name.
+
+use crate::error::Fault;
+use crate::import::{Context, Value, known_operator};
+use crate::proto::{GraphProto, NodeProto};
+use crate::tensor::tensor;
+use std::collections::{HashMap, HashSet};
+use striate_tensor::{DType, Op, Tensor};
+
+/// The most turns of a loop: a file may ask for any number.
+const MOST_TURNS: i64 = 1 << 20;
+
+/// The names that a node's own graphs read from around it.
+pub(crate) fn captured(node: &NodeProto) -> Vec<&str> {
+    let mut names = Vec::new();
+    for graph in node.attribute.iter().filter_map(|a| a.g.as_ref()) {
+        let mut inside: HashSet<&str> = graph.input.iter().map(|i| i.name()).collect();
+        inside.extend(graph.initializer.iter().map(|t| t.name()));
+        for node in &graph.node {
+            let read = node.input.iter().map(String::as_str).filter(|name| !name.is_empty()).chain(captured(node));
+            names.extend(read.filter(|name| !inside.contains(name)));
+            inside.extend(node.output.iter().map(String::as_str));
+        }
+        names.extend(graph.output.iter().map(|o| o.name()).filter(|name| !inside.contains(name)));
+    }
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
+/// The outputs of a graph of a node's own.
+fn run<'a>(ctx: &Context<'a>, graph: &'a GraphProto, inputs: Vec<Value>) -> Result<Vec<Value>, Fault> {
+    let mut values: HashMap<&'a str, Value> = ctx.scope().clone();
+    let external = |_: &_| Err(Fault::new("elements in other files are not supported there"));
+    for t in &graph.initializer {
+        values.insert(t.name(), Value::known(tensor(t, &external)?));
+    }
+    values.extend(graph.input.iter().map(|i| i.name()).zip(inputs));
+    for node in &graph.node {
+        let name = node.output.first().map_or("?", String::as_str);
+        let inside = |e: Fault| Fault::new(format!("node '{name}' ({}) in it: {e}", node.op_type()));
+        if !known_operator(node.op_type()) {
+            return Err(inside(Fault::new("the operator is not supported")));
+        }
+        let operand = |name: &'a String| match values.get(name.as_str()) {
+            Some(value) => Ok(Some(value.clone())),
+            None if name.is_empty() => Ok(None),
+            None => Err(inside(Fault::new(format!("reads '{name}', which nothing before it computes")))),
+        };
+        let operands = node.input.iter().map(operand).collect::<Result<Vec<_>, _>>()?;
+        let seen = captured(node).into_iter().filter_map(|name| Some((name, values.get(name)?.clone()))).collect();
+        let results = ctx.inner(node, operands, seen).run().map_err(inside)?;
+        values.extend(node.output.iter().map(String::as_str).zip(results));
+    }
+    let output = |name: &'a str| {
+        values.get(name).cloned().ok_or_else(|| Fault::new(format!("its output '{name}' is not computed")))
+    };
+    graph.output.iter().map(|o| output(o.name())).collect()
+}
+
+/// Whether a value that is one number is not 0.
+fn is_true(ctx: &Context, value: &Value) -> Result<bool, Fault> {
+    let numbers = ctx.host(value)?.to_dtype(DType::F64).to_vec::<f64>();
+    numbers.first().map(|&x| x != 0.0).ok_or_else(|| Fault::new("its condition is empty"))
+}
+
+pub(crate) fn condition(ctx: &Context) -> Result<Vec<Value>, Fault> {
+    let branch = if is_true(ctx, &ctx.operand(0)?)? { "then_branch" } else { "else_branch" };
+    run(ctx, ctx.graph(branch)?, Vec::new())
+}
+
+/// Runs its body until the count or the condition ends it. What the body gives beyond the values that it passes on is stacked.
+pub(crate) fn repeat(ctx: &Context) -> Result<Vec<Value>, Fault> {
+    let body = ctx.graph("body")?;
+    let most = ctx.try_integers(0)?.and_then(|n| n.first().copied()).unwrap_or(i64::MAX);
+    let mut goes_on = match ctx.try_operand(1) {
+        Some(value) => is_true(ctx, &value)?,
+        None => true,
+    };
+    let mut carried = (2..ctx.operands()).map(|i| ctx.operand(i)).collect::<Result<Vec<_>, _>>()?;
+    let n = carried.len();
+    let mut stacks: Vec<Vec<Value>> = vec![Vec::new(); body.output.len().saturating_sub(1 + n)];
+    let mut turn = 0;
+    while goes_on && turn < most {
+        if turn == MOST_TURNS {
+            return Err(Fault::new(format!("it takes more than {MOST_TURNS} turns")));
+        }
+        let count = Value::known(Tensor::from_vec(vec![turn], []));
+        let condition = Value::known(Tensor::ones([], DType::Bool));
+        let inputs = [count, condition].into_iter().chain(carried).collect();
+        let mut results = run(ctx, body, inputs)?.into_iter();
+        let next = results.next().ok_or_else(|| Fault::new("its body gives no condition"))?;
+        goes_on = is_true(ctx, &next)?;
+        carried = results.by_ref().take(n).collect();
+        if carried.len() != n {
+            return Err(Fault::new(format!("its body passes on {} values, not {n}", carried.len())));
+        }
+        for (stack, value) in stacks.iter_mut().zip(results) {
+            let sizes = [&[1][..], &value.shape()].concat();
+            stack.push(ctx.reshaped(value, &sizes)?);
+        }
+        turn += 1;
+    }
+    for stack in stacks {
+        if stack.is_empty() {
+            return Err(Fault::new("it has no turn, so its stacked outputs have no shape"));
+        }
+        carried.push(ctx.op_of(Op::Cat { dim: 0 }, stack)?);
+    }
+    Ok(carried)
+}
