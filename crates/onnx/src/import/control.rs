@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 use striate_tensor::{DType, Op, Tensor};
 
 /// The most turns of a loop: a file may ask for any number.
-const MOST_TURNS: i64 = 1 << 20;
+const MOST_TURNS: i64 = 1 << 16;
 
 /// The names that a node's own graphs read from around it.
 pub(crate) fn captured(node: &NodeProto) -> Vec<&str> {
@@ -80,7 +80,7 @@ pub(crate) fn repeat(ctx: &Context) -> Result<Vec<Value>, Fault> {
     let mut carried = (2..ctx.operands()).map(|i| ctx.operand(i)).collect::<Result<Vec<_>, _>>()?;
     let n = carried.len();
     let mut stacks: Vec<Vec<Value>> = vec![Vec::new(); body.output.len().saturating_sub(1 + n)];
-    let mut turn = 0;
+    let (mut turn, mut stacked) = (0, 0);
     while goes_on && turn < most {
         if turn == MOST_TURNS {
             return Err(Fault::new(format!("it takes more than {MOST_TURNS} turns")));
@@ -96,6 +96,8 @@ pub(crate) fn repeat(ctx: &Context) -> Result<Vec<Value>, Fault> {
             return Err(Fault::new(format!("its body passes on {} values, not {n}", carried.len())));
         }
         for (stack, value) in stacks.iter_mut().zip(results) {
+            stacked += value.shape().numel();
+            ctx.fits(&[stacked])?;
             let sizes = [&[1][..], &value.shape()].concat();
             stack.push(ctx.reshaped(value, &sizes)?);
         }
