@@ -209,6 +209,10 @@ impl Network {
         });
         let given: usize = inputs.iter().map(Tensor::numel).chain(stored).sum();
         let most = given.saturating_mul(GROWTH).max(MOST_ELEMENTS);
+        // Many files are written for one sample and have that 1 in their shapes.
+        let promised = self.inputs.first().and_then(|port| *port.sizes.first()?);
+        let batch = promised.zip(inputs.first().and_then(|x| x.shape().first().copied()));
+        let batch = batch.filter(|(promised, given)| promised != given).map(|(promised, given)| [promised, given]);
         for (port, x) in self.inputs.iter().zip(inputs) {
             if x.dtype() != port.dtype {
                 let reason = format!("input '{}' is {}, got {}", port.name, port.dtype, x.dtype());
@@ -221,7 +225,8 @@ impl Network {
             let captures = captured(node).into_iter();
             let scope = captures.filter_map(|name| Some((name, self.take(name, &mut values, &mut uses, pass)?)));
             let scope = scope.collect();
-            let context = Context::new(node, self.opset, pass, operands).limited(most).with_scope(scope);
+            let context =
+                Context::new(node, self.opset, pass, operands).limited(most).with_batch(batch).with_scope(scope);
             let results = context.run().map_err(|e| self.node_error(node, e))?;
             let results = node.output.iter().zip(results).filter(|(name, _)| uses.contains_key(name.as_str()));
             values.extend(results.map(|(name, value)| (name.as_str(), value)));
@@ -325,5 +330,40 @@ impl Forward for Network {
     fn forward(&self, x: Tensor, pass: &Pass) -> Tensor {
         assert!(self.outputs.len() == 1, "{}: it has {} outputs, not one", self.path.display(), self.outputs.len());
         self.run(vec![x], pass).unwrap_or_else(|e| panic!("{e}")).swap_remove(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::export::ExportOptions;
+    use crate::tensor::tensor_proto;
+    use striate_nn::{Flatten, Linear, Sequential};
+    use striate_tensor::Generator;
+
+    /// Exporters of other programs write a network for the one sample that they saw: the 1 is in the input's shape, and in the shapes inside.
+    #[test]
+    fn a_file_for_one_sample_takes_several() {
+        let net = Sequential::new().add(Flatten::default()).add(Linear::new(12, 5, &mut Generator::new(0)));
+        let mut model = Model::of_graph(&striate_graph::capture(&net, &[1, 3, 4]), &ExportOptions::default()).unwrap();
+        let graph = model.0.graph.as_mut().unwrap();
+        let input = graph.input[0].r#type.as_mut().unwrap().value.as_mut().unwrap();
+        let type_proto::Value::TensorType(t) = input else { panic!("a tensor") };
+        t.shape.as_mut().unwrap().dim[0].value = Some(dimension::Value::DimValue(1));
+        for sizes in [vec![1i64, 12], vec![1, -1]] {
+            let mut model = model.clone();
+            let graph = model.0.graph.as_mut().unwrap();
+            graph.initializer.push(tensor_proto("sizes", &Tensor::from_vec(sizes, [2])));
+            let node = graph.node.iter_mut().find(|n| n.op_type() == "Flatten").unwrap();
+            node.op_type = Some("Reshape".into());
+            node.attribute.clear();
+            node.input.push("sizes".into());
+            let network = Network::of_model(model, Path::new("one.onnx")).unwrap();
+            for batch in [1, 4] {
+                let x = Tensor::randn([batch, 3, 4], DType::F32, &mut Generator::new(1));
+                let want = net.forward(x.clone(), &Pass::eval()).to_vec::<f32>();
+                assert_eq!(network.forward(x, &Pass::eval()).to_vec::<f32>(), want);
+            }
+        }
     }
 }

@@ -55,6 +55,8 @@ pub(crate) struct Context<'a> {
     pub opset: i64,
     pass: &'a Pass,
     most_elements: usize,
+    /// The number of samples that the file promises, and another one that is given.
+    batch: Option<[usize; 2]>,
     operands: Vec<Option<Value>>,
     /// The values that the node's own graphs read from around it.
     scope: HashMap<&'a str, Value>,
@@ -62,7 +64,21 @@ pub(crate) struct Context<'a> {
 
 impl<'a> Context<'a> {
     pub fn new(node: &'a NodeProto, opset: i64, pass: &'a Pass, operands: Vec<Option<Value>>) -> Context<'a> {
-        Context { node, opset, pass, most_elements: usize::MAX, operands, scope: HashMap::new() }
+        Context { node, opset, pass, most_elements: usize::MAX, batch: None, operands, scope: HashMap::new() }
+    }
+
+    /// For another number of samples than the file promises: the promised one, and the one given.
+    pub fn with_batch(mut self, batch: Option<[usize; 2]>) -> Context<'a> {
+        self.batch = batch;
+        self
+    }
+
+    /// The first size that a shape in the file asks for, for the samples that are given: what has `from` of them keeps them.
+    pub fn first_size(&self, wanted: i64, from: Option<usize>) -> i64 {
+        match self.batch {
+            Some([promised, given]) if wanted == promised as i64 && from == Some(given) => given as i64,
+            _ => wanted,
+        }
     }
 
     /// With values that the node's own graphs see.
@@ -82,7 +98,10 @@ impl<'a> Context<'a> {
         operands: Vec<Option<Value>>,
         scope: HashMap<&'a str, Value>,
     ) -> Context<'a> {
-        Context::new(node, self.opset, self.pass, operands).limited(self.most_elements).with_scope(scope)
+        Context::new(node, self.opset, self.pass, operands)
+            .limited(self.most_elements)
+            .with_batch(self.batch)
+            .with_scope(scope)
     }
 
     /// A graph of the node's own.

@@ -30,6 +30,10 @@ pub(crate) fn reshape(ctx: &Context) -> Result<Vec<Value>, Fault> {
     let x = ctx.operand(0)?;
     let given = if ctx.opset < 5 { ctx.ints("shape") } else { None };
     let (from, wanted) = (x.shape(), given.map_or_else(|| ctx.integers(1), Ok)?);
+    let mut wanted = wanted;
+    if let Some(first) = wanted.first_mut() {
+        *first = ctx.first_size(*first, from.first().copied());
+    }
     let keeps_zero = ctx.int_or("allowzero", 0) != 0;
     let mut sizes = Vec::new();
     for (i, &n) in wanted.iter().enumerate() {
