@@ -33,10 +33,14 @@ pub fn run(args: Import) -> Result<ExitCode, Failure> {
         classes: args.classes.as_deref().map(classes).transpose()?,
         preprocessing: args.preprocessing.as_deref().map(preprocessing).transpose()?,
     };
-    let out = args.out.unwrap_or_else(|| {
-        let stem = args.file.file_stem().unwrap_or_default();
-        PathBuf::from(stem).with_added_extension("safetensors")
-    });
+    let stem = args.file.file_stem().unwrap_or_default();
+    let beside = PathBuf::from(stem).with_added_extension("safetensors");
+    // It may be a model that somebody trained.
+    if args.out.is_none() && beside.exists() {
+        let name = shown_path(&beside);
+        return Err(format!("{name} exists: to replace it say --out {name}, or name another file").into());
+    }
+    let out = args.out.unwrap_or(beside);
     if super::is_same_file(&out, &args.file) {
         return Err(format!("{} is the ONNX file itself: name another with --out", shown_path(&out)).into());
     }

@@ -36,7 +36,7 @@ fn a_model_comes_back_from_onnx() {
     // Probabilities in the file are scores again in the model.
     for options in [&["--softmax"][..], &["--half"], &["--opset", "28", "--softmax", "--half"]] {
         succeed(d, &[&["export", "run", "--out", "p.onnx"], options].concat());
-        let output = run(d, &["import", "p.onnx"]);
+        let output = run(d, &["import", "p.onnx", "--out", "p.safetensors"]);
         assert!(output.status.success(), "{}", stderr(&output));
         assert_eq!(stderr(&output).contains("softmax is left out"), options.contains(&"--softmax"));
         let class = |text: String| text.split_whitespace().nth(1).unwrap().to_string();
@@ -74,6 +74,7 @@ fn import_asks_for_what_a_file_does_not_say() {
     succeed(d, &["import", "m.onnx", "--preprocessing", "p.json", "--classes", "names.txt"]);
     let out = succeed(d, &["predict", "m.safetensors", "x.png"]);
     assert!(out.starts_with("x.png: square "), "{out}");
+    fail(d, &["import", "m.onnx", "--preprocessing", "unit"], 1, &["m.safetensors exists", "--out m.safetensors"]);
     fail(d, &["import", "x.png"], 1, &["x.png", "not an ONNX file"]);
     fail(d, &["import", "none.onnx"], 1, &["none.onnx"]);
     fail(d, &["import", "m.onnx", "--preprocessing", "unit", "--out", "m.onnx"], 1, &["--out"]);
