@@ -63,10 +63,18 @@ pub fn conv2d_fused<'a, T: Float>(
             bias.len()
         );
     }
+    epilogue.check(output.len());
+    if weight.values.is_empty() {
+        // Without channels nothing is summed.
+        output.fill(T::ZERO);
+        if let Some(bias) = bias {
+            output.chunks_mut(bias.len().max(1)).for_each(|pixel| pixel.copy_from_slice(bias));
+        }
+        return epilogue.apply(output);
+    }
     if let Some(crop) = Crop::of(s) {
         return conv2d_fused(&crop.shape, input, &crop.cut(weight.values)[..], bias, epilogue, output);
     }
-    epilogue.check(output.len());
     let fast = (input.as_f32(), weight.as_f32(), epilogue.as_f32(), T::as_f32_mut(output));
     if let (Some(input), Some(weight), Some(epilogue), Some(output)) = fast {
         let bias = bias.and_then(T::as_f32);
@@ -135,6 +143,9 @@ pub fn conv2d_input_grad<T: Float>(
     if let Some(x) = before_relu {
         s.check("conv2d_input_grad", x.len(), weight.len(), grad_output.len());
     }
+    if weight.is_empty() {
+        return grad_input.fill(T::ZERO);
+    }
     if let Some(crop) = Crop::of(s) {
         return conv2d_input_grad(&crop.shape, grad_output, &crop.cut(weight), before_relu, grad_input);
     }
@@ -170,6 +181,9 @@ pub fn conv2d_weight_grad<'a, T: Float>(
 ) {
     let input = input.into();
     s.check("conv2d_weight_grad", input.values.len(), grad_weight.len(), grad_output.len());
+    if grad_weight.is_empty() {
+        return;
+    }
     if let Some(crop) = Crop::of(s) {
         let mut part = Buffer::unspecified(crop.shape.weight_len());
         conv2d_weight_grad(&crop.shape, input, grad_output, &mut part);

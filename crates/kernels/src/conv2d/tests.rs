@@ -441,3 +441,33 @@ fn pooling_while_convolving_is_pooling_afterwards() {
         });
     }
 }
+
+#[test]
+fn without_channels_there_is_the_bias_alone() {
+    for (in_channels, out_channels) in [(0, 2), (2, 0), (0, 0)] {
+        for (stride, kernel) in [([1, 1], [3, 3]), ([2, 2], [3, 3]), ([1, 1], [1, 1]), ([3, 1], [5, 2])] {
+            let s = Conv2dShape {
+                batch: 2,
+                in_channels,
+                in_size: [7, 6],
+                out_channels,
+                kernel,
+                stride,
+                padding: [[1, 1], [0, 1]],
+                dilation: [1, 1],
+                groups: 1,
+            };
+            let x = vec![1.0f32; s.input_len()];
+            let bias: Vec<f32> = (0..out_channels).map(|i| i as f32 + 1.0).collect();
+            let mut y = vec![f32::NAN; s.output_len()];
+            conv2d(&s, &x[..], &[][..], Some(&bias), &mut y);
+            assert!(y.chunks(out_channels.max(1)).all(|pixel| pixel == bias), "{s:?}");
+            conv2d(&s, &x[..], &[][..], None, &mut y);
+            assert!(y.iter().all(|&v| v == 0.0), "{s:?}");
+            let mut grad = vec![f32::NAN; s.input_len()];
+            conv2d_input_grad(&s, &y, &[], None, &mut grad);
+            assert!(grad.iter().all(|&v| v == 0.0), "{s:?}");
+            conv2d_weight_grad(&s, &x[..], &y, &mut []);
+        }
+    }
+}
