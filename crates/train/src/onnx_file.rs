@@ -5,11 +5,12 @@ use crate::finetune::source::for_channels;
 use crate::model_file::{Model, ModelCard, SelfTest, Training};
 use serde::Serialize;
 use std::fs;
+use std::io;
 use std::path::Path;
 use striate_data::{Fit, Image, Preprocessing};
 use striate_graph::{Graph, GraphModule, capture, capture_with, passes};
 use striate_nn::Pass;
-use striate_onnx::{ExportOptions, Model as OnnxModel, Network, Port};
+use striate_onnx::{ExportOptions, Model as OnnxModel, Network, OnnxError, Port};
 use striate_tensor::{DType, Op, Spec, Tensor};
 
 const CLASSES: &str = "classes";
@@ -30,7 +31,7 @@ pub const PREPROCESSINGS: [(&str, &str); 4] = [
 /// Writes a model as ONNX with its classes and preprocessing in the metadata, reads it back and runs the model's own tests on it.
 ///
 /// # Errors
-/// If an op has no form in ONNX, the file cannot be written, or gives other outputs than the model; then it is removed.
+/// If an op has no form in ONNX, the file cannot be written, or gives other outputs than the model; what was there before stays, then.
 pub fn export_onnx(model: &Model, path: &Path, options: &ExportOptions) -> Result<(), TrainError> {
     let card = &model.card;
     let [c, h, w] = card.preprocessing.output_shape();
@@ -41,21 +42,26 @@ pub fn export_onnx(model: &Model, path: &Path, options: &ExportOptions) -> Resul
         (PREPROCESSING.into(), json(&card.preprocessing)),
         ("architecture".into(), card.architecture.clone()),
     ]);
-    OnnxModel::of_graph(&capture(&*model.network, &[1, c, h, w]), &options)?.write(path)?;
-    let checked = check_written(card, path, &options);
-    if checked.is_err() {
-        // What is wrong is of no use to anyone, and the error says it.
-        let _ = fs::remove_file(path);
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let failed = |cause: io::Error| OnnxError::Io { path: path.to_path_buf(), cause };
+    // What is there already stays until the new file has been checked.
+    let draft = tempfile::tempdir_in(folder).map_err(failed)?;
+    let written = draft.path().join(path.file_name().unwrap_or(path.as_os_str()));
+    OnnxModel::of_graph(&capture(&*model.network, &[1, c, h, w]), &options)?.write(&written)?;
+    check_written(card, &written, path, &options)?;
+    for file in fs::read_dir(draft.path()).map_err(failed)? {
+        let file = file.map_err(failed)?;
+        fs::rename(file.path(), folder.join(file.file_name())).map_err(failed)?;
     }
-    checked
+    Ok(())
 }
 
 fn json(value: &impl Serialize) -> String {
     serde_json::to_string(value).expect("plain values have a JSON form")
 }
 
-fn check_written(card: &ModelCard, path: &Path, options: &ExportOptions) -> Result<(), TrainError> {
-    let network = Network::read(path)?;
+fn check_written(card: &ModelCard, written: &Path, path: &Path, options: &ExportOptions) -> Result<(), TrainError> {
+    let network = Network::read(written)?;
     let tolerance = if options.half { HALF_TOLERANCE } else { TOLERANCE };
     for (i, test) in card.self_test.iter().enumerate() {
         let Some(image) = test.image() else { continue };

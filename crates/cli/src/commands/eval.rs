@@ -111,17 +111,15 @@ impl Measured<'_> {
     fn learnt_from(&self) -> Option<String> {
         let HeldOut { split, left_out, error_rate, .. } = self.held_out;
         match (split, left_out) {
-            (EvalSplit::Unknown, _) if self.imported_from.is_some() => self.imported_from.map(|file| {
-                format!(
-                    "the model comes from {}, which does not say what it has learnt from: these images may be among that, and then the numbers are too good",
-                    shown(file)
-                )
-            }),
-            (EvalSplit::Unknown, _) => Some(
-                "this model file is of an earlier version and does not say what it learnt from: these images may be among that, and then the \
-                 numbers are too good"
-                    .into(),
-            ),
+            (EvalSplit::Unknown, _) => {
+                let origin = match self.imported_from {
+                    Some(file) => format!("the model comes from {}, which", shown(file)),
+                    None => "this model file is of an earlier version and".into(),
+                };
+                Some(format!(
+                    "{origin} does not say what it learnt from: these images may be among that, and then the numbers are too good"
+                ))
+            }
             (_, 0) => None,
             (_, n) => {
                 let by_mistake = match error_rate {
@@ -129,7 +127,10 @@ impl Measured<'_> {
                     rate => format!(" ({:.2}% of other images are taken for such, by mistake)", 100.0 * rate),
                 };
                 let images = count_of(*n, "image");
-                Some(format!("{images} left out, for the model has learnt from {}{by_mistake}", if *n == 1 { "it" } else { "them" }))
+                Some(format!(
+                    "{images} left out, for the model has learnt from {}{by_mistake}",
+                    if *n == 1 { "it" } else { "them" }
+                ))
             }
         }
     }

@@ -60,9 +60,9 @@ pub fn run(args: Export) -> Result<ExitCode, Failure> {
         ExportFormat::Safetensors => safetensors::write(&out, &state, &BTreeMap::new())?,
         ExportFormat::Npz => npz::write(&out, &state)?,
         ExportFormat::Onnx => {
-            let ExportOptions { opset, .. } = ExportOptions::default();
-            let opset = args.opset.unwrap_or(opset);
-            let options = ExportOptions { opset, softmax: args.softmax, half: args.half, ..ExportOptions::default() };
+            let default = ExportOptions::default();
+            let opset = args.opset.unwrap_or(default.opset);
+            let options = ExportOptions { opset, softmax: args.softmax, half: args.half, ..default };
             export_onnx(&model, &out, &options)?;
         }
     }

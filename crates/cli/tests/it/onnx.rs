@@ -4,6 +4,8 @@ use crate::common::*;
 use std::fs;
 use std::path::Path;
 use striate::formats::{npy, npz};
+use striate::onnx::ExportOptions;
+use striate::train::{Model, export_onnx};
 use striate::{DType, Generator, Tensor};
 
 const NET: &str = "conv 4 3, batchnorm, relu, maxpool 2, globalavgpool, linear";
@@ -43,6 +45,15 @@ fn a_model_comes_back_from_onnx() {
         assert_eq!(class(predicted("p.safetensors")), class(predicted("run")), "{options:?}");
     }
     fail(d, &["export", "run", "--format", "onnx", "--opset", "16"], 1, &["opset 16", "17 to 28"]);
+    // Nothing that was there is lost, and nothing lies beside it.
+    let before = fs::read(d.join("run/model.onnx")).unwrap();
+    let mut model = Model::load(&d.join("run/model.safetensors")).unwrap();
+    model.card.self_test[0].output[0] = 99.0;
+    let refused = export_onnx(&model, &d.join("run/model.onnx"), &ExportOptions::default()).unwrap_err().to_string();
+    assert!(refused.contains("run/model.onnx") && refused.contains("self-test 1"), "{refused}");
+    assert!(fs::read(d.join("run/model.onnx")).unwrap() == before);
+    let names = || fs::read_dir(d.join("run")).unwrap().map(|e| e.unwrap().file_name()).collect::<Vec<_>>();
+    assert!(names().iter().all(|name| !name.to_string_lossy().starts_with(".tmp")), "{:?}", names());
     fail(d, &["export", "run", "--half"], 1, &["--half", "--format onnx"]);
     fail(d, &["export", "run", "--format", "onnx", "--out", "nowhere/x.onnx"], 1, &["nowhere"]);
 }
@@ -69,7 +80,7 @@ fn import_asks_for_what_a_file_does_not_say() {
     fail(d, &["import", "m.onnx", "--preprocessing", "unit", "--classes", "none.txt"], 1, &["none.txt"]);
     let names: Vec<String> = (0..10).map(|i| format!("square {i}")).collect();
     fs::write(d.join("names.txt"), names.join("\n")).unwrap();
-    let card = striate::train::Model::load(&d.join("run/model.safetensors")).unwrap().card;
+    let card = Model::load(&d.join("run/model.safetensors")).unwrap().card;
     fs::write(d.join("p.json"), serde_json::to_string(&card.preprocessing).unwrap()).unwrap();
     succeed(d, &["import", "m.onnx", "--preprocessing", "p.json", "--classes", "names.txt"]);
     let out = succeed(d, &["predict", "m.safetensors", "x.png"]);

@@ -74,7 +74,7 @@ impl Source {
     }
 
     fn of_model(path: &Path, model: Option<&str>) -> Result<Source, TrainError> {
-        let Model { card, network, .. } = Model::load(path)?;
+        let Model { card, network } = Model::load(path)?;
         if card.architecture == GRAPH {
             let reason = "holds its network as a graph: fine-tuning takes networks by name or as text".into();
             return Err(TrainError::StartWeights { path: path.to_path_buf(), reason });
