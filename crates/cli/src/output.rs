@@ -4,7 +4,8 @@ use serde::Serialize;
 use std::fmt::{Display, Write as _};
 use std::io::{self, Write};
 use std::path::Path;
-pub use striate::data::images::{plural, shown};
+pub use striate::data::images::plural;
+pub use striate::imaging::shown;
 pub use striate::train::sinks::json_path;
 
 /// Why a command ends early.

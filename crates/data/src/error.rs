@@ -1,10 +1,11 @@
 //! [`DataError`].
 
 use crate::download::DownloadError;
-use crate::images::{SplitCause, shown};
+use crate::images::SplitCause;
 use std::error::Error;
 use std::io;
 use std::path::{Path, PathBuf};
+use striate_imaging::{ImageError, shown};
 
 /// Why data cannot be used. Each message is one line that names the file.
 #[derive(Debug, thiserror::Error)]
@@ -61,14 +62,9 @@ pub enum DataError {
         /// How many classes there are.
         classes: usize,
     },
-    /// An image cannot be decoded.
-    #[error("{}: {reason}", shown(path))]
-    Image {
-        /// The file.
-        path: PathBuf,
-        /// Why, and what to do.
-        reason: String,
-    },
+    /// An image cannot be read or decoded.
+    #[error(transparent)]
+    Image(#[from] ImageError),
     /// A folder, manifest or archive of images cannot be used.
     #[error("{}: {reason}", shown(path))]
     Images {
@@ -138,9 +134,5 @@ impl DataError {
 
     pub(crate) fn columns(path: &Path, reason: impl ToString) -> DataError {
         DataError::Columns { path: path.to_path_buf(), reason: reason.to_string() }
-    }
-
-    pub(crate) fn image(path: &Path, reason: impl ToString) -> DataError {
-        DataError::Image { path: path.to_path_buf(), reason: reason.to_string() }
     }
 }

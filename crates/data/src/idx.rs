@@ -2,11 +2,11 @@
 
 use crate::error::DataError;
 use crate::image_dataset::{ImageDataset, measure};
-use crate::preprocessing::{Fit, Preprocessing};
 use flate2::read::MultiGzDecoder;
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use striate_imaging::{Fit, Preprocessing};
 
 const GZIP: &[u8] = &[0x1f, 0x8b];
 /// How many bytes one of deflate's makes at most.

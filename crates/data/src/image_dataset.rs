@@ -3,11 +3,10 @@
 use crate::collate::{Batch, Sample};
 use crate::dataset::Dataset;
 use crate::error::DataError;
-use crate::image::Image;
-use crate::resize::Filter;
-use crate::transforms::{Augmentations, RandomChanges, Recipe, ToTensor, Transform, Value};
+use crate::transforms::{Augmentations, RandomChanges};
 use std::borrow::Cow;
 use std::sync::Arc;
+use striate_imaging::{Filter, Image, Recipe, ToTensor, Transform, Value};
 use striate_tensor::Tensor;
 
 /// Images of one size with their labels, and the transform that makes tensors of them. A clone shares the pixels.
@@ -241,7 +240,7 @@ pub fn measure(images: &ImageDataset) -> (Vec<f32>, Vec<f32>) {
 mod tests {
     use super::*;
     use crate::collate::Collate;
-    use crate::transforms::{Compose, Normalize, Pad};
+    use striate_imaging::{Compose, Normalize, Pad};
 
     fn sample(channels: usize) -> ImageDataset {
         let (n, w, h) = (5, 3, 4);

@@ -2,10 +2,10 @@
 
 use crate::error::DataError;
 use crate::idx::{File, Idx, IdxFolder};
-use crate::preprocessing::Fit;
 use std::panic::resume_unwind;
 use std::path::Path;
 use std::thread;
+use striate_imaging::Fit;
 
 /// A compressed idx file.
 struct Embedded {

@@ -3,8 +3,9 @@
 //! A process of its own, because it measures the peak memory of the process.
 
 use std::path::{Path, PathBuf};
+use striate_data::Dataset;
 use striate_data::images::{CacheKind, Entry, ImageListDataset, Source};
-use striate_data::{AnyImage, Dataset, Filter, Fit, Image, Preprocessing};
+use striate_imaging::{AnyImage, Filter, Fit, Image, Preprocessing};
 
 const LONG: usize = 65_535;
 

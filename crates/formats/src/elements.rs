@@ -22,6 +22,7 @@ pub(crate) enum Kind {
     U8,
     Bool,
     /// One that no tensor here can hold: its name and the bytes that an element takes.
+    #[cfg_attr(not(feature = "archives"), expect(dead_code))]
     Other(&'static str, usize),
 }
 

@@ -8,17 +8,27 @@ mod elements;
 mod error;
 mod names;
 pub mod npy;
+#[cfg(feature = "archives")]
 pub mod npz;
+#[cfg(feature = "archives")]
 mod pickle;
+#[cfg(feature = "archives")]
 pub mod pth;
+#[cfg(feature = "archives")]
 mod read;
 pub mod safetensors;
+#[cfg(feature = "archives")]
 mod sniff;
+mod unreadable;
 mod values;
+#[cfg(feature = "archives")]
 mod weights;
 
 pub use atomic::write_atomic;
 pub use error::FormatError;
 pub use names::shown;
+#[cfg(feature = "archives")]
 pub use read::{read_weights, read_weights_entry, weights_from_bytes};
-pub use weights::{Format, Unreadable, Weights};
+pub use unreadable::Unreadable;
+#[cfg(feature = "archives")]
+pub use weights::{Format, Weights};

@@ -3,7 +3,8 @@
 use crate::atomic::write_atomic;
 use crate::error::{FormatError, read_file};
 use crate::npy;
-use crate::weights::{Format, Unreadable, Weights};
+use crate::unreadable::Unreadable;
+use crate::weights::{Format, Weights};
 use std::collections::BTreeMap;
 use std::io::{Cursor, Read, Write};
 use std::path::Path;

@@ -58,7 +58,7 @@ pub use layers::pool::{AvgPool1d, AvgPool2d, MaxPool1d, MaxPool2d};
 pub use layers::sequential::Sequential;
 pub use layers::squeeze_excitation::SqueezeExcitation;
 pub use layers::upsample::Upsample;
-pub use load_matching::{Fit, Matched, load_matching, number_fault};
+pub use load_matching::{Fit, Matched, first_fault, load_matching, number_fault};
 pub use losses::{
     BCEWithLogitsLoss, CosineEmbeddingLoss, CrossEntropyLoss, FocalLoss, HingeEmbeddingLoss, HuberLoss, KLDivLoss,
     L1Loss, MSELoss, MultiMarginLoss, NLLLoss, SigmoidFocalLoss, SmoothL1Loss, TripletMarginLoss,

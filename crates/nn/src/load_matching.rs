@@ -136,6 +136,11 @@ fn adapt_channels(weight: &Tensor, wanted: &[usize]) -> Option<Tensor> {
     }
 }
 
+/// The first tensor whose numbers no network can go on from, and what is wrong with them.
+pub fn first_fault<'a>(tensors: impl IntoIterator<Item = (&'a String, &'a Tensor)>) -> Option<(&'a str, String)> {
+    tensors.into_iter().find_map(|(name, value)| Some((name.as_str(), number_fault(name, value)?)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Instant;
 use striate::data::images::{CacheKind, ImageList, ImageListDataset};
 use striate::data::transforms::Augmentations;
-use striate::data::{Fit, Preprocessing};
+use striate::imaging::{Fit, Preprocessing};
 use striate::prelude::*;
 
 fn main() -> Result<(), Box<dyn Error>> {

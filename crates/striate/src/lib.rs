@@ -40,6 +40,8 @@ extern crate self as striate;
 pub use striate_data as data;
 pub use striate_formats as formats;
 pub use striate_graph as graph;
+pub use striate_imaging as imaging;
+pub use striate_model as model;
 pub use striate_nn as nn;
 pub use striate_onnx as onnx;
 pub use striate_tensor as tensor;
@@ -49,14 +51,16 @@ pub use striate_zoo as zoo;
 
 /// What most programs need.
 pub mod prelude {
-    pub use striate_data::{Batch, Compose, DataLoader, Dataset, Normalize, Sample, ToTensor};
+    pub use striate_data::{Batch, DataLoader, Dataset, Sample};
+    pub use striate_imaging::{Compose, Normalize, ToTensor};
+    pub use striate_model::Model;
     pub use striate_nn::*;
     pub use striate_tensor::{
         Conv1dOptions, Conv2dOptions, ConvTranspose1dOptions, ConvTranspose2dOptions, DType, Device, Generator,
         Gradients, Index, Interpolation, Leaf, PaddingMode, Pool1dOptions, Pool2dOptions, Reduction, Resize, Shape,
         Tensor, UnfoldOptions, gradcheck,
     };
-    pub use striate_train::{Config, Event, Model, OptimizerKind, Session, Sink};
+    pub use striate_train::{Config, Event, OptimizerKind, Session, Sink};
 }
 
 /// The README's code, so that it is compiled and run.

@@ -1,16 +1,15 @@
 //! Checkpoints: all that a run needs to go on as if nothing had happened.
 
 use crate::error::TrainError;
-use crate::provenance::Provenance;
 use crate::run_dir::RunDir;
 use crate::state::Position;
-use crate::weights::first_fault;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use striate_data::images::listed;
 use striate_formats::safetensors;
-use striate_nn::{Ema, Module, Optimizer, OptimizerState, StateDict, load_state_dict, state_dict};
+use striate_model::Provenance;
+use striate_nn::{Ema, Module, Optimizer, OptimizerState, StateDict, first_fault, load_state_dict, state_dict};
 use striate_tensor::isa;
 
 /// The version of the layout that this program writes.

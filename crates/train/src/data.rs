@@ -2,17 +2,14 @@
 
 use crate::config::Config;
 use crate::error::TrainError;
-use crate::finetune::source::for_channels;
-use crate::fingerprints::Fingerprints;
 use crate::images;
-use crate::provenance::Provenance;
 use crate::trainer::Batches;
 use std::path::Path;
-use striate_data::images::{BadImage, CacheKind, Entry, ImageListDataset, Split, pixel_fingerprint, text_path};
+use striate_data::images::{BadImage, CacheKind, Entry, ImageListDataset, pixel_fingerprint, text_path};
 use striate_data::transforms::Augmentations;
-use striate_data::{
-    Batch, DataError, DataLoader, Dataset, IdxFolder, Image, ImageDataset, Preprocessing, Sample, TensorDataset, mnist,
-};
+use striate_data::{Batch, DataError, DataLoader, Dataset, IdxFolder, ImageDataset, Sample, TensorDataset, mnist};
+use striate_imaging::{Image, Preprocessing, Split, for_channels};
+use striate_model::{Fingerprints, Provenance};
 use striate_tensor::num_threads;
 use striate_zoo::Blueprint;
 

@@ -4,8 +4,9 @@ use std::io;
 use std::path::{MAIN_SEPARATOR, Path, PathBuf};
 use striate_data::DataError;
 use striate_data::download::DownloadError;
-use striate_data::images::Split;
 use striate_formats::FormatError;
+use striate_imaging::Split;
+use striate_model::ModelError;
 use striate_nn::StateDictError;
 use striate_zoo::text::TextError;
 
@@ -53,17 +54,6 @@ pub enum TrainError {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
-        reason: String,
-    },
-    /// An ONNX file cannot be written, read or run.
-    #[error(transparent)]
-    Onnx(#[from] striate_onnx::OnnxError),
-    /// An ONNX file cannot become a model.
-    #[error("{} {reason}", path.display())]
-    Import {
-        /// The file.
-        path: PathBuf,
-        /// What stands in the way, after the file's name.
         reason: String,
     },
     /// Nothing says what a model was trained on.
@@ -197,14 +187,9 @@ pub enum TrainError {
         /// The run directory.
         run: PathBuf,
     },
-    /// A file is not a model of ours.
-    #[error("{}: {reason}", path.display())]
-    Model {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        reason: String,
-    },
+    /// A model file cannot be used, or not be written.
+    #[error(transparent)]
+    Model(#[from] ModelError),
     /// Weights do not fit the network.
     #[error("{}: {cause}", path.display())]
     Weights {
@@ -231,14 +216,6 @@ pub enum TrainError {
         lr: f64,
         /// The checkpoint from before, if there is one of some steps; its numbers were checked to be finite.
         checkpoint: Option<PathBuf>,
-    },
-    /// A model would not be usable.
-    #[error("{} is not written: {reason}", path.display())]
-    NotWritten {
-        /// The model file.
-        path: PathBuf,
-        /// What is wrong with the model.
-        reason: String,
     },
     /// What a backbone makes of images is not finite.
     #[error(

@@ -4,11 +4,10 @@ use crate::data::{Images, Loader, MNIST, Splits, Watch, load_data, measuring_bat
 use crate::error::TrainError;
 use crate::images;
 use crate::metrics::ConfusionMatrix;
-use crate::model_file::{ModelCard, Predictor};
-use crate::provenance::EvalSplit;
 use crate::task::{Classification, Task};
 use crate::trainer::Batches;
 use striate_data::images::{BadImage, ListOptions, text_path};
+use striate_model::{EvalSplit, ModelCard, Predictor};
 
 /// Images to measure a model on. What it has learnt from is not among them, as far as its file says what that is.
 pub struct HeldOut {

@@ -3,7 +3,7 @@
 use crate::sinks::as_text;
 use serde::Serialize;
 use std::path::PathBuf;
-use striate_data::images::Split;
+use striate_imaging::Split;
 
 /// Something that happened. Epochs and steps count from 1.
 #[derive(Clone, Debug, PartialEq, Serialize)]

@@ -2,10 +2,10 @@
 
 use crate::error::TrainError;
 use serde::{Deserialize, Serialize};
-use striate_data::Filter;
 use striate_data::download::cache_directory;
 use striate_data::images::CacheKind;
 use striate_data::transforms::Augmentations;
+use striate_imaging::Filter;
 
 /// The fraction of images that is held out where nothing is said.
 const HELD_OUT: f64 = 0.2;

@@ -4,17 +4,16 @@ use crate::config::Config;
 use crate::data::{Images, Splits, Validation, Wanted, Watch};
 use crate::error::TrainError;
 use crate::evaluate::HeldOut;
-use crate::finetune::source::for_channels;
 use crate::image_settings::ImageSettings;
-use crate::model_file::ModelCard;
-use crate::provenance::Provenance;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use striate_data::DataError;
 use striate_data::images::{
-    BadImage, CacheKind, DataKind, Entry, ImageList, ImageListDataset, ListOptions, Split, SplitOptions, Survey,
-    fingerprints, read_moved_run_list, shown, some, split, survey, text_path, write_run_list,
+    BadImage, CacheKind, DataKind, Entry, ImageList, ImageListDataset, ListOptions, SplitOptions, Survey, fingerprints,
+    read_moved_run_list, some, split, survey, text_path, write_run_list,
 };
-use striate_data::{DataError, DecodeOptions, Filter, Fit, Image, Preprocessing};
+use striate_imaging::{DecodeOptions, Filter, Fit, Image, Preprocessing, Split, for_channels, shown};
+use striate_model::{ModelCard, Provenance};
 use striate_tensor::num_threads;
 
 /// The largest side that images of one size keep, and the side of others.

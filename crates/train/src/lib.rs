@@ -1,5 +1,6 @@
 //! Training: the loop, its settings, files and events, and what is measured.
 
+mod card;
 mod checkpoint;
 mod config;
 mod data;
@@ -8,17 +9,13 @@ mod error;
 mod evaluate;
 mod events;
 mod finetune;
-mod fingerprints;
 mod image_settings;
 mod images;
 mod learning_rate;
 mod metrics;
 mod metrics_csv;
-mod model_file;
 mod near_names;
-mod onnx_file;
 mod phase;
-mod provenance;
 mod published;
 mod recipe;
 mod run_dir;
@@ -38,17 +35,11 @@ pub use error::TrainError;
 pub use evaluate::{Evaluation, HeldOut, evaluate, load_to_measure};
 pub use events::{Event, Sink};
 pub use finetune::{FewShot, FewShotResult, FineTune, FineTuneMode, PrototypeReport, Source, prototypes};
-pub use fingerprints::Fingerprints;
 pub use image_settings::{ImageCache, ImageSettings, NO_CHANGES, SMALL_DATA, UNMIXED};
 pub use images::{Preview, are_images};
 pub use learning_rate::{LearningRate, PlateauPosition, SCHEDULE_FORMS, SchedulePlan};
 pub use metrics::{ConfusionMatrix, wilson_interval};
 pub use metrics_csv::MetricsCsv;
-pub use model_file::{
-    FORMAT_VERSION, GRAPH, Model, ModelCard, Predictor, SelfTest, Training, save as save_model, save_graph,
-};
-pub use onnx_file::{Imported, OnnxImport, PREPROCESSINGS, Prepared, export_onnx, import_onnx};
-pub use provenance::{EvalSplit, Provenance};
 pub use published::{IMAGENET, MIRROR, cached_weights, resolve_weights, weights_url};
 pub use recipe::Recipe;
 pub use run_dir::RunDir;

@@ -5,7 +5,7 @@ use crate::state::Position;
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use striate_data::images::Split;
+use striate_imaging::Split;
 
 const HEADER: &str = "steps,epoch,split,loss,accuracy,lr";
 

@@ -9,13 +9,12 @@ use crate::metrics_csv::MetricsCsv;
 use crate::run_dir::RunDir;
 use crate::state::{Measured, Position, Running};
 use crate::task::Task;
-use crate::weights::first_fault;
 use std::sync::atomic::{AtomicBool, Ordering};
 use striate_data::DataError;
-use striate_data::images::Split;
 use striate_graph::Executable;
+use striate_imaging::Split;
 use striate_nn::optim::{Accumulator, clip_grad_norm};
-use striate_nn::{Ema, Module, Optimizer, Pass, Passes, Statistics, state_dict};
+use striate_nn::{Ema, Module, Optimizer, Pass, Passes, Statistics, first_fault, state_dict};
 use striate_tensor::autograd::find_non_finite;
 use striate_tensor::{Leaf, profile};
 

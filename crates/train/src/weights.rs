@@ -7,8 +7,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use striate_data::images;
 use striate_formats::{Unreadable, read_weights, read_weights_entry, shown};
-use striate_nn::{Entry, Fit, Matched, Module, Overlap, Prefix, StateDict, StateNames, number_fault};
-use striate_tensor::Tensor;
+use striate_nn::{Entry, Fit, Matched, Module, Overlap, Prefix, StateDict, StateNames};
 use striate_zoo::nearest;
 
 /// What `DataParallel` puts into names where it wraps a part of a network.
@@ -245,13 +244,6 @@ fn own_shapes(network: &dyn Module) -> BTreeMap<String, Vec<usize>> {
     own
 }
 
-/// The first tensor whose numbers no network can go on from, and what is wrong with them.
-pub(crate) fn first_fault<'a>(
-    tensors: impl IntoIterator<Item = (&'a String, &'a Tensor)>,
-) -> Option<(&'a str, String)> {
-    tensors.into_iter().find_map(|(name, value)| Some((name.as_str(), number_fault(name, value)?)))
-}
-
 /// What did not fit, or was made to, a line each.
 pub(crate) fn report(matched: &Matched) -> Vec<String> {
     let mut notes = Vec::new();
@@ -283,7 +275,7 @@ mod tests {
     use crate::finetune::Source;
     use serde_json::json;
     use striate_nn::{Classifier, state_dict};
-    use striate_tensor::Generator;
+    use striate_tensor::{Generator, Tensor};
 
     /// Name, type, shape and bytes of a tensor in a file.
     type Raw = (String, &'static str, Vec<usize>, Vec<u8>);

@@ -3,9 +3,9 @@
 use super::choice::one_of;
 use clap::{Args, Subcommand, value_parser};
 use std::path::PathBuf;
-use striate::data::Filter;
 use striate::data::images::ListOptions;
 use striate::data::transforms::Augmentations;
+use striate::imaging::Filter;
 use striate::train::{ImageCache, NO_CHANGES, SMALL_DATA};
 
 /// How images of a folder become what the network sees.

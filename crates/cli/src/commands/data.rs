@@ -4,11 +4,13 @@ use crate::progress::images_bar;
 use crate::table::Table;
 use std::path::Path;
 use std::process::ExitCode;
+use striate::data::DataError;
 use striate::data::images::{
-    CheckReport, DataKind, Finding, ImageList, Source, SplitCause, SplitOptions, Survey, page, path_text, shown, split,
+    CheckReport, DataKind, Finding, ImageList, Source, SplitCause, SplitOptions, Survey, page, path_text, split,
     survey, write_manifest,
 };
-use striate::data::{DataError, DecodeOptions, Image};
+use striate::imaging::shown;
+use striate::imaging::{DecodeOptions, Image};
 use striate::train::{Config, ImageSettings, Preview};
 
 pub fn run(args: Data) -> Result<ExitCode, Failure> {
@@ -161,7 +163,7 @@ fn write_split(args: &Split) -> Result<ExitCode, Failure> {
     }
     striate::formats::write_atomic(&args.out, &write_manifest(&list))?;
     notes.iter().try_for_each(|note| say(format_args!("note: {note}")))?;
-    let held_out = list.of(striate::data::images::Split::Val).len();
+    let held_out = list.of(striate::imaging::Split::Val).len();
     let learnt = count_of(list.entries.len() - held_out, "image");
     say(format_args!("{}: {learnt} to learn from, {} held out", shown(&args.out), thousands(held_out)))?;
     say(format_args!("Train on it:  {} train {}", program(), quoted(&args.out)))?;

@@ -9,9 +9,8 @@ use serde_json::{Value, json};
 use std::path::Path;
 use std::process::ExitCode;
 use striate::data::images::path_text;
-use striate::train::{
-    ConfusionMatrix, EvalSplit, Evaluation, HeldOut, MNIST, Predictor, evaluate, load_to_measure, wilson_interval,
-};
+use striate::model::{EvalSplit, Predictor};
+use striate::train::{ConfusionMatrix, Evaluation, HeldOut, MNIST, evaluate, load_to_measure, wilson_interval};
 
 /// More classes than these are not printed one by one, nor is their matrix.
 const MANY: usize = 20;

@@ -6,9 +6,9 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
 use striate::formats::{npz, pth, safetensors};
+use striate::model::{Model, export_onnx};
 use striate::nn::state_dict;
 use striate::onnx::ExportOptions;
-use striate::train::{Model, export_onnx};
 
 /// The format that a file's ending tells.
 fn by_ending(file: &Path) -> Option<ExportFormat> {

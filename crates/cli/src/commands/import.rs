@@ -3,9 +3,9 @@ use crate::output::{Failure, note, program, say, shown_path, thousands};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use striate::data::Preprocessing;
 use striate::graph::Origin;
-use striate::train::{OnnxImport, PREPROCESSINGS, Prepared, import_onnx, save_graph};
+use striate::imaging::Preprocessing;
+use striate::model::{OnnxImport, PREPROCESSINGS, Prepared, import_onnx, save_graph};
 
 /// The names of classes, one in each line.
 fn classes(path: &Path) -> Result<Vec<String>, Failure> {

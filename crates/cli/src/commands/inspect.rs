@@ -5,8 +5,8 @@ use crate::table::Table;
 use std::path::Path;
 use std::process::ExitCode;
 use striate::graph::{Executable, Summary, capture};
+use striate::model::{Model, ModelCard};
 use striate::nn::Forward;
-use striate::train::{Model, ModelCard};
 use striate::zoo::Description;
 
 /// Classes where nothing says how many.

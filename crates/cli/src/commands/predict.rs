@@ -5,9 +5,10 @@ use crate::output::{Failure, complain, count_of, json_path, note, say, say_json,
 use std::io::{IsTerminal, Read, stdin};
 use std::path::Path;
 use std::process::ExitCode;
-use striate::data::{Prepared, decode_bytes, decode_image, parallel};
+use striate::data::parallel;
+use striate::imaging::{Prepared, decode_bytes, decode_image};
+use striate::model::Predictor;
 use striate::prelude::Tensor;
-use striate::train::Predictor;
 
 /// How many of the likeliest classes are listed, in JSON and in text.
 const TOP_JSON: usize = 3;

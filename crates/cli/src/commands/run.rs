@@ -10,7 +10,8 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::OnceLock;
 use std::sync::atomic::AtomicBool;
-use striate::data::images::{Split, text_path};
+use striate::data::images::text_path;
+use striate::imaging::Split;
 use striate::profile;
 use striate::train::{
     Config, Event, ImageSettings, MNIST, Outcome, SMALL_DATA, Session, Settings, Sink, TrainError, UNMIXED, Watch,

@@ -8,9 +8,9 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 use striate::formats::{npy, npz};
 use striate::graph::{Executable, Graph, capture};
+use striate::model::Model;
 use striate::nn::{Forward, Pass};
 use striate::onnx::{Network, OnnxError, Port};
-use striate::train::Model;
 use striate::{DType, Shape, Tensor};
 
 /// How long `--time` runs.

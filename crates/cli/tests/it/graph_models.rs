@@ -4,9 +4,9 @@ use crate::common::*;
 use std::fs;
 use std::path::Path;
 use striate::graph::capture;
+use striate::model::{Model, SelfTest, save_graph};
 use striate::nn::{Forward, Pass};
 use striate::tensor::Tensor;
-use striate::train::{Model, SelfTest, save_graph};
 
 const NET: &str =
     "conv 4 3, batchnorm, relu, maxpool 2, residual(conv 4 3 padding 1, batchnorm), globalavgpool, linear";

@@ -4,8 +4,8 @@ use crate::common::*;
 use std::fs;
 use std::path::Path;
 use striate::formats::{npy, npz};
+use striate::model::{Model, export_onnx};
 use striate::onnx::ExportOptions;
-use striate::train::{Model, export_onnx};
 use striate::{DType, Generator, Tensor};
 
 const NET: &str = "conv 4 3, batchnorm, relu, maxpool 2, globalavgpool, linear";

@@ -1,11 +1,11 @@
 //! Images kept decoded and scaled, in memory or on the disk.
 
 use super::source::{Source, Stamp};
-use crate::image::{AnyImage, Depth, Image};
 use sha2::{Digest, Sha256};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
+use striate_imaging::{AnyImage, Depth, Image};
 
 /// Where images are kept decoded and scaled.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

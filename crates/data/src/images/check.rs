@@ -1,12 +1,13 @@
 //! [`CheckReport`]: the problems of a list of images, and what else is to be noted.
 
-use super::list::{Entry, ImageList, Split};
-use super::names::{count, shown, some};
+use super::list::{Entry, ImageList};
+use super::names::{count, some};
 use super::split::{SplitOptions, split_by};
 use super::survey::{Examined, Survey};
 use crate::error::DataError;
 use serde::Serialize;
 use std::collections::BTreeMap;
+use striate_imaging::{Split, shown};
 
 /// How many times as many images the largest class may have before that is worth a line.
 const IMBALANCE: usize = 3;

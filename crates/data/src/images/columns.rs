@@ -1,7 +1,8 @@
 //! Which column of a manifest is which.
 
 use super::list::ListOptions;
-use super::names::{shown, some};
+use super::names::some;
+use striate_imaging::shown;
 
 /// Names of columns that hold paths or names of images, besides `path`.
 const PATHS: [&str; 18] = [

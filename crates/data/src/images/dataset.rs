@@ -5,13 +5,11 @@ use super::list::Entry;
 use crate::collate::{Batch, Sample};
 use crate::dataset::Dataset;
 use crate::error::DataError;
-use crate::image::{AnyImage, Depth, Image};
-use crate::preprocessing::Preprocessing;
-use crate::resize::Scale;
 use crate::transforms::{Augmentations, RandomChanges};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
+use striate_imaging::{AnyImage, Depth, Image, Preprocessing, Scale};
 use striate_tensor::{Buffer, Tensor};
 
 /// An image that could not be used.

@@ -1,11 +1,9 @@
 //! Fingerprints: what an image is known by, wherever its file lies.
 
 use super::list::ImageList;
-use crate::decode::{DecodeOptions, decode_bytes, format_of, holds_jpeg};
-use crate::image::{AnyImage, Image};
 use crate::parallel;
-use image::ImageFormat;
 use sha2::{Digest, Sha256};
+use striate_imaging::{AnyImage, DecodeOptions, Image, decode_bytes, is_lossy};
 
 /// What the hash of pixels begins with.
 const PIXELS: &[u8] = b"striate pixels 1";
@@ -100,30 +98,4 @@ fn hash<T: Copy + PartialEq>(
         hash.update(&bytes);
     }
     first(hash.finalize().into())
-}
-
-/// Whether what a decoder makes of the file depends on how it rounds.
-fn is_lossy(bytes: &[u8]) -> bool {
-    match format_of(bytes) {
-        Some(ImageFormat::Jpeg) => true,
-        Some(ImageFormat::WebP) => holds_vp8(bytes.get(12..).unwrap_or_default()),
-        Some(ImageFormat::Tiff) => holds_jpeg(bytes),
-        _ => false,
-    }
-}
-
-/// Whether one of these chunks of a WebP file, or of its frames, is a lossy image.
-fn holds_vp8(mut chunks: &[u8]) -> bool {
-    while let Some((name, rest)) = chunks.split_first_chunk::<4>()
-        && let Some((size, rest)) = rest.split_first_chunk::<4>()
-    {
-        let size = u32::from_le_bytes(*size) as usize;
-        let content = rest.get(..size).unwrap_or(rest);
-        // A frame's own chunks stand after 16 bytes on its place and time.
-        if name == b"VP8 " || (name == b"ANMF" && holds_vp8(content.get(16..).unwrap_or_default())) {
-            return true;
-        }
-        chunks = rest.get(size + size % 2..).unwrap_or_default();
-    }
-    false
 }

@@ -5,11 +5,11 @@ use super::list::{ImageList, ListOptions};
 use super::names::{LeftOut, text_of};
 use super::source::Source;
 use super::{layout, manifest, table};
-use crate::decode::read;
 use crate::error::DataError;
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
+use striate_imaging::read_file;
 
 /// How deep folders may be.
 const DEPTH_LIMIT: usize = 64;
@@ -19,7 +19,7 @@ pub fn open(path: &Path, options: &ListOptions) -> Result<ImageList, DataError> 
     walk.folder(path, &mut Vec::new())?;
     let table = |found: &Found| {
         let file = path.join(&found.parts[0]);
-        manifest::parse(&file, &read(&file, table::BYTE_LIMIT)?, &Beside(path), options)
+        manifest::parse(&file, &read_file(&file, table::BYTE_LIMIT)?, &Beside(path), options)
     };
     layout::arranged(path, walk.found, walk.left_out.notes().collect(), options, &table)
 }

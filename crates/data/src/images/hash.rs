@@ -1,9 +1,8 @@
 //! [`ImageHash`]: what of an image stays when it is scaled, compressed or brightened a little.
 
-use crate::image::{AnyImage, Image};
-use crate::resize::Filter;
 use std::f64::consts::PI;
 use std::sync::LazyLock;
+use striate_imaging::{AnyImage, Filter, Image};
 
 /// The side of the image that the cosine transform sees, and of its lowest frequencies that are kept.
 const SIDE: usize = 32;

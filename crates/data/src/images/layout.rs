@@ -2,12 +2,13 @@
 
 use super::files::{Found, is_image};
 use super::kind::is_table;
-use super::list::{Entry, ImageList, ListOptions, Split};
-use super::names::{count, shown, some, text_of};
+use super::list::{Entry, ImageList, ListOptions};
+use super::names::{count, some, text_of};
 use crate::error::DataError;
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
+use striate_imaging::{Split, shown};
 
 impl Found {
     fn name(&self) -> String {

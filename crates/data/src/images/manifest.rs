@@ -2,14 +2,15 @@
 
 use super::columns::{Columns, shown_header};
 use super::files::{Files, Look, is_image};
-use super::list::{Entry, ImageList, ListOptions, Split, name_of};
-use super::names::{count, escaped, os_string, shown, some, unescaped};
+use super::list::{Entry, ImageList, ListOptions, name_of};
+use super::names::{count, escaped, os_string, some, unescaped};
 use super::source::{Source, path_of};
 use super::table;
 use crate::error::DataError;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
+use striate_imaging::{Split, shown};
 
 /// A line of a manifest.
 struct Line {

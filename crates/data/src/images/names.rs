@@ -3,38 +3,10 @@
 use std::ffi::{OsStr, OsString};
 use std::fmt::Write;
 use std::path::{Component, MAIN_SEPARATOR, Path, PathBuf};
+use striate_imaging::{is_misleading, shown};
 
 /// How many names a line gives.
 const SHOWN: usize = 3;
-
-/// A name for the terminal or a page: control characters, invisible ones, those that change the direction of text, and bytes that are not
-/// UTF-8 are escaped (`\n`, `\x1b`, `\u{202e}`, `\xe9`). Everything else stays as it is.
-pub fn shown(name: impl AsRef<OsStr>) -> String {
-    let mut out = String::new();
-    for chunk in name.as_ref().as_encoded_bytes().utf8_chunks() {
-        for c in chunk.valid().chars() {
-            let _ = match c {
-                '\n' => out.write_str("\\n"),
-                '\r' => out.write_str("\\r"),
-                '\t' => out.write_str("\\t"),
-                c if c.is_control() && c.is_ascii() => write!(out, "\\x{:02x}", c as u32),
-                c if c.is_control() || misleads(c) => write!(out, "\\u{{{:x}}}", c as u32),
-                c => out.write_char(c),
-            };
-        }
-        hex(&mut out, chunk.invalid());
-    }
-    out
-}
-
-fn hex(out: &mut String, bytes: &[u8]) {
-    bytes.iter().for_each(|b| out.push_str(&format!("\\x{b:02x}")));
-}
-
-/// Whether a character is not seen, or changes how others are.
-fn misleads(c: char) -> bool {
-    matches!(c, '\u{61c}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
-}
 
 /// The first `most` names, shown, and how many more there are.
 pub fn listed<S: AsRef<OsStr>>(names: &[S], most: usize) -> String {
@@ -93,6 +65,10 @@ pub fn text_of_path(path: &Path) -> String {
     if MAIN_SEPARATOR == '/' { text } else { text.replace(MAIN_SEPARATOR, "/") }
 }
 
+fn hex(out: &mut String, bytes: &[u8]) {
+    bytes.iter().for_each(|b| out.push_str(&format!("\\x{b:02x}")));
+}
+
 /// Bytes as text: `\\`, `\xe9`, and control characters as `\n`, `\x1b` if `control`. [`unescaped`] gives them back.
 pub fn escaped(bytes: &[u8], control: bool) -> String {
     let mut out = String::new();
@@ -103,7 +79,9 @@ pub fn escaped(bytes: &[u8], control: bool) -> String {
                 '\n' if control => out.push_str("\\n"),
                 '\r' if control => out.push_str("\\r"),
                 '\t' if control => out.push_str("\\t"),
-                c if control && (c.is_control() || misleads(c)) => hex(&mut out, c.encode_utf8(&mut [0; 4]).as_bytes()),
+                c if control && (c.is_control() || is_misleading(c)) => {
+                    hex(&mut out, c.encode_utf8(&mut [0; 4]).as_bytes())
+                }
                 c => out.push(c),
             }
         }
@@ -168,18 +146,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_that_is_shown_moves_the_cursor_or_hides() {
-        for (name, text) in [
-            ("größe 3 猫", "größe 3 猫"),
-            ("a\nb\tc\rd", "a\\nb\\tc\\rd"),
-            ("\u{1b}[31mred\u{7f}", "\\x1b[31mred\\x7f"),
-            ("\u{85}\u{202e}gpj.exe\u{feff}\u{200b}", "\\u{85}\\u{202e}gpj.exe\\u{feff}\\u{200b}"),
-            ("back\\slash", "back\\slash"),
-            ("👩\u{200d}🚀", "👩\u{200d}🚀"),
-        ] {
-            assert_eq!(shown(name), text);
-        }
-        assert_eq!(shown(os_string(b"caf\xe9.png".to_vec())), "caf\\xe9.png");
+    fn lists_are_cut_short_and_nouns_counted() {
         assert_eq!(some(&["a\n", "b", "c", "d", "e"]), "a\\n, b, c and 2 more");
         assert_eq!([count(1, "image"), count(2, "class"), count(0, "file")], ["1 image", "2 classes", "0 files"]);
     }

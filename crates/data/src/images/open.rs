@@ -5,9 +5,9 @@ use super::kind::DataKind;
 use super::list::{ImageList, ListOptions};
 use super::names::some;
 use super::{folder, manifest, run_list, table, tar};
-use crate::decode::read;
 use crate::error::DataError;
 use std::path::Path;
+use striate_imaging::read_file;
 
 impl ImageList {
     /// The images of a folder (`class/image.jpg`, or `train/class/image.jpg` with `val` and `test` beside it), of a manifest (`.csv` or
@@ -56,7 +56,7 @@ impl ImageList {
 
 /// The images of a manifest in a file; its paths start from where it lies.
 fn open_table(path: &Path, options: &ListOptions) -> Result<ImageList, DataError> {
-    let bytes = read(path, table::BYTE_LIMIT)?;
+    let bytes = read_file(path, table::BYTE_LIMIT)?;
     if *options == ListOptions::default() && run_list::is_one(&bytes) {
         let root = path.parent().unwrap_or(Path::new(""));
         return run_list::read_files(path, &bytes, root, root);

@@ -2,14 +2,12 @@
 
 use super::check::{CheckReport, Finding};
 use super::list::ImageList;
-use crate::decode::DecodeOptions;
-use crate::image::Image;
-use crate::resize::Filter;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use image::codecs::jpeg::JpegEncoder;
 use image::{ExtendedColorType, ImageEncoder};
 use std::fmt::Write;
+use striate_imaging::{DecodeOptions, Filter, Image};
 
 /// Groups, and images of a group, that are shown.
 const GROUPS: usize = 12;
@@ -111,6 +109,6 @@ fn small(image: &Image) -> Option<String> {
 
 /// A name as part of a page.
 fn escaped(text: &str) -> String {
-    let text = super::shown(text);
+    let text = striate_imaging::shown(text);
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }

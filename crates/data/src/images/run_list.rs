@@ -1,14 +1,14 @@
 //! The list of a run's images, which is read back as it was written.
 
 use super::kind::DataKind;
-use super::list::{Entry, ImageList, Split, name_of};
-use super::names::{count, escaped, os_string, shown, some, unescaped};
+use super::list::{Entry, ImageList, name_of};
+use super::names::{count, escaped, os_string, some, unescaped};
 use super::source::{Source, path_of};
 use super::{table, tar};
-use crate::decode::read;
 use crate::error::DataError;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use striate_imaging::{Split, read_file, shown};
 
 const COLUMNS: [&str; 5] = ["path", "label", "split", "group", "fingerprint"];
 
@@ -52,7 +52,7 @@ pub fn read_run_list(file: &Path, data: &Path) -> Result<ImageList, DataError> {
 /// # Errors
 /// As [`read_run_list`].
 pub fn read_moved_run_list(file: &Path, data: &Path, before: &Path) -> Result<ImageList, DataError> {
-    let bytes = read(file, table::BYTE_LIMIT)?;
+    let bytes = read_file(file, table::BYTE_LIMIT)?;
     if DataKind::of(data)? == DataKind::Archive {
         return read_archive(file, &bytes, data);
     }

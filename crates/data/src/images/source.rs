@@ -1,14 +1,13 @@
 //! [`Source`]: where an image's bytes are.
 
-use crate::decode::{DecodeOptions, decode_bytes, read};
 use crate::error::DataError;
-use crate::image::AnyImage;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
+use striate_imaging::{AnyImage, DecodeOptions, ImageError, decode_bytes, read_file};
 use tar::Archive;
 
 /// Where an image's bytes are.
@@ -53,14 +52,14 @@ impl Source {
                 // Opening a pipe waits for somebody to write into it.
                 let metadata = std::fs::metadata(path);
                 if metadata.is_ok_and(|m| !m.is_file() && !m.is_dir()) {
-                    return Err(DataError::image(path, "not a regular file"));
+                    return Err(ImageError::image(path, "not a regular file").into());
                 }
-                return read(path, limit);
+                return Ok(read_file(path, limit)?);
             }
             Source::Tar { archive, offset, size, sparse, .. } => (archive, *offset, *size, *sparse),
         };
         if size > limit {
-            return Err(DataError::image(&self.path(), format!("it has more than {limit} bytes")));
+            return Err(ImageError::image(&self.path(), format!("it has more than {limit} bytes")).into());
         }
         let part = || -> io::Result<Vec<u8>> {
             let mut file = File::open(&**archive)?;
@@ -81,7 +80,7 @@ impl Source {
     /// # Errors
     /// If it cannot be read or decoded.
     pub fn decode(&self, options: &DecodeOptions) -> Result<AnyImage, DataError> {
-        decode_bytes(&self.read(options.byte_limit)?, &self.path(), options)
+        Ok(decode_bytes(&self.read(options.byte_limit)?, &self.path(), options)?)
     }
 
     pub(crate) fn stamp(&self) -> io::Result<Stamp> {

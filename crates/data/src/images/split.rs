@@ -1,12 +1,13 @@
 //! A split for lists that have none: the side of an image depends on its content and the seed, not on its place.
 
 use super::fingerprint::first;
-use super::list::{ImageList, Split};
-use super::names::{count, shown, some};
+use super::list::ImageList;
+use super::names::{count, some};
 use super::survey::{Groups, Survey};
 use crate::error::DataError;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
+use striate_imaging::{Split, shown};
 
 /// How a list is split.
 #[derive(Clone, Copy, Debug, PartialEq)]

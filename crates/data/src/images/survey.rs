@@ -3,12 +3,11 @@
 use super::fingerprint::with_digest;
 use super::hash::ImageHash;
 use super::list::ImageList;
-use crate::decode::{DecodeOptions, decode_noting, format_of};
-use crate::image::{AnyImage, Depth, Image};
 use crate::parallel;
 use image::ImageFormat;
 use sha2::{Digest, Sha256};
 use std::path::Path;
+use striate_imaging::{AnyImage, DecodeOptions, Depth, Image, decode_noting, format_of};
 
 /// What an image turned out to be.
 #[derive(Clone, Debug)]

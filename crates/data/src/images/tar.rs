@@ -97,7 +97,7 @@ fn files(path: &Path) -> Result<(Vec<Found>, Vec<String>), DataError> {
         let is_folder = bytes.ends_with(b"/");
         let inner = os_string(bytes);
         let Some(name) = plain(Path::new(&inner)) else {
-            let line = format!("refused: its entry '{}' leads out of the archive", super::shown(&inner));
+            let line = format!("refused: its entry '{}' leads out of the archive", striate_imaging::shown(&inner));
             return Err(DataError::images(path, line));
         };
         if !is_folder && !name.is_empty() {

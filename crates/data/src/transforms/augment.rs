@@ -1,10 +1,9 @@
 //! [`Augmentations`]: random changes of training images, written as one line of text.
 
 use super::random::{Step, crop_resize};
-use crate::image::{Depth, Image};
-use crate::resize::{Filter, Scale};
 use std::fmt;
 use std::str::FromStr;
+use striate_imaging::{Depth, Filter, Image, Scale};
 use striate_tensor::Generator;
 
 /// Tells random numbers of augmentations from others under the same seed.

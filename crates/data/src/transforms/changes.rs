@@ -2,8 +2,7 @@
 
 use super::augment::Augmentations;
 use super::mix::Mixer;
-use crate::image::Image;
-use crate::resize::{Filter, Scale};
+use striate_imaging::{Filter, Image, Scale};
 use striate_tensor::Tensor;
 
 /// Random changes, and what their numbers come from: the seed, the epoch and the sample's number alone.

@@ -1,7 +1,7 @@
 //! What colours become, with torchvision's meaning. Sums are made in `f32` and rounded to the nearest value at the end, where torchvision
 //! drops the fraction of bytes.
 
-use crate::image::{Depth, Image};
+use striate_imaging::{Depth, Image};
 
 /// torchvision's weights of red, green and blue in grey.
 const GREY: [f32; 3] = [0.2989, 0.587, 0.114];

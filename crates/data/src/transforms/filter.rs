@@ -1,6 +1,6 @@
 //! Blur, sharpness, and parts painted over, with torchvision's meaning.
 
-use crate::image::{Depth, Image};
+use striate_imaging::{Depth, Image};
 
 /// Blurred by a Gaussian of deviation `sigma` pixels, cut off after `kernel / 2` pixels; the image is mirrored at its edges (torchvision's
 /// `gaussian_blur`).

@@ -1,7 +1,7 @@
 //! Where pixels go: flips, rotation, affine and perspective maps, with torchvision's meaning. Scaling and cropping are methods of
 //! [`Image`].
 
-use crate::image::{Depth, Image};
+use striate_imaging::{Depth, Image};
 
 /// Left becomes right.
 pub fn flip_horizontal<T: Depth>(image: &Image<T>) -> Image<T> {

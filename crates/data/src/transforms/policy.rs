@@ -3,7 +3,6 @@
 use super::colour::{autocontrast, brightness, contrast, equalize, posterize, saturation, solarize};
 use super::filter::sharpness;
 use super::geometry::{Affine, affine, rotate};
-use crate::image::{Depth, Image};
 use striate_tensor::Generator;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -25,6 +24,7 @@ enum Operation {
 }
 
 use Operation::*;
+use striate_imaging::{Depth, Image};
 
 const OPERATIONS: [Operation; 14] = [
     Identity,

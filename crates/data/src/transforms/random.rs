@@ -2,8 +2,7 @@
 
 use super::geometry::{Affine, affine, flip_horizontal, flip_vertical, perspective, rotate};
 use super::{colour, filter, policy};
-use crate::image::{Depth, Image};
-use crate::resize::{Filter, Scale};
+use striate_imaging::{Depth, Filter, Image, Scale};
 use striate_tensor::Generator;
 
 /// A random change of an image that keeps its size.

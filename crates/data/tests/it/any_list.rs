@@ -3,7 +3,8 @@
 use proptest::prelude::*;
 use std::fs;
 use std::path::{Path, PathBuf};
-use striate_data::images::{Entry, ImageList, Source, Split, read_run_list, write_run_list};
+use striate_data::images::{Entry, ImageList, Source, read_run_list, write_run_list};
+use striate_imaging::Split;
 
 /// Names with all that is odd in them.
 fn name() -> impl Strategy<Value = String> {

@@ -4,7 +4,8 @@ use flate2::{Compression, write::GzEncoder};
 use std::fs;
 use std::io::Write;
 use std::path::Path;
-use striate_data::{DataError, Dataset, Fit, Idx, IdxFolder};
+use striate_data::{DataError, Dataset, Idx, IdxFolder};
+use striate_imaging::Fit;
 
 fn idx(dims: &[u32], data: &[u8]) -> Vec<u8> {
     let mut file = vec![0, 0, 8, dims.len() as u8];

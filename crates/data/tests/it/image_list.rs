@@ -3,10 +3,9 @@
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use striate_data::images::{
-    ImageList, ListOptions, Source, Split, read_run_list, shown, write_manifest, write_run_list,
-};
-use striate_data::{DataError, DecodeOptions, Image};
+use striate_data::DataError;
+use striate_data::images::{ImageList, ListOptions, Source, read_run_list, write_manifest, write_run_list};
+use striate_imaging::{DecodeOptions, Image, Split, shown};
 
 /// The bytes of a small PNG of its own for each `n`.
 fn png(n: usize) -> Vec<u8> {

@@ -3,7 +3,8 @@
 use std::path::Path;
 use striate_data::images::{CacheKind, ImageList, ImageListDataset, Source};
 use striate_data::transforms::Augmentations;
-use striate_data::{DataLoader, Dataset, Filter, Fit, Image, Preprocessing, decode_image};
+use striate_data::{DataLoader, Dataset};
+use striate_imaging::{Filter, Fit, Image, Preprocessing, decode_image};
 
 fn scene(n: usize, width: usize, height: usize) -> Image {
     let value = |i: usize| (i * (7 + n) % 251 + i / 17 * n % 5) as u8;
@@ -17,7 +18,7 @@ fn folder(at: &Path) -> ImageList {
         std::fs::create_dir_all(file.parent().unwrap()).unwrap();
         scene(n, 30 + 3 * n, 41 - n).write_png(&file).unwrap();
     }
-    let deep = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/odd-images/pngsuite/png/basn6a16.png");
+    let deep = Path::new(env!("CARGO_MANIFEST_DIR")).join("../imaging/tests/odd-images/pngsuite/png/basn6a16.png");
     std::fs::copy(deep, at.join("b/deep.png")).unwrap();
     ImageList::open(at).unwrap()
 }

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use striate_data::images::{
-    ImageHash, ImageList, Split, SplitCause, SplitOptions, Survey, fingerprint, fingerprints, pixel_fingerprint, split,
-    survey,
+    ImageHash, ImageList, SplitCause, SplitOptions, Survey, fingerprint, fingerprints, pixel_fingerprint, split, survey,
 };
-use striate_data::{AnyImage, DataError, DecodeOptions, Depth, Image, decode_bytes, mnist};
+use striate_data::{DataError, mnist};
+use striate_imaging::{AnyImage, DecodeOptions, Depth, Image, Split, decode_bytes};
 
 /// An image that is like no other: noise of coarse blocks.
 fn scene(seed: u64) -> Image {
@@ -295,7 +295,7 @@ fn a_digit_in_an_idx_file_and_its_png_match() {
 
 #[test]
 fn lossy_files_are_known_by_their_bytes() {
-    let odd = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/odd-images/pillow");
+    let odd = Path::new(env!("CARGO_MANIFEST_DIR")).join("../imaging/tests/odd-images/pillow");
     let options = DecodeOptions::default();
     let first = |bytes: &[u8]| {
         u64::from_be_bytes(
@@ -326,7 +326,7 @@ fn fingerprints_are_those_of_the_survey() {
     for n in 0..7 {
         put(dir.path(), "a", &format!("{n}.png"), &scene(n));
     }
-    let odd = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/odd-images/pillow");
+    let odd = Path::new(env!("CARGO_MANIFEST_DIR")).join("../imaging/tests/odd-images/pillow");
     std::fs::copy(odd.join("hopper_gray.jpg"), dir.path().join("a/8.jpg")).unwrap();
     std::fs::write(dir.path().join("a/9.png"), "no image").unwrap();
     let (list, found) = look(dir.path());

@@ -5,7 +5,6 @@ mod idx;
 mod image_list;
 mod image_list_dataset;
 mod image_split;
-mod images;
 mod loader;
-mod odd_images;
+mod preprocessing;
 mod transforms;

@@ -4,7 +4,7 @@ use safetensors::SafeTensors;
 use serde_json::Value as Json;
 use std::path::Path;
 use striate_data::transforms::{colour, filter, geometry};
-use striate_data::{Filter, Image};
+use striate_imaging::{Filter, Image};
 
 /// The cases of a file: name, op, arguments, and a closure that gives a tensor.
 fn for_each(file: &str, mut check: impl FnMut(&str, &str, &Json, Image, Vec<f32>, [usize; 2])) {
@@ -59,7 +59,7 @@ fn scaling_agrees_with_pillow() {
     });
 }
 
-fn transformed<T: striate_data::Depth>(op: &str, args: &Json, image: &Image<T>) -> Image<T> {
+fn transformed<T: striate_imaging::Depth>(op: &str, args: &Json, image: &Image<T>) -> Image<T> {
     let factor = || number(args, "factor") as f32;
     let whole = |key: &str| number(args, key) as usize;
     match op {

@@ -1,22 +1,22 @@
 //! Classes as means of features: nothing is trained (Snell et al., Prototypical networks, 2017). Features and means are scaled to length 1, which serves
 //! better where images are few (Wang et al., SimpleShot, 2019).
 
+use crate::card;
 use crate::config::Config;
 use crate::data::{Images, Loader, Splits, Validation, Watch, measuring_batch};
 use crate::error::TrainError;
 use crate::events::{Event, Sink};
 use crate::finetune::features;
-use crate::model_file::{self, Model, ModelCard, Training};
-use crate::provenance::Provenance;
 use crate::run_dir::RunDir;
 use crate::session::{Ready, list_bad, prepare};
 use crate::state::{Measured, Running};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
-use striate_data::images::Split;
 use striate_data::{Dataset, TensorDataset};
 use striate_formats::write_atomic;
+use striate_imaging::Split;
+use striate_model::{Model, Provenance, Training};
 use striate_nn::Classifier;
 use striate_tensor::{Generator, Tensor};
 
@@ -132,10 +132,10 @@ fn measure_prototypes(
     let tested = Measured { epoch: 0, result: Running { loss: 0.0, correct, samples: test_samples } };
     // Nothing is chosen by the images held out.
     let seen = Provenance { learnt_from: data.provenance().learnt_from, ..Provenance::default() };
-    let settings = Training::of(&config, &tested, data.measured, started_from.union(&seen));
+    let settings = card::training(&config, &tested, data.measured, started_from.union(&seen));
     let training = Training { optimizer: "none".into(), lr: 0.0, ..settings };
-    let card = ModelCard::of(&config.model, &data, &preprocessing, training, &*network);
-    model_file::save(&run.model(), &card, &*network)?;
+    let card = card::card(&config.model, &data, &preprocessing, training, &*network);
+    striate_model::save(&run.model(), &card, &*network)?;
     Model::load(&run.model())?;
     let Splits { measured, .. } = data;
     Ok(Some(PrototypeReport {

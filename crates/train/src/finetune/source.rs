@@ -3,15 +3,14 @@
 use crate::checkpoint;
 use crate::config::{AUTO, Config};
 use crate::error::TrainError;
-use crate::model_file::{self, GRAPH, Model};
-use crate::provenance::Provenance;
 use crate::published::{IMAGENET, resolve_weights};
 use crate::weights::{Aligned, StartWeights, read, report, shapes};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use striate_data::images::{some, text_path};
-use striate_data::{Filter, Fit, Preprocessing};
 use striate_formats::shown;
+use striate_imaging::{Filter, Fit, Preprocessing};
+use striate_model::{GRAPH, Model, Provenance};
 use striate_nn::{Classifier, StateDict, init, state_dict};
 use striate_tensor::Generator;
 use striate_zoo::{Architecture, Description, Interpolation, find, nearest, published};
@@ -48,7 +47,7 @@ impl Source {
     /// weights where the file has several.
     pub fn open(path: &Path, model: Option<&str>, entry: Option<&str>) -> Result<Source, TrainError> {
         let mut weights = read(path, entry)?;
-        if weights.metadata.contains_key(model_file::KEY) {
+        if striate_model::is_model_file(&weights.metadata) {
             return Source::of_model(path, model);
         }
         let checkpoint = checkpoint::describe(&weights.metadata);
@@ -197,14 +196,6 @@ fn customary(a: &Architecture) -> Preprocessing {
         Interpolation::Bicubic => Filter::Bicubic,
     };
     Preprocessing { filter, mean: known.mean.to_vec(), std: known.std.to_vec(), ..plain(shorter, size) }
-}
-
-/// The values of another number of channels: their mean for one, the one value for three.
-pub(crate) fn for_channels(values: &[f32], channels: usize) -> Vec<f32> {
-    if values.len() == channels {
-        return values.to_vec();
-    }
-    vec![values.iter().sum::<f32>() / values.len().max(1) as f32; channels]
 }
 
 #[cfg(test)]

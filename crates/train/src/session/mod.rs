@@ -10,14 +10,14 @@ use crate::checkpoint::{self, Identity, Loaded};
 use crate::config::Config;
 use crate::data::{Resumed, Splits, Validation, Watch};
 use crate::error::TrainError;
-use crate::provenance::Provenance;
 use crate::run_dir::RunDir;
 use crate::state::Position;
 use prepare::data_and_network;
 use std::path::{Path, PathBuf};
-use striate_data::Preprocessing;
 use striate_data::images::{path_text, text_path};
 use striate_formats::write_atomic;
+use striate_imaging::Preprocessing;
+use striate_model::Provenance;
 use striate_nn::{Classifier, Ema, Module, OptimizerState};
 use striate_tensor::{Generator, isa};
 

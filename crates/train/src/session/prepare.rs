@@ -7,14 +7,13 @@ use crate::data::{MNIST, Resumed, Splits, Validation, Wanted, Watch, load_for};
 use crate::error::TrainError;
 use crate::finetune::Source;
 use crate::images;
-use crate::model_file;
-use crate::provenance::Provenance;
 use crate::published::resolve_weights;
 use crate::weights::{self, Aligned, StartWeights};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use striate_data::Preprocessing;
 use striate_data::images::text_path;
+use striate_imaging::Preprocessing;
+use striate_model::Provenance;
 use striate_nn::Classifier;
 use striate_tensor::Generator;
 use striate_zoo::{Blueprint, Description};
@@ -136,8 +135,8 @@ impl Start {
 
 /// The network and the provenance that a file's texts tell of, if it is a model or a checkpoint of Striate's.
 fn own(metadata: &BTreeMap<String, String>) -> (Option<String>, Option<Provenance>) {
-    if let Some(card) = model_file::card(metadata) {
-        let model = Some(card.architecture).filter(|name| name != model_file::GRAPH);
+    if let Some(card) = striate_model::card_of(metadata) {
+        let model = Some(card.architecture).filter(|name| name != striate_model::GRAPH);
         return (model, card.training.provenance);
     }
     match checkpoint::describe(metadata) {

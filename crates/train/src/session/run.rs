@@ -1,6 +1,7 @@
 //! The run itself: one stage after the other.
 
 use super::Session;
+use crate::card;
 use crate::checkpoint::{self, Identity};
 use crate::config::Config;
 use crate::data::{Images, Loader, Splits, measuring_batch};
@@ -10,7 +11,6 @@ use crate::finetune::features;
 use crate::learning_rate::LearningRate;
 use crate::metrics::wilson_interval;
 use crate::metrics_csv::MetricsCsv;
-use crate::model_file::{self, Model, ModelCard, Training};
 use crate::phase::Phase;
 use crate::run_dir::{BAD_IMAGES, RunDir};
 use crate::state::Measured;
@@ -19,9 +19,10 @@ use crate::trainer::{Batches, Kept, Outcome, Trainer};
 use std::cell::OnceCell;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
-use striate_data::Preprocessing;
 use striate_data::images::BadImage;
 use striate_formats::write_atomic;
+use striate_imaging::Preprocessing;
+use striate_model::Model;
 use striate_nn::{Classifier, Module, Passes};
 use striate_tensor::{Tensor, isa, num_threads};
 
@@ -62,13 +63,13 @@ impl Session {
             Tensor::from_vec(weights, [data.classes.len()])
         });
         let mut save = |network: &(dyn Classifier + 'static), which: Kept, tested: &Measured| {
-            let training = Training::of(config, tested, data.measured, provenance());
-            let card = ModelCard::of(&config.model, data, preprocessing, training, network);
+            let training = card::training(config, tested, data.measured, provenance());
+            let card = card::card(&config.model, data, preprocessing, training, network);
             let path = match which {
                 Kept::Best => run.model(),
                 Kept::Last => run.last_model(),
             };
-            model_file::save(&path, &card, network)
+            Ok(striate_model::save(&path, &card, network)?)
         };
         let mut bad = data.bad.clone();
         let mut outcome = Outcome::Stopped;

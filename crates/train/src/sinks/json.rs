@@ -44,7 +44,7 @@ fn paths(event: &Event) -> Vec<(&'static str, &Path)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use striate_data::images::Split;
+    use striate_imaging::Split;
 
     #[test]
     fn each_event_is_one_object_with_its_name() {

@@ -2,7 +2,8 @@
 
 use crate::events::{Event, Sink};
 use std::io::Write;
-use striate_data::images::{self, Split, listed};
+use striate_data::images::{self, listed};
+use striate_imaging::Split;
 
 /// How many classes the first line names.
 const CLASSES: usize = 5;

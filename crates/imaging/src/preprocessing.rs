@@ -225,7 +225,10 @@ impl Preprocessing {
 
     /// The image as it is kept for training: with no more channels and, if that makes it no larger by far, at the scale that the size asks
     /// for. What [`Preprocessing::scaled`] makes of it is what it makes of the image.
-    pub(crate) fn kept(&self, image: AnyImage) -> AnyImage {
+    ///
+    /// # Panics
+    /// If the image has no pixels.
+    pub fn kept(&self, image: AnyImage) -> AnyImage {
         match image {
             AnyImage::U8(image) => AnyImage::U8(self.smaller(image)),
             AnyImage::U16(image) => AnyImage::U16(self.smaller(image)),
@@ -242,7 +245,10 @@ impl Preprocessing {
     }
 
     /// At the size of the training images.
-    pub(crate) fn scaled<T: Scale>(&self, image: &Image<T>) -> Image<T> {
+    ///
+    /// # Panics
+    /// If the image has no pixels.
+    pub fn scaled<T: Scale>(&self, image: &Image<T>) -> Image<T> {
         let [h, w] = self.size;
         match self.fit {
             _ if [image.height, image.width] == self.size => image.clone(),
@@ -274,6 +280,14 @@ impl Preprocessing {
         let numbers = |v: &[f32]| v.iter().map(|x| format!("{x:.4}")).collect::<Vec<_>>().join(", ");
         format!("{colour}, {fit} to {w}×{h}{pad}, mean {}, std {}", numbers(&self.mean), numbers(&self.std))
     }
+}
+
+/// The values of another number of channels: their mean for one, the one value for three.
+pub fn for_channels(values: &[f32], channels: usize) -> Vec<f32> {
+    if values.len() == channels {
+        return values.to_vec();
+    }
+    vec![values.iter().sum::<f32>() / values.len().max(1) as f32; channels]
 }
 
 /// The value that as many lie below as above.

@@ -1,14 +1,14 @@
 //! Model files as ONNX files, and ONNX files as model files.
 
-use crate::error::TrainError;
-use crate::finetune::source::for_channels;
-use crate::model_file::{Model, ModelCard, SelfTest, Training};
+use crate::card::{ModelCard, SelfTest, Training};
+use crate::error::ModelError;
+use crate::file::Model;
 use serde::Serialize;
 use std::fs;
 use std::io;
 use std::path::Path;
-use striate_data::{Fit, Image, Preprocessing};
 use striate_graph::{Graph, GraphModule, capture, capture_with, passes};
+use striate_imaging::{Fit, Image, Preprocessing, for_channels};
 use striate_nn::Pass;
 use striate_onnx::{ExportOptions, Model as OnnxModel, Network, OnnxError, Port};
 use striate_tensor::{DType, Op, Spec, Tensor};
@@ -32,7 +32,7 @@ pub const PREPROCESSINGS: [(&str, &str); 4] = [
 ///
 /// # Errors
 /// If an op has no form in ONNX, the file cannot be written, or gives other outputs than the model; what was there before stays, then.
-pub fn export_onnx(model: &Model, path: &Path, options: &ExportOptions) -> Result<(), TrainError> {
+pub fn export_onnx(model: &Model, path: &Path, options: &ExportOptions) -> Result<(), ModelError> {
     let card = &model.card;
     let [c, h, w] = card.preprocessing.output_shape();
     let mut options = options.clone();
@@ -60,7 +60,7 @@ fn json(value: &impl Serialize) -> String {
     serde_json::to_string(value).expect("plain values have a JSON form")
 }
 
-fn check_written(card: &ModelCard, written: &Path, path: &Path, options: &ExportOptions) -> Result<(), TrainError> {
+fn check_written(card: &ModelCard, written: &Path, path: &Path, options: &ExportOptions) -> Result<(), ModelError> {
     let network = Network::read(written)?;
     let tolerance = if options.half { HALF_TOLERANCE } else { TOLERANCE };
     for (i, test) in card.self_test.iter().enumerate() {
@@ -73,7 +73,7 @@ fn check_written(card: &ModelCard, written: &Path, path: &Path, options: &Export
         let close = got.len() == want.len() && got.iter().zip(&want).all(|(a, b)| (a - b).abs() <= tolerance * scale);
         if !close {
             let reason = format!("what was written gives other outputs than the model for self-test {}", i + 1);
-            return Err(TrainError::NotWritten { path: path.to_path_buf(), reason });
+            return Err(ModelError::NotWritten { path: path.to_path_buf(), reason });
         }
     }
     Ok(())
@@ -112,8 +112,8 @@ pub struct Imported {
 /// # Errors
 /// If the file cannot be read, has an operator that is not supported, takes no images or gives no scores of classes, or if nothing says how images are
 /// prepared.
-pub fn import_onnx(path: &Path, asked: &OnnxImport) -> Result<Imported, TrainError> {
-    let bad = |reason: String| TrainError::Import { path: path.to_path_buf(), reason };
+pub fn import_onnx(path: &Path, asked: &OnnxImport) -> Result<Imported, ModelError> {
+    let bad = |reason: String| ModelError::Import { path: path.to_path_buf(), reason };
     let model = OnnxModel::read(path)?;
     let written = |key: &str| model.metadata(key).map(str::to_string);
     let (classes, preprocessing) = (written(CLASSES), written(PREPROCESSING));

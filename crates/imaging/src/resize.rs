@@ -1,8 +1,10 @@
 //! Scaling with antialiasing, as Pillow does it.
 
 use crate::image::{Depth, Image};
-use fast_image_resize::images::{Image as Bytes, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use bytemuck::Pod;
+use fast_image_resize::images::{TypedImage, TypedImageRef};
+use fast_image_resize::pixels::{U8, U8x3, U16, U16x3};
+use fast_image_resize::{FilterType, PixelTrait, ResizeAlg, ResizeOptions, Resizer};
 use serde::{Deserialize, Serialize};
 
 /// How pixels are weighed when an image is scaled. Both are antialiased: their support grows as the image shrinks.
@@ -38,21 +40,39 @@ pub trait Scale: Depth {
 
 const FITS: &str = "an image has as many values as it says, and the part lies in it";
 
-/// The bytes of values of `kind`, scaled.
-fn scaled(bytes: &[u8], kind: PixelType, [w, h]: [usize; 2], part: Part, to: [usize; 2], filter: Filter) -> Vec<u8> {
-    let source = ImageRef::new(w as u32, h as u32, bytes, kind).expect(FITS);
-    let mut target = Bytes::new(to[0] as u32, to[1] as u32, kind);
-    Resizer::new().resize(&source, &mut target, &options(filter, part)).expect(FITS);
-    target.into_vec()
+/// Values that make up pixels of type `P`, scaled. The type is known when this is compiled, so that a program has the code for no other.
+fn scaled<P: PixelTrait, T: Pod>(
+    values: &[T],
+    [w, h]: [usize; 2],
+    part: Part,
+    to: [usize; 2],
+    filter: Filter,
+) -> Vec<T> {
+    let source = TypedImageRef::<P>::from_buffer(w as u32, h as u32, bytemuck::cast_slice(values)).expect(FITS);
+    let mut target = vec![T::zeroed(); to[0] * to[1] * (size_of::<P>() / size_of::<T>())];
+    let bytes = bytemuck::cast_slice_mut(&mut target);
+    let mut view = TypedImage::<P>::from_buffer(to[0] as u32, to[1] as u32, bytes).expect(FITS);
+    Resizer::new().resize_typed(&source, &mut view, &options(filter, part)).expect(FITS);
+    target
+}
+
+/// As [`scaled`], of an image of one channel, whose pixels are `Grey`, or of three.
+fn scaled_image<Grey: PixelTrait, Colour: PixelTrait, T: Pod>(
+    image: &Image<T>,
+    part: Part,
+    [width, height]: [usize; 2],
+    filter: Filter,
+) -> Image<T> {
+    let scale = if image.channels == 1 { scaled::<Grey, T> } else { scaled::<Colour, T> };
+    let data = scale(&image.data, [image.width, image.height], part, [width, height], filter);
+    Image { width, height, channels: image.channels, data }
 }
 
 impl Scale for u8 {
     const VERTICAL_FIRST: bool = true;
 
     fn scale(image: &Image, part: Part, width: usize, height: usize, filter: Filter) -> Image {
-        let kind = if image.channels == 1 { PixelType::U8 } else { PixelType::U8x3 };
-        let data = scaled(&image.data, kind, [image.width, image.height], part, [width, height], filter);
-        Image { width, height, channels: image.channels, data }
+        scaled_image::<U8, U8x3, u8>(image, part, [width, height], filter)
     }
 }
 
@@ -60,11 +80,7 @@ impl Scale for u16 {
     const VERTICAL_FIRST: bool = false;
 
     fn scale(image: &Image<u16>, part: Part, width: usize, height: usize, filter: Filter) -> Image<u16> {
-        let kind = if image.channels == 1 { PixelType::U16 } else { PixelType::U16x3 };
-        let bytes = bytemuck::cast_slice(&image.data);
-        let bytes = scaled(bytes, kind, [image.width, image.height], part, [width, height], filter);
-        let data = bytes.as_chunks().0.iter().map(|b| u16::from_ne_bytes(*b)).collect();
-        Image { width, height, channels: image.channels, data }
+        scaled_image::<U16, U16x3, u16>(image, part, [width, height], filter)
     }
 }
 

@@ -9,7 +9,7 @@ const BYTES_EACH: usize = 8;
 /// Bits that a filter spends on an image: 12 with 8 probes take 0.31 % of other images for members.
 const BITS_EACH: usize = 12;
 
-/// A set of fingerprints of images (see [`striate_data::images::fingerprint`]): 8 bytes an image up to 1 MB. Beyond that a Bloom filter of 1 MB,
+/// A set of fingerprints of images (64 bits of a hash of their content): 8 bytes an image up to 1 MB. Beyond that a Bloom filter of 1 MB,
 /// or of 12 bits an image where that is more (Bloom, 1970): it finds every member, and takes others for members at [`Fingerprints::error_rate`].
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(into = "Written", try_from = "Written")]

@@ -2,7 +2,7 @@
 
 use crate::fingerprints::Fingerprints;
 use serde::{Deserialize, Serialize};
-use striate_data::images::Split;
+use striate_imaging::Split;
 
 /// The images that a model was trained and validated on, including those of the models that it started from.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -1,7 +1,7 @@
 //! Images that break other tools: what each must give is in `expect.csv`, with Pillow's results.
 
 use std::path::{Path, PathBuf};
-use striate_data::{AnyImage, DecodeOptions, decode_bytes, decode_image};
+use striate_imaging::{AnyImage, DecodeOptions, decode_bytes, decode_image};
 
 /// How far each channel's mean may lie from Pillow's.
 const TOLERANCE: f64 = 0.02;

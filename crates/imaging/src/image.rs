@@ -1,6 +1,6 @@
 //! [`Image`]: pixels.
 
-use crate::error::DataError;
+use crate::error::ImageError;
 use image::{ExtendedColorType, ImageFormat};
 use std::path::Path;
 
@@ -200,12 +200,12 @@ impl Image {
     ///
     /// # Panics
     /// If the image has not 1 or 3 channels.
-    pub fn write_png(&self, path: &Path) -> Result<(), DataError> {
+    pub fn write_png(&self, path: &Path) -> Result<(), ImageError> {
         assert!(self.channels == 1 || self.channels == 3, "write_png: needs 1 or 3 channels, got {}", self.channels);
         let kind = if self.channels == 1 { ExtendedColorType::L8 } else { ExtendedColorType::Rgb8 };
         let (w, h) = (self.width as u32, self.height as u32);
         image::save_buffer_with_format(path, &self.data, w, h, kind, ImageFormat::Png)
-            .map_err(|e| DataError::image(path, format!("cannot write it: {}", e.to_string().replace('\n', " "))))
+            .map_err(|e| ImageError::image(path, format!("cannot write it: {}", e.to_string().replace('\n', " "))))
     }
 }
 

@@ -8,9 +8,7 @@ mod jpeg;
 mod orientation;
 mod tiff;
 
-pub(crate) use tiff::holds_jpeg;
-
-use crate::error::DataError;
+use crate::error::ImageError;
 use crate::image::{AnyImage, Image};
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
@@ -43,7 +41,7 @@ impl Default for DecodeOptions {
 ///
 /// # Errors
 /// As [`decode_image`].
-pub fn decode(path: &Path) -> Result<Image, DataError> {
+pub fn decode(path: &Path) -> Result<Image, ImageError> {
     decode_image(path, &DecodeOptions::default()).map(AnyImage::into_bytes)
 }
 
@@ -52,24 +50,24 @@ pub fn decode(path: &Path) -> Result<Image, DataError> {
 ///
 /// # Errors
 /// If the file cannot be read, is no such image, is damaged or cut short, or has more pixels or bytes than the options accept.
-pub fn decode_image(path: &Path, options: &DecodeOptions) -> Result<AnyImage, DataError> {
-    decode_bytes(&read(path, options.byte_limit)?, path, options)
+pub fn decode_image(path: &Path, options: &DecodeOptions) -> Result<AnyImage, ImageError> {
+    decode_bytes(&read_file(path, options.byte_limit)?, path, options)
 }
 
 /// The bytes of a file that has at most `limit` of them. A pipe, socket or device is refused unopened: it might never end, or never begin.
-pub(crate) fn read(path: &Path, limit: u64) -> Result<Vec<u8>, DataError> {
-    let read = |source| DataError::Read { path: path.to_path_buf(), source };
+pub fn read_file(path: &Path, limit: u64) -> Result<Vec<u8>, ImageError> {
+    let read = |source| ImageError::Read { path: path.to_path_buf(), source };
     let metadata = std::fs::metadata(path).map_err(read)?;
     if metadata.is_dir() {
         return Err(read(std::io::ErrorKind::IsADirectory.into()));
     }
     if !metadata.is_file() {
-        return Err(DataError::image(
+        return Err(ImageError::image(
             path,
             "not a file but a pipe, a socket or a device: copy its content into a file",
         ));
     }
-    let too_large = || DataError::image(path, format!("it has more than {limit} bytes, the limit for an image"));
+    let too_large = || ImageError::image(path, format!("it has more than {limit} bytes, the limit for an image"));
     if metadata.len() > limit {
         return Err(too_large());
     }
@@ -86,13 +84,16 @@ pub(crate) fn read(path: &Path, limit: u64) -> Result<Vec<u8>, DataError> {
 ///
 /// # Errors
 /// As [`decode_image`].
-pub fn decode_bytes(bytes: &[u8], path: &Path, options: &DecodeOptions) -> Result<AnyImage, DataError> {
+pub fn decode_bytes(bytes: &[u8], path: &Path, options: &DecodeOptions) -> Result<AnyImage, ImageError> {
     decode_noting(bytes, path, options).map(|(image, _)| image)
 }
 
 /// As [`decode_bytes`], and whether the image was turned upright.
-pub(crate) fn decode_noting(bytes: &[u8], path: &Path, options: &DecodeOptions) -> Result<(AnyImage, bool), DataError> {
-    let decoded = guard::guarded(|| decoded(bytes, options)).map_err(|reason| DataError::image(path, reason))?;
+///
+/// # Errors
+/// As [`decode_image`].
+pub fn decode_noting(bytes: &[u8], path: &Path, options: &DecodeOptions) -> Result<(AnyImage, bool), ImageError> {
+    let decoded = guard::guarded(|| decoded(bytes, options)).map_err(|reason| ImageError::image(path, reason))?;
     let turned = decoded.orientation != Orientation::NoTransforms;
     Ok((orientation::upright(decoded.image, decoded.orientation), turned))
 }
@@ -120,13 +121,39 @@ fn decoded(bytes: &[u8], options: &DecodeOptions) -> Result<Decoded, String> {
 }
 
 /// The format that the first bytes tell.
-pub(crate) fn format_of(bytes: &[u8]) -> Option<ImageFormat> {
+pub fn format_of(bytes: &[u8]) -> Option<ImageFormat> {
     // The `image` crate knows no TIFF of more than 4 GiB by its first bytes.
     if bytes.starts_with(b"II\x2b\0") || bytes.starts_with(b"MM\0\x2b") {
         return Some(ImageFormat::Tiff);
     }
     let read = |f: &ImageFormat| f.reading_enabled() || *f == ImageFormat::Tiff;
     image::guess_format(bytes).ok().filter(read)
+}
+
+/// Whether what a decoder makes of the file depends on how it rounds: JPEG, lossy WebP, and TIFF that holds JPEG.
+pub fn is_lossy(bytes: &[u8]) -> bool {
+    match format_of(bytes) {
+        Some(ImageFormat::Jpeg) => true,
+        Some(ImageFormat::WebP) => holds_vp8(bytes.get(12..).unwrap_or_default()),
+        Some(ImageFormat::Tiff) => tiff::holds_jpeg(bytes),
+        _ => false,
+    }
+}
+
+/// Whether one of these chunks of a WebP file, or of its frames, is a lossy image.
+fn holds_vp8(mut chunks: &[u8]) -> bool {
+    while let Some((name, rest)) = chunks.split_first_chunk::<4>()
+        && let Some((size, rest)) = rest.split_first_chunk::<4>()
+    {
+        let size = u32::from_le_bytes(*size) as usize;
+        let content = rest.get(..size).unwrap_or(rest);
+        // A frame's own chunks stand after 16 bytes on its place and time.
+        if name == b"VP8 " || (name == b"ANMF" && holds_vp8(content.get(16..).unwrap_or_default())) {
+            return true;
+        }
+        chunks = rest.get(size + size % 2..).unwrap_or_default();
+    }
+    false
 }
 
 /// Checks a size that a header claims.

@@ -1,0 +1,167 @@
+//! [`ModelCard`]: what a model file says about its weights.
+
+use crate::file::FORMAT_VERSION;
+use crate::provenance::Provenance;
+use serde::{Deserialize, Serialize};
+use striate_imaging::{Image, Preprocessing, Split};
+use striate_nn::{Forward, Pass};
+use striate_tensor::Tensor;
+
+/// How far, as a share of the largest output, a self-test may be off: instruction sets round differently.
+const SELF_TEST_TOLERANCE: f32 = 1e-3;
+
+fn whole() -> f64 {
+    1.0
+}
+
+fn is_whole(share: &f64) -> bool {
+    *share == 1.0
+}
+
+/// What a model file says about its weights.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ModelCard {
+    /// The version of the file's layout.
+    pub format_version: u32,
+    /// The network's name, its canonical text (`conv 32 3, relu, …`), or [`GRAPH`].
+    pub architecture: String,
+    /// The names of the classes, in the order of the outputs.
+    pub classes: Vec<String>,
+    /// How an image becomes the network's input.
+    pub preprocessing: Preprocessing,
+    /// How it was trained.
+    pub training: Training,
+    /// Images with the outputs that they must give.
+    pub self_test: Vec<SelfTest>,
+}
+
+/// How a model was trained.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Training {
+    /// `mnist`, or the path of the data. Empty if it is not known.
+    pub data: String,
+    /// What it had learnt from before: a network's name, or the path of a file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    /// The optimizer's name.
+    pub optimizer: String,
+    /// The learning rate.
+    pub lr: f64,
+    /// Samples in a step.
+    pub batch_size: usize,
+    /// Epochs done when the weights were as they are.
+    pub epochs: usize,
+    /// The share of the training samples that each went through.
+    #[serde(default = "whole", skip_serializing_if = "is_whole")]
+    pub epoch_share: f64,
+    /// What all random numbers came from.
+    pub seed: u64,
+    /// The fraction of right answers on the images held out; none if none were.
+    #[serde(alias = "test_accuracy")]
+    pub accuracy: Option<f64>,
+    /// What those images were for.
+    #[serde(default)]
+    pub measured: Split,
+    /// What was learnt from. Files of earlier versions do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provenance: Option<Provenance>,
+    /// The version of Striate that trained it.
+    pub striate_version: String,
+}
+
+impl Training {
+    /// Of a network that comes out of a file of another program.
+    pub fn elsewhere(file: &str) -> Training {
+        Training {
+            data: String::new(),
+            from: Some(file.into()),
+            optimizer: String::new(),
+            lr: 0.0,
+            batch_size: 0,
+            epochs: 0,
+            epoch_share: 1.0,
+            seed: 0,
+            accuracy: None,
+            measured: Split::default(),
+            provenance: None,
+            striate_version: env!("CARGO_PKG_VERSION").to_string(),
+        }
+    }
+}
+
+impl ModelCard {
+    /// The file of another program that the network comes from, if it was not trained here.
+    pub fn imported_from(&self) -> Option<&str> {
+        self.training.from.as_deref().filter(|_| self.training.data.is_empty())
+    }
+
+    /// Of `network`, with these images to test itself.
+    pub fn new(
+        architecture: &str,
+        classes: Vec<String>,
+        preprocessing: Preprocessing,
+        training: Training,
+        (network, images): (&dyn Forward, &[Image]),
+    ) -> ModelCard {
+        let self_test = images.iter().map(|image| SelfTest::record(network, &preprocessing, image)).collect();
+        let architecture = architecture.to_string();
+        ModelCard { format_version: FORMAT_VERSION, architecture, classes, preprocessing, training, self_test }
+    }
+
+    /// Whether `logits` gives the outputs that this promises.
+    pub(crate) fn check_self_tests(&self, logits: impl Fn(Tensor) -> Tensor) -> Result<(), String> {
+        for (i, test) in self.self_test.iter().enumerate() {
+            let image = test.image().ok_or("damaged metadata: a self-test image of the wrong size")?;
+            let got = logits(self.preprocessing.apply(&image).0).to_vec::<f32>();
+            let scale = test.output.iter().fold(1.0f32, |m, x| m.max(x.abs()));
+            let close = |a: &f32, b: &f32| (a - b).abs() <= SELF_TEST_TOLERANCE * scale;
+            if !got.iter().all(|x| x.is_finite()) {
+                return Err(format!("self-test {} gives numbers that are infinite or NaN", i + 1));
+            }
+            if got.len() != test.output.len() || !got.iter().zip(&test.output).all(|(a, b)| close(a, b)) {
+                return Err(format!("self-test {} gives other outputs than it did when the model was written", i + 1));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// An image with the output that it must give.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SelfTest {
+    /// Width in pixels.
+    pub width: usize,
+    /// Height in pixels.
+    pub height: usize,
+    /// Values per pixel.
+    pub channels: usize,
+    /// The values, row by row.
+    pub pixels: Vec<u8>,
+    /// The network's logits.
+    pub output: Vec<f32>,
+}
+
+impl SelfTest {
+    /// What `network` gives for `image`.
+    pub fn record(network: &dyn Forward, preprocessing: &Preprocessing, image: &Image) -> SelfTest {
+        SelfTest {
+            width: image.width,
+            height: image.height,
+            channels: image.channels,
+            pixels: image.data.clone(),
+            output: logits(network, preprocessing, image),
+        }
+    }
+
+    /// The image; none if its values do not fill it.
+    pub fn image(&self) -> Option<Image> {
+        let fits = self.pixels.len() == self.width.checked_mul(self.height)?.checked_mul(self.channels)?;
+        let Self { width, height, channels, .. } = *self;
+        fits.then(|| Image { width, height, channels, data: self.pixels.clone() })
+    }
+}
+
+fn logits(network: &dyn Forward, preprocessing: &Preprocessing, image: &Image) -> Vec<f32> {
+    let (x, _) = preprocessing.apply(image);
+    network.forward(x, &Pass::eval()).to_vec()
+}

@@ -1,0 +1,19 @@
+//! The model file: a network with its classes, its preprocessing and its self-tests; loading it, and predicting with it.
+
+mod card;
+mod error;
+mod file;
+mod fingerprints;
+#[cfg(feature = "onnx")]
+mod onnx;
+mod predictor;
+mod provenance;
+
+pub use card::{ModelCard, SelfTest, Training};
+pub use error::ModelError;
+pub use file::{FORMAT_VERSION, GRAPH, Model, card_of, is_model_file, save, save_graph};
+pub use fingerprints::Fingerprints;
+#[cfg(feature = "onnx")]
+pub use onnx::{Imported, OnnxImport, PREPROCESSINGS, Prepared, export_onnx, import_onnx};
+pub use predictor::{Prediction, Predictor};
+pub use provenance::{EvalSplit, Provenance};

@@ -1,0 +1,95 @@
+//! [`Predictor`]: a model for use alone.
+
+use crate::card::ModelCard;
+use crate::error::ModelError;
+use crate::file::{GRAPH, Model, Opened, read_graph};
+use std::path::Path;
+use striate_graph::{Executable, capture};
+use striate_imaging::decode_bytes;
+use striate_tensor::Tensor;
+
+/// A model for use alone: its network's optimized graph, without the memory of the network that it was made from.
+pub struct Predictor {
+    /// What the model's file says about it.
+    pub card: ModelCard,
+    executable: Executable,
+}
+
+/// What a model says of an image.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Prediction {
+    /// The number of the likeliest class.
+    pub class: usize,
+    /// The probability of each class.
+    pub probabilities: Vec<f32>,
+}
+
+impl Predictor {
+    /// Reads a model file, and checks that it gives the outputs that it promises.
+    ///
+    /// # Errors
+    /// As [`Model::load`].
+    pub fn load(path: &Path) -> Result<Predictor, ModelError> {
+        let Model { card, network } = Model::untested(path)?;
+        let [c, h, w] = card.preprocessing.output_shape();
+        let graph = capture(&*network, &[1, c, h, w]);
+        drop(network);
+        let predictor = Predictor { card, executable: Executable::new(graph) };
+        // What loading and folding leave idle is not needed again.
+        striate_tensor::trim_memory();
+        predictor.self_test().map_err(|reason| ModelError::Unusable { path: path.to_path_buf(), reason })?;
+        Ok(predictor)
+    }
+
+    /// Of the bytes of a model file that holds its network as a graph, such as one that a program embeds. `name` is what errors call it. The self-tests
+    /// are left to [`Predictor::self_test`].
+    ///
+    /// # Errors
+    /// If it is no such file, or is damaged.
+    pub fn from_bytes(bytes: &[u8], name: &str) -> Result<Predictor, ModelError> {
+        let path = Path::new(name);
+        let Opened { card, contents } = Opened::from_bytes(bytes, path)?;
+        if card.architecture != GRAPH {
+            let reason = format!("holds its network by its name, {}, and not as a graph", card.architecture);
+            return Err(ModelError::Unusable { path: path.to_path_buf(), reason });
+        }
+        let graph = read_graph(contents, &card, path)?;
+        Ok(Predictor { card, executable: Executable::new(graph) })
+    }
+
+    /// Whether it gives the outputs that its file promises; if not, which it does not.
+    ///
+    /// # Errors
+    /// If it gives others.
+    pub fn self_test(&self) -> Result<(), String> {
+        self.card.check_self_tests(|x| self.executable.forward(x))
+    }
+
+    /// The logits for a batch of preprocessed images.
+    pub fn logits(&self, images: Tensor) -> Tensor {
+        self.executable.forward(images)
+    }
+
+    /// The probability of each class for a batch of preprocessed images.
+    pub fn probabilities(&self, images: Tensor) -> Tensor {
+        self.logits(images).softmax(1)
+    }
+
+    /// The class of the image in these bytes of a JPEG, PNG, WebP, GIF, TIFF, BMP or PNM file. `name` is what errors call it.
+    ///
+    /// # Errors
+    /// If it cannot be decoded, or the model gives NaN for it.
+    pub fn classify(&self, image: &[u8], name: &str) -> Result<Prediction, ModelError> {
+        let path = Path::new(name);
+        let preprocessing = &self.card.preprocessing;
+        let image = decode_bytes(image, path, &preprocessing.decoding())?;
+        let probabilities = self.probabilities(preprocessing.apply_image(&image).0).to_vec::<f32>();
+        if !probabilities.iter().all(|p| p.is_finite()) {
+            let reason = "the model gives NaN for this image".into();
+            return Err(ModelError::Unusable { path: path.to_path_buf(), reason });
+        }
+        let likeliest = |&a: &usize, &b: &usize| probabilities[a].total_cmp(&probabilities[b]).then(b.cmp(&a));
+        let class = (0..probabilities.len()).max_by(likeliest).expect("a model has classes");
+        Ok(Prediction { class, probabilities })
+    }
+}

@@ -1,0 +1,3 @@
+//! The crate as those see it who link it: what it brings along.
+
+mod dependencies;
