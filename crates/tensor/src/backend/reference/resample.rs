@@ -1,8 +1,19 @@
 //! Images in another size.
 
 use super::grid::{Grid, along};
-use crate::op::Interpolation;
+use crate::dtype::DType;
+use crate::op::{Interpolation, Op};
 use crate::shape::Shape;
+
+/// The results of an op of this family for operands `x`; see [`super::compute`].
+pub fn compute(op: &Op, x: &[Grid], _dtype: DType, _shape: Shape) -> Vec<Grid> {
+    let one = match op {
+        Op::Interpolate { size, scale_factor, mode } => interpolate(&x[0], *size, *scale_factor, *mode),
+        Op::InterpolateGrad { input, scale_factor, mode } => interpolate_grad(&x[0], *input, *scale_factor, *mode),
+        _ => unreachable!("{} is no resampling", op.name()),
+    };
+    vec![one]
+}
 
 /// The pixels that each output of a dimension is made of, with their weights.
 type Taps = Vec<Vec<(usize, f64)>>;
@@ -77,4 +88,70 @@ pub fn interpolate(x: &Grid, size: [usize; 2], factor: Option<[f64; 2]>, mode: I
 pub fn interpolate_grad(grad: &Grid, input: Shape, factor: Option<[f64; 2]>, mode: Interpolation) -> Grid {
     let taps = [0, 1].map(|d| taps(mode, input[2 + d], grad.shape[2 + d], factor.map(|f| f[d])));
     resized_grad(&resized_grad(grad, 3, &taps[1], input[3]), 2, &taps[0], input[2])
+}
+
+#[cfg(test)]
+pub mod cases {
+    use crate::array::Array;
+    use crate::backend::reference::tests::{Case, numbers, with_specials};
+    use crate::op::{Interpolation, Op};
+
+    pub fn all() -> Vec<Case> {
+        let all = [interpolate(), interpolate_grad()];
+        all.into_iter().flatten().collect()
+    }
+
+    const MODES: [Interpolation; 6] = [
+        Interpolation::Nearest,
+        Interpolation::NearestExact,
+        Interpolation::Bilinear { align_corners: false },
+        Interpolation::Bilinear { align_corners: true },
+        Interpolation::Bicubic { align_corners: false },
+        Interpolation::Bicubic { align_corners: true },
+    ];
+
+    /// The shape of an image, its new size, and the scale factors if these gave it.
+    type Resizing = ([usize; 4], [usize; 2], Option<[f64; 2]>);
+
+    fn resizings() -> Vec<Resizing> {
+        let by = |x: [usize; 4], f: [f64; 2]| (x, [0, 1].map(|d| (x[2 + d] as f64 * f[d]) as usize), Some(f));
+        vec![
+            ([1, 1, 1, 1], [3, 1], None),
+            ([2, 3, 4, 5], [8, 10], None),
+            ([2, 3, 5, 7], [3, 17], None),
+            ([1, 17, 6, 3], [6, 2], None),
+            ([1, 3, 4, 4], [1, 1], None),
+            ([0, 3, 4, 4], [2, 7], None),
+            by([2, 3, 5, 7], [2.0, 2.0]),
+            by([2, 3, 5, 7], [1.5, 0.4]),
+            by([1, 2, 9, 11], [0.3, 2.7]),
+            // The factor is not quite the sizes' ratio.
+            by([1, 2, 3, 3], [1.2, 1.3]),
+        ]
+    }
+
+    fn interpolate() -> Vec<Case> {
+        let mut cases = Vec::new();
+        for (x, size, scale_factor) in resizings() {
+            for mode in MODES {
+                let op = Op::Interpolate { size, scale_factor, mode };
+                cases.push(Case::largest(op.clone(), vec![numbers(x, 1)]));
+                if matches!(mode, Interpolation::Nearest | Interpolation::NearestExact) {
+                    cases.push(Case::exact(op, vec![with_specials(&numbers(x, 1))]));
+                }
+            }
+        }
+        cases
+    }
+
+    fn interpolate_grad() -> Vec<Case> {
+        let case = |(x, size, scale_factor): ([usize; 4], [usize; 2], Option<[f64; 2]>)| {
+            let grad: Array = numbers([x[0], x[1], size[0], size[1]], 1);
+            MODES.map(|mode| {
+                let op = Op::InterpolateGrad { input: x.into(), scale_factor, mode };
+                Case::largest(op, vec![grad.clone()])
+            })
+        };
+        resizings().into_iter().flat_map(case).collect()
+    }
 }
