@@ -19,16 +19,12 @@ pub fn compute(op: &Op, x: &[Grid], _dtype: DType, _shape: Shape) -> Vec<Grid> {
     vec![one]
 }
 
-/// ln Σ eˣ, from which the largest is taken out first, as its exponential might overflow.
-fn log_sum_exp(line: &[f64]) -> f64 {
-    let max = line.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    max + line.iter().map(|x| (x - max).exp()).sum::<f64>().ln()
-}
-
+/// x − ln Σ eˣ. The largest is taken out first, as its exponential might overflow.
 pub fn log_softmax(x: &Grid, dim: usize) -> Grid {
     along(dim, x.shape[dim], [x], |[line]| {
-        let log = log_sum_exp(&line);
-        line.iter().map(|x| x - log).collect()
+        let max = line.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let log = line.iter().map(|x| (x - max).exp()).sum::<f64>().ln();
+        line.iter().map(|x| x - max - log).collect()
     })
 }
 
