@@ -3,8 +3,8 @@
 import torch
 import torch.nn.functional as F
 
-from fixture_file import File, integers, normal
-from fixture_op import EXACT, SUM
+from fixture_file import File, integers, normal, uniform
+from fixture_op import EXACT, SUM, of_largest
 
 
 def ops(file: File) -> None:
@@ -38,3 +38,29 @@ def ops(file: File) -> None:
         file.case(f"cross_entropy_{n}_{c}", {"cross_entropy": None}, inputs, {}, call, grad=False, tolerance=SUM)
     inputs = {"input": normal([2, 3, 2, 2]), "weight": normal([3])}
     file.case("prelu", "prelu", inputs, {}, lambda t: F.prelu(t["input"], t["weight"]))
+    grid_sample(file)
+
+
+def grid_sample(file: File) -> None:
+    nan = float("nan")
+    for mode in ["bilinear", "nearest", "bicubic"]:
+        for padding in ["zeros", "border", "reflection"]:
+            for corners in [False, True]:
+                settings = {"mode": mode, "padding_mode": padding, "align_corners": corners}
+                # The coordinates are computed in f64; weights are products of two, rounded once.
+                op, tolerance = {"grid_sample": settings}, of_largest(2e-6)
+                call = lambda t, settings=settings: F.grid_sample(t["input"], t["grid"], **settings)
+                label = f"grid_sample_{mode}_{padding}_{'aligned' if corners else 'plain'}"
+                for x, size in [([2, 3, 3, 5], [3, 2]), ([1, 17, 2, 3], [1, 2]), ([1, 1, 17, 3], [1, 17]), ([3, 1, 1, 1], [2, 3])]:
+                    inputs = {"input": normal(x), "grid": uniform([x[0], *size, 2], -1.6, 1.6)}
+                    name = f"{label}_{'x'.join(map(str, x))}"
+                    # A single pixel that is everywhere has no slopes but rounding errors.
+                    only = ["input"] if x[2:] == [1, 1] and padding != "zeros" else None
+                    file.case(name, op, inputs, {}, call, only=only, tolerance=tolerance)
+                far = torch.tensor([[-37.3, 0.3], [0.1, 25.7], [-9.7, -1e4], [1.0, -1.0], [3e3, 0.2], [-1.02, 1.01]])
+                inputs = {"input": normal([1, 3, 4, 3]), "grid": far.reshape([1, 2, 3, 2])}
+                file.case(f"{label}_far", op, inputs, {}, call, tolerance=tolerance, smooth=False)
+                # PyTorch 2.15 stops with a fault at the gradients of these.
+                missing = torch.tensor([[nan, 0.3], [0.1, nan], [nan, nan], [0.4, -0.2]])
+                inputs = {"input": normal([1, 3, 4, 3]), "grid": missing.reshape([1, 2, 2, 2])}
+                file.case(f"{label}_nan", op, inputs, {}, call, grad=False, tolerance=tolerance, smooth=False)

@@ -20,6 +20,7 @@ pub(crate) use rule::{
 };
 pub use spec::Spec;
 pub use striate_kernels::elementwise::{Activation, Binary, Compare, Unary};
+pub use striate_kernels::grid_sample::{GridSampleMode, GridSamplePadding};
 pub use striate_kernels::reduce::Reduce;
 
 use crate::dtype::DType;
@@ -283,6 +284,26 @@ pub enum Op {
         mode: Interpolation,
     },
 
+    /// `x [n, c, h, w]` and `grid [n, rows, columns, 2]`: the images at the places of the grid (`torch.nn.functional.grid_sample`).
+    GridSample {
+        /// How values between pixels are made up.
+        mode: GridSampleMode,
+        /// What places outside the image show.
+        padding_mode: GridSamplePadding,
+        /// Whether −1 and 1 are the centres of the outermost pixels, rather than their edges.
+        align_corners: bool,
+    },
+    /// The gradients of `GridSample` for `x` and `grid`: `grad`, `x`, `grid`.
+    #[serde(skip)]
+    GridSampleGrad {
+        /// As for `GridSample`.
+        mode: GridSampleMode,
+        /// As for `GridSample`.
+        padding_mode: GridSamplePadding,
+        /// As for `GridSample`.
+        align_corners: bool,
+    },
+
     /// `x [n, c, ..]`: the mean and the biased variance of each channel, `[c]`.
     BatchNormStats,
     /// `x [n, c, ..]`, `mean`, `var`, `weight`, `bias`, all `[c]`, and, if asked for, a `residual` of the shape of `x`:
@@ -489,6 +510,8 @@ ops! {
     Op::AdaptiveMaxPool2dGrad { .. } => "adaptive_max_pool2d_grad", Pooling, 2..=2;
     Op::Interpolate { .. } => "interpolate", Resampling, 1..=1;
     Op::InterpolateGrad { .. } => "interpolate_grad", Resampling, 1..=1;
+    Op::GridSample { .. } => "grid_sample", Resampling, 2..=2;
+    Op::GridSampleGrad { .. } => "grid_sample_grad", Resampling, 3..=3;
     Op::BatchNormStats => "batch_norm_stats", Normalization, 1..=1;
     Op::BatchNorm { residual, .. } => "batch_norm", Normalization, 5 + usize::from(*residual)..=5 + usize::from(*residual);
     Op::BatchNormGrad { .. } => "batch_norm_grad", Normalization, 6..=6;
@@ -536,6 +559,7 @@ impl Op {
             }
             Op::ConvTranspose2d { .. } | Op::Conv2dInputGrad { .. } => numel(inputs[0].shape) * rest(inputs[1].shape),
             Op::Conv2dWeightGrad { weight, .. } => numel(inputs[1].shape) * rest(*weight),
+            Op::GridSample { mode, .. } => numel(self.outputs(inputs)[0].shape) * mode.pixels() as u64,
             Op::BatchNorm { .. } | Op::GroupNorm { .. } | Op::LayerNorm { .. } => numel(inputs[0].shape),
             _ => 0,
         }

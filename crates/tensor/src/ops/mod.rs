@@ -11,6 +11,7 @@ pub mod einsum;
 pub mod elementwise;
 pub mod embedding;
 pub mod functions;
+pub mod grid_sample;
 pub mod group_norm;
 pub mod hints;
 pub mod index;
@@ -210,6 +211,8 @@ pub(crate) fn rule(op: &Op, inputs: &[Spec]) -> Result<Vec<Spec>, String> {
             y
         }
         Op::Interpolate { size, scale_factor, .. } => resample::interpolate_rule(x, *size, *scale_factor)?,
+        Op::GridSample { .. } => grid_sample::grid_sample_rule(x, &inputs[1])?,
+        Op::GridSampleGrad { .. } => return Ok(vec![inputs[1], inputs[2]]),
         Op::BatchNormStats => {
             batch_norm::check(x, &[])?;
             let channel = x.reshaped([x.shape[1]]);
@@ -358,6 +361,9 @@ impl Op {
             Op::AdaptiveMaxPool2d { output_size, .. } => x.adaptive_max_pool2d(*output_size),
             Op::Interpolate { size, scale_factor, mode } => {
                 x.interpolate(scale_factor.map_or(Resize::Size(*size), Resize::ScaleFactor), *mode)
+            }
+            Op::GridSample { mode, padding_mode, align_corners } => {
+                x.grid_sample(&next(), *mode, *padding_mode, *align_corners)
             }
             Op::BatchNorm { eps, activation, residual, training: _ } => {
                 let (mean, var, weight, bias) = (next(), next(), next(), next());

@@ -3,8 +3,9 @@
 use super::{by_float, take};
 use crate::array::{Array, memory_order};
 use crate::dtype::Stored;
-use crate::op::{Interpolation, Op, PaddingMode, Spec};
+use crate::op::{GridSampleMode, GridSamplePadding, Interpolation, Op, PaddingMode, Spec};
 use crate::shape::Shape;
+use striate_kernels::grid_sample::{GridSample, grid_sample, grid_sample_grad};
 use striate_kernels::resample::{self as kernel, Taps};
 use striate_kernels::{Buffer, Float};
 
@@ -20,9 +21,43 @@ pub fn run(op: &Op, inputs: Vec<Array>, outputs: &[Spec]) -> Vec<Array> {
             let [g] = take(inputs);
             interpolate_grad(g, *input, *scale_factor, *mode)
         }
+        Op::GridSample { mode, padding_mode, align_corners } => {
+            let [x, grid] = take(inputs);
+            let s = sampling(x.shape, grid.shape, *mode, *padding_mode, *align_corners);
+            by_float!(x, "grid_sample", |T| {
+                let mut out = Buffer::unspecified(shape.numel());
+                grid_sample(&s, &x.packed_default::<T>(), &grid.packed(&ROWS), &mut out);
+                Array::from_buffer(out, shape)
+            })
+        }
+        Op::GridSampleGrad { mode, padding_mode, align_corners } => {
+            let [grad, x, grid] = take(inputs);
+            let s = sampling(x.shape, grid.shape, *mode, *padding_mode, *align_corners);
+            by_float!(x, "grid_sample", |T| {
+                let (mut to_x, mut to_grid) =
+                    (Buffer::unspecified(x.shape.numel()), Buffer::unspecified(grid.shape.numel()));
+                let (g, values) = (grad.packed_default::<T>(), x.packed_default());
+                grid_sample_grad(&s, &g, &values, &grid.packed(&ROWS), &mut to_x, &mut to_grid);
+                return vec![Array::from_buffer(to_x, x.shape), Array::in_order(to_grid, grid.shape, &ROWS)];
+            })
+        }
         _ => unreachable!("{} is no resampling", op.name()),
     };
     vec![one]
+}
+
+/// How a grid lies in memory.
+const ROWS: [usize; 4] = [0, 1, 2, 3];
+
+fn sampling(
+    x: Shape,
+    grid: Shape,
+    mode: GridSampleMode,
+    padding: GridSamplePadding,
+    align_corners: bool,
+) -> GridSample {
+    let (in_size, out_size) = ([x[2], x[3]], [grid[1], grid[2]]);
+    GridSample { batch: x[0], channels: x[1], in_size, out_size, mode, padding, align_corners }
 }
 
 /// The pixel that stands at `i` of the padded dimension, counted from the start of the image of `size` pixels.
