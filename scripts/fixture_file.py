@@ -5,6 +5,7 @@ import pathlib
 import zlib
 
 import torch
+from fixture_op import SUM, op_of
 from safetensors.torch import save_file
 
 _generator = torch.Generator()
@@ -31,16 +32,19 @@ class File:
         self.cases: list[dict] = []
         _generator.manual_seed(zlib.crc32(name.encode()))
 
-    def add(self, name: str, op: str, args: dict, tensors: dict[str, torch.Tensor]) -> None:
+    def add(self, name: str, op: str, args: dict, tensors: dict[str, torch.Tensor], **more) -> None:
         """A case with its tensors as they are. Floating-point ones are stored as f32."""
         assert all(case["name"] != name for case in self.cases), f"{self.name}: two cases are called {name}"
-        self.cases.append({"name": name, "op": op, "args": args})
+        self.cases.append({"name": name, "op": op, "args": args, **more})
         for key, value in tensors.items():
             value = value.detach()
             self.tensors[f"{name}/{key}"] = value.float() if value.is_floating_point() else value
 
-    def case(self, name, op, inputs, args, call, grad=True, only=None) -> None:
+    def case(self, name, op, inputs, args, call, grad=True, only=None, tolerance=SUM, smooth=True) -> None:
         """A case whose output, and gradients of the floating-point inputs (or those in `only`), are computed by `call`.
+
+        `op` is an `Op` as its JSON, of which the inputs are the operands, in order; or PyTorch's name of a function: what `fixture_op` makes an `Op` of, and
+        what a line of Rust runs. A test runs each `Op`, and compares gradients with central differences too where the function is `smooth`.
 
         It computes in f64 from inputs that f32 holds exactly, so that what is compared later is the error of one side alone.
         """
@@ -55,7 +59,15 @@ class File:
             tensors["grad_output"] = grad_output
             grads = torch.autograd.grad(output, [at[k] for k in wanted], grad_output.double())
             tensors |= {f"grad.{k}": g for k, g in zip(wanted, grads)}
-        self.add(name, op, args, tensors)
+        if isinstance(op, dict):
+            data = {"op": op, "operands": list(inputs), "tolerance": tolerance, "gradient_tolerance": tolerance}
+        else:
+            data = op_of(name, op, args, inputs)
+        if data is None:
+            self.add(name, op, args, tensors)
+        else:
+            edge = any(word in name for word in ("ties", "edges", "zero", "wide", "nan", "beyond", "large", "prelu_"))
+            self.add(name, data.pop("op"), {}, tensors, **data, smooth=smooth and not edge)
 
     def write(self, directory: pathlib.Path) -> int:
         """Writes the file and gives its size. The same cases give the same bytes."""

@@ -5,8 +5,8 @@ with Pillow and torchvision:
     python3 scripts/make_fixtures.py
 
 Each file but those of `weights` holds the cases of one family of ops in the safetensors format: tensors `<case>/<name>` (`input`, `weight`, `grad_output`,
-`output`, `grad.input`, …) and metadata `cases`, a JSON list of {name, op, args} with PyTorch's names for the arguments. PyTorch
-computes in f64 from inputs that f32 holds exactly; the results are stored as f32. Seeds are fixed, so that running it again
+`output`, `grad.input`, …) and metadata `cases`, a JSON list of {name, op, args} with PyTorch's names for the arguments, or, where `op` is an `Op` as its
+JSON, {name, op, operands, tolerance, gradient_tolerance, smooth}. PyTorch computes in f64 from inputs that f32 holds exactly; the results are stored as f32. Seeds are fixed, so that running it again
 writes the same bytes.
 """
 
@@ -25,6 +25,7 @@ import fixture_cases as cases  # noqa: E402
 import fixture_layers as layers  # noqa: E402
 import fixture_losses as losses  # noqa: E402
 import fixture_nets as nets  # noqa: E402
+import fixture_ops  # noqa: E402
 import fixture_tensor as tensor  # noqa: E402
 import fixture_optim as optim  # noqa: E402
 import fixture_zoo  # noqa: E402
@@ -36,6 +37,7 @@ FILES = {
     "conv2d": cases.conv2d,
     "pool2d": cases.pool2d,
     "matrix": cases.matrix,
+    "ops": fixture_ops.ops,
     "activation": cases.activation,
     "loss": cases.loss,
     "class_losses": losses.class_losses,

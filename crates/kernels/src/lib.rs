@@ -14,6 +14,7 @@ mod element;
 pub mod elementwise;
 pub mod float;
 pub mod gemm;
+pub mod grid_sample;
 pub mod group_norm;
 pub mod index;
 mod instruction_set;

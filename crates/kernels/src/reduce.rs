@@ -29,6 +29,19 @@ pub enum Reduce {
     Prod,
 }
 
+impl Reduce {
+    /// PyTorch's name for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Reduce::Sum => "sum",
+            Reduce::Mean => "mean",
+            Reduce::Max => "max",
+            Reduce::Min => "min",
+            Reduce::Prod => "prod",
+        }
+    }
+}
+
 trait Fold: Copy + Sync {
     fn start<T: Float>() -> T;
     fn join<T: Float>(a: T, b: T) -> T;

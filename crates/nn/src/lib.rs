@@ -42,22 +42,20 @@ mod state_dict;
 mod tap;
 
 pub use layers::activation::*;
-pub use layers::adaptive_pool::{AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveMaxPool1d, AdaptiveMaxPool2d};
-pub use layers::branches::{Identity, Join, Parallel, Residual};
-pub use layers::conv_transpose::{ConvTranspose1d, ConvTranspose1dBuilder, ConvTranspose2d, ConvTranspose2dBuilder};
-pub use layers::conv1d::{Conv1d, Conv1dBuilder};
-pub use layers::conv2d::{Conv2d, Conv2dBuilder, Padding};
-pub use layers::dropout::{Dropout, Dropout2d, StochasticDepth, StochasticDepthMode};
-pub use layers::embedding::{Embedding, PixelShuffle, PixelUnshuffle};
-pub use layers::group_norm::{GroupNorm, LayerNorm, LocalResponseNorm};
-pub use layers::instance_norm::InstanceNorm2d;
-pub use layers::linear::Linear;
-pub use layers::norm::{BatchNorm1d, BatchNorm2d};
-pub use layers::pad::{CircularPad2d, ReflectionPad2d, ReplicationPad2d, ZeroPad2d};
-pub use layers::pool::{AvgPool1d, AvgPool2d, MaxPool1d, MaxPool2d};
-pub use layers::sequential::Sequential;
-pub use layers::squeeze_excitation::SqueezeExcitation;
-pub use layers::upsample::Upsample;
+pub use layers::adaptive_pool::*;
+pub use layers::branches::*;
+pub use layers::conv_transpose::*;
+pub use layers::conv1d::*;
+pub use layers::conv2d::*;
+pub use layers::dropout::*;
+pub use layers::embedding::*;
+pub use layers::linear::*;
+pub use layers::norm::*;
+pub use layers::pad::*;
+pub use layers::pool::*;
+pub use layers::sequential::*;
+pub use layers::squeeze_excitation::*;
+pub use layers::upsample::*;
 pub use load_matching::{Fit, Matched, first_fault, load_matching, number_fault};
 pub use losses::{
     BCEWithLogitsLoss, CosineEmbeddingLoss, CrossEntropyLoss, FocalLoss, HingeEmbeddingLoss, HuberLoss, KLDivLoss,

@@ -47,6 +47,26 @@ pub enum Binary {
     ActivationGrad(Activation),
 }
 
+impl Binary {
+    /// PyTorch's name for it; of a gradient its function's with `_grad`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Binary::Add => "add",
+            Binary::Sub => "sub",
+            Binary::Mul => "mul",
+            Binary::Div => "div",
+            Binary::Pow => "pow",
+            Binary::Maximum => "maximum",
+            Binary::Minimum => "minimum",
+            Binary::ReluGrad => "relu_grad",
+            Binary::LeakyReluGrad(_) => "leaky_relu_grad",
+            Binary::TanhGrad => "tanh_grad",
+            Binary::SigmoidGrad => "sigmoid_grad",
+            Binary::ActivationGrad(_) => "activation_grad",
+        }
+    }
+}
+
 /// A comparison of two numbers. All but `Ne` are false if one is NaN.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -63,6 +83,20 @@ pub enum Compare {
     Gt,
     /// a ≥ b
     Ge,
+}
+
+impl Compare {
+    /// PyTorch's name for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Compare::Eq => "eq",
+            Compare::Ne => "ne",
+            Compare::Lt => "lt",
+            Compare::Le => "le",
+            Compare::Gt => "gt",
+            Compare::Ge => "ge",
+        }
+    }
 }
 
 /// An operand seen through a shape that comes with it.

@@ -71,6 +71,40 @@ pub enum Unary {
     Activation(Activation),
 }
 
+impl Unary {
+    /// PyTorch's name for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Unary::Neg => "neg",
+            Unary::Abs => "abs",
+            Unary::Sign => "sign",
+            Unary::Exp => "exp",
+            Unary::Log => "log",
+            Unary::Log1p => "log1p",
+            Unary::Expm1 => "expm1",
+            Unary::Erf => "erf",
+            Unary::Sqrt => "sqrt",
+            Unary::Rsqrt => "rsqrt",
+            Unary::Floor => "floor",
+            Unary::Ceil => "ceil",
+            Unary::Round => "round",
+            Unary::Square => "square",
+            Unary::Recip => "reciprocal",
+            Unary::Sin => "sin",
+            Unary::Cos => "cos",
+            Unary::Tanh => "tanh",
+            Unary::Sigmoid => "sigmoid",
+            Unary::Relu => "relu",
+            Unary::LeakyRelu(_) => "leaky_relu",
+            Unary::AddScalar(_) => "add",
+            Unary::MulScalar(_) => "mul",
+            Unary::PowScalar(_) => "pow",
+            Unary::ClampMin(_) | Unary::ClampMax(_) => "clamp",
+            Unary::Activation(a) => a.name(),
+        }
+    }
+}
+
 fn with_unary<T: Float>(op: Unary, then: impl WithUnary<T>) {
     let t = T::from_f64;
     match op {

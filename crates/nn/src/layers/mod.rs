@@ -8,8 +8,6 @@ pub mod conv2d;
 pub mod conv_transpose;
 pub mod dropout;
 pub mod embedding;
-pub mod group_norm;
-pub mod instance_norm;
 pub mod linear;
 pub mod norm;
 pub mod pad;

@@ -6,7 +6,7 @@ use crate::export::builder::{Builder, as_i64};
 use crate::export::{images, norms};
 use crate::tensor::data_type;
 use striate_graph::{Dim, Node};
-use striate_tensor::op::{Activation, Binary, Compare, Reduce, Unary};
+use striate_tensor::op::{Activation, Binary, Compare, GridSampleMode, GridSamplePadding, Reduce, Unary};
 use striate_tensor::{DType, Op, PaddingMode, Tensor};
 
 /// Writes a node; gives the name of its first result.
@@ -130,6 +130,24 @@ pub(crate) fn write(b: &mut Builder, node: &Node) -> Result<String, Fault> {
         Op::AdaptiveAvgPool { output_size } => images::adaptive_avg_pool(b, &x, output_size, node),
         Op::AdaptiveMaxPool2d { output_size, .. } => images::adaptive_max_pool(b, &x, output_size, node),
         Op::Interpolate { scale_factor, mode, .. } => images::resize(b, &x, *scale_factor, *mode, node),
+        Op::GridSample { mode, padding_mode, align_corners } => {
+            let grid = b.value(node.inputs[1]);
+            // Opset 20 has other names.
+            let mode = match mode {
+                GridSampleMode::Nearest => "nearest",
+                GridSampleMode::Bilinear if b.opset < 20 => "bilinear",
+                GridSampleMode::Bilinear => "linear",
+                GridSampleMode::Bicubic if b.opset < 20 => "bicubic",
+                GridSampleMode::Bicubic => "cubic",
+            };
+            let padding = match padding_mode {
+                GridSamplePadding::Zeros => "zeros",
+                GridSamplePadding::Border => "border",
+                GridSamplePadding::Reflection => "reflection",
+            };
+            let corners = int("align_corners", *align_corners as i64);
+            b.node("GridSample", &[&x, &grid], vec![string("mode", mode), string("padding_mode", padding), corners])
+        }
         Op::BatchNorm { eps, training: false, residual, activation } => {
             let y = norms::batch_norm(b, &x, *eps, node);
             let y = match residual {

@@ -2,6 +2,7 @@
 
 use crate::error::Fault;
 use crate::import::{Context, Value};
+use striate_tensor::op::{GridSampleMode, GridSamplePadding};
 use striate_tensor::{Interpolation, Op, Tensor};
 
 /// How one dimension is resized.
@@ -182,4 +183,24 @@ fn along(ctx: &Context, x: Value, dim: usize, weights: Value) -> Result<Value, F
     order.swap(dim, rank - 1);
     let y = ctx.op(Op::Linear, [ctx.permuted(x, order.clone())?, weights])?;
     ctx.permuted(y, order)
+}
+
+/// Images sampled at places from −1 to 1 (`torch.nn.functional.grid_sample`).
+pub(crate) fn grid_sample(ctx: &Context) -> Result<Vec<Value>, Fault> {
+    let x = ctx.operand(0)?;
+    let grid = ctx.cast(ctx.operand(1)?, x.dtype())?;
+    let mode = match ctx.string_or("mode", "linear")? {
+        "linear" | "bilinear" => GridSampleMode::Bilinear,
+        "nearest" => GridSampleMode::Nearest,
+        "cubic" | "bicubic" => GridSampleMode::Bicubic,
+        other => return Err(Fault::new(format!("mode '{other}' is not supported"))),
+    };
+    let padding_mode = match ctx.string_or("padding_mode", "zeros")? {
+        "zeros" => GridSamplePadding::Zeros,
+        "border" => GridSamplePadding::Border,
+        "reflection" => GridSamplePadding::Reflection,
+        other => return Err(Fault::new(format!("padding_mode '{other}' is not supported"))),
+    };
+    let align_corners = ctx.int_or("align_corners", 0) != 0;
+    Ok(vec![ctx.op(Op::GridSample { mode, padding_mode, align_corners }, [x, grid])?])
 }

@@ -178,6 +178,16 @@ fn images() {
     same(shape, |x, pass| x.group_norm(2, Some(&pass.constant(c(4, 1))), Some(&pass.constant(c(4, 2))), 1e-5).output);
     same(shape, |x, pass| x.layer_norm(&[9], Some(&pass.constant(c(9, 1))), Some(&pass.constant(c(9, 2))), 1e-5));
     same(shape, |x, pass| x.prelu(&pass.constant(c(4, 3))));
+    for mode in ["bilinear", "nearest", "bicubic"] {
+        for padding in ["zeros", "border", "reflection"] {
+            for corners in [false, true] {
+                same(shape, |x, _| {
+                    let grid = x.clone().narrow(1, 0, 2).permute(&[0, 2, 3, 1]) * 1.5;
+                    x.grid_sample(&grid, mode, padding, corners)
+                });
+            }
+        }
+    }
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Which op takes in the one before it in training, so that both are one pass over the elements. This table is all there is of it; inference fuses in
 //! graphs.
 
-use super::shapes::as_clamp;
+use super::rule::as_clamp;
 use super::{Binary, Op, Unary};
 
 impl Op {

@@ -3,24 +3,30 @@
 //! An [`Op`] knows its name, the shapes of its results ([`Op::outputs`], the only shape rule), and its cost. A
 //! [`Backend`](crate::backend::Backend) computes it; a profile, a recorded graph or an exporter reads it.
 //!
-//! To add an op: a variant here, its shape rule in `shapes.rs`, its meaning and gradient in `ops/`, its arithmetic in the
+//! To add an op: a variant and its row here, its shape rule, meaning and gradient in `ops/`, its arithmetic in the
 //! backends.
 
+mod fused;
 mod join;
 mod options;
-mod shapes;
+mod rule;
 mod spec;
 
+pub use fused::FusedConv2d;
 pub(crate) use join::join;
 pub use options::{Conv2dOptions, ConvTranspose2dOptions, Interpolation, PaddingMode, Pool2dOptions, Resize};
-pub(crate) use shapes::{as_clamp, ensure, must, reduced, same_dtype};
+pub(crate) use rule::{
+    as_clamp, ensure, flattened, has_dim, index_list, must, needs_index, needs_number, reduced, same_dtype,
+};
 pub use spec::Spec;
 pub use striate_kernels::elementwise::{Activation, Binary, Compare, Unary};
+pub use striate_kernels::grid_sample::{GridSampleMode, GridSamplePadding};
 pub use striate_kernels::reduce::Reduce;
 
 use crate::dtype::DType;
 use crate::shape::Shape;
 use serde::{Deserialize, Serialize};
+use std::ops::RangeInclusive;
 
 /// One op with its attributes. The operands come with each call, in the order given here; a bias may be left out.
 ///
@@ -278,6 +284,26 @@ pub enum Op {
         mode: Interpolation,
     },
 
+    /// `x [n, c, h, w]` and `grid [n, rows, columns, 2]`: the images at the places of the grid (`torch.nn.functional.grid_sample`).
+    GridSample {
+        /// How values between pixels are made up.
+        mode: GridSampleMode,
+        /// What places outside the image show.
+        padding_mode: GridSamplePadding,
+        /// Whether −1 and 1 are the centres of the outermost pixels, rather than their edges.
+        align_corners: bool,
+    },
+    /// The gradients of `GridSample` for `x` and `grid`: `grad`, `x`, `grid`.
+    #[serde(skip)]
+    GridSampleGrad {
+        /// As for `GridSample`.
+        mode: GridSampleMode,
+        /// As for `GridSample`.
+        padding_mode: GridSamplePadding,
+        /// As for `GridSample`.
+        align_corners: bool,
+    },
+
     /// `x [n, c, ..]`: the mean and the biased variance of each channel, `[c]`.
     BatchNormStats,
     /// `x [n, c, ..]`, `mean`, `var`, `weight`, `bias`, all `[c]`, and, if asked for, a `residual` of the shape of `x`:
@@ -380,125 +406,134 @@ pub enum Op {
     CrossEntropyGrad,
 }
 
-/// A convolution with its epilogue: a residual, an activation and a max pooling, in this order, each if there is one. Operands: `x`, `weight`; `bias` if there
-/// is one; the residual, which has the convolution's shape. It belongs to inference: there is no gradient.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct FusedConv2d {
-    /// Stride, padding, dilation, groups.
-    pub options: Conv2dOptions,
-    /// Whether max(x, 0) stands for x.
-    pub input_relu: bool,
-    /// Whether there is a bias.
-    pub bias: bool,
-    /// Whether a residual is added.
-    pub residual: bool,
-    /// The activation after that.
-    pub activation: Option<Unary>,
-    /// Whether the largest of each 2×2 elements is taken then. It follows no residual.
-    pub max_pool2: bool,
+/// Which ops are computed alike: a backend has a file for each family.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Family {
+    /// Views, padding, picking by number, conversion: elements move, or change their type.
+    Shape,
+    /// Functions of single elements.
+    Elementwise,
+    /// Sums and choices along dimensions, and sorting.
+    Reduction,
+    /// Products of matrices.
+    Matrix,
+    /// Convolutions.
+    Convolution,
+    /// Poolings.
+    Pooling,
+    /// Images in another size or place.
+    Resampling,
+    /// Normalizations.
+    Normalization,
+    /// Softmax and cross-entropy.
+    Softmax,
 }
 
-impl FusedConv2d {
-    /// Without an epilogue.
-    pub fn new(options: Conv2dOptions, input_relu: bool, bias: bool) -> FusedConv2d {
-        FusedConv2d { options, input_relu, bias, residual: false, activation: None, max_pool2: false }
-    }
+macro_rules! ops {
+    ($($pattern:pat => $name:expr, $family:ident, $operands:expr;)*) => {
+        #[allow(unused_variables)]
+        impl Op {
+            /// Every variant, as its pattern, and its family.
+            pub const VARIANTS: &[(&str, Family)] = &[$((stringify!($pattern), Family::$family)),*];
 
-    /// Whether a residual may come next.
-    pub fn takes_residual(&self) -> bool {
-        !self.residual && self.takes_activation()
-    }
+            /// Which of [`Op::VARIANTS`] it is.
+            pub fn variant(&self) -> &'static str {
+                match self {
+                    $($pattern => stringify!($pattern),)*
+                }
+            }
 
-    /// Whether an activation may come next.
-    pub fn takes_activation(&self) -> bool {
-        self.activation.is_none() && !self.max_pool2
-    }
+            /// PyTorch's name of the function, in lower case; of a gradient its function's with `_grad`.
+            pub fn name(&self) -> &'static str {
+                match self {
+                    $($pattern => $name,)*
+                }
+            }
 
-    /// Whether a max pooling of 2×2 may come next.
-    pub fn takes_max_pool2(&self) -> bool {
-        // Of a function that grows with its input the maximum is that of the inputs' maximum.
-        let grows = self.activation.is_none_or(|f| as_clamp(f).is_some());
-        !self.residual && !self.max_pool2 && grows
-    }
+            /// With which others it is computed.
+            pub fn family(&self) -> Family {
+                match self {
+                    $($pattern => Family::$family,)*
+                }
+            }
+
+            /// The fewest and the most operands it takes.
+            pub(crate) fn operands(&self) -> RangeInclusive<usize> {
+                match self {
+                    $($pattern => $operands,)*
+                }
+            }
+        }
+    };
+}
+
+// Name, family, number of operands.
+ops! {
+    Op::Reshape { .. } => "reshape", Shape, 1..=1;
+    Op::Flatten { .. } => "flatten", Shape, 1..=1;
+    Op::Permute { .. } => "permute", Shape, 1..=1;
+    Op::Expand { .. } => "expand", Shape, 1..=1;
+    Op::Narrow { .. } => "narrow", Shape, 1..=1;
+    Op::Cat { .. } => "cat", Shape, 1..=usize::MAX;
+    Op::Pad { .. } => "pad", Shape, 1..=1;
+    Op::PadGrad { .. } => "pad_grad", Shape, 1..=1;
+    Op::Cast { .. } => "to_dtype", Shape, 1..=1;
+    Op::Unary(f) => f.name(), Elementwise, 1..=1;
+    Op::Binary(f) => f.name(), Elementwise, 2..=2;
+    Op::Compare(f) => f.name(), Elementwise, 2..=2;
+    Op::Where => "where", Elementwise, 3..=3;
+    Op::Prelu => "prelu", Elementwise, 2..=2;
+    Op::IsFinite => "is_finite", Elementwise, 1..=1;
+    Op::Reduce { op, .. } => op.name(), Reduction, 1..=1;
+    Op::ArgMax { .. } => "argmax", Reduction, 1..=1;
+    Op::ArgMin { .. } => "argmin", Reduction, 1..=1;
+    Op::ArgSort { .. } => "argsort", Reduction, 1..=1;
+    Op::CumSum { .. } => "cumsum", Reduction, 1..=1;
+    Op::MatMul => "matmul", Matrix, 2..=2;
+    Op::Linear => "linear", Matrix, 2..=3;
+    Op::Gather { .. } => "gather", Shape, 2..=2;
+    Op::ScatterAdd { .. } => "scatter_add", Shape, 2..=2;
+    Op::IndexSelect { .. } => "index_select", Shape, 2..=2;
+    Op::IndexAdd { .. } => "index_add", Shape, 2..=2;
+    Op::Conv2d { .. } => "conv2d", Convolution, 2..=3;
+    Op::FusedConv2d(f) => "fused_conv2d", Convolution, f.operands()..=f.operands();
+    Op::Conv2dInputGrad { .. } => "conv2d_input_grad", Convolution, 2..=3;
+    Op::Conv2dWeightGrad { .. } => "conv2d_weight_grad", Convolution, 2..=2;
+    Op::ConvTranspose2d { .. } => "conv_transpose2d", Convolution, 2..=3;
+    Op::MaxPool2d { .. } => "max_pool2d", Pooling, 1..=1;
+    Op::MaxPool2dGrad { .. } => "max_pool2d_grad", Pooling, 2..=2;
+    Op::AvgPool2d { .. } => "avg_pool2d", Pooling, 1..=1;
+    Op::AvgPool2dGrad { .. } => "avg_pool2d_grad", Pooling, 1..=1;
+    Op::AdaptiveAvgPool { output_size } => adaptive_avg_pool(output_size), Pooling, 1..=1;
+    Op::AdaptiveAvgPoolGrad { .. } => "adaptive_avg_pool_grad", Pooling, 1..=1;
+    Op::AdaptiveMaxPool2d { .. } => "adaptive_max_pool2d", Pooling, 1..=1;
+    Op::AdaptiveMaxPool2dGrad { .. } => "adaptive_max_pool2d_grad", Pooling, 2..=2;
+    Op::Interpolate { .. } => "interpolate", Resampling, 1..=1;
+    Op::InterpolateGrad { .. } => "interpolate_grad", Resampling, 1..=1;
+    Op::GridSample { .. } => "grid_sample", Resampling, 2..=2;
+    Op::GridSampleGrad { .. } => "grid_sample_grad", Resampling, 3..=3;
+    Op::BatchNormStats => "batch_norm_stats", Normalization, 1..=1;
+    Op::BatchNorm { residual, .. } => "batch_norm", Normalization, 5 + usize::from(*residual)..=5 + usize::from(*residual);
+    Op::BatchNormGrad { .. } => "batch_norm_grad", Normalization, 6..=6;
+    Op::GroupNorm { .. } => "group_norm", Normalization, 3..=3;
+    Op::GroupNormGrad { .. } => "group_norm_grad", Normalization, 5..=5;
+    Op::LayerNorm { .. } => "layer_norm", Normalization, 3..=3;
+    Op::LayerNormGrad { .. } => "layer_norm_grad", Normalization, 5..=5;
+    Op::LocalResponseNorm { .. } => "local_response_norm", Normalization, 1..=1;
+    Op::LocalResponseNormGrad { .. } => "local_response_norm_grad", Normalization, 2..=2;
+    Op::Softmax { .. } => "softmax", Softmax, 1..=1;
+    Op::LogSoftmax { .. } => "log_softmax", Softmax, 1..=1;
+    Op::SoftmaxGrad { .. } => "softmax_grad", Softmax, 2..=2;
+    Op::LogSoftmaxGrad { .. } => "log_softmax_grad", Softmax, 2..=2;
+    Op::CrossEntropy => "cross_entropy", Softmax, 2..=2;
+    Op::CrossEntropyGrad => "cross_entropy_grad", Softmax, 3..=3;
+}
+
+fn adaptive_avg_pool(output_size: &[usize]) -> &'static str {
+    if output_size.len() == 1 { "adaptive_avg_pool1d" } else { "adaptive_avg_pool2d" }
 }
 
 impl Op {
-    /// PyTorch's name of the function, in lower case; of a gradient its function's with `_grad`.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Op::Reshape { .. } => "reshape",
-            Op::Flatten { .. } => "flatten",
-            Op::Permute { .. } => "permute",
-            Op::Expand { .. } => "expand",
-            Op::Narrow { .. } => "narrow",
-            Op::Cat { .. } => "cat",
-            Op::Pad { .. } => "pad",
-            Op::PadGrad { .. } => "pad_grad",
-            Op::Cast { .. } => "to_dtype",
-            Op::Unary(f) => unary_name(*f),
-            Op::Binary(f) => binary_name(*f),
-            Op::Compare(c) => match c {
-                Compare::Eq => "eq",
-                Compare::Ne => "ne",
-                Compare::Lt => "lt",
-                Compare::Le => "le",
-                Compare::Gt => "gt",
-                Compare::Ge => "ge",
-            },
-            Op::Where => "where",
-            Op::Prelu => "prelu",
-            Op::IsFinite => "is_finite",
-            Op::Reduce { op, .. } => match op {
-                Reduce::Sum => "sum",
-                Reduce::Mean => "mean",
-                Reduce::Max => "max",
-                Reduce::Min => "min",
-                Reduce::Prod => "prod",
-            },
-            Op::ArgMax { .. } => "argmax",
-            Op::ArgMin { .. } => "argmin",
-            Op::ArgSort { .. } => "argsort",
-            Op::CumSum { .. } => "cumsum",
-            Op::MatMul => "matmul",
-            Op::Linear => "linear",
-            Op::Gather { .. } => "gather",
-            Op::ScatterAdd { .. } => "scatter_add",
-            Op::IndexSelect { .. } => "index_select",
-            Op::IndexAdd { .. } => "index_add",
-            Op::Conv2d { .. } => "conv2d",
-            Op::FusedConv2d(_) => "fused_conv2d",
-            Op::Conv2dInputGrad { .. } => "conv2d_input_grad",
-            Op::Conv2dWeightGrad { .. } => "conv2d_weight_grad",
-            Op::ConvTranspose2d { .. } => "conv_transpose2d",
-            Op::MaxPool2d { .. } => "max_pool2d",
-            Op::MaxPool2dGrad { .. } => "max_pool2d_grad",
-            Op::AvgPool2d { .. } => "avg_pool2d",
-            Op::AvgPool2dGrad { .. } => "avg_pool2d_grad",
-            Op::AdaptiveAvgPool { output_size } if output_size.len() == 1 => "adaptive_avg_pool1d",
-            Op::AdaptiveAvgPool { .. } => "adaptive_avg_pool2d",
-            Op::AdaptiveAvgPoolGrad { .. } => "adaptive_avg_pool_grad",
-            Op::AdaptiveMaxPool2d { .. } => "adaptive_max_pool2d",
-            Op::AdaptiveMaxPool2dGrad { .. } => "adaptive_max_pool2d_grad",
-            Op::Interpolate { .. } => "interpolate",
-            Op::InterpolateGrad { .. } => "interpolate_grad",
-            Op::BatchNormStats => "batch_norm_stats",
-            Op::BatchNorm { .. } => "batch_norm",
-            Op::BatchNormGrad { .. } => "batch_norm_grad",
-            Op::GroupNorm { .. } => "group_norm",
-            Op::GroupNormGrad { .. } => "group_norm_grad",
-            Op::LayerNorm { .. } => "layer_norm",
-            Op::LayerNormGrad { .. } => "layer_norm_grad",
-            Op::LocalResponseNorm { .. } => "local_response_norm",
-            Op::LocalResponseNormGrad { .. } => "local_response_norm_grad",
-            Op::Softmax { .. } => "softmax",
-            Op::LogSoftmax { .. } => "log_softmax",
-            Op::SoftmaxGrad { .. } => "softmax_grad",
-            Op::LogSoftmaxGrad { .. } => "log_softmax_grad",
-            Op::CrossEntropy => "cross_entropy",
-            Op::CrossEntropyGrad => "cross_entropy_grad",
-        }
-    }
-
     /// Whether the result is the operand's elements under another shape, so that no arithmetic is needed and often no copy.
     pub fn is_view(&self) -> bool {
         matches!(
@@ -524,56 +559,9 @@ impl Op {
             }
             Op::ConvTranspose2d { .. } | Op::Conv2dInputGrad { .. } => numel(inputs[0].shape) * rest(inputs[1].shape),
             Op::Conv2dWeightGrad { weight, .. } => numel(inputs[1].shape) * rest(*weight),
+            Op::GridSample { mode, .. } => numel(self.outputs(inputs)[0].shape) * mode.pixels() as u64,
             Op::BatchNorm { .. } | Op::GroupNorm { .. } | Op::LayerNorm { .. } => numel(inputs[0].shape),
             _ => 0,
         }
-    }
-}
-
-fn unary_name(f: Unary) -> &'static str {
-    match f {
-        Unary::Neg => "neg",
-        Unary::Abs => "abs",
-        Unary::Sign => "sign",
-        Unary::Exp => "exp",
-        Unary::Log => "log",
-        Unary::Log1p => "log1p",
-        Unary::Expm1 => "expm1",
-        Unary::Erf => "erf",
-        Unary::Sqrt => "sqrt",
-        Unary::Rsqrt => "rsqrt",
-        Unary::Floor => "floor",
-        Unary::Ceil => "ceil",
-        Unary::Round => "round",
-        Unary::Square => "square",
-        Unary::Recip => "reciprocal",
-        Unary::Sin => "sin",
-        Unary::Cos => "cos",
-        Unary::Tanh => "tanh",
-        Unary::Sigmoid => "sigmoid",
-        Unary::Relu => "relu",
-        Unary::LeakyRelu(_) => "leaky_relu",
-        Unary::AddScalar(_) => "add",
-        Unary::MulScalar(_) => "mul",
-        Unary::PowScalar(_) => "pow",
-        Unary::ClampMin(_) | Unary::ClampMax(_) => "clamp",
-        Unary::Activation(a) => a.name(),
-    }
-}
-
-fn binary_name(f: Binary) -> &'static str {
-    match f {
-        Binary::Add => "add",
-        Binary::Sub => "sub",
-        Binary::Mul => "mul",
-        Binary::Div => "div",
-        Binary::Pow => "pow",
-        Binary::Maximum => "maximum",
-        Binary::Minimum => "minimum",
-        Binary::ReluGrad => "relu_grad",
-        Binary::LeakyReluGrad(_) => "leaky_relu_grad",
-        Binary::TanhGrad => "tanh_grad",
-        Binary::SigmoidGrad => "sigmoid_grad",
-        Binary::ActivationGrad(_) => "activation_grad",
     }
 }

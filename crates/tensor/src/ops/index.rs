@@ -3,8 +3,18 @@
 use crate::array::Array;
 use crate::autograd::record;
 use crate::dtype::DType;
-use crate::op::Op;
+use crate::op::{Op, Spec, ensure, has_dim, needs_index};
 use crate::tensor::Tensor;
+
+/// Shape and type of `gather`'s result.
+pub(crate) fn gather_rule(x: &Spec, index: &Spec, dim: usize) -> Result<Spec, String> {
+    let (shape, by) = (x.shape, index.shape);
+    has_dim("gather", shape, dim)?;
+    needs_index("gather", index)?;
+    let fits = by.rank() == shape.rank() && (0..by.rank()).all(|i| i == dim || by[i] <= shape[i]);
+    ensure!(fits, "gather: an index of shape {by} does not fit a tensor of shape {shape} along dimension {dim}");
+    Ok(x.reshaped(by))
+}
 
 impl Tensor {
     /// Element `index[i][j]…` of dimension `dim` at each place `i, j, …` of `index` (`torch.gather`).

@@ -2,9 +2,44 @@
 
 use crate::array::Array;
 use crate::autograd::{record, record_many};
-use crate::op::{Op, PaddingMode};
+use crate::op::{Op, PaddingMode, Spec, ensure, has_dim, same_dtype};
+use crate::ops::hints;
 use crate::shape::Shape;
 use crate::tensor::Tensor;
+
+/// Shape and type of `cat`'s result.
+pub(crate) fn cat_rule(inputs: &[Spec], dim: usize) -> Result<Spec, String> {
+    let first = inputs[0].shape;
+    has_dim("cat", first, dim)?;
+    for x in inputs {
+        same_dtype("cat", &inputs[0], x)?;
+        let fits = x.shape.rank() == first.rank() && x.shape.with(dim, 0) == first.with(dim, 0);
+        ensure!(fits, "cat: shapes {first} and {} differ in more than dimension {dim}", x.shape);
+    }
+    Ok(inputs[0].reshaped(first.with(dim, inputs.iter().map(|x| x.shape[dim]).sum())))
+}
+
+/// Shape and type of `pad`'s result.
+pub(crate) fn pad_rule(x: &Spec, padding: &[[usize; 2]], mode: PaddingMode) -> Result<Spec, String> {
+    let shape = x.shape;
+    ensure!(padding.len() == shape.rank(), "pad: {} pairs for shape {shape}", padding.len());
+    for (d, &[before, after]) in padding.iter().enumerate().rev().filter(|(_, p)| **p != [0; 2]) {
+        let most = match mode {
+            PaddingMode::Reflect => shape[d].saturating_sub(1),
+            PaddingMode::Circular => shape[d],
+            PaddingMode::Replicate if shape[d] == 0 => 0,
+            PaddingMode::Replicate | PaddingMode::Zeros => usize::MAX,
+        };
+        ensure!(
+            before.max(after) <= most,
+            "pad: mode {mode:?} can add at most {most} to dimension {d} of shape {shape}, got {before} and {after}"
+        );
+    }
+    if mode != PaddingMode::Zeros {
+        hints::is_float("pad", x)?;
+    }
+    Ok(x.reshaped(shape.iter().zip(padding).map(|(n, p)| n + p[0] + p[1]).collect::<Shape>()))
+}
 
 impl Tensor {
     fn reshape_as(self, name: &'static str, shape: Shape) -> Tensor {

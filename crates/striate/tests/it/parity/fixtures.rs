@@ -4,9 +4,9 @@ use safetensors::{Dtype, SafeTensors};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::Path;
-use striate::ComputeSettings;
 use striate::isa::Isa;
 use striate::prelude::*;
+use striate::{ComputeSettings, Op};
 
 /// How far a number may be from PyTorch's: by `relative` of itself, or by `of_largest` of the largest finite number of its tensor,
 /// whichever is more. The second is what a sum of many products can promise: it may cancel. Numbers too small for f32's normal
@@ -37,6 +37,31 @@ pub struct Case {
     pub op: String,
     args: Value,
     tensors: BTreeMap<String, Tensor>,
+    /// How an [`Op`] is run, if the case is one of an op.
+    pub run: Option<Run>,
+}
+
+/// A case of an [`Op`], which needs no line of Rust.
+pub struct Run {
+    pub op: Op,
+    pub operands: Vec<String>,
+    pub values: Tolerance,
+    pub gradients: Tolerance,
+    /// Whether central differences find the slopes.
+    pub smooth: bool,
+}
+
+impl Run {
+    fn of(case: &Value) -> Option<Run> {
+        let operands = serde_json::from_value(case.get("operands")?.clone()).expect("names of operands");
+        let op = serde_json::from_value(case["op"].clone()).unwrap_or_else(|e| panic!("{}: {e}", case["name"]));
+        let tolerance = |key: &str| {
+            let [relative, of_largest] = serde_json::from_value(case[key].clone()).expect("two numbers");
+            Tolerance { relative, of_largest }
+        };
+        let (values, gradients) = (tolerance("tolerance"), tolerance("gradient_tolerance"));
+        Some(Run { op, operands, values, gradients, smooth: case["smooth"] == true })
+    }
 }
 
 impl Case {
@@ -213,17 +238,34 @@ fn read(file: &str) -> Vec<Case> {
         tensors.entry(case.into()).or_default().insert(key.into(), t);
     }
     let case = |case: Value| {
-        let field = |key: &str| case[key].as_str().expect("a name").to_string();
-        let tensors = tensors.remove(&field("name")).unwrap_or_default();
-        Case { name: field("name"), op: field("op"), args: case["args"].clone(), tensors }
+        let name = case["name"].as_str().expect("a name").to_string();
+        let run = Run::of(&case);
+        let op = run.as_ref().map_or_else(|| case["op"].as_str().expect("a name"), |run| run.op.name()).to_string();
+        let tensors = tensors.remove(&name).unwrap_or_default();
+        Case { name, op, args: case["args"].clone(), tensors, run }
     };
     cases.into_iter().map(case).collect()
 }
 
-/// Checks every case of a file on every instruction set of this machine, and fails with all that do not agree.
+/// Checks every case of a file but those of an [`Op`], as [`for_each`].
 pub fn for_each_case(file: &str, check: impl Fn(&Case) -> Result<(), String>) {
-    let cases = read(file);
+    let cases: Vec<Case> = read(file).into_iter().filter(|case| case.run.is_none()).collect();
     assert!(!cases.is_empty(), "{file} has no cases");
+    for_each(file, &cases, check);
+}
+
+/// The cases of an [`Op`] in all files.
+pub fn cases_of_ops() -> Vec<Case> {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
+    let files = std::fs::read_dir(&directory).expect("the fixtures").map(|entry| entry.expect("a file").path());
+    let mut files: Vec<_> = files.filter(|path| path.extension().is_some_and(|e| e == "safetensors")).collect();
+    files.sort();
+    let all = files.iter().flat_map(|path| read(&path.file_stem().expect("a name").to_string_lossy()));
+    all.filter(|case| case.run.is_some()).collect()
+}
+
+/// Checks cases on every instruction set of this machine, and fails with all that do not agree.
+pub fn for_each(file: &str, cases: &[Case], check: impl Fn(&Case) -> Result<(), String>) {
     let mut failures = Vec::new();
     for isa in Isa::available() {
         let failed = |c: &Case| check(c).err().map(|e| format!("{}: {} {e}", isa.name(), c.op));

@@ -14,6 +14,7 @@ mod losses;
 mod matrix;
 mod nets;
 mod norm;
+mod ops;
 mod optim;
 mod schedules;
 mod sgd_and_adam;

@@ -77,16 +77,6 @@ fn norm() {
                 let (weight, bias) = (t.find("weight"), t.find("bias"));
                 t.x().layer_norm(&case.sizes("normalized_shape"), weight.as_ref(), bias.as_ref(), eps)
             }),
-            "local_response_norm" => case.check(TOLERANCE, |t| {
-                let number = |arg| case.float(arg).expect("a number");
-                let layer = LocalResponseNorm {
-                    size: case.int("size") as usize,
-                    alpha: number("alpha"),
-                    beta: number("beta"),
-                    k: number("k"),
-                };
-                layer.forward(t.x(), &Pass::eval())
-            }),
             "batch_norm1d" => batch_norm1d(case),
             "instance_norm2d" => instance_norm2d(case),
             other => panic!("no such op: {other}"),

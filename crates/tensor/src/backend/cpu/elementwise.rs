@@ -1,12 +1,67 @@
 //! Functions of elements: one, two or three operands, conversions and reductions.
 
-use super::{by_float, views};
+use super::{by_float, take, views};
 use crate::array::{Array, memory_order};
 use crate::dtype::{DType, Stored, by_type};
-use crate::op::{Binary, Compare, Reduce, Unary};
+use crate::op::{Binary, Compare, Op, Reduce, Spec, Unary};
 use crate::shape::Shape;
 use striate_kernels::elementwise::{self as ew, Operand};
 use striate_kernels::{Buffer, reduce as kernel, scan, sort};
+
+/// The results of an op of this family.
+pub fn run(op: &Op, inputs: Vec<Array>, outputs: &[Spec]) -> Vec<Array> {
+    let shape = outputs[0].shape;
+    let one = match op {
+        Op::Unary(f) => {
+            let [x] = take(inputs);
+            unary(*f, x)
+        }
+        Op::Binary(f) => {
+            let [a, b] = take(inputs);
+            binary(*f, a, b)
+        }
+        Op::Compare(c) => {
+            let [a, b] = take(inputs);
+            compare(*c, a, b)
+        }
+        Op::Where => {
+            let [condition, a, b] = take(inputs);
+            select(condition, a, b)
+        }
+        Op::Prelu => {
+            let [x, weight] = take(inputs);
+            prelu(x, weight)
+        }
+        Op::IsFinite => {
+            let [x] = take(inputs);
+            let x = if x.dtype().is_half() { cast(x, DType::F32) } else { x };
+            let finite = by_float!(x, "is_finite", |T| ew::first_non_finite(&x.packed_default::<T>()).is_none());
+            Array::full(f64::from(finite), shape, DType::U8)
+        }
+        Op::Reduce { op, dims, .. } => {
+            let [x] = take(inputs);
+            views::reshape(reduce(*op, x, dims), shape)
+        }
+        Op::ArgMax { dim, .. } => {
+            let [x] = take(inputs);
+            views::reshape(argmax(x, *dim), shape)
+        }
+        Op::ArgMin { dim, .. } => {
+            let [x] = take(inputs);
+            views::reshape(argmin(x, *dim), shape)
+        }
+        Op::ArgSort { dim, descending } => {
+            let [x] = take(inputs);
+            argsort(x, *dim, *descending)
+        }
+        Op::CumSum { dim, reverse } => {
+            let [x] = take(inputs);
+            cumsum(x, *dim, *reverse)
+        }
+        _ => unreachable!("{} is no function or reduction of elements", op.name()),
+    };
+    vec![one]
+}
 
 /// Two or three arrays seen through one broadcast shape, in the memory order of the result.
 struct Aligned<const N: usize> {
@@ -173,4 +228,11 @@ pub fn cumsum(x: Array, dim: usize, reverse: bool) -> Array {
         scan::cumsum::<T>(outer, n, inner, reverse, &x.packed_default(), &mut out);
         Array::from_buffer(out, x.shape)
     })
+}
+
+fn prelu(x: Array, weight: Array) -> Array {
+    let wide = (0..x.shape.rank()).map(|d| if d == 1 { weight.shape[0] } else { 1 }).collect();
+    let scaled = binary(Binary::Mul, x.clone(), views::reshape(weight, wide));
+    let zero = Array::full(0.0, Shape::from([]), x.dtype());
+    select(compare(Compare::Gt, x.clone(), zero), x, scaled)
 }

@@ -1,11 +1,31 @@
 //! Matrix products.
 
-use super::views;
+use super::{by_float, elementwise, take, take_more, views};
 use crate::array::Array;
 use crate::dtype::Stored;
+use crate::op::{Binary, Op, Spec};
 use crate::shape::Shape;
 use striate_kernels::gemm::{self, Matrix, batched_gemm, gemm};
 use striate_kernels::{Buffer, Float, PackedWeight, Weights};
+
+/// The results of an op of this family.
+pub fn run(op: &Op, packed: Option<&PackedWeight>, inputs: Vec<Array>, outputs: &[Spec]) -> Vec<Array> {
+    let shape = outputs[0].shape;
+    let one = match op {
+        Op::MatMul => {
+            let [a, b] = take(inputs);
+            by_float!(a, "matmul", |T| matmul::<T>(a, b))
+        }
+        Op::Linear => {
+            let ([x, weight], bias) = take_more(inputs);
+            let x = as_rows(x);
+            let y = by_float!(x, "linear", |T| linear::<T>(x, weight, packed));
+            views::reshape(with_bias(y, bias), shape)
+        }
+        _ => unreachable!("{} is no product", op.name()),
+    };
+    vec![one]
+}
 
 /// The stride from one matrix of a stack to the next, if it is one number.
 fn batch_stride(x: &Array) -> Option<usize> {
@@ -55,4 +75,21 @@ pub fn matmul<T: Stored + Float>(a: Array, b: Array) -> Array {
     batched_gemm(batch, m, n, k, matrix::<T>(&a), a_stride, matrix::<T>(&b), b_stride, &mut out);
     let stacked = Array::in_order(out, Shape::from([batch, m, n]), &[0, 1, 2]);
     views::reshape(stacked, shape)
+}
+
+/// `[.., features]` as rows.
+fn as_rows(x: Array) -> Array {
+    let (rank, shape) = (x.shape.rank(), x.shape);
+    if rank == 2 {
+        return x;
+    }
+    let rows = shape[..rank - 1].iter().product();
+    views::reshape(x, Shape::from([rows, shape[rank - 1]]))
+}
+
+fn with_bias(y: Array, bias: Option<Array>) -> Array {
+    match bias {
+        Some(bias) => elementwise::binary(Binary::Add, y, bias),
+        None => y,
+    }
 }

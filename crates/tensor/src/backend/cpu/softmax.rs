@@ -1,9 +1,34 @@
 //! Softmax and cross-entropy.
 
-use super::{by_float, dim_last};
+use super::{by_float, dim_last, take};
 use crate::array::Array;
+use crate::op::{Op, Spec};
 use crate::shape::Shape;
 use striate_kernels::{Buffer, softmax as kernel};
+
+/// The results of an op of this family.
+pub fn run(op: &Op, inputs: Vec<Array>, _outputs: &[Spec]) -> Vec<Array> {
+    let one = match op {
+        Op::CrossEntropy => {
+            let [logits, target] = take(inputs);
+            return cross_entropy(logits, target).into();
+        }
+        Op::Softmax { dim } | Op::LogSoftmax { dim } => {
+            let [x] = take(inputs);
+            softmax(x, *dim, matches!(op, Op::LogSoftmax { .. }))
+        }
+        Op::SoftmaxGrad { dim } | Op::LogSoftmaxGrad { dim } => {
+            let [y, g] = take(inputs);
+            softmax_grad(y, g, *dim, matches!(op, Op::LogSoftmaxGrad { .. }))
+        }
+        Op::CrossEntropyGrad => {
+            let [log_probs, target, g] = take(inputs);
+            cross_entropy_grad(log_probs, target, g)
+        }
+        _ => unreachable!("{} is no softmax or cross-entropy", op.name()),
+    };
+    vec![one]
+}
 
 pub fn softmax(x: Array, dim: usize, log: bool) -> Array {
     let order = dim_last(x.shape.rank(), dim);

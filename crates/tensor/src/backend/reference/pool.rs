@@ -1,8 +1,53 @@
 //! Pooling.
 
 use super::grid::{Grid, indices};
-use crate::op::Pool2dOptions;
+use crate::dtype::DType;
+use crate::op::{Op, Pool2dOptions};
+use crate::ops::pool2d::position_dtype;
+use crate::ops::resample::longest_windows;
 use crate::shape::Shape;
+
+/// The results of an op of this family for operands `x`; see [`super::compute`].
+pub fn compute(op: &Op, x: &[Grid], _dtype: DType, shape: Shape) -> Vec<Grid> {
+    let one = match op {
+        Op::MaxPool2d { options, input_relu, .. } => {
+            let windows = Windows::sliding(x[0].shape, shape, options);
+            return max_pool(&x[0], &windows, *input_relu, no_position(options.kernel_size)).into();
+        }
+        Op::MaxPool2dGrad { options, input } => {
+            max_pool_grad(&x[0], &x[1], &Windows::sliding(*input, x[0].shape, options), shape)
+        }
+        Op::AvgPool2d { options } => avg_pool(&x[0], &Windows::sliding(x[0].shape, shape, options)),
+        Op::AvgPool2dGrad { options, input } => {
+            avg_pool_grad(&x[0], &Windows::sliding(*input, x[0].shape, options), shape)
+        }
+        Op::AdaptiveAvgPool { .. } => {
+            let image = as_image(&x[0]);
+            avg_pool(&image, &Windows::adaptive(image.shape, image_shape(shape)))
+        }
+        Op::AdaptiveAvgPoolGrad { input } => {
+            let (g, input) = (as_image(&x[0]), image_shape(*input));
+            avg_pool_grad(&g, &Windows::adaptive(input, g.shape), input)
+        }
+        Op::AdaptiveMaxPool2d { output_size, .. } => {
+            let none = no_position(longest_windows(x[0].shape, *output_size));
+            return max_pool(&x[0], &Windows::adaptive(x[0].shape, shape), false, none).into();
+        }
+        Op::AdaptiveMaxPool2dGrad { input } => {
+            max_pool_grad(&x[0], &x[1], &Windows::adaptive(*input, x[0].shape), shape)
+        }
+        _ => unreachable!("{} is no pooling", op.name()),
+    };
+    vec![one]
+}
+
+/// What stands for no position in a window of this size.
+fn no_position(kernel: [usize; 2]) -> f64 {
+    match position_dtype(kernel) {
+        DType::U8 => f64::from(u8::MAX),
+        _ => f64::from(i32::MAX),
+    }
+}
 
 /// A window along one dimension.
 struct Span {
@@ -125,4 +170,174 @@ pub fn avg_pool_grad(grad: &Grid, windows: &Windows, input: Shape) -> Grid {
         }
     }
     to_x
+}
+
+#[cfg(test)]
+pub mod cases {
+    use crate::array::Array;
+    use crate::backend::reference::tests::{Case, numbers, with_specials};
+    use crate::dtype::DType;
+    use crate::op::{Op, Pool2dOptions, Spec};
+    use crate::shape::Shape;
+
+    pub fn all() -> Vec<Case> {
+        let all = [
+            max_pool2d(),
+            max_pool2d_grad(),
+            avg_pool2d(),
+            avg_pool2d_grad(),
+            adaptive_avg_pool(),
+            adaptive_avg_pool_grad(),
+            adaptive_max_pool2d(),
+            adaptive_max_pool2d_grad(),
+        ];
+        all.into_iter().flatten().collect()
+    }
+
+    /// The windows that poolings are tested with, and what they are laid over.
+    fn poolings() -> Vec<([usize; 4], Pool2dOptions)> {
+        let options = |kernel_size, stride, padding, dilation, ceil_mode| Pool2dOptions {
+            kernel_size,
+            stride,
+            padding,
+            dilation,
+            ceil_mode,
+            count_include_pad: true,
+        };
+        vec![
+            ([2, 3, 6, 8], 2.into()),
+            ([1, 17, 7, 9], Pool2dOptions::new([3, 2])),
+            ([1, 1, 1, 1], 1.into()),
+            ([0, 3, 4, 4], 2.into()),
+            ([2, 3, 7, 5], options([3, 2], [2, 1], [1, 1], [1, 1], false)),
+            ([2, 3, 8, 7], options([3, 3], [2, 2], [1, 0], [1, 1], true)),
+            // Steps over pixels.
+            ([1, 18, 9, 10], options([2, 2], [4, 3], [0, 1], [1, 1], true)),
+            ([2, 3, 9, 8], options([2, 3], [1, 2], [1, 1], [3, 2], false)),
+            // Windows that see nothing but padding.
+            ([1, 2, 4, 4], options([2, 2], [1, 1], [1, 1], [5, 5], false)),
+            // More positions than a byte can tell apart.
+            ([1, 3, 19, 18], options([17, 16], [1, 1], [8, 2], [1, 1], false)),
+        ]
+    }
+
+    /// The shape that a pooling gives.
+    fn pooled(op: &Op, x: impl Into<Shape>) -> Shape {
+        op.outputs(&[Spec::new(x, DType::F64)])[0].shape
+    }
+
+    /// The gradient of a max pooling, of which each backend has the positions from itself.
+    fn max_grad(op: Op, pooling: Op, x: Array) -> Case {
+        let grad = numbers(pooled(&pooling, x.shape()), 7);
+        Case { pooling: Some((pooling, x)), ..Case::largest(op, vec![grad]) }
+    }
+
+    fn inputs(shape: impl Into<Shape>) -> [Array; 3] {
+        let x = numbers(shape, 1);
+        let below_zero = x.clone().unary(crate::op::Unary::AddScalar(-1.5));
+        [with_specials(&x), below_zero, x]
+    }
+
+    fn max_pool2d() -> Vec<Case> {
+        let mut cases = Vec::new();
+        for (shape, options) in poolings() {
+            for input_relu in [false, true] {
+                for with_positions in [false, true] {
+                    let op = Op::MaxPool2d { options, input_relu, with_positions };
+                    cases.extend(inputs(shape).map(|x| Case::each(op.clone(), vec![x])));
+                }
+            }
+        }
+        cases
+    }
+
+    fn max_pool2d_grad() -> Vec<Case> {
+        let mut cases = Vec::new();
+        for (shape, options) in poolings() {
+            for input_relu in [false, true] {
+                let pooling = Op::MaxPool2d { options, input_relu, with_positions: true };
+                let op = Op::MaxPool2dGrad { options, input: shape.into() };
+                cases.extend(inputs(shape).map(|x| max_grad(op.clone(), pooling.clone(), x)));
+            }
+        }
+        cases
+    }
+
+    /// Those without dilation, which has no meaning for a mean, counting the padding and not.
+    fn mean_poolings() -> Vec<([usize; 4], Pool2dOptions)> {
+        let both = |(shape, options): ([usize; 4], Pool2dOptions)| {
+            [true, false].map(|count_include_pad| (shape, Pool2dOptions { count_include_pad, ..options }))
+        };
+        poolings().into_iter().filter(|(_, options)| options.dilation == [1, 1]).flat_map(both).collect()
+    }
+
+    fn avg_pool2d() -> Vec<Case> {
+        let case = |(shape, options): ([usize; 4], Pool2dOptions)| {
+            inputs(shape).map(|x| Case::largest(Op::AvgPool2d { options }, vec![x]))
+        };
+        mean_poolings().into_iter().flat_map(case).collect()
+    }
+
+    fn avg_pool2d_grad() -> Vec<Case> {
+        let case = |(shape, options): ([usize; 4], Pool2dOptions)| {
+            let grad = numbers(pooled(&Op::AvgPool2d { options }, shape), 1);
+            Case::largest(Op::AvgPool2dGrad { options, input: shape.into() }, vec![grad])
+        };
+        mean_poolings().into_iter().map(case).collect()
+    }
+
+    const ADAPTIVE: [([usize; 4], [usize; 2]); 8] = [
+        ([1, 1, 1, 1], [1, 1]),
+        ([2, 3, 7, 5], [3, 2]),
+        ([2, 3, 7, 5], [1, 1]),
+        ([2, 3, 7, 5], [7, 5]),
+        ([1, 17, 4, 3], [9, 11]),
+        ([2, 3, 8, 6], [4, 5]),
+        ([0, 3, 4, 4], [2, 2]),
+        // Windows with more positions than a byte can tell apart.
+        ([1, 2, 35, 34], [2, 2]),
+    ];
+
+    fn adaptive_avg_pool() -> Vec<Case> {
+        let mut cases = Vec::new();
+        for (shape, size) in ADAPTIVE {
+            let op = Op::AdaptiveAvgPool { output_size: size.to_vec() };
+            cases.extend(inputs(shape).map(|x| Case::largest(op.clone(), vec![x])));
+            let op = Op::AdaptiveAvgPool { output_size: size[1..].to_vec() };
+            cases.extend(inputs([shape[0], shape[1], shape[3]]).map(|x| Case::largest(op.clone(), vec![x])));
+        }
+        cases
+    }
+
+    fn adaptive_avg_pool_grad() -> Vec<Case> {
+        let case = |(shape, size): ([usize; 4], [usize; 2])| {
+            let (image, row) = (Shape::from(shape), Shape::from([shape[0], shape[1], shape[3]]));
+            [
+                (image, numbers([shape[0], shape[1], size[0], size[1]], 1)),
+                (row, numbers([shape[0], shape[1], size[1]], 1)),
+            ]
+            .map(|(input, grad)| Case::largest(Op::AdaptiveAvgPoolGrad { input }, vec![grad]))
+        };
+        ADAPTIVE.into_iter().flat_map(case).collect()
+    }
+
+    fn adaptive_max_pool2d() -> Vec<Case> {
+        let mut cases = Vec::new();
+        for (shape, output_size) in ADAPTIVE {
+            for with_positions in [false, true] {
+                let op = Op::AdaptiveMaxPool2d { output_size, with_positions };
+                cases.extend(inputs(shape).map(|x| Case::each(op.clone(), vec![x])));
+            }
+        }
+        cases
+    }
+
+    fn adaptive_max_pool2d_grad() -> Vec<Case> {
+        let case = |(shape, output_size): ([usize; 4], [usize; 2])| {
+            let pooling = Op::AdaptiveMaxPool2d { output_size, with_positions: true };
+            let op = Op::AdaptiveMaxPool2dGrad { input: shape.into() };
+            inputs(shape).map(|x| max_grad(op.clone(), pooling.clone(), x))
+        };
+        ADAPTIVE.into_iter().flat_map(case).collect()
+    }
 }

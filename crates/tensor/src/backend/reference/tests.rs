@@ -1,35 +1,30 @@
 //! Every op here and on the CPU, whose results must be the same.
 
-mod elementwise;
-mod images;
-mod matrices;
-mod norms;
-mod pools;
-mod rearrange;
 mod updates;
 
-use super::Reference;
+use super::{Reference, conv, elementwise, loss, norm, pool, reduce, resample, shape};
 use crate::array::Array;
 use crate::backend::{Backend, run};
 use crate::device::Device;
 use crate::dtype::{DType, Stored, by_type};
-use crate::op::{Op, Pool2dOptions, Spec, Unary};
+use crate::op::{Family, Op, Spec, Unary};
 use crate::shape::Shape;
+use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use striate_kernels::Buffer;
 
 /// An op and its operands. Those that are `f64` stand for floating-point numbers of either type.
-struct Case {
-    op: Op,
-    inputs: Vec<Array>,
-    close: Close,
+pub struct Case {
+    pub op: Op,
+    pub inputs: Vec<Array>,
+    pub close: Close,
     /// The pooling whose positions are the last operand, and its input: what they look like is each backend's own affair.
-    pooling: Option<(Op, Array)>,
+    pub pooling: Option<(Op, Array)>,
 }
 
 /// How close two results must be.
 #[derive(Clone, Copy)]
-enum Close {
+pub enum Close {
     /// Alike to the bit.
     Exact,
     /// Each element by its own size.
@@ -39,96 +34,55 @@ enum Close {
 }
 
 impl Case {
-    fn new(op: Op, inputs: Vec<Array>, close: Close) -> Case {
+    pub fn new(op: Op, inputs: Vec<Array>, close: Close) -> Case {
         Case { op, inputs, close, pooling: None }
     }
-    fn exact(op: Op, inputs: Vec<Array>) -> Case {
+    pub fn exact(op: Op, inputs: Vec<Array>) -> Case {
         Case::new(op, inputs, Close::Exact)
     }
-    fn each(op: Op, inputs: Vec<Array>) -> Case {
+    pub fn each(op: Op, inputs: Vec<Array>) -> Case {
         Case::new(op, inputs, Close::Each)
     }
-    fn largest(op: Op, inputs: Vec<Array>) -> Case {
+    pub fn largest(op: Op, inputs: Vec<Array>) -> Case {
         Case::new(op, inputs, Close::Largest)
     }
 }
 
-/// What a variant of [`Op`] is tested by. A new variant needs a line here to compile, and a function of cases for that.
-macro_rules! every_op {
-    ($($pattern:pat => $file:ident::$name:ident,)*) => {
-        fn name_of(op: &Op) -> &'static str {
-            match op {
-                $($pattern => stringify!($name),)*
+/// The cases of a family: those of the file that computes it.
+fn cases(family: Family) -> Vec<Case> {
+    match family {
+        Family::Shape => shape::cases::all(),
+        Family::Elementwise => elementwise::cases::all(),
+        Family::Reduction | Family::Matrix => reduce::cases::all(),
+        Family::Convolution => conv::cases::all(),
+        Family::Pooling => pool::cases::all(),
+        Family::Resampling => resample::cases::all(),
+        Family::Normalization => norm::cases::all(),
+        Family::Softmax => loss::cases::all(),
+    }
+}
+
+macro_rules! every_family {
+    ($($test:ident: $family:ident,)*) => {
+        $(
+            #[test]
+            fn $test() {
+                check(Family::$family);
             }
-        }
-        mod every {
-            $(
-                #[test]
-                fn $name() {
-                    super::check(stringify!($name), super::$file::$name());
-                }
-            )*
-        }
+        )*
     };
 }
 
-every_op! {
-    Op::Reshape { .. } => rearrange::reshape,
-    Op::Flatten { .. } => rearrange::flatten,
-    Op::Permute { .. } => rearrange::permute,
-    Op::Expand { .. } => rearrange::expand,
-    Op::Narrow { .. } => rearrange::narrow,
-    Op::Cat { .. } => rearrange::cat,
-    Op::Pad { .. } => rearrange::pad,
-    Op::PadGrad { .. } => rearrange::pad_grad,
-    Op::Cast { .. } => rearrange::cast,
-    Op::Unary(_) => elementwise::unary,
-    Op::Binary(_) => elementwise::binary,
-    Op::Compare(_) => elementwise::compare,
-    Op::Where => elementwise::select,
-    Op::Prelu => elementwise::prelu,
-    Op::IsFinite => elementwise::is_finite,
-    Op::Reduce { .. } => matrices::reduce,
-    Op::ArgMax { .. } => matrices::arg_max,
-    Op::ArgMin { .. } => matrices::arg_min,
-    Op::ArgSort { .. } => matrices::arg_sort,
-    Op::CumSum { .. } => matrices::cum_sum,
-    Op::MatMul => matrices::mat_mul,
-    Op::Linear => matrices::linear,
-    Op::Gather { .. } => rearrange::gather,
-    Op::ScatterAdd { .. } => rearrange::scatter_add,
-    Op::IndexSelect { .. } => rearrange::index_select,
-    Op::IndexAdd { .. } => rearrange::index_add,
-    Op::Conv2d { .. } => images::conv2d,
-    Op::FusedConv2d(_) => images::fused_conv2d,
-    Op::Conv2dInputGrad { .. } => images::conv2d_input_grad,
-    Op::Conv2dWeightGrad { .. } => images::conv2d_weight_grad,
-    Op::ConvTranspose2d { .. } => images::conv_transpose2d,
-    Op::MaxPool2d { .. } => pools::max_pool2d,
-    Op::MaxPool2dGrad { .. } => pools::max_pool2d_grad,
-    Op::AvgPool2d { .. } => pools::avg_pool2d,
-    Op::AvgPool2dGrad { .. } => pools::avg_pool2d_grad,
-    Op::AdaptiveAvgPool { .. } => pools::adaptive_avg_pool,
-    Op::AdaptiveAvgPoolGrad { .. } => pools::adaptive_avg_pool_grad,
-    Op::AdaptiveMaxPool2d { .. } => pools::adaptive_max_pool2d,
-    Op::AdaptiveMaxPool2dGrad { .. } => pools::adaptive_max_pool2d_grad,
-    Op::Interpolate { .. } => images::interpolate,
-    Op::InterpolateGrad { .. } => images::interpolate_grad,
-    Op::BatchNormStats => norms::batch_norm_stats,
-    Op::BatchNorm { .. } => norms::batch_norm,
-    Op::BatchNormGrad { .. } => norms::batch_norm_grad,
-    Op::GroupNorm { .. } => norms::group_norm,
-    Op::GroupNormGrad { .. } => norms::group_norm_grad,
-    Op::LayerNorm { .. } => norms::layer_norm,
-    Op::LayerNormGrad { .. } => norms::layer_norm_grad,
-    Op::LocalResponseNorm { .. } => norms::local_response_norm,
-    Op::LocalResponseNormGrad { .. } => norms::local_response_norm_grad,
-    Op::Softmax { .. } => norms::softmax,
-    Op::LogSoftmax { .. } => norms::log_softmax,
-    Op::SoftmaxGrad { .. } => norms::softmax_grad,
-    Op::LogSoftmaxGrad { .. } => norms::log_softmax_grad,
-    Op::CrossEntropy => norms::cross_entropy,
-    Op::CrossEntropyGrad => norms::cross_entropy_grad,
+every_family! {
+    shape_ops: Shape,
+    elementwise_ops: Elementwise,
+    reductions: Reduction,
+    products: Matrix,
+    convolutions: Convolution,
+    poolings: Pooling,
+    resamplings: Resampling,
+    normalizations: Normalization,
+    softmaxes: Softmax,
 }
 
 /// The numbers of an array.
@@ -165,15 +119,19 @@ fn assert_close(what: &str, got: &Array, want: &Array, close: Close) {
     }
 }
 
-fn check(name: &str, cases: Vec<Case>) {
-    assert!(!cases.is_empty(), "{name} has no cases");
+/// Runs the cases of a family, which must have some of each of its ops.
+fn check(family: Family) {
+    let cases: Vec<Case> = cases(family).into_iter().filter(|case| case.op.family() == family).collect();
+    let tested: HashSet<&str> = cases.iter().map(|case| case.op.variant()).collect();
+    for (variant, _) in Op::VARIANTS.iter().filter(|(_, of)| *of == family) {
+        assert!(tested.contains(variant), "{variant} has no case");
+    }
     for (i, case) in cases.iter().enumerate() {
-        assert_eq!(name_of(&case.op), name, "a case of {name} is of another op");
         for dtype in [DType::F32, DType::F64] {
             check_case(&format!("case {i}: {:?}", case.op), case, dtype);
         }
         // Gradients come from the op that they belong to, whose operands have been checked.
-        if !name.ends_with("_grad") {
+        if !case.op.name().ends_with("_grad") {
             check_misfits(case);
         }
     }
@@ -229,7 +187,7 @@ fn check_case(what: &str, case: &Case, dtype: DType) {
 }
 
 /// Numbers from −2 to 2 that look random, and are the same in `f32`.
-fn numbers(shape: impl Into<Shape>, seed: u64) -> Array {
+pub fn numbers(shape: impl Into<Shape>, seed: u64) -> Array {
     let shape = shape.into();
     let number = |i: u64| {
         let mut z = (i + 1000 * seed + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
@@ -241,12 +199,12 @@ fn numbers(shape: impl Into<Shape>, seed: u64) -> Array {
 }
 
 /// Numbers from 0.5 to 2.5, such as variances are.
-fn positive(shape: impl Into<Shape>, seed: u64) -> Array {
+pub fn positive(shape: impl Into<Shape>, seed: u64) -> Array {
     numbers(shape, seed).unary(Unary::Abs).unary(Unary::AddScalar(0.5))
 }
 
 /// Whole numbers from `low` to before `high`.
-fn integers(shape: impl Into<Shape>, seed: u64, low: i64, high: i64) -> Array {
+pub fn integers(shape: impl Into<Shape>, seed: u64, low: i64, high: i64) -> Array {
     let shape = shape.into();
     let numbers = values(&numbers(shape, seed));
     let whole = |x: &f64| low + ((x + 2.0) / 4.0 * (high - low) as f64) as i64;
@@ -254,17 +212,17 @@ fn integers(shape: impl Into<Shape>, seed: u64, low: i64, high: i64) -> Array {
 }
 
 /// With NaN, infinities and zeros here and there.
-fn with_specials(x: &Array) -> Array {
+pub fn with_specials(x: &Array) -> Array {
     let specials = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 0.0, -0.0];
     let mix = |(i, x): (usize, f64)| if i % 3 == 1 { specials[i / 3 % specials.len()] } else { x };
     Array::from_slice(&values(x).into_iter().enumerate().map(mix).collect::<Vec<f64>>(), x.shape())
 }
 
 /// The types that are stored, moved and compared, but not computed with.
-const STORED: [DType; 6] = [DType::U8, DType::F16, DType::BF16, DType::I32, DType::I8, DType::Bool];
+pub const STORED: [DType; 6] = [DType::U8, DType::F16, DType::BF16, DType::I32, DType::I8, DType::Bool];
 
 /// An array of each type: numbers, integers, the others.
-fn of_each_type(shape: impl Into<Shape>, seed: u64) -> [Array; 2 + STORED.len()] {
+pub fn of_each_type(shape: impl Into<Shape>, seed: u64) -> [Array; 2 + STORED.len()] {
     let shape = shape.into();
     let [floats, whole] = [numbers(shape, seed), integers(shape, seed, -9, 10)];
     let stored = STORED.map(|dtype| match dtype {
@@ -279,7 +237,7 @@ fn of_each_type(shape: impl Into<Shape>, seed: u64) -> [Array; 2 + STORED.len()]
 }
 
 /// Of all ranks up to 5, some without elements.
-fn shapes() -> Vec<Shape> {
+pub fn shapes() -> Vec<Shape> {
     [
         &[][..],
         &[1],
@@ -296,33 +254,6 @@ fn shapes() -> Vec<Shape> {
     .into_iter()
     .map(Shape::from)
     .collect()
-}
-
-/// The windows that poolings are tested with, and what they are laid over.
-fn poolings() -> Vec<([usize; 4], Pool2dOptions)> {
-    let options = |kernel_size, stride, padding, dilation, ceil_mode| Pool2dOptions {
-        kernel_size,
-        stride,
-        padding,
-        dilation,
-        ceil_mode,
-        count_include_pad: true,
-    };
-    vec![
-        ([2, 3, 6, 8], 2.into()),
-        ([1, 17, 7, 9], Pool2dOptions::new([3, 2])),
-        ([1, 1, 1, 1], 1.into()),
-        ([0, 3, 4, 4], 2.into()),
-        ([2, 3, 7, 5], options([3, 2], [2, 1], [1, 1], [1, 1], false)),
-        ([2, 3, 8, 7], options([3, 3], [2, 2], [1, 0], [1, 1], true)),
-        // Steps over pixels.
-        ([1, 18, 9, 10], options([2, 2], [4, 3], [0, 1], [1, 1], true)),
-        ([2, 3, 9, 8], options([2, 3], [1, 2], [1, 1], [3, 2], false)),
-        // Windows that see nothing but padding.
-        ([1, 2, 4, 4], options([2, 2], [1, 1], [1, 1], [5, 5], false)),
-        // More positions than a byte can tell apart.
-        ([1, 3, 19, 18], options([17, 16], [1, 1], [8, 2], [1, 1], false)),
-    ]
 }
 
 /// What a panic says.

@@ -1,20 +1,53 @@
-//! Convolution, pooling and resampling.
+//! Convolution.
 
-use crate::array::{Array, memory_order};
-use crate::dtype::{DType, Stored};
-use crate::op::{Conv2dOptions, FusedConv2d, Pool2dOptions, as_clamp};
+use super::{by_float, elementwise, pool, take, take_more, views};
+use crate::array::Array;
+use crate::dtype::Stored;
+use crate::op::{Binary, Conv2dOptions, ConvTranspose2dOptions, FusedConv2d, Op, Pool2dOptions, Spec, as_clamp};
+use crate::ops::conv_transpose::convolution;
 use crate::shape::Shape;
 use striate_kernels::conv2d::{self as conv, Conv2dShape, Epilogue};
 use striate_kernels::elementwise::Clamp;
-use striate_kernels::pool2d::{self as pool, Pool2dShape};
-use striate_kernels::resample::{self as sparse, Taps};
 use striate_kernels::{Buffer, Float, PackedWeight, Weights};
+
+/// The results of an op of this family.
+pub fn run(op: &Op, packed: Option<&PackedWeight>, inputs: Vec<Array>, outputs: &[Spec]) -> Vec<Array> {
+    let shape = outputs[0].shape;
+    let one = match op {
+        Op::Conv2d { options, input_relu } => {
+            let ([x, weight], bias) = take_more(inputs);
+            by_float!(x, "conv2d", |T| conv2d::<T>(
+                &x,
+                *input_relu,
+                Weight { array: &weight, packed },
+                bias.as_ref(),
+                options,
+                Epilogue::NONE
+            ))
+        }
+        Op::FusedConv2d(f) => by_float!(inputs[0], "conv2d", |T| fused_conv2d::<T>(f, packed, inputs)),
+        Op::Conv2dInputGrad { options, input } => {
+            let ([g, weight], mask) = take_more(inputs);
+            by_float!(g, "conv2d", |T| conv2d_input_grad::<T>(&g, &weight, mask.as_ref(), *input, options))
+        }
+        Op::Conv2dWeightGrad { options, input_relu, weight } => {
+            let [x, g] = take(inputs);
+            by_float!(x, "conv2d", |T| conv2d_weight_grad::<T>(&x, *input_relu, &g, *weight, options))
+        }
+        Op::ConvTranspose2d { options } => {
+            let ([x, weight], bias) = take_more(inputs);
+            conv_transpose2d(x, weight, bias, options, shape)
+        }
+        _ => unreachable!("{} is no convolution", op.name()),
+    };
+    vec![one]
+}
 
 /// A weight, and where its packed form is kept, if it is.
 #[derive(Clone, Copy)]
-pub struct Weight<'a> {
-    pub array: &'a Array,
-    pub packed: Option<&'a PackedWeight>,
+struct Weight<'a> {
+    array: &'a Array,
+    packed: Option<&'a PackedWeight>,
 }
 
 impl<'a> Weight<'a> {
@@ -38,7 +71,7 @@ fn conv_shape(input: Shape, weight: Shape, o: &Conv2dOptions) -> Conv2dShape {
 }
 
 /// A convolution with its epilogue, but for a pooling.
-pub fn conv2d<T: Stored + Float>(
+fn conv2d<T: Stored + Float>(
     x: &Array,
     relu: bool,
     weight: Weight,
@@ -64,7 +97,7 @@ pub fn conv2d<T: Stored + Float>(
 }
 
 /// `inputs` are input, weight, perhaps bias, and perhaps those of a normalization.
-pub fn fused_conv2d<T: Stored + Float>(f: &FusedConv2d, packed: Option<&PackedWeight>, inputs: Vec<Array>) -> Array {
+fn fused_conv2d<T: Stored + Float>(f: &FusedConv2d, packed: Option<&PackedWeight>, inputs: Vec<Array>) -> Array {
     let mut inputs = inputs.into_iter();
     let (x, weight) = (inputs.next().expect("an input"), inputs.next().expect("a weight"));
     let weight = Weight { array: &weight, packed };
@@ -91,7 +124,7 @@ fn conv2d_max_pool2<T: Stored + Float>(
     let s = conv_shape(x.shape, weight.array.shape, o);
     if !conv::pools::<T>(&s) {
         let y = conv2d::<T>(x, relu, weight, bias, o, Epilogue { clamp, ..Epilogue::NONE });
-        return max_pool2d::<T>(&y, false, &Pool2dOptions::new([2; 2])).0;
+        return pool::max_pool2d::<T>(&y, false, &Pool2dOptions::new([2; 2])).0;
     }
     let shape = Shape::from([s.batch, s.out_channels, s.out_size()[0] / 2, s.out_size()[1] / 2]);
     let mut out = Buffer::unspecified(shape.numel());
@@ -109,7 +142,7 @@ fn conv2d_max_pool2<T: Stored + Float>(
     Array::from_buffer(out, shape)
 }
 
-pub fn conv2d_input_grad<T: Stored + Float>(
+fn conv2d_input_grad<T: Stored + Float>(
     grad: &Array,
     weight: &Array,
     before_relu: Option<&Array>,
@@ -123,7 +156,7 @@ pub fn conv2d_input_grad<T: Stored + Float>(
     Array::from_buffer(out, input)
 }
 
-pub fn conv2d_weight_grad<T: Stored + Float>(
+fn conv2d_weight_grad<T: Stored + Float>(
     x: &Array,
     relu: bool,
     grad: &Array,
@@ -137,73 +170,25 @@ pub fn conv2d_weight_grad<T: Stored + Float>(
     Array::from_buffer(out, weight)
 }
 
-fn pool_shape(input: Shape, o: &Pool2dOptions) -> Pool2dShape {
-    Pool2dShape {
-        batch: input[0],
-        channels: input[1],
-        in_size: [input[2], input[3]],
-        kernel: o.kernel_size,
-        stride: o.stride,
-        padding: o.padding,
-        dilation: o.dilation,
-        ceil_mode: o.ceil_mode,
+fn conv_transpose2d(
+    x: Array,
+    weight: Array,
+    bias: Option<Array>,
+    options: &ConvTranspose2dOptions,
+    output: Shape,
+) -> Array {
+    let (o, beyond) = convolution(options);
+    let reached = output.with(2, output[2] - beyond[0]).with(3, output[3] - beyond[1]);
+    let mut y = by_float!(x, "conv_transpose2d", |T| conv2d_input_grad::<T>(&x, &weight, None, reached, &o));
+    if beyond != [0; 2] {
+        y = by_float!(y, "conv_transpose2d", |T| views::pad::<T>(
+            &y,
+            &[[0; 2], [0; 2], [0, beyond[0]], [0, beyond[1]]],
+            0.0
+        ));
     }
-}
-
-fn pooled(s: &Pool2dShape) -> Shape {
-    let [h, w] = s.out_size();
-    Shape::from([s.batch, s.channels, h, w])
-}
-
-pub fn max_pool2d<T: Stored + Float>(x: &Array, relu: bool, o: &Pool2dOptions) -> (Array, Array) {
-    fn run<T: Stored + Float, I: Stored + pool::WindowIndex>(x: &Array, relu: bool, s: &Pool2dShape) -> (Array, Array) {
-        let shape = pooled(s);
-        let (mut out, mut position) = (Buffer::unspecified(shape.numel()), Buffer::<I>::unspecified(shape.numel()));
-        pool::max_pool2d(s, &x.packed_default::<T>(), relu, &mut out, &mut position);
-        (Array::from_buffer(out, shape), Array::from_buffer(position, shape))
+    match bias {
+        Some(b) => elementwise::binary(Binary::Add, y, views::reshape(b, Shape::from([1, output[1], 1, 1]))),
+        None => y,
     }
-    let s = pool_shape(x.shape, o);
-    if s.kernel[0] * s.kernel[1] <= <u8 as pool::WindowIndex>::LIMIT {
-        run::<T, u8>(x, relu, &s)
-    } else {
-        run::<T, i64>(x, relu, &s)
-    }
-}
-
-pub fn max_pool2d_grad<T: Stored + Float>(grad: &Array, position: &Array, input: Shape, o: &Pool2dOptions) -> Array {
-    let s = pool_shape(input, o);
-    let mut out = Buffer::unspecified(input.numel());
-    let grad = grad.packed_default::<T>();
-    if position.dtype() == DType::U8 {
-        pool::max_pool2d_grad(&s, &grad, &position.packed_default::<u8>(), &mut out);
-    } else {
-        pool::max_pool2d_grad(&s, &grad, &position.packed_default::<i64>(), &mut out);
-    }
-    Array::from_buffer(out, input)
-}
-
-pub fn avg_pool2d<T: Stored + Float>(x: &Array, o: &Pool2dOptions) -> Array {
-    let s = pool_shape(x.shape, o);
-    let shape = pooled(&s);
-    let mut out = Buffer::unspecified(shape.numel());
-    pool::avg_pool2d(&s, o.count_include_pad, &x.packed_default::<T>(), &mut out);
-    Array::from_buffer(out, shape)
-}
-
-pub fn avg_pool2d_grad<T: Stored + Float>(grad: &Array, input: Shape, o: &Pool2dOptions) -> Array {
-    let s = pool_shape(input, o);
-    let mut out = Buffer::unspecified(input.numel());
-    pool::avg_pool2d_grad(&s, o.count_include_pad, &grad.packed_default::<T>(), &mut out);
-    Array::from_buffer(out, input)
-}
-
-pub fn resample<T: Stored + Float>(x: &Array, dim: usize, taps: &Taps) -> Array {
-    let order = memory_order(x.shape.rank());
-    let at = order.iter().position(|&d| d == dim).expect("every dimension lies in memory");
-    let memory = x.shape.permuted(order);
-    let (outer, inner) = (memory[..at].iter().product(), memory[at + 1..].iter().product());
-    let shape = x.shape.with(dim, taps.outputs());
-    let mut out = Buffer::unspecified(shape.numel());
-    sparse::resample(outer, inner, taps, &x.packed_default::<T>(), &mut out);
-    Array::from_buffer(out, shape)
 }
