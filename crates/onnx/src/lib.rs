@@ -4,6 +4,7 @@
 mod error;
 mod export;
 mod import;
+mod inline;
 mod model;
 mod network;
 #[allow(missing_docs, clippy::all)]

@@ -2,7 +2,8 @@
 
 use crate::MAX_OPSET;
 use crate::error::{Fault, OnnxError, one_line};
-use crate::import::{Context, Value, captured, known_operator, parameter_operands};
+use crate::import::{Context, DOMAINS, Value, captured, check_operator, parameter_operands};
+use crate::inline::inline;
 use crate::model::{External, Model};
 use crate::proto::tensor_shape_proto::dimension;
 use crate::proto::type_proto;
@@ -10,7 +11,6 @@ use crate::proto::{NodeProto, ValueInfoProto};
 use crate::tensor::{dtype, tensor};
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
-use striate_formats::shown;
 use striate_graph::{Graph, capture_with};
 use striate_nn::{Entry, EntryMut, Forward, Module, Parameter, Pass};
 use striate_tensor::{DType, Shape, Spec, Tensor};
@@ -22,7 +22,6 @@ const MOST_FOLDED: usize = 1 << 22;
 /// The most elements of a result: so many, or so many for each element of inputs and weights.
 const MOST_ELEMENTS: usize = 1 << 24;
 const GROWTH: usize = 256;
-const DOMAINS: [&str; 2] = ["", "ai.onnx"];
 
 /// An input or output of a network.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,13 +66,14 @@ impl Network {
     ///
     /// # Errors
     /// As [`Network::read`].
-    pub fn of_model(model: Model, path: &Path) -> Result<Network, OnnxError> {
+    pub fn of_model(mut model: Model, path: &Path) -> Result<Network, OnnxError> {
         let bad = |reason: String| OnnxError::File { path: path.into(), reason: one_line(&reason) };
         let opset = model.0.opset_import.iter().find(|o| DOMAINS.contains(&o.domain())).map(|o| o.version());
         let opset = opset.ok_or_else(|| bad("it does not say which version of operators it uses".into()))?;
         if !(OLDEST..=MAX_OPSET).contains(&opset) {
             return Err(bad(format!("it uses opset {opset}, this program reads {OLDEST} to {MAX_OPSET}")));
         }
+        inline(&mut model.0, opset, path)?;
         let graph = model.0.graph.expect("a model that was read has a graph");
         let external = External::beside(path);
         let mut network = Network {
@@ -118,11 +118,7 @@ impl Network {
     ) -> Result<(), OnnxError> {
         let pass = Pass::eval();
         for node in nodes {
-            if !DOMAINS.contains(&node.domain()) || !known_operator(node.op_type()) {
-                let kind = if DOMAINS.contains(&node.domain()) { "operator" } else { "domain" };
-                let what = if kind == "domain" { node.domain() } else { node.op_type() };
-                return Err(self.node_error(&node, Fault::new(format!("{kind} {what} is not supported"))));
-            }
+            check_operator(&node).map_err(|e| self.node_error(&node, e))?;
             let captures = captured(&node);
             if node.input.iter().all(|name| name.is_empty() || known.contains_key(name))
                 && captures.iter().all(|&name| known.contains_key(name))
@@ -278,14 +274,7 @@ impl Network {
     }
 
     fn node_error(&self, node: &NodeProto, fault: Fault) -> OnnxError {
-        let name = Some(node.name()).filter(|name| !name.is_empty());
-        let name = name.or(node.output.first().map(String::as_str)).unwrap_or("?");
-        OnnxError::Node {
-            path: self.path.clone(),
-            node: shown(name),
-            op_type: shown(node.op_type()),
-            reason: fault.line(),
-        }
+        OnnxError::at_node(&self.path, node)(fault)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Conditions and loops: operators that run graphs of their own. Those see the values around them by name.
 
 use crate::error::Fault;
-use crate::import::{Context, Value, known_operator};
+use crate::import::{Context, Value, check_operator};
 use crate::proto::{GraphProto, NodeProto};
 use crate::tensor::tensor;
 use std::collections::{HashMap, HashSet};
@@ -39,9 +39,7 @@ fn run<'a>(ctx: &Context<'a>, graph: &'a GraphProto, inputs: Vec<Value>) -> Resu
     for node in &graph.node {
         let name = node.output.first().map_or("?", String::as_str);
         let inside = |e: Fault| Fault::new(format!("node '{name}' ({}) in it: {e}", node.op_type()));
-        if !known_operator(node.op_type()) {
-            return Err(inside(Fault::new("the operator is not supported")));
-        }
+        check_operator(node).map_err(inside)?;
         let operand = |name: &'a String| match values.get(name.as_str()) {
             Some(value) => Ok(Some(value.clone())),
             None if name.is_empty() => Ok(None),

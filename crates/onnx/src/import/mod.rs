@@ -115,9 +115,21 @@ fn operator(op_type: &str) -> Option<Operator> {
     })
 }
 
-/// Whether an operator is supported.
-pub(crate) fn known_operator(op_type: &str) -> bool {
-    operator(op_type).is_some()
+/// The names of the standard domain of operators.
+pub(crate) const DOMAINS: [&str; 2] = ["", "ai.onnx"];
+
+/// Whether a node's operator is supported.
+pub(crate) fn check_operator(node: &NodeProto) -> Result<(), Fault> {
+    if !DOMAINS.contains(&node.domain()) {
+        return Err(Fault::new(format!("domain {} is not supported", node.domain())));
+    }
+    if operator(node.op_type()).is_none() {
+        return Err(Fault::new(format!("operator {} is not supported", node.op_type())));
+    }
+    match node.attribute.iter().find(|a| !a.ref_attr_name().is_empty()) {
+        Some(a) => Err(Fault::new(format!("its {} is an attribute of a function, but it is in none", a.name()))),
+        None => Ok(()),
+    }
 }
 
 /// The operands of a node that training changes.
