@@ -1,48 +1,18 @@
 use super::*;
-use crate::model::Model;
 use crate::network::Network;
-use crate::proto::tensor_shape_proto::{Dimension, dimension};
-use crate::proto::{OperatorSetIdProto, TensorShapeProto, TypeProto, ValueInfoProto, type_proto};
+use crate::proto::OperatorSetIdProto;
+use crate::test_models::{float, graph_attribute, int, model, node, texts, with};
 use striate_nn::{Forward, Pass};
 use striate_tensor::Tensor;
 
 const DOMAIN: &str = "own";
 
-fn texts(list: &[&str]) -> Vec<String> {
-    list.iter().map(|s| s.to_string()).collect()
-}
-
-fn node(op_type: &str, inputs: &[&str], outputs: &[&str]) -> NodeProto {
-    NodeProto {
-        op_type: Some(op_type.into()),
-        input: texts(inputs),
-        output: texts(outputs),
-        name: Some(format!("{}_{}", op_type, outputs[0])),
-        ..NodeProto::default()
-    }
-}
-
 fn call(name: &str, inputs: &[&str], outputs: &[&str]) -> NodeProto {
     NodeProto { domain: Some(DOMAIN.into()), ..node(name, inputs, outputs) }
 }
 
-fn with(mut node: NodeProto, a: AttributeProto) -> NodeProto {
-    node.attribute.push(a);
-    node
-}
-
-fn float(name: &str, f: f32) -> AttributeProto {
-    AttributeProto { name: Some(name.into()), f: Some(f), ..AttributeProto::default() }
-}
-
 fn reference(name: &str, to: &str) -> AttributeProto {
     AttributeProto { name: Some(name.into()), ref_attr_name: Some(to.into()), ..AttributeProto::default() }
-}
-
-fn graph_attribute(name: &str, nodes: Vec<NodeProto>, output: &str) -> AttributeProto {
-    let output = vec![ValueInfoProto { name: Some(output.into()), ..ValueInfoProto::default() }];
-    let g = GraphProto { node: nodes, output, ..GraphProto::default() };
-    AttributeProto { name: Some(name.into()), g: Some(g), ..AttributeProto::default() }
 }
 
 fn function(name: &str, inputs: &[&str], outputs: &[&str], nodes: Vec<NodeProto>) -> FunctionProto {
@@ -56,19 +26,8 @@ fn function(name: &str, inputs: &[&str], outputs: &[&str], nodes: Vec<NodeProto>
     }
 }
 
-fn port(name: &str) -> ValueInfoProto {
-    let dim = vec![Dimension { value: Some(dimension::Value::DimValue(3)), denotation: None }];
-    let tensor = type_proto::Tensor { elem_type: Some(1), shape: Some(TensorShapeProto { dim }) };
-    let kind = TypeProto { denotation: None, value: Some(type_proto::Value::TensorType(tensor)) };
-    ValueInfoProto { name: Some(name.into()), r#type: Some(kind), ..ValueInfoProto::default() }
-}
-
-/// Of the input `x`, the output `y`.
 fn read(functions: Vec<FunctionProto>, nodes: Vec<NodeProto>) -> Result<Network, String> {
-    let version = OperatorSetIdProto { domain: None, version: Some(18) };
-    let graph = GraphProto { node: nodes, input: vec![port("x")], output: vec![port("y")], ..GraphProto::default() };
-    let model = ModelProto { opset_import: vec![version], graph: Some(graph), functions, ..ModelProto::default() };
-    Network::of_model(Model(model), Path::new("f.onnx")).map_err(|e| e.to_string())
+    Network::of_model(model(functions, nodes), Path::new("f.onnx")).map_err(|e| e.to_string())
 }
 
 fn run(functions: Vec<FunctionProto>, nodes: Vec<NodeProto>) -> Vec<f32> {
@@ -80,10 +39,7 @@ fn run(functions: Vec<FunctionProto>, nodes: Vec<NodeProto>) -> Vec<f32> {
 fn leaky() -> FunctionProto {
     let leak = with(node("LeakyRelu", &["in"], &["t"]), reference("alpha", "slope"));
     let shift = with(node("Constant", &[], &["c"]), reference("value_float", "shift"));
-    let yes = with(
-        node("Constant", &[], &["yes"]),
-        AttributeProto { name: Some("value_int".into()), i: Some(1), ..AttributeProto::default() },
-    );
+    let yes = with(node("Constant", &[], &["yes"]), int("value_int", 1));
     let choose = node("If", &["yes"], &["out"]);
     let choose = with(choose, graph_attribute("then_branch", vec![node("Add", &["t", "c"], &["sum"])], "sum"));
     let choose = with(choose, graph_attribute("else_branch", vec![node("Neg", &["t"], &["minus"])], "minus"));
@@ -136,10 +92,7 @@ fn overloads_are_told_apart_and_calls_in_branches_are_found() {
     };
     let one =
         |overload: &str, outputs: &[&str]| NodeProto { overload: Some(overload.into()), ..call("f", &["x"], outputs) };
-    let yes = with(
-        node("Constant", &[], &["yes"]),
-        AttributeProto { name: Some("value_int".into()), i: Some(0), ..AttributeProto::default() },
-    );
+    let yes = with(node("Constant", &[], &["yes"]), int("value_int", 0));
     let choose = with(node("If", &["yes"], &["y"]), graph_attribute("then_branch", vec![one("n", &["p"])], "p"));
     let choose = with(choose, graph_attribute("else_branch", vec![one("a", &["q"])], "q"));
     assert_eq!(run(vec![of("n", "Neg"), of("a", "Abs")], vec![yes, choose]), [1.0, 0.5, 2.0]);

@@ -10,6 +10,8 @@ mod network;
 #[allow(missing_docs, clippy::all)]
 mod proto;
 mod tensor;
+#[cfg(test)]
+mod test_models;
 
 pub use error::OnnxError;
 pub use export::ExportOptions;

@@ -2,7 +2,7 @@
 
 use crate::MAX_OPSET;
 use crate::error::{Fault, OnnxError, one_line};
-use crate::import::{Context, DOMAINS, Value, captured, check_operator, parameter_operands};
+use crate::import::{Context, DOMAINS, Value, Work, captured, check_operator, parameter_operands};
 use crate::inline::inline;
 use crate::model::{External, Model};
 use crate::proto::tensor_shape_proto::dimension;
@@ -116,7 +116,7 @@ impl Network {
         mut known: HashMap<String, Tensor>,
         mut order: Vec<String>,
     ) -> Result<(), OnnxError> {
-        let pass = Pass::eval();
+        let (pass, work) = (Pass::eval(), Work::new());
         for node in nodes {
             check_operator(&node).map_err(|e| self.node_error(&node, e))?;
             let captures = captured(&node);
@@ -126,9 +126,9 @@ impl Network {
                 let scope = captures.iter().map(|&name| (name, Value::known(known[name].clone()))).collect();
                 let operand = |name: &String| known.get(name).map(|t| Value::known(t.clone()));
                 let operands = node.input.iter().map(operand).collect();
+                let context = Context::new(&node, self.opset, &pass, operands, &work);
                 let results =
-                    Context::new(&node, self.opset, &pass, operands).limited(MOST_FOLDED).with_scope(scope).run();
-                let results = results.map_err(|e| self.node_error(&node, e))?;
+                    context.limited(MOST_FOLDED).with_scope(scope).run().map_err(|e| self.node_error(&node, e))?;
                 for (name, value) in node.output.iter().zip(results).filter(|(name, _)| !name.is_empty()) {
                     order.push(name.clone());
                     known.insert(name.clone(), value.into_tensor());
@@ -216,13 +216,14 @@ impl Network {
             }
             values.insert(&port.name, Value::computed(x));
         }
+        let work = Work::new();
         for node in &self.nodes {
             let operands = node.input.iter().map(|name| self.take(name, &mut values, &mut uses, pass)).collect();
             let captures = captured(node).into_iter();
             let scope = captures.filter_map(|name| Some((name, self.take(name, &mut values, &mut uses, pass)?)));
             let scope = scope.collect();
-            let context =
-                Context::new(node, self.opset, pass, operands).limited(most).with_batch(batch).with_scope(scope);
+            let context = Context::new(node, self.opset, pass, operands, &work);
+            let context = context.limited(most).with_batch(batch).with_scope(scope);
             let results = context.run().map_err(|e| self.node_error(node, e))?;
             let results = node.output.iter().zip(results).filter(|(name, _)| uses.contains_key(name.as_str()));
             values.extend(results.map(|(name, value)| (name.as_str(), value)));

@@ -4,20 +4,31 @@ use crate::error::Fault;
 use crate::import::{Context, Value, check_operator};
 use crate::proto::{GraphProto, NodeProto};
 use crate::tensor::tensor;
+use prost::Message;
 use std::collections::{HashMap, HashSet};
 use striate_tensor::{DType, Op, Tensor};
 
 /// The most turns of a loop: a file may ask for any number.
 const MOST_TURNS: i64 = 1 << 16;
+/// The work of looking up a name.
+const NAME_WORK: u64 = 64;
 
 /// The names that a node's own graphs read from around it.
 pub(crate) fn captured(node: &NodeProto) -> Vec<&str> {
+    captured_counted(node, &mut 0)
+}
+
+/// As [`captured`]; `seen` counts the names that it goes through.
+fn captured_counted<'a>(node: &'a NodeProto, seen: &mut u64) -> Vec<&'a str> {
     let mut names = Vec::new();
     for graph in node.attribute.iter().filter_map(|a| a.g.as_ref()) {
         let mut inside: HashSet<&str> = graph.input.iter().map(|i| i.name()).collect();
         inside.extend(graph.initializer.iter().map(|t| t.name()));
+        *seen += inside.len() as u64;
         for node in &graph.node {
-            let read = node.input.iter().map(String::as_str).filter(|name| !name.is_empty()).chain(captured(node));
+            let within = captured_counted(node, seen);
+            *seen += (node.input.len() + node.output.len() + within.len()) as u64;
+            let read = node.input.iter().map(String::as_str).filter(|name| !name.is_empty()).chain(within);
             names.extend(read.filter(|name| !inside.contains(name)));
             inside.extend(node.output.iter().map(String::as_str));
         }
@@ -31,6 +42,9 @@ pub(crate) fn captured(node: &NodeProto) -> Vec<&str> {
 /// The outputs of a graph of a node's own.
 fn run<'a>(ctx: &Context<'a>, graph: &'a GraphProto, inputs: Vec<Value>) -> Result<Vec<Value>, Fault> {
     let mut values: HashMap<&'a str, Value> = ctx.scope().clone();
+    let names = values.len() + graph.input.len() + graph.output.len() + graph.initializer.len();
+    let elements: u64 = graph.initializer.iter().map(|t| t.encoded_len() as u64).sum();
+    ctx.spend_inside(names as u64 * NAME_WORK + elements)?;
     let external = |_: &_| Err(Fault::new("elements in other files are not supported there"));
     for t in &graph.initializer {
         values.insert(t.name(), Value::known(tensor(t, &external)?));
@@ -46,7 +60,10 @@ fn run<'a>(ctx: &Context<'a>, graph: &'a GraphProto, inputs: Vec<Value>) -> Resu
             None => Err(inside(Fault::new(format!("reads '{name}', which nothing before it computes")))),
         };
         let operands = node.input.iter().map(operand).collect::<Result<Vec<_>, _>>()?;
-        let seen = captured(node).into_iter().filter_map(|name| Some((name, values.get(name)?.clone()))).collect();
+        let mut names = (node.input.len() + node.output.len()) as u64;
+        let seen = captured_counted(node, &mut names).into_iter();
+        let seen = seen.filter_map(|name| Some((name, values.get(name)?.clone()))).collect();
+        ctx.spend_inside(names * NAME_WORK).map_err(inside)?;
         let results = ctx.inner(node, operands, seen).run().map_err(inside)?;
         values.extend(node.output.iter().map(String::as_str).zip(results));
     }
@@ -109,3 +126,7 @@ pub(crate) fn repeat(ctx: &Context) -> Result<Vec<Value>, Fault> {
     }
     Ok(carried)
 }
+
+#[cfg(test)]
+#[path = "control_tests.rs"]
+mod tests;

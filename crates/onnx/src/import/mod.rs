@@ -17,7 +17,7 @@ mod reductions;
 mod resize;
 mod shapes;
 
-pub(crate) use context::{Context, Value};
+pub(crate) use context::{Context, Value, Work};
 pub(crate) use control::captured;
 
 use crate::error::Fault;

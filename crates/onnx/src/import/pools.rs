@@ -35,6 +35,26 @@ fn plain(w: &Windows) -> Option<[usize; 2]> {
     fits.then(|| [w.pads[0][0], w.pads[1][0]])
 }
 
+/// Windows that are cut off at the ends of the images, if they are the same: padding after them that is larger than before them makes no difference to
+/// maxima otherwise.
+fn cut_off(ctx: &Context, w: &Windows, x: &Value) -> Option<Pool2dOptions> {
+    let mut options = options(ctx, w, [w.pads[0][0], w.pads[1][0]], true);
+    let same = |d: usize| {
+        let (size, reach) = (x.shape()[2 + d], (w.kernel[d] - 1) * w.dilations[d] + 1);
+        let [before, after] = w.pads[d];
+        let room = (size + before + after).checked_sub(reach)?;
+        let count = if options.ceil_mode { room.div_ceil(w.strides[d]) } else { room / w.strides[d] } + 1;
+        // Each window begins within the image, and the last one is what rounding up gives.
+        let rounded = (size + 2 * before).checked_sub(reach)?.div_ceil(w.strides[d]) + 1;
+        let is_inside = (count - 1) * w.strides[d] < size + before && 2 * before <= w.kernel[d];
+        (count == rounded && is_inside).then_some(())
+    };
+    (same(0).is_some() && same(1).is_some()).then(|| {
+        options.ceil_mode = true;
+        options
+    })
+}
+
 fn padded(ctx: &Context, x: Value, w: &Windows, value: f64) -> Result<Value, Fault> {
     let padding = vec![[0; 2], [0; 2], w.pads[0], w.pads[1]];
     ctx.op(Op::Pad { padding, mode: PaddingMode::Zeros, value }, [x])
@@ -43,15 +63,18 @@ fn padded(ctx: &Context, x: Value, w: &Windows, value: f64) -> Result<Value, Fau
 pub(crate) fn max_pool(ctx: &Context) -> Result<Vec<Value>, Fault> {
     let (x, w, rank) = windows(ctx)?;
     let dtype = x.dtype();
-    let x = if dtype.is_float() { x } else { ctx.cast(x, DType::F32)? };
+    let mut x = if dtype.is_float() { x } else { ctx.cast(x, DType::F32)? };
     if ctx.outputs() > 1 {
         return Err(Fault::new("its positions as a result are not supported"));
     }
-    let (x, padding) = match plain(&w) {
-        Some(padding) => (x, padding),
-        None => (padded(ctx, x, &w, f64::NEG_INFINITY)?, [0; 2]),
+    let options = match (plain(&w), cut_off(ctx, &w, &x)) {
+        (Some(padding), _) => options(ctx, &w, padding, true),
+        (None, Some(options)) => options,
+        (None, None) => {
+            x = padded(ctx, x, &w, f64::NEG_INFINITY)?;
+            options(ctx, &w, [0; 2], true)
+        }
     };
-    let options = options(ctx, &w, padding, true);
     let y = ctx.op(Op::MaxPool2d { options, input_relu: false, with_positions: false }, [x])?;
     let y = ctx.cast(y, dtype)?;
     Ok(vec![as_came(ctx, y, rank)?])

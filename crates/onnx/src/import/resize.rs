@@ -44,10 +44,17 @@ pub(crate) fn resize(ctx: &Context) -> Result<Vec<Value>, Fault> {
     }
     if mode == "nearest" {
         let rounding = ctx.string_or("nearest_mode", if old { "floor" } else { "round_prefer_floor" })?;
+        let mut all = Vec::new();
         for axis in axes {
             ctx.fits(&[axis.to])?;
             let places = (0..axis.to).map(|i| nearest(rounding, coordinate(coordinates, &axis, i)?, axis.from));
             let places = places.collect::<Result<Vec<i64>, Fault>>()?;
+            all.push((axis, places));
+        }
+        if let Some(op) = as_nearest(&x, &all) {
+            return Ok(vec![ctx.op(op, [x])?]);
+        }
+        for (axis, places) in all {
             let n = places.len();
             x = ctx.op(Op::IndexSelect { dim: axis.dim }, [x, Value::known(Tensor::from_vec(places, [n]))])?;
         }
@@ -121,6 +128,27 @@ fn nearest(rounding: &str, at: f64, size: usize) -> Result<i64, Fault> {
         other => return Err(Fault::new(format!("nearest_mode '{other}' is not supported"))),
     };
     Ok((i as i64).clamp(0, size as i64 - 1))
+}
+
+/// The op that picks the same pixels, if there is one.
+fn as_nearest(x: &Value, axes: &[(Axis, Vec<i64>)]) -> Option<Op> {
+    if x.rank() != 4 || !x.dtype().is_float() || axes.iter().any(|(a, _)| a.dim < 2 || a.to == 0) {
+        return None;
+    }
+    let picks = |shift: f64| {
+        axes.iter().all(|(a, places)| {
+            let scale = a.from as f64 / a.to as f64;
+            let place = |i: usize| (((i as f64 + shift) * scale) as i64).min(a.from as i64 - 1);
+            places.iter().enumerate().all(|(i, &p)| p == place(i))
+        })
+    };
+    let mode = match (picks(0.0), picks(0.5)) {
+        (true, _) => Interpolation::Nearest,
+        (_, true) => Interpolation::NearestExact,
+        _ => return None,
+    };
+    let size = [2, 3].map(|dim| axes.iter().find(|(a, _)| a.dim == dim).map_or(x.shape()[dim], |(a, _)| a.to));
+    Some(Op::Interpolate { size, scale_factor: None, mode })
 }
 
 /// The op that computes the same, if there is one.
