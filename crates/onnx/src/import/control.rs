@@ -127,6 +127,60 @@ pub(crate) fn repeat(ctx: &Context) -> Result<Vec<Value>, Fault> {
     Ok(carried)
 }
 
+/// Runs its body for each slice of the scanned values; what it gives beyond the values that it passes on is stacked.
+pub(crate) fn scan(ctx: &Context) -> Result<Vec<Value>, Fault> {
+    if ctx.opset < 9 {
+        return Err(Fault::new("its form before opset 9 is not supported"));
+    }
+    let body = ctx.graph("body")?;
+    let all = (0..ctx.operands()).map(|i| ctx.operand(i)).collect::<Result<Vec<_>, _>>()?;
+    let scanned = usize::try_from(ctx.int_or("num_scan_inputs", 0)).unwrap_or(0);
+    let n = all.len().checked_sub(scanned).filter(|_| scanned > 0);
+    let n = n.ok_or_else(|| Fault::new(format!("it scans {scanned} of {} operands", all.len())))?;
+    let given = body.output.len().checked_sub(n).filter(|_| body.input.len() == all.len());
+    let given = given.ok_or_else(|| Fault::new("its body does not fit its operands"))?;
+    let list = |name: &str, count: usize| {
+        let list = ctx.ints(name).unwrap_or_else(|| vec![0; count]);
+        if list.len() == count { Ok(list) } else { Err(Fault::new(format!("{name} are not {count}"))) }
+    };
+    let (axes, directions) = (list("scan_input_axes", scanned)?, list("scan_input_directions", scanned)?);
+    let (out_axes, out_directions) = (list("scan_output_axes", given)?, list("scan_output_directions", given)?);
+    let (mut carried, sources) = (all[..n].to_vec(), &all[n..]);
+    let dims = sources.iter().zip(&axes).map(|(v, &axis)| ctx.axis(axis, v.rank())).collect::<Result<Vec<_>, _>>()?;
+    let turns = sources[0].shape()[dims[0]];
+    if sources.iter().zip(&dims).any(|(v, &dim)| v.shape()[dim] != turns) || turns == 0 || turns as i64 > MOST_TURNS {
+        return Err(Fault::new(format!("its operands do not have the same 1 to {MOST_TURNS} slices")));
+    }
+    let mut stacks: Vec<Vec<Value>> = vec![Vec::new(); given];
+    let mut stacked = 0;
+    for turn in 0..turns {
+        let mut inputs = carried;
+        for ((v, &dim), &backwards) in sources.iter().zip(&dims).zip(&directions) {
+            let place = if backwards != 0 { turns - 1 - turn } else { turn };
+            let slice = ctx.narrow(v.clone(), dim, place, 1)?;
+            let sizes = [&v.shape()[..dim], &v.shape()[dim + 1..]].concat();
+            inputs.push(ctx.reshaped(slice, &sizes)?);
+        }
+        let mut results = run(ctx, body, inputs)?.into_iter();
+        carried = results.by_ref().take(n).collect();
+        for ((stack, value), &axis) in stacks.iter_mut().zip(results).zip(&out_axes) {
+            stacked += value.shape().numel();
+            ctx.fits(&[stacked])?;
+            let dim = ctx.axis(axis, value.rank() + 1)?;
+            let sizes = [&value.shape()[..dim], &[1], &value.shape()[dim..]].concat();
+            stack.push(ctx.reshaped(value, &sizes)?);
+        }
+    }
+    for ((mut stack, &axis), &backwards) in stacks.into_iter().zip(&out_axes).zip(&out_directions) {
+        if backwards != 0 {
+            stack.reverse();
+        }
+        let dim = ctx.axis(axis, stack[0].rank())?;
+        carried.push(ctx.op_of(Op::Cat { dim }, stack)?);
+    }
+    Ok(carried)
+}
+
 #[cfg(test)]
 #[path = "control_tests.rs"]
 mod tests;

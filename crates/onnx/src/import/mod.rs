@@ -8,6 +8,7 @@ mod functions;
 mod host;
 mod images;
 mod indexing;
+mod losses;
 mod matrix;
 mod norms;
 mod pools;
@@ -53,6 +54,7 @@ fn operator(op_type: &str) -> Option<Operator> {
         "EyeLike" => functions::eye_like,
         "If" => control::condition,
         "Loop" => control::repeat,
+        "Scan" => control::scan,
         "LSTM" | "GRU" | "RNN" => recurrent::recurrent,
         "NonZero" => host::non_zero,
         "Compress" => host::compress,
@@ -104,6 +106,8 @@ fn operator(op_type: &str) -> Option<Operator> {
         "ConvTranspose" => images::conv_transpose,
         "MaxPool" => pools::max_pool,
         "AveragePool" => pools::average_pool,
+        "LpPool" => pools::lp_pool,
+        "MaxUnpool" => pools::max_unpool,
         "GlobalAveragePool" | "GlobalMaxPool" => pools::global,
         "Resize" | "Upsample" => resize::resize,
         "BatchNormalization" => norms::batch_norm,
@@ -111,6 +115,7 @@ fn operator(op_type: &str) -> Option<Operator> {
         "LayerNormalization" => norms::layer_norm,
         "GroupNormalization" => norms::group_norm,
         "LRN" => norms::lrn,
+        "NegativeLogLikelihoodLoss" | "SoftmaxCrossEntropyLoss" => losses::loss,
         _ => return None,
     })
 }
@@ -148,3 +153,7 @@ pub(crate) fn parameter_operands(node: &NodeProto) -> &[String] {
     };
     &node.input[range.start.min(node.input.len())..range.end.min(node.input.len())]
 }
+
+#[cfg(test)]
+#[path = "operator_tests.rs"]
+mod tests;
