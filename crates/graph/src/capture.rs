@@ -1,5 +1,6 @@
 //! A network becomes a graph: its forward pass runs on a backend that writes ops down instead of computing them.
 
+use crate::attempt::attempt;
 use crate::graph::{Batch, Dim, Graph, Node, Origin, Value, ValueId};
 use crate::sizes;
 use std::collections::HashMap;
@@ -39,7 +40,7 @@ pub fn capture<F: Forward + ?Sized>(network: &F, input: &[usize]) -> Graph {
 /// As `run`.
 ///
 /// # Panics
-/// As [`capture`].
+/// As [`capture`]. What fails or panics for one sample more is a graph for this number of samples alone.
 pub fn capture_with<M: Module + ?Sized, E>(
     module: &M,
     inputs: &[(&str, Spec)],
@@ -58,14 +59,15 @@ pub fn capture_with<M: Module + ?Sized, E>(
         (*name, spec.reshaped(sizes.collect::<Shape>()))
     };
     let larger: Vec<(&str, Spec)> = inputs.iter().map(more).collect();
-    // What fails with another number of samples takes this one alone.
-    match record(module, &larger, &run) {
-        Ok(larger) => {
+    // What fails with another number of samples, whether by an error or a panic, takes this one alone.
+    match attempt(|| record(module, &larger, &run)) {
+        Ok(Ok(larger)) => {
             if let Err(reason) = generalize(&mut graph, &larger, n) {
                 graph.batch = fixed(reason);
             }
         }
-        Err(_) => graph.batch = fixed(format!("it cannot be run with {}", n + 1)),
+        Ok(Err(_)) => graph.batch = fixed(format!("it cannot be run with {}", n + 1)),
+        Err(message) => graph.batch = fixed(format!("it cannot be run with {}: {message}", n + 1)),
     }
     Ok(graph)
 }

@@ -148,3 +148,21 @@ fn layers_beyond_convolution_are_written_down() {
 fn an_input_that_does_not_fit_is_refused() {
     capture(&Conv2d::new(3, 8, 3, &mut Generator::new(0)), &[1, 4, 8, 8]);
 }
+
+/// Takes three samples and no other number.
+#[derive(striate_nn::Module)]
+struct Three {}
+
+impl Forward for Three {
+    fn forward(&self, x: Tensor, _: &Pass) -> Tensor {
+        x.reshape([6, 2])
+    }
+}
+
+#[test]
+fn a_network_that_panics_for_another_number_of_samples_takes_its_own() {
+    let graph = capture(&Three {}, &[3, 4]);
+    let Batch::Fixed(3, reason) = &graph.batch else { panic!("{:?}", graph.batch) };
+    assert!(reason.contains("cannot be run with 4") && reason.contains("reshape"), "{reason}");
+    assert_eq!(graph.run(&[Tensor::ones([3, 4], DType::F32)])[0].shape(), [6, 2]);
+}

@@ -4,6 +4,7 @@ use crate::capture;
 use crate::graph::{Graph, Node};
 use crate::passes::optimize;
 use crate::plan::MemoryPlan;
+use crate::run::RunError;
 use striate_nn::Forward;
 use striate_tensor::{Array, Tensor, backend};
 
@@ -80,18 +81,35 @@ impl Executable {
     /// The outputs for these inputs. Nothing is recorded for a gradient.
     ///
     /// # Panics
-    /// If the inputs are not those that the graph takes, or are on another device than its parameters.
+    /// As [`Executable::try_run`] fails, and if inputs are on another device than the graph's parameters.
     pub fn run(&self, inputs: &[Tensor]) -> Vec<Tensor> {
+        self.try_run(inputs).unwrap_or_else(|e| panic!("graph: {e}"))
+    }
+
+    /// The outputs for these inputs.
+    ///
+    /// # Errors
+    /// If the inputs are not those that the graph takes, or a position that they give or lead to is outside of what it picks from.
+    ///
+    /// # Panics
+    /// If inputs are on another device than the graph's parameters.
+    pub fn try_run(&self, inputs: &[Tensor]) -> Result<Vec<Tensor>, RunError> {
         self.run_watched(inputs, |_| ())
     }
 
-    /// As [`Executable::run`]; `watch` sees which values are there after each node, by the number of their [`crate::ValueId`].
-    pub(crate) fn run_watched(&self, inputs: &[Tensor], watch: impl FnMut(&[Option<Array>])) -> Vec<Tensor> {
+    /// As [`Executable::try_run`]; `watch` sees which values are there after each node, by the number of their [`crate::ValueId`].
+    pub(crate) fn run_watched(
+        &self,
+        inputs: &[Tensor],
+        watch: impl FnMut(&[Option<Array>]),
+    ) -> Result<Vec<Tensor>, RunError> {
         let graph = &self.graph;
-        let batch = graph.batch_of(inputs);
-        let step =
-            |i: usize, operands| backend::run_packed(&graph.nodes[i].op_at(batch), self.packed[i].as_ref(), operands);
-        let outputs = graph.evaluate(graph.arrays(inputs), &self.last_reads, step, watch);
-        outputs.into_iter().map(Tensor::from).collect()
+        let batch = graph.check_inputs(inputs).map_err(RunError::Inputs)?;
+        let step = |i: usize, operands: Vec<Array>| {
+            graph.check_positions(&graph.nodes[i], &operands)?;
+            Ok(backend::run_packed(&graph.nodes[i].op_at(batch), self.packed[i].as_ref(), operands))
+        };
+        let outputs = graph.evaluate(graph.arrays(inputs), &self.last_reads, step, watch)?;
+        Ok(outputs.into_iter().map(Tensor::from).collect())
     }
 }

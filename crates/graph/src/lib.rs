@@ -13,6 +13,7 @@
 //! println!("{graph}");
 //! ```
 
+mod attempt;
 mod capture;
 mod check;
 mod executable;
@@ -34,4 +35,5 @@ pub use graph::{Batch, Dim, Graph, Node, Origin, Value, ValueId};
 pub use layer_times::{LayerTime, time_layers};
 pub use module::GraphModule;
 pub use plan::{MemoryPlan, Region};
+pub use run::RunError;
 pub use summary::{LayerRow, Summary};

@@ -123,11 +123,12 @@ impl Forward for GraphModule {
         let step = |i: usize, operands: Vec<Tensor>| {
             let node = &graph.nodes[i];
             let op = node.op_at(batch);
-            match self.by_batch(&op, &node.inputs, &operands, pass) {
+            Ok(match self.by_batch(&op, &node.inputs, &operands, pass) {
                 Some(y) => vec![y],
                 None => op.apply(operands),
-            }
+            })
         };
-        graph.evaluate(values, &self.last_reads, step, |_| ()).swap_remove(0)
+        let outputs = graph.evaluate(values, &self.last_reads, step, |_| ());
+        outputs.unwrap_or_else(|e| panic!("graph: {e}")).swap_remove(0)
     }
 }

@@ -1,8 +1,38 @@
 //! A graph run op by op.
 
-use crate::graph::{Batch, Graph, Value, ValueId};
+use crate::graph::{Batch, Graph, Node, Value, ValueId};
 use std::collections::HashSet;
-use striate_tensor::{Array, Tensor, backend};
+use std::{error, fmt};
+use striate_tensor::{Array, DType, Op, Tensor, backend};
+
+/// Why a graph cannot be run with some inputs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RunError {
+    /// They are not those that it takes.
+    Inputs(String),
+    /// A position that the graph computes, or is given, is outside of what it picks from.
+    Index {
+        /// The name of the node's result.
+        node: String,
+        /// The position.
+        index: i64,
+        /// How many elements there are.
+        size: usize,
+    },
+}
+
+impl fmt::Display for RunError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            RunError::Inputs(reason) => f.write_str(reason),
+            RunError::Index { node, index, size } => {
+                write!(f, "node '{node}': index {index} is out of range for {size} elements")
+            }
+        }
+    }
+}
+
+impl error::Error for RunError {}
 
 impl Graph {
     /// How many samples the inputs have, or why they are not those that the graph takes.
@@ -44,12 +74,34 @@ impl Graph {
     /// The outputs for these inputs, op by op as the network itself computes them: the bits are the same. Nothing is recorded for a gradient.
     ///
     /// # Panics
-    /// If the inputs are not those that the graph takes, or are on another device than its parameters.
+    /// If the inputs are not those that the graph takes, or are on another device than its parameters, or if a computed position is out of range.
     pub fn run(&self, inputs: &[Tensor]) -> Vec<Tensor> {
         let batch = self.batch_of(inputs);
-        let step = |i: usize, operands| backend::run(&self.nodes[i].op_at(batch), operands);
+        let step = |i: usize, operands: Vec<Array>| {
+            self.check_positions(&self.nodes[i], &operands)?;
+            Ok(backend::run(&self.nodes[i].op_at(batch), operands))
+        };
         let outputs = self.evaluate(self.arrays(inputs), &self.last_reads(), step, |_| ());
-        outputs.into_iter().map(Tensor::from).collect()
+        outputs.unwrap_or_else(|e| panic!("graph: {e}")).into_iter().map(Tensor::from).collect()
+    }
+
+    /// Whether the positions that a node reads are among those of the dimension that it picks from. Constant ones were checked before.
+    pub(crate) fn check_positions(&self, node: &Node, operands: &[Array]) -> Result<(), RunError> {
+        let (dim, size) = match &node.op {
+            Op::Gather { dim } | Op::IndexSelect { dim } => (*dim, None),
+            Op::ScatterAdd { dim, shape } => (*dim, shape.get(*dim).copied()),
+            Op::IndexAdd { size, .. } => (0, Some(*size)),
+            _ => return Ok(()),
+        };
+        let ([x, index], false) = (operands, self.value(node.inputs[1]).is_known()) else { return Ok(()) };
+        if index.dtype() != DType::I64 {
+            return Ok(());
+        }
+        let size = size.unwrap_or_else(|| x.spec().shape[dim]);
+        let outside = index.to_vec::<i64>().into_iter().find(|&i| !usize::try_from(i).is_ok_and(|i| i < size));
+        outside.map_or(Ok(()), |index| {
+            Err(RunError::Index { node: self.value(node.outputs[0]).name.clone(), index, size })
+        })
     }
 
     /// For each operand of each node, whether it is a result or an input that nothing reads after it.
@@ -82,9 +134,9 @@ impl Graph {
         &self,
         mut values: Vec<Option<T>>,
         last_reads: &[Vec<bool>],
-        mut step: impl FnMut(usize, Vec<T>) -> Vec<T>,
+        mut step: impl FnMut(usize, Vec<T>) -> Result<Vec<T>, RunError>,
         mut watch: impl FnMut(&[Option<T>]),
-    ) -> Vec<T> {
+    ) -> Result<Vec<T>, RunError> {
         for (i, (node, last)) in self.nodes.iter().zip(last_reads).enumerate() {
             let operand = |(id, &is_last): (&ValueId, &bool)| {
                 // The last reader takes it, and may write over it.
@@ -92,12 +144,12 @@ impl Graph {
                 value.unwrap_or_else(|| panic!("graph: {} is read before it is computed", self.value(*id).name))
             };
             let operands = node.inputs.iter().zip(last).map(operand).collect();
-            for (id, result) in node.outputs.iter().zip(step(i, operands)) {
+            for (id, result) in node.outputs.iter().zip(step(i, operands)?) {
                 values[id.0] = Some(result);
             }
             watch(&values);
         }
         let output = |id: &ValueId| values[id.0].clone().expect("every output is computed");
-        self.outputs.iter().map(output).collect()
+        Ok(self.outputs.iter().map(output).collect())
     }
 }

@@ -1,7 +1,9 @@
 //! What can be wrong with an ONNX file.
 
+use crate::proto::NodeProto;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use striate_formats::shown;
 
 /// What is wrong in one place, without the place.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,4 +81,14 @@ pub enum OnnxError {
         /// What stands in the way.
         reason: String,
     },
+}
+
+impl OnnxError {
+    /// What makes an error of a fault of this node.
+    pub(crate) fn at_node(path: &Path, node: &NodeProto) -> impl FnOnce(Fault) -> OnnxError + use<> {
+        let name = Some(node.name()).filter(|name| !name.is_empty());
+        let name = name.or(node.output.first().map(String::as_str)).unwrap_or("?");
+        let (path, node, op_type) = (path.to_path_buf(), shown(name), shown(node.op_type()));
+        |fault| OnnxError::Node { path, node, op_type, reason: fault.line() }
+    }
 }

@@ -4,11 +4,14 @@
 mod error;
 mod export;
 mod import;
+mod inline;
 mod model;
 mod network;
 #[allow(missing_docs, clippy::all)]
 mod proto;
 mod tensor;
+#[cfg(test)]
+mod test_models;
 
 pub use error::OnnxError;
 pub use export::ExportOptions;

@@ -2,7 +2,8 @@
 
 use crate::MAX_OPSET;
 use crate::error::{Fault, OnnxError, one_line};
-use crate::import::{Context, Value, captured, known_operator, parameter_operands};
+use crate::import::{Context, DOMAINS, Value, Work, captured, check_operator, parameter_operands};
+use crate::inline::inline;
 use crate::model::{External, Model};
 use crate::proto::tensor_shape_proto::dimension;
 use crate::proto::type_proto;
@@ -10,7 +11,6 @@ use crate::proto::{NodeProto, ValueInfoProto};
 use crate::tensor::{dtype, tensor};
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
-use striate_formats::shown;
 use striate_graph::{Graph, capture_with};
 use striate_nn::{Entry, EntryMut, Forward, Module, Parameter, Pass};
 use striate_tensor::{DType, Shape, Spec, Tensor};
@@ -22,7 +22,6 @@ const MOST_FOLDED: usize = 1 << 22;
 /// The most elements of a result: so many, or so many for each element of inputs and weights.
 const MOST_ELEMENTS: usize = 1 << 24;
 const GROWTH: usize = 256;
-const DOMAINS: [&str; 2] = ["", "ai.onnx"];
 
 /// An input or output of a network.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,13 +66,14 @@ impl Network {
     ///
     /// # Errors
     /// As [`Network::read`].
-    pub fn of_model(model: Model, path: &Path) -> Result<Network, OnnxError> {
+    pub fn of_model(mut model: Model, path: &Path) -> Result<Network, OnnxError> {
         let bad = |reason: String| OnnxError::File { path: path.into(), reason: one_line(&reason) };
         let opset = model.0.opset_import.iter().find(|o| DOMAINS.contains(&o.domain())).map(|o| o.version());
         let opset = opset.ok_or_else(|| bad("it does not say which version of operators it uses".into()))?;
         if !(OLDEST..=MAX_OPSET).contains(&opset) {
             return Err(bad(format!("it uses opset {opset}, this program reads {OLDEST} to {MAX_OPSET}")));
         }
+        inline(&mut model.0, opset, path)?;
         let graph = model.0.graph.expect("a model that was read has a graph");
         let external = External::beside(path);
         let mut network = Network {
@@ -116,13 +116,9 @@ impl Network {
         mut known: HashMap<String, Tensor>,
         mut order: Vec<String>,
     ) -> Result<(), OnnxError> {
-        let pass = Pass::eval();
+        let (pass, work) = (Pass::eval(), Work::new());
         for node in nodes {
-            if !DOMAINS.contains(&node.domain()) || !known_operator(node.op_type()) {
-                let kind = if DOMAINS.contains(&node.domain()) { "operator" } else { "domain" };
-                let what = if kind == "domain" { node.domain() } else { node.op_type() };
-                return Err(self.node_error(&node, Fault::new(format!("{kind} {what} is not supported"))));
-            }
+            check_operator(&node).map_err(|e| self.node_error(&node, e))?;
             let captures = captured(&node);
             if node.input.iter().all(|name| name.is_empty() || known.contains_key(name))
                 && captures.iter().all(|&name| known.contains_key(name))
@@ -130,9 +126,9 @@ impl Network {
                 let scope = captures.iter().map(|&name| (name, Value::known(known[name].clone()))).collect();
                 let operand = |name: &String| known.get(name).map(|t| Value::known(t.clone()));
                 let operands = node.input.iter().map(operand).collect();
+                let context = Context::new(&node, self.opset, &pass, operands, &work);
                 let results =
-                    Context::new(&node, self.opset, &pass, operands).limited(MOST_FOLDED).with_scope(scope).run();
-                let results = results.map_err(|e| self.node_error(&node, e))?;
+                    context.limited(MOST_FOLDED).with_scope(scope).run().map_err(|e| self.node_error(&node, e))?;
                 for (name, value) in node.output.iter().zip(results).filter(|(name, _)| !name.is_empty()) {
                     order.push(name.clone());
                     known.insert(name.clone(), value.into_tensor());
@@ -220,13 +216,14 @@ impl Network {
             }
             values.insert(&port.name, Value::computed(x));
         }
+        let work = Work::new();
         for node in &self.nodes {
             let operands = node.input.iter().map(|name| self.take(name, &mut values, &mut uses, pass)).collect();
             let captures = captured(node).into_iter();
             let scope = captures.filter_map(|name| Some((name, self.take(name, &mut values, &mut uses, pass)?)));
             let scope = scope.collect();
-            let context =
-                Context::new(node, self.opset, pass, operands).limited(most).with_batch(batch).with_scope(scope);
+            let context = Context::new(node, self.opset, pass, operands, &work);
+            let context = context.limited(most).with_batch(batch).with_scope(scope);
             let results = context.run().map_err(|e| self.node_error(node, e))?;
             let results = node.output.iter().zip(results).filter(|(name, _)| uses.contains_key(name.as_str()));
             values.extend(results.map(|(name, value)| (name.as_str(), value)));
@@ -278,14 +275,7 @@ impl Network {
     }
 
     fn node_error(&self, node: &NodeProto, fault: Fault) -> OnnxError {
-        let name = Some(node.name()).filter(|name| !name.is_empty());
-        let name = name.or(node.output.first().map(String::as_str)).unwrap_or("?");
-        OnnxError::Node {
-            path: self.path.clone(),
-            node: shown(name),
-            op_type: shown(node.op_type()),
-            reason: fault.line(),
-        }
+        OnnxError::at_node(&self.path, node)(fault)
     }
 }
 

@@ -173,11 +173,8 @@ pub fn run(args: RunFile) -> Result<ExitCode, Failure> {
             return Err(format!("input {}: the array has shape {}", described(&ports[0]), x.shape_value()).into());
         }
     }
-    // Whole numbers may be positions, which are checked node by node.
-    let has_positions = inputs.iter().any(|x| !x.dtype().is_float());
     let mut no_graph = None;
     let executable = match (loaded.graph(&inputs), &loaded) {
-        (_, Loaded::Onnx(_)) if has_positions => None,
         (Ok(graph), _) => Some(Executable::new(graph)),
         (Err(e), Loaded::Onnx(_)) => {
             no_graph = Some(e);
@@ -187,7 +184,9 @@ pub fn run(args: RunFile) -> Result<ExitCode, Failure> {
     };
     let run = || -> Result<Vec<Tensor>, Failure> {
         match (&executable, &loaded) {
-            (Some(executable), _) => Ok(executable.run(&inputs)),
+            (Some(executable), _) => {
+                Ok(executable.try_run(&inputs).map_err(|e| format!("{}: {e}", shown_path(&args.file)))?)
+            }
             (None, Loaded::Onnx(network)) => {
                 Ok(network.run(inputs.clone(), &Pass::eval()).map_err(|e| e.to_string())?)
             }

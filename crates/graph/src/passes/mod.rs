@@ -3,20 +3,36 @@
 mod dead;
 mod fold_batch_norm;
 mod fold_constants;
+mod fold_padding;
+mod functions;
 mod fuse;
+mod lower_prelu;
+mod scalars;
+mod transposes;
 
 pub use dead::drop_dead;
 pub use fold_batch_norm::fold_batch_norm;
 pub use fold_constants::fold_constants;
+pub use fold_padding::fold_padding;
+pub use functions::fuse_functions;
 pub use fuse::fuse_epilogues;
+pub use lower_prelu::lower_prelu;
+pub use scalars::join_scalars;
+pub use transposes::move_transposes;
 
 use crate::graph::Graph;
 
-/// The graph with all passes applied: constants folded, batch normalizations folded into the weights before them, what follows a convolution fused
-/// into it, and what nobody reads dropped. Its outputs agree with the graph's within rounding.
+/// The graph with all passes applied: constants folded, functions that are written as several nodes made one op, transposes moved to where they cancel,
+/// what follows a convolution folded into its weight or fused into it, and what nobody reads dropped. Its outputs agree with the graph's within rounding.
 pub fn optimize(mut graph: Graph) -> Graph {
     fold_constants(&mut graph);
+    join_scalars(&mut graph);
+    fuse_functions(&mut graph);
+    move_transposes(&mut graph);
+    drop_dead(&mut graph);
     fold_batch_norm(&mut graph);
+    fold_padding(&mut graph);
+    lower_prelu(&mut graph);
     fuse_epilogues(&mut graph);
     drop_dead(&mut graph);
     graph

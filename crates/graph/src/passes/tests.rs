@@ -1,11 +1,14 @@
 use super::*;
-use crate::{Executable, Origin, capture};
+use crate::{Executable, Origin, RunError, capture};
 use std::collections::HashSet;
 use striate_nn::{
     BatchNorm1d, BatchNorm2d, Conv2d, Entry, EntryMut, Flatten, Forward, Linear, MaxPool2d, Module, Pass, ReLU,
     Sequential, SiLU,
 };
 use striate_tensor::{DType, Generator, Op, Tensor};
+
+#[path = "rewrite_tests.rs"]
+mod rewrites;
 
 /// Running statistics, scales and shifts that are not those of a fresh network.
 fn shaken(mut net: impl Forward) -> impl Forward {
@@ -188,7 +191,8 @@ fn a_plan_is_never_exceeded() {
             let memory: std::collections::HashMap<_, _> =
                 results.filter_map(|(_, a)| a.as_ref()).map(|a| a.memory()).collect();
             most = most.max(memory.values().sum::<usize>());
-        });
+        })
+        .unwrap();
         assert!(most > 0 && most <= plan.arena, "{most} bytes in use, {} planned", plan.arena);
     }
 }
@@ -263,4 +267,31 @@ fn a_weight_that_is_computed_is_not_kept_from_run_to_run() {
         assert_eq!(run.forward(x).to_vec::<f32>(), want.to_vec::<f32>());
     }
     assert_eq!(run.packed_bytes(), 0);
+}
+
+/// Picks the slices that the input names.
+#[derive(striate_nn::Module)]
+struct Picks {}
+
+impl Forward for Picks {
+    fn forward(&self, x: Tensor, _: &Pass) -> Tensor {
+        let place = x.clone().sum(&[1], false).to_dtype(DType::I64);
+        x.index_select(1, &place)
+    }
+}
+
+#[test]
+fn a_computed_position_out_of_range_is_an_error() {
+    let run = Executable::of(&Picks {}, &[2, 3]);
+    let x = |numbers: [f32; 6]| [Tensor::from_vec(numbers.to_vec(), [2, 3])];
+    let good = run.try_run(&x([0.0, 1.0, 1.0, 0.0, 0.0, 0.0])).unwrap().swap_remove(0);
+    assert_eq!(good.to_vec::<f32>(), [1.0, 0.0, 0.0, 0.0]);
+    for (numbers, index) in [([1.0, 1.0, 1.0, 0.0, 0.0, 0.0], 3), ([0.0; 6].map(|_| -1.0), -3)] {
+        let e = run.try_run(&x(numbers)).unwrap_err();
+        let RunError::Index { index: got, size: 3, .. } = e else { panic!("{e}") };
+        assert_eq!(got, index);
+        assert!(e.to_string().contains("is out of range for 3 elements"), "{e}");
+    }
+    let e = run.try_run(&[Tensor::ones([2, 4], DType::F32)]).unwrap_err();
+    assert!(matches!(e, RunError::Inputs(_)), "{e}");
 }

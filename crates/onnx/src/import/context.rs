@@ -3,6 +3,7 @@
 use crate::error::Fault;
 use crate::import::operator;
 use crate::proto::{AttributeProto, GraphProto, NodeProto, TensorProto};
+use std::cell::Cell;
 use std::collections::HashMap;
 use striate_nn::Pass;
 use striate_tensor::{DType, Device, Op, Shape, Spec, Tensor};
@@ -50,6 +51,25 @@ const GROWTH: usize = 4;
 /// The most elements of what is computed here and not by an op.
 const MOST_ON_HOST: usize = 1 << 24;
 
+/// The most work of loops in one run, about so many nanoseconds: a file may ask for any number of turns within turns.
+const MOST_WORK: u64 = 1 << 32;
+/// The work of a node besides that of its elements, and of an op that is written down.
+const NODE_WORK: u64 = 1 << 11;
+const CAPTURED_WORK: u64 = 1 << 15;
+/// The work of an element that is computed here and not by an op.
+const HOST_WORK: u64 = 16;
+/// Multiply-adds of one unit of work.
+const MACS: u64 = 8;
+
+/// The work that is left to the loops of a run.
+pub(crate) struct Work(Cell<u64>);
+
+impl Work {
+    pub fn new() -> Work {
+        Work(Cell::new(MOST_WORK))
+    }
+}
+
 pub(crate) struct Context<'a> {
     node: &'a NodeProto,
     pub opset: i64,
@@ -60,11 +80,36 @@ pub(crate) struct Context<'a> {
     operands: Vec<Option<Value>>,
     /// The values that the node's own graphs read from around it.
     scope: HashMap<&'a str, Value>,
+    work: &'a Work,
+    /// Whether it is part of a graph of a node's own, which may run many times.
+    is_inner: bool,
 }
 
 impl<'a> Context<'a> {
-    pub fn new(node: &'a NodeProto, opset: i64, pass: &'a Pass, operands: Vec<Option<Value>>) -> Context<'a> {
-        Context { node, opset, pass, most_elements: usize::MAX, batch: None, operands, scope: HashMap::new() }
+    pub fn new(
+        node: &'a NodeProto,
+        opset: i64,
+        pass: &'a Pass,
+        operands: Vec<Option<Value>>,
+        work: &'a Work,
+    ) -> Context<'a> {
+        let (most_elements, scope) = (usize::MAX, HashMap::new());
+        Context { node, opset, pass, most_elements, batch: None, operands, scope, work, is_inner: false }
+    }
+
+    /// Counts work of loops; an error when there has been too much.
+    pub fn spend(&self, work: u64) -> Result<(), Fault> {
+        if !self.is_inner {
+            return Ok(());
+        }
+        self.spend_inside(work)
+    }
+
+    /// As [`Context::spend`], of what is done for the node's own graphs.
+    pub fn spend_inside(&self, work: u64) -> Result<(), Fault> {
+        let left = self.work.0.get().checked_sub(work).ok_or_else(|| Fault::new("loops take too long"))?;
+        self.work.0.set(left);
+        Ok(())
     }
 
     /// For another number of samples than the file promises: the promised one, and the one given.
@@ -98,10 +143,9 @@ impl<'a> Context<'a> {
         operands: Vec<Option<Value>>,
         scope: HashMap<&'a str, Value>,
     ) -> Context<'a> {
-        Context::new(node, self.opset, self.pass, operands)
-            .limited(self.most_elements)
-            .with_batch(self.batch)
-            .with_scope(scope)
+        let inner = Context::new(node, self.opset, self.pass, operands, self.work);
+        let inner = inner.limited(self.most_elements).with_batch(self.batch).with_scope(scope);
+        Context { is_inner: true, ..inner }
     }
 
     /// A graph of the node's own.
@@ -120,7 +164,7 @@ impl<'a> Context<'a> {
     pub fn fits(&self, sizes: &[usize]) -> Result<(), Fault> {
         let n = sizes.iter().try_fold(1usize, |n, &d| n.checked_mul(d));
         match n.is_some_and(|n| n <= MOST_ON_HOST) {
-            true => Ok(()),
+            true => self.spend(n.unwrap_or(0) as u64 * HOST_WORK),
             false => Err(Fault::new(format!("{sizes:?} are too many elements"))),
         }
     }
@@ -128,6 +172,7 @@ impl<'a> Context<'a> {
     /// The results.
     pub fn run(self) -> Result<Vec<Value>, Fault> {
         let run = operator(self.node.op_type()).ok_or_else(|| Fault::new("the operator is not supported"))?;
+        self.spend(NODE_WORK)?;
         run(&self)
     }
 
@@ -261,6 +306,11 @@ impl<'a> Context<'a> {
         if outputs.iter().any(|s| elements(s).is_none_or(|n| n > most)) {
             return Err(Fault::new(format!("{}: the result {} is too large", op.name(), outputs[0])));
         }
+        if self.is_inner {
+            let is_captured = tensors.iter().any(|t| t.device() == Device::Capture);
+            let all: usize = specs.iter().chain(&outputs).map(|s| s.shape.numel()).sum();
+            self.spend(if is_captured { CAPTURED_WORK } else { all as u64 + op.macs(&specs) / MACS })?;
+        }
         Ok(Value { tensor: op.apply(tensors).swap_remove(0), is_known })
     }
 
@@ -280,6 +330,7 @@ impl<'a> Context<'a> {
         if value.tensor.device() == Device::Capture {
             return Err(Fault::new("it depends on the values of the input, and has no form in a graph"));
         }
+        self.spend(value.tensor.numel() as u64 * HOST_WORK)?;
         Ok(value.tensor.detach())
     }
 

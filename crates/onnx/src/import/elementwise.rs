@@ -169,7 +169,8 @@ pub(crate) fn prelu(ctx: &Context) -> Result<Vec<Value>, Fault> {
     let (n, channels) = (slope.shape().numel(), x.shape().get(1).copied().unwrap_or(1));
     // Before opset 7 a list is one slope for each channel.
     let is_first = slope.rank() + 1 == x.rank() || (slope.rank() == 1 && ctx.opset < 7);
-    let by_channel = is_first && slope.shape().first() == Some(&channels) && n == channels;
+    let is_wide = slope.rank() == x.rank() && slope.shape().get(1) == Some(&channels);
+    let by_channel = (is_wide || (is_first && slope.shape().first() == Some(&channels))) && n == channels;
     if n == 1 || by_channel {
         let slope = ctx.reshaped(slope, &[n])?;
         return Ok(vec![ctx.op(Op::Prelu, [x, slope])?]);

@@ -149,6 +149,7 @@ pub(crate) fn non_max_suppression(ctx: &Context) -> Result<Vec<Value>, Fault> {
                 if kept.len() >= most {
                     break;
                 }
+                ctx.spend(8 * (1 + kept.len() as u64))?;
                 let b = corners(&boxes_of[(image * count + i) * 4..][..4], is_centred);
                 if kept.iter().all(|&k| overlap(k, b) <= limit) {
                     kept.push(b);

@@ -2,9 +2,11 @@
 
 use crate::error::Fault;
 use crate::import::{Context, Value};
-use striate_tensor::{Conv2dOptions, ConvTranspose2dOptions, Op};
+use striate_tensor::op::Binary;
+use striate_tensor::{Conv2dOptions, ConvTranspose2dOptions, Op, PaddingMode, Tensor};
 
 /// Windows over the spatial dimensions of `[n, c, ..]`.
+#[derive(Clone)]
 pub(crate) struct Windows {
     pub kernel: Vec<usize>,
     pub strides: Vec<usize>,
@@ -57,7 +59,7 @@ impl Windows {
                 Ok(self)
             }
             2 => Ok(self),
-            n => Err(Fault::new(format!("{n} spatial dimensions are not supported, only one and two"))),
+            n => Err(Fault::new(format!("{n} spatial dimensions are not supported"))),
         }
     }
 }
@@ -108,6 +110,9 @@ pub(crate) fn conv(ctx: &Context) -> Result<Vec<Value>, Fault> {
 
 /// A convolution by the attributes of the node.
 pub(crate) fn convolved(ctx: &Context, x: Value, w: Value, bias: Option<Value>) -> Result<Value, Fault> {
+    if x.rank() == 5 && w.rank() == 5 {
+        return convolved_3d(ctx, x, w, bias);
+    }
     let Operands { all, rank, kernel, size } = operands(ctx, x, w, bias)?;
     let w = Windows::of(ctx, &kernel, &size)?.in_2d()?;
     let options = Conv2dOptions {
@@ -118,6 +123,49 @@ pub(crate) fn convolved(ctx: &Context, x: Value, w: Value, bias: Option<Value>) 
     };
     let y = ctx.op_of(Op::Conv2d { options, input_relu: false }, all)?;
     as_came(ctx, y, rank)
+}
+
+/// A convolution over three dimensions: the sum of one over height and width for each place of the kernel's depth.
+fn convolved_3d(ctx: &Context, x: Value, w: Value, bias: Option<Value>) -> Result<Value, Fault> {
+    let (shape, kernel) = (x.shape(), w.shape());
+    let windows = Windows::of(ctx, &kernel[2..], &shape[2..])?;
+    let pads = &windows.pads;
+    let mut padding = vec![[0; 2]; 5];
+    padding[2] = pads[0];
+    let x = ctx.op(Op::Pad { padding, mode: PaddingMode::Zeros, value: 0.0 }, [x])?;
+    let reach = (kernel[2] - 1) * windows.dilations[0] + 1;
+    let room = x.shape()[2].checked_sub(reach);
+    let depth = room.ok_or_else(|| Fault::new(format!("a kernel of {kernel} is larger than {shape}")))?;
+    let depth = depth / windows.strides[0] + 1;
+    ctx.fits(&[kernel[2], depth])?;
+    let options = Conv2dOptions {
+        stride: [windows.strides[1], windows.strides[2]],
+        padding: [pads[1], pads[2]],
+        dilation: [windows.dilations[1], windows.dilations[2]],
+        groups: groups(ctx)?,
+    };
+    // Depth first, so that each slice is an image of the batch.
+    let x = ctx.permuted(x, vec![2, 0, 1, 3, 4])?;
+    let mut sum = None;
+    for k in 0..kernel[2] {
+        let places: Vec<i64> = (0..depth).map(|i| (i * windows.strides[0] + k * windows.dilations[0]) as i64).collect();
+        let slices =
+            ctx.op(Op::IndexSelect { dim: 0 }, [x.clone(), Value::known(Tensor::from_vec(places, [depth]))])?;
+        let slices = ctx.reshaped(slices, &[depth * shape[0], shape[1], shape[3], shape[4]])?;
+        let part = ctx.narrow(w.clone(), 2, k, 1)?;
+        let part = ctx.reshaped(part, &[kernel[0], kernel[1], kernel[3], kernel[4]])?;
+        let bias = bias.clone().filter(|_| k == 0);
+        let all = [Some(slices), Some(part), bias].into_iter().flatten().collect();
+        let y = ctx.op_of(Op::Conv2d { options, input_relu: false }, all)?;
+        sum = Some(match sum {
+            Some(sum) => ctx.op(Op::Binary(Binary::Add), [sum, y])?,
+            None => y,
+        });
+    }
+    let y = sum.ok_or_else(|| Fault::new("its kernel is empty"))?;
+    let [_, out, rows, columns] = y.shape()[..] else { return Err(Fault::new("it gives no images")) };
+    let y = ctx.reshaped(y, &[depth, shape[0], out, rows, columns])?;
+    ctx.permuted(y, vec![1, 2, 0, 3, 4])
 }
 
 pub(crate) fn conv_transpose(ctx: &Context) -> Result<Vec<Value>, Fault> {

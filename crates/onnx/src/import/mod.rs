@@ -8,6 +8,7 @@ mod functions;
 mod host;
 mod images;
 mod indexing;
+mod losses;
 mod matrix;
 mod norms;
 mod pools;
@@ -17,7 +18,7 @@ mod reductions;
 mod resize;
 mod shapes;
 
-pub(crate) use context::{Context, Value};
+pub(crate) use context::{Context, Value, Work};
 pub(crate) use control::captured;
 
 use crate::error::Fault;
@@ -53,6 +54,7 @@ fn operator(op_type: &str) -> Option<Operator> {
         "EyeLike" => functions::eye_like,
         "If" => control::condition,
         "Loop" => control::repeat,
+        "Scan" => control::scan,
         "LSTM" | "GRU" | "RNN" => recurrent::recurrent,
         "NonZero" => host::non_zero,
         "Compress" => host::compress,
@@ -103,6 +105,8 @@ fn operator(op_type: &str) -> Option<Operator> {
         "ConvTranspose" => images::conv_transpose,
         "MaxPool" => pools::max_pool,
         "AveragePool" => pools::average_pool,
+        "LpPool" => pools::lp_pool,
+        "MaxUnpool" => pools::max_unpool,
         "GlobalAveragePool" | "GlobalMaxPool" => pools::global,
         "Resize" | "Upsample" => resize::resize,
         "GridSample" => resize::grid_sample,
@@ -111,13 +115,26 @@ fn operator(op_type: &str) -> Option<Operator> {
         "LayerNormalization" => norms::layer_norm,
         "GroupNormalization" => norms::group_norm,
         "LRN" => norms::lrn,
+        "NegativeLogLikelihoodLoss" | "SoftmaxCrossEntropyLoss" => losses::loss,
         _ => return None,
     })
 }
 
-/// Whether an operator is supported.
-pub(crate) fn known_operator(op_type: &str) -> bool {
-    operator(op_type).is_some()
+/// The names of the standard domain of operators.
+pub(crate) const DOMAINS: [&str; 2] = ["", "ai.onnx"];
+
+/// Whether a node's operator is supported.
+pub(crate) fn check_operator(node: &NodeProto) -> Result<(), Fault> {
+    if !DOMAINS.contains(&node.domain()) {
+        return Err(Fault::new(format!("domain {} is not supported", node.domain())));
+    }
+    if operator(node.op_type()).is_none() {
+        return Err(Fault::new(format!("operator {} is not supported", node.op_type())));
+    }
+    match node.attribute.iter().find(|a| !a.ref_attr_name().is_empty()) {
+        Some(a) => Err(Fault::new(format!("its {} is an attribute of a function, but it is in none", a.name()))),
+        None => Ok(()),
+    }
 }
 
 /// The operands of a node that training changes.
@@ -136,3 +153,7 @@ pub(crate) fn parameter_operands(node: &NodeProto) -> &[String] {
     };
     &node.input[range.start.min(node.input.len())..range.end.min(node.input.len())]
 }
+
+#[cfg(test)]
+#[path = "operator_tests.rs"]
+mod tests;

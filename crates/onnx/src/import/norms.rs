@@ -6,13 +6,36 @@ use striate_tensor::op::{Binary, Reduce, Unary};
 use striate_tensor::{Op, Shape, Tensor};
 
 pub(crate) fn batch_norm(ctx: &Context) -> Result<Vec<Value>, Fault> {
-    if ctx.int_or("training_mode", 0) != 0 || ctx.int_or("spatial", 1) == 0 {
-        return Err(Fault::new("statistics of the batch, or of each pixel, are not supported"));
+    if ctx.int_or("spatial", 1) == 0 {
+        return Err(Fault::new("statistics of each pixel are not supported"));
+    }
+    if ctx.int_or("training_mode", 0) != 0 {
+        return by_batch(ctx);
     }
     let [x, weight, bias, mean, var] = [0, 1, 2, 3, 4].map(|i| ctx.operand(i));
     let eps = ctx.float_or("epsilon", 1e-5);
     let op = Op::BatchNorm { eps, training: false, residual: false, activation: None };
     Ok(vec![ctx.op(op, [x?, mean?, var?, weight?, bias?])?])
+}
+
+/// By the statistics of the batch; and what the running ones become.
+fn by_batch(ctx: &Context) -> Result<Vec<Value>, Fault> {
+    let [x, weight, bias, mean, var] = [0, 1, 2, 3, 4].map(|i| ctx.operand(i));
+    let (x, eps, momentum) = (x?, ctx.float_or("epsilon", 1e-5), ctx.float_or("momentum", 0.9));
+    let dims: Vec<usize> = (0..x.rank()).filter(|&d| d != 1).collect();
+    let mean_of = |v: Value| ctx.op(Op::Reduce { op: Reduce::Mean, dims: dims.clone(), keepdim: true }, [v]);
+    let new_mean = mean_of(x.clone())?;
+    let centred = ctx.op(Op::Binary(Binary::Sub), [x.clone(), new_mean.clone()])?;
+    let new_var = mean_of(ctx.op(Op::Unary(Unary::Square), [centred])?)?;
+    let channels = new_mean.shape().numel();
+    let (new_mean, new_var) = (ctx.reshaped(new_mean, &[channels])?, ctx.reshaped(new_var, &[channels])?);
+    let op = Op::BatchNorm { eps, training: false, residual: false, activation: None };
+    let y = ctx.op(op, [x, new_mean.clone(), new_var.clone(), weight?, bias?])?;
+    let running = |old: Value, new: Value| {
+        let scaled = |v: Value, by: f64| ctx.op(Op::Unary(Unary::MulScalar(by)), [v]);
+        ctx.op(Op::Binary(Binary::Add), [scaled(old, momentum)?, scaled(new, 1.0 - momentum)?])
+    };
+    Ok(vec![y, running(mean?, new_mean)?, running(var?, new_var)?])
 }
 
 pub(crate) fn instance_norm(ctx: &Context) -> Result<Vec<Value>, Fault> {

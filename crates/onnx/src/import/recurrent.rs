@@ -3,7 +3,7 @@
 use crate::error::Fault;
 use crate::import::{Context, Value};
 use striate_tensor::op::{Binary, Unary};
-use striate_tensor::{Op, Shape, Tensor};
+use striate_tensor::{Op, Tensor};
 
 fn unary(ctx: &Context, f: Unary, x: Value) -> Result<Value, Fault> {
     ctx.op(Op::Unary(f), [x])
@@ -29,6 +29,8 @@ struct Direction {
     state: Value,
     input_bias: Value,
     state_bias: Value,
+    /// What the cell adds to the gates input, output and forget of an LSTM, `[hidden]` each.
+    peepholes: Option<[Value; 3]>,
     hidden: usize,
 }
 
@@ -55,7 +57,16 @@ impl Direction {
             return Err(Fault::new(format!("a bias of shape {} does not fit {rows} rows", bias.shape())));
         }
         let (input_bias, state_bias) = (ctx.narrow(bias.clone(), 0, 0, rows)?, ctx.narrow(bias, 0, rows, rows)?);
-        Ok(Direction { input, state, input_bias, state_bias, hidden })
+        let peepholes = match ctx.try_operand(7).filter(|_| gates == 4) {
+            Some(all) if all.rank() == 2 && all.shape()[1] == 3 * hidden => {
+                let all = part(all)?;
+                let one = |i: usize| ctx.narrow(all.clone(), 0, i * hidden, hidden);
+                Some([one(0)?, one(1)?, one(2)?])
+            }
+            Some(all) => return Err(Fault::new(format!("peepholes of {} do not fit {hidden}", all.shape()))),
+            None => None,
+        };
+        Ok(Direction { input, state, input_bias, state_bias, peepholes, hidden })
     }
 
     /// Gate `i` of `[batch, gates · hidden]`.
@@ -79,11 +90,19 @@ type Step = fn(&Context, &Direction, Value, State) -> Result<State, Fault>;
 /// Gates in the order input, output, forget, cell (Hochreiter and Schmidhuber, 1997).
 fn lstm_step(ctx: &Context, w: &Direction, x: Value, (h, c): State) -> Result<State, Fault> {
     let all = add(ctx, w.of_input(ctx, x)?, w.of_state(ctx, h)?)?;
-    let gate = |i: usize| unary(ctx, Unary::Sigmoid, w.gate(ctx, &all, i)?);
-    let (i, o, f) = (gate(0)?, gate(1)?, gate(2)?);
-    let new = unary(ctx, Unary::Tanh, w.gate(ctx, &all, 3)?)?;
     let c = c.ok_or_else(|| Fault::new("it has no cell state"))?;
+    let gate = |i: usize, c: &Value| {
+        let own = w.gate(ctx, &all, i)?;
+        let own = match &w.peepholes {
+            Some(peepholes) => add(ctx, own, mul(ctx, peepholes[i].clone(), c.clone())?)?,
+            None => own,
+        };
+        unary(ctx, Unary::Sigmoid, own)
+    };
+    let (i, f) = (gate(0, &c)?, gate(2, &c)?);
+    let new = unary(ctx, Unary::Tanh, w.gate(ctx, &all, 3)?)?;
     let c = add(ctx, mul(ctx, f, c)?, mul(ctx, i, new)?)?;
+    let o = gate(1, &c)?;
     Ok((mul(ctx, o, unary(ctx, Unary::Tanh, c.clone())?)?, Some(c)))
 }
 
@@ -121,13 +140,17 @@ pub(crate) fn recurrent(ctx: &Context) -> Result<Vec<Value>, Fault> {
         "GRU" => (3, gru_step, false),
         _ => (1, rnn_step, false),
     };
-    check(ctx, has_cell)?;
+    check(ctx)?;
     let by_batch = ctx.int_or("layout", 0) != 0;
     let turned = |v: Value| if by_batch && v.rank() == 3 { ctx.permuted(v, vec![1, 0, 2]) } else { Ok(v) };
     let x = turned(ctx.operand(0)?)?;
     let [length, batch, _] = x.shape()[..] else {
         return Err(Fault::new(format!("an input of shape {} is no sequence", x.shape())));
     };
+    let lengths = ctx.try_integers(4)?.filter(|lengths| lengths.iter().any(|&n| n != length as i64));
+    if lengths.as_ref().is_some_and(|lengths| lengths.len() != batch) {
+        return Err(Fault::new(format!("it does not give the lengths of {batch} sequences")));
+    }
     let ways = match ctx.string_or("direction", "forward")? {
         "forward" => vec![false],
         "reverse" => vec![true],
@@ -149,8 +172,19 @@ pub(crate) fn recurrent(ctx: &Context) -> Result<Vec<Value>, Fault> {
             let t = if backwards { length - 1 - t } else { t };
             let one = ctx.narrow(x.clone(), 0, t, 1)?;
             let one = ctx.reshaped(one, &x.shape()[1..])?;
-            state = step(ctx, &w, one, state)?;
-            steps[t] = Some(ctx.reshaped(state.0.clone(), &[1, 1, batch, w.hidden])?);
+            let mut next = step(ctx, &w, one, state.clone())?;
+            let mut output = next.0.clone();
+            if let Some(lengths) = &lengths {
+                // A sequence that has ended keeps its state and gives zeros.
+                let lasts: Vec<bool> = lengths.iter().map(|&n| (t as i64) < n).collect();
+                let lasts = Value::known(Tensor::from_vec(lasts, [batch, 1]));
+                let chosen = |a: Value, b: Value| ctx.op(Op::Where, [lasts.clone(), a, b]);
+                output = chosen(output.clone(), ctx.number_like(&output, 0.0))?;
+                next.0 = chosen(next.0, state.0)?;
+                next.1 = next.1.zip(state.1).map(|(new, old)| chosen(new, old)).transpose()?;
+            }
+            state = next;
+            steps[t] = Some(ctx.reshaped(output, &[1, 1, batch, w.hidden])?);
         }
         let steps: Vec<Value> = steps.into_iter().flatten().collect();
         if steps.is_empty() {
@@ -171,7 +205,7 @@ pub(crate) fn recurrent(ctx: &Context) -> Result<Vec<Value>, Fault> {
 }
 
 /// Refuses what is not computed.
-fn check(ctx: &Context, has_cell: bool) -> Result<(), Fault> {
+fn check(ctx: &Context) -> Result<(), Fault> {
     for name in ["activations", "activation_alpha", "activation_beta", "clip"] {
         let usual = ctx.attribute(name).is_none_or(|a| {
             let names: Vec<String> = a.strings.iter().map(|s| String::from_utf8_lossy(s).to_lowercase()).collect();
@@ -184,18 +218,5 @@ fn check(ctx: &Context, has_cell: bool) -> Result<(), Fault> {
     if ctx.int_or("input_forget", 0) != 0 {
         return Err(Fault::new("attribute input_forget is not supported"));
     }
-    if let Some(lengths) = ctx.try_integers(4)? {
-        let shape: Shape = ctx.operand(0)?.shape();
-        let length = if ctx.int_or("layout", 0) != 0 { shape.get(1) } else { shape.first() }.copied().unwrap_or(0);
-        if lengths.iter().any(|&n| n != length as i64) {
-            return Err(Fault::new("sequences of different lengths are not supported"));
-        }
-    }
-    match ctx.try_operand(7) {
-        Some(peepholes) if has_cell => {
-            let zeros = ctx.host(&peepholes)?.to_vec::<f32>().iter().all(|&x| x == 0.0);
-            if zeros { Ok(()) } else { Err(Fault::new("peepholes are not supported")) }
-        }
-        _ => Ok(()),
-    }
+    Ok(())
 }

@@ -12,6 +12,8 @@ struct Axis {
     to: usize,
     /// Output pixels for each input pixel.
     scale: f64,
+    /// The part of the input that is resized, from 0 to 1.
+    part: [f64; 2],
 }
 
 /// Where output pixel `i` lies in the input, by the mode of the node.
@@ -29,48 +31,78 @@ fn coordinate(mode: &str, axis: &Axis, i: usize) -> Result<f64, Fault> {
         "align_corners" if axis.to == 1 => 0.0,
         // The length that the scales ask for, which need not be whole.
         "align_corners" => i * (from - 1.0) / (axis.scale * from - 1.0),
+        "tf_crop_and_resize" => {
+            let [start, end] = axis.part.map(|x| x * (from - 1.0));
+            if axis.to > 1 { start + i * (end - start) / (to - 1.0) } else { (start + end) / 2.0 }
+        }
         "tf_half_pixel_for_nn" => (i + 0.5) / axis.scale,
         other => return Err(Fault::new(format!("coordinates by '{other}' are not supported"))),
     })
 }
 
 pub(crate) fn resize(ctx: &Context) -> Result<Vec<Value>, Fault> {
-    let mut x = ctx.operand(0)?;
-    let axes = axes(ctx, &x)?;
-    let mode = ctx.string_or("mode", "nearest")?;
-    let old = ctx.opset < 11;
-    let coordinates = ctx.string_or("coordinate_transformation_mode", if old { "asymmetric" } else { "half_pixel" })?;
+    let x = ctx.operand(0)?;
     if ctx.int_or("antialias", 0) != 0 {
         return Err(Fault::new("antialias is not supported"));
     }
+    let crops = ctx.string_or("coordinate_transformation_mode", "")? == "tf_crop_and_resize";
+    let all = axes(ctx, &x, crops)?;
+    let mut outside = Vec::new();
+    for axis in all.iter().filter(|_| crops) {
+        ctx.fits(&[axis.to])?;
+        let is_outside =
+            |i: usize| Ok(!(0.0..=(axis.from - 1) as f64).contains(&coordinate("tf_crop_and_resize", axis, i)?));
+        outside.push((axis.dim, (0..axis.to).map(is_outside).collect::<Result<Vec<bool>, Fault>>()?));
+    }
+    let mut y = resized(ctx, x, all)?;
+    for (dim, mask) in outside.into_iter().filter(|(_, mask)| mask.contains(&true)) {
+        let sizes: Vec<usize> = (0..y.rank()).map(|d| if d == dim { mask.len() } else { 1 }).collect();
+        let value = ctx.number_like(&y, ctx.float_or("extrapolation_value", 0.0));
+        y = ctx.op(Op::Where, [Value::known(Tensor::from_vec(mask, sizes)), value, y])?;
+    }
+    Ok(vec![y])
+}
+
+fn resized(ctx: &Context, mut x: Value, axes: Vec<Axis>) -> Result<Value, Fault> {
+    let mode = ctx.string_or("mode", "nearest")?;
+    let old = ctx.opset < 11;
+    let coordinates = ctx.string_or("coordinate_transformation_mode", if old { "asymmetric" } else { "half_pixel" })?;
     if mode == "nearest" {
         let rounding = ctx.string_or("nearest_mode", if old { "floor" } else { "round_prefer_floor" })?;
+        let mut all = Vec::new();
         for axis in axes {
             ctx.fits(&[axis.to])?;
             let places = (0..axis.to).map(|i| nearest(rounding, coordinate(coordinates, &axis, i)?, axis.from));
             let places = places.collect::<Result<Vec<i64>, Fault>>()?;
+            all.push((axis, places));
+        }
+        if let Some(op) = as_nearest(&x, &all) {
+            return ctx.op(op, [x]);
+        }
+        for (axis, places) in all {
             let n = places.len();
             x = ctx.op(Op::IndexSelect { dim: axis.dim }, [x, Value::known(Tensor::from_vec(places, [n]))])?;
         }
-        return Ok(vec![x]);
+        return Ok(x);
     }
     if let Some(op) = as_interpolation(ctx, &x, &axes, mode, coordinates) {
-        return Ok(vec![ctx.op(op, [x])?]);
+        return ctx.op(op, [x]);
     }
     for axis in axes {
         ctx.fits(&[axis.from, axis.to])?;
         let mut rows = vec![0f64; axis.from * axis.to];
         for (i, row) in rows.chunks_mut(axis.from.max(1)).enumerate() {
-            spread(ctx, mode, coordinate(coordinates, &axis, i)?, row)?;
+            let at = coordinate(coordinates, &axis, i)?;
+            spread(ctx, mode, at, row)?;
         }
         let weights = Tensor::from_vec(rows, [axis.to, axis.from]).to_dtype(x.dtype());
         x = along(ctx, x, axis.dim, Value::known(weights))?;
     }
-    Ok(vec![x])
+    Ok(x)
 }
 
-/// The dimensions that change.
-fn axes(ctx: &Context, x: &Value) -> Result<Vec<Axis>, Fault> {
+/// The dimensions that change, or all of them where a part of each is resized.
+fn axes(ctx: &Context, x: &Value, crops: bool) -> Result<Vec<Axis>, Fault> {
     let shape = x.shape();
     let dims = match ctx.ints("axes") {
         Some(list) => list.iter().map(|&a| ctx.axis(a, shape.rank())).collect::<Result<Vec<_>, _>>()?,
@@ -92,6 +124,10 @@ fn axes(ctx: &Context, x: &Value) -> Result<Vec<Axis>, Fault> {
     if n != dims.len() {
         return Err(Fault::new(format!("{n} scales or sizes for {} dimensions", dims.len())));
     }
+    let parts = if crops { ctx.try_numbers(1)?.unwrap_or_default() } else { [vec![0.0; n], vec![1.0; n]].concat() };
+    if parts.len() != 2 * n {
+        return Err(Fault::new(format!("{} numbers of its part for {n} dimensions", parts.len())));
+    }
     let mut all = Vec::new();
     for (i, &dim) in dims.iter().enumerate() {
         let from = shape[dim];
@@ -103,11 +139,12 @@ fn axes(ctx: &Context, x: &Value) -> Result<Vec<Axis>, Fault> {
         if !(to >= 0.0 && to < (1u64 << 31) as f64) {
             return Err(Fault::new(format!("a size of {to} is not supported")));
         }
-        if from != to as usize || scale != 1.0 {
+        let part = [parts[i], parts[n + i]];
+        if from != to as usize || scale != 1.0 || part != [0.0, 1.0] {
             if from == 0 {
                 return Err(Fault::new(format!("dimension {dim} of shape {shape} is empty")));
             }
-            all.push(Axis { dim, from, to: to as usize, scale });
+            all.push(Axis { dim, from, to: to as usize, scale, part });
         }
     }
     Ok(all)
@@ -122,6 +159,27 @@ fn nearest(rounding: &str, at: f64, size: usize) -> Result<i64, Fault> {
         other => return Err(Fault::new(format!("nearest_mode '{other}' is not supported"))),
     };
     Ok((i as i64).clamp(0, size as i64 - 1))
+}
+
+/// The op that picks the same pixels, if there is one.
+fn as_nearest(x: &Value, axes: &[(Axis, Vec<i64>)]) -> Option<Op> {
+    if x.rank() != 4 || !x.dtype().is_float() || axes.iter().any(|(a, _)| a.dim < 2 || a.to == 0) {
+        return None;
+    }
+    let picks = |shift: f64| {
+        axes.iter().all(|(a, places)| {
+            let scale = a.from as f64 / a.to as f64;
+            let place = |i: usize| (((i as f64 + shift) * scale) as i64).min(a.from as i64 - 1);
+            places.iter().enumerate().all(|(i, &p)| p == place(i))
+        })
+    };
+    let mode = match (picks(0.0), picks(0.5)) {
+        (true, _) => Interpolation::Nearest,
+        (_, true) => Interpolation::NearestExact,
+        _ => return None,
+    };
+    let size = [2, 3].map(|dim| axes.iter().find(|(a, _)| a.dim == dim).map_or(x.shape()[dim], |(a, _)| a.to));
+    Some(Op::Interpolate { size, scale_factor: None, mode })
 }
 
 /// The op that computes the same, if there is one.
@@ -152,6 +210,8 @@ fn as_interpolation(ctx: &Context, x: &Value, axes: &[Axis], mode: &str, coordin
 /// Adds the weights of the input pixels around one place to a row.
 fn spread(ctx: &Context, mode: &str, at: f64, row: &mut [f64]) -> Result<(), Fault> {
     let last = row.len() as i64 - 1;
+    // A file may ask for pixels at any distance.
+    let at = at.clamp(-1e9, 1e9);
     let low = at.floor();
     let share = at - low;
     let weights: Vec<(i64, f64)> = match mode {

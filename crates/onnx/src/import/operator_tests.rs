@@ -1,0 +1,62 @@
+//! Operators that the ONNX project's own cases leave out.
+
+use crate::network::Network;
+use crate::proto::{AttributeProto, NodeProto};
+use crate::test_models::{int, model, node, with};
+use std::path::Path;
+use striate_nn::{Forward, Pass};
+use striate_tensor::Tensor;
+
+fn ints(name: &str, ints: &[i64]) -> AttributeProto {
+    AttributeProto { name: Some(name.into()), ints: ints.to_vec(), ..AttributeProto::default() }
+}
+
+fn constant(name: &str, list: &[i64]) -> NodeProto {
+    with(node("Constant", &[], &[name]), ints("value_ints", list))
+}
+
+/// What the nodes make of 1, −2 and 3.
+fn run(nodes: Vec<NodeProto>) -> Vec<f32> {
+    let network = Network::of_model(model(Vec::new(), nodes), Path::new("op.onnx")).unwrap();
+    network.forward(Tensor::from_vec(vec![1.0f32, -2.0, 3.0], [3]), &Pass::eval()).to_vec()
+}
+
+#[test]
+fn norms_of_windows_count_zeros_around_the_images() {
+    let pool = |p: i64| {
+        let pool = with(with(node("LpPool", &["v"], &["y"]), ints("kernel_shape", &[2])), ints("pads", &[1, 0]));
+        vec![constant("shape", &[1, 1, 3]), node("Reshape", &["x", "shape"], &["v"]), with(pool, int("p", p))]
+    };
+    let close = |a: Vec<f32>, b: [f32; 3]| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-5);
+    assert!(close(run(pool(1)), [1.0, 3.0, 5.0]));
+    assert!(close(run(pool(2)), [1.0, 5f32.sqrt(), 13f32.sqrt()]));
+}
+
+#[test]
+fn a_sequence_that_has_ended_keeps_its_state() {
+    let weights = |name: &str| with(node("ConstantOfShape", &["one"], &[name]), one());
+    let nodes = |outputs: &[&str], direction: &str| {
+        let a = AttributeProto {
+            name: Some("direction".into()),
+            s: Some(direction.as_bytes().to_vec().into()),
+            ..AttributeProto::default()
+        };
+        let rnn = with(with(node("RNN", &["v", "w", "r", "", "lengths"], outputs), int("hidden_size", 1)), a);
+        let shapes = [constant("shape", &[3, 1, 1]), constant("one", &[1, 1, 1]), constant("lengths", &[2])];
+        let given = [weights("w"), weights("r"), node("Reshape", &["x", "shape"], &["v"]), rnn];
+        shapes.into_iter().chain(given).collect::<Vec<_>>()
+    };
+    let first = 1f32.tanh();
+    let second = (first - 2.0).tanh();
+    let close = |a: Vec<f32>, b: &[f32]| a.len() == b.len() && a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-6);
+    assert!(close(run(nodes(&["y"], "forward")), &[first, second, 0.0]));
+    assert!(close(run(nodes(&["all", "y"], "forward")), &[second]));
+    let last = (-2f32).tanh();
+    assert!(close(run(nodes(&["y"], "reverse")), &[(1.0 + last).tanh(), last, 0.0]));
+}
+
+/// The value 1, for `ConstantOfShape`.
+fn one() -> AttributeProto {
+    let t = crate::tensor::tensor_proto("", &Tensor::from_vec(vec![1.0f32], [1]));
+    AttributeProto { name: Some("value".into()), t: Some(t), ..AttributeProto::default() }
+}
