@@ -66,7 +66,7 @@ class File:
         if data is None:
             self.add(name, op, args, tensors)
         else:
-            edge = any(word in name for word in ("ties", "edges", "zero", "wide", "nan", "beyond", "large", "prelu_"))
+            edge = any(word in name for word in ("ties", "edges", "zero", "wide", "nan", "beyond", "large", "prelu_", "sign_"))
             self.add(name, data.pop("op"), {}, tensors, **data, smooth=smooth and not edge)
 
     def write(self, directory: pathlib.Path) -> int:

@@ -145,6 +145,9 @@ impl Graph {
             let spec = Spec::new(dims.iter().map(|d| d.at(samples)).collect::<Shape>(), v.dtype);
             let stored = !matches!(v.origin, Origin::Input | Origin::Result);
             let tensor = if stored { tensor(&v.name) } else { None };
+            // Weights may be stored in 16 bits; they are computed with in 32.
+            let tensor =
+                tensor.map(|t| if (t.dtype(), v.dtype) == (DType::F16, DType::F32) { t.to_dtype(v.dtype) } else { t });
             Ok(Value { name: v.name, origin: v.origin, spec, dims, tensor })
         };
         let node = |n: TextNode| {

@@ -7,7 +7,7 @@ use striate::Op;
 use striate::prelude::*;
 
 /// The most elements that central differences are taken of.
-const FEW: usize = 260;
+const FEW: usize = 340;
 
 fn run(case: &Case) -> &Run {
     case.run.as_ref().expect("a case of an op")
