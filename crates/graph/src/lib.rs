@@ -16,6 +16,7 @@
 mod attempt;
 mod capture;
 mod check;
+mod classifier;
 mod executable;
 mod file;
 mod graph;
@@ -29,6 +30,7 @@ mod sizes;
 mod summary;
 
 pub use capture::{capture, capture_with};
+pub use classifier::GraphClassifier;
 pub use executable::Executable;
 pub use file::TEXT_VERSION;
 pub use graph::{Batch, Dim, Graph, Node, Origin, Value, ValueId};

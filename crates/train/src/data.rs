@@ -3,6 +3,7 @@
 use crate::config::Config;
 use crate::error::TrainError;
 use crate::images;
+use crate::network::Plan;
 use crate::trainer::Batches;
 use std::path::Path;
 use striate_data::images::{BadImage, CacheKind, Entry, ImageListDataset, pixel_fingerprint, text_path};
@@ -11,7 +12,6 @@ use striate_data::{Batch, DataError, DataLoader, Dataset, IdxFolder, ImageDatase
 use striate_imaging::{Image, Preprocessing, Split, for_channels};
 use striate_model::{Fingerprints, Provenance};
 use striate_tensor::num_threads;
-use striate_zoo::Blueprint;
 
 /// Batches that are made ahead of the one in use.
 const PREFETCH: usize = 4;
@@ -321,7 +321,7 @@ impl Splits {
     }
 
     /// The preprocessing that makes these images fit a network: as they are, or with an even border of black.
-    pub fn preprocessing_for(&self, network: &Blueprint) -> Result<Preprocessing, TrainError> {
+    pub(crate) fn preprocessing_for(&self, network: &Plan) -> Result<Preprocessing, TrainError> {
         let [c, h, w] = self.image_shape();
         let [need_c, need_h, need_w] = network.input();
         let border = |have: usize, need: usize| need.checked_sub(have).filter(|d| d % 2 == 0).map(|d| d / 2);

@@ -15,6 +15,7 @@ mod learning_rate;
 mod metrics;
 mod metrics_csv;
 mod near_names;
+mod network;
 mod phase;
 mod published;
 mod recipe;

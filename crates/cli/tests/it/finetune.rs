@@ -127,6 +127,61 @@ fn means_of_features_serve_as_classes() {
     assert!(report["few_shot"][0]["accuracy"].as_f64().unwrap() > 0.8, "{report}");
 }
 
+#[test]
+fn an_imported_network_learns_other_classes_and_is_exported_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let d = dir.path();
+    backbone(d);
+    succeed(d, &["export", "old.safetensors", "--format", "onnx", "--out", "old.onnx"]);
+    succeed(d, &["import", "old.onnx", "--out", "imported.safetensors"]);
+    let finetune = ["finetune", "--from", "imported.safetensors", "new", "--lr", "0.02", "--batch-size", "8"];
+    for (mode, epochs) in [("head", "20"), ("full", "8"), ("gradual", "8")] {
+        let said = succeed(d, &[&finetune[..], &["--mode", mode, "--epochs", epochs, "--out", mode]].concat());
+        for part in [
+            "the backbone is the graph from ",
+            "imported.safetensors (a model)",
+            "6 is new, for 3 classes; it had 4 outputs",
+        ] {
+            assert!(said.contains(part), "{part}: {said}");
+        }
+        let model = format!("{mode}/model.safetensors");
+        assert_eq!(accuracy(d, &model), 1.0, "{mode}");
+        let onnx = format!("{mode}.onnx");
+        succeed(d, &["export", &model, "--format", "onnx", "--out", &onnx]);
+        succeed(d, &["import", &onnx, "--out", "again.safetensors"]);
+        let predict = |model: &str| succeed(d, &["predict", model, "new/plum/1.png"]);
+        assert_eq!(predict("again.safetensors"), predict(&model), "{mode}");
+    }
+    succeed(d, &[&finetune[..], &["--mode", "prototype", "--out", "means"]].concat());
+    assert_eq!(accuracy(d, "means/model.safetensors"), 1.0);
+    fail(d, &[&finetune[..], &["--model", "lenet"]].concat(), 1, &["imported.safetensors", "is a model of the graph"]);
+    fail(d, &[&finetune[..], &["--size", "20"]].concat(), 1, &["the graph", "16×16", "20×20"]);
+}
+
+#[test]
+fn a_run_of_an_imported_network_goes_on_without_the_file_that_it_came_from() {
+    let dir = tempfile::tempdir().unwrap();
+    let d = dir.path();
+    backbone(d);
+    succeed(d, &["export", "old.safetensors", "--format", "onnx", "--out", "old.onnx"]);
+    succeed(d, &["import", "old.onnx", "--out", "imported.safetensors"]);
+    let path = |name: &str| d.join(name).to_str().unwrap().to_string();
+    let base = FineTuneMode::Gradual.config();
+    let finetune = FineTune { from: path("imported.safetensors"), head_epochs: 2, ..FineTune::default() };
+    let config = Config { data: path("new"), epochs: 4, batch_size: 16, finetune: Some(finetune), ..base };
+    let none = AtomicBool::new(false);
+    Session::start(config.clone(), Some(&d.join("whole"))).unwrap().run(&mut Vec::new(), &none).unwrap();
+    let stop = AtomicBool::new(false);
+    let mut sink = StopAfter { steps: 7, features: false, stop: &stop };
+    let mut session = Session::start(config, Some(&d.join("parts"))).unwrap();
+    assert_eq!(session.run(&mut sink, &stop).unwrap(), Outcome::Stopped);
+    drop(session);
+    fs::remove_file(d.join("imported.safetensors")).unwrap();
+    Session::resume(&d.join("parts")).unwrap().run(&mut Vec::new(), &none).unwrap();
+    let model = |run: &str| fs::read(d.join(run).join("model.safetensors")).unwrap();
+    assert!(model("parts") == model("whole"));
+}
+
 /// Stops the run after some steps, or while features are computed.
 struct StopAfter<'a> {
     steps: u32,

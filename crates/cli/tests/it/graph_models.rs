@@ -39,7 +39,10 @@ fn a_graph_is_used_as_its_network_is() {
     assert_eq!(of("graph.safetensors"), of("run/model.safetensors"));
     let title = succeed(d, &["inspect", "graph.safetensors"]);
     assert!(title.starts_with("graph.safetensors: graph for 10 classes, trained on "), "{title}");
-    fail(d, &["finetune", "squares", "--from", "graph.safetensors"], 1, &["graph.safetensors", "by name or as text"]);
+    let finetune = ["finetune", "squares", "--from", "graph.safetensors", "--mode", "head", "--epochs", "1"];
+    let said = succeed(d, &[&finetune[..], &["--out", "head"]].concat());
+    assert!(said.contains("the backbone is the graph from ") && said.contains("graph.safetensors (a model)"), "{said}");
+    assert!(said.contains("is kept, for the classes are the same"), "{said}");
     fail(d, &["train", "squares", "--weights", "graph.safetensors", "--model", "lenet"], 1, &["graph.safetensors"]);
 }
 

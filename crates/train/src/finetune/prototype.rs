@@ -7,6 +7,7 @@ use crate::data::{Images, Loader, Splits, Validation, Watch, measuring_batch};
 use crate::error::TrainError;
 use crate::events::{Event, Sink};
 use crate::finetune::features;
+use crate::network;
 use crate::run_dir::RunDir;
 use crate::session::{Ready, list_bad, prepare};
 use crate::state::{Measured, Running};
@@ -101,7 +102,7 @@ fn measure_prototypes(
     let Ready { config, data, preprocessing, mut network, short_name, started_from } =
         prepare(&|_| config.clone(), Validation::Optional, watch)?;
     if !is_linear(&*network) {
-        let model = striate_zoo::title_of(&config.model);
+        let model = network::title(&config.model);
         return Err(TrainError::Prototypes { reason: format!("the head of {model} is not a linear layer") });
     }
     let run = RunDir::create_for(out, &data.name, &format!("{short_name}-prototypes"))?;
@@ -135,7 +136,7 @@ fn measure_prototypes(
     let settings = card::training(&config, &tested, data.measured, started_from.union(&seen));
     let training = Training { optimizer: "none".into(), lr: 0.0, ..settings };
     let card = card::card(&config.model, &data, &preprocessing, training, &*network);
-    striate_model::save(&run.model(), &card, &*network)?;
+    network::save(&run.model(), &card, &*network)?;
     Model::load(&run.model())?;
     let Splits { measured, .. } = data;
     Ok(Some(PrototypeReport {

@@ -3,12 +3,14 @@
 use crate::checkpoint;
 use crate::config::{AUTO, Config};
 use crate::error::TrainError;
+use crate::network;
 use crate::published::{IMAGENET, resolve_weights};
 use crate::weights::{Aligned, StartWeights, read, report, shapes};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use striate_data::images::{some, text_path};
 use striate_formats::shown;
+use striate_graph::{Graph, GraphModule};
 use striate_imaging::{Filter, Fit, Preprocessing};
 use striate_model::{GRAPH, Model, Provenance};
 use striate_nn::{Classifier, StateDict, init, state_dict};
@@ -19,6 +21,8 @@ use striate_zoo::{Architecture, Description, Interpolation, find, nearest, publi
 pub struct Source {
     /// The network's name, or its layers as text.
     pub model: String,
+    /// Its graph, if no name describes the network, with channels, height and width of the images that it takes.
+    pub(crate) graph: Option<(Graph, [usize; 3])>,
     /// How its images were prepared, if that is known.
     pub preprocessing: Option<Preprocessing>,
     /// The names of its classes; none are known of weights alone.
@@ -63,6 +67,7 @@ impl Source {
         };
         Ok(Source {
             model,
+            graph: None,
             preprocessing,
             classes: Vec::new(),
             provenance: checkpoint.and_then(|c| c.provenance),
@@ -73,25 +78,30 @@ impl Source {
     }
 
     fn of_model(path: &Path, model: Option<&str>) -> Result<Source, TrainError> {
-        let Model { card, network } = Model::load(path)?;
-        if card.architecture == GRAPH {
-            let reason = "holds its network as a graph: fine-tuning takes networks by name or as text".into();
-            return Err(TrainError::StartWeights { path: path.to_path_buf(), reason });
-        }
+        let loaded = Model::load(path)?;
+        let graph = match loaded.card.architecture == GRAPH {
+            true => Some((network::graph_of(&loaded, path)?, loaded.card.preprocessing.output_shape())),
+            false => None,
+        };
+        let Model { card, network } = loaded;
         if let Some(other) = model.filter(|m| *m != card.architecture) {
-            let reason =
-                format!("is a model of {}, so --model {other} cannot be", striate_zoo::title_of(&card.architecture));
+            let reason = format!("is a model of {}, so --model {other} cannot be", network::title(&card.architecture));
             return Err(TrainError::StartWeights { path: path.to_path_buf(), reason });
         }
+        let state = match &graph {
+            Some((graph, _)) => state_dict(&GraphModule::new(graph.clone())),
+            None => state_dict(&*network),
+        };
         Ok(Source {
             model: card.architecture,
+            graph,
             preprocessing: Some(card.preprocessing),
             classes: card.classes,
             provenance: card.training.provenance,
             notes: Vec::new(),
             path: path.to_path_buf(),
             weights: StartWeights {
-                state: state_dict(&*network),
+                state,
                 unreadable: Vec::new(),
                 metadata: BTreeMap::new(),
                 origin: format!("{} (a model)", path.display()),
@@ -111,7 +121,7 @@ impl Source {
         let name = network.head_name();
         let head = format!("{name}.");
         let keeps_head = !self.classes.is_empty() && self.classes == classes;
-        let title = striate_zoo::title_of(&self.model);
+        let title = network::title(&self.model);
         let mut aligned = Aligned::to(&*network, &self.weights, &self.path, &title)?;
         let head_before = aligned.state.get(&format!("{head}weight")).map(|w| w.shape().first().copied());
         if !keeps_head {

@@ -10,6 +10,7 @@ use crate::checkpoint::{self, Identity, Loaded};
 use crate::config::Config;
 use crate::data::{Resumed, Splits, Validation, Watch};
 use crate::error::TrainError;
+use crate::network;
 use crate::run_dir::RunDir;
 use crate::state::Position;
 use prepare::data_and_network;
@@ -17,7 +18,7 @@ use std::path::{Path, PathBuf};
 use striate_data::images::{path_text, text_path};
 use striate_formats::write_atomic;
 use striate_imaging::Preprocessing;
-use striate_model::Provenance;
+use striate_model::{GRAPH, Provenance};
 use striate_nn::{Classifier, Ema, Module, OptimizerState};
 use striate_tensor::{Generator, isa};
 
@@ -69,6 +70,9 @@ impl Session {
         for (name, bytes) in &data.run_files {
             write_atomic(&run.path().join(name), bytes)?;
         }
+        if config.model == GRAPH {
+            network::keep(run.path(), &*network, &data.classes, &preprocessing)?;
+        }
         write_atomic(&run.config(), config.to_toml().as_bytes())?;
         let ema = average(&config, &*network);
         let carried = OptimizerState::default();
@@ -99,7 +103,7 @@ impl Session {
         let from = Provenance::default();
         let before = text_path(&written.data);
         let earlier = Resumed { run: path, data: &before };
-        let (mut data, blueprint) =
+        let (mut data, plan) =
             data_and_network(&mut config, None, (&from, Validation::Required), Some(earlier), &|_, _| {}).map_err(
                 |e| match e {
                     TrainError::Text(e) => TrainError::Config { path: run.config(), reason: format!("model: {e}") },
@@ -108,8 +112,8 @@ impl Session {
             )?;
         let started_from = read_started_from(&run)?;
         data.hold_out(&started_from)?;
-        let preprocessing = data.preprocessing_for(&blueprint)?;
-        let mut network = blueprint.build(&mut Generator::blank());
+        let preprocessing = data.preprocessing_for(&plan)?;
+        let mut network = plan.build(&mut Generator::blank());
         let mut optimizer = config.build_optimizer(config.groups(), config.lr);
         let who = Identity {
             model: &config.model,

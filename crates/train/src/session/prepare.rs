@@ -7,6 +7,7 @@ use crate::data::{MNIST, Resumed, Splits, Validation, Wanted, Watch, load_for};
 use crate::error::TrainError;
 use crate::finetune::Source;
 use crate::images;
+use crate::network::{self, Plan};
 use crate::published::resolve_weights;
 use crate::weights::{self, Aligned, StartWeights};
 use std::collections::BTreeMap;
@@ -16,7 +17,7 @@ use striate_imaging::Preprocessing;
 use striate_model::Provenance;
 use striate_nn::Classifier;
 use striate_tensor::Generator;
-use striate_zoo::{Blueprint, Description};
+use striate_zoo::Description;
 
 /// Tells the random numbers of initial weights from others under the same seed.
 const INIT_STREAM: u64 = 0x696e_6974;
@@ -51,43 +52,37 @@ pub(crate) fn prepare(settings: &Settings, validation: Validation, watch: &Watch
         (None, Some(start)) => start.provenance.clone().unwrap_or_default(),
         (None, None) => Provenance::default(),
     };
-    let (mut data, blueprint) =
-        data_and_network(&mut config, source.as_ref(), (&started_from, validation), None, watch)?;
+    let (mut data, plan) = data_and_network(&mut config, source.as_ref(), (&started_from, validation), None, watch)?;
     data.hold_out(&started_from)?;
     config = Config { data: config.data, model: config.model, ..settings(Config::defaults_for(&data)) };
     config.validate()?;
-    let preprocessing = data.preprocessing_for(&blueprint)?;
+    let preprocessing = data.preprocessing_for(&plan)?;
     let rng = &mut Generator::keyed([config.seed, INIT_STREAM, 0, 0]);
-    let mut network = blueprint.build(rng);
+    let mut network = plan.build(rng);
     if let Some(source) = source {
         data.weights.extend(source.load_into(&mut *network, &data.classes, rng)?);
         data.weights.extend(source.notes);
     }
     if let Some(start) = start {
-        data.weights.extend(weights::start_with(&mut *network, start.weights, &start.path, &blueprint.title())?);
+        data.weights.extend(weights::start_with(&mut *network, start.weights, &start.path, &plan.title())?);
     }
-    config.model = blueprint.name().to_string();
+    config.model = plan.name().to_string();
     let changes = config.images.augmentations(preprocessing.size[0])?;
     config.images.augment = (!changes.is_empty()).then(|| changes.to_string());
-    check_batches(&config, &data, &*network, &blueprint)?;
-    let short_name = blueprint.short_name();
+    check_batches(&config, &data, &*network, &plan)?;
+    let short_name = plan.short_name();
     Ok(Ready { config, data, preprocessing, network, short_name, started_from })
 }
 
 /// Refuses a run whose every batch is one image, if its network cannot learn from one.
-fn check_batches(
-    config: &Config,
-    data: &Splits,
-    network: &dyn Classifier,
-    blueprint: &Blueprint,
-) -> Result<(), TrainError> {
+fn check_batches(config: &Config, data: &Splits, network: &dyn Classifier, plan: &Plan) -> Result<(), TrainError> {
     let way = match (config.batch_size, config.epoch_samples(data.train.len())) {
         (1, _) => "a batch size of 2 or more is needed (several batches of 1 in a step do not help)",
         (_, 0 | 1) => "an epoch needs 2 training images or more",
         _ => return Ok(()),
     };
-    match config.needs_two(network, blueprint.input()) {
-        true => Err(TrainError::BatchOfOne { model: blueprint.title(), way }),
+    match config.needs_two(network, plan.input()) {
+        true => Err(TrainError::BatchOfOne { model: plan.title(), way }),
         false => Ok(()),
     }
 }
@@ -152,14 +147,23 @@ pub(super) fn data_and_network(
     (started_from, validation): (&Provenance, Validation),
     earlier: Option<Resumed>,
     watch: &Watch,
-) -> Result<(Splits, Blueprint), TrainError> {
+) -> Result<(Splits, Plan), TrainError> {
     let folder = config.data != MNIST && images::are_images(&text_path(&config.data));
     if config.model == AUTO && !folder {
         config.model = TUTORIAL.into();
     }
     let unknown = |model: &str| TrainError::UnknownModel { name: model.into(), advice: Description::advice(model) };
     let auto = config.model == AUTO;
+    let graph = match (source, &earlier) {
+        (Some(source), _) => source.graph.as_ref().map(|(graph, input)| (graph.clone(), *input)),
+        (None, Some(earlier)) if config.model == striate_model::GRAPH => match network::kept(earlier.run)? {
+            Plan::Graph { graph, input, .. } => Some((graph, input)),
+            Plan::Described(_) => None,
+        },
+        _ => None,
+    };
     let input = match Description::of(&config.model) {
+        _ if graph.is_some() => graph.as_ref().map(|(_, input)| *input),
         _ if auto => None,
         None => return Err(unknown(&config.model)),
         Some(Description::Ready(network)) => Some(network.input),
@@ -170,7 +174,11 @@ pub(super) fn data_and_network(
     if auto {
         config.model = images::default_network(data.image_shape());
     }
+    if let Some((graph, input)) = graph {
+        let classes = data.classes.len();
+        return Ok((data, Plan::Graph { graph, input, classes }));
+    }
     let description = Description::of(&config.model).ok_or_else(|| unknown(&config.model))?;
     let blueprint = description.blueprint(data.image_shape(), data.classes.len())?;
-    Ok((data, blueprint))
+    Ok((data, Plan::Described(blueprint)))
 }

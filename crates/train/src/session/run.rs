@@ -11,6 +11,7 @@ use crate::finetune::features;
 use crate::learning_rate::LearningRate;
 use crate::metrics::wilson_interval;
 use crate::metrics_csv::MetricsCsv;
+use crate::network;
 use crate::phase::Phase;
 use crate::run_dir::{BAD_IMAGES, RunDir};
 use crate::state::Measured;
@@ -69,7 +70,7 @@ impl Session {
                 Kept::Best => run.model(),
                 Kept::Last => run.last_model(),
             };
-            Ok(striate_model::save(&path, &card, network)?)
+            network::save(&path, &card, network)
         };
         let mut bad = data.bad.clone();
         let mut outcome = Outcome::Stopped;
