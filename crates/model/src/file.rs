@@ -7,7 +7,7 @@ use std::path::Path;
 use striate_formats::{safetensors, shown};
 use striate_graph::{Batch, Graph, GraphModule};
 use striate_nn::{Forward, Pass, StateDict, first_fault, load_state_dict, state_dict};
-use striate_tensor::{DType, Generator, Spec};
+use striate_tensor::{DType, Generator, Spec, Tensor};
 use striate_zoo::Description;
 
 /// The version of the layout that this program writes, and the newest that it reads.
@@ -40,9 +40,26 @@ pub fn save(path: &Path, card: &ModelCard, network: &dyn Forward) -> Result<(), 
 /// # Errors
 /// As [`save`], and if the graph does not take any number of images as the card prepares them and give a score for each class.
 pub fn save_graph(path: &Path, card: &ModelCard, graph: &Graph) -> Result<(), ModelError> {
+    write_graph(path, card, graph, Tensor::clone)
+}
+
+/// As [`save_graph`], with `f32` rounded to 16 bits in the file. What is read is `f32` again.
+///
+/// # Errors
+/// As [`save_graph`], and if a number is too large for 16 bits.
+pub fn save_graph_half(path: &Path, card: &ModelCard, graph: &Graph) -> Result<(), ModelError> {
+    write_graph(path, card, graph, |t| if t.dtype() == DType::F32 { t.clone().to_dtype(DType::F16) } else { t.clone() })
+}
+
+fn write_graph(
+    path: &Path,
+    card: &ModelCard,
+    graph: &Graph,
+    stored: impl Fn(&Tensor) -> Tensor,
+) -> Result<(), ModelError> {
     check_graph(graph, card).map_err(|reason| ModelError::NotWritten { path: path.to_path_buf(), reason })?;
     let card = ModelCard { architecture: GRAPH.into(), ..card.clone() };
-    let tensors = graph.tensors().map(|(name, t)| (name.to_string(), t.clone())).collect();
+    let tensors = graph.tensors().map(|(name, t)| (name.to_string(), stored(t))).collect();
     write(path, &card, &tensors, Some(graph.to_text()))
 }
 

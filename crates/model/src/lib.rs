@@ -11,7 +11,7 @@ mod provenance;
 
 pub use card::{ModelCard, SelfTest, Training};
 pub use error::ModelError;
-pub use file::{FORMAT_VERSION, GRAPH, Model, card_of, is_model_file, save, save_graph};
+pub use file::{FORMAT_VERSION, GRAPH, Model, card_of, is_model_file, save, save_graph, save_graph_half};
 pub use fingerprints::Fingerprints;
 #[cfg(feature = "onnx")]
 pub use onnx::{Imported, OnnxImport, PREPROCESSINGS, Prepared, export_onnx, import_onnx};

@@ -38,6 +38,7 @@
 extern crate self as striate;
 
 pub use striate_data as data;
+pub use striate_embed as embed;
 pub use striate_formats as formats;
 pub use striate_graph as graph;
 pub use striate_imaging as imaging;

@@ -69,21 +69,22 @@ pub struct Models {
     pub json: bool,
 }
 
-/// Write a model for other programs: its weights under PyTorch's names, or the whole network as ONNX.
+/// Write a model for other programs: its weights under PyTorch's names, the whole network as ONNX, or a Rust crate with the weights embedded.
 ///
 /// torch, npz and safetensors have the weights and nothing else: torch is a state dict as torch.save writes it. onnx has the network, too, with
-/// the classes and the preprocessing in its metadata; what is written is read back and must give what the model gives. The model file itself is a safetensors
-/// file.
+/// the classes and the preprocessing in its metadata. rust is a crate with classify(&[u8]) and a program that calls it, which need no model file; cargo builds it.
+/// What is written as onnx or rust is read back and must give what the model gives. The model file itself is a safetensors file.
 #[derive(Debug, Args)]
 pub struct Export {
     /// The model file (model.safetensors), or the directory of the run that made it.
     #[arg(value_name = "MODEL|RUN")]
     pub model: PathBuf,
-    /// What to write: onnx, torch, which may be called pth or pt, npz or safetensors [default: as the ending of --out says, else torch].
-    #[arg(long, value_name = "onnx|torch|npz|safetensors", hide_possible_values = true)]
+    /// What to write: onnx, rust (a crate with the weights embedded), torch, which may be called pth or pt, npz or safetensors [default: as the ending of --out says,
+    /// else torch].
+    #[arg(long, value_name = "onnx|rust|torch|npz|safetensors", hide_possible_values = true)]
     pub format: Option<ExportFormat>,
-    /// The file to write [default: beside the model, such as model.onnx or model-weights.pth].
-    #[arg(long, value_name = "FILE")]
+    /// The file to write, or the directory of the crate, which gives it its name [default: beside the model, such as model.onnx, model-weights.pth or model-crate].
+    #[arg(long, value_name = "FILE|DIR")]
     pub out: Option<PathBuf>,
     /// ONNX: the version of the operators, 17 to 28 [default: 17, which most runtimes take].
     #[arg(long, value_name = "N")]
@@ -91,7 +92,7 @@ pub struct Export {
     /// ONNX: end with a softmax, so that the outputs are probabilities and not scores.
     #[arg(long)]
     pub softmax: bool,
-    /// ONNX: store weights in 16 bits, for a file of half the size. They are computed with in 32.
+    /// ONNX and rust: store weights in 16 bits, for a file of half the size. They are computed with in 32.
     #[arg(long)]
     pub half: bool,
 }
@@ -148,5 +149,7 @@ pub enum ExportFormat {
     #[value(alias = "numpy")]
     Npz,
     Onnx,
+    #[value(alias = "crate")]
+    Rust,
     Safetensors,
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
+use striate::embed::write_crate;
 use striate::formats::{npz, pth, safetensors};
 use striate::model::{Model, export_onnx};
 use striate::nn::state_dict;
@@ -28,6 +29,7 @@ fn about(format: ExportFormat) -> (&'static str, &'static str) {
         ExportFormat::Safetensors => ("safetensors", "safetensors.torch.load_file(FILE)"),
         ExportFormat::Npz => ("npz", "numpy.load(FILE)"),
         ExportFormat::Onnx => ("onnx", "onnxruntime.InferenceSession(FILE)"),
+        ExportFormat::Rust => ("crate", ""),
     }
 }
 
@@ -37,14 +39,19 @@ pub fn run(args: Export) -> Result<ExitCode, Failure> {
     let format = args.format.or(told).unwrap_or(ExportFormat::Torch);
     let (ending, python) = about(format);
     if format != ExportFormat::Onnx {
-        let flags = [("--opset", args.opset.is_some()), ("--softmax", args.softmax), ("--half", args.half)];
+        let half = args.half && format != ExportFormat::Rust;
+        let flags = [("--opset", args.opset.is_some()), ("--softmax", args.softmax), ("--half", half)];
         if let Some((flag, _)) = flags.iter().find(|(_, given)| *given) {
             return Err(format!("{flag} is for ONNX: add --format onnx").into());
         }
     }
     let out = args.out.unwrap_or_else(|| {
         let mut name = OsString::from(file.file_stem().unwrap_or_default());
-        name.push(if format == ExportFormat::Onnx { ".onnx".into() } else { format!("-weights.{ending}") });
+        name.push(match format {
+            ExportFormat::Onnx => ".onnx".into(),
+            ExportFormat::Rust => "-crate".into(),
+            _ => format!("-weights.{ending}"),
+        });
         file.with_file_name(name)
     });
     if super::is_same_file(&out, &file) {
@@ -64,6 +71,17 @@ pub fn run(args: Export) -> Result<ExitCode, Failure> {
             let opset = args.opset.unwrap_or(default.opset);
             let options = ExportOptions { opset, softmax: args.softmax, half: args.half, ..default };
             export_onnx(&model, &out, &options)?;
+        }
+        ExportFormat::Rust => {
+            write_crate(&model, &out, args.half)?;
+            let directory = shown_path(&out);
+            say(format_args!("{directory}: a crate whose classify(&[u8]) takes the bytes of an image file"))?;
+            say("Read back, its network gives what the model gives.")?;
+            say(format_args!(
+                "Build it: cargo build --release --manifest-path {}",
+                shown_path(&out.join("Cargo.toml"))
+            ))?;
+            return Ok(ExitCode::SUCCESS);
         }
     }
     if told.is_some_and(|told| told != format) {

@@ -1,6 +1,6 @@
 //! Convolution.
 
-use super::{by_float, elementwise, pool, take, take_more, views};
+use super::{TRAINING, by_float, elementwise, pool, take, take_more, views};
 use crate::array::Array;
 use crate::dtype::Stored;
 use crate::op::{Binary, Conv2dOptions, ConvTranspose2dOptions, FusedConv2d, Op, Pool2dOptions, Spec, as_clamp};
@@ -26,11 +26,11 @@ pub fn run(op: &Op, packed: Option<&PackedWeight>, inputs: Vec<Array>, outputs: 
             ))
         }
         Op::FusedConv2d(f) => by_float!(inputs[0], "conv2d", |T| fused_conv2d::<T>(f, packed, inputs)),
-        Op::Conv2dInputGrad { options, input } => {
+        Op::Conv2dInputGrad { options, input } if TRAINING => {
             let ([g, weight], mask) = take_more(inputs);
             by_float!(g, "conv2d", |T| conv2d_input_grad::<T>(&g, &weight, mask.as_ref(), *input, options))
         }
-        Op::Conv2dWeightGrad { options, input_relu, weight } => {
+        Op::Conv2dWeightGrad { options, input_relu, weight } if TRAINING => {
             let [x, g] = take(inputs);
             by_float!(x, "conv2d", |T| conv2d_weight_grad::<T>(&x, *input_relu, &g, *weight, options))
         }

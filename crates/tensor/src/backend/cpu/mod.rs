@@ -17,6 +17,9 @@ use crate::op::{Family, Op, Spec};
 use striate_kernels::PackedWeight;
 use striate_kernels::optim::{self, Update};
 
+/// Whether ops of gradients, steps of optimizers and `f64` are there. A program that only runs models is smaller without.
+const TRAINING: bool = cfg!(feature = "training");
+
 /// Computes on this machine's processor.
 #[derive(Clone, Copy, Debug)]
 pub struct Cpu;
@@ -29,7 +32,7 @@ macro_rules! by_float {
                 type $t = f32;
                 $body
             }
-            $crate::DType::F64 => {
+            $crate::DType::F64 if $crate::backend::cpu::TRAINING => {
                 type $t = f64;
                 $body
             }
@@ -101,6 +104,9 @@ impl Backend for Cpu {
         run(op, Some(&packed.0), inputs, outputs)
     }
     fn update(&self, step: &Update, param: &mut Array, grad: &Array, state: &mut [Array]) {
+        if !TRAINING {
+            panic!("{}: this build runs models and does not train (feature `training`)", step.name());
+        }
         by_float!(grad, step.name(), |T| {
             let state = state.iter_mut().map(|s| s.make_mut::<T>()).collect();
             optim::update(step, param.make_mut::<T>(), &grad.packed_default(), state)

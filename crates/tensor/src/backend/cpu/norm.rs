@@ -1,7 +1,7 @@
 //! Normalization.
 
 use super::resample::{resampled, transposed};
-use super::{by_float, elementwise, take, views};
+use super::{TRAINING, by_float, elementwise, take, views};
 use crate::array::Array;
 use crate::dtype::{Element, Stored};
 use crate::op::{Binary, Op, Spec, Unary, as_clamp};
@@ -14,23 +14,23 @@ use striate_kernels::resample::Taps;
 /// The results of an op of this family.
 pub fn run(op: &Op, inputs: Vec<Array>, _outputs: &[Spec]) -> Vec<Array> {
     let one = match op {
-        Op::BatchNormStats => {
+        Op::BatchNormStats if TRAINING => {
             let [x] = take(inputs);
             return stats(x);
         }
-        Op::BatchNormGrad { eps, training, activation } => {
+        Op::BatchNormGrad { eps, training, activation } if TRAINING => {
             return gradients(*eps, *training, *activation, inputs);
         }
         Op::GroupNorm { groups, eps } => return group_norm(inputs, *groups, *eps),
-        Op::GroupNormGrad { eps } => return group_norm_grad(inputs, *eps),
+        Op::GroupNormGrad { eps } if TRAINING => return group_norm_grad(inputs, *eps),
         Op::LayerNorm { eps } => return layer_norm(inputs, *eps),
-        Op::LayerNormGrad { eps } => return layer_norm_grad(inputs, *eps),
+        Op::LayerNormGrad { eps } if TRAINING => return layer_norm_grad(inputs, *eps),
         Op::BatchNorm { eps, activation, .. } => batch_norm(*eps, *activation, inputs),
         Op::LocalResponseNorm { size, alpha, beta, k } => {
             let [x] = take(inputs);
             LocalResponseNorm { size: *size, alpha: *alpha, beta: *beta, k: *k }.apply(x)
         }
-        Op::LocalResponseNormGrad { size, alpha, beta, k } => {
+        Op::LocalResponseNormGrad { size, alpha, beta, k } if TRAINING => {
             let [g, x] = take(inputs);
             LocalResponseNorm { size: *size, alpha: *alpha, beta: *beta, k: *k }.gradient(g, x)
         }

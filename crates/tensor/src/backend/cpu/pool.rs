@@ -1,7 +1,7 @@
 //! Pooling. Windows that cover an image evenly are made of those that the kernels have.
 
 use super::resample::{Steps, resampled, transposed};
-use super::{by_float, elementwise, take, views};
+use super::{TRAINING, by_float, elementwise, take, views};
 use crate::array::Array;
 use crate::dtype::{DType, Stored};
 use crate::op::{Op, Pool2dOptions, Reduce, Spec, Unary};
@@ -31,7 +31,7 @@ pub fn run(op: &Op, inputs: Vec<Array>, outputs: &[Spec]) -> Vec<Array> {
             }
             y
         }
-        Op::MaxPool2dGrad { options, input } => {
+        Op::MaxPool2dGrad { options, input } if TRAINING => {
             let [g, positions] = take(inputs);
             by_float!(g, "max_pool2d", |T| max_pool2d_grad::<T>(&g, &positions, *input, options))
         }
@@ -39,7 +39,7 @@ pub fn run(op: &Op, inputs: Vec<Array>, outputs: &[Spec]) -> Vec<Array> {
             let [x] = take(inputs);
             by_float!(x, "avg_pool2d", |T| avg_pool2d::<T>(&x, options))
         }
-        Op::AvgPool2dGrad { options, input } => {
+        Op::AvgPool2dGrad { options, input } if TRAINING => {
             let [g] = take(inputs);
             by_float!(g, "avg_pool2d", |T| avg_pool2d_grad::<T>(&g, *input, options))
         }
@@ -47,11 +47,11 @@ pub fn run(op: &Op, inputs: Vec<Array>, outputs: &[Spec]) -> Vec<Array> {
             let [x] = take(inputs);
             adaptive_avg_pool(x, shape)
         }
-        Op::AdaptiveAvgPoolGrad { input } => {
+        Op::AdaptiveAvgPoolGrad { input } if TRAINING => {
             let [g] = take(inputs);
             adaptive_avg_pool_grad(g, *input)
         }
-        Op::AdaptiveMaxPool2dGrad { input } => {
+        Op::AdaptiveMaxPool2dGrad { input } if TRAINING => {
             let [g, positions] = take(inputs);
             adaptive_max_pool2d_grad(g, positions, *input)
         }

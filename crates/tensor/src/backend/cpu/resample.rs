@@ -1,6 +1,6 @@
 //! Resampling, and padding with what is there: sparse matrices along dimensions.
 
-use super::{by_float, take};
+use super::{TRAINING, by_float, take};
 use crate::array::{Array, memory_order};
 use crate::dtype::Stored;
 use crate::op::{GridSampleMode, GridSamplePadding, Interpolation, Op, PaddingMode, Spec};
@@ -17,7 +17,7 @@ pub fn run(op: &Op, inputs: Vec<Array>, outputs: &[Spec]) -> Vec<Array> {
             let [x] = take(inputs);
             interpolate(x, shape, *scale_factor, *mode)
         }
-        Op::InterpolateGrad { input, scale_factor, mode } => {
+        Op::InterpolateGrad { input, scale_factor, mode } if TRAINING => {
             let [g] = take(inputs);
             interpolate_grad(g, *input, *scale_factor, *mode)
         }
@@ -30,7 +30,7 @@ pub fn run(op: &Op, inputs: Vec<Array>, outputs: &[Spec]) -> Vec<Array> {
                 Array::from_buffer(out, shape)
             })
         }
-        Op::GridSampleGrad { mode, padding_mode, align_corners } => {
+        Op::GridSampleGrad { mode, padding_mode, align_corners } if TRAINING => {
             let [grad, x, grid] = take(inputs);
             let s = sampling(x.shape, grid.shape, *mode, *padding_mode, *align_corners);
             by_float!(x, "grid_sample", |T| {

@@ -1,6 +1,6 @@
 //! Softmax and cross-entropy.
 
-use super::{by_float, dim_last, take};
+use super::{TRAINING, by_float, dim_last, take};
 use crate::array::Array;
 use crate::op::{Op, Spec};
 use crate::shape::Shape;
@@ -9,7 +9,7 @@ use striate_kernels::{Buffer, softmax as kernel};
 /// The results of an op of this family.
 pub fn run(op: &Op, inputs: Vec<Array>, _outputs: &[Spec]) -> Vec<Array> {
     let one = match op {
-        Op::CrossEntropy => {
+        Op::CrossEntropy if TRAINING => {
             let [logits, target] = take(inputs);
             return cross_entropy(logits, target).into();
         }
@@ -17,11 +17,11 @@ pub fn run(op: &Op, inputs: Vec<Array>, _outputs: &[Spec]) -> Vec<Array> {
             let [x] = take(inputs);
             softmax(x, *dim, matches!(op, Op::LogSoftmax { .. }))
         }
-        Op::SoftmaxGrad { dim } | Op::LogSoftmaxGrad { dim } => {
+        Op::SoftmaxGrad { dim } | Op::LogSoftmaxGrad { dim } if TRAINING => {
             let [y, g] = take(inputs);
             softmax_grad(y, g, *dim, matches!(op, Op::LogSoftmaxGrad { .. }))
         }
-        Op::CrossEntropyGrad => {
+        Op::CrossEntropyGrad if TRAINING => {
             let [log_probs, target, g] = take(inputs);
             cross_entropy_grad(log_probs, target, g)
         }

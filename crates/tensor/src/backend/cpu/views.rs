@@ -1,6 +1,6 @@
 //! Views share their source's memory; what cannot be a view is copied.
 
-use super::{by_float, by_number, elementwise, index, resample, take};
+use super::{TRAINING, by_float, by_number, elementwise, index, resample, take};
 use crate::array::{Array, memory_order};
 use crate::dtype::{Stored, by_type};
 use crate::op::{Op, PaddingMode, Spec};
@@ -36,7 +36,7 @@ pub fn run(op: &Op, inputs: Vec<Array>, outputs: &[Spec]) -> Vec<Array> {
                 resample::pad(x, padding, *mode)
             }
         }
-        Op::PadGrad { padding, mode } => {
+        Op::PadGrad { padding, mode } if TRAINING => {
             let [g] = take(inputs);
             resample::pad_grad(g, padding, *mode, shape)
         }

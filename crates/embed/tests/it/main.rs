@@ -1,0 +1,3 @@
+//! Crates that are written, built and run.
+
+mod written_crate;
