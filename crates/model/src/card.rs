@@ -23,7 +23,7 @@ fn is_whole(share: &f64) -> bool {
 pub struct ModelCard {
     /// The version of the file's layout.
     pub format_version: u32,
-    /// The network's name, its canonical text (`conv 32 3, relu, …`), or [`GRAPH`].
+    /// The network's name, its canonical text (`conv 32 3, relu, …`), or [`GRAPH`](crate::GRAPH).
     pub architecture: String,
     /// The names of the classes, in the order of the outputs.
     pub classes: Vec<String>,
