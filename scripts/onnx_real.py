@@ -133,11 +133,8 @@ def main() -> None:
     parser.add_argument("networks", type=pathlib.Path)
     parser.add_argument("images", type=pathlib.Path)
     parser.add_argument("--save", action="store_true")
-    parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args()
-    if not args.inside:
-        python = torch_venv.python("onnx-real-venv", PACKAGES)
-        raise SystemExit(subprocess.run([python, *sys.argv, "--inside"]).returncode)
+    torch_venv.run_inside("onnx-real-venv", PACKAGES, ("onnx", "onnxruntime", "PIL"))
 
     subprocess.run(["cargo", "build", "--quiet", "--release", "-p", "striate-cli"], cwd=ROOT, check=True)
     program = ROOT / "target" / "release" / "striate"

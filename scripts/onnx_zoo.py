@@ -92,11 +92,8 @@ def main() -> None:
     parser.add_argument("networks", nargs="*")
     parser.add_argument("--opset", type=int, default=17)
     parser.add_argument("--save", action="store_true")
-    parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args()
-    if not args.inside:
-        python = torch_venv.python("onnx-venv", PACKAGES)
-        raise SystemExit(subprocess.run([python, *sys.argv, "--inside"]).returncode)
+    torch_venv.run_inside("onnx-venv", PACKAGES, ("onnx", "onnxruntime", "openvino", "cv2"))
 
     subprocess.run(["cargo", "build", "--quiet", "--release", "-p", "striate", "--example", "onnx_zoo"], cwd=ROOT, check=True)
     example = ROOT / "target" / "release" / "examples" / "onnx_zoo"

@@ -4,6 +4,7 @@
 is made in target by the interpreter that runs this, once, and used again.
 """
 
+import importlib
 import os
 import pathlib
 import subprocess
@@ -22,7 +23,8 @@ def python(name: str = "bench-venv", packages: list[str] = PACKAGES) -> str:
     complete = venv / "complete"
     wanted = "\n".join(packages)
     if not complete.exists() or complete.read_text() != wanted:
-        print(f"making {venv} with {', '.join(packages)} (PyTorch is a download of some gigabytes)", file=sys.stderr)
+        size = " (PyTorch is a download of some gigabytes)" if any(p.startswith("torch==") for p in packages) else ""
+        print(f"making {venv} with {', '.join(packages)}{size}", file=sys.stderr)
         maker = os.environ.get("PYTHON", sys.executable)
         subprocess.run([maker, "-m", "venv", str(venv)], check=True)
         subprocess.run([str(interpreter), "-m", "pip", "install", "--quiet", *packages], check=True)
@@ -30,13 +32,13 @@ def python(name: str = "bench-venv", packages: list[str] = PACKAGES) -> str:
     return str(interpreter)
 
 
-def run_inside() -> None:
-    """Starts the running script again inside the environment, unless PyTorch and torchvision can be imported already."""
+def run_inside(name: str = "bench-venv", packages: list[str] = PACKAGES, modules: tuple = ("torch", "torchvision")) -> None:
+    """Starts the running script again inside the environment target/`name`, unless these modules can be imported already."""
     try:
-        import torch  # noqa: F401
-        import torchvision  # noqa: F401
+        for module in modules:
+            importlib.import_module(module)
     except ImportError:
-        interpreter = python()
+        interpreter = python(name, packages)
         if os.path.realpath(sys.prefix) == os.path.realpath(pathlib.Path(interpreter).parent.parent):
-            sys.exit(f"{interpreter} lacks PyTorch or torchvision: remove that environment, or point VENV at one that has")
+            sys.exit(f"{interpreter} lacks {' or '.join(modules)}: remove that environment, or point VENV at one that has it")
         os.execv(interpreter, [interpreter, *sys.argv])
