@@ -1,6 +1,5 @@
 //! A network becomes a graph: its forward pass runs on a backend that writes ops down instead of computing them.
 
-use crate::attempt::attempt;
 use crate::graph::{Batch, Dim, Graph, Node, Origin, Value, ValueId};
 use crate::sizes;
 use std::collections::HashMap;
@@ -9,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use striate_nn::{Entry, Forward, Module, Pass};
 use striate_tensor::array::Remote;
 use striate_tensor::backend::{Backend, Update};
-use striate_tensor::{Array, DType, Device, Op, Shape, Spec, Tensor};
+use striate_tensor::{Array, DType, Device, Op, Shape, Spec, Tensor, catch_panic};
 
 /// What `network` does to an `f32` input of shape `input` in evaluation. Nothing is computed, so it costs little even for large networks: parameters and
 /// buffers are shared with the network until either changes.
@@ -60,7 +59,7 @@ pub fn capture_with<M: Module + ?Sized, E>(
     };
     let larger: Vec<(&str, Spec)> = inputs.iter().map(more).collect();
     // What fails with another number of samples, whether by an error or a panic, takes this one alone.
-    match attempt(|| record(module, &larger, &run)) {
+    match catch_panic(|| record(module, &larger, &run)) {
         Ok(Ok(larger)) => {
             if let Err(reason) = generalize(&mut graph, &larger, n) {
                 graph.batch = fixed(reason);

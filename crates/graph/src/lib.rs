@@ -13,7 +13,6 @@
 //! println!("{graph}");
 //! ```
 
-mod attempt;
 mod capture;
 mod check;
 mod classifier;

@@ -14,6 +14,7 @@
 pub mod array;
 pub mod autograd;
 pub mod backend;
+mod catch;
 mod create;
 mod deferred;
 mod device;
@@ -34,6 +35,7 @@ mod tensor;
 pub use array::Array;
 pub use autograd::{Gradients, Leaf};
 pub use backend::{AdagradStep, AdamStep, LambStep, LionStep, NAdamStep, RmsPropStep, SgdStep, Update};
+pub use catch::catch_panic;
 pub use device::{Device, DeviceError};
 pub use dtype::{DType, Element, Stored};
 pub use gradcheck::{GradcheckError, gradcheck};
