@@ -15,12 +15,8 @@ const FILE: &str = "graph.safetensors";
 /// The network of a run before it is built: by its name or text, or the graph of a file.
 pub(crate) enum Plan {
     Described(Blueprint),
-    Graph {
-        graph: Graph,
-        /// Channels, height and width of the images that it takes.
-        input: [usize; 3],
-        classes: usize,
-    },
+    /// A graph, with a last layer for so many classes.
+    Graph(ImageGraph, usize),
 }
 
 impl Plan {
@@ -28,7 +24,7 @@ impl Plan {
     pub fn name(&self) -> &str {
         match self {
             Plan::Described(blueprint) => blueprint.name(),
-            Plan::Graph { .. } => GRAPH,
+            Plan::Graph(..) => GRAPH,
         }
     }
 
@@ -36,7 +32,7 @@ impl Plan {
     pub fn short_name(&self) -> String {
         match self {
             Plan::Described(blueprint) => blueprint.short_name(),
-            Plan::Graph { .. } => GRAPH.into(),
+            Plan::Graph(..) => GRAPH.into(),
         }
     }
 
@@ -49,7 +45,7 @@ impl Plan {
     pub fn input(&self) -> [usize; 3] {
         match self {
             Plan::Described(blueprint) => blueprint.input(),
-            Plan::Graph { input, .. } => *input,
+            Plan::Graph(graph, _) => graph.input,
         }
     }
 
@@ -57,8 +53,9 @@ impl Plan {
     pub fn build(&self, rng: &mut Generator) -> Box<dyn Classifier> {
         match self {
             Plan::Described(blueprint) => blueprint.build(rng),
-            Plan::Graph { graph, classes, .. } => {
-                let classifier = GraphClassifier::new(graph).expect("the last layer was found when the graph was read");
+            Plan::Graph(graph, classes) => {
+                let classifier =
+                    GraphClassifier::new(&graph.graph).expect("the last layer was found when the graph was read");
                 Box::new(classifier.with_classes(*classes))
             }
         }
@@ -70,17 +67,28 @@ pub(crate) fn title(architecture: &str) -> String {
     if architecture == GRAPH { "the graph".into() } else { title_of(architecture) }
 }
 
-/// The graph of a model, whose last layer can be replaced.
-pub(crate) fn graph_of(model: &Model, path: &Path) -> Result<Graph, TrainError> {
-    let [c, h, w] = model.card.preprocessing.output_shape();
-    let graph = capture(&*model.network, &[1, c, h, w]);
-    let refuse = |reason| TrainError::StartWeights {
-        path: path.to_path_buf(),
-        reason: format!("cannot be fine-tuned: {reason}"),
-    };
-    let classifier = GraphClassifier::new(&graph).map_err(refuse)?;
-    // With the names that the classifier gives to its last layer.
-    Ok(capture(&classifier, &[1, c, h, w]))
+/// The graph of a classifier whose last layer can be replaced.
+#[derive(Clone)]
+pub(crate) struct ImageGraph {
+    pub graph: Graph,
+    /// Channels, height and width of the images that it takes.
+    pub input: [usize; 3],
+}
+
+impl ImageGraph {
+    /// The graph of a model.
+    pub fn of(model: &Model, path: &Path) -> Result<ImageGraph, TrainError> {
+        let input = model.card.preprocessing.output_shape();
+        let [c, h, w] = input;
+        let graph = capture(&*model.network, &[1, c, h, w]);
+        let refuse = |reason| TrainError::StartWeights {
+            path: path.to_path_buf(),
+            reason: format!("cannot be fine-tuned: {reason}"),
+        };
+        let classifier = GraphClassifier::new(&graph).map_err(refuse)?;
+        // With the names that the classifier gives to its last layer.
+        Ok(ImageGraph { graph: capture(&classifier, &[1, c, h, w]), input })
+    }
 }
 
 fn file(run: &Path) -> PathBuf {
@@ -100,11 +108,9 @@ pub(crate) fn keep(
 }
 
 /// The graph that [`keep`] kept in the directory of a run.
-pub(crate) fn kept(run: &Path) -> Result<Plan, TrainError> {
+pub(crate) fn kept(run: &Path) -> Result<ImageGraph, TrainError> {
     let path = file(run);
-    let model = Model::load(&path)?;
-    let (input, classes) = (model.card.preprocessing.output_shape(), model.card.classes.len());
-    Ok(Plan::Graph { graph: graph_of(&model, &path)?, input, classes })
+    ImageGraph::of(&Model::load(&path)?, &path)
 }
 
 /// Writes a model file: with the graph of the network, where no name describes it.

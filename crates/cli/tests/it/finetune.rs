@@ -156,6 +156,12 @@ fn an_imported_network_learns_other_classes_and_is_exported_again() {
     assert_eq!(accuracy(d, "means/model.safetensors"), 1.0);
     fail(d, &[&finetune[..], &["--model", "lenet"]].concat(), 1, &["imported.safetensors", "is a model of the graph"]);
     fail(d, &[&finetune[..], &["--size", "20"]].concat(), 1, &["the graph", "16×16", "20×20"]);
+    let checkpoint = ["finetune", "new", "--from", "head/checkpoint.safetensors"];
+    fail(d, &checkpoint, 1, &["checkpoint.safetensors", "take the model.safetensors of its run"]);
+    succeed(
+        d,
+        &["finetune", "new", "--from", "head/model.safetensors", "--mode", "head", "--epochs", "1", "--out", "on"],
+    );
 }
 
 #[test]

@@ -3,14 +3,14 @@
 use crate::checkpoint;
 use crate::config::{AUTO, Config};
 use crate::error::TrainError;
-use crate::network;
+use crate::network::{self, ImageGraph};
 use crate::published::{IMAGENET, resolve_weights};
 use crate::weights::{Aligned, StartWeights, read, report, shapes};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use striate_data::images::{some, text_path};
 use striate_formats::shown;
-use striate_graph::{Graph, GraphModule};
+use striate_graph::GraphModule;
 use striate_imaging::{Filter, Fit, Preprocessing};
 use striate_model::{GRAPH, Model, Provenance};
 use striate_nn::{Classifier, StateDict, init, state_dict};
@@ -21,8 +21,8 @@ use striate_zoo::{Architecture, Description, Interpolation, find, nearest, publi
 pub struct Source {
     /// The network's name, or its layers as text.
     pub model: String,
-    /// Its graph, if no name describes the network, with channels, height and width of the images that it takes.
-    pub(crate) graph: Option<(Graph, [usize; 3])>,
+    /// Its graph, if no name describes the network.
+    pub(crate) graph: Option<ImageGraph>,
     /// How its images were prepared, if that is known.
     pub preprocessing: Option<Preprocessing>,
     /// The names of its classes; none are known of weights alone.
@@ -57,6 +57,11 @@ impl Source {
         let checkpoint = checkpoint::describe(&weights.metadata);
         let model = match (model, &checkpoint) {
             (Some(model), _) => model.to_string(),
+            (None, Some(checkpoint)) if checkpoint.model == GRAPH => {
+                let reason =
+                    "is the checkpoint of a network that no name describes: take the model.safetensors of its run";
+                return Err(TrainError::StartWeights { path: path.to_path_buf(), reason: reason.into() });
+            }
             (None, Some(checkpoint)) => checkpoint.model.clone(),
             (None, None) => recognized(&weights.state, path)?.name.to_string(),
         };
@@ -80,7 +85,7 @@ impl Source {
     fn of_model(path: &Path, model: Option<&str>) -> Result<Source, TrainError> {
         let loaded = Model::load(path)?;
         let graph = match loaded.card.architecture == GRAPH {
-            true => Some((network::graph_of(&loaded, path)?, loaded.card.preprocessing.output_shape())),
+            true => Some(ImageGraph::of(&loaded, path)?),
             false => None,
         };
         let Model { card, network } = loaded;
@@ -89,7 +94,7 @@ impl Source {
             return Err(TrainError::StartWeights { path: path.to_path_buf(), reason });
         }
         let state = match &graph {
-            Some((graph, _)) => state_dict(&GraphModule::new(graph.clone())),
+            Some(graph) => state_dict(&GraphModule::new(graph.graph.clone())),
             None => state_dict(&*network),
         };
         Ok(Source {

@@ -155,15 +155,12 @@ pub(super) fn data_and_network(
     let unknown = |model: &str| TrainError::UnknownModel { name: model.into(), advice: Description::advice(model) };
     let auto = config.model == AUTO;
     let graph = match (source, &earlier) {
-        (Some(source), _) => source.graph.as_ref().map(|(graph, input)| (graph.clone(), *input)),
-        (None, Some(earlier)) if config.model == striate_model::GRAPH => match network::kept(earlier.run)? {
-            Plan::Graph { graph, input, .. } => Some((graph, input)),
-            Plan::Described(_) => None,
-        },
+        (Some(source), _) => source.graph.clone(),
+        (None, Some(earlier)) if config.model == striate_model::GRAPH => Some(network::kept(earlier.run)?),
         _ => None,
     };
     let input = match Description::of(&config.model) {
-        _ if graph.is_some() => graph.as_ref().map(|(_, input)| *input),
+        _ if graph.is_some() => graph.as_ref().map(|graph| graph.input),
         _ if auto => None,
         None => return Err(unknown(&config.model)),
         Some(Description::Ready(network)) => Some(network.input),
@@ -174,9 +171,9 @@ pub(super) fn data_and_network(
     if auto {
         config.model = images::default_network(data.image_shape());
     }
-    if let Some((graph, input)) = graph {
+    if let Some(graph) = graph {
         let classes = data.classes.len();
-        return Ok((data, Plan::Graph { graph, input, classes }));
+        return Ok((data, Plan::Graph(graph, classes)));
     }
     let description = Description::of(&config.model).ok_or_else(|| unknown(&config.model))?;
     let blueprint = description.blueprint(data.image_shape(), data.classes.len())?;
