@@ -46,7 +46,7 @@ fn main() {
     fs::write(out.join("cold.toml"), cold.collect::<Vec<_>>().join("\n")).expect("cargo's directory can be written");
 }
 
-/// Takes out of a manifest what depends on crates of ours that are no part of the runtime, which a feature brings in; gives the names of the other dependencies.
+/// Takes the crates of ours that are no part of the runtime, which only features bring in, out of a manifest. Gives the names of the other dependencies.
 fn drop_foreign(manifest: &mut Table) -> Vec<String> {
     let is_foreign = |name: &str| name.strip_prefix("striate-").is_some_and(|name| !RUNTIME.contains(&name));
     let Some(Value::Table(dependencies)) = manifest.get_mut("dependencies") else { return Vec::new() };

@@ -4,68 +4,10 @@ use std::fmt::Write;
 use std::path::Path;
 
 /// Names that cargo refuses, that Rust has a meaning for, or that a dependency has.
-const TAKEN: [&str; 60] = [
-    "abstract",
-    "alloc",
-    "as",
-    "async",
-    "await",
-    "become",
-    "box",
-    "break",
-    "build",
-    "const",
-    "continue",
-    "core",
-    "crate",
-    "deps",
-    "do",
-    "dyn",
-    "else",
-    "enum",
-    "examples",
-    "extern",
-    "false",
-    "final",
-    "fn",
-    "for",
-    "gen",
-    "if",
-    "impl",
-    "in",
-    "incremental",
-    "let",
-    "loop",
-    "macro",
-    "match",
-    "mod",
-    "move",
-    "mut",
-    "override",
-    "priv",
-    "proc-macro",
-    "pub",
-    "ref",
-    "return",
-    "self",
-    "static",
-    "std",
-    "struct",
-    "super",
-    "test",
-    "trait",
-    "true",
-    "try",
-    "type",
-    "typeof",
-    "unsafe",
-    "unsized",
-    "use",
-    "virtual",
-    "where",
-    "while",
-    "yield",
-];
+const TAKEN: &str = "abstract alloc as async await become box break build const continue core crate deps do dyn else enum examples \
+    extern false final fn for gen if impl in incremental let loop macro match mod move mut override priv \
+    proc-macro pub ref return self static std struct super test trait true try type typeof unsafe unsized use \
+    virtual where while yield";
 
 /// A crate's name, as cargo takes it.
 pub struct Package(String);
@@ -80,7 +22,7 @@ impl Package {
             Some(c) if c.is_ascii_alphabetic() => "",
             _ => "model-",
         };
-        let is_taken = TAKEN.contains(&plain) || plain.replace('_', "-").starts_with("striate-");
+        let is_taken = TAKEN.split(' ').any(|taken| taken == plain) || plain.replace('_', "-").starts_with("striate-");
         let suffix = if is_taken { "-classifier" } else { "" };
         Package(format!("{prefix}{plain}{suffix}").trim_end_matches('-').to_string())
     }

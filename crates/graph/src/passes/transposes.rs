@@ -11,7 +11,8 @@ pub fn move_transposes(graph: &mut Graph) {
     }
     let mut moved = graph.clone();
     let nodes = std::mem::take(&mut moved.nodes);
-    let mut mover = Mover { graph: &mut moved, turned: HashMap::new(), same: HashMap::new(), there: HashSet::new() };
+    let mut mover =
+        Mover { graph: &mut moved, transposed: HashMap::new(), same: HashMap::new(), there: HashSet::new() };
     for node in nodes {
         mover.take(node);
     }
@@ -23,14 +24,14 @@ pub fn move_transposes(graph: &mut Graph) {
 }
 
 /// A value as another one with its dimensions in another order: dimension `i` is dimension `order[i]` of the other.
-type Turned = (ValueId, Vec<usize>);
+type Transposed = (ValueId, Vec<usize>);
 
 struct Mover<'a> {
     graph: &'a mut Graph,
-    turned: HashMap<ValueId, Turned>,
+    transposed: HashMap<ValueId, Transposed>,
     /// Values that are another one.
     same: HashMap<ValueId, ValueId>,
-    /// Which of the turned values a node computes.
+    /// Which of the transposed values a node computes.
     there: HashSet<ValueId>,
 }
 
@@ -40,7 +41,7 @@ impl Mover<'_> {
             *id = self.same.get(id).copied().unwrap_or(*id);
         }
         if let Op::Permute { dims } = &node.op {
-            let (from, order) = match self.turned.get(&node.inputs[0]) {
+            let (from, order) = match self.transposed.get(&node.inputs[0]) {
                 Some((from, order)) => (*from, dims.iter().map(|&d| order[d]).collect()),
                 None => (node.inputs[0], dims.clone()),
             };
@@ -56,13 +57,15 @@ impl Mover<'_> {
         if order.iter().enumerate().all(|(i, &d)| i == d) {
             self.same.insert(y, from);
         } else {
-            self.turned.insert(y, (from, order));
+            self.transposed.insert(y, (from, order));
         }
     }
 
     /// Makes sure that a node computes a value.
     fn compute(&mut self, id: ValueId) {
-        let Some((from, dims)) = self.turned.get(&id).filter(|_| !self.there.contains(&id)).cloned() else { return };
+        let Some((from, dims)) = self.transposed.get(&id).filter(|_| !self.there.contains(&id)).cloned() else {
+            return;
+        };
         self.there.insert(id);
         let op = Op::Permute { dims };
         self.graph.nodes.push(Node { op, sizes: Vec::new(), layer: None, inputs: vec![from], outputs: vec![id] });
@@ -79,7 +82,9 @@ impl Mover<'_> {
 
     /// Runs a node before the permutation of its operands instead of after it, if it has a form for that.
     fn absorb(&mut self, node: &Node) -> bool {
-        let Some((first, order)) = node.inputs.iter().find_map(|id| self.turned.get(id)).cloned() else { return false };
+        let Some((first, order)) = node.inputs.iter().find_map(|id| self.transposed.get(id)).cloned() else {
+            return false;
+        };
         let rank = order.len();
         let at = |d: usize| order[d];
         let y = node.outputs[0];
@@ -93,7 +98,9 @@ impl Mover<'_> {
             Op::Unary(_) | Op::Binary(_) | Op::Compare(_) | Op::Where | Op::Cast { .. } => node.op.clone(),
             Op::Cat { dim } => Op::Cat { dim: at(*dim) },
             Op::Narrow { dim, start, length } => Op::Narrow { dim: at(*dim), start: *start, length: *length },
-            Op::IndexSelect { dim } if self.turned.contains_key(&node.inputs[0]) => Op::IndexSelect { dim: at(*dim) },
+            Op::IndexSelect { dim } if self.transposed.contains_key(&node.inputs[0]) => {
+                Op::IndexSelect { dim: at(*dim) }
+            }
             Op::Softmax { dim } => Op::Softmax { dim: at(*dim) },
             Op::LogSoftmax { dim } => Op::LogSoftmax { dim: at(*dim) },
             Op::CumSum { dim, reverse } => Op::CumSum { dim: at(*dim), reverse: *reverse },
@@ -144,15 +151,15 @@ impl Mover<'_> {
             let value = self.graph.value(id);
             value.is_known() && if is_whole { value.dims.len() == rank } else { value.dims.len() <= rank }
         };
-        let is_turned = |id: ValueId| self.turned.get(&id).is_some_and(|(_, other)| other == order);
-        if !ids.iter().all(|&id| is_turned(id) || is_constant(id)) {
+        let is_transposed = |id: ValueId| self.transposed.get(&id).is_some_and(|(_, other)| other == order);
+        if !ids.iter().all(|&id| is_transposed(id) || is_constant(id)) {
             return None;
         }
         let mut back = vec![0; rank];
         order.iter().enumerate().for_each(|(i, &d)| back[d] = i);
         let mut all = Vec::new();
         for &id in ids {
-            all.push(match self.turned.get(&id) {
+            all.push(match self.transposed.get(&id) {
                 Some(&(from, _)) => from,
                 // Numbers have no order.
                 None if self.graph.value(id).spec.shape.numel() == 1 && !is_whole => id,
@@ -174,7 +181,7 @@ impl Mover<'_> {
         for (i, &d) in order.iter().enumerate() {
             (dims[d], shape[d]) = (value.dims[i], value.spec.shape[i]);
         }
-        let (spec, name) = (Spec::new(shape, value.spec.dtype), format!("{}.turned", value.name));
+        let (spec, name) = (Spec::new(shape, value.spec.dtype), format!("{}.transposed", value.name));
         self.graph.values.push(Value { name, origin: Origin::Result, spec, dims, tensor: None });
         ValueId(self.graph.values.len() - 1)
     }

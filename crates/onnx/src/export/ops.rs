@@ -101,8 +101,8 @@ pub(crate) fn write(b: &mut Builder, node: &Node) -> Result<String, Fault> {
                     b.node("Gemm", &all, vec![int("transB", 1)])
                 }
                 _ => {
-                    let turned = b.node("Transpose", &[&w], vec![ints("perm", &[1, 0])]);
-                    let y = b.node("MatMul", &[&x, &turned], vec![]);
+                    let transposed = b.node("Transpose", &[&w], vec![ints("perm", &[1, 0])]);
+                    let y = b.node("MatMul", &[&x, &transposed], vec![]);
                     bias.map_or(y.clone(), |bias| b.node("Add", &[&y, &bias], vec![]))
                 }
             }

@@ -51,7 +51,7 @@ const GROWTH: usize = 4;
 /// The most elements of what is computed here and not by an op.
 const MOST_ON_HOST: usize = 1 << 24;
 
-/// The most work of loops in one run, about so many nanoseconds: a file may ask for any number of turns within turns.
+/// The most work of loops in one run, about so many nanoseconds: a file may ask for any number of iterations within iterations.
 const MOST_WORK: u64 = 1 << 32;
 /// The work of a node besides that of its elements, and of an op that is written down.
 const NODE_WORK: u64 = 1 << 11;

@@ -8,8 +8,8 @@ use prost::Message;
 use std::collections::{HashMap, HashSet};
 use striate_tensor::{DType, Op, Tensor};
 
-/// The most turns of a loop: a file may ask for any number.
-const MOST_TURNS: i64 = 1 << 16;
+/// The most iterations of a loop: a file may ask for any number.
+const MOST_ITERATIONS: i64 = 1 << 16;
 /// The work of looking up a name.
 const NAME_WORK: u64 = 64;
 
@@ -95,12 +95,12 @@ pub(crate) fn repeat(ctx: &Context) -> Result<Vec<Value>, Fault> {
     let mut carried = (2..ctx.operands()).map(|i| ctx.operand(i)).collect::<Result<Vec<_>, _>>()?;
     let n = carried.len();
     let mut stacks: Vec<Vec<Value>> = vec![Vec::new(); body.output.len().saturating_sub(1 + n)];
-    let (mut turn, mut stacked) = (0, 0);
-    while goes_on && turn < most {
-        if turn == MOST_TURNS {
-            return Err(Fault::new(format!("it takes more than {MOST_TURNS} turns")));
+    let (mut iteration, mut stacked) = (0, 0);
+    while goes_on && iteration < most {
+        if iteration == MOST_ITERATIONS {
+            return Err(Fault::new(format!("it takes more than {MOST_ITERATIONS} iterations")));
         }
-        let count = Value::known(Tensor::from_vec(vec![turn], []));
+        let count = Value::known(Tensor::from_vec(vec![iteration], []));
         let condition = Value::known(Tensor::ones([], DType::Bool));
         let inputs = [count, condition].into_iter().chain(carried).collect();
         let mut results = run(ctx, body, inputs)?.into_iter();
@@ -116,11 +116,11 @@ pub(crate) fn repeat(ctx: &Context) -> Result<Vec<Value>, Fault> {
             let sizes = [&[1][..], &value.shape()].concat();
             stack.push(ctx.reshaped(value, &sizes)?);
         }
-        turn += 1;
+        iteration += 1;
     }
     for stack in stacks {
         if stack.is_empty() {
-            return Err(Fault::new("it has no turn, so its stacked outputs have no shape"));
+            return Err(Fault::new("it has no iteration, so its stacked outputs have no shape"));
         }
         carried.push(ctx.op_of(Op::Cat { dim: 0 }, stack)?);
     }
@@ -147,16 +147,19 @@ pub(crate) fn scan(ctx: &Context) -> Result<Vec<Value>, Fault> {
     let (out_axes, out_directions) = (list("scan_output_axes", given)?, list("scan_output_directions", given)?);
     let (mut carried, sources) = (all[..n].to_vec(), &all[n..]);
     let dims = sources.iter().zip(&axes).map(|(v, &axis)| ctx.axis(axis, v.rank())).collect::<Result<Vec<_>, _>>()?;
-    let turns = sources[0].shape()[dims[0]];
-    if sources.iter().zip(&dims).any(|(v, &dim)| v.shape()[dim] != turns) || turns == 0 || turns as i64 > MOST_TURNS {
-        return Err(Fault::new(format!("its operands do not have the same 1 to {MOST_TURNS} slices")));
+    let iterations = sources[0].shape()[dims[0]];
+    if sources.iter().zip(&dims).any(|(v, &dim)| v.shape()[dim] != iterations)
+        || iterations == 0
+        || iterations as i64 > MOST_ITERATIONS
+    {
+        return Err(Fault::new(format!("its operands do not have the same 1 to {MOST_ITERATIONS} slices")));
     }
     let mut stacks: Vec<Vec<Value>> = vec![Vec::new(); given];
     let mut stacked = 0;
-    for turn in 0..turns {
+    for iteration in 0..iterations {
         let mut inputs = carried;
         for ((v, &dim), &backwards) in sources.iter().zip(&dims).zip(&directions) {
-            let place = if backwards != 0 { turns - 1 - turn } else { turn };
+            let place = if backwards != 0 { iterations - 1 - iteration } else { iteration };
             let slice = ctx.narrow(v.clone(), dim, place, 1)?;
             let sizes = [&v.shape()[..dim], &v.shape()[dim + 1..]].concat();
             inputs.push(ctx.reshaped(slice, &sizes)?);

@@ -10,22 +10,22 @@ fn value(name: &str) -> ValueInfoProto {
     ValueInfoProto { name: Some(name.into()), ..ValueInfoProto::default() }
 }
 
-/// A loop of `turns`, a value's name, that carries `from` through `body`; the names inside end with `depth`.
+/// A loop of `iterations`, a value's name, that carries `from` through `body`; the names inside end with `depth`.
 fn repeat(depth: usize, from: &str, to: &str, body: Vec<NodeProto>, last: &str) -> NodeProto {
     let name = |name: &str| format!("{name}{depth}");
     let keep = node("Identity", &[&name("go")], &[&name("on")]);
     let body = GraphProto {
         node: [body, vec![keep]].concat(),
-        input: vec![value(&name("turn")), value(&name("go")), value(&name("v"))],
+        input: vec![value(&name("iteration")), value(&name("go")), value(&name("v"))],
         output: vec![value(&name("on")), value(last)],
         ..GraphProto::default()
     };
     let a = AttributeProto { name: Some("body".into()), g: Some(body), ..AttributeProto::default() };
-    with(node("Loop", &["turns", "", from], &[to]), a)
+    with(node("Loop", &["iterations", "", from], &[to]), a)
 }
 
 /// Loops in loops, so many deep, around one addition of `x`.
-fn nested(turns: i64, depth: usize) -> Network {
+fn nested(iterations: i64, depth: usize) -> Network {
     let mut body = vec![node("Add", &[&format!("v{}", depth - 1), "x"], &["sum"])];
     let mut last = "sum".to_string();
     for d in (0..depth).rev() {
@@ -33,7 +33,7 @@ fn nested(turns: i64, depth: usize) -> Network {
         body = vec![repeat(d, &from, &to, body, &last)];
         last = to;
     }
-    let count = with(node("Constant", &[], &["turns"]), int("value_int", turns));
+    let count = with(node("Constant", &[], &["iterations"]), int("value_int", iterations));
     let nodes = [vec![count], body, vec![node("Identity", &["w0"], &["y"])]].concat();
     Network::of_model(model(Vec::new(), nodes), Path::new("loop.onnx")).unwrap()
 }

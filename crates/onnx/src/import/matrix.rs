@@ -63,8 +63,8 @@ pub(crate) fn einsum(ctx: &Context) -> Result<Vec<Value>, Fault> {
 pub(crate) fn gemm(ctx: &Context) -> Result<Vec<Value>, Fault> {
     let (a, b, c) = (ctx.operand(0)?, ctx.operand(1)?, ctx.try_operand(2));
     let (alpha, beta) = (ctx.float_or("alpha", 1.0), ctx.float_or("beta", 1.0));
-    let turned = |name: &str, v: Value| if ctx.int_or(name, 0) != 0 { ctx.permuted(v, vec![1, 0]) } else { Ok(v) };
-    let a = turned("transA", a)?;
+    let transposed = |name: &str, v: Value| if ctx.int_or(name, 0) != 0 { ctx.permuted(v, vec![1, 0]) } else { Ok(v) };
+    let a = transposed("transA", a)?;
     let shape = b.shape();
     let outputs = shape.get(if ctx.int_or("transB", 0) != 0 { 0 } else { 1 }).copied();
     let is_bias =
@@ -75,7 +75,7 @@ pub(crate) fn gemm(ctx: &Context) -> Result<Vec<Value>, Fault> {
         return Ok(vec![ctx.op_of(Op::Linear, [Some(a), Some(weight), bias].into_iter().flatten().collect())?]);
     }
     let scaled = |v: Value, by: f64| if by == 1.0 { Ok(v) } else { ctx.op(Op::Unary(Unary::MulScalar(by)), [v]) };
-    let y = scaled(product(ctx, a, turned("transB", b)?)?, alpha)?;
+    let y = scaled(product(ctx, a, transposed("transB", b)?)?, alpha)?;
     Ok(vec![match c {
         Some(c) if beta != 0.0 => ctx.op(Op::Binary(Binary::Add), [y, scaled(c, beta)?])?,
         _ => y,

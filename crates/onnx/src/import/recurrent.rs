@@ -142,8 +142,8 @@ pub(crate) fn recurrent(ctx: &Context) -> Result<Vec<Value>, Fault> {
     };
     check(ctx)?;
     let by_batch = ctx.int_or("layout", 0) != 0;
-    let turned = |v: Value| if by_batch && v.rank() == 3 { ctx.permuted(v, vec![1, 0, 2]) } else { Ok(v) };
-    let x = turned(ctx.operand(0)?)?;
+    let transposed = |v: Value| if by_batch && v.rank() == 3 { ctx.permuted(v, vec![1, 0, 2]) } else { Ok(v) };
+    let x = transposed(ctx.operand(0)?)?;
     let [length, batch, _] = x.shape()[..] else {
         return Err(Fault::new(format!("an input of shape {} is no sequence", x.shape())));
     };
@@ -162,7 +162,7 @@ pub(crate) fn recurrent(ctx: &Context) -> Result<Vec<Value>, Fault> {
         let w = Direction::of(ctx, d, gates)?;
         let start = |i: usize| -> Result<Value, Fault> {
             match ctx.try_operand(i) {
-                Some(v) => ctx.reshaped(ctx.narrow(turned(v)?, 0, d, 1)?, &[batch, w.hidden]),
+                Some(v) => ctx.reshaped(ctx.narrow(transposed(v)?, 0, d, 1)?, &[batch, w.hidden]),
                 None => Ok(Value::known(Tensor::zeros([batch, w.hidden], x.dtype()))),
             }
         };
@@ -197,9 +197,9 @@ pub(crate) fn recurrent(ctx: &Context) -> Result<Vec<Value>, Fault> {
     let y = ctx.op_of(Op::Cat { dim: 1 }, outputs)?;
     // [length, directions, batch, hidden], or with the batch first.
     let y = if by_batch { ctx.permuted(y, vec![2, 0, 1, 3])? } else { y };
-    let mut results = vec![y, turned(ctx.op_of(Op::Cat { dim: 0 }, last_h)?)?];
+    let mut results = vec![y, transposed(ctx.op_of(Op::Cat { dim: 0 }, last_h)?)?];
     if has_cell {
-        results.push(turned(ctx.op_of(Op::Cat { dim: 0 }, last_c)?)?);
+        results.push(transposed(ctx.op_of(Op::Cat { dim: 0 }, last_c)?)?);
     }
     Ok(results)
 }
