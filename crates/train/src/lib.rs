@@ -39,7 +39,10 @@ pub use finetune::{FewShot, FewShotResult, FineTune, FineTuneMode, PrototypeRepo
 pub use image_settings::{ImageCache, ImageSettings, NO_CHANGES, SMALL_DATA, UNMIXED};
 pub use images::{Preview, are_images};
 pub use learning_rate::{LearningRate, PlateauPosition, SCHEDULE_FORMS, SchedulePlan};
-pub use metrics::{ConfusionMatrix, wilson_interval};
+pub use metrics::{
+    Averages, ClassificationMetrics, ConfusionMatrix, Detail, Direction, Metric, Metrics, MultiLabelMetrics,
+    OperatingPoint, Ranking, RegressionMetrics, Scale, bootstrap_interval, wilson_interval,
+};
 pub use metrics_csv::MetricsCsv;
 pub use published::{IMAGENET, MIRROR, cached_weights, resolve_weights, weights_url};
 pub use recipe::Recipe;

@@ -1,0 +1,111 @@
+//! How far a number that was measured on few samples can be off.
+
+use striate_tensor::Generator;
+
+/// A 95 % confidence interval for a proportion, by Wilson's score (Wilson, 1927).
+pub fn wilson_interval(successes: usize, trials: usize) -> (f64, f64) {
+    const Z: f64 = 1.959963984540054;
+    if trials == 0 {
+        return (0.0, 1.0);
+    }
+    let n = trials as f64;
+    let p = successes as f64 / n;
+    let centre = p + Z * Z / (2.0 * n);
+    let spread = Z * (p * (1.0 - p) / n + Z * Z / (4.0 * n * n)).sqrt();
+    let scale = 1.0 + Z * Z / n;
+    // At the ends the bound is exact, which rounding must not hide.
+    let low = if successes == 0 { 0.0 } else { (centre - spread) / scale };
+    let high = if successes == trials { 1.0 } else { (centre + spread) / scale };
+    (low, high)
+}
+
+/// A 95 % confidence interval for any statistic of `n` samples, by the percentile bootstrap (Efron and Tibshirani, An Introduction to the Bootstrap, 1993,
+/// chapter 13): the statistic of `rounds` resamples, each of `n` indices drawn with replacement, and of these the percentiles 2.5 and 97.5.
+///
+/// It depends on `n`, `rounds` and `seed` alone: each round has its own generator. Rounds whose statistic is NaN are left out, such as the ROC-AUC of a
+/// resample of one class; none if no other is left.
+///
+/// ```
+/// use striate_train::bootstrap_interval;
+///
+/// let errors: Vec<f64> = (0..100).map(f64::from).collect();
+/// let mean = |indices: &[usize]| indices.iter().map(|&i| errors[i]).sum::<f64>() / indices.len() as f64;
+/// let [low, high] = bootstrap_interval(errors.len(), 1000, 0, mean).unwrap();
+/// assert!(low > 40.0 && low < 49.5 && 49.5 < high && high < 59.0);
+/// ```
+pub fn bootstrap_interval(n: usize, rounds: usize, seed: u64, statistic: impl Fn(&[usize]) -> f64) -> Option<[f64; 2]> {
+    if n == 0 {
+        return None;
+    }
+    let mut indices = vec![0; n];
+    let mut statistics: Vec<f64> = (0..rounds)
+        .map(|round| {
+            let mut generator = Generator::keyed([seed, BOOTSTRAP, round as u64, 0]);
+            indices.fill_with(|| generator.below(n as u64) as usize);
+            statistic(&indices)
+        })
+        .filter(|x| !x.is_nan())
+        .collect();
+    statistics.sort_unstable_by(f64::total_cmp);
+    Some([quantile(&statistics, 0.025)?, quantile(&statistics, 0.975)?])
+}
+
+/// Tells these draws from others of the same seed.
+const BOOTSTRAP: u64 = u64::from_le_bytes(*b"bootstrp");
+
+/// The quantile `q` of sorted numbers, interpolated linearly as `numpy.quantile` does.
+fn quantile(sorted: &[f64], q: f64) -> Option<f64> {
+    let position = q * sorted.len().checked_sub(1)? as f64;
+    let (below, share) = (position.floor() as usize, position.fract());
+    let above = sorted[(below + 1).min(sorted.len() - 1)];
+    Some(if share == 0.0 { sorted[below] } else { sorted[below] * (1.0 - share) + above * share })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wilson_matches_published_values() {
+        // The formula, worked out apart in Python's floats.
+        for (k, n, low, high) in [
+            (9899, 10_000, 0.987_743, 0.991_680),
+            (0, 10, 0.0, 0.277_533),
+            (10, 10, 0.722_467, 1.0),
+            (5, 10, 0.236_593, 0.763_407),
+        ] {
+            let (a, b) = wilson_interval(k, n);
+            assert!((a - low).abs() < 1e-6 && (b - high).abs() < 1e-6, "{k}/{n}: {a} {b}");
+        }
+        assert_eq!(wilson_interval(0, 0), (0.0, 1.0));
+    }
+
+    #[test]
+    fn quantiles_are_interpolated() {
+        let x = [1.0, 2.0, 4.0, 8.0, 16.0];
+        for (q, value) in [(0.0, 1.0), (0.5, 4.0), (1.0, 16.0), (0.025, 1.1), (0.975, 15.2)] {
+            assert!((quantile(&x, q).unwrap() - value).abs() < 1e-12, "{q}");
+        }
+        assert_eq!((quantile(&[3.0], 0.975), quantile(&[], 0.5)), (Some(3.0), None));
+    }
+
+    #[test]
+    fn a_bootstrapped_proportion_is_near_wilsons() {
+        let right: Vec<bool> = (0..400).map(|i| i % 5 != 0).collect();
+        let accuracy = |indices: &[usize]| indices.iter().filter(|&&i| right[i]).count() as f64 / indices.len() as f64;
+        let interval = bootstrap_interval(right.len(), 2000, 7, accuracy).unwrap();
+        let (low, high) = wilson_interval(320, 400);
+        assert!((interval[0] - low).abs() < 0.01 && (interval[1] - high).abs() < 0.01, "{interval:?} {low} {high}");
+        assert_eq!(bootstrap_interval(right.len(), 2000, 7, accuracy), Some(interval));
+        assert_ne!(bootstrap_interval(right.len(), 2000, 8, accuracy), Some(interval));
+    }
+
+    #[test]
+    fn undefined_rounds_are_left_out() {
+        let defined = |indices: &[usize]| if indices.contains(&0) { 1.0 } else { f64::NAN };
+        assert_eq!(bootstrap_interval(3, 50, 0, defined), Some([1.0, 1.0]));
+        assert_eq!(bootstrap_interval(3, 50, 0, |_| f64::NAN), None);
+        assert_eq!(bootstrap_interval(0, 50, 0, |_| 1.0), None);
+        assert_eq!(bootstrap_interval(3, 0, 0, |_| 1.0), None);
+    }
+}

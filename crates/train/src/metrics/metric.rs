@@ -1,0 +1,141 @@
+//! A number that was measured, and how to read it.
+
+use super::interval::wilson_interval;
+use super::{nan_as_null, ratio};
+use serde::{Deserialize, Serialize};
+
+/// Whether more or less of a metric is better.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Direction {
+    /// More is better, as of accuracy.
+    Maximize,
+    /// Less is better, as of an error.
+    Minimize,
+}
+
+/// How a metric is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Scale {
+    /// A fraction from 0 to 1, as a percentage.
+    Fraction,
+    /// Any number, as it is.
+    Number,
+}
+
+/// A number that was measured.
+///
+/// NaN says that the number is not defined, such as the accuracy on no samples. Serialized, a value that is not finite is null, and null reads back as NaN.
+///
+/// ```
+/// use striate_train::Metric;
+///
+/// let accuracy = Metric::proportion("accuracy", 90, 100);
+/// assert!(accuracy.is_better(0.85) && !Metric::fraction("accuracy", f64::NAN).is_better(0.0));
+/// assert_eq!(accuracy.interval_95.map(|[low, high]| (low > 0.82, high < 0.95)), Some((true, true)));
+/// ```
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Metric {
+    /// What was measured, such as `balanced_accuracy`.
+    pub name: String,
+    /// The number.
+    #[serde(default = "nan_as_null::nan", with = "nan_as_null::number")]
+    pub value: f64,
+    /// Whether more or less is better.
+    pub direction: Direction,
+    /// How it is shown.
+    pub scale: Scale,
+    /// A 95 % confidence interval, where one is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interval_95: Option<[f64; 2]>,
+}
+
+impl Metric {
+    /// A fraction of which more is better.
+    pub fn fraction(name: impl Into<String>, value: f64) -> Self {
+        Metric { name: name.into(), value, direction: Direction::Maximize, scale: Scale::Fraction, interval_95: None }
+    }
+
+    /// A number that is no fraction.
+    pub fn number(name: impl Into<String>, value: f64, direction: Direction) -> Self {
+        Metric { direction, scale: Scale::Number, ..Metric::fraction(name, value) }
+    }
+
+    /// The fraction of trials that succeeded, with its interval by [`wilson_interval`].
+    pub fn proportion(name: impl Into<String>, successes: usize, trials: usize) -> Self {
+        let metric = Metric::fraction(name, ratio(successes, trials));
+        if trials == 0 { metric } else { metric.interval(wilson_interval(successes, trials).into()) }
+    }
+
+    /// With this 95 % confidence interval.
+    pub fn interval(self, interval: [f64; 2]) -> Self {
+        Metric { interval_95: Some(interval), ..self }
+    }
+
+    /// With this direction.
+    pub fn direction(self, direction: Direction) -> Self {
+        Metric { direction, ..self }
+    }
+
+    /// Whether the value is better than another one. NaN never is, and every number is better than NaN.
+    pub fn is_better(&self, than: f64) -> bool {
+        if self.value.is_nan() || than.is_nan() {
+            return !self.value.is_nan();
+        }
+        match self.direction {
+            Direction::Maximize => self.value > than,
+            Direction::Minimize => self.value < than,
+        }
+    }
+}
+
+/// As the fields; two NaN values are equal, so that what was written equals what is read back.
+impl PartialEq for Metric {
+    fn eq(&self, other: &Metric) -> bool {
+        (self.value == other.value || self.value.is_nan() && other.value.is_nan())
+            && self.name == other.name
+            && self.direction == other.direction
+            && self.scale == other.scale
+            && self.interval_95 == other.interval_95
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nan_is_null_and_reads_back() {
+        for metric in [
+            Metric::fraction("accuracy", f64::NAN),
+            Metric::number("rmse", 0.1, Direction::Minimize),
+            Metric::proportion("recall", 3, 4),
+        ] {
+            let text = serde_json::to_string(&metric).unwrap();
+            assert_eq!(text.contains("null"), metric.value.is_nan(), "{text}");
+            assert_eq!(serde_json::from_str::<Metric>(&text).unwrap(), metric);
+        }
+        let text = r#"{"name":"mcc","value":0.5,"direction":"maximize","scale":"number"}"#;
+        let metric: Metric = serde_json::from_str(text).unwrap();
+        assert_eq!(metric, Metric::number("mcc", 0.5, Direction::Maximize));
+        assert_eq!(serde_json::to_string(&metric).unwrap(), text);
+    }
+
+    #[test]
+    fn nan_is_never_better() {
+        let up = |x| Metric::fraction("x", x);
+        let down = |x| Metric::number("x", x, Direction::Minimize);
+        assert!(up(0.6).is_better(0.5) && !up(0.5).is_better(0.5) && !up(0.4).is_better(0.5));
+        assert!(down(0.4).is_better(0.5) && !down(0.5).is_better(0.5) && !down(0.6).is_better(0.5));
+        for of in [up, down] {
+            assert!(!of(f64::NAN).is_better(0.5) && !of(f64::NAN).is_better(f64::NAN) && of(0.5).is_better(f64::NAN));
+        }
+    }
+
+    #[test]
+    fn nothing_has_no_interval() {
+        let nothing = Metric::proportion("accuracy", 0, 0);
+        assert!(nothing.value.is_nan() && nothing.interval_95.is_none());
+    }
+}

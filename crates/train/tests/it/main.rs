@@ -1,0 +1,3 @@
+//! Metrics, plots and files of a run, as a user of the crate sees them.
+
+mod metrics;
