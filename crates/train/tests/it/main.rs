@@ -1,3 +1,4 @@
 //! Metrics, plots and files of a run, as a user of the crate sees them.
 
 mod metrics;
+mod tensorboard;

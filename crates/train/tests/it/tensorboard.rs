@@ -1,0 +1,194 @@
+//! Event files, read back by a reader of their own.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use striate_train::sinks::TensorBoard;
+
+/// What an event file says.
+#[derive(Debug, PartialEq)]
+enum Found {
+    Version(String),
+    Start { step: i64 },
+    Scalar { tag: String, step: i64, value: f32, wall_time: f64 },
+}
+
+/// By the definition: bit by bit.
+fn crc32c(bytes: &[u8]) -> u32 {
+    let mut crc = u32::MAX;
+    for byte in bytes {
+        crc ^= *byte as u32;
+        for _ in 0..8 {
+            crc = if crc & 1 == 1 { (crc >> 1) ^ 0x82f6_3b78 } else { crc >> 1 };
+        }
+    }
+    !crc
+}
+
+/// The first bytes of what is left.
+fn take<'a>(rest: &mut &'a [u8], n: usize) -> &'a [u8] {
+    let (taken, left) = rest.split_at(n);
+    *rest = left;
+    taken
+}
+
+fn checked<'a>(rest: &mut &'a [u8], n: usize) -> &'a [u8] {
+    let bytes = take(rest, n);
+    let stored = u32::from_le_bytes(take(rest, 4).try_into().unwrap());
+    let crc = crc32c(bytes);
+    assert_eq!(stored, crc.rotate_right(15).wrapping_add(0xa282_ead8));
+    bytes
+}
+
+fn varint(rest: &mut &[u8]) -> u64 {
+    let mut value = 0;
+    for shift in (0..64).step_by(7) {
+        let byte = take(rest, 1)[0];
+        value |= ((byte & 0x7f) as u64) << shift;
+        if byte < 0x80 {
+            return value;
+        }
+    }
+    panic!("a varint of more than ten bytes")
+}
+
+/// The fields of a message, of which a zero may be left out: number and bytes, those of a varint in little-endian order.
+fn fields(mut message: &[u8]) -> Vec<(u64, Vec<u8>)> {
+    let mut fields = Vec::new();
+    while !message.is_empty() {
+        let key = varint(&mut message);
+        let bytes = match key & 7 {
+            0 => varint(&mut message).to_le_bytes().to_vec(),
+            1 => take(&mut message, 8).to_vec(),
+            2 => {
+                let n = varint(&mut message) as usize;
+                take(&mut message, n).to_vec()
+            }
+            5 => take(&mut message, 4).to_vec(),
+            wire => panic!("wire type {wire}"),
+        };
+        fields.push((key >> 3, bytes));
+    }
+    fields
+}
+
+fn field(message: &[u8], number: u64) -> Option<Vec<u8>> {
+    fields(message).into_iter().find(|(n, _)| *n == number).map(|(_, bytes)| bytes)
+}
+
+fn read(path: &Path) -> Vec<Found> {
+    let bytes = std::fs::read(path).unwrap();
+    let (mut rest, mut found) = (&bytes[..], Vec::new());
+    while !rest.is_empty() {
+        let length = u64::from_le_bytes(checked(&mut rest, 8).try_into().unwrap());
+        let event = checked(&mut rest, length as usize);
+        let wall_time = field(event, 1).map_or(0.0, |b| f64::from_le_bytes(b.try_into().unwrap()));
+        let step = field(event, 2).map_or(0, |b| i64::from_le_bytes(b.try_into().unwrap()));
+        if let Some(version) = field(event, 3) {
+            found.push(Found::Version(String::from_utf8(version).unwrap()));
+        }
+        if let Some(log) = field(event, 7) {
+            assert_eq!(field(&log, 1).unwrap(), 1u64.to_le_bytes());
+            found.push(Found::Start { step });
+        }
+        if let Some(summary) = field(event, 5) {
+            let value = field(&summary, 1).unwrap();
+            let tag = String::from_utf8(field(&value, 1).unwrap()).unwrap();
+            let value = f32::from_le_bytes(field(&value, 2).unwrap().try_into().unwrap());
+            found.push(Found::Scalar { tag, step, value, wall_time });
+        }
+    }
+    found
+}
+
+fn version() -> Found {
+    Found::Version("brain.Event:2".into())
+}
+
+fn scalar(tag: &str, step: i64, value: f32, wall_time: f64) -> Found {
+    Found::Scalar { tag: tag.into(), step, value, wall_time }
+}
+
+/// The event files, as TensorBoard orders them.
+fn files(dir: &Path) -> Vec<PathBuf> {
+    let mut files: Vec<PathBuf> = std::fs::read_dir(dir).unwrap().map(|e| e.unwrap().path()).collect();
+    files.sort();
+    files
+}
+
+#[test]
+fn scalars_are_read_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut board = TensorBoard::create(dir.path().join("new/events")).unwrap();
+    board.scalar("loss/Übung", 0, 0.0, 1.5).unwrap();
+    board.scalar("loss", 1 << 40, -0.1, 1_800_000_000.25).unwrap();
+    board.scalar("loss", -1, f32::INFINITY, 0.0).unwrap();
+    let path = board.path().to_path_buf();
+    drop(board);
+    let expected = [
+        version(),
+        scalar("loss/Übung", 0, 0.0, 1.5),
+        scalar("loss", 1 << 40, -0.1, 1_800_000_000.25),
+        scalar("loss", -1, f32::INFINITY, 0.0),
+    ];
+    assert_eq!(read(&path), expected);
+}
+
+#[test]
+fn numbers_are_written_when_they_are_due() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut board = TensorBoard::create(dir.path()).unwrap().flush_every(Duration::from_secs(3600));
+    board.scalar("loss", 1, 1.0, 1.0).unwrap();
+    assert_eq!(read(board.path()), [version()]);
+    board.flush().unwrap();
+    assert_eq!(read(board.path()).len(), 2);
+    let mut board = board.flush_every(Duration::ZERO);
+    board.scalar("loss", 2, 1.0, 1.0).unwrap();
+    assert_eq!(read(board.path()).len(), 3);
+}
+
+#[test]
+fn a_resumed_run_supersedes_later_steps() {
+    let dir = tempfile::tempdir().unwrap();
+    let late = dir.path().join("events.out.tfevents.9999999999.other.host");
+    std::fs::write(&late, b"").unwrap();
+    std::fs::write(dir.path().join("events.out.tfevents.x"), b"").unwrap();
+    for steps in [20, 10] {
+        let mut board = TensorBoard::resume(dir.path(), steps).unwrap();
+        board.scalar("loss", steps + 1, 0.5, 1.0).unwrap();
+    }
+    let files: Vec<PathBuf> =
+        files(dir.path()).into_iter().filter(|f| f.to_str().unwrap().ends_with(".striate")).collect();
+    assert_eq!(files.len(), 2);
+    for (file, steps) in files.iter().zip([20, 10]) {
+        assert_eq!(
+            read(file),
+            [version(), Found::Start { step: steps + 1 }, scalar("loss", steps + 1, 0.5, 1.0)],
+            "{}",
+            file.display()
+        );
+    }
+}
+
+#[test]
+fn an_error_names_the_directory() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("file");
+    std::fs::write(&file, b"").unwrap();
+    let error = TensorBoard::create(file.join("events")).err().unwrap().to_string();
+    assert!(error.contains("file/events: "), "{error}");
+}
+
+#[test]
+#[ignore = "writes what scripts/check_tensorboard.py reads"]
+fn files_for_tensorboard() {
+    let dir = std::env::var_os("EVENTS").expect("EVENTS names a directory");
+    let values = |board: &mut TensorBoard, steps: std::ops::Range<i64>, factor: f32| {
+        for step in steps {
+            board.scalar("loss/train", step, factor / (step + 1) as f32, 1_800_000_000.0 + step as f64).unwrap();
+            board.scalar("accuracy/validation", step, 0.0, 1_800_000_000.0 + step as f64).unwrap();
+        }
+    };
+    // Killed after step 99; the last checkpoint was of step 60.
+    values(&mut TensorBoard::create(&dir).unwrap(), 0..100, 1.0);
+    values(&mut TensorBoard::resume(&dir, 60).unwrap(), 61..80, 2.0);
+}
