@@ -2,14 +2,14 @@
 
 use crate::commands::data::way_on;
 use crate::output::{Failure, program, quoted};
+use crate::settings;
 use std::path::Path;
 use striate::train::TrainError;
 
 /// The error in one line, with the commands that lead on from it.
 pub fn failure(e: TrainError) -> Failure {
     let program = program();
-    // The library names a setting by its field, which here is a flag.
-    let line = e.to_string().replace("(weights_entry)", "(--weights-entry NAME)");
+    let line = settings::in_flags(&e);
     let advice = advice(&e, &program);
     if let TrainError::Data(e) = &e {
         return Failure::Message(line + way_on(e));

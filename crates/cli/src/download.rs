@@ -1,16 +1,17 @@
 //! Published weights, with a progress bar while they come.
 
-use crate::output::note;
+use crate::advice;
+use crate::output::{Failure, note};
 use crate::progress::download_bar;
 use crate::signals;
 use std::cell::OnceCell;
 use std::sync::atomic::{AtomicBool, Ordering};
-use striate::train::{TrainError, resolve_weights, weights_url};
+use striate::train::{resolve_weights, weights_url};
 use striate::zoo::published;
 
 /// Fetches what `--weights` names for the network, if it is to be fetched, before anything else takes time. `stop` ends the program; what has
 /// come by then is kept.
-pub fn fetch(weights: Option<&str>, model: &str, quiet: bool, stop: &AtomicBool) -> Result<(), TrainError> {
+pub fn fetch(weights: Option<&str>, model: &str, quiet: bool, stop: &AtomicBool) -> Result<(), Failure> {
     let Some(weights) = weights else { return Ok(()) };
     let bar = OnceCell::new();
     let progress = |done: u64, total: u64| {
@@ -33,5 +34,5 @@ pub fn fetch(weights: Option<&str>, model: &str, quiet: bool, stop: &AtomicBool)
     if let Some(bar) = bar.get() {
         bar.finish_and_clear();
     }
-    result.map(|_| ())
+    result.map(|_| ()).map_err(advice::failure)
 }

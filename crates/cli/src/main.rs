@@ -8,6 +8,7 @@ mod image_args;
 mod model_arg;
 mod output;
 mod progress;
+mod settings;
 mod signals;
 mod table;
 mod usage;
@@ -69,6 +70,7 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
             commands::needs_files(&args.command)?;
             commands::data::run(args)
         }
+        Command::Recipe(args) => commands::recipe::run(args.command),
         Command::Completions(args) => commands::completions::run(args),
     }
 }

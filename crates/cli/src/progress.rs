@@ -84,9 +84,11 @@ impl Sink for Progress {
             bar.finish_and_clear();
         }
         match event {
-            Event::Started { epochs, steps, batch_size, resumed_at, .. } => {
+            Event::Started(started) => {
                 self.print(event);
-                self.start(*epochs, *steps, *batch_size, resumed_at.unwrap_or(0));
+                if let (Some(steps), Some(batch_size)) = (started.steps, started.batch_size) {
+                    self.start(started.epochs, steps, batch_size, started.resumed_at.unwrap_or(0));
+                }
             }
             Event::Features { done, total } if io::stderr().is_terminal() => {
                 let new = || counting_bar(*total, "{wide_bar} {pos}/{len} images through the backbone, ETA {eta}");
@@ -98,7 +100,7 @@ impl Sink for Progress {
                 }
             }
             Event::Step { .. } => self.bar.inc(1),
-            Event::Stopped { .. } | Event::Finished { .. } => self.bar.finish_and_clear(),
+            Event::Stopped { .. } | Event::Finished(_) => self.bar.finish_and_clear(),
             _ => self.print(event),
         }
     }

@@ -31,8 +31,8 @@ pub struct Batch {
     pub images: Tensor,
     /// `[n]`, `i64`.
     pub labels: Tensor,
-    /// Where images have been mixed, the share of each class in each of them: `[n, classes]`, `f32`.
-    pub shares: Option<Tensor>,
+    /// Where images have been mixed, the probability of each class: `[n, classes]`, `f32`.
+    pub soft_labels: Option<Tensor>,
     /// Where in the data set each of them is from.
     pub indices: Vec<usize>,
 }
@@ -52,7 +52,7 @@ impl Collate for Sample {
         Ok(Batch {
             images: Tensor::stack(&images, 0),
             labels: Tensor::from_vec(labels, [n]),
-            shares: None,
+            soft_labels: None,
             indices: indices.to_vec(),
         })
     }

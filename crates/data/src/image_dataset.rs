@@ -165,11 +165,11 @@ impl ImageDataset {
         }
         let labels: Vec<i64> = indices.iter().map(|&i| self.labels[i] as i64).collect();
         let changes = self.changes.as_ref().filter(|_| !indices.is_empty());
-        let shares = changes.and_then(|changes| changes.mix(&mut values, [h, w, c], &labels, epoch, indices[0]));
+        let soft_labels = changes.and_then(|changes| changes.mix(&mut values, [h, w, c], &labels, epoch, indices[0]));
         Batch {
             images: Tensor::from_channels_last(values, [indices.len(), c, h, w]),
             labels: Tensor::from_vec(labels, [indices.len()]),
-            shares,
+            soft_labels,
             indices: indices.to_vec(),
         }
     }
@@ -303,9 +303,9 @@ mod tests {
         }
 
         let mixed = batch(&changed("mixup 1", 1), 0, &[0, 1]);
-        let shares = mixed.shares.unwrap();
-        assert_eq!(shares.shape(), [2, 3]);
-        assert!(shares.to_vec::<f32>().iter().any(|s| *s > 0.0 && *s < 1.0));
+        let soft_labels = mixed.soft_labels.unwrap();
+        assert_eq!(soft_labels.shape(), [2, 3]);
+        assert!(soft_labels.to_vec::<f32>().iter().any(|s| *s > 0.0 && *s < 1.0));
         assert_eq!(batch(&changed("mixup 1", 1), 0, &[]).indices, [0; 0]);
     }
 

@@ -64,7 +64,7 @@ impl Dataset for TensorDataset {
         Ok(Batch {
             images: self.images.clone().index_select(0, &chosen),
             labels: Tensor::from_vec(labels, [n]),
-            shares: None,
+            soft_labels: None,
             indices: indices.to_vec(),
         })
     }

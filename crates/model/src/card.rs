@@ -1,8 +1,9 @@
 //! [`ModelCard`]: what a model file says about its weights.
 
 use crate::file::FORMAT_VERSION;
+use crate::metric::Metric;
 use crate::provenance::Provenance;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use striate_imaging::{Image, Preprocessing, Split};
 use striate_nn::{Forward, Pass};
 use striate_tensor::Tensor;
@@ -14,8 +15,19 @@ fn whole() -> f64 {
     1.0
 }
 
-fn is_whole(share: &f64) -> bool {
-    *share == 1.0
+fn is_whole(fraction: &f64) -> bool {
+    *fraction == 1.0
+}
+
+/// The name of the task of one class for each image.
+pub const CLASSIFICATION: &str = "classification";
+
+fn classification() -> String {
+    CLASSIFICATION.into()
+}
+
+fn is_classification(task: &String) -> bool {
+    task == CLASSIFICATION
 }
 
 /// What a model file says about its weights.
@@ -25,6 +37,9 @@ pub struct ModelCard {
     pub format_version: u32,
     /// The network's name, its canonical text (`conv 32 3, relu, …`), or [`GRAPH`](crate::GRAPH).
     pub architecture: String,
+    /// What it is trained to do: `classification`, or the name of another task.
+    #[serde(default = "classification", skip_serializing_if = "is_classification")]
+    pub task: String,
     /// The names of the classes, in the order of the outputs.
     pub classes: Vec<String>,
     /// How an image becomes the network's input.
@@ -51,14 +66,17 @@ pub struct Training {
     pub batch_size: usize,
     /// Epochs done when the weights were as they are.
     pub epochs: usize,
-    /// The share of the training samples that each went through.
-    #[serde(default = "whole", skip_serializing_if = "is_whole")]
-    pub epoch_share: f64,
+    /// The fraction of the training samples that each went through.
+    #[serde(default = "whole", skip_serializing_if = "is_whole", alias = "epoch_share")]
+    pub epoch_fraction: f64,
     /// What all random numbers came from.
     pub seed: u64,
-    /// The fraction of right answers on the images held out; none if none were.
-    #[serde(alias = "test_accuracy")]
-    pub accuracy: Option<f64>,
+    /// What was measured on the images held out; nothing if none were. Files of earlier versions have an accuracy alone.
+    #[serde(default, alias = "accuracy", alias = "test_accuracy", deserialize_with = "metrics_or_accuracy")]
+    pub metrics: Vec<Metric>,
+    /// The name of the metric that the best epoch was chosen by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub monitor: Option<String>,
     /// What those images were for.
     #[serde(default)]
     pub measured: Split,
@@ -69,7 +87,27 @@ pub struct Training {
     pub striate_version: String,
 }
 
+/// Reads metrics, or the accuracy that stands in their place in files of earlier versions.
+fn metrics_or_accuracy<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Metric>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Written {
+        Metrics(Vec<Metric>),
+        Accuracy(Option<f64>),
+    }
+    Ok(match Written::deserialize(deserializer)? {
+        Written::Metrics(metrics) => metrics,
+        Written::Accuracy(accuracy) => accuracy.map(|value| Metric::fraction("accuracy", value)).into_iter().collect(),
+    })
+}
+
 impl Training {
+    /// The metric that the best epoch was chosen by, if it was measured.
+    pub fn best(&self) -> Option<&Metric> {
+        let monitor = self.monitor.as_deref().unwrap_or("accuracy");
+        self.metrics.iter().find(|metric| metric.name == monitor)
+    }
+
     /// Of a network that comes out of a file of another program.
     pub fn elsewhere(file: &str) -> Training {
         Training {
@@ -79,9 +117,10 @@ impl Training {
             lr: 0.0,
             batch_size: 0,
             epochs: 0,
-            epoch_share: 1.0,
+            epoch_fraction: 1.0,
             seed: 0,
-            accuracy: None,
+            metrics: Vec::new(),
+            monitor: None,
             measured: Split::default(),
             provenance: None,
             striate_version: env!("CARGO_PKG_VERSION").to_string(),
@@ -105,7 +144,8 @@ impl ModelCard {
     ) -> ModelCard {
         let self_test = images.iter().map(|image| SelfTest::record(network, &preprocessing, image)).collect();
         let architecture = architecture.to_string();
-        ModelCard { format_version: FORMAT_VERSION, architecture, classes, preprocessing, training, self_test }
+        let task = classification();
+        ModelCard { format_version: FORMAT_VERSION, architecture, task, classes, preprocessing, training, self_test }
     }
 
     /// Whether `logits` gives the outputs that this promises.

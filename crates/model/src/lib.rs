@@ -4,15 +4,19 @@ mod card;
 mod error;
 mod file;
 mod fingerprints;
+mod interval;
+mod metric;
 #[cfg(feature = "onnx")]
 mod onnx;
 mod predictor;
 mod provenance;
 
-pub use card::{ModelCard, SelfTest, Training};
+pub use card::{CLASSIFICATION, ModelCard, SelfTest, Training};
 pub use error::ModelError;
 pub use file::{FORMAT_VERSION, GRAPH, Model, card_of, is_model_file, save, save_graph, save_graph_half};
 pub use fingerprints::Fingerprints;
+pub use interval::wilson_interval;
+pub use metric::{Direction, Metric, Scale};
 #[cfg(feature = "onnx")]
 pub use onnx::{Imported, OnnxImport, PREPROCESSINGS, Prepared, export_onnx, import_onnx};
 pub use predictor::{Prediction, Predictor};

@@ -1,6 +1,6 @@
 //! Model files as ONNX files, and ONNX files as model files.
 
-use crate::card::{ModelCard, SelfTest, Training};
+use crate::card::{CLASSIFICATION, ModelCard, SelfTest, Training};
 use crate::error::ModelError;
 use crate::file::Model;
 use serde::Serialize;
@@ -176,6 +176,7 @@ fn card(path: &Path, classes: Vec<String>, preprocessing: Preprocessing, graph: 
     let self_test = (0..SELF_TESTS).map(test).collect();
     let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
     ModelCard {
+        task: CLASSIFICATION.into(),
         format_version: crate::FORMAT_VERSION,
         architecture: crate::GRAPH.into(),
         classes,

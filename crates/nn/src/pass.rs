@@ -162,13 +162,13 @@ impl Pass {
         self
     }
 
-    /// This pass with dropout layers that leave out this share of what they are set to: none at 0.
+    /// This pass with the rates of all dropout layers multiplied by this: dropout is off at 0.
     ///
     /// # Panics
-    /// If the share is not from 0 to 1.
-    pub fn dropout(mut self, share: f64) -> Self {
-        assert!((0.0..=1.0).contains(&share), "Pass::dropout: the share must be from 0 to 1, got {share}");
-        self.dropout = share;
+    /// If the factor is not from 0 to 1.
+    pub fn dropout_scale(mut self, factor: f64) -> Self {
+        assert!((0.0..=1.0).contains(&factor), "Pass::dropout_scale: the factor must be from 0 to 1, got {factor}");
+        self.dropout = factor;
         self
     }
 

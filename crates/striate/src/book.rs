@@ -18,6 +18,7 @@ pages! {
     Data: "data.md",
     LossAndOptimizer: "loss-and-optimizer.md",
     TrainingLoop: "training-loop.md",
+    Trainer: "trainer.md",
     Evaluation: "evaluation.md",
     Questions: "questions.md",
     ComingFromPyTorch: "coming-from-pytorch.md",

@@ -61,7 +61,9 @@ pub mod prelude {
         Gradients, Index, Interpolation, Leaf, PaddingMode, Pool1dOptions, Pool2dOptions, Reduction, Resize, Shape,
         Tensor, UnfoldOptions, gradcheck,
     };
-    pub use striate_train::{Config, Event, OptimizerKind, Session, Sink};
+    pub use striate_train::{
+        Classification, Config, Event, OptimizerKind, Outcome, SchedulePlan, Session, Sink, Trainer,
+    };
 }
 
 /// The README's code, so that it is compiled and run.

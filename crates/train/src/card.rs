@@ -1,6 +1,6 @@
 //! What a model file says of the run that it comes from.
 
-use crate::config::Config;
+use crate::config::ResolvedConfig;
 use crate::data::Splits;
 use crate::state::Measured;
 use striate_imaging::{Preprocessing, Split};
@@ -10,18 +10,25 @@ use striate_nn::Forward;
 /// Images that a model file carries to test itself.
 const SELF_TESTS: usize = 2;
 
-/// Training with these settings, of weights that gave `tested` on images of split `measured`.
-pub(crate) fn training(config: &Config, tested: &Measured, measured: Split, provenance: Provenance) -> Training {
+/// Training with these settings, of weights that gave `result` on images of split `measured`.
+pub(crate) fn training(
+    config: &ResolvedConfig,
+    result: &Measured,
+    monitor: &str,
+    measured: Split,
+    provenance: Provenance,
+) -> Training {
     Training {
         data: config.data.clone(),
         from: config.finetune.as_ref().map(|f| f.from.clone()),
         optimizer: config.optimizer.name().to_string(),
         lr: config.lr,
         batch_size: config.batch_size,
-        epochs: tested.epoch,
-        epoch_share: config.epoch_share,
+        epochs: result.epoch,
+        epoch_fraction: config.epoch_fraction,
         seed: config.seed,
-        accuracy: (tested.result.samples > 0).then(|| tested.result.accuracy()),
+        metrics: result.metrics.clone(),
+        monitor: Some(monitor.into()),
         measured,
         provenance: Some(provenance),
         striate_version: env!("CARGO_PKG_VERSION").to_string(),

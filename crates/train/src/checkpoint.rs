@@ -2,7 +2,7 @@
 
 use crate::error::TrainError;
 use crate::run_dir::RunDir;
-use crate::state::Position;
+use crate::state::TrainState;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use striate_nn::{Ema, Module, Optimizer, OptimizerState, StateDict, first_fault,
 use striate_tensor::isa;
 
 /// The version of the layout that this program writes.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 const KEY: &str = "striate_checkpoint";
 
 #[derive(Serialize, Deserialize)]
@@ -25,7 +25,7 @@ struct Header {
     /// How many updates the average of weights holds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     ema_updates: Option<u64>,
-    position: Position,
+    state: TrainState,
     /// The names of the classes, in the order of the outputs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     classes: Option<Vec<String>>,
@@ -54,7 +54,7 @@ pub struct Identity<'a> {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Loaded {
     /// Where the run stood.
-    pub position: Position,
+    pub state: TrainState,
     /// The instruction set that it was computed with, if that is known.
     pub isa: Option<String>,
 }
@@ -73,8 +73,8 @@ pub(crate) struct Described {
 /// What these texts of a safetensors file say, if it is a checkpoint of Striate's.
 pub(crate) fn describe(metadata: &BTreeMap<String, String>) -> Option<Described> {
     let header: Header = serde_json::from_str(metadata.get(KEY)?).ok()?;
-    let Header { model, position, provenance, .. } = header;
-    Some(Described { model, steps: position.steps, provenance })
+    let Header { model, state, provenance, .. } = header;
+    Some(Described { model, steps: state.steps, provenance })
 }
 
 /// The steps of the checkpoint at `path`; none if it cannot be read.
@@ -89,7 +89,7 @@ pub(crate) const WEIGHTS: &str = "model.";
 pub fn save(
     path: &Path,
     who: Identity,
-    position: &Position,
+    train_state: &TrainState,
     model: &dyn Module,
     optimizer: &dyn Optimizer,
     ema: Option<&Ema>,
@@ -108,7 +108,7 @@ pub fn save(
         seed: who.seed,
         optimizer_steps: state.steps,
         ema_updates: average.map(|(_, updates)| updates),
-        position: position.clone(),
+        state: train_state.clone(),
         classes: Some(who.classes.to_vec()),
         isa: Some(isa::isa().name().to_string()),
         provenance: Some((who.provenance)()),
@@ -122,13 +122,13 @@ pub fn save(
 pub(crate) fn write(
     run: &RunDir,
     who: Identity,
-    position: &Position,
+    train_state: &TrainState,
     model: &dyn Module,
     optimizer: &dyn Optimizer,
     ema: Option<&Ema>,
 ) -> Result<PathBuf, TrainError> {
     let path = run.checkpoint();
-    match save(&path, who, position, model, optimizer, ema) {
+    match save(&path, who, train_state, model, optimizer, ema) {
         Ok(()) => Ok(path),
         Err(cause) => Err(TrainError::CheckpointWrite {
             cause: Box::new(cause),
@@ -154,8 +154,8 @@ pub fn load(
     if version != VERSION as u64 {
         return Err(bad(match version < VERSION as u64 {
             true => format!(
-                "has format version {version} of an earlier Striate, which drew other random numbers (this one: {VERSION}): \
-                 go on with the program that wrote it, or start the run anew"
+                "has format version {version} of an earlier Striate (this one: {VERSION}): go on with the program that wrote it, or start \
+                 the run anew"
             ),
             false => format!("has format version {version}, this program reads {VERSION}: use a newer Striate"),
         }));
@@ -200,7 +200,7 @@ pub fn load(
         ema.set_state(average, updates).map_err(|cause| TrainError::Weights { path: path.to_path_buf(), cause })?;
     }
     optimizer.set_state(state);
-    Ok(Loaded { position: header.position, isa: header.isa })
+    Ok(Loaded { state: header.state, isa: header.isa })
 }
 
 /// Names in quotes, for a space at an end is part of them.

@@ -1,17 +1,20 @@
 //! The data of a run: training and test images, and the batches made of them.
 
-use crate::config::Config;
+use crate::batches::Batches;
+use crate::config::ResolvedConfig;
 use crate::error::TrainError;
 use crate::images;
 use crate::network::Plan;
-use crate::trainer::Batches;
 use std::path::Path;
 use striate_data::images::{BadImage, CacheKind, Entry, ImageListDataset, pixel_fingerprint, text_path};
 use striate_data::transforms::Augmentations;
 use striate_data::{Batch, DataError, DataLoader, Dataset, IdxFolder, ImageDataset, Sample, TensorDataset, mnist};
 use striate_imaging::{Image, Preprocessing, Split, for_channels};
 use striate_model::{Fingerprints, Provenance};
-use striate_tensor::num_threads;
+use striate_tensor::{Generator, num_threads};
+
+/// Tells the choice of a fraction of the images from other random numbers under the same seed.
+const FRACTION_STREAM: u64 = 0x6672_6163;
 
 /// Batches that are made ahead of the one in use.
 const PREFETCH: usize = 4;
@@ -78,12 +81,36 @@ impl Images {
     pub(crate) fn filtered(&self, keep: impl Fn(u64) -> bool) -> Images {
         let known = self.fingerprints();
         let kept: Vec<usize> = (0..self.len()).filter(|&i| known[i].is_none_or(&keep)).collect();
+        self.at(&kept)
+    }
+
+    /// Those at these places, in this order.
+    fn at(&self, places: &[usize]) -> Images {
         match self {
-            Images::Memory(images) => Images::Memory(images.subset(&kept)),
+            Images::Memory(images) => Images::Memory(images.subset(places)),
             Images::Files { entries, cache } => {
-                Images::Files { entries: kept.iter().map(|&i| entries[i].clone()).collect(), cache: cache.clone() }
+                Images::Files { entries: places.iter().map(|&i| entries[i].clone()).collect(), cache: cache.clone() }
             }
         }
+    }
+
+    /// A fraction of the images of each of `classes` classes, in their order: the nearest number, and at least one. Which they are depends on the
+    /// seed and the number of images alone.
+    fn fraction(&self, fraction: f64, classes: usize, seed: u64) -> Images {
+        let mut by_class = vec![Vec::new(); classes];
+        (0..self.len()).for_each(|i| by_class[self.label(i)].push(i));
+        let rng = &mut Generator::keyed([seed, FRACTION_STREAM, self.len() as u64, 0]);
+        let mut kept = Vec::new();
+        for mut members in by_class {
+            let n = ((members.len() as f64 * fraction).round() as usize).max(members.len().min(1));
+            for i in 0..n {
+                let other = i + rng.below((members.len() - i) as u64) as usize;
+                members.swap(i, other);
+            }
+            kept.extend_from_slice(&members[..n]);
+        }
+        kept.sort_unstable();
+        self.at(&kept)
     }
 
     /// The first `n` images that can be read, at the size that the network sees, before padding.
@@ -222,7 +249,7 @@ pub(crate) struct Resumed<'a> {
 
 /// The data that the settings of a new run name, or of one that goes on.
 pub(crate) fn load_for(
-    config: &Config,
+    config: &ResolvedConfig,
     wanted: Wanted,
     earlier: Option<Resumed>,
     watch: &Watch,
@@ -293,6 +320,15 @@ impl Splits {
             self.notes.push(format!("{left_out} of the {all} {kind} images are not measured on: {why} them"));
         }
         Ok(())
+    }
+
+    /// Leaves of the training images the fraction of each class that the settings use.
+    pub(crate) fn use_fraction(&mut self, config: &ResolvedConfig) {
+        if config.fraction < 1.0 {
+            let all = self.train.len();
+            self.train = self.train.fraction(config.fraction, self.classes.len(), config.seed);
+            self.notes.push(format!("{} of the {all} training images are used (fraction)", self.train.len()));
+        }
     }
 
     /// Leaves these out of the images to measure on, and says how many they were.
@@ -417,6 +453,11 @@ impl Loader {
         Loader(loader(images.prepared(preprocessing), batch_size))
     }
 
+    /// How many batches an epoch has.
+    pub(crate) fn batches(&self) -> usize {
+        self.0.num_batches()
+    }
+
     /// How many samples there are.
     pub(crate) fn len(&self) -> usize {
         self.0.dataset().len()
@@ -449,11 +490,18 @@ fn loader(prepared: Prepared, batch_size: usize) -> DataLoader<Prepared> {
 
 impl Batches for Loader {
     type Batch = Batch;
-    fn per_epoch(&self) -> usize {
-        self.0.num_batches()
+    fn per_epoch(&self) -> Option<usize> {
+        Some(self.batches())
     }
     fn epoch_from(&self, epoch: usize, first: usize) -> Box<dyn Iterator<Item = Result<Batch, DataError>> + '_> {
         Box::new(self.0.epoch_from(epoch, first))
+    }
+    fn names(&self, batch: &Batch) -> Vec<String> {
+        match self.0.dataset() {
+            Prepared::Files(images) => batch.indices.iter().map(|&i| images.entries()[i].name.clone()).collect(),
+            Prepared::Memory(_) => batch.indices.iter().map(|i| format!("image {i}")).collect(),
+            Prepared::Features(_) => Vec::new(),
+        }
     }
 }
 

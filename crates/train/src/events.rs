@@ -1,141 +1,107 @@
 //! What happens in a training run, told to whoever listens.
 
-use crate::sinks::as_text;
+use crate::sinks::{as_map, as_text, some_as_text};
+use crate::state::Measured;
 use serde::Serialize;
 use std::path::PathBuf;
 use striate_imaging::Split;
+use striate_model::Metric;
 
-/// Something that happened. Epochs and steps count from 1.
+/// Something that happened. Epochs and steps count from 1. Metrics are an object in JSON, from names to numbers.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
+#[allow(missing_docs, reason = "a field whose name says all needs no words")]
 pub enum Event {
     /// Training begins, or goes on.
-    Started {
-        /// Where the run keeps its files.
-        #[serde(serialize_with = "as_text")]
-        run: PathBuf,
-        /// The network's name, or its layers as text.
-        model: String,
-        /// How many numbers are trained.
-        parameters: usize,
-        /// The data's name.
-        data: String,
-        /// The names of the classes, in the order of the outputs.
-        classes: Vec<String>,
-        /// Channels, height and width of what the network sees.
-        input: [usize; 3],
-        /// Training samples.
-        train_samples: usize,
-        /// Test samples.
-        test_samples: usize,
-        /// What those are for.
-        measured: Split,
-        /// Epochs in all.
-        epochs: usize,
-        /// The share of the training samples that each goes through.
-        epoch_share: f64,
-        /// Steps in an epoch.
-        steps: usize,
-        /// Samples in a step.
-        batch_size: usize,
-        /// What all random numbers come from.
-        seed: u64,
-        /// Threads that compute.
-        threads: usize,
-        /// The instruction set in use.
-        isa: &'static str,
-        /// Steps that were done before, in a run that goes on.
-        resumed_at: Option<u64>,
-    },
+    Started(Box<Started>),
     /// What was taken of the weights that the run starts from.
-    Weights {
-        /// A line.
-        text: String,
-    },
-    /// Something about the data that its owner should know.
-    Note {
-        /// A line.
-        text: String,
-    },
+    Weights { text: String },
+    /// Something that the owner of the data or of the run should know.
+    Note { text: String },
     /// A frozen backbone has made features of some more images, which is done once.
     Features {
-        /// Images done.
+        /// Images so far.
         done: usize,
         /// Images in all.
         total: usize,
     },
-    /// Images that could not be read, and were left out.
+    /// Images could not be read, and are left out.
     BadImages {
-        /// How many.
         count: usize,
-        /// The first few, a line each.
+        /// The reasons of the first ones.
         reasons: Vec<String>,
-        /// The file that lists all.
+        /// The file that lists all of them.
         #[serde(serialize_with = "as_text")]
         list: PathBuf,
     },
-    /// A batch was left out, because only one of its images can be read and batch normalization needs two.
-    LeftOut {
-        /// The epoch.
-        epoch: usize,
-    },
+    /// A batch of one sample was left out: batch normalization needs two.
+    LeftOut { epoch: usize },
     /// A step is done.
     Step {
-        /// The epoch.
         epoch: usize,
-        /// The step within it.
+        /// The step within the epoch.
         step: usize,
-        /// Samples in the step.
         samples: usize,
         /// The mean loss of the step.
         loss: f64,
     },
+    /// The loss of a step is far above that of the steps before.
+    LossSpike {
+        epoch: usize,
+        /// Steps in all so far.
+        steps: u64,
+        loss: f64,
+        /// What the loss has been like before.
+        usual: f64,
+        /// The layer whose gradient is largest, measured by its weights.
+        layer: String,
+        /// What the samples of the batch are called.
+        samples: Vec<String>,
+    },
     /// A line's worth of steps is done.
     Progress {
-        /// The epoch.
         epoch: usize,
         /// Epochs in all.
         epochs: usize,
         /// The step within the epoch.
         step: usize,
-        /// Steps in an epoch.
-        steps: usize,
-        /// Mean loss since the last line.
-        loss: f64,
-        /// Share of right answers since the last line.
-        accuracy: f64,
-        /// The learning rate.
+        /// Steps in an epoch, where that is known.
+        steps: Option<usize>,
+        /// Steps in all so far.
+        steps_done: u64,
+        /// The loss and metrics of the training samples since the last line.
+        #[serde(serialize_with = "as_map")]
+        metrics: Vec<Metric>,
         lr: f64,
+        /// The norm of the last step's gradient, before it is clipped.
+        grad_norm: f64,
     },
-    /// The network has been tried on the test data.
-    Tested {
-        /// The epoch.
+    /// An epoch's weights have been measured on samples held out.
+    Measured {
         epoch: usize,
         /// Epochs in all.
         epochs: usize,
         /// Steps in all so far.
         steps: u64,
-        /// What that data is for.
-        measured: Split,
-        /// Mean loss.
-        loss: f64,
-        /// Share of right answers.
-        accuracy: f64,
+        /// What those samples are for.
+        split: Split,
+        #[serde(serialize_with = "as_map")]
+        metrics: Vec<Metric>,
+        /// The name of the metric that the best epoch is chosen by.
+        monitor: String,
     },
-    /// Early stopping ends a stage of the run: no epoch was the best for a while.
+    /// A stage of the run ends before all its epochs are done.
     StoppedEarly {
-        /// The epoch.
         epoch: usize,
         /// Epochs in all, had it gone on.
         epochs: usize,
         /// The best epoch so far.
         best: usize,
-        /// Epochs since.
-        stale: usize,
+        /// Why.
+        reason: String,
     },
-    /// A checkpoint lies on the disk.
+    /// A checkpoint has been written.
     Checkpoint {
-        /// Its file.
         #[serde(serialize_with = "as_text")]
         path: PathBuf,
         /// Steps in all so far.
@@ -143,44 +109,99 @@ pub enum Event {
     },
     /// Training was asked to stop, and has.
     Stopped {
-        /// Where the run keeps its files.
-        #[serde(serialize_with = "as_text")]
-        run: PathBuf,
+        /// The run directory, if there is one.
+        #[serde(serialize_with = "some_as_text")]
+        run: Option<PathBuf>,
         /// Steps in all so far.
         steps: u64,
     },
     /// Training is done.
-    Finished {
-        /// Where the run keeps its files.
-        #[serde(serialize_with = "as_text")]
-        run: PathBuf,
-        /// The model file, with the weights of the best epoch.
-        #[serde(serialize_with = "as_text")]
-        model: PathBuf,
-        /// The model file with the weights of the last epoch.
-        #[serde(serialize_with = "as_text")]
-        last_model: PathBuf,
-        /// What the data is for that the epochs were measured on.
-        measured: Split,
-        /// The best epoch.
-        epoch: usize,
-        /// The last epoch.
-        last_epoch: usize,
-        /// The best epoch's mean loss.
-        loss: f64,
-        /// The best epoch's fraction of right answers.
-        accuracy: f64,
-        /// A 95 % interval of that, by Wilson's score.
-        accuracy_interval_95: [f64; 2],
-        /// The last epoch's fraction of right answers.
-        last_accuracy: f64,
-        /// Samples that were measured on.
-        samples: usize,
-        /// The accuracy of always answering with the most frequent class.
-        chance: f64,
-        /// Seconds that this process has trained.
-        seconds: f64,
-    },
+    Finished(Box<Finished>),
+}
+
+/// How a run begins.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Started {
+    /// The task's name.
+    pub task: String,
+    /// The run directory, if there is one.
+    #[serde(serialize_with = "some_as_text")]
+    pub run: Option<PathBuf>,
+    /// The network's name, or its layers as text; empty of a network without either.
+    pub model: String,
+    /// How many numbers are trained.
+    pub parameters: usize,
+    /// The data, where a name describes it.
+    #[serde(flatten)]
+    pub data: Option<StartedData>,
+    /// What the samples held out are for.
+    pub measured: Split,
+    /// Epochs in all.
+    pub epochs: usize,
+    /// Steps in an epoch, where that is known.
+    pub steps: Option<usize>,
+    /// Samples in a step, where that is known.
+    pub batch_size: Option<usize>,
+    /// What all random numbers come from.
+    pub seed: u64,
+    /// Threads that compute.
+    pub threads: usize,
+    /// The instruction set in use.
+    pub isa: &'static str,
+    /// Steps that were done before, in a run that goes on.
+    pub resumed_at: Option<u64>,
+}
+
+/// The data of a run.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct StartedData {
+    /// Its name.
+    pub data: String,
+    /// The names of the network's outputs, in their order.
+    pub classes: Vec<String>,
+    /// Channels, height and width of what the network sees.
+    pub input: [usize; 3],
+    /// Samples to learn from.
+    pub train_samples: usize,
+    /// Samples to measure on.
+    pub measured_samples: usize,
+    /// The fraction of the training samples that each epoch goes through.
+    pub epoch_fraction: f64,
+}
+
+/// How a run ended.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Finished {
+    /// The run directory, if there is one.
+    #[serde(serialize_with = "some_as_text")]
+    pub run: Option<PathBuf>,
+    /// The file with the weights of the best epoch.
+    #[serde(serialize_with = "some_as_text")]
+    pub model: Option<PathBuf>,
+    /// The file with the weights of the last epoch.
+    #[serde(serialize_with = "some_as_text")]
+    pub last_model: Option<PathBuf>,
+    /// What the samples are for that the epochs were measured on.
+    pub split: Split,
+    /// The name of the metric that the best epoch was chosen by.
+    pub monitor: String,
+    /// The best epoch.
+    pub best: Measured,
+    /// The last epoch.
+    pub last: Measured,
+    /// What an answer without looking would give.
+    pub baseline: Option<Baseline>,
+    /// Seconds that this process has trained.
+    pub seconds: f64,
+}
+
+/// What an answer gives that does not look at the sample.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Baseline {
+    /// The value of the metric that the best epoch is chosen by.
+    pub value: f64,
+    /// What is answered: `always answering with the most frequent class`.
+    pub answer: String,
 }
 
 /// Something that listens to events.
@@ -193,4 +214,9 @@ impl Sink for Vec<Event> {
     fn event(&mut self, event: &Event) {
         self.push(event.clone());
     }
+}
+
+/// A sink that hears nothing.
+impl Sink for () {
+    fn event(&mut self, _: &Event) {}
 }

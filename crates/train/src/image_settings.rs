@@ -1,5 +1,6 @@
 //! The settings that images of a folder have besides.
 
+use crate::config::{bad, settings};
 use crate::error::TrainError;
 use serde::{Deserialize, Serialize};
 use striate_data::download::cache_directory;
@@ -38,63 +39,45 @@ impl ImageCache {
     }
 }
 
-/// The settings that images of a folder, a manifest or an archive have besides.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct ImageSettings {
-    /// Pixels of a side of what the network sees; by default the images' own size if it is one and small, else as the network needs.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub size: Option<usize>,
-    /// 1 for grey, 3 for colour; by default as the images are.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub channels: Option<usize>,
-    /// How pixels are weighed when an image is scaled; bilinearly, or as a backbone is used to, if nothing is said.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub filter: Option<Filter>,
-    /// The colour behind transparent parts: red, green, blue.
-    pub background: [u8; 3],
-    /// Random changes of training images, as [`Augmentations`] reads them; `small-data` stands for what suits few images of the size.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub augment: Option<String>,
-    /// Where decoded images are kept.
-    pub cache: ImageCache,
-    /// The fraction of images that is held out to measure on, where the data has no split.
-    pub val: f64,
-    /// Whether that split is by image even so where images are nearly the same, which otherwise stay on one side.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub split_near_duplicates: bool,
-    /// The column of a manifest that holds the images' paths, if its name does not tell.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub path_column: Option<String>,
-    /// The column of a manifest that holds the images' classes, if its name does not tell.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub label_column: Option<String>,
-    /// The largest share of images that may be unreadable.
-    pub max_bad: f64,
-    /// Whether samples of rare classes are drawn more often, so that all classes are as frequent.
-    pub balance: bool,
-    /// Whether losses of rare classes weigh more, so that all classes weigh the same.
-    pub class_weights: bool,
-}
+settings! {
+    /// The settings that images of a folder have besides, as they are asked for.
+    asked ImageConfig
 
-impl Default for ImageSettings {
-    fn default() -> Self {
-        ImageSettings {
-            size: None,
-            channels: None,
-            filter: None,
-            background: [255; 3],
-            augment: None,
-            cache: ImageCache::default(),
-            val: HELD_OUT,
-            split_near_duplicates: false,
-            path_column: None,
-            label_column: None,
-            max_bad: 0.05,
-            balance: false,
-            class_weights: false,
-        }
+    /// The settings that images of a folder, a manifest or an archive have besides.
+    resolved ImageSettings
+
+    required {
+        /// The colour behind transparent parts: red, green, blue.
+        background: [u8; 3] = [255; 3],
+        /// Where decoded images are kept.
+        cache: ImageCache = ImageCache::None,
+        /// The fraction of images that is held out to measure on, where the data has no split.
+        val: f64 = HELD_OUT,
+        /// Whether that split is by image even so where images are nearly the same, which otherwise stay on one side.
+        split_near_duplicates: bool = false,
+        /// The largest fraction of images that may be unreadable.
+        max_bad: f64 = 0.05,
+        /// Whether samples of rare classes are drawn more often, so that all classes are as frequent.
+        balance: bool = false,
+        /// Whether losses of rare classes weigh more, so that all classes weigh the same.
+        class_weights: bool = false,
     }
+    optional {
+        /// Pixels of a side of what the network sees; by default the images' own size if it is one and small, else as the network needs.
+        size: usize,
+        /// 1 for grey, 3 for colour; by default as the images are.
+        channels: usize,
+        /// How pixels are weighed when an image is scaled; bilinearly, or as a backbone is used to, if nothing is said.
+        filter: Filter,
+        /// Random changes of training images, as [`Augmentations`] reads them; `small-data` stands for what suits few images of the size.
+        augment: String,
+        /// The column of a manifest that holds the images' paths, if its name does not tell.
+        path_column: String,
+        /// The column of a manifest that holds the images' classes, if its name does not tell.
+        label_column: String,
+    }
+    sections {}
+    optional_sections {}
 }
 
 /// The word for [`ImageSettings::augment`] that stands for what suits few images.
@@ -109,20 +92,17 @@ pub const NO_CHANGES: &str = "none";
 impl ImageSettings {
     /// Checks what does not depend on the images.
     pub fn validate(&self) -> Result<(), TrainError> {
-        let bad = |name: &str, got: String, need: &str| {
-            Err(TrainError::Setting { name: name.to_string(), got, need: need.to_string() })
-        };
         if let Some(size) = self.size.filter(|s| !(1..=4096).contains(s)) {
-            return bad("size", size.to_string(), "from 1 to 4096");
+            return bad("size", size, "from 1 to 4096");
         }
         if let Some(channels) = self.channels.filter(|c| ![1, 3].contains(c)) {
-            return bad("channels", channels.to_string(), "1 or 3");
+            return bad("channels", channels, "1 or 3");
         }
         if !(self.val > 0.0 && self.val < 1.0) {
-            return bad("val", self.val.to_string(), "a share between 0% and 100%");
+            return bad("val", self.val, "a fraction between 0% and 100%");
         }
         if !(0.0..=1.0).contains(&self.max_bad) {
-            return bad("max-bad", self.max_bad.to_string(), "a share from 0% to 100%");
+            return bad("max_bad", self.max_bad, "a fraction from 0% to 100%");
         }
         self.augmentations(32).map(|_| ())
     }

@@ -1,6 +1,6 @@
 //! Images of a folder, made ready for a run: read once, split if need be, and written down for the runs that go on.
 
-use crate::config::Config;
+use crate::config::{Layers, ResolvedConfig};
 use crate::data::{Images, Splits, Validation, Wanted, Watch};
 use crate::error::TrainError;
 use crate::evaluate::HeldOut;
@@ -39,7 +39,7 @@ fn list_options(settings: &ImageSettings) -> ListOptions {
 }
 
 /// The images of a new run, as the network wants them; `watch` hears how far the look at all images has come.
-pub fn open(config: &Config, wanted: Wanted, watch: &Watch) -> Result<Splits, TrainError> {
+pub fn open(config: &ResolvedConfig, wanted: Wanted, watch: &Watch) -> Result<Splits, TrainError> {
     let path = &text_path(&config.data);
     let settings = &config.images;
     let mut list = ImageList::open_with(path, &list_options(settings))?;
@@ -92,7 +92,7 @@ fn set_aside(list: &ImageList, found: &Survey, max_bad: f64) -> Result<Vec<BadIm
     if n as f64 > max_bad * all as f64 {
         let reasons = some(&bad.iter().map(|b| b.reason.as_str()).collect::<Vec<_>>());
         let reason =
-            format!("{n} of {all} images cannot be used, more than --max-bad {}% allows: {reasons}", 100.0 * max_bad);
+            format!("{n} of {all} images cannot be used, more than max_bad {}% allows: {reasons}", 100.0 * max_bad);
         return Err(DataError::Images { path: list.path.clone(), reason }.into());
     }
     Ok(bad)
@@ -123,7 +123,7 @@ fn warn_of_leaks(list: &ImageList, found: &Survey, notes: &mut Vec<String>) {
 
 /// How the images become the network's input: their own size if it is one and small, or what is set or needed.
 fn preprocessing(
-    config: &Config,
+    config: &ResolvedConfig,
     list: &ImageList,
     found: &Survey,
     wanted: Wanted,
@@ -225,7 +225,7 @@ pub(crate) fn read_preprocessing(run: &Path) -> Result<Preprocessing, TrainError
 }
 
 /// The images of a run that goes on, as its directory says; they lay in `before` when it began.
-pub fn reopen(config: &Config, run: &Path, before: &Path) -> Result<Splits, TrainError> {
+pub fn reopen(config: &ResolvedConfig, run: &Path, before: &Path) -> Result<Splits, TrainError> {
     let preprocessing = read_preprocessing(run)?;
     let data = &text_path(&config.data);
     let mut list = read_moved_run_list(&run.join(IMAGES), data, before)?;
@@ -292,8 +292,12 @@ pub struct Preview {
 }
 
 impl Preview {
-    /// For the images and settings of `config`.
-    pub fn open(config: &Config) -> Result<Preview, TrainError> {
+    /// For the images and settings that are asked for.
+    ///
+    /// # Errors
+    /// If the images or the settings cannot be used.
+    pub fn open(asked: impl Into<Layers>) -> Result<Preview, TrainError> {
+        let config = &asked.into().over(ResolvedConfig::default()).config;
         let from = Provenance::default();
         let splits = open(
             config,

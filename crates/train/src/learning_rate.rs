@@ -159,7 +159,7 @@ fn read(text: &str) -> Result<SchedulePlan, String> {
 pub struct PlateauPosition {
     /// The learning rate.
     pub lr: f64,
-    /// The best test loss so far.
+    /// The best loss so far on samples held out.
     pub best: Option<f64>,
     /// Epochs since then.
     pub bad_epochs: u64,
@@ -202,8 +202,8 @@ impl LearningRate {
         self.schedule.lr(self.base, step.saturating_sub(self.first))
     }
 
-    /// Takes in the test loss after an epoch, and says where a plateau has brought the learning rate to.
-    pub fn tested(&mut self, loss: f64) -> Option<PlateauPosition> {
+    /// Takes in the loss on samples held out after an epoch, and says where a plateau has brought the learning rate to.
+    pub fn measured(&mut self, loss: f64) -> Option<PlateauPosition> {
         let plateau = self.plateau.as_mut()?;
         self.base = plateau.step(loss, self.base);
         let state = plateau.state;
@@ -248,12 +248,12 @@ mod tests {
         let mut rate = LearningRate::new(&plan, 0.1, 9, 5, None);
         let mut positions = Vec::new();
         for loss in [1.0, 2.0, 2.0] {
-            positions.push(rate.tested(loss).unwrap());
+            positions.push(rate.measured(loss).unwrap());
         }
         assert_eq!(rate.at(0), 0.05);
         let mut resumed = LearningRate::new(&plan, 0.1, 9, 5, Some(&positions[1]));
         assert_eq!(resumed.at(0), 0.1);
-        assert_eq!(resumed.tested(2.0).as_ref(), Some(&positions[2]));
+        assert_eq!(resumed.measured(2.0).as_ref(), Some(&positions[2]));
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Training: the loop, its settings, files and events, and what is measured.
 
+mod batches;
+mod callback;
 mod card;
 mod checkpoint;
 mod config;
@@ -22,32 +24,36 @@ mod recipe;
 mod run_dir;
 mod session;
 pub mod sinks;
+mod spikes;
 mod state;
 mod task;
+mod tasks;
 mod trainer;
-
 mod weights;
 
-pub use checkpoint::{Identity, Loaded, load as load_checkpoint, save as save_checkpoint};
-pub use config::{Config, OptimizerKind};
+pub use batches::{Batches, Stream};
+pub use callback::{Callback, Context};
+pub use config::{Config, IntoSetting, Layers, OptimizerKind, Resolved, ResolvedConfig};
 pub use data::{Images, Loader, MNIST, Splits, Watch, load_data};
 pub use defaults::Defaults;
 pub use error::TrainError;
 pub use evaluate::{Evaluation, HeldOut, evaluate, load_to_measure};
-pub use events::{Event, Sink};
-pub use finetune::{FewShot, FewShotResult, FineTune, FineTuneMode, PrototypeReport, Source, prototypes};
-pub use image_settings::{ImageCache, ImageSettings, NO_CHANGES, SMALL_DATA, UNMIXED};
+pub use events::{Baseline, Event, Finished, Sink, Started, StartedData};
+pub use finetune::{
+    FewShot, FewShotResult, FineTune, FineTuneConfig, FineTuneMode, PrototypeReport, Source, prototypes,
+};
+pub use image_settings::{ImageCache, ImageConfig, ImageSettings, NO_CHANGES, SMALL_DATA, UNMIXED};
 pub use images::{Preview, are_images};
-pub use learning_rate::{LearningRate, PlateauPosition, SCHEDULE_FORMS, SchedulePlan};
+pub use learning_rate::{PlateauPosition, SCHEDULE_FORMS, SchedulePlan};
 pub use metrics::{
     Averages, ClassificationMetrics, ConfusionMatrix, Detail, Direction, Metric, Metrics, MultiLabelMetrics,
     OperatingPoint, Ranking, RegressionMetrics, Scale, bootstrap_interval, wilson_interval,
 };
-pub use metrics_csv::MetricsCsv;
 pub use published::{IMAGENET, MIRROR, cached_weights, resolve_weights, weights_url};
 pub use recipe::Recipe;
 pub use run_dir::RunDir;
-pub use session::{ResumeOptions, Session, Settings};
-pub use state::{Measured, Position, Running};
-pub use task::{Classification, Part, Task};
-pub use trainer::{Batches, Kept, Outcome, SaveModel, Trainer};
+pub use session::{ResumeOptions, Session};
+pub use state::{Measured, TrainState};
+pub use task::Task;
+pub use tasks::{Classification, Evaluator};
+pub use trainer::{Outcome, Trainer};

@@ -1,99 +1,131 @@
-//! `metrics.csv`: losses and accuracies over time.
+//! `metrics.csv`: losses and metrics over time.
 
 use crate::error::TrainError;
-use crate::state::Position;
+use crate::state::TrainState;
 use std::fs::{self, File, OpenOptions};
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use striate_imaging::Split;
+use striate_model::Metric;
 
-const HEADER: &str = "steps,epoch,split,loss,accuracy,lr";
+/// What stands before the metrics: steps in all, the epoch, what the samples are for, and of training the learning rate and the norm of the last gradient.
+const COLUMNS: [&str; 5] = ["steps", "epoch", "split", "lr", "grad_norm"];
 
-/// The file of losses and accuracies, one line each time that they are printed.
+/// The file of losses and metrics, one line each time that they are printed. It has a column for each metric; a cell is empty where a split has no such
+/// metric, or its value is not defined.
 pub struct MetricsCsv {
     path: PathBuf,
     file: File,
+    names: Vec<String>,
+}
+
+/// A line of the file.
+pub struct Row<'a> {
+    /// Steps in all so far.
+    pub steps: u64,
+    /// The epoch, from 1.
+    pub epoch: usize,
+    /// What the samples are for.
+    pub split: Split,
+    /// The learning rate and the norm of the last gradient, of training.
+    pub training: Option<(f64, f64)>,
+    /// The loss and the metrics.
+    pub metrics: &'a [Metric],
 }
 
 impl MetricsCsv {
-    /// A new file.
-    pub fn create(path: &Path) -> Result<Self, TrainError> {
-        let mut csv = MetricsCsv::open(path, File::create(path))?;
-        csv.write(HEADER)?;
+    /// A new file with columns for these metrics.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn create(path: &Path, names: &[String]) -> Result<Self, TrainError> {
+        let file = File::create(path).map_err(|e| TrainError::io("write", path, e))?;
+        let mut csv = MetricsCsv { path: path.to_path_buf(), file, names: names.to_vec() };
+        let header: Vec<&str> = COLUMNS.into_iter().chain(names.iter().map(String::as_str)).collect();
+        csv.write(&header.join(",")).map_err(|e| TrainError::io("write", path, e))?;
         Ok(csv)
     }
 
-    /// The file of a run that goes on from `position`; what came after that is dropped, for it will come again.
-    pub fn resume(path: &Path, position: &Position, epoch_is_tested: bool) -> Result<Self, TrainError> {
+    /// The file of a run that goes on from `state`; what came after that is dropped, for it will come again.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn resume(path: &Path, names: &[String], state: &TrainState) -> Result<Self, TrainError> {
+        let epoch_is_measured = state.batch == 0;
         let text = fs::read_to_string(path).unwrap_or_default();
-        let mut csv = MetricsCsv::create(&path.with_extension("csv.new"))?;
+        let (new, io) = (path.with_extension("csv.new"), |e| TrainError::io("write", path, e));
+        let mut csv = MetricsCsv::create(&new, names)?;
         for row in text.lines().skip(1) {
             let mut fields = row.split(',');
             let steps = fields.next().and_then(|s| s.parse::<u64>().ok());
-            let is_test = fields.nth(1) != Some(Split::Train.name());
+            let is_training = fields.nth(1) == Some(Split::Train.name());
             let Some(steps) = steps else { continue };
-            if steps < position.steps || (steps == position.steps && (epoch_is_tested || !is_test)) {
-                csv.write(row)?;
+            if steps < state.steps || (steps == state.steps && (epoch_is_measured || is_training)) {
+                csv.write(row).map_err(io)?;
             }
         }
-        fs::rename(&csv.path, path).map_err(|e| TrainError::io("write", path, e))?;
-        MetricsCsv::open(path, OpenOptions::new().append(true).open(path))
+        fs::rename(&new, path).map_err(io)?;
+        let file = OpenOptions::new().append(true).open(path).map_err(io)?;
+        Ok(MetricsCsv { path: path.to_path_buf(), file, names: names.to_vec() })
     }
 
-    fn open(path: &Path, file: std::io::Result<File>) -> Result<Self, TrainError> {
-        let file = file.map_err(|e| TrainError::io("write", path, e))?;
-        Ok(MetricsCsv { path: path.to_path_buf(), file })
+    /// Where it lies.
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
-    fn write(&mut self, row: &str) -> Result<(), TrainError> {
-        self.file.write_all(format!("{row}\n").as_bytes()).map_err(|e| TrainError::io("write", &self.path, e))
+    fn write(&mut self, row: &str) -> io::Result<()> {
+        self.file.write_all(format!("{row}\n").as_bytes())
     }
 
-    /// Adds a line of training.
-    pub fn add_training(
-        &mut self,
-        steps: u64,
-        epoch: usize,
-        loss: f64,
-        accuracy: f64,
-        lr: f64,
-    ) -> Result<(), TrainError> {
-        self.write(&format!("{steps},{epoch},{},{loss:.6},{accuracy:.6},{lr}", Split::Train))
-    }
-
-    /// Adds a line of what was measured on the images of `split`.
-    pub fn add_measured(
-        &mut self,
-        steps: u64,
-        epoch: usize,
-        split: Split,
-        loss: f64,
-        accuracy: f64,
-    ) -> Result<(), TrainError> {
-        self.write(&format!("{steps},{epoch},{split},{loss:.6},{accuracy:.6},"))
+    /// Adds a line.
+    ///
+    /// # Errors
+    /// If it cannot be written, as on a full disk. The file is of use without it.
+    pub fn add(&mut self, row: &Row) -> io::Result<()> {
+        let number = |value: f64| if value.is_finite() { format!("{value:.6}") } else { String::new() };
+        let mut line = format!("{},{},{}", row.steps, row.epoch, row.split);
+        line += &row.training.map_or(",,".into(), |(lr, norm)| format!(",{lr},{}", number(norm)));
+        for name in &self.names {
+            let value = row.metrics.iter().find(|metric| metric.name == *name).map(|metric| metric.value);
+            line += ",";
+            line += &value.map_or(String::new(), number);
+        }
+        self.write(&line)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use striate_model::Direction;
+
+    fn metrics(loss: f64, accuracy: f64) -> Vec<Metric> {
+        vec![Metric::number("loss", loss, Direction::Minimize), Metric::fraction("accuracy", accuracy)]
+    }
 
     #[test]
     fn a_resumed_file_loses_what_will_come_again() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("metrics.csv");
-        let mut csv = MetricsCsv::create(&path).unwrap();
-        csv.add_training(100, 1, 0.5, 0.8, 0.001).unwrap();
-        csv.add_training(200, 1, 0.4, 0.85, 0.001).unwrap();
-        csv.add_measured(200, 1, Split::Val, 0.3, 0.9).unwrap();
-        csv.add_training(300, 2, 0.2, 0.95, 0.001).unwrap();
-        drop(csv);
-        let at = |steps| Position { steps, ..Position::default() };
-        drop(MetricsCsv::resume(&path, &at(200), true).unwrap());
+        let names = ["loss", "accuracy", "f1_macro"].map(String::from);
+        let mut csv = MetricsCsv::create(&path, &names).unwrap();
+        let mut training = |steps, epoch, metrics: &[Metric]| {
+            csv.add(&Row { steps, epoch, split: Split::Train, training: Some((0.001, f64::NAN)), metrics }).unwrap();
+            if steps == 200 {
+                csv.add(&Row { steps, epoch, split: Split::Val, training: None, metrics }).unwrap();
+            }
+        };
+        training(100, 1, &metrics(0.5, 0.8));
+        training(200, 1, &metrics(0.4, 0.85));
+        training(300, 2, &metrics(0.2, 0.95));
+        let at = |steps, batch| TrainState { steps, batch, ..TrainState::default() };
+        drop(MetricsCsv::resume(&path, &names, &at(200, 0)).unwrap());
         let text = fs::read_to_string(&path).unwrap();
+        assert_eq!(text.lines().next(), Some("steps,epoch,split,lr,grad_norm,loss,accuracy,f1_macro"));
         assert_eq!(text.lines().count(), 4);
-        assert_eq!(text.lines().last(), Some("200,1,val,0.300000,0.900000,"));
-        drop(MetricsCsv::resume(&path, &at(200), false).unwrap());
-        assert_eq!(fs::read_to_string(&path).unwrap().lines().last(), Some("200,1,train,0.400000,0.850000,0.001"));
+        assert_eq!(text.lines().last(), Some("200,1,val,,,0.400000,0.850000,"));
+        drop(MetricsCsv::resume(&path, &names, &at(200, 2)).unwrap());
+        assert_eq!(fs::read_to_string(&path).unwrap().lines().last(), Some("200,1,train,0.001,,0.400000,0.850000,"));
     }
 }

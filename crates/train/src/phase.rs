@@ -1,9 +1,11 @@
 //! The stages of a run: epochs in which one part of the network learns in one way.
 
-use crate::config::Config;
-use crate::finetune::{FineTuneMode, by_depth};
-use crate::task::Part;
+use crate::config::ResolvedConfig;
+use crate::data::Splits;
+use crate::finetune::{FineTuneMode, Part, by_depth};
+use crate::trainer::LoopSettings;
 use std::ops::Range;
+use std::time::Duration;
 use striate_graph::capture;
 use striate_nn::{Classifier, Module, Optimizer, Statistics};
 use striate_tensor::{Op, Shape};
@@ -26,7 +28,7 @@ impl Phase {
     }
 
     /// What learns and what does not, for people; nothing in a run that does not fine-tune.
-    pub fn describe(&self, config: &Config, network: &dyn Classifier) -> Option<String> {
+    pub fn describe(&self, config: &ResolvedConfig, network: &dyn Classifier) -> Option<String> {
         let finetune = config.finetune.as_ref()?;
         let epochs = match (self.epochs.start + 1, self.epochs.end) {
             (first, last) if first == last => format!("epoch {first}"),
@@ -53,7 +55,7 @@ impl Phase {
     }
 }
 
-impl Config {
+impl ResolvedConfig {
     /// The stages of a run with these settings, in their order.
     pub(crate) fn phases(&self) -> Vec<Phase> {
         let whole = |epochs| Phase { part: Part::Whole, epochs, lr: self.lr };
@@ -69,6 +71,27 @@ impl Config {
                 let head = Phase { part: Part::HeadOnFeatures, epochs: 0..first, lr: finetune.head_lr };
                 vec![head, whole(first..self.epochs)]
             }
+        }
+    }
+
+    /// What the training loop is told, in every stage.
+    pub(crate) fn loop_settings(&self, monitor: &str, data: &Splits) -> LoopSettings {
+        LoopSettings {
+            epochs: self.epochs,
+            until: self.epochs,
+            accumulate: self.accumulate,
+            clip_norm: self.clip_norm,
+            log_every: self.log_every,
+            checkpoint_every: self.checkpoint_every,
+            patience: self.patience,
+            min_delta: self.min_delta,
+            monitor: monitor.into(),
+            dropout_scale: self.dropout_scale,
+            statistics: self.statistics(),
+            needs_two: false,
+            measured: data.measured,
+            time_budget: self.time_budget.map(Duration::from_secs_f64),
+            max_batches: None,
         }
     }
 

@@ -119,6 +119,18 @@ impl RunDir {
         Ok(run)
     }
 
+    /// Whether a run has left a checkpoint in `path`.
+    pub(crate) fn has_checkpoint(path: &Path) -> bool {
+        path.join(CHECKPOINT).is_file()
+    }
+
+    /// Opens the directory of an earlier run of a program, which has no settings in a file.
+    pub(crate) fn take_up(path: &Path) -> Result<RunDir, TrainError> {
+        let run = RunDir::lock(path.to_path_buf())?;
+        run.remove_partial();
+        Ok(run)
+    }
+
     fn lock(path: PathBuf) -> Result<RunDir, TrainError> {
         let file = path.join(LOCK);
         let lock = File::create(&file).map_err(|e| TrainError::io("write", &file, e))?;

@@ -1,134 +1,57 @@
-//! Tasks: what a network is trained to do.
+//! [`Task`]: what a network is trained to do.
 
-use striate_data::Batch;
-use striate_graph::Executable;
-use striate_nn::{Classifier, CrossEntropyLoss, Entry, EntryMut, FocalLoss, Forward, Module, Pass};
+use crate::metrics::{Detail, Metrics};
+use striate_data::Collate;
+use striate_nn::{Module, Pass};
 use striate_tensor::Tensor;
 
-/// What a network is trained to do: which part of a batch it sees, and how its output is judged.
-pub trait Task: Send + Sync {
-    /// What the data loader gives.
-    type Batch;
-    /// What kind of network it takes.
-    type Network: Forward + ?Sized;
-    /// What the network sees of a batch.
-    fn input(&self, batch: &Self::Batch) -> Tensor;
+/// What a network of type `N` is trained to do: what a batch is, the loss, and what is measured.
+///
+/// The trainer, its events, `metrics.csv`, checkpoints and model cards know no more of a task than this.
+pub trait Task<N: Module>: Send + Sync {
+    /// What a data set gives.
+    type Sample: Collate<Batch = Self::Batch>;
+    /// What the data loader makes of samples.
+    type Batch: Send;
     /// What the network gives for a batch.
-    fn forward(&self, network: &Self::Network, batch: &Self::Batch, pass: &Pass) -> Tensor {
-        network.forward(self.input(batch), pass)
-    }
-    /// What the network gives in evaluation, ready to run on inputs of this shape ([`Task::input`]).
-    fn executable(&self, network: &Self::Network, input: &[usize]) -> Executable {
-        Executable::of(network, input)
-    }
+    type Output;
+    /// What is measured besides the loss.
+    type Metrics: Metrics;
+
+    /// Its name, as checkpoints and model cards have it: `classification`.
+    fn name(&self) -> &str;
+
     /// How many samples are in a batch.
     fn samples(&self, batch: &Self::Batch) -> usize;
+
+    /// What the network sees of a batch. A loss that is not finite is looked for here first.
+    fn inputs(&self, batch: &Self::Batch) -> Vec<Tensor>;
+
+    /// What the network gives for a batch.
+    fn forward(&self, network: &N, batch: &Self::Batch, pass: &Pass) -> Self::Output;
+
     /// The mean loss over a batch.
-    fn loss(&self, output: Tensor, batch: &Self::Batch) -> Tensor;
-    /// The mean loss that training makes smaller, where that is another one.
-    fn train_loss(&self, output: Tensor, batch: &Self::Batch) -> Tensor {
+    fn loss(&self, output: Self::Output, batch: &Self::Batch) -> Tensor;
+
+    /// The mean loss that training makes smaller, where that is another one: with smoothed labels, say.
+    fn train_loss(&self, output: Self::Output, batch: &Self::Batch) -> Tensor {
         self.loss(output, batch)
     }
-    /// How many samples of a batch the network got right.
-    fn correct(&self, output: &Tensor, batch: &Self::Batch) -> usize;
-}
 
-/// Which part of a network learns.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Part {
-    /// All of it.
-    #[default]
-    Whole,
-    /// Its head. The rest is frozen: it works as in evaluation, dropout off and running statistics as they are.
-    Head,
-    /// Its head, and batches hold what it sees of images: [`Classifier::features`] of them.
-    HeadOnFeatures,
-}
+    /// Metrics of no samples yet, as they are summed up in training, batch by batch, or over all samples that are measured on.
+    fn metrics(&self, detail: Detail) -> Self::Metrics;
 
-/// One class per image, by cross-entropy.
-#[derive(Clone, Debug, Default)]
-pub struct Classification {
-    /// Which part of the network learns.
-    pub part: Part,
-    /// The share of each target that is spread over all classes in training.
-    pub label_smoothing: f64,
-    /// The gamma of the focal loss that is trained on in the place of cross-entropy. It takes neither smoothed nor mixed labels.
-    pub focal: Option<f64>,
-    /// How much each class weighs in training; all the same if nothing is said.
-    pub class_weights: Option<Tensor>,
-}
+    /// Adds a batch to the metrics.
+    fn measure(&self, output: &Self::Output, batch: &Self::Batch, metrics: &mut Self::Metrics);
 
-impl Classification {
-    /// The class that the network holds most likely, for each sample.
-    pub fn predicted(output: &Tensor) -> Vec<usize> {
-        output.argmax(1, false).to_vec::<i64>().into_iter().map(|c| c as usize).collect()
+    /// The name of the metric by which the best epoch is chosen: one of those that [`Task::metrics`] finish into, or `loss`.
+    fn monitor(&self) -> &str {
+        "loss"
     }
-}
 
-impl Task for Classification {
-    type Batch = Batch;
-    type Network = dyn Classifier;
-    fn input(&self, batch: &Batch) -> Tensor {
-        batch.images.clone()
+    /// What the network gives in evaluation, batch after batch. A task whose networks can be captured runs their optimized graph: see
+    /// [`Evaluator`](crate::Evaluator).
+    fn evaluator<'a>(&'a self, network: &'a N) -> Box<dyn FnMut(&Self::Batch) -> Self::Output + 'a> {
+        Box::new(move |batch| self.forward(network, batch, &Pass::eval()))
     }
-    fn forward(&self, network: &dyn Classifier, batch: &Batch, pass: &Pass) -> Tensor {
-        let x = self.input(batch);
-        match self.part {
-            Part::Whole => network.forward(x, pass),
-            Part::Head => network.head(network.features(x, &Pass::eval()), pass),
-            Part::HeadOnFeatures => network.head(x, pass),
-        }
-    }
-    fn executable(&self, network: &dyn Classifier, input: &[usize]) -> Executable {
-        match self.part {
-            Part::Whole | Part::Head => Executable::of(network, input),
-            Part::HeadOnFeatures => Executable::of(&PartOf { network, part: |n, x, pass| n.head(x, pass) }, input),
-        }
-    }
-    fn samples(&self, batch: &Batch) -> usize {
-        batch.images.size(0)
-    }
-    fn loss(&self, output: Tensor, batch: &Batch) -> Tensor {
-        CrossEntropyLoss::new().forward(output, &batch.labels)
-    }
-    fn train_loss(&self, output: Tensor, batch: &Batch) -> Tensor {
-        if let Some(gamma) = self.focal {
-            let mut loss = FocalLoss::new().gamma(gamma);
-            loss.weight = self.class_weights.clone();
-            return loss.forward(output, &batch.labels);
-        }
-        let mut loss = CrossEntropyLoss::new().label_smoothing(self.label_smoothing);
-        if let Some(weights) = &self.class_weights {
-            loss = loss.weight(weights.clone());
-        }
-        loss.forward(output, batch.shares.as_ref().unwrap_or(&batch.labels))
-    }
-    fn correct(&self, output: &Tensor, batch: &Batch) -> usize {
-        let labels = batch.labels.to_vec::<i64>();
-        Classification::predicted(output).iter().zip(labels).filter(|(p, l)| **p as i64 == *l).count()
-    }
-}
-
-/// A part of a network, as a network in evaluation.
-struct PartOf<'n> {
-    network: &'n dyn Classifier,
-    part: fn(&dyn Classifier, Tensor, &Pass) -> Tensor,
-}
-
-impl Module for PartOf<'_> {
-    fn visit<'a>(&'a self, prefix: &str, f: &mut dyn FnMut(&str, Entry<'a>)) {
-        self.network.visit(prefix, f);
-    }
-    fn visit_mut<'a>(&'a mut self, _: &str, _: &mut dyn FnMut(&str, EntryMut<'a>)) {}
-}
-
-impl Forward for PartOf<'_> {
-    fn forward(&self, x: Tensor, pass: &Pass) -> Tensor {
-        (self.part)(self.network, x, pass)
-    }
-}
-
-/// [`Classifier::features`] in evaluation, ready to run on inputs of this shape.
-pub(crate) fn features_of(network: &dyn Classifier, input: &[usize]) -> Executable {
-    Executable::of(&PartOf { network, part: |n, x, pass| n.features(x, pass) }, input)
 }

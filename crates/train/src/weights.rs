@@ -192,7 +192,7 @@ impl Aligned {
         });
         let advice = match (&self.little, nearest(&given).filter(|r| r.is_complete())) {
             (_, Some(r)) => {
-                format!("it looks like {} ({} of {} tensors): --model {0}", r.architecture.name, r.found, r.of)
+                format!("it looks like {} ({} of {} tensors): (model = {0})", r.architecture.name, r.found, r.of)
             }
             (Some(o), None) if o.found > 0 => format!(
                 "{} of the {} tensors of {model} are under the name {}, which can be chosen (weights_entry)",
@@ -200,7 +200,7 @@ impl Aligned {
                 o.of,
                 entry_name(&o.prefix)
             ),
-            _ => "is it for another network (--model)?".to_string(),
+            _ => "is it for another network (model)?".to_string(),
         };
         format!(
             "none of its {} tensors has the name and shape of one of {model}: {names}; {advice}",

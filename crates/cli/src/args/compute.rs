@@ -12,9 +12,9 @@ pub struct Compute {
     /// Threads to compute with [default: what this process may use]. Results do not depend on it.
     #[arg(long, value_name = "N", value_parser = value_parser!(u64).range(1..=1024))]
     pub threads: Option<u64>,
-    /// Compute convolutions by the plain sum, without the faster algorithm (Winograd's) that rounds a little more.
+    /// Compute 3×3 convolutions without Winograd's algorithm, which is faster and rounds a little more.
     #[arg(long)]
-    pub exact: bool,
+    pub no_winograd: bool,
 }
 
 fn device(name: &str) -> Result<Device, String> {

@@ -1,22 +1,22 @@
 //! The defaults that help shows: those that are used.
 
 use clap::{Arg, Command};
-use striate::train::{Config, Defaults, FineTuneMode};
+use striate::train::{Defaults, FineTuneMode, ResolvedConfig};
 
 /// What help says of a setting's default in `train`: for the built-in data and idx files, and for images in files.
-type OfTrain = fn(&Config) -> Option<String>;
+type OfTrain = fn(&ResolvedConfig) -> Option<String>;
 
 /// The settings whose defaults are worked out, by the names of their arguments.
 const SETTINGS: [(&str, OfTrain); 13] = [
     ("epochs", |c| Some(c.epochs.to_string())),
-    ("epoch_share", |c| Some(c.epoch_share.to_string())),
+    ("epoch_fraction", |c| Some(c.epoch_fraction.to_string())),
     ("batch_size", |c| Some(c.batch_size.to_string())),
     ("lr", |c| Some(c.lr.to_string())),
     ("optimizer", |c| Some(c.optimizer.name().to_string())),
     ("weight_decay", |c| Some(c.decay().to_string())),
     ("schedule", |c| Some(c.schedule.clone().unwrap_or_else(|| "constant".into()))),
     ("label_smoothing", |c| Some(c.label_smoothing.to_string())),
-    ("dropout", |c| Some(c.dropout.to_string())),
+    ("dropout_scale", |c| Some(c.dropout_scale.to_string())),
     ("ema", |c| c.ema.map(|e| e.to_string())),
     ("patience", |c| Some(c.patience.unwrap_or(0).to_string())),
     ("augment", |c| Some(c.images.augment.clone().unwrap_or_else(|| "none".into()))),
@@ -27,7 +27,7 @@ const SETTINGS: [(&str, OfTrain); 13] = [
 pub fn with_defaults(command: Command) -> Command {
     let command = command.mut_subcommand("train", |train| {
         SETTINGS.into_iter().fold(train, |train, (name, of)| {
-            let plain = of(&Config::default());
+            let plain = of(&ResolvedConfig::default());
             let few = |n| of(&Defaults::for_images(n).config());
             let (small, large) = (few(Defaults::FEW), few(Defaults::MANY));
             let text = match (plain, small, large) {
@@ -51,8 +51,8 @@ pub fn with_defaults(command: Command) -> Command {
             let modes = [FineTuneMode::Head, FineTuneMode::Full, FineTuneMode::Gradual];
             let [head, full, gradual] = modes.map(|mode| match name {
                 // What is typed in mode gradual are the epochs in which all layers learn.
-                "epochs" => Some(mode.epochs_of_last_stage().to_string()),
-                _ => of(&mode.config()),
+                "epochs" => Some(last_stage(mode).to_string()),
+                _ => of(&mode.recipe().resolved()),
             });
             let text = match (head, full, gradual) {
                 (None, None, None) => return finetune,
@@ -65,6 +65,15 @@ pub fn with_defaults(command: Command) -> Command {
             finetune.mut_arg(name, |arg| with_default(arg, &text))
         })
     })
+}
+
+/// The epochs of the last stage of a mode.
+fn last_stage(mode: FineTuneMode) -> usize {
+    let config = mode.recipe().resolved();
+    match (mode, &config.finetune) {
+        (FineTuneMode::Gradual, Some(finetune)) => config.epochs - finetune.head_epochs,
+        _ => config.epochs,
+    }
 }
 
 fn or_none(value: Option<String>) -> String {

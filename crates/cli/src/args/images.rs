@@ -21,9 +21,9 @@ pub struct Look {
     /// How images are scaled, antialiased either way: bilinear or bicubic [default: bilinear; finetune takes the backbone's].
     #[arg(long, value_name = "NAME", value_parser = filter)]
     pub filter: Option<Filter>,
-    /// The colour behind transparent parts, as red, green and blue in hexadecimal.
-    #[arg(long, value_name = "RRGGBB", default_value = "ffffff", value_parser = colour)]
-    pub background: [u8; 3],
+    /// The colour behind transparent parts, as red, green and blue in hexadecimal [default: ffffff].
+    #[arg(long, value_name = "RRGGBB", value_parser = colour)]
+    pub background: Option<[u8; 3]>,
     /// Random changes of training images, such as "pad-crop 4, flip, jitter 0.2": crop-resize, pad-crop, flip, vflip, rotate, affine,
     /// perspective, jitter, grey, blur, erase, randaugment, trivialaugment, mixup, cutmix. What is drawn depends on the seed, the epoch and the
     /// image alone.
@@ -37,7 +37,7 @@ pub struct Images {
     #[command(flatten)]
     pub look: Look,
     /// The fraction of each class that is held out to measure on, where the data has no split.
-    #[arg(long, value_name = "SHARE", value_parser = share, allow_negative_numbers = true)]
+    #[arg(long, value_name = "FRACTION", value_parser = fraction, allow_negative_numbers = true)]
     pub val: Option<f64>,
     /// Hold out image by image where images are nearly the same, such as frames of a video, which otherwise stay on one side. Results then look too good
     /// for new videos.
@@ -45,12 +45,12 @@ pub struct Images {
     pub split_near_duplicates: bool,
     #[command(flatten)]
     pub columns: Columns,
-    /// Keep decoded and scaled images: none, ram or disk.
-    #[arg(long, value_name = "PLACE", default_value = "none", value_parser = cache)]
-    pub cache: ImageCache,
-    /// The largest share of images that may be unreadable; they are left out and listed.
-    #[arg(long, value_name = "SHARE", default_value = "5%", value_parser = share, allow_negative_numbers = true)]
-    pub max_bad: f64,
+    /// Keep decoded and scaled images: none, ram or disk [default: none].
+    #[arg(long, value_name = "PLACE", value_parser = cache)]
+    pub cache: Option<ImageCache>,
+    /// The largest fraction of images that may be unreadable; they are left out and listed [default: 5%].
+    #[arg(long, value_name = "FRACTION", value_parser = fraction, allow_negative_numbers = true)]
+    pub max_bad: Option<f64>,
     /// Draw images of rare classes more often, so that all classes are as frequent.
     #[arg(long)]
     pub balance: bool,
@@ -109,17 +109,17 @@ fn augment(text: &str) -> Result<String, String> {
 }
 
 /// `5%` or `0.05`.
-fn share(text: &str) -> Result<f64, String> {
+fn fraction(text: &str) -> Result<f64, String> {
     let value = match text.strip_suffix('%') {
         Some(percent) => percent.trim().parse::<f64>().map(|v| v / 100.0),
         None => text.parse::<f64>(),
     };
-    value.ok().filter(|v| (0.0..=1.0).contains(v)).ok_or_else(|| "it must be a share from 0% to 100%".to_string())
+    value.ok().filter(|v| (0.0..=1.0).contains(v)).ok_or_else(|| "it must be a fraction from 0% to 100%".to_string())
 }
 
-/// A share of which something is left on both sides.
+/// A fraction of which something is left on both sides.
 fn part(text: &str) -> Result<f64, String> {
-    share(text)
+    fraction(text)
         .ok()
         .filter(|v| *v > 0.0 && *v < 1.0)
         .ok_or_else(|| "it must be more than 0% and less than 100%".to_string())
@@ -183,8 +183,8 @@ pub struct Split {
     /// The manifest to write: train on it.
     #[arg(long, value_name = "FILE.csv")]
     pub out: PathBuf,
-    /// The share that is held out, of each class as nearly as its duplicates allow.
-    #[arg(long, value_name = "SHARE", default_value = "20%", value_parser = part, allow_negative_numbers = true)]
+    /// The fraction that is held out, of each class as nearly as its duplicates allow.
+    #[arg(long, value_name = "FRACTION", default_value = "20%", value_parser = part, allow_negative_numbers = true)]
     pub val: f64,
     /// Split near duplicates too, such as frames of a video: results look better than they are.
     #[arg(long)]

@@ -6,6 +6,7 @@ mod defaults;
 mod images;
 mod models;
 mod networks;
+mod recipe;
 mod training;
 
 pub use compute::Compute;
@@ -13,6 +14,7 @@ pub use defaults::with_defaults;
 pub use images::*;
 pub use models::*;
 pub use networks::*;
+pub use recipe::*;
 pub use training::*;
 
 use clap::{Args, Parser, Subcommand};
@@ -39,6 +41,7 @@ pub enum Command {
     Run(RunFile),
     Bench(Bench),
     Data(Data),
+    Recipe(RecipeArgs),
     Completions(Completions),
 }
 

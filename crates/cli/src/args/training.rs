@@ -14,13 +14,31 @@ fn optimizer(name: &str) -> Result<OptimizerKind, String> {
     one_of(name, &OptimizerKind::ALL.map(|kind| (kind.name(), kind)))
 }
 
-fn recipe(name: &str) -> Result<Recipe, String> {
+pub fn recipe(name: &str) -> Result<Recipe, String> {
     one_of(name, &Recipe::ALL.map(|recipe| (recipe.name(), recipe)))
+}
+
+/// Seconds of a time such as `90s`, `10m` or `1h30m`.
+fn time(text: &str) -> Result<f64, String> {
+    let bad = || "it must be a time such as 90s, 10m or 1h30m".to_string();
+    let (mut seconds, mut rest) = (0.0, text.trim());
+    while !rest.is_empty() {
+        let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.').ok_or_else(bad)?;
+        let unit = match &rest[end..end + 1.min(rest.len() - end)] {
+            "s" => 1.0,
+            "m" => 60.0,
+            "h" => 3600.0,
+            _ => return Err(bad()),
+        };
+        seconds += rest[..end].parse::<f64>().map_err(|_| bad())? * unit;
+        rest = &rest[end + 1..];
+    }
+    if seconds > 0.0 { Ok(seconds) } else { Err(bad()) }
 }
 
 fn betas(text: &str) -> Result<[f64; 2], String> {
     let need = "it must be two numbers, at least 0 and below 1, such as 0.9,0.99";
-    let numbers: Option<Vec<f64>> = text.split(',').map(|word| share(word.trim()).ok()).collect();
+    let numbers: Option<Vec<f64>> = text.split(',').map(|word| fraction(word.trim()).ok()).collect();
     numbers.and_then(|n| n.try_into().ok()).ok_or_else(|| need.to_string())
 }
 
@@ -67,11 +85,11 @@ fn up_to_one(text: &str) -> Result<f64, String> {
     number(text, |x| x > 0.0 && x <= 1.0, "above 0 and at most 1")
 }
 
-fn whole_share(text: &str) -> Result<f64, String> {
+fn whole_fraction(text: &str) -> Result<f64, String> {
     number(text, |x| (0.0..=1.0).contains(&x), "from 0 to 1")
 }
 
-fn share(text: &str) -> Result<f64, String> {
+fn fraction(text: &str) -> Result<f64, String> {
     number(text, |x| (0.0..1.0).contains(&x), "at least 0 and below 1")
 }
 
@@ -98,8 +116,8 @@ pub struct Train {
     /// that ends in .txt needs no @. The words are in the book under "Networks as text".
     ///
     /// By default mnist-net, and for folders of images a small residual network of convolutions and batch normalization.
-    #[arg(long, value_name = "NAME|LAYERS|@FILE", default_value = "auto")]
-    pub model: OsString,
+    #[arg(long, value_name = "NAME|LAYERS|@FILE")]
+    pub model: Option<OsString>,
     /// Start from the weights in this file: safetensors (a model file too), PyTorch's .pt and .pth, or .npz. What has the same name and shape is
     /// taken, the rest starts fresh; both are said. imagenet: the published weights of the network, fetched once (striate models lists them).
     ///
@@ -111,8 +129,7 @@ pub struct Train {
     /// what the names of its tensors begin with.
     #[arg(long, value_name = "NAME", requires = "weights")]
     pub weights_entry: Option<String>,
-    /// Settings that go together, where nothing else is said. fast: 0.7 of an epoch, with a rate that rises and falls, a short memory of
-    /// gradients, smoothed labels, images moved by up to a pixel and no dropout. small-data: for some thousand images in folders.
+    /// Settings that go together, where nothing else is said, such as fast or small-data: striate recipe list.
     #[arg(long, value_name = "NAME", value_parser = recipe)]
     pub recipe: Option<Recipe>,
     /// How many times to go through the training images.
@@ -138,10 +155,10 @@ pub struct Train {
         long,
         value_name = "RUN",
         conflicts_with_all = [
-            "model", "epoch_share", "batch_size", "lr", "optimizer", "weight_decay", "decay_bias_and_norm", "schedule",
-            "betas", "clip_norm", "accumulate", "ema", "label_smoothing", "dropout", "focal", "seed", "out", "checkpoint_every", "log_every",
-            "recipe", "size", "channels", "filter", "background", "augment", "cache", "max_bad", "balance", "class_weights",
-            "exact", "weights", "weights_entry", "patience", "val", "split_near_duplicates", "path_column", "label_column",
+            "model", "epoch_fraction", "batch_size", "lr", "optimizer", "weight_decay", "decay_bias_and_norm", "schedule",
+            "betas", "clip_norm", "accumulate", "ema", "label_smoothing", "dropout_scale", "focal", "monitor", "min_delta", "time_budget", "fraction", "seed",
+            "out", "checkpoint_every", "log_every", "recipe", "config", "show_config", "size", "channels", "filter", "background", "augment", "cache", "max_bad", "balance", "class_weights",
+            "no_winograd", "weights", "weights_entry", "patience", "val", "split_near_duplicates", "path_column", "label_column",
         ],
     )]
     pub resume: Option<PathBuf>,
@@ -152,9 +169,12 @@ pub struct Train {
 /// How to learn.
 #[derive(Clone, Debug, Args)]
 pub struct Learning {
-    /// Go through this share of the training images in each epoch, others each time.
-    #[arg(long, value_name = "SHARE", value_parser = up_to_one, allow_negative_numbers = true)]
-    pub epoch_share: Option<f64>,
+    /// Use this fraction of the training images at all, of each class alike: for a quick try.
+    #[arg(long, value_name = "FRACTION", value_parser = up_to_one, allow_negative_numbers = true)]
+    pub fraction: Option<f64>,
+    /// Go through this fraction of the training images in each epoch, others each time.
+    #[arg(long, value_name = "FRACTION", value_parser = up_to_one, allow_negative_numbers = true)]
+    pub epoch_fraction: Option<f64>,
     /// The weight decay. Biases and the scales of normalization layers do not decay. Another --optimizer than the default has its own: 0.01 for
     /// adamw, 0 for the others.
     #[arg(long, value_name = "X", value_parser = not_negative, allow_negative_numbers = true)]
@@ -174,19 +194,28 @@ pub struct Learning {
     /// Scale a gradient whose norm is larger down to this norm.
     #[arg(long, value_name = "X", value_parser = positive, allow_negative_numbers = true)]
     pub clip_norm: Option<f64>,
-    /// Make one step of N batches: the effect of a batch N times as large in the memory of one.
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = value_parser!(u32).range(1..=65536))]
-    pub accumulate: u32,
+    /// Make one step of N batches: the effect of a batch N times as large in the memory of one [default: 1].
+    #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..=65536))]
+    pub accumulate: Option<u32>,
     /// Test and save an average of the weights over the last steps; DECAY is how much of it remains at each step, such as 0.999 (less
     /// in the first steps).
     #[arg(long, value_name = "DECAY", value_parser = decay, allow_negative_numbers = true)]
     pub ema: Option<f64>,
-    /// Spread this share of each training target over all classes. Test losses are without.
-    #[arg(long, value_name = "X", value_parser = share, allow_negative_numbers = true)]
+    /// Spread this fraction of each training target over all classes. Validation losses are without.
+    #[arg(long, value_name = "X", value_parser = fraction, allow_negative_numbers = true)]
     pub label_smoothing: Option<f64>,
-    /// Use this share of the network's own dropout rates: 0 switches dropout off, which suits short trainings.
-    #[arg(long, value_name = "SHARE", value_parser = whole_share, allow_negative_numbers = true)]
-    pub dropout: Option<f64>,
+    /// Multiply the network's own dropout rates by this: 0 switches dropout off, which suits short trainings.
+    #[arg(long, value_name = "X", value_parser = whole_fraction, allow_negative_numbers = true)]
+    pub dropout_scale: Option<f64>,
+    /// Choose the best epoch by this metric of the images held out: accuracy, loss or another that the run measures [default: accuracy].
+    #[arg(long, value_name = "METRIC")]
+    pub monitor: Option<String>,
+    /// For --patience, an epoch counts as better if its metric is better by more than this [default: 0].
+    #[arg(long, value_name = "X", value_parser = not_negative, allow_negative_numbers = true)]
+    pub min_delta: Option<f64>,
+    /// End the run after this time of training, such as 90s, 10m or 1h30m; the best epoch so far is the model. The schedule is not stretched to it.
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub time_budget: Option<f64>,
     /// End a stage of the run after N epochs without a better one (early stopping); 0 never does. The best epoch's weights are the model either way.
     #[arg(long, value_name = "N", value_parser = value_parser!(u32))]
     pub patience: Option<u32>,
@@ -205,18 +234,24 @@ pub enum Log {
 #[derive(Clone, Debug, Args)]
 pub struct Run {
     /// What all random numbers come from. The same seed gives the same model, bit for bit, on any number of threads of
-    /// processors with the same instruction set (the first line of a run names it).
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    pub seed: u64,
+    /// processors with the same instruction set (the first line of a run names it) [default: 0].
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
     /// The run's directory [default: runs/DATA-MODEL-N].
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
     /// Write a checkpoint every N steps, besides the one after each epoch.
     #[arg(long, value_name = "N", value_parser = value_parser!(u64).range(1..))]
     pub checkpoint_every: Option<u64>,
-    /// Print a line of progress every N steps.
-    #[arg(long, value_name = "N", default_value_t = 100, value_parser = value_parser!(u32).range(1..))]
-    pub log_every: u32,
+    /// Print a line of progress every N steps [default: 100].
+    #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..))]
+    pub log_every: Option<u32>,
+    /// Take settings from this TOML file, of those that a run's config.toml has. What is typed wins over it, and it wins over a recipe.
+    #[arg(long, value_name = "FILE.toml")]
+    pub config: Option<PathBuf>,
+    /// Print the settings that the run would have, and where each comes from, and do nothing else.
+    #[arg(long)]
+    pub show_config: bool,
     /// Print at the end where the time went: data, forward, backward, optimizer, and by op.
     #[arg(long)]
     pub profile: bool,
@@ -279,12 +314,15 @@ pub struct Finetune {
     /// The learning rate while the head alone is trained, in mode gradual [default: 0.003].
     #[arg(long, value_name = "RATE", value_parser = positive, allow_negative_numbers = true)]
     pub head_lr: Option<f64>,
-    /// What the rate is multiplied with in the first layer, when all learn; from there it grows evenly up to the head.
-    #[arg(long, value_name = "SHARE", default_value_t = 0.3, value_parser = up_to_one, allow_negative_numbers = true)]
-    pub backbone_lr: f64,
+    /// What the rate is multiplied with in the first layer, when all learn; from there it grows evenly up to the head [default: 0.3].
+    #[arg(long, value_name = "FACTOR", value_parser = up_to_one, allow_negative_numbers = true)]
+    pub backbone_lr: Option<f64>,
     /// The optimizer.
     #[arg(long, value_name = "NAME", value_parser = optimizer)]
     pub optimizer: Option<OptimizerKind>,
+    /// Settings that go together in the place of the mode's own: striate recipe list.
+    #[arg(long, value_name = "NAME", value_parser = recipe)]
+    pub recipe: Option<Recipe>,
     /// In mode prototype, how many classes a task of few images has.
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = value_parser!(u32).range(2..))]
     pub ways: u32,

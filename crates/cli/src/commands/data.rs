@@ -1,6 +1,8 @@
-use crate::args::{Check, Columns, Data, DataCommand, Look, Show, Split, Stats};
+use crate::advice;
+use crate::args::{Check, Columns, Data, DataCommand, Show, Split, Stats};
 use crate::output::{Failure, count_of, program, quoted, say, say_json, shown_path, thousands};
 use crate::progress::images_bar;
+use crate::settings::look;
 use crate::table::Table;
 use std::path::Path;
 use std::process::ExitCode;
@@ -11,7 +13,7 @@ use striate::data::images::{
 };
 use striate::imaging::shown;
 use striate::imaging::{DecodeOptions, Image};
-use striate::train::{Config, ImageSettings, Preview};
+use striate::train::{Config, ImageConfig, Preview};
 
 pub fn run(args: Data) -> Result<ExitCode, Failure> {
     match args.command {
@@ -170,28 +172,16 @@ fn write_split(args: &Split) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// What was typed as settings.
-pub fn settings(look: &Look) -> ImageSettings {
-    ImageSettings {
-        size: look.size.map(|s| s as usize),
-        channels: look.channels,
-        filter: look.filter,
-        background: look.background,
-        augment: look.augment.clone(),
-        ..ImageSettings::default()
-    }
-}
-
 fn show(args: &Show) -> Result<ExitCode, Failure> {
     let data = absolute(&args.data)?;
     let options = args.columns.options();
     let images =
-        ImageSettings { path_column: options.path_column, label_column: options.label_column, ..settings(&args.look) };
-    let config = Config { data, seed: args.seed, images, ..Config::default() };
+        ImageConfig { path_column: options.path_column, label_column: options.label_column, ..look(&args.look) };
+    let config = Config::default().data(data).seed(args.seed).images(images);
     if args.out.exists() {
         check_output(&args.out, &args.data, &open(&args.data, &args.columns)?)?;
     }
-    let preview = Preview::open(&config)?;
+    let preview = Preview::open(config).map_err(advice::failure)?;
     let rows = preview.len().min(args.images as usize);
     // Images from all over the list, which is sorted by class.
     let chosen = (0..rows).map(|row| row * preview.len() / rows);

@@ -38,7 +38,7 @@ pub fn run(args: Eval) -> Result<ExitCode, Failure> {
     let held_out = watched(quiet, |watch| load_to_measure(&model.card, typed.as_deref(), &options, watch))
         .map_err(advice::failure)?;
     held_out.data.notes.iter().for_each(|text| note(text));
-    let evaluation = evaluate(&model, &held_out)?;
+    let evaluation = evaluate(&model, &held_out).map_err(advice::failure)?;
     let network = striate::zoo::title_of(&model.card.architecture);
     let classes = &model.card.classes;
     let imported_from = model.card.imported_from();

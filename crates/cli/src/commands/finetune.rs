@@ -1,20 +1,25 @@
-use super::run::{Listener, conduct, printer, start, watched, with_settings};
+use super::run::{Listener, conduct, printer, show_config, start, watched};
 use crate::advice;
 use crate::args::{Finetune, FinetuneMode, Log};
 use crate::download;
 use crate::model_arg;
 use crate::output::{Failure, program, quoted, say};
+use crate::settings;
 use crate::signals;
 use std::process::ExitCode;
-use striate::train::{Config, FewShot, FineTune, FineTuneMode, IMAGENET, PrototypeReport, prototypes, wilson_interval};
+use striate::train::{
+    Config, FewShot, FineTuneConfig, FineTuneMode, IMAGENET, Layers, PrototypeReport, ResolvedConfig, prototypes,
+    wilson_interval,
+};
 use striate::zoo::find;
 
 pub fn run(args: Finetune) -> Result<ExitCode, Failure> {
     super::set_up(&args.run.compute);
     let stop = signals::stop_flag()?;
     let model = args.model.as_deref().map(model_arg::read).transpose()?;
-    let config = config(&args, model.as_ref().map(|m| m.text.as_str()))?;
-    if let Some(ready) = config.finetune.as_ref().and_then(|f| find(&f.from)) {
+    let asked = asked(&args, model.as_ref().map(|m| m.text.as_str()))?;
+    let first = asked.over(ResolvedConfig::default()).config;
+    if let Some(ready) = first.finetune.as_ref().and_then(|f| find(&f.from)) {
         download::fetch(Some(IMAGENET), ready.name, args.run.quiet, &stop)?;
     }
     let failure = |e| match &model {
@@ -22,7 +27,11 @@ pub fn run(args: Finetune) -> Result<ExitCode, Failure> {
         None => advice::failure(e),
     };
     if args.mode != FinetuneMode::Prototype {
-        let session = start(&|_| config.clone(), &args.run).map_err(failure)?;
+        if args.run.show_config {
+            show_config(&asked, &args.run).map_err(failure)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        let session = start(&asked, &args.run).map_err(failure)?;
         return conduct(session, &args.run, &stop);
     }
     let few = FewShot {
@@ -33,7 +42,7 @@ pub fn run(args: Finetune) -> Result<ExitCode, Failure> {
     };
     let mut sink = Listener { inner: printer(&args.run), end: None };
     let report =
-        watched(args.run.quiet, |watch| prototypes(&config, &few, args.run.out.as_deref(), watch, &mut sink, &stop));
+        watched(args.run.quiet, |watch| prototypes(&asked, &few, args.run.out.as_deref(), watch, &mut sink, &stop));
     let Some(report) = report.map_err(failure)? else { return Ok(ExitCode::from(signals::exit_code())) };
     match args.run.log {
         _ if args.run.quiet => {}
@@ -43,19 +52,12 @@ pub fn run(args: Finetune) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn config(args: &Finetune, model: Option<&str>) -> Result<Config, Failure> {
+fn asked(args: &Finetune, model: Option<&str>) -> Result<Layers, Failure> {
     let mode = match args.mode {
         FinetuneMode::Head | FinetuneMode::Prototype => FineTuneMode::Head,
         FinetuneMode::Full => FineTuneMode::Full,
         FinetuneMode::Gradual => FineTuneMode::Gradual,
     };
-    let base = mode.config();
-    let usual = base.finetune.clone().unwrap_or_default();
-    let head_epochs = args.head_epochs.map_or(usual.head_epochs, |n| n as usize);
-    let usual_epochs = if mode == FineTuneMode::Gradual { base.epochs - usual.head_epochs } else { base.epochs };
-    let epochs = args.epochs.map_or(usual_epochs, |n| n as usize);
-    let all = if mode == FineTuneMode::Gradual { head_epochs + epochs } else { epochs };
-    let optimizer = args.optimizer.unwrap_or(base.optimizer);
     let typed = args.from.to_string_lossy();
     let from = match find(&typed) {
         // A folder may have a network's name.
@@ -69,27 +71,33 @@ fn config(args: &Finetune, model: Option<&str>) -> Result<Config, Failure> {
             .into());
         }
     };
-    let config = Config {
-        data: super::data_name(&args.data)?,
-        model: model.unwrap_or(&base.model).to_string(),
+    let n = |n: u32| n as usize;
+    let mut config = Config {
+        data: Some(super::data_name(&args.data)?),
+        model: model.map(String::from),
         weights_entry: args.weights_entry.clone(),
-        epochs: all,
-        patience: base.patience_over(all),
-        batch_size: args.batch_size.map_or(base.batch_size, |n| n as usize),
-        optimizer,
-        // What goes with an optimizer does not go with another.
-        weight_decay: base.weight_decay.filter(|_| optimizer == base.optimizer),
-        lr: args.lr.unwrap_or(base.lr),
-        finetune: Some(FineTune {
-            from,
-            mode,
-            head_epochs,
-            head_lr: args.head_lr.unwrap_or(usual.head_lr),
+        epochs: args.epochs.map(n),
+        batch_size: args.batch_size.map(n),
+        optimizer: args.optimizer,
+        lr: args.lr,
+        finetune: Some(FineTuneConfig {
+            from: Some(from),
+            mode: Some(mode),
+            head_epochs: args.head_epochs.map(n),
+            head_lr: args.head_lr,
             backbone_lr: args.backbone_lr,
         }),
-        ..base
+        ..settings::typed(&args.learning, &args.images, &args.run)
     };
-    Ok(with_settings(config, &args.learning, &args.images, &args.run))
+    let recipe = Some(args.recipe.unwrap_or(mode.recipe()));
+    if mode == FineTuneMode::Gradual && (args.epochs.is_some() || args.head_epochs.is_some()) {
+        // What is typed are the epochs of all layers, which come after those of the head.
+        let below = settings::layers(recipe, &args.run, Config::default())?.over(ResolvedConfig::default()).config;
+        let usual = below.finetune.clone().unwrap_or_default().head_epochs;
+        let all_layers = args.epochs.map_or(below.epochs.saturating_sub(usual), n);
+        config.epochs = Some(args.head_epochs.map_or(usual, n) + all_layers);
+    }
+    settings::layers(recipe, &args.run, config)
 }
 
 fn percent(share: f64) -> String {

@@ -55,15 +55,15 @@ fn trained(path: &Path) -> Result<Inspected, Failure> {
 /// How a model was trained.
 fn training(card: &ModelCard) -> String {
     let training = &card.training;
-    let share = match training.epoch_share {
+    let fraction = match training.epoch_fraction {
         1.0 => String::new(),
-        share => format!(", epoch share: {share}"),
+        fraction => format!(", epoch fraction: {fraction}"),
     };
-    let accuracy = training.accuracy.map_or_else(
+    let best = training.best().map_or_else(
         || "not measured".into(),
-        |accuracy| format!("{:.2}% {} accuracy", 100.0 * accuracy, training.measured.adjective()),
+        |best| format!("{} {} {}", best.shown(), training.measured.adjective(), best.title()),
     );
-    format!("trained on {} (epochs: {}{share}), {accuracy}", shown(&training.data), training.epochs)
+    format!("trained on {} (epochs: {}{fraction}), {best}", shown(&training.data), training.epochs)
 }
 
 pub fn run(args: Inspect) -> Result<ExitCode, Failure> {

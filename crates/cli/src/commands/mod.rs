@@ -11,6 +11,7 @@ pub mod inspect;
 pub mod models;
 pub mod predict;
 mod profile;
+pub mod recipe;
 mod run;
 pub mod run_file;
 pub mod train;
@@ -24,7 +25,7 @@ use striate::train::MNIST;
 /// Sets the number of threads and how exactly to compute. The device has been found to exist when the arguments were read.
 fn set_up(compute: &Compute) {
     let threads = compute.threads.map(|n| n as usize);
-    ComputeSettings { threads, winograd: !compute.exact, ..ComputeSettings::current() }.set();
+    ComputeSettings { threads, winograd: !compute.no_winograd, ..ComputeSettings::current() }.set();
 }
 
 /// Whether this means the data that is built in: a file or a folder of that name comes first.
@@ -33,7 +34,7 @@ fn is_built_in(typed: &Path) -> bool {
 }
 
 /// Data as it was typed: the word for what is built in, or a path that means the same wherever the program is started.
-fn data_name(typed: &Path) -> Result<String, Failure> {
+pub fn data_name(typed: &Path) -> Result<String, Failure> {
     if is_built_in(typed) { Ok(MNIST.into()) } else { data::absolute(typed) }
 }
 

@@ -133,7 +133,7 @@ fn mnist_is_built_in_unless_it_is_here() {
     for verb in ["check", "stats"] {
         fail(d, &["data", verb, "mnist"], 1, &["mnist is the built-in data"]);
     }
-    let share = ["--epoch-share", "0.002", "--epochs", "1", "--model", "lenet"];
+    let share = ["--epoch-fraction", "0.002", "--epochs", "1", "--model", "lenet"];
     let said = succeed(d, &[&["train", "mnist"], &share[..], &["--out", "built-in"]].concat());
     assert!(said.contains(" on mnist (60000 training and 10000 test images"), "{said}");
     fail(d, &["train", "./mnist"], 1, &["mnist"]);

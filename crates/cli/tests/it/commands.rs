@@ -70,7 +70,7 @@ fn the_optimizer_and_its_settings_are_taken() {
     let metrics = fs::read_to_string(dir.path().join("run-10/metrics.csv")).unwrap();
     assert!(metrics.lines().nth(1).unwrap().starts_with("1,1,train,"), "{metrics}");
     let metrics = fs::read_to_string(dir.path().join("run-8/metrics.csv")).unwrap();
-    let lr: f64 = metrics.lines().nth(3).unwrap().rsplit(',').next().unwrap().parse().unwrap();
+    let lr: f64 = metrics.lines().nth(3).unwrap().split(',').nth(3).unwrap().parse().unwrap();
     assert!(lr < 1e-6, "{metrics}");
 }
 
@@ -83,7 +83,7 @@ fn quiet_says_nothing_and_json_is_json() {
     let out = succeed(dir.path(), &[&base[..], &["--log", "json"]].concat());
     let events: Vec<serde_json::Value> = out.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
     let names: Vec<_> = events.iter().map(|e| e["event"].as_str().unwrap()).collect();
-    assert_eq!(names, ["started", "checkpoint", "progress", "tested", "checkpoint", "finished"]);
+    assert_eq!(names, ["started", "checkpoint", "progress", "measured", "checkpoint", "finished"]);
     assert_eq!(events[0]["train_samples"], 100);
 }
 

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use striate::formats::read_weights;
-use striate::train::{Config, Event, FineTune, FineTuneMode, Outcome, Session, Sink};
+use striate::train::{Config, Event, FineTuneConfig, FineTuneMode, ImageConfig, Layers, Outcome, Session, Sink};
 
 /// Images with one bright stripe of four: `dir/<stripe>/n.png`.
 fn stripes(dir: &Path, classes: &[&str], each: u32, size: u32, grey: bool) {
@@ -172,20 +172,24 @@ fn a_run_of_an_imported_network_goes_on_without_the_file_that_it_came_from() {
     succeed(d, &["export", "old.safetensors", "--format", "onnx", "--out", "old.onnx"]);
     succeed(d, &["import", "old.onnx", "--out", "imported.safetensors"]);
     let path = |name: &str| d.join(name).to_str().unwrap().to_string();
-    let base = FineTuneMode::Gradual.config();
-    let finetune = FineTune { from: path("imported.safetensors"), head_epochs: 2, ..FineTune::default() };
-    let config = Config { data: path("new"), epochs: 4, batch_size: 16, finetune: Some(finetune), ..base };
-    let none = AtomicBool::new(false);
-    Session::start(config.clone(), Some(&d.join("whole"))).unwrap().run(&mut Vec::new(), &none).unwrap();
+    let config = gradual(&path("new"), &path("imported.safetensors"));
+    Session::start(config.clone(), Some(&d.join("whole"))).unwrap().run(&mut Vec::new()).unwrap();
     let stop = AtomicBool::new(false);
     let mut sink = StopAfter { steps: 7, features: false, stop: &stop };
     let mut session = Session::start(config, Some(&d.join("parts"))).unwrap();
-    assert_eq!(session.run(&mut sink, &stop).unwrap(), Outcome::Stopped);
+    assert_eq!(session.run_until(&stop, &mut sink).unwrap(), Outcome::Stopped);
     drop(session);
     fs::remove_file(d.join("imported.safetensors")).unwrap();
-    Session::resume(&d.join("parts")).unwrap().run(&mut Vec::new(), &none).unwrap();
+    Session::resume(&d.join("parts")).unwrap().run(&mut Vec::new()).unwrap();
     let model = |run: &str| fs::read(d.join(run).join("model.safetensors")).unwrap();
     assert!(model("parts") == model("whole"));
+}
+
+/// Two epochs of the head, then two of all layers.
+fn gradual(data: &str, from: &str) -> Layers {
+    let finetune = FineTuneConfig::default().from(from).head_epochs(2);
+    let own = Config::default().data(data).epochs(4).batch_size(16).finetune(finetune);
+    Layers::default().preset("recipe", FineTuneMode::Gradual.recipe().config()).add("own", own)
 }
 
 /// Stops the run after some steps, or while features are computed.
@@ -213,27 +217,23 @@ fn a_run_stopped_in_either_stretch_ends_in_the_same_weights() {
     let dir = tempfile::tempdir().unwrap();
     let d = dir.path();
     backbone(d);
-    let finetune = |epochs| {
-        let path = |name: &str| d.join(name).to_str().unwrap().to_string();
-        let base = FineTuneMode::Gradual.config();
-        let finetune = FineTune { from: path("old.safetensors"), head_epochs: 2, ..FineTune::default() };
-        let images = striate::train::ImageSettings { augment: Some("flip".into()), ..base.images.clone() };
-        Config { data: path("new"), epochs, batch_size: 16, ema: Some(0.9), finetune: Some(finetune), images, ..base }
-    };
-    let none = AtomicBool::new(false);
+    let path = |name: &str| d.join(name).to_str().unwrap().to_string();
+    let images = ImageConfig::default().augment("flip");
+    let finetune = gradual(&path("new"), &path("old.safetensors"));
+    let finetune = finetune.add("more", Config::default().ema(0.9).images(images));
     let undisturbed = d.join("undisturbed");
-    let mut session = Session::start(finetune(4), Some(&undisturbed)).unwrap();
-    assert!(matches!(session.run(&mut Vec::new(), &none).unwrap(), Outcome::Finished { .. }));
+    let mut session = Session::start(finetune.clone(), Some(&undisturbed)).unwrap();
+    assert!(matches!(session.run(&mut Vec::new()).unwrap(), Outcome::Finished { .. }));
     let expected = fs::read(undisturbed.join("model.safetensors")).unwrap();
     // 48 images make three steps an epoch.
     for (steps, features) in [(1, false), (3, false), (6, false), (7, false), (11, false), (99, true)] {
         let run = d.join(format!("stopped-{steps}"));
         let stop = AtomicBool::new(false);
         let mut sink = StopAfter { steps, features, stop: &stop };
-        let outcome = Session::start(finetune(4), Some(&run)).unwrap().run(&mut sink, &stop).unwrap();
+        let outcome = Session::start(finetune.clone(), Some(&run)).unwrap().run_until(&stop, &mut sink).unwrap();
         assert_eq!(outcome, Outcome::Stopped, "{steps}");
         let mut resumed = Session::resume(&run).unwrap();
-        assert!(matches!(resumed.run(&mut Vec::new(), &none).unwrap(), Outcome::Finished { .. }), "{steps}");
+        assert!(matches!(resumed.run(&mut Vec::new()).unwrap(), Outcome::Finished { .. }), "{steps}");
         drop(resumed);
         assert!(fs::read(run.join("model.safetensors")).unwrap() == expected, "stopped after {steps}: another model");
         let metrics = |run: &Path| fs::read_to_string(run.join("metrics.csv")).unwrap();
@@ -261,14 +261,14 @@ fn weights_of_a_ready_network_are_recognized() {
     let stranger = "conv 8 3, relu, flatten, linear";
     succeed(d, &["train", "squares", "--model", stranger, "--epochs", "1", "--out", "strange"]);
     succeed(d, &["export", "strange/model.safetensors", "--out", "strange.pth"]);
-    fail(d, &["finetune", "--from", "strange.pth", "squares"], 1, &["strange.pth", "say which it is with --model"]);
+    fail(d, &["finetune", "--from", "strange.pth", "squares"], 1, &["strange.pth", "say which it is (--model)"]);
     let said = succeed(
         d,
         &["finetune", "--from", "strange.pth", "--model", stranger, "squares", "--mode", "head", "--epochs", "1"],
     );
     assert!(said.contains("4 of its 4 tensors") || said.contains("2 of its 4 tensors taken"), "{said}");
     let other = ["train", "squares", "--model", "lenet", "--weights", "w.pth", "--epochs", "1"];
-    fail(d, &other, 1, &["w.pth", "it looks like mnist-net (6 of 6 tensors): --model mnist-net"]);
+    fail(d, &other, 1, &["w.pth", "it looks like mnist-net (6 of 6 tensors): (--model mnist-net)"]);
 }
 
 #[test]
@@ -325,7 +325,7 @@ fn mistakes_are_answered_in_a_line() {
         &["--backbone-lr", "above 0 and at most 1"],
     );
     let other = ["finetune", "--from", "old.safetensors", "--model", "lenet", "new"];
-    fail(d, &other, 1, &["old.safetensors", "is a model of net of 7 layers, so --model lenet cannot be"]);
+    fail(d, &other, 1, &["old.safetensors", "is a model of net of 7 layers, and not of lenet"]);
     // Nothing has been begun.
     assert!(!d.join("runs").exists());
 }

@@ -128,8 +128,13 @@ fn a_model_of_an_earlier_version_promises_no_test() {
     let mut card: serde_json::Value =
         serde_json::from_str(header["__metadata__"]["striate"].as_str().unwrap()).unwrap();
     card["training"].as_object_mut().unwrap().remove("provenance").expect("a new model says what it learnt from");
-    let accuracy = card["training"].as_object_mut().unwrap().remove("accuracy").unwrap();
-    card["training"]["test_accuracy"] = accuracy;
+    let metrics = card["training"].as_object_mut().unwrap().remove("metrics").unwrap();
+    card["training"]
+        .as_object_mut()
+        .unwrap()
+        .remove("monitor")
+        .expect("a new model says what the best epoch was chosen by");
+    card["training"]["test_accuracy"] = metrics.as_array().unwrap()[1]["value"].clone();
     header["__metadata__"]["striate"] = card.to_string().into();
     let header = header.to_string().into_bytes();
     let old = [&(header.len() as u64).to_le_bytes(), &header[..], &bytes[8 + n..]].concat();
@@ -259,7 +264,7 @@ fn no_count_of_images_and_batch_size_crashes() {
         vec!["--batch-size".to_string(), (n - 1).to_string()],
         vec!["--batch-size".to_string(), "2".into()],
         vec!["--batch-size".to_string(), "2".into(), "--accumulate".into(), "3".into()],
-        vec!["--batch-size".to_string(), "3".into(), "--epoch-share".into(), format!("{}", 4.0 / n as f64)],
+        vec!["--batch-size".to_string(), "3".into(), "--epoch-fraction".into(), format!("{}", 4.0 / n as f64)],
     ]
     .iter()
     .enumerate()
@@ -268,7 +273,7 @@ fn no_count_of_images_and_batch_size_crashes() {
         succeed(d, &[&base[..], &more, &["--out", &format!("run{i}")]].concat());
     }
     let share = (1.0 / n as f64).to_string();
-    for (out, more) in [("one", ["--batch-size", "1"]), ("none", ["--epoch-share", &share])] {
+    for (out, more) in [("one", ["--batch-size", "1"]), ("none", ["--epoch-fraction", &share])] {
         let line = fail_last(d, &[&base[..], &more, &["--out", out]].concat());
         assert!(line.contains("normalizes") && line.contains("2"), "{line}");
         assert!(!d.join(out).join("checkpoint.safetensors").exists(), "told before the first step");
@@ -354,7 +359,7 @@ fn the_best_weights_are_the_model_and_the_last_ones_lie_beside_them() {
         .lines()
         .map(|l| l.split(',').collect::<Vec<_>>())
         .filter(|f| f[2] == "val")
-        .map(|f| (f[1].parse().unwrap(), f[4].parse().unwrap()))
+        .map(|f| (f[1].parse().unwrap(), f[6].parse().unwrap()))
         .collect();
     assert_eq!(measured.len(), 12);
     let best = measured.iter().fold(measured[0], |b, m| if m.1 >= b.1 { *m } else { b });

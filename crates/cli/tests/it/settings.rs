@@ -1,4 +1,4 @@
-//! Settings that go together, exact convolution, and weights from and to other programs.
+//! Settings that go together, convolution without Winograd's algorithm, and weights from and to other programs.
 
 use crate::common::*;
 use std::fs;
@@ -20,23 +20,23 @@ fn a_recipe_sets_what_was_not_typed() {
     idx_dir(d, 60, 20, 28);
     succeed(d, &["train", "squares", "--recipe", "fast", "--batch-size", "30", "--out", "fast", "--quiet"]);
     let text = config(d, "fast");
-    let usual = ["model = \"mnist-net\"", "schedule = \"onecycle", "dropout = 0.0", "augment = \"pad-crop 1\""];
-    for line in usual.into_iter().chain(["batch_size = 30", "epoch_share = 0.7", "betas = [0.85, 0.98]"]) {
+    let usual = ["model = \"mnist-net\"", "schedule = \"onecycle", "dropout_scale = 0.0", "augment = \"pad-crop 1\""];
+    for line in usual.into_iter().chain(["batch_size = 30", "epoch_fraction = 0.7", "betas = [0.85, 0.98]"]) {
         assert!(text.contains(line), "{line} is not in: {text}");
     }
-    let typed = ["--recipe", "fast", "--dropout", "1", "--augment", "none", "--out", "typed", "--quiet"];
+    let typed = ["--recipe", "fast", "--dropout-scale", "1", "--augment", "none", "--out", "typed", "--quiet"];
     succeed(d, &[&["train", "squares"][..], &typed].concat());
     let text = config(d, "typed");
-    assert!(!text.contains("dropout") && !text.contains("augment"), "what was typed wins: {text}");
+    assert!(text.contains("dropout_scale = 1.0") && !text.contains("augment"), "what was typed wins: {text}");
     succeed(d, &["train", "squares", "--recipe", "fast", "--optimizer", "sgd", "--out", "sgd", "--quiet"]);
     assert!(!config(d, "sgd").contains("betas"), "a recipe's betas go with its optimizer");
     let photos = ["--recipe", "small-data", "--epochs", "1", "--out", "photos", "--quiet"];
     succeed(d, &[&["train", "squares"][..], &photos].concat());
     assert!(!config(d, "photos").contains("augment"), "what suits photos is not done to digits");
     for share in ["0", "1.5", "nan"] {
-        fail(d, &["train", "squares", "--epoch-share", share], 2, &["--epoch-share", "above 0 and at most 1"]);
+        fail(d, &["train", "squares", "--epoch-fraction", share], 2, &["--epoch-fraction", "above 0 and at most 1"]);
     }
-    fail(d, &["train", "squares", "--dropout", "1.5"], 2, &["--dropout", "from 0 to 1"]);
+    fail(d, &["train", "squares", "--dropout-scale", "1.5"], 2, &["--dropout-scale", "from 0 to 1"]);
     for betas in ["0.9", "0.9,1", "0.9,0.99,0.5", "x,y"] {
         fail(d, &["train", "squares", "--betas", betas], 2, &["--betas", "such as 0.9,0.99"]);
     }
@@ -50,24 +50,24 @@ fn a_recipe_sets_what_was_not_typed() {
 }
 
 #[test]
-fn an_epoch_may_be_a_share_of_the_images() {
+fn an_epoch_may_be_a_fraction_of_the_images() {
     let dir = tempfile::tempdir().unwrap();
     let d = dir.path();
     idx_dir(d, 60, 20, 28);
-    let share = ["--epoch-share", "0.55", "--log-every", "1"];
+    let share = ["--epoch-fraction", "0.55", "--log-every", "1"];
     let said = train(d, "part", &share);
-    assert!(said.contains("1 epoch (epoch share 0.55), batch 20"), "{said}");
+    assert!(said.contains("1 epoch (epoch fraction 0.55), batch 20"), "{said}");
     // 33 of the 60 images are two batches of 20.
     assert!(said.contains("Step: [2/2]") && !said.contains("/3]"), "{said}");
-    assert!(config(d, "part").contains("epoch_share = 0.55"));
-    assert!(succeed(d, &["inspect", "part/model.safetensors"]).contains("(epochs: 1, epoch share: 0.55)"));
+    assert!(config(d, "part").contains("epoch_fraction = 0.55"));
+    assert!(succeed(d, &["inspect", "part/model.safetensors"]).contains("(epochs: 1, epoch fraction: 0.55)"));
     train(d, "whole", &[]);
-    assert!(!config(d, "whole").contains("epoch_share"));
-    fail(d, &["train", "--resume", "part", "--epoch-share", "1"], 2, &["--epoch-share", "--resume"]);
+    assert!(config(d, "whole").contains("epoch_fraction = 1.0"));
+    fail(d, &["train", "--resume", "part", "--epoch-fraction", "1"], 2, &["--epoch-fraction", "--resume"]);
 }
 
 #[test]
-fn exact_runs_keep_the_setting_and_measure_the_same() {
+fn runs_without_winograd_keep_the_setting_and_measure_the_same() {
     let dir = tempfile::tempdir().unwrap();
     let d = dir.path();
     idx_dir(d, 60, 20, 28);
@@ -77,16 +77,16 @@ fn exact_runs_keep_the_setting_and_measure_the_same() {
         succeed(d, &args.iter().chain(more).copied().collect::<Vec<_>>());
         fs::read(d.join(out).join("checkpoint.safetensors")).unwrap()
     };
-    let (usual, exact) = (train("usual", &[]), train("exact", &["--exact"]));
+    let (usual, exact) = (train("usual", &[]), train("exact", &["--no-winograd"]));
     assert!(usual != exact, "the usual algorithm rounds otherwise");
-    assert!(exact == train("again", &["--exact"]), "and both are always the same");
-    assert!(config(d, "exact").contains("exact = true") && !config(d, "usual").contains("exact"));
-    for flags in [&["--json"][..], &["--json", "--exact"]] {
+    assert!(exact == train("again", &["--no-winograd"]), "and both are always the same");
+    assert!(config(d, "exact").contains("winograd = false") && config(d, "usual").contains("winograd = true"));
+    for flags in [&["--json"][..], &["--json", "--no-winograd"]] {
         let text = succeed(d, &[&["eval", "exact/model.safetensors"], flags].concat());
         let measured: serde_json::Value = serde_json::from_str(&text).unwrap();
         assert_eq!(measured["images"], 20, "{text}");
     }
-    fail(d, &["train", "--resume", "exact", "--exact"], 2, &["--exact", "--resume"]);
+    fail(d, &["train", "--resume", "exact", "--no-winograd"], 2, &["--no-winograd", "--resume"]);
 }
 
 #[test]

@@ -104,7 +104,12 @@ fn networks_without_published_weights_are_named() {
     for (model, said) in [("lenet", "lenet"), ("auto", "auto"), ("conv 4 3, relu, flatten, linear", "net of 4 layers")]
     {
         let (line, lines) = failure(&train(dir.path(), Some("http://127.0.0.1:1"), model, "run"));
-        assert!(line.contains(&format!("none are published for --model {said}, but for resnet18, ")), "{line}");
+        assert!(
+            line.contains(&format!(
+                "--weights imagenet: no ImageNet weights of {said} are published, but of resnet18, "
+            )),
+            "{line}"
+        );
         assert_eq!(lines, 1);
     }
     // A file of that name is still a file.

@@ -181,11 +181,12 @@ impl Dataset for ImageListDataset {
         let labels: Vec<i64> = good.iter().map(|&i| self.entries[i].label as i64).collect();
         let changes = self.changes.as_ref();
         let mixed = changes.zip(good.first());
-        let shares = mixed.and_then(|(changes, first)| changes.mix(&mut values, [h, w, c], &labels, epoch, *first));
+        let soft_labels =
+            mixed.and_then(|(changes, first)| changes.mix(&mut values, [h, w, c], &labels, epoch, *first));
         Ok(Batch {
             images: Tensor::from_channels_last(values, [good.len(), c, h, w]),
             labels: Tensor::from_vec(labels, [good.len()]),
-            shares,
+            soft_labels,
             indices: good,
         })
     }

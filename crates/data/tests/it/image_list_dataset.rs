@@ -73,7 +73,9 @@ fn workers_cache_and_order_of_asking_change_nothing() {
         let images = ImageListDataset::new(list.entries.clone(), p.clone(), cache).augmented(changes.clone(), 2, 5);
         let loader = DataLoader::new(images, 3).shuffle(1).workers(workers);
         let batches = loader.epoch_from(epoch, first).map(|b| b.unwrap());
-        batches.map(|b| (b.images.to_vec::<f32>(), b.shares.unwrap().to_vec::<f32>(), b.indices)).collect::<Vec<_>>()
+        batches
+            .map(|b| (b.images.to_vec::<f32>(), b.soft_labels.unwrap().to_vec::<f32>(), b.indices))
+            .collect::<Vec<_>>()
     };
     let plain = epoch(CacheKind::None, 0, 1, 0);
     assert!(plain == epoch(CacheKind::None, 3, 1, 0));

@@ -12,9 +12,23 @@ use striate_tensor::{Gradients, Tensor};
 pub fn clip_grad_norm(model: &dyn Module, gradients: &mut Gradients, max_norm: f64, norm_type: f64) -> f64 {
     assert!(norm_type > 0.0, "clip_grad_norm: the norm type is {norm_type}, it must be positive");
     assert!(max_norm > 0.0, "clip_grad_norm: the largest norm is {max_norm}, it must be positive");
+    let total = norm_of(model, gradients, norm_type);
+    let scale = max_norm / (total + 1e-6);
+    if scale < 1.0 {
+        change(model, gradients, |g| g * scale);
+    }
+    total
+}
+
+/// The norm of all gradients of `model` together (`torch.nn.utils.get_total_norm`).
+pub fn grad_norm(model: &dyn Module, gradients: &Gradients) -> f64 {
+    norm_of(model, gradients, 2.0)
+}
+
+fn norm_of(model: &dyn Module, gradients: &Gradients, norm_type: f64) -> f64 {
     let parameters = model.named_parameters();
     let present = parameters.iter().filter_map(|(_, p)| gradients.get(*p)).filter(|g| g.numel() > 0);
-    let total = if norm_type == f64::INFINITY {
+    if norm_type == f64::INFINITY {
         // `max` of the two numbers would lose a NaN.
         present.map(|g| number(g.abs().max(&[], false))).fold(0.0, |a, b| if b > a || b.is_nan() { b } else { a })
     } else {
@@ -23,12 +37,7 @@ pub fn clip_grad_norm(model: &dyn Module, gradients: &mut Gradients, max_norm: f
             number(powers.sum(&[], false))
         });
         powers.sum::<f64>().powf(1.0 / norm_type)
-    };
-    let scale = max_norm / (total + 1e-6);
-    if scale < 1.0 {
-        change(model, gradients, |g| g * scale);
     }
-    total
 }
 
 /// Limits every element of the gradients of `model` to the range from −`clip_value` to `clip_value`

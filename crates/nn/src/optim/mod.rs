@@ -28,7 +28,7 @@ mod sgd;
 
 pub use accumulate::Accumulator;
 pub use adam::{Adam, AdamW};
-pub use clip::{clip_grad_norm, clip_grad_value};
+pub use clip::{clip_grad_norm, clip_grad_value, grad_norm};
 pub use ema::Ema;
 pub use groups::{ParamGroup, ParamGroups};
 pub use lamb::Lamb;

@@ -120,8 +120,8 @@ fn dropout_depends_on_seed_rank_step_and_layer_alone() {
     // A pass that uses half of the rates drops what a layer of half the rate drops; one that uses none drops nothing.
     let halved = |layer: Dropout, pass: Pass| layer.forward(x.clone(), &pass).to_vec::<f32>();
     let (half, quarter) = (Dropout::new(0.5), Dropout::new(0.25));
-    assert_eq!(halved(half.clone(), Pass::train(3).dropout(0.5)), halved(quarter, Pass::train(3)));
-    assert_eq!(halved(half, Pass::train(3).dropout(0.0)), x.to_vec::<f32>());
+    assert_eq!(halved(half.clone(), Pass::train(3).dropout_scale(0.5)), halved(quarter, Pass::train(3)));
+    assert_eq!(halved(half, Pass::train(3).dropout_scale(0.0)), x.to_vec::<f32>());
 }
 
 #[test]

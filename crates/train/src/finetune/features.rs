@@ -1,10 +1,10 @@
 //! What a frozen backbone makes of images, computed once.
 
+use super::part::features_of;
+use crate::batches::Batches;
 use crate::data::Loader;
 use crate::error::TrainError;
 use crate::events::{Event, Sink};
-use crate::task::features_of;
-use crate::trainer::Batches;
 use std::sync::atomic::{AtomicBool, Ordering};
 use striate_data::TensorDataset;
 use striate_graph::Executable;

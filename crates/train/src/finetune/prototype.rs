@@ -2,7 +2,7 @@
 //! better where images are few (Wang et al., SimpleShot, 2019).
 
 use crate::card;
-use crate::config::Config;
+use crate::config::{Layers, ResolvedConfig};
 use crate::data::{Images, Loader, Splits, Validation, Watch, measuring_batch};
 use crate::error::TrainError;
 use crate::events::{Event, Sink};
@@ -10,16 +10,19 @@ use crate::finetune::features;
 use crate::network;
 use crate::run_dir::RunDir;
 use crate::session::{Ready, list_bad, prepare};
-use crate::state::{Measured, Running};
+use crate::state::Measured;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use striate_data::{Dataset, TensorDataset};
 use striate_formats::write_atomic;
 use striate_imaging::Split;
-use striate_model::{Model, Provenance, Training};
+use striate_model::{Metric, Model, Provenance, Training};
 use striate_nn::Classifier;
 use striate_tensor::{Generator, Tensor};
+
+/// What the classes of images held out are measured by.
+const ACCURACY: &str = "accuracy";
 
 /// What is measured besides all images: tasks of a few classes with a few images of each.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,18 +81,19 @@ pub struct PrototypeReport {
 /// # Errors
 /// If the settings, the data or the backbone cannot be used, or its head is not a linear layer.
 pub fn prototypes(
-    config: &Config,
+    asked: &Layers,
     few: &FewShot,
     out: Option<&Path>,
     watch: &Watch,
     sink: &mut dyn Sink,
     stop: &AtomicBool,
 ) -> Result<Option<PrototypeReport>, TrainError> {
-    config.compute_settings().scope(|| measure_prototypes(config, few, out, watch, sink, stop))
+    let compute = asked.over(ResolvedConfig::default()).config.compute_settings();
+    compute.scope(|| measure_prototypes(asked, few, out, watch, sink, stop))
 }
 
 fn measure_prototypes(
-    config: &Config,
+    asked: &Layers,
     few: &FewShot,
     out: Option<&Path>,
     watch: &Watch,
@@ -99,8 +103,9 @@ fn measure_prototypes(
     if let Some(out) = out {
         RunDir::check_free(out)?;
     }
-    let Ready { config, data, preprocessing, mut network, short_name, started_from } =
-        prepare(&|_| config.clone(), Validation::Optional, watch)?;
+    let Ready { resolved, data, preprocessing, mut network, short_name, started_from } =
+        prepare(asked, Validation::Optional, watch)?;
+    let config = resolved.config;
     if !is_linear(&*network) {
         let model = network::title(&config.model);
         return Err(TrainError::Prototypes { reason: format!("the head of {model} is not a linear layer") });
@@ -130,10 +135,12 @@ fn measure_prototypes(
     let (correct, test_samples) = asked.count_nearest(&means);
     let few_shot = few.shots.iter().filter_map(|&shots| measure(few, shots, &known, &asked, config.seed)).collect();
     become_means(&mut *network, &means);
-    let tested = Measured { epoch: 0, result: Running { loss: 0.0, correct, samples: test_samples } };
+    let accuracy = Metric::proportion(ACCURACY, correct, test_samples);
+    let metrics = if test_samples > 0 { vec![accuracy] } else { Vec::new() };
+    let result = Measured { epoch: 0, samples: test_samples, metrics };
     // Nothing is chosen by the images held out.
     let seen = Provenance { learnt_from: data.provenance().learnt_from, ..Provenance::default() };
-    let settings = card::training(&config, &tested, data.measured, started_from.union(&seen));
+    let settings = card::training(&config, &result, ACCURACY, data.measured, started_from.union(&seen));
     let training = Training { optimizer: "none".into(), lr: 0.0, ..settings };
     let card = card::card(&config.model, &data, &preprocessing, training, &*network);
     network::save(&run.model(), &card, &*network)?;

@@ -1,7 +1,7 @@
 //! What fine-tuning starts from: a network, its weights, and how its images were prepared.
 
 use crate::checkpoint;
-use crate::config::{AUTO, Config};
+use crate::config::{AUTO, ResolvedConfig};
 use crate::error::TrainError;
 use crate::network::{self, ImageGraph};
 use crate::published::{IMAGENET, resolve_weights};
@@ -37,7 +37,7 @@ pub struct Source {
 
 impl Source {
     /// What the settings start from, if they fine-tune.
-    pub(crate) fn of(config: &Config) -> Result<Option<Source>, TrainError> {
+    pub(crate) fn of(config: &ResolvedConfig) -> Result<Option<Source>, TrainError> {
         let Some(finetune) = &config.finetune else { return Ok(None) };
         let model = Some(config.model.as_str()).filter(|m| *m != AUTO);
         let Some(ready) = find(&finetune.from) else {
@@ -90,7 +90,7 @@ impl Source {
         };
         let Model { card, network } = loaded;
         if let Some(other) = model.filter(|m| *m != card.architecture) {
-            let reason = format!("is a model of {}, so --model {other} cannot be", network::title(&card.architecture));
+            let reason = format!("is a model of {}, and not of {other}", network::title(&card.architecture));
             return Err(TrainError::StartWeights { path: path.to_path_buf(), reason });
         }
         let state = match &graph {
@@ -178,13 +178,13 @@ fn recognized(state: &StateDict, path: &Path) -> Result<&'static Architecture, T
     let reason = match near {
         Some(r) if r.is_complete() => return Ok(r.architecture),
         Some(r) if r.is_most() => format!(
-            "the weights of no ready network: nearest is {} ({} of its {} tensors); say which it is with --model",
+            "the weights of no ready network: nearest is {} ({} of its {} tensors); say which it is (model)",
             r.architecture.name, r.found, r.of
         ),
         _ => {
             let names: Vec<String> = state.keys().map(|name| shown(name)).collect();
             format!(
-                "the weights of no ready network (striate models lists them): it has {}; say which it is with --model",
+                "the weights of no ready network (see the list of networks): it has {}; say which it is (model)",
                 some(&names)
             )
         }

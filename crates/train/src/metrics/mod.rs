@@ -3,7 +3,6 @@
 mod classification;
 mod confusion;
 mod interval;
-mod metric;
 mod multi_label;
 mod nan_as_null;
 mod ranking;
@@ -11,11 +10,11 @@ mod regression;
 
 pub use classification::ClassificationMetrics;
 pub use confusion::{Averages, ConfusionMatrix};
-pub use interval::{bootstrap_interval, wilson_interval};
-pub use metric::{Direction, Metric, Scale};
+pub use interval::bootstrap_interval;
 pub use multi_label::MultiLabelMetrics;
 pub use ranking::{OperatingPoint, Ranking};
 pub use regression::RegressionMetrics;
+pub use striate_model::{Direction, Metric, Scale, wilson_interval};
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};

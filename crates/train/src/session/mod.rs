@@ -7,24 +7,21 @@ pub(crate) use prepare::{Ready, prepare};
 pub(crate) use run::list_bad;
 
 use crate::checkpoint::{self, Identity, Loaded};
-use crate::config::Config;
+use crate::config::{Layers, Resolved, ResolvedConfig};
 use crate::data::{Resumed, Splits, Validation, Watch};
 use crate::error::TrainError;
+use crate::finetune::{Part, Tuned};
 use crate::network;
 use crate::run_dir::RunDir;
-use crate::state::Position;
+use crate::state::TrainState;
 use prepare::data_and_network;
 use std::path::{Path, PathBuf};
 use striate_data::images::{path_text, text_path};
 use striate_formats::write_atomic;
 use striate_imaging::Preprocessing;
 use striate_model::{GRAPH, Provenance};
-use striate_nn::{Classifier, Ema, Module, OptimizerState};
+use striate_nn::{Ema, Module, OptimizerState};
 use striate_tensor::{Generator, isa};
-
-/// What was asked for: takes the default settings for the data, and gives them with what was said in their place. The data, the network, the
-/// weights and the seed must not depend on what it is given.
-pub type Settings<'a> = dyn Fn(Config) -> Config + 'a;
 
 /// What may change when a run goes on.
 #[derive(Clone, Debug, Default)]
@@ -37,33 +34,47 @@ pub struct ResumeOptions {
 
 /// A training run, ready to go.
 pub struct Session {
-    config: Config,
+    config: ResolvedConfig,
     run: RunDir,
     data: Splits,
     preprocessing: Preprocessing,
-    network: Box<dyn Classifier>,
+    network: Tuned,
     /// The optimizer's state from before, for the stage that goes on.
     carried: OptimizerState,
     ema: Option<Ema>,
-    resumed: Option<Position>,
+    resumed: Option<TrainState>,
     /// What the weights had seen that the run started from.
     started_from: Provenance,
 }
 
 impl Session {
-    /// A new run with these settings, into `out` or else `runs/<data>-<model>-<n>` in the working directory.
-    pub fn start(config: Config, out: Option<&Path>) -> Result<Session, TrainError> {
-        Session::start_with(&|_| config.clone(), out, &|_, _| {})
+    /// A new run with these settings over the defaults for the data, into `out` or else `runs/<data>-<model>-<n>` in the working directory.
+    ///
+    /// # Errors
+    /// If the settings, the data or the weights to start from cannot be used, or the directory holds a run.
+    pub fn start(asked: impl Into<Layers>, out: Option<&Path>) -> Result<Session, TrainError> {
+        Session::start_watched(&asked.into(), out, &|_, _| {})
     }
 
-    /// As [`Session::start`], with settings over the defaults for the data; `watch` hears how many of how many images have been looked at,
-    /// for all are before training begins.
-    pub fn start_with(settings: &Settings, out: Option<&Path>, watch: &Watch) -> Result<Session, TrainError> {
+    /// The settings that [`Session::start`] would run with, and where each comes from. Nothing is written.
+    ///
+    /// # Errors
+    /// As [`Session::start`].
+    pub fn resolve(asked: &Layers, watch: &Watch) -> Result<Resolved, TrainError> {
+        Ok(prepare(asked, Validation::Required, watch)?.resolved)
+    }
+
+    /// As [`Session::start`]; `watch` hears how many of how many images have been looked at, for all are before training begins.
+    ///
+    /// # Errors
+    /// As [`Session::start`].
+    pub fn start_watched(asked: &Layers, out: Option<&Path>, watch: &Watch) -> Result<Session, TrainError> {
         if let Some(out) = out {
             RunDir::check_free(out)?;
         }
-        let Ready { config, mut data, preprocessing, network, short_name, started_from } =
-            prepare(settings, Validation::Required, watch)?;
+        let Ready { resolved, mut data, preprocessing, network, short_name, started_from } =
+            prepare(asked, Validation::Required, watch)?;
+        let config = resolved.config;
         let run = RunDir::create_for(out, &data.name, &short_name)?;
         let started = serde_json::to_vec(&started_from).expect("fingerprints are plain values");
         data.run_files.push((STARTED_FROM, started));
@@ -76,11 +87,12 @@ impl Session {
         write_atomic(&run.config(), config.to_toml().as_bytes())?;
         let ema = average(&config, &*network);
         let carried = OptimizerState::default();
+        let network = Tuned { network, part: Part::Whole };
         Ok(Session { config, run, data, preprocessing, network, carried, ema, resumed: None, started_from })
     }
 
     /// The settings, with what was left open filled in.
-    pub fn config(&self) -> &Config {
+    pub fn config(&self) -> &ResolvedConfig {
         &self.config
     }
 
@@ -95,7 +107,7 @@ impl Session {
     /// [`TrainError::ScheduleOver`] for more epochs under a schedule that is laid out over all of them.
     pub fn resume_with(path: &Path, options: &ResumeOptions) -> Result<Session, TrainError> {
         let run = RunDir::open(path)?;
-        let written = Config::read(&run.config())?;
+        let written = ResolvedConfig::read(&run.config())?;
         let mut config = extended(&written, &run, options.epochs)?;
         if let Some(data) = &options.data {
             config.data = path_text(data);
@@ -112,6 +124,7 @@ impl Session {
             )?;
         let started_from = read_started_from(&run)?;
         data.hold_out(&started_from)?;
+        data.use_fraction(&config);
         let preprocessing = data.preprocessing_for(&plan)?;
         let mut network = plan.build(&mut Generator::blank());
         let mut optimizer = config.build_optimizer(config.groups(), config.lr);
@@ -123,9 +136,9 @@ impl Session {
         };
         let mut ema = average(&config, &*network);
         let loaded = checkpoint::load(&run.checkpoint(), who, &mut *network, &mut *optimizer, ema.as_mut())?;
-        let Loaded { mut position, isa: before } = loaded;
+        let Loaded { mut state, isa: before } = loaded;
         let now = isa::isa().name();
-        if let Some(before) = before.filter(|before| before != now && position.steps > 0) {
+        if let Some(before) = before.filter(|before| before != now && state.steps > 0) {
             data.notes.push(format!(
                 "this run was computed with {before} so far, and goes on with {now}, which rounds otherwise: the weights will not be those of an \
                  undisturbed run to the last bit (STRIATE_ISA={before} keeps to it, on a processor that has it)"
@@ -136,10 +149,11 @@ impl Session {
                 write_atomic(&run.path().join(name), bytes)?;
             }
             write_atomic(&run.config(), config.to_toml().as_bytes())?;
-            position.stale = 0;
+            state.stale = 0;
         }
         let carried = optimizer.state().clone();
-        Ok(Session { config, run, data, preprocessing, network, carried, ema, resumed: Some(position), started_from })
+        let network = Tuned { network, part: Part::Whole };
+        Ok(Session { config, run, data, preprocessing, network, carried, ema, resumed: Some(state), started_from })
     }
 }
 
@@ -157,7 +171,7 @@ fn read_started_from(run: &RunDir) -> Result<Provenance, TrainError> {
 }
 
 /// The settings of a run with `epochs` in all, if its schedule allows that.
-fn extended(config: &Config, run: &RunDir, epochs: Option<usize>) -> Result<Config, TrainError> {
+fn extended(config: &ResolvedConfig, run: &RunDir, epochs: Option<usize>) -> Result<ResolvedConfig, TrainError> {
     let Some(epochs) = epochs.filter(|&n| n != config.epochs) else { return Ok(config.clone()) };
     if let (Some(schedule), Some(plan)) = (&config.schedule, config.schedule_plan()?)
         && plan.spans_the_run()
@@ -168,12 +182,12 @@ fn extended(config: &Config, run: &RunDir, epochs: Option<usize>) -> Result<Conf
     if epochs < config.epochs {
         return Err(TrainError::EpochsDone { run: run.path().to_path_buf(), done: config.epochs });
     }
-    let config = Config { epochs, ..config.clone() };
+    let config = ResolvedConfig { epochs, ..config.clone() };
     config.validate()?;
     Ok(config)
 }
 
 /// The average of weights, if the settings ask for one.
-fn average(config: &Config, network: &dyn Module) -> Option<Ema> {
+fn average(config: &ResolvedConfig, network: &dyn Module) -> Option<Ema> {
     config.ema.map(|decay| Ema::new(network, decay).warmup(true))
 }

@@ -1,8 +1,7 @@
 //! From what was asked for to data, settings and a network that fit each other.
 
-use super::Settings;
 use crate::checkpoint;
-use crate::config::{AUTO, Config};
+use crate::config::{AUTO, Layers, Resolved, ResolvedConfig};
 use crate::data::{MNIST, Resumed, Splits, Validation, Wanted, Watch, load_for};
 use crate::error::TrainError;
 use crate::finetune::Source;
@@ -26,7 +25,7 @@ const TUTORIAL: &str = "mnist-net";
 
 /// All that a run needs, before it has a directory.
 pub(crate) struct Ready {
-    pub config: Config,
+    pub resolved: Resolved,
     pub data: Splits,
     pub preprocessing: Preprocessing,
     pub network: Box<dyn Classifier>,
@@ -36,8 +35,8 @@ pub(crate) struct Ready {
 }
 
 /// Data and network of a new run. What can be known before the look at all images is checked before it.
-pub(crate) fn prepare(settings: &Settings, validation: Validation, watch: &Watch) -> Result<Ready, TrainError> {
-    let mut config = settings(Config::default());
+pub(crate) fn prepare(asked: &Layers, validation: Validation, watch: &Watch) -> Result<Ready, TrainError> {
+    let mut config = asked.over(ResolvedConfig::default()).config;
     config.validate()?;
     let source = Source::of(&config)?;
     if let Some(source) = &source {
@@ -54,7 +53,10 @@ pub(crate) fn prepare(settings: &Settings, validation: Validation, watch: &Watch
     };
     let (mut data, plan) = data_and_network(&mut config, source.as_ref(), (&started_from, validation), None, watch)?;
     data.hold_out(&started_from)?;
-    config = Config { data: config.data, model: config.model, ..settings(Config::defaults_for(&data)) };
+    data.use_fraction(&config);
+    let mut resolved = asked.over(ResolvedConfig::defaults_for(&data));
+    resolved.config.data = config.data;
+    let config = &mut resolved.config;
     config.validate()?;
     let preprocessing = data.preprocessing_for(&plan)?;
     let rng = &mut Generator::keyed([config.seed, INIT_STREAM, 0, 0]);
@@ -69,13 +71,18 @@ pub(crate) fn prepare(settings: &Settings, validation: Validation, watch: &Watch
     config.model = plan.name().to_string();
     let changes = config.images.augmentations(preprocessing.size[0])?;
     config.images.augment = (!changes.is_empty()).then(|| changes.to_string());
-    check_batches(&config, &data, &*network, &plan)?;
+    check_batches(config, &data, &*network, &plan)?;
     let short_name = plan.short_name();
-    Ok(Ready { config, data, preprocessing, network, short_name, started_from })
+    Ok(Ready { resolved, data, preprocessing, network, short_name, started_from })
 }
 
 /// Refuses a run whose every batch is one image, if its network cannot learn from one.
-fn check_batches(config: &Config, data: &Splits, network: &dyn Classifier, plan: &Plan) -> Result<(), TrainError> {
+fn check_batches(
+    config: &ResolvedConfig,
+    data: &Splits,
+    network: &dyn Classifier,
+    plan: &Plan,
+) -> Result<(), TrainError> {
     let way = match (config.batch_size, config.epoch_samples(data.train.len())) {
         (1, _) => "a batch size of 2 or more is needed (several batches of 1 in a step do not help)",
         (_, 0 | 1) => "an epoch needs 2 training images or more",
@@ -99,7 +106,7 @@ struct Start {
 
 impl Start {
     /// What the settings start from, if anything.
-    fn of(config: &Config) -> Result<Option<Start>, TrainError> {
+    fn of(config: &ResolvedConfig) -> Result<Option<Start>, TrainError> {
         let Some(file) = &config.weights else { return Ok(None) };
         let name = if config.model == AUTO { "a network that is chosen by the data" } else { &config.model };
         let (path, _) = resolve_weights(file, name, &|_, _| {})?;
@@ -109,7 +116,7 @@ impl Start {
     }
 
     /// Takes the network of a file of our own, where none was asked for; and tells early of weights that fit nothing.
-    fn adopt(&self, config: &mut Config) -> Result<(), TrainError> {
+    fn adopt(&self, config: &mut ResolvedConfig) -> Result<(), TrainError> {
         if config.model == AUTO
             && let Some(model) = &self.model
         {
@@ -142,7 +149,7 @@ fn own(metadata: &BTreeMap<String, String>) -> (Option<String>, Option<Provenanc
 
 /// The data that `config` names, and the network for it, which may have learnt already; `run` is the directory of a run that goes on.
 pub(super) fn data_and_network(
-    config: &mut Config,
+    config: &mut ResolvedConfig,
     source: Option<&Source>,
     (started_from, validation): (&Provenance, Validation),
     earlier: Option<Resumed>,

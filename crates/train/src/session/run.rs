@@ -3,21 +3,22 @@
 use super::Session;
 use crate::card;
 use crate::checkpoint::{self, Identity};
-use crate::config::Config;
+use crate::config::ResolvedConfig;
 use crate::data::{Images, Loader, Splits, measuring_batch};
 use crate::error::TrainError;
-use crate::events::{Event, Sink};
-use crate::finetune::features;
+use crate::events::{Baseline, Event, Finished, Sink, Started, StartedData};
+use crate::finetune::{Part, Tuned, features};
 use crate::learning_rate::LearningRate;
-use crate::metrics::wilson_interval;
 use crate::metrics_csv::MetricsCsv;
 use crate::network;
 use crate::phase::Phase;
 use crate::run_dir::{BAD_IMAGES, RunDir};
 use crate::state::Measured;
-use crate::task::{Classification, Part};
-use crate::trainer::{Batches, Kept, Outcome, Trainer};
+use crate::task::Task;
+use crate::tasks::Classification;
+use crate::trainer::{Contents, Keeper, Kept, Loop, LoopSettings, Outcome, check_monitor};
 use std::cell::OnceCell;
+use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 use striate_data::images::BadImage;
@@ -28,20 +29,48 @@ use striate_nn::{Classifier, Module, Passes};
 use striate_tensor::{Tensor, isa, num_threads};
 
 impl Session {
-    /// Trains until all epochs are done or `stop` is set.
-    pub fn run(&mut self, sink: &mut dyn Sink, stop: &AtomicBool) -> Result<Outcome, TrainError> {
-        self.config.compute_settings().scope(|| self.run_stages(sink, stop))
+    /// Trains until all epochs are done.
+    ///
+    /// # Errors
+    /// If an image or a file cannot be used, or a number is not finite.
+    pub fn run(&mut self, sink: &mut dyn Sink) -> Result<Outcome, TrainError> {
+        self.run_until(&AtomicBool::new(false), sink)
     }
 
-    fn run_stages(&mut self, sink: &mut dyn Sink, stop: &AtomicBool) -> Result<Outcome, TrainError> {
+    /// As [`Session::run`], until `stop` is set: then the step under way is the last, and a checkpoint is written.
+    ///
+    /// # Errors
+    /// As [`Session::run`].
+    pub fn run_until(&mut self, stop: &AtomicBool, sink: &mut dyn Sink) -> Result<Outcome, TrainError> {
+        self.config.compute_settings().scope(|| {
+            let (classes, config) = (self.data.classes.len(), &self.config);
+            let mut task = Classification::new(classes).label_smoothing(config.label_smoothing);
+            if let Some(gamma) = config.focal {
+                task = task.focal(gamma);
+            }
+            if config.images.class_weights {
+                let weights = class_weights(&self.data.train, classes).into_iter().map(|w| w as f32).collect();
+                task = task.class_weights(Tensor::from_vec(weights, [classes]));
+            }
+            self.run_stages(&task, sink, stop)
+        })
+    }
+
+    fn run_stages<T>(&mut self, task: &T, sink: &mut dyn Sink, stop: &AtomicBool) -> Result<Outcome, TrainError>
+    where
+        T: Task<Tuned, Batch = striate_data::Batch>,
+    {
         let began = Instant::now();
-        self.announce(sink);
+        let names = Loop::<Tuned, T>::metric_names(task);
+        let monitor = self.config.monitor.clone().unwrap_or_else(|| task.monitor().to_string());
+        check_monitor(&monitor, task.name(), &names)?;
+        self.announce(task.name(), sink);
         let Session { config, run, data, preprocessing, network, carried, ema, resumed, started_from } = self;
-        let mut metrics = match resumed {
-            Some(p) => MetricsCsv::resume(&run.metrics(), p, p.batch == 0)?,
-            None => MetricsCsv::create(&run.metrics())?,
-        };
-        let mut position = resumed.clone().unwrap_or_default();
+        let mut csv = Some(match resumed {
+            Some(state) => MetricsCsv::resume(&run.metrics(), &names, state)?,
+            None => MetricsCsv::create(&run.metrics(), &names)?,
+        });
+        let mut state = resumed.clone().unwrap_or_default();
         let classes = data.classes.clone();
         let seen = OnceCell::new();
         let provenance = || seen.get_or_init(|| started_from.union(&data.provenance())).clone();
@@ -49,46 +78,42 @@ impl Session {
         let phases = config.phases();
         if resumed.is_none() {
             // So that even a run killed in its first step can go on.
-            let optimizer = config.optimizer_for(&phases[0], network);
+            let optimizer = config.optimizer_for(&phases[0], &*network.network);
             let before = || started_from.clone();
             let identity = Identity { provenance: &before, ..identity };
-            let path = checkpoint::write(run, identity, &position, network, &*optimizer, ema.as_ref())?;
-            sink.event(&Event::Checkpoint { path, steps: position.steps });
+            let path = checkpoint::write(run, identity, &state, network, &*optimizer, ema.as_ref())?;
+            sink.event(&Event::Checkpoint { path, steps: state.steps });
         }
         let mut carried = std::mem::take(carried);
-        let needs_two = config.needs_two(&**network, preprocessing.output_shape());
+        let needs_two = config.needs_two(&*network.network, preprocessing.output_shape());
         let plan = config.schedule_plan()?;
         let weights = class_weights(&data.train, data.classes.len());
-        let class_weights = config.images.class_weights.then(|| {
-            let weights: Vec<f32> = weights.iter().map(|&w| w as f32).collect();
-            Tensor::from_vec(weights, [data.classes.len()])
-        });
-        let mut save = |network: &(dyn Classifier + 'static), which: Kept, tested: &Measured| {
-            let training = card::training(config, tested, data.measured, provenance());
-            let card = card::card(&config.model, data, preprocessing, training, network);
-            let path = match which {
-                Kept::Best => run.model(),
-                Kept::Last => run.last_model(),
-            };
-            network::save(&path, &card, network)
-        };
         let mut bad = data.bad.clone();
+        let mut keeper = RunKeeper {
+            has_checkpoint: state.steps > 0,
+            run,
+            identity,
+            config,
+            data,
+            preprocessing,
+            monitor: &monitor,
+        };
         let mut outcome = Outcome::Stopped;
         let last = phases.len() - 1;
         for (number, phase) in phases.iter().enumerate() {
-            if position.epoch >= phase.epochs.end && number < last {
+            if state.epoch >= phase.epochs.end && number < last {
                 continue;
             }
-            if let Some(text) = phase.describe(config, &**network) {
+            if let Some(text) = phase.describe(config, &*network.network) {
                 sink.event(&Event::Note { text });
             }
             let images = Pair::of_images(config, phase, data, preprocessing)?;
             let loaders = match phase.part {
-                Part::HeadOnFeatures => images.into_features(&**network, config, sink, stop)?,
+                Part::HeadOnFeatures => images.into_features(&*network.network, config, sink, stop)?,
                 _ => Some(images),
             };
             let Some(mut loaders) = loaders else {
-                sink.event(&Event::Stopped { run: run.path().to_path_buf(), steps: position.steps });
+                sink.event(&Event::Stopped { run: Some(run.path().to_path_buf()), steps: state.steps });
                 break;
             };
             if config.images.balance {
@@ -96,46 +121,43 @@ impl Session {
                 loaders.train = loaders.train.weights(each);
             }
             loaders.train = loaders.train.join_single(needs_two).limit(config.epoch_samples(data.train.len()));
-            let mut optimizer = config.optimizer_for(phase, network);
-            if position.epoch == phase.epochs.start && position.batch == 0 {
-                position.plateau = None;
-                position.before = position.steps;
-                position.stale = 0;
+            let mut optimizer = config.optimizer_for(phase, &*network.network);
+            if state.epoch == phase.epochs.start && state.batch == 0 {
+                state.plateau = None;
+                state.stage_start = state.steps;
+                state.stale = 0;
             } else {
                 optimizer.set_state(std::mem::take(&mut carried));
             }
-            let per_epoch = loaders.train.per_epoch().div_ceil(config.accumulate);
+            let settings = LoopSettings { until: phase.epochs.end, needs_two, ..config.loop_settings(&monitor, data) };
+            let per_epoch = loaders.train.batches();
             let learning_rate = plan.as_ref().map(|plan| {
-                let plateau = position.plateau.as_ref();
-                LearningRate::new(plan, phase.lr, phase.epochs.len(), per_epoch, plateau).from_step(position.before)
+                let (epochs, plateau) = (phase.epochs.len(), state.plateau.as_ref());
+                LearningRate::new(plan, phase.lr, epochs, settings.steps_of(per_epoch), plateau)
+                    .from_step(state.stage_start)
             });
-            let task = Classification {
-                part: phase.part,
-                label_smoothing: config.label_smoothing,
-                focal: config.focal,
-                class_weights: class_weights.clone(),
-            };
-            let passes = Passes::new(&**network, config.seed);
-            let mut trainer = Trainer {
-                task: &task,
-                model: &mut **network,
+            network.part = phase.part;
+            let running = Loop::<Tuned, T>::running_of(task, &mut state);
+            outcome = Loop {
+                passes: Passes::new(&*network, config.seed),
+                task,
+                network,
                 optimizer: &mut *optimizer,
                 learning_rate,
                 ema: ema.as_mut(),
-                config,
-                identity,
-                run,
-                metrics,
-                has_checkpoint: position.steps > 0,
-                position,
-                until: phase.epochs.end,
-                measured: data.measured,
-                passes,
-                statistics: config.statistics(),
-                needs_two,
-            };
-            outcome = trainer.fit(&loaders.train, &loaders.test, sink, stop, &mut save)?;
-            (metrics, position) = (trainer.metrics, trainer.position);
+                settings,
+                keeper: &mut keeper,
+                csv: &mut csv,
+                state: &mut state,
+                callbacks: &mut [],
+                sink,
+                stop,
+                running,
+                ending: None,
+                panicked: None,
+                since: Instant::now(),
+            }
+            .run(&loaders.train, &loaders.test)?;
             bad.extend([loaders.train.bad(), loaders.test.bad()].concat());
             if outcome == Outcome::Stopped {
                 break;
@@ -147,50 +169,96 @@ impl Session {
         if let Outcome::Finished { best, last } = &outcome {
             // What is said to be done is a file that every verb reads.
             Model::load(&run.model())?;
-            let (low, high) = wilson_interval(best.result.correct, best.result.samples);
             let most = data.test.counts(data.classes.len()).into_iter().max().unwrap_or(0);
-            sink.event(&Event::Finished {
-                run: run.path().to_path_buf(),
-                model: run.model(),
-                last_model: run.last_model(),
-                measured: data.measured,
-                epoch: best.epoch,
-                last_epoch: last.epoch,
-                loss: best.result.mean_loss(),
-                accuracy: best.result.accuracy(),
-                accuracy_interval_95: [low, high],
-                last_accuracy: last.result.accuracy(),
-                samples: best.result.samples,
-                chance: most as f64 / data.test.len().max(1) as f64,
+            sink.event(&Event::Finished(Box::new(Finished {
+                run: Some(run.path().to_path_buf()),
+                model: Some(run.model()),
+                last_model: Some(run.last_model()),
+                split: data.measured,
+                monitor,
+                best: best.clone(),
+                last: last.clone(),
+                baseline: Some(Baseline {
+                    value: most as f64 / data.test.len().max(1) as f64,
+                    answer: "always answering with the most frequent class".into(),
+                }),
                 seconds: began.elapsed().as_secs_f64(),
-            });
+            })));
         }
         Ok(outcome)
     }
 
-    fn announce(&self, sink: &mut dyn Sink) {
+    fn announce(&self, task: &str, sink: &mut dyn Sink) {
         let Session { config, data, .. } = self;
-        sink.event(&Event::Started {
-            run: self.run.path().to_path_buf(),
+        let batches = config.epoch_samples(data.train.len()).div_ceil(config.batch_size);
+        sink.event(&Event::Started(Box::new(Started {
+            task: task.to_string(),
+            run: Some(self.run.path().to_path_buf()),
             model: config.model.clone(),
             parameters: self.network.num_parameters(),
-            data: data.name.clone(),
-            classes: data.classes.clone(),
-            input: self.preprocessing.output_shape(),
-            train_samples: data.train.len(),
-            test_samples: data.test.len(),
+            data: Some(StartedData {
+                data: data.name.clone(),
+                classes: data.classes.clone(),
+                input: self.preprocessing.output_shape(),
+                train_samples: data.train.len(),
+                measured_samples: data.test.len(),
+                epoch_fraction: config.epoch_fraction,
+            }),
             measured: data.measured,
             epochs: config.epochs,
-            epoch_share: config.epoch_share,
-            steps: config.epoch_samples(data.train.len()).div_ceil(config.batch_size).div_ceil(config.accumulate),
-            batch_size: config.batch_size * config.accumulate,
+            steps: Some(batches.div_ceil(config.accumulate)),
+            batch_size: Some(config.batch_size * config.accumulate),
             seed: config.seed,
             threads: num_threads(),
             isa: isa::isa().name(),
-            resumed_at: self.resumed.as_ref().map(|p| p.steps),
-        });
+            resumed_at: self.resumed.as_ref().map(|state| state.steps),
+        })));
         data.notes.iter().for_each(|text| sink.event(&Event::Note { text: text.clone() }));
         data.weights.iter().for_each(|text| sink.event(&Event::Weights { text: text.clone() }));
+    }
+}
+
+/// Checkpoints and model files in the directory of a run.
+struct RunKeeper<'a> {
+    run: &'a RunDir,
+    identity: Identity<'a>,
+    has_checkpoint: bool,
+    config: &'a ResolvedConfig,
+    data: &'a Splits,
+    preprocessing: &'a Preprocessing,
+    monitor: &'a str,
+}
+
+impl Keeper<Tuned> for RunKeeper<'_> {
+    fn checkpoint(&mut self, contents: Contents<Tuned>) -> Result<Option<PathBuf>, TrainError> {
+        let Contents { state, network, optimizer, ema } = contents;
+        let path = checkpoint::write(self.run, self.identity, state, network, optimizer, ema)?;
+        self.has_checkpoint = state.steps > 0;
+        Ok(Some(path))
+    }
+
+    fn model(&mut self, tuned: &Tuned, which: Kept, measured: &Measured) -> Result<(), TrainError> {
+        let RunKeeper { run, identity, config, data, preprocessing, monitor, .. } = self;
+        let provenance = (identity.provenance)();
+        let training = card::training(config, measured, monitor, data.measured, provenance);
+        let card = card::card(&config.model, data, preprocessing, training, &*tuned.network);
+        let path = match which {
+            Kept::Best => run.model(),
+            Kept::Last => run.last_model(),
+        };
+        network::save(&path, &card, &*tuned.network)
+    }
+
+    fn has_best(&self) -> bool {
+        self.run.model().is_file()
+    }
+
+    fn last_checkpoint(&self) -> Option<PathBuf> {
+        self.has_checkpoint.then(|| self.run.checkpoint())
+    }
+
+    fn directory(&self) -> Option<PathBuf> {
+        Some(self.run.path().to_path_buf())
     }
 }
 
@@ -206,7 +274,7 @@ struct Pair {
 impl Pair {
     /// Of images; those to learn from are changed at random where the whole network learns or each is seen anew.
     fn of_images(
-        config: &Config,
+        config: &ResolvedConfig,
         phase: &Phase,
         data: &Splits,
         preprocessing: &Preprocessing,
@@ -227,7 +295,7 @@ impl Pair {
     fn into_features(
         self,
         network: &dyn Classifier,
-        config: &Config,
+        config: &ResolvedConfig,
         sink: &mut dyn Sink,
         stop: &AtomicBool,
     ) -> Result<Option<Pair>, TrainError> {

@@ -3,7 +3,7 @@
 use super::json_path;
 use crate::events::{Event, Sink};
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Writes every event but single steps and batches of features as one line of JSON.
 ///
@@ -30,11 +30,13 @@ impl<W: Write> Sink for JsonLines<W> {
 
 /// The paths in `event`, by the name of their field.
 fn paths(event: &Event) -> Vec<(&'static str, &Path)> {
+    fn some<'a, const N: usize>(paths: [(&'static str, &'a Option<PathBuf>); N]) -> Vec<(&'static str, &'a Path)> {
+        paths.into_iter().filter_map(|(name, path)| Some((name, path.as_deref()?))).collect()
+    }
     match event {
-        Event::Started { run, .. } | Event::Stopped { run, .. } => vec![("run", run)],
-        Event::Finished { run, model, last_model, .. } => {
-            vec![("run", run), ("model", model), ("last_model", last_model)]
-        }
+        Event::Started(started) => some([("run", &started.run)]),
+        Event::Stopped { run, .. } => some([("run", run)]),
+        Event::Finished(end) => some([("run", &end.run), ("model", &end.model), ("last_model", &end.last_model)]),
         Event::BadImages { list, .. } => vec![("list", list)],
         Event::Checkpoint { path, .. } => vec![("path", path)],
         _ => Vec::new(),
@@ -45,23 +47,25 @@ fn paths(event: &Event) -> Vec<(&'static str, &Path)> {
 mod tests {
     use super::*;
     use striate_imaging::Split;
+    use striate_model::Metric;
 
     #[test]
     fn each_event_is_one_object_with_its_name() {
         let mut out = Vec::new();
         let mut sink = JsonLines(&mut out);
         sink.event(&Event::Step { epoch: 1, step: 1, samples: 100, loss: 1.0 });
-        sink.event(&Event::Tested {
+        sink.event(&Event::Measured {
             epoch: 1,
             epochs: 5,
             steps: 600,
-            measured: Split::Test,
-            loss: 0.5,
-            accuracy: 0.75,
+            split: Split::Test,
+            metrics: vec![Metric::fraction("accuracy", 0.75), Metric::fraction("auc", f64::NAN)],
+            monitor: "accuracy".into(),
         });
         let text = String::from_utf8(out).unwrap();
         let value: serde_json::Value = serde_json::from_str(text.trim()).unwrap();
-        assert_eq!((value["event"].as_str(), value["accuracy"].as_f64()), (Some("tested"), Some(0.75)));
+        let metrics = serde_json::json!({ "accuracy": 0.75, "auc": null });
+        assert_eq!((value["event"].as_str(), &value["metrics"]), (Some("measured"), &metrics));
     }
 
     #[cfg(unix)]
@@ -73,7 +77,7 @@ mod tests {
         let mut out = Vec::new();
         let mut sink = JsonLines(&mut out);
         sink.event(&Event::Checkpoint { path: path(b"r/caf\xe9 %"), steps: 1 });
-        sink.event(&Event::Stopped { run: path("r/café".as_bytes()), steps: 1 });
+        sink.event(&Event::Stopped { run: Some(path("r/café".as_bytes())), steps: 1 });
         sink.event(&Event::BadImages { count: 1, reasons: vec!["x".into()], list: path(b"\xff/bad.csv") });
         let text = String::from_utf8(out).unwrap();
         let values: Vec<serde_json::Value> = text.lines().map(|l| serde_json::from_str(l).unwrap()).collect();

@@ -2,7 +2,7 @@
 
 use serde::Serializer;
 use std::fmt::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// A path as text, with � where it is not UTF-8. In that case its bytes come second: percent-encoded, as in an address, so that they can
 /// be had back.
@@ -25,4 +25,12 @@ pub fn json_path(path: &Path) -> (String, Option<String>) {
 /// For serde: a path of any bytes as text.
 pub(crate) fn as_text<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(&path.to_string_lossy())
+}
+
+/// As [`as_text`], of a path that may not be there.
+pub(crate) fn some_as_text<S: Serializer>(path: &Option<PathBuf>, serializer: S) -> Result<S::Ok, S::Error> {
+    match path {
+        Some(path) => as_text(path, serializer),
+        None => serializer.serialize_none(),
+    }
 }

@@ -1,4 +1,5 @@
-//! Metrics, plots and files of a run, as a user of the crate sees them.
+//! The trainer, its metrics and the files of a run, as a user of the crate sees them.
 
 mod metrics;
 mod tensorboard;
+mod trainer;

@@ -1,8 +1,7 @@
 //! A number that was measured, and how to read it.
 
-use super::interval::wilson_interval;
-use super::{nan_as_null, ratio};
-use serde::{Deserialize, Serialize};
+use crate::interval::wilson_interval;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Whether more or less of a metric is better.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,7 +28,7 @@ pub enum Scale {
 /// NaN says that the number is not defined, such as the accuracy on no samples. Serialized, a value that is not finite is null, and null reads back as NaN.
 ///
 /// ```
-/// use striate_train::Metric;
+/// use striate_model::Metric;
 ///
 /// let accuracy = Metric::proportion("accuracy", 90, 100);
 /// assert!(accuracy.is_better(0.85) && !Metric::fraction("accuracy", f64::NAN).is_better(0.0));
@@ -40,7 +39,7 @@ pub struct Metric {
     /// What was measured, such as `balanced_accuracy`.
     pub name: String,
     /// The number.
-    #[serde(default = "nan_as_null::nan", with = "nan_as_null::number")]
+    #[serde(default = "nan", serialize_with = "nan_as_null", deserialize_with = "null_as_nan")]
     pub value: f64,
     /// Whether more or less is better.
     pub direction: Direction,
@@ -64,7 +63,7 @@ impl Metric {
 
     /// The fraction of trials that succeeded, with its interval by [`wilson_interval`].
     pub fn proportion(name: impl Into<String>, successes: usize, trials: usize) -> Self {
-        let metric = Metric::fraction(name, ratio(successes, trials));
+        let metric = Metric::fraction(name, successes as f64 / trials as f64);
         if trials == 0 { metric } else { metric.interval(wilson_interval(successes, trials).into()) }
     }
 
@@ -88,6 +87,38 @@ impl Metric {
             Direction::Minimize => self.value < than,
         }
     }
+
+    /// Its name as words: `f1 macro`.
+    pub fn title(&self) -> String {
+        self.name.replace('_', " ")
+    }
+
+    /// A value of this metric for people: `98.32%`, `0.0512`.
+    pub fn format(&self, value: f64) -> String {
+        match self.scale {
+            _ if value.is_nan() => "–".into(),
+            Scale::Fraction => format!("{:.2}%", 100.0 * value),
+            Scale::Number => format!("{value:.4}"),
+        }
+    }
+
+    /// Its value for people.
+    pub fn shown(&self) -> String {
+        self.format(self.value)
+    }
+}
+
+/// The value of a number that is left out.
+fn nan() -> f64 {
+    f64::NAN
+}
+
+fn nan_as_null<S: Serializer>(x: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+    if x.is_finite() { serializer.serialize_f64(*x) } else { serializer.serialize_none() }
+}
+
+fn null_as_nan<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or(f64::NAN))
 }
 
 /// As the fields; two NaN values are equal, so that what was written equals what is read back.

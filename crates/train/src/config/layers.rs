@@ -1,0 +1,101 @@
+//! [`Layers`]: settings from several places, one over the other.
+
+use super::{Config, ResolvedConfig};
+use crate::data::MNIST;
+use crate::image_settings::{SMALL_DATA, UNMIXED};
+use crate::images::are_images;
+use std::collections::BTreeMap;
+use striate_data::images::text_path;
+
+/// Settings from several places, such as a recipe, a file and the command line. What comes later wins.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Layers(Vec<Layer>);
+
+#[derive(Clone, Debug, PartialEq)]
+struct Layer {
+    origin: String,
+    config: Config,
+    /// Whether it was made for any data: what suits photos is left out for digits.
+    is_preset: bool,
+}
+
+/// Settings to run, with where each comes from.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Resolved {
+    /// The settings.
+    pub config: ResolvedConfig,
+    /// Where those come from that are not defaults, by name: `lr`, `images.size`.
+    pub origins: BTreeMap<String, String>,
+}
+
+impl From<Config> for Layers {
+    fn from(config: Config) -> Layers {
+        Layers::default().add("asked", config)
+    }
+}
+
+impl Layers {
+    /// With settings over those that are there. `origin` is what [`Resolved::origins`] call them.
+    pub fn add(mut self, origin: impl Into<String>, config: Config) -> Layers {
+        self.0.push(Layer { origin: origin.into(), config, is_preset: false });
+        self
+    }
+
+    /// As [`Layers::add`], of settings that were made for any data: a recipe's.
+    pub fn preset(mut self, origin: impl Into<String>, config: Config) -> Layers {
+        self.0.push(Layer { origin: origin.into(), config, is_preset: true });
+        self
+    }
+
+    /// The settings, over `defaults`, in whose place a recipe stands if there is one.
+    ///
+    /// Some settings go together. Betas and a weight decay go with their optimizer and are dropped with it; patience keeps its ratio to the epochs; the focal loss
+    /// drops label smoothing and CutMix that were not asked for beside it.
+    pub fn over(&self, defaults: ResolvedConfig) -> Resolved {
+        let has_preset = self.0.iter().any(|layer| layer.is_preset);
+        let config = if has_preset { ResolvedConfig::default() } else { defaults };
+        let mut resolved = Resolved { config, origins: BTreeMap::new() };
+        for layer in &self.0 {
+            resolved.put(layer);
+        }
+        resolved
+    }
+}
+
+impl Resolved {
+    fn put(&mut self, layer: &Layer) {
+        let asked = &layer.config;
+        let mut layer_config;
+        let config = &mut self.config;
+        let data = asked.data.as_ref().unwrap_or(&config.data).clone();
+        let images = asked.images.as_ref();
+        let augment = images.and_then(|images| images.augment.as_deref());
+        let asked = if layer.is_preset && augment == Some(SMALL_DATA) && !is_photos(&data) {
+            layer_config = asked.clone();
+            layer_config.images.iter_mut().for_each(|images| images.augment = None);
+            &layer_config
+        } else {
+            asked
+        };
+        if asked.optimizer.is_some_and(|optimizer| optimizer != config.optimizer) {
+            (config.betas, config.weight_decay) = (None, None);
+        }
+        if let (Some(epochs), None) = (asked.epochs, asked.patience) {
+            config.patience = config.patience_over(epochs);
+        }
+        if asked.focal.is_some() {
+            config.label_smoothing = 0.0;
+            if config.images.augment.as_deref() == Some(SMALL_DATA) {
+                config.images.augment = Some(UNMIXED.into());
+            }
+        }
+        asked.apply(config);
+        config.patience = config.patience.filter(|&epochs| epochs > 0);
+        self.origins.extend(asked.asked().into_iter().map(|name| (name, layer.origin.clone())));
+    }
+}
+
+/// Whether data is anything but the built-in data or idx files.
+fn is_photos(data: &str) -> bool {
+    data != MNIST && are_images(&text_path(data))
+}

@@ -1,0 +1,124 @@
+//! Whether settings can be run.
+
+use super::ResolvedConfig;
+use crate::error::TrainError;
+
+/// The error of a setting that has an impossible value.
+pub(crate) fn bad<T>(name: &str, got: impl ToString, need: &str) -> Result<T, TrainError> {
+    Err(TrainError::Setting { name: name.into(), got: got.to_string(), need: need.into() })
+}
+
+impl ResolvedConfig {
+    /// Checks what does not depend on the data.
+    ///
+    /// # Errors
+    /// [`TrainError::Setting`] of the first setting that has an impossible value, and the errors of what is written as text.
+    pub fn validate(&self) -> Result<(), TrainError> {
+        if let Some(entry) = self.weights_entry.as_ref().filter(|_| self.weights.is_none() && self.finetune.is_none()) {
+            return bad("weights_entry", entry, "left out: there are no weights to start from");
+        }
+        let counts = [
+            ("epochs", self.epochs),
+            ("batch_size", self.batch_size),
+            ("accumulate", self.accumulate),
+            ("log_every", self.log_every),
+        ];
+        if let Some((name, _)) = counts.into_iter().find(|(_, n)| *n == 0) {
+            return bad(name, 0, "at least 1");
+        }
+        for (name, fraction) in [("fraction", self.fraction), ("epoch_fraction", self.epoch_fraction)] {
+            if !(fraction > 0.0 && fraction <= 1.0) {
+                return bad(name, fraction, "above 0 and at most 1");
+            }
+        }
+        let positive = |x: f64| x > 0.0 && x.is_finite();
+        if !positive(self.lr) {
+            return bad("lr", self.lr, "a positive number");
+        }
+        if let Some([first, second]) = self.betas {
+            let got = format!("{first},{second}");
+            if !self.optimizer.has_betas() {
+                return bad("betas", got, "left out: this optimizer has none");
+            }
+            if ![first, second].iter().all(|b| (0.0..1.0).contains(b)) {
+                return bad("betas", got, "two numbers, at least 0 and below 1");
+            }
+        }
+        self.schedule_plan()?;
+        if let Some(decay) = self.weight_decay.filter(|d| !(*d >= 0.0 && d.is_finite())) {
+            return bad("weight_decay", decay, "0 or a positive number");
+        }
+        for (name, value) in [("clip_norm", self.clip_norm), ("time_budget", self.time_budget)] {
+            if let Some(value) = value.filter(|x| !positive(*x)) {
+                return bad(name, value, "a positive number");
+            }
+        }
+        if let Some(decay) = self.ema.filter(|d| !(*d > 0.0 && *d < 1.0)) {
+            return bad("ema", decay, "between 0 and 1");
+        }
+        if !(0.0..1.0).contains(&self.label_smoothing) {
+            return bad("label_smoothing", self.label_smoothing, "at least 0 and below 1");
+        }
+        if !(0.0..=1.0).contains(&self.dropout_scale) {
+            return bad("dropout_scale", self.dropout_scale, "from 0 to 1");
+        }
+        if !(self.min_delta >= 0.0 && self.min_delta.is_finite()) {
+            return bad("min_delta", self.min_delta, "0 or a positive number");
+        }
+        if let Some(gamma) = self.focal {
+            if !(gamma >= 0.0 && gamma.is_finite()) {
+                return bad("focal", gamma, "0 or a positive number");
+            }
+            let mixes = self.images.augmentations(32)?;
+            if self.label_smoothing > 0.0 || mixes.mixup.is_some() || mixes.cutmix.is_some() {
+                return bad(
+                    "focal",
+                    gamma,
+                    "without label_smoothing, mixup and cutmix: it takes one class for each image",
+                );
+            }
+        }
+        if self.checkpoint_every == Some(0) {
+            return bad("checkpoint_every", 0, "at least 1");
+        }
+        if let Some(finetune) = &self.finetune {
+            finetune.validate(self.epochs)?;
+        }
+        self.images.validate()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::OptimizerKind;
+
+    #[test]
+    fn impossible_settings_are_refused_by_name() {
+        let usual = ResolvedConfig::default;
+        let line = |c: ResolvedConfig| c.validate().unwrap_err().to_string();
+        assert_eq!(line(ResolvedConfig { batch_size: 0, ..usual() }), "batch_size is 0, it must be at least 1");
+        assert_eq!(line(ResolvedConfig { lr: -1.0, ..usual() }), "lr is -1, it must be a positive number");
+        assert!(line(ResolvedConfig { lr: f64::NAN, ..usual() }).contains("lr is NaN"));
+        assert_eq!(
+            line(ResolvedConfig { betas: Some([0.9, 1.0]), ..usual() }),
+            "betas is 0.9,1, it must be two numbers, at least 0 and below 1"
+        );
+        let sgd = ResolvedConfig { optimizer: OptimizerKind::Sgd, betas: Some([0.9, 0.99]), ..usual() };
+        assert_eq!(line(sgd), "betas is 0.9,0.99, it must be left out: this optimizer has none");
+        assert!(line(ResolvedConfig { epoch_fraction: 0.0, ..usual() }).starts_with("epoch_fraction is 0, it must be"));
+        assert_eq!(
+            line(ResolvedConfig { dropout_scale: 1.5, ..usual() }),
+            "dropout_scale is 1.5, it must be from 0 to 1"
+        );
+        assert_eq!(line(ResolvedConfig { ema: Some(1.0), ..usual() }), "ema is 1, it must be between 0 and 1");
+        assert!(line(ResolvedConfig { weight_decay: Some(-1.0), ..usual() }).starts_with("weight_decay is -1"));
+        let focal = line(ResolvedConfig { focal: Some(2.0), label_smoothing: 0.1, ..usual() });
+        assert!(focal.starts_with("focal is 2, it must be without label_smoothing"), "{focal}");
+        let schedule = line(ResolvedConfig { schedule: Some("cosin".into()), ..usual() });
+        assert!(
+            schedule.starts_with("schedule 'cosin': there is no schedule 'cosin'; a schedule is one of"),
+            "{schedule}"
+        );
+    }
+}

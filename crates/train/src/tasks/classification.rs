@@ -1,0 +1,93 @@
+//! [`Classification`].
+
+use super::Evaluator;
+use crate::metrics::{ClassificationMetrics, Detail};
+use crate::task::Task;
+use striate_data::{Batch, Sample};
+use striate_model::CLASSIFICATION;
+use striate_nn::{CrossEntropyLoss, FocalLoss, Forward, Pass};
+use striate_tensor::Tensor;
+
+/// One class for each image, by cross-entropy.
+#[derive(Clone, Debug)]
+pub struct Classification {
+    classes: usize,
+    label_smoothing: f64,
+    focal: Option<f64>,
+    class_weights: Option<Tensor>,
+}
+
+impl Classification {
+    /// Of so many classes.
+    pub fn new(classes: usize) -> Self {
+        Classification { classes, label_smoothing: 0.0, focal: None, class_weights: None }
+    }
+
+    /// With this fraction of each target spread over all classes in training (Szegedy et al., 2016).
+    pub fn label_smoothing(self, fraction: f64) -> Self {
+        Classification { label_smoothing: fraction, ..self }
+    }
+
+    /// Trained on the focal loss of this gamma in the place of cross-entropy (Lin et al., 2017). It takes neither smoothed nor soft labels.
+    pub fn focal(self, gamma: f64) -> Self {
+        Classification { focal: Some(gamma), ..self }
+    }
+
+    /// With a weight for each class in the training loss.
+    pub fn class_weights(self, weights: Tensor) -> Self {
+        Classification { class_weights: Some(weights), ..self }
+    }
+
+    /// The class with the largest score, for each sample.
+    pub fn predicted(output: &Tensor) -> Vec<usize> {
+        output.argmax(1, false).to_vec::<i64>().into_iter().map(|c| c as usize).collect()
+    }
+}
+
+impl<N: Forward> Task<N> for Classification {
+    type Sample = Sample;
+    type Batch = Batch;
+    type Output = Tensor;
+    type Metrics = ClassificationMetrics;
+
+    fn name(&self) -> &str {
+        CLASSIFICATION
+    }
+    fn samples(&self, batch: &Batch) -> usize {
+        batch.images.size(0)
+    }
+    fn inputs(&self, batch: &Batch) -> Vec<Tensor> {
+        vec![batch.images.clone()]
+    }
+    fn forward(&self, network: &N, batch: &Batch, pass: &Pass) -> Tensor {
+        network.forward(batch.images.clone(), pass)
+    }
+    fn loss(&self, output: Tensor, batch: &Batch) -> Tensor {
+        CrossEntropyLoss::new().forward(output, &batch.labels)
+    }
+    fn train_loss(&self, output: Tensor, batch: &Batch) -> Tensor {
+        if let Some(gamma) = self.focal {
+            let mut loss = FocalLoss::new().gamma(gamma);
+            loss.weight = self.class_weights.clone();
+            return loss.forward(output, &batch.labels);
+        }
+        let mut loss = CrossEntropyLoss::new().label_smoothing(self.label_smoothing);
+        if let Some(weights) = &self.class_weights {
+            loss = loss.weight(weights.clone());
+        }
+        loss.forward(output, batch.soft_labels.as_ref().unwrap_or(&batch.labels))
+    }
+    fn metrics(&self, detail: Detail) -> ClassificationMetrics {
+        ClassificationMetrics::new(self.classes, detail)
+    }
+    fn measure(&self, output: &Tensor, batch: &Batch, metrics: &mut ClassificationMetrics) {
+        metrics.add(&output.to_vec(), self.classes, &batch.labels.to_vec());
+    }
+    fn monitor(&self) -> &str {
+        "accuracy"
+    }
+    fn evaluator<'a>(&'a self, network: &'a N) -> Box<dyn FnMut(&Batch) -> Tensor + 'a> {
+        let mut evaluator = Evaluator::new(network);
+        Box::new(move |batch| evaluator.forward(batch.images.clone()))
+    }
+}
