@@ -146,12 +146,10 @@ impl ClassificationMetrics {
 
     /// The means of ROC-AUC and average precision over the classes that have them.
     fn ranked(&self) -> [f64; 2] {
-        let rankings: Option<Vec<Ranking>> = (0..self.classes).map(|class| self.ranking(class)).collect();
-        let Some(rankings) = rankings else { return [f64::NAN; 2] };
-        [
-            mean(rankings.iter().filter_map(Ranking::roc_auc)),
-            mean(rankings.iter().filter_map(Ranking::average_precision)),
-        ]
+        let of_class = |class| self.ranking(class).map(|r| (r.roc_auc(), r.average_precision()));
+        let numbers: Option<Vec<(Option<f64>, Option<f64>)>> = (0..self.classes).map(of_class).collect();
+        let Some(numbers) = numbers else { return [f64::NAN; 2] };
+        [mean(numbers.iter().filter_map(|n| n.0)), mean(numbers.iter().filter_map(|n| n.1))]
     }
 }
 

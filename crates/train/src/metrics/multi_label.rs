@@ -13,8 +13,9 @@ use serde::{Deserialize, Serialize};
 /// | `Running` | `hamming_accuracy`, the fraction of right decisions, and `hamming_loss`, that of wrong ones, with Wilson's intervals; `f1_micro` |
 /// | `Full`, `Scores` | also `subset_accuracy`, the fraction of samples with all labels right, with its interval; `f1_macro`, `mean_average_precision` |
 ///
-/// As in scikit-learn: `hamming_loss`, `accuracy_score` (subsets), `f1_score` with `zero_division=nan`, so that a label that is neither a target nor predicted is not part of
-/// the macro average; `average_precision_score`, averaged over the labels that samples have. Intervals of single decisions take them for independent.
+/// As in scikit-learn: `hamming_loss`, `accuracy_score` (subsets), `f1_score` with `zero_division=nan`, so that a label that is neither a target nor
+/// predicted is not part of the macro average; `average_precision_score`, averaged over the labels that samples have. Intervals of single decisions take
+/// them for independent.
 ///
 /// ```
 /// use striate_train::{Detail, Metrics, MultiLabelMetrics};
@@ -25,14 +26,20 @@ use serde::{Deserialize, Serialize};
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct MultiLabelMetrics {
-    thresholds: Vec<f32>,
     samples: usize,
+    /// Samples with all labels right.
     all_right: usize,
-    decisions: Vec<Decisions>,
+    labels: Vec<Label>,
     scores: Option<Scores>,
 }
 
-/// Of one label.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+struct Label {
+    threshold: f32,
+    decisions: Decisions,
+}
+
+/// Decisions by kind. Those that are rightly negative are the rest.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Decisions {
     found: usize,
@@ -41,7 +48,15 @@ struct Decisions {
 }
 
 impl Decisions {
-    fn add(&mut self, other: Decisions) {
+    /// Counts one, and says whether it is right.
+    fn count(&mut self, decided: bool, actual: bool) -> bool {
+        self.found += (decided && actual) as usize;
+        self.missed += (!decided && actual) as usize;
+        self.false_alarms += (decided && !actual) as usize;
+        decided == actual
+    }
+
+    fn merge(&mut self, other: Decisions) {
         self.found += other.found;
         self.missed += other.missed;
         self.false_alarms += other.false_alarms;
@@ -76,10 +91,9 @@ impl MultiLabelMetrics {
     pub fn new(labels: usize, detail: Detail) -> Self {
         assert!(labels > 0, "MultiLabelMetrics::new: there are no labels");
         MultiLabelMetrics {
-            thresholds: vec![THRESHOLD; labels],
             samples: 0,
             all_right: 0,
-            decisions: vec![Decisions::default(); labels],
+            labels: vec![Label { threshold: THRESHOLD, decisions: Decisions::default() }; labels],
             scores: (detail != Detail::Running).then(Scores::default),
         }
     }
@@ -88,12 +102,15 @@ impl MultiLabelMetrics {
     ///
     /// # Panics
     /// If there is not one for each label, or samples were added before.
-    pub fn thresholds(self, thresholds: Vec<f32>) -> Self {
+    pub fn thresholds(mut self, thresholds: &[f32]) -> Self {
         let name = "MultiLabelMetrics::thresholds";
-        let (n, m) = (thresholds.len(), self.thresholds.len());
+        let (n, m) = (thresholds.len(), self.labels.len());
         assert_eq!(n, m, "{name}: {n} thresholds for {m} labels");
         assert_eq!(self.samples, 0, "{name}: decisions were counted already");
-        MultiLabelMetrics { thresholds, ..self }
+        for (label, threshold) in self.labels.iter_mut().zip(thresholds) {
+            label.threshold = *threshold;
+        }
+        self
     }
 
     /// Adds samples: logits, of which the sigmoid makes probabilities, and targets, both [samples, labels].
@@ -113,18 +130,14 @@ impl MultiLabelMetrics {
         let name = "MultiLabelMetrics::add";
         let (n, m) = (probabilities.len(), targets.len());
         assert_eq!(n, m, "{name}: {n} outputs for {m} targets");
-        let labels = self.thresholds.len();
+        let labels = self.labels.len();
         self.samples += rows(name, n, labels);
         for (row, targets) in probabilities.chunks(labels).zip(targets.chunks(labels)) {
             let mut all_right = true;
-            for label in 0..labels {
-                let (probability, actual) = (row[label], is_label(targets[label]));
-                let decided = if probability.is_nan() { !actual } else { probability >= self.thresholds[label] };
-                let decisions = &mut self.decisions[label];
-                decisions.found += (decided && actual) as usize;
-                decisions.missed += (!decided && actual) as usize;
-                decisions.false_alarms += (decided && !actual) as usize;
-                all_right &= decided == actual;
+            for (label, (&probability, &target)) in self.labels.iter_mut().zip(row.iter().zip(targets)) {
+                let actual = is_label(target);
+                let decided = if probability.is_nan() { !actual } else { probability >= label.threshold };
+                all_right &= label.decisions.count(decided, actual);
             }
             self.all_right += all_right as usize;
         }
@@ -141,22 +154,22 @@ impl MultiLabelMetrics {
 
     /// The samples by the probability of `label`; none with [`Detail::Running`], or if a probability is NaN.
     pub fn ranking(&self, label: usize) -> Option<Ranking> {
-        let (scores, labels) = (self.scores.as_ref()?, self.thresholds.len());
+        let (scores, labels) = (self.scores.as_ref()?, self.labels.len());
         let probabilities = scores.probabilities.iter().skip(label).step_by(labels).copied();
         Ranking::of(probabilities.zip(scores.targets.iter().skip(label).step_by(labels).copied()))
     }
 
-    /// For each label the threshold of the highest F1 on these samples: the least probability that is still predicted, and of thresholds that are equally good the highest.
-    /// A label without positive samples, with a NaN probability, or with [`Detail::Running`] keeps its threshold.
+    /// For each label the threshold of the highest F1 on these samples: the least probability that is still predicted, and of thresholds that are equally
+    /// good the highest. A label without positive samples, with a NaN probability, or with [`Detail::Running`] keeps its threshold.
     pub fn best_thresholds(&self) -> Vec<f32> {
         let best = |label| self.ranking(label).and_then(|r| r.best_f1());
-        self.thresholds.iter().enumerate().map(|(l, kept)| best(l).map_or(*kept, |p| p.threshold)).collect()
+        self.labels.iter().enumerate().map(|(l, kept)| best(l).map_or(kept.threshold, |p| p.threshold)).collect()
     }
 
     /// The numbers of one label: precision and recall at its threshold with their intervals, F1 and, unless there is [`Detail::Running`] alone, average
     /// precision.
     pub fn label_metrics(&self, label: usize) -> Vec<Metric> {
-        let decisions = self.decisions[label];
+        let decisions = self.labels[label].decisions;
         let Decisions { found, missed, false_alarms } = decisions;
         let mut metrics = vec![
             Metric::proportion("precision", found, found + false_alarms),
@@ -172,19 +185,21 @@ impl MultiLabelMetrics {
 
     /// The mean average precision over the labels that samples have; NaN if a probability is.
     fn mean_average_precision(&self) -> f64 {
-        let rankings: Option<Vec<Ranking>> = (0..self.thresholds.len()).map(|label| self.ranking(label)).collect();
-        rankings.map_or(f64::NAN, |rankings| mean(rankings.iter().filter_map(Ranking::average_precision)))
+        let of_label = |label| self.ranking(label).map(|r| r.average_precision());
+        let numbers: Option<Vec<Option<f64>>> = (0..self.labels.len()).map(of_label).collect();
+        numbers.map_or(f64::NAN, |numbers| mean(numbers.into_iter().flatten()))
     }
 }
 
 impl Metrics for MultiLabelMetrics {
     fn merge(&mut self, other: &Self) {
         let name = "MultiLabelMetrics::merge";
-        assert_eq!(self.thresholds, other.thresholds, "{name}: other labels or thresholds");
+        let thresholds = |metrics: &Self| metrics.labels.iter().map(|label| label.threshold).collect::<Vec<_>>();
+        assert_eq!(thresholds(self), thresholds(other), "{name}: other labels or thresholds");
         self.samples += other.samples;
         self.all_right += other.all_right;
-        for (decisions, other) in self.decisions.iter_mut().zip(&other.decisions) {
-            decisions.add(*other);
+        for (label, other) in self.labels.iter_mut().zip(&other.labels) {
+            label.decisions.merge(other.decisions);
         }
         match (&mut self.scores, &other.scores) {
             (Some(scores), Some(other)) => {
@@ -198,17 +213,17 @@ impl Metrics for MultiLabelMetrics {
 
     fn finish(&self) -> Vec<Metric> {
         let mut all = Decisions::default();
-        self.decisions.iter().for_each(|d| all.add(*d));
-        let (n, wrong) = (self.samples * self.thresholds.len(), all.wrong());
+        self.labels.iter().for_each(|label| all.merge(label.decisions));
+        let (n, wrong) = (self.samples * self.labels.len(), all.wrong());
         let mut metrics = vec![
-            Metric::proportion("hamming_accuracy", n - wrong, n),
+            Metric::proportion("hamming_accuracy", n.saturating_sub(wrong), n),
             Metric::proportion("hamming_loss", wrong, n).direction(Direction::Minimize),
             Metric::fraction("f1_micro", all.f1().unwrap_or(f64::NAN)),
         ];
         if self.scores.is_some() {
             metrics.extend([
                 Metric::proportion("subset_accuracy", self.all_right, self.samples),
-                Metric::fraction("f1_macro", mean(self.decisions.iter().filter_map(|d| d.f1()))),
+                Metric::fraction("f1_macro", mean(self.labels.iter().filter_map(|label| label.decisions.f1()))),
                 Metric::fraction("mean_average_precision", self.mean_average_precision()),
             ]);
         }
@@ -238,7 +253,7 @@ mod tests {
 
     #[test]
     fn a_probability_on_the_threshold_is_predicted() {
-        let mut metrics = MultiLabelMetrics::new(2, Detail::Running).thresholds(vec![0.5, 0.75]);
+        let mut metrics = MultiLabelMetrics::new(2, Detail::Running).thresholds(&[0.5, 0.75]);
         metrics.add(&[0.0, 0.0], &[1.0, 0.0]);
         metrics.add_probabilities(&[0.5, 0.75], &[1.0, 1.0]);
         assert_eq!(metrics.finish()[0].value, 1.0);

@@ -8,10 +8,12 @@ use serde::{Deserialize, Serialize};
 /// `mae`, `rmse` and `r2` as `sklearn.metrics` has `mean_absolute_error`, `root_mean_squared_error` and `r2_score`: over several columns their means, each
 /// column weighing the same, and then, such as `mae/width`, those of each column.
 ///
-/// R² of a constant target is 1 if every prediction is exact, otherwise 0; of fewer than two samples it is NaN. A prediction that is NaN makes NaN of its column.
+/// R² of a constant target is 1 if every prediction is exact, otherwise 0; of fewer than two samples it is NaN. A prediction that is NaN makes NaN of its
+/// column.
 ///
-/// Sums of squares about the mean are updated as in Welford, "Note on a method for calculating corrected sums of squares and products" (1962), and merged as in
-/// Chan, Golub and LeVeque, "Updating formulae and a pairwise algorithm for computing sample variances" (1979). The last bits depend on the order of samples and merges alone.
+/// Sums of squares about the mean are updated as in Welford, "Note on a method for calculating corrected sums of squares and products" (1962), and merged
+/// as in Chan, Golub and LeVeque, "Updating formulae and a pairwise algorithm for computing sample variances" (1979). The last bits depend on the order of
+/// samples and merges alone.
 ///
 /// ```
 /// use striate_train::{Metrics, RegressionMetrics};
@@ -23,20 +25,64 @@ use serde::{Deserialize, Serialize};
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RegressionMetrics {
-    columns: Vec<String>,
     samples: usize,
-    /// By column: the mean target,
-    #[serde(with = "nan_as_null::list")]
-    mean: Vec<f64>,
-    /// the sum of squared distances of targets from it,
-    #[serde(with = "nan_as_null::list")]
-    spread: Vec<f64>,
-    /// the sum of absolute errors,
-    #[serde(with = "nan_as_null::list")]
-    absolute: Vec<f64>,
-    /// and that of squared errors.
-    #[serde(with = "nan_as_null::list")]
-    squared: Vec<f64>,
+    columns: Vec<Column>,
+}
+
+/// One of the numbers that a sample has.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Column {
+    name: String,
+    /// The mean target.
+    #[serde(with = "nan_as_null::number")]
+    mean: f64,
+    /// The sum of squared distances of targets from their mean.
+    #[serde(with = "nan_as_null::number")]
+    spread: f64,
+    /// The sum of absolute errors.
+    #[serde(with = "nan_as_null::number")]
+    absolute: f64,
+    /// The sum of squared errors.
+    #[serde(with = "nan_as_null::number")]
+    squared: f64,
+}
+
+impl Column {
+    /// Adds sample number `n`, from 1.
+    fn add(&mut self, n: usize, predicted: f64, target: f64) {
+        let from_mean = target - self.mean;
+        self.mean += from_mean / n as f64;
+        self.spread += from_mean * (target - self.mean);
+        let error = predicted - target;
+        self.absolute += error.abs();
+        self.squared += error * error;
+    }
+
+    /// Adds `m` samples of `other` to `n` samples.
+    fn merge(&mut self, n: f64, other: &Column, m: f64) {
+        let apart = other.mean - self.mean;
+        self.mean += apart * m / (n + m);
+        self.spread += other.spread + apart * apart * n * m / (n + m);
+        self.absolute += other.absolute;
+        self.squared += other.squared;
+    }
+
+    fn mae(&self, samples: usize) -> f64 {
+        self.absolute / samples as f64
+    }
+
+    fn rmse(&self, samples: usize) -> f64 {
+        (self.squared / samples as f64).sqrt()
+    }
+
+    fn r2(&self, samples: usize) -> f64 {
+        match self.spread {
+            _ if samples < 2 || self.squared.is_nan() => f64::NAN,
+            0.0 if self.squared == 0.0 => 1.0,
+            0.0 => 0.0,
+            spread => 1.0 - self.squared / spread,
+        }
+    }
 }
 
 impl RegressionMetrics {
@@ -46,15 +92,8 @@ impl RegressionMetrics {
     /// If there are no columns.
     pub fn new(columns: Vec<String>) -> Self {
         assert!(!columns.is_empty(), "RegressionMetrics::new: there are no columns");
-        let zeros = vec![0.0; columns.len()];
-        RegressionMetrics {
-            columns,
-            samples: 0,
-            mean: zeros.clone(),
-            spread: zeros.clone(),
-            absolute: zeros.clone(),
-            squared: zeros,
-        }
+        let column = |name| Column { name, mean: 0.0, spread: 0.0, absolute: 0.0, squared: 0.0 };
+        RegressionMetrics { samples: 0, columns: columns.into_iter().map(column).collect() }
     }
 
     /// Adds samples: predictions and targets, both [samples, columns].
@@ -63,19 +102,13 @@ impl RegressionMetrics {
     /// If the two have different lengths, or are no rows of the columns.
     pub fn add(&mut self, predicted: &[f32], targets: &[f32]) {
         let name = "RegressionMetrics::add";
-        let (n, m) = (predicted.len(), targets.len());
+        let (n, m, columns) = (predicted.len(), targets.len(), self.columns.len());
         assert_eq!(n, m, "{name}: {n} predictions for {m} targets");
-        rows(name, n, self.columns.len());
-        let columns = self.columns.len();
+        rows(name, n, columns);
         for (predicted, target) in predicted.chunks(columns).zip(targets.chunks(columns)) {
             self.samples += 1;
-            for (c, (&predicted, &target)) in predicted.iter().zip(target).enumerate() {
-                let (target, error) = (target as f64, predicted as f64 - target as f64);
-                let from_mean = target - self.mean[c];
-                self.mean[c] += from_mean / self.samples as f64;
-                self.spread[c] += from_mean * (target - self.mean[c]);
-                self.absolute[c] += error.abs();
-                self.squared[c] += error * error;
+            for (column, (predicted, target)) in self.columns.iter_mut().zip(predicted.iter().zip(target)) {
+                column.add(self.samples, *predicted as f64, *target as f64);
             }
         }
     }
@@ -84,59 +117,38 @@ impl RegressionMetrics {
     pub fn samples(&self) -> usize {
         self.samples
     }
-
-    fn mae(&self, column: usize) -> f64 {
-        self.absolute[column] / self.samples as f64
-    }
-
-    fn rmse(&self, column: usize) -> f64 {
-        (self.squared[column] / self.samples as f64).sqrt()
-    }
-
-    fn r2(&self, column: usize) -> f64 {
-        let (error, spread) = (self.squared[column], self.spread[column]);
-        match spread {
-            _ if self.samples < 2 || error.is_nan() => f64::NAN,
-            0.0 if error == 0.0 => 1.0,
-            0.0 => 0.0,
-            _ => 1.0 - error / spread,
-        }
-    }
 }
 
 impl Metrics for RegressionMetrics {
     fn merge(&mut self, other: &Self) {
-        assert_eq!(self.columns, other.columns, "RegressionMetrics::merge: other columns");
+        let names = |metrics: &Self| metrics.columns.iter().map(|c| c.name.clone()).collect::<Vec<_>>();
+        assert_eq!(names(self), names(other), "RegressionMetrics::merge: other columns");
         if other.samples == 0 {
             return;
         }
-        let (n, m) = (self.samples as f64, other.samples as f64);
-        for c in 0..self.columns.len() {
-            let apart = other.mean[c] - self.mean[c];
-            self.mean[c] += apart * m / (n + m);
-            self.spread[c] += other.spread[c] + apart * apart * n * m / (n + m);
-            self.absolute[c] += other.absolute[c];
-            self.squared[c] += other.squared[c];
+        for (column, other_column) in self.columns.iter_mut().zip(&other.columns) {
+            column.merge(self.samples as f64, other_column, other.samples as f64);
         }
         self.samples += other.samples;
     }
 
     fn finish(&self) -> Vec<Metric> {
-        type Of = fn(&RegressionMetrics, usize) -> f64;
+        type Of = fn(&Column, usize) -> f64;
         let metrics: [(&str, Of, Direction); 3] = [
-            ("mae", Self::mae, Direction::Minimize),
-            ("rmse", Self::rmse, Direction::Minimize),
-            ("r2", Self::r2, Direction::Maximize),
+            ("mae", Column::mae, Direction::Minimize),
+            ("rmse", Column::rmse, Direction::Minimize),
+            ("r2", Column::r2, Direction::Maximize),
         ];
-        let columns = 0..self.columns.len();
-        let over_all = metrics
-            .iter()
-            .map(|(name, of, direction)| Metric::number(*name, mean(columns.clone().map(|c| of(self, c))), *direction));
-        let each = if self.columns.len() > 1 { &self.columns[..] } else { &[] };
-        let by_column = each.iter().enumerate().flat_map(|(c, column)| {
-            metrics.map(|(name, of, direction)| Metric::number(format!("{name}/{column}"), of(self, c), direction))
+        let over_all = metrics.map(|(name, of, direction)| {
+            Metric::number(name, mean(self.columns.iter().map(|column| of(column, self.samples))), direction)
         });
-        over_all.chain(by_column).collect()
+        let each = if self.columns.len() > 1 { &self.columns[..] } else { &[] };
+        let by_column = each.iter().flat_map(|column| {
+            metrics.map(|(name, of, direction)| {
+                Metric::number(format!("{name}/{}", column.name), of(column, self.samples), direction)
+            })
+        });
+        over_all.into_iter().chain(by_column).collect()
     }
 }
 

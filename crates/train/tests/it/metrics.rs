@@ -142,7 +142,7 @@ fn multi_label_is_scikit_learns() {
     for case in cases("multi_label") {
         let (name, labels) = (case["name"].as_str().unwrap(), size(&case["labels"]));
         let (scores, targets) = (floats(&case["scores"]), floats(&case["targets"]));
-        let empty = MultiLabelMetrics::new(labels, Detail::Full).thresholds(floats(&case["thresholds"]));
+        let empty = MultiLabelMetrics::new(labels, Detail::Full).thresholds(&floats(&case["thresholds"]));
         let metrics = in_batches(targets.len() / labels, &empty, |m, from, to| {
             m.add_probabilities(&scores[from * labels..to * labels], &targets[from * labels..to * labels]);
         });
