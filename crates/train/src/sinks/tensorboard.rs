@@ -8,8 +8,9 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Writes scalars for TensorBoard.
 ///
-/// The file is a sequence of records (TensorFlow's `TFRecord`), each an `Event` of `tensorflow/core/util/event.proto`. Numbers wait in memory until two seconds after the last
-/// time that they were written, or for [`TensorBoard::flush`], which is to be called when nothing comes for a while, such as after an epoch.
+/// The file is a sequence of records (TensorFlow's `TFRecord`), each an `Event` of `tensorflow/core/util/event.proto`. A number that comes two seconds or
+/// more after the last write is written at once, with those that wait in memory. [`TensorBoard::flush`] writes them now: it is to be called when nothing
+/// comes for a while, such as after an epoch.
 ///
 /// The first error is returned. From then on nothing is written, and nothing fails: a full disk need not end a training.
 ///
