@@ -19,6 +19,7 @@ mod metrics_csv;
 mod near_names;
 mod network;
 mod phase;
+pub mod plots;
 mod published;
 mod recipe;
 mod run_dir;

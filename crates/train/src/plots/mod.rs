@@ -1,0 +1,19 @@
+//! Plots as SVG: text from plain data.
+//!
+//! Each is a document by itself, to be written to a file or put into an HTML page. Colours follow the reader's light or dark scheme and can be told apart with
+//! colour-blind eyes (after Okabe and Ito, Color Universal Design, 2002). Names are text, whatever they contain. The size is bounded: lines and clouds of many
+//! points are thinned to what can be seen.
+
+mod axis;
+mod confusion;
+mod curves;
+mod lines;
+mod panel;
+mod precision_recall;
+mod scatter;
+mod svg;
+
+pub use confusion::confusion;
+pub use curves::{Series, curves};
+pub use precision_recall::precision_recall;
+pub use scatter::scatter;
