@@ -2,6 +2,19 @@
 
 use serde::{Deserialize, Deserializer, Serializer};
 
+/// One number.
+pub mod number {
+    use super::*;
+
+    pub fn serialize<S: Serializer>(x: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+        if x.is_finite() { serializer.serialize_f64(*x) } else { serializer.serialize_none() }
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+        Ok(Option::deserialize(deserializer)?.unwrap_or(f64::NAN))
+    }
+}
+
 /// A list of them.
 pub mod list {
     use super::*;
