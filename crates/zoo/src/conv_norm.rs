@@ -46,7 +46,7 @@ impl ConvNorm {
 
 impl Forward for ConvNorm {
     fn forward(&self, x: Tensor, pass: &Pass) -> Tensor {
-        self.2.of(self.1.forward(self.0.forward(x, pass), pass))
+        pass.observe(self, self.2.of(self.1.forward(self.0.forward(x, pass), pass)))
     }
 }
 

@@ -21,6 +21,11 @@ impl Named {
         self.layers.push((name.into(), Box::new(layer)));
         self
     }
+
+    /// Its output, for a network that has these layers among its own.
+    pub(crate) fn run(&self, x: Tensor, pass: &Pass) -> Tensor {
+        self.layers.iter().fold(x, |x, (_, layer)| pass.observe(layer, layer.forward(x, pass)))
+    }
 }
 
 impl Module for Named {
@@ -38,6 +43,6 @@ impl Module for Named {
 
 impl Forward for Named {
     fn forward(&self, x: Tensor, pass: &Pass) -> Tensor {
-        self.layers.iter().fold(x, |x, (_, layer)| layer.forward(x, pass))
+        pass.observe(self, self.run(x, pass))
     }
 }

@@ -67,6 +67,6 @@ impl crate::Module for Sequential {
 
 impl Forward for Sequential {
     fn forward(&self, x: Tensor, pass: &Pass) -> Tensor {
-        self.forward_range(.., x, pass)
+        pass.observe(self, self.forward_range(.., x, pass))
     }
 }

@@ -45,6 +45,6 @@ impl Forward for SqueezeExcitation {
         let means = x.clone().adaptive_avg_pool2d([1, 1]);
         let squeezed = self.activation.forward(self.fc1.forward(means, pass), pass);
         let scale = self.scale_activation.forward(self.fc2.forward(squeezed, pass), pass);
-        x * scale
+        pass.observe(self, x * scale)
     }
 }

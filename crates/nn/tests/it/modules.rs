@@ -208,6 +208,19 @@ fn a_tapped_layer_gives_its_output_and_the_gradient_of_it() {
 }
 
 #[test]
+fn a_sequence_can_be_tapped_whole() {
+    let rng = &mut Generator::new(0);
+    let inner = Sequential::new().add(Linear::new(3, 4, rng)).add(ReLU::default());
+    let net = Sequential::new().add(inner).add(Linear::new(4, 2, rng));
+    let pass = Pass::eval().tap(&net, &["", "0", "0.0"]);
+    let y = net.forward(Tensor::randn([5, 3], DType::F32, rng), &pass);
+    assert_eq!(pass.output("").unwrap().to_vec::<f32>(), y.to_vec::<f32>());
+    assert_eq!(pass.output("0").unwrap().to_vec::<f32>(), pass.output("0.0").unwrap().relu().to_vec::<f32>());
+    y.sum(&[], false).backward();
+    assert_eq!((pass.gradient("").unwrap().shape(), pass.gradient("0").unwrap().shape()), (&[5, 2][..], &[5, 4][..]));
+}
+
+#[test]
 #[should_panic(expected = "the network has no layer 'layer9'")]
 fn a_tap_of_no_layer_is_refused() {
     let _ = Pass::eval().tap(&Linear::new(2, 2, &mut Generator::new(0)), &["layer9"]);

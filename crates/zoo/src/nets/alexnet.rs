@@ -65,7 +65,7 @@ impl Classifier for AlexNet {
     }
 
     fn head(&self, features: Tensor, pass: &Pass) -> Tensor {
-        self.classifier.forward_range(6.., features, pass)
+        pass.observe(&self.classifier, self.classifier.forward_range(6.., features, pass))
     }
 
     fn head_name(&self) -> String {

@@ -159,7 +159,7 @@ impl Classifier for ConvNeXt {
     }
 
     fn head(&self, features: Tensor, pass: &Pass) -> Tensor {
-        self.classifier.forward_range(2.., features, pass)
+        pass.observe(&self.classifier, self.classifier.forward_range(2.., features, pass))
     }
 
     fn head_name(&self) -> String {

@@ -141,7 +141,7 @@ impl Module for DenseBlock {
 impl Forward for DenseBlock {
     fn forward(&self, x: Tensor, pass: &Pass) -> Tensor {
         self.layers.iter().fold(x, |x, layer| {
-            let new = layer.forward(x.clone(), pass);
+            let new = pass.observe(layer, layer.forward(x.clone(), pass));
             Tensor::cat(&[x, new], 1)
         })
     }

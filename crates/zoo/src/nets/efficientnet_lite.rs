@@ -119,7 +119,7 @@ impl Forward for SameConv {
             let total = ((size.div_ceil(stride) - 1) * stride + kernel).saturating_sub(size);
             [total / 2, total - total / 2]
         });
-        x.conv2d(&weight, None, &Conv2dOptions { padding, ..self.options })
+        pass.observe(self, x.conv2d(&weight, None, &Conv2dOptions { padding, ..self.options }))
     }
 }
 
@@ -183,7 +183,8 @@ forward_in_parts!(EfficientNetLite);
 impl Classifier for EfficientNetLite {
     fn features(&self, x: Tensor, pass: &Pass) -> Tensor {
         let x = self._bn0.forward(self._conv_stem.forward(x, pass), pass).relu6();
-        let x = self._blocks.iter().fold(x, |x, block| block.forward(x, pass));
+        let run = |x, block: &Block| pass.observe(block, block.forward(x, pass));
+        let x = pass.observe(&self._blocks, self._blocks.iter().fold(x, run));
         let x = self._bn1.forward(self._conv_head.forward(x, pass), pass).relu6();
         x.adaptive_avg_pool2d([1, 1]).flatten(1, -1)
     }

@@ -103,7 +103,7 @@ impl BasicConv {
 
 impl Forward for BasicConv {
     fn forward(&self, x: Tensor, pass: &Pass) -> Tensor {
-        self.bn.forward(self.conv.forward(x, pass), pass).relu()
+        pass.observe(self, self.bn.forward(self.conv.forward(x, pass), pass).relu())
     }
 }
 
@@ -135,7 +135,7 @@ impl Inception {
 impl Forward for Inception {
     fn forward(&self, x: Tensor, pass: &Pass) -> Tensor {
         let branches: [&dyn Forward; 4] = [&self.branch1, &self.branch2, &self.branch3, &self.branch4];
-        Tensor::cat(&branches.map(|branch| branch.forward(x.clone(), pass)), 1)
+        pass.observe(self, Tensor::cat(&branches.map(|branch| branch.forward(x.clone(), pass)), 1))
     }
 }
 
@@ -163,7 +163,7 @@ impl Forward for Aux {
     fn forward(&self, x: Tensor, pass: &Pass) -> Tensor {
         let x = self.conv.forward(AdaptiveAvgPool2d::new(4).forward(x, pass), pass);
         let x = self.fc1.forward(x.flatten(1, -1), pass).relu();
-        self.fc2.forward(self.dropout.forward(x, pass), pass)
+        pass.observe(self, self.fc2.forward(self.dropout.forward(x, pass), pass))
     }
 }
 

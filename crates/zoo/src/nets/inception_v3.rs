@@ -260,7 +260,7 @@ impl Forward for Aux {
     fn forward(&self, x: Tensor, pass: &Pass) -> Tensor {
         let x = AvgPool2d::new(5).stride(3).forward(x, pass);
         let x = self.conv1.forward(self.conv0.forward(x, pass), pass);
-        self.fc.forward(x.adaptive_avg_pool2d([1, 1]).flatten(1, -1), pass)
+        pass.observe(self, self.fc.forward(x.adaptive_avg_pool2d([1, 1]).flatten(1, -1), pass))
     }
 }
 
@@ -287,9 +287,9 @@ impl InceptionV3 {
     /// The features, and the logits of the other head.
     fn run(&self, x: Tensor, pass: &Pass, with_aux: bool) -> (Tensor, Option<Tensor>) {
         let x = if self.transform_input { transform_input(x, pass) } else { x };
-        let x = self.first.forward(x, pass);
+        let x = self.first.run(x, pass);
         let aux = self.aux_logits.as_ref().filter(|_| with_aux).map(|aux| aux.forward(x.clone(), pass));
-        (self.last.forward(x, pass).adaptive_avg_pool2d([1, 1]).flatten(1, -1), aux)
+        (self.last.run(x, pass).adaptive_avg_pool2d([1, 1]).flatten(1, -1), aux)
     }
 }
 

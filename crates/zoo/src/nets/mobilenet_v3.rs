@@ -203,7 +203,7 @@ impl Classifier for MobileNetV3 {
     }
 
     fn head(&self, features: Tensor, pass: &Pass) -> Tensor {
-        self.classifier.forward_range(2.., features, pass)
+        pass.observe(&self.classifier, self.classifier.forward_range(2.., features, pass))
     }
 
     fn head_name(&self) -> String {

@@ -140,7 +140,7 @@ impl Forward for Block {
         if let Some(se) = &self.f.se {
             y = se.forward(y, pass);
         }
-        let y = self.f.c.forward(y, pass);
+        let y = pass.observe(&self.f, self.f.c.forward(y, pass));
         let around = match &self.proj {
             Some(proj) => proj.forward(x, pass),
             None => x,

@@ -110,7 +110,7 @@ impl Classifier for Vgg {
     }
 
     fn head(&self, features: Tensor, pass: &Pass) -> Tensor {
-        self.classifier.forward_range(5.., features, pass)
+        pass.observe(&self.classifier, self.classifier.forward_range(5.., features, pass))
     }
 
     fn head_name(&self) -> String {

@@ -1,5 +1,6 @@
 //! Every network comes apart into its features and its head.
 
+use crate::weights::spread_weights;
 use striate_nn::{Classifier, Pass};
 use striate_tensor::{DType, Generator, Tensor};
 use striate_zoo::ARCHITECTURES;
@@ -16,20 +17,6 @@ fn train() -> Pass {
 
 fn bits(x: &Tensor) -> Vec<u32> {
     x.to_vec::<f32>().into_iter().map(f32::to_bits).collect()
-}
-
-/// Gives layers weights of which no two are the same, in less time than it takes to draw them.
-fn spread_weights(net: &mut dyn Classifier) {
-    for (_, parameter) in net.named_parameters_mut() {
-        let shape = parameter.value().shape().to_vec();
-        if shape.len() < 2 {
-            continue;
-        }
-        let (n, fan_in) = (parameter.value().numel(), shape[1..].iter().product::<usize>());
-        let scale = (24.0 / fan_in as f32).sqrt() / 2f32.powi(32);
-        let weight = |i: u32| i.wrapping_mul(0x9E37_79B1) as i32 as f32 * scale;
-        parameter.set(Tensor::from_vec((1..=n as u32).map(weight).collect(), shape));
-    }
 }
 
 /// The shape of the features, and whether the head draws random numbers, once the parts are seen to give what the whole gives.
