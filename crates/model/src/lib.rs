@@ -18,6 +18,6 @@ pub use fingerprints::Fingerprints;
 pub use interval::wilson_interval;
 pub use metric::{Direction, Metric, Scale};
 #[cfg(feature = "onnx")]
-pub use onnx::{Imported, OnnxImport, PREPROCESSINGS, Prepared, export_onnx, import_onnx};
+pub use onnx::{Imported, OnnxImport, PREPROCESSINGS, Prepared, export_onnx, import_onnx, raw_images};
 pub use predictor::{Prediction, Predictor};
 pub use provenance::{EvalSplit, Provenance};

@@ -8,9 +8,9 @@ use std::fs;
 use std::io;
 use std::path::Path;
 use striate_graph::{Graph, GraphModule, capture, capture_with, passes};
-use striate_imaging::{Fit, Image, Preprocessing, for_channels};
+use striate_imaging::{Filter, Fit, Image, Preprocessing, for_channels};
 use striate_nn::Pass;
-use striate_onnx::{ExportOptions, Model as OnnxModel, Network, OnnxError, Port};
+use striate_onnx::{ExportOptions, Model as OnnxModel, Network, OnnxError, Port, RawImages};
 use striate_tensor::{DType, Op, Spec, Tensor};
 
 const CLASSES: &str = "classes";
@@ -18,6 +18,10 @@ const PREPROCESSING: &str = "preprocessing";
 /// How far, as a share of the largest output, an output of the written file may be off; and with weights of 16 bits.
 const TOLERANCE: f32 = 1e-3;
 const HALF_TOLERANCE: f32 = 3e-2;
+/// How many steps of a byte a value of an image that the file scales itself may be off.
+const STEPS: f32 = 2.0;
+/// The `a` of [`Filter::Bicubic`].
+const KEYS: f64 = -0.5;
 /// Images that an imported model carries to test itself.
 const SELF_TESTS: usize = 2;
 /// Names of preprocessing that [`Prepared::Named`] takes, with what each is.
@@ -28,7 +32,37 @@ pub const PREPROCESSINGS: [(&str, &str); 4] = [
     ("bytes", "resized, values from 0 to 255"),
 ];
 
-/// Writes a model as ONNX with its classes and preprocessing in the metadata, reads it back and runs the model's own tests on it.
+/// A preprocessing as part of an ONNX file: [`ExportOptions::images`].
+///
+/// # Errors
+/// If it is one that ONNX has no operators for.
+pub fn raw_images(p: &Preprocessing) -> Result<RawImages, String> {
+    let shorter = match p.fit {
+        Fit::Crop { shorter } => Some(shorter),
+        Fit::Digit if p.channels == 1 => {
+            let reason = "its images are prepared as MNIST's digits were made, by the box around the ink";
+            return Err(format!("{reason}, which ONNX has no operators for"));
+        }
+        Fit::Digit | Fit::Resize => None,
+    };
+    let cubic = match p.filter {
+        Filter::Bilinear => None,
+        Filter::Bicubic => Some(KEYS),
+    };
+    Ok(RawImages {
+        channels: p.channels,
+        size: p.size,
+        shorter,
+        cubic,
+        light_on_dark: p.light_on_dark,
+        pad: p.pad,
+        mean: p.mean.clone(),
+        std: p.std.clone(),
+    })
+}
+
+/// Writes a model as ONNX with its classes and preprocessing in the metadata, reads it back and runs the model's own tests on it. A file that prepares images
+/// itself ([`raw_images`]) must prepare these as the model does, at other sizes, too.
 ///
 /// # Errors
 /// If an op has no form in ONNX, the file cannot be written, or gives other outputs than the model; what was there before stays, then.
@@ -63,9 +97,15 @@ fn json(value: &impl Serialize) -> String {
 fn check_written(card: &ModelCard, written: &Path, path: &Path, options: &ExportOptions) -> Result<(), ModelError> {
     let network = Network::read(written)?;
     let tolerance = if options.half { HALF_TOLERANCE } else { TOLERANCE };
+    if options.images.is_some() {
+        check_preprocessing(card, written, path)?;
+    }
     for (i, test) in card.self_test.iter().enumerate() {
         let Some(image) = test.image() else { continue };
-        let x = card.preprocessing.apply(&image).0;
+        let x = match options.images {
+            Some(_) => as_bytes(&image),
+            None => card.preprocessing.apply(&image).0,
+        };
         let got = network.run(vec![x], &Pass::eval())?.swap_remove(0).to_vec::<f32>();
         let want = Tensor::from_vec(test.output.clone(), [1, test.output.len()]);
         let want = if options.softmax { want.softmax(1) } else { want }.to_vec::<f32>();
@@ -74,6 +114,38 @@ fn check_written(card: &ModelCard, written: &Path, path: &Path, options: &Export
         if !close {
             let reason = format!("what was written gives other outputs than the model for self-test {}", i + 1);
             return Err(ModelError::NotWritten { path: path.to_path_buf(), reason });
+        }
+    }
+    Ok(())
+}
+
+/// An image as `u8 [1, height, width, 3]`.
+fn as_bytes(image: &Image) -> Tensor {
+    Tensor::from_vec(image.to_channels(3).data, [1, image.height, image.width, 3])
+}
+
+/// Whether the file prepares images as the model does.
+fn check_preprocessing(card: &ModelCard, written: &Path, path: &Path) -> Result<(), ModelError> {
+    let prepares = OnnxModel::read(written)?.split_at_prepared().map(|[before, _]| before);
+    let prepares = Network::of_model(prepares.expect("the file prepares images itself"), written)?;
+    let preprocessing = &card.preprocessing;
+    for (i, test) in card.self_test.iter().enumerate() {
+        let Some(image) = test.image() else { continue };
+        let scaled = |w: usize, h: usize| image.resized(w, h, preprocessing.filter);
+        let (w, h) = (image.width, image.height);
+        for image in [scaled(w * 2 + 1, h + h / 2), scaled(w / 2 + 1, h / 3 + 1), image.clone()] {
+            let want = preprocessing.apply(&image).0;
+            let got = prepares.run(vec![as_bytes(&image)], &Pass::eval())?.swap_remove(0);
+            let pixels = want.numel() / preprocessing.channels;
+            let steps = preprocessing.std.iter().flat_map(|std| std::iter::repeat_n(1.0 / 255.0 / std, pixels));
+            let near = |((a, b), step): ((f32, f32), f32)| (a - b).abs() <= STEPS * step * (1.0 + TOLERANCE);
+            let pairs = want.to_vec::<f32>().into_iter().zip(got.to_vec::<f32>());
+            if got.shape() != want.shape() || !pairs.zip(steps).all(near) {
+                let (w, h) = (image.width, image.height);
+                let reason =
+                    format!("what was written prepares self-test {} at {w}×{h} otherwise than the model", i + 1);
+                return Err(ModelError::NotWritten { path: path.to_path_buf(), reason });
+            }
         }
     }
     Ok(())
@@ -117,6 +189,14 @@ pub fn import_onnx(path: &Path, asked: &OnnxImport) -> Result<Imported, ModelErr
     let model = OnnxModel::read(path)?;
     let written = |key: &str| model.metadata(key).map(str::to_string);
     let (classes, preprocessing) = (written(CLASSES), written(PREPROCESSING));
+    let mut notes = Vec::new();
+    let model = match model.split_at_prepared() {
+        Some([_, network]) => {
+            notes.push("its nodes that prepare images are left out: the model file prepares them itself".to_string());
+            network
+        }
+        None => model,
+    };
     let network = Network::of_model(model, path)?;
     let input = Input::of(&network).map_err(bad)?;
     let preprocessing = match (&asked.preprocessing, preprocessing.and_then(|text| serde_json::from_str(&text).ok())) {
@@ -128,7 +208,6 @@ pub fn import_onnx(path: &Path, asked: &OnnxImport) -> Result<Imported, ModelErr
             return Err(bad(format!("does not say how images are prepared: name a preprocessing ({names}) or a file")));
         }
     };
-    let mut notes = Vec::new();
     let [c, h, w] = preprocessing.output_shape();
     let spec = Spec::new([1, c, h, w], DType::F32);
     let name = network.inputs()[0].name.clone();

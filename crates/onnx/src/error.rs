@@ -53,6 +53,9 @@ pub enum OnnxError {
     /// The version of ONNX's operators is not one that is written.
     #[error("opset {0} is not supported: choose one from {min} to {max}", min = crate::MIN_OPSET, max = crate::MAX_OPSET)]
     Opset(i64),
+    /// The version has no resizing with antialiasing.
+    #[error("opset {0} cannot resize with antialiasing, which images of any size need: choose one from {min} to {max}", min = crate::MIN_RAW_OPSET, max = crate::MAX_OPSET)]
+    RawOpset(i64),
     /// The file cannot be read or written.
     #[error("{}: {cause}", path.display())]
     Io {

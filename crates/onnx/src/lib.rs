@@ -14,12 +14,14 @@ mod tensor;
 mod test_models;
 
 pub use error::OnnxError;
-pub use export::ExportOptions;
+pub use export::{ExportOptions, RawImages};
 pub use model::Model;
 pub use network::{Network, Port};
 pub use tensor::read_tensor;
 
 /// The oldest version of operators that is written.
 pub const MIN_OPSET: i64 = 17;
+/// The oldest version that resizes with antialiasing, which files that prepare images themselves need.
+pub const MIN_RAW_OPSET: i64 = 18;
 /// The newest version of operators that is written and read.
 pub const MAX_OPSET: i64 = 28;

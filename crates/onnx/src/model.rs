@@ -1,10 +1,13 @@
 //! ONNX files, read and written.
 
 use crate::error::{Fault, OnnxError};
+use crate::export::PREPARED;
+use crate::import::captured;
 use crate::proto::tensor_proto::DataLocation;
-use crate::proto::{ModelProto, StringStringEntryProto, TensorProto};
+use crate::proto::{GraphProto, ModelProto, StringStringEntryProto, TensorProto};
 use bytes::Bytes;
 use prost::Message;
+use std::collections::HashSet;
 use std::ffi::OsString;
 use std::fs;
 use std::io::{Read, Seek, SeekFrom};
@@ -87,10 +90,39 @@ impl Model {
         }
     }
 
+    /// Of a model that prepares images itself ([`crate::ExportOptions::images`]): the part that prepares them, and the network that takes the result. None of
+    /// another one.
+    pub fn split_at_prepared(&self) -> Option<[Model; 2]> {
+        let prepared = self.metadata(PREPARED)?;
+        let graph = self.0.graph.as_ref()?;
+        let port = graph.value_info.iter().find(|info| info.name() == prepared)?;
+        let before = GraphProto { output: vec![port.clone()], ..graph.clone() };
+        let after = GraphProto { input: vec![port.clone()], ..graph.clone() };
+        Some([before, after].map(|part| Model(ModelProto { graph: Some(needed(part)), ..self.0.clone() })))
+    }
+
     /// A text that goes with the model.
     pub fn metadata(&self, key: &str) -> Option<&str> {
         self.0.metadata_props.iter().find(|e| e.key() == key).map(|e| e.value())
     }
+}
+
+/// A graph without the nodes that its outputs do not need, where its inputs are given.
+fn needed(mut graph: GraphProto) -> GraphProto {
+    let given: HashSet<String> = graph.input.iter().map(|info| info.name().to_string()).collect();
+    let mut read: HashSet<String> = graph.output.iter().map(|info| info.name().to_string()).collect();
+    let mut kept = Vec::new();
+    for node in graph.node.into_iter().rev() {
+        if node.output.iter().any(|name| read.contains(name) && !given.contains(name)) {
+            read.extend(node.input.iter().cloned());
+            read.extend(captured(&node).into_iter().map(str::to_string));
+            kept.push(node);
+        }
+    }
+    kept.reverse();
+    graph.node = kept;
+    graph.initializer.retain(|tensor| read.contains(tensor.name()));
+    graph
 }
 
 /// Elements that lie in other files of a folder.

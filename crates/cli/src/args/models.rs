@@ -86,7 +86,11 @@ pub struct Export {
     /// The file to write, or the directory of the crate, which gives it its name [default: beside the model, such as model.onnx, model-weights.pth or model-crate].
     #[arg(long, value_name = "FILE|DIR")]
     pub out: Option<PathBuf>,
-    /// ONNX: the version of the operators, 17 to 28 [default: 17, which most runtimes take].
+    /// ONNX: take images of any size, u8 [batch, height, width, 3] in the order red, green, blue, and prepare them in the file itself: grey, scaling, cutting out the
+    /// middle, normalization. Needs opset 18.
+    #[arg(long)]
+    pub with_preprocessing: bool,
+    /// ONNX: the version of the operators, 17 to 28 [default: 17, which most runtimes take; 18 for --with-preprocessing].
     #[arg(long, value_name = "N")]
     pub opset: Option<i64>,
     /// ONNX: end with a softmax, so that the outputs are probabilities and not scores.

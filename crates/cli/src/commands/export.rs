@@ -7,9 +7,9 @@ use std::path::Path;
 use std::process::ExitCode;
 use striate::embed::write_crate;
 use striate::formats::{npz, pth, safetensors};
-use striate::model::{Model, export_onnx};
+use striate::model::{Model, export_onnx, raw_images};
 use striate::nn::state_dict;
-use striate::onnx::ExportOptions;
+use striate::onnx::{ExportOptions, MIN_RAW_OPSET};
 
 /// The format that a file's ending tells.
 fn by_ending(file: &Path) -> Option<ExportFormat> {
@@ -40,7 +40,12 @@ pub fn run(args: Export) -> Result<ExitCode, Failure> {
     let (ending, python) = about(format);
     if format != ExportFormat::Onnx {
         let half = args.half && format != ExportFormat::Rust;
-        let flags = [("--opset", args.opset.is_some()), ("--softmax", args.softmax), ("--half", half)];
+        let flags = [
+            ("--opset", args.opset.is_some()),
+            ("--softmax", args.softmax),
+            ("--with-preprocessing", args.with_preprocessing),
+            ("--half", half),
+        ];
         if let Some((flag, _)) = flags.iter().find(|(_, given)| *given) {
             return Err(format!("{flag} is for ONNX: add --format onnx").into());
         }
@@ -68,8 +73,14 @@ pub fn run(args: Export) -> Result<ExitCode, Failure> {
         ExportFormat::Npz => npz::write(&out, &state)?,
         ExportFormat::Onnx => {
             let default = ExportOptions::default();
-            let opset = args.opset.unwrap_or(default.opset);
-            let options = ExportOptions { opset, softmax: args.softmax, half: args.half, ..default };
+            let images = args.with_preprocessing.then(|| raw_images(&model.card.preprocessing)).transpose();
+            let images = images.map_err(|e| {
+                let model = shown_path(&args.model);
+                format!("{model}: {e}: leave --with-preprocessing out, and prepare images as the file's metadata say")
+            })?;
+            let least = if images.is_some() { MIN_RAW_OPSET } else { default.opset };
+            let opset = args.opset.unwrap_or(default.opset.max(least));
+            let options = ExportOptions { opset, softmax: args.softmax, half: args.half, images, ..default };
             export_onnx(&model, &out, &options)?;
         }
         ExportFormat::Rust => {
@@ -92,7 +103,11 @@ pub fn run(args: Export) -> Result<ExitCode, Failure> {
         let [c, h, w] = model.card.preprocessing.output_shape();
         let outputs = if args.softmax { "probabilities" } else { "scores" };
         let classes = model.card.classes.len();
-        say(format_args!("{out}: images [batch, {c}, {h}, {w}] to {outputs} [batch, {classes}]; in Python: {python}"))?;
+        let images = match args.with_preprocessing {
+            true => "RGB images u8 [batch, height, width, 3] of any size".to_string(),
+            false => format!("images [batch, {c}, {h}, {w}]"),
+        };
+        say(format_args!("{out}: {images} to {outputs} [batch, {classes}]; in Python: {python}"))?;
         say("Read back, it gives what the model gives.")?;
         return Ok(ExitCode::SUCCESS);
     }

@@ -4,6 +4,7 @@ use crate::common::*;
 use std::fs;
 use std::path::Path;
 use striate::formats::{npy, npz};
+use striate::imaging::{Fit, Preprocessing};
 use striate::model::{Model, export_onnx};
 use striate::onnx::ExportOptions;
 use striate::{DType, Generator, Tensor};
@@ -56,6 +57,54 @@ fn a_model_comes_back_from_onnx() {
     assert!(names().iter().all(|name| !name.to_string_lossy().starts_with(".tmp")), "{:?}", names());
     fail(d, &["export", "run", "--half"], 1, &["--half", "--format onnx"]);
     fail(d, &["export", "run", "--format", "onnx", "--out", "nowhere/x.onnx"], 1, &["nowhere"]);
+}
+
+#[test]
+fn a_file_takes_images_as_they_are() {
+    let dir = tempfile::tempdir().unwrap();
+    let d = dir.path();
+    trained(d);
+    succeed(d, &["export", "run", "--out", "plain.onnx"]);
+    let trained = Model::load(&d.join("run/model.safetensors")).unwrap().card.preprocessing;
+    let prepared_by = |fit: Fit, name: &str| {
+        let p = Preprocessing { fit, ..trained.clone() };
+        fs::write(d.join("p.json"), serde_json::to_string(&p).unwrap()).unwrap();
+        succeed(d, &["import", "plain.onnx", "--preprocessing", "p.json", "--out", name]);
+    };
+    prepared_by(Fit::Crop { shorter: 32 }, "photos.safetensors");
+    let export = ["export", "photos.safetensors", "--out", "raw.onnx", "--with-preprocessing"];
+    let out = succeed(d, &export);
+    let first = "raw.onnx: RGB images u8 [batch, height, width, 3] of any size to scores [batch, 10]; in Python: ";
+    assert!(out.starts_with(first) && out.ends_with("Read back, it gives what the model gives.\n"), "{out}");
+
+    let photo = image::RgbImage::from_fn(61, 45, |x, y| image::Rgb([(x * y) as u8, (4 * x) as u8, (5 * y) as u8]));
+    photo.save(d.join("photo.png")).unwrap();
+    let probability = |model: &str| {
+        let out = succeed(d, &["predict", model, "photo.png", "--json"]);
+        let answer: serde_json::Value = serde_json::from_str(&out).unwrap();
+        answer["probability"].as_f64().unwrap()
+    };
+    let want = probability("photos.safetensors");
+    let output = run(d, &["import", "raw.onnx", "--out", "back.safetensors"]);
+    assert!(output.status.success() && stderr(&output).contains("nodes that prepare images are left out"));
+    assert!((probability("back.safetensors") - want).abs() < 1e-6);
+
+    let pixels = Tensor::from_vec(photo.into_raw(), [1, 45, 61, 3]);
+    npy::write(&d.join("photo.npy"), &pixels).unwrap();
+    succeed(d, &[&export[..], &["--softmax", "--opset", "28"]].concat());
+    succeed(d, &["run", "raw.onnx", "--input", "photo.npy", "--output", "out.npz"]);
+    let probabilities = npz::read(&d.join("out.npz")).unwrap()[0].1.to_vec::<f32>();
+    let got = probabilities.into_iter().fold(0f32, f32::max);
+    assert!((f64::from(got) - want).abs() < 1e-3, "{got}, not {want}");
+    fail(d, &["run", "raw.onnx"], 1, &["takes images (u8 [?, ?, ?, 3])"]);
+
+    fail(d, &[&export[..], &["--opset", "17"]].concat(), 1, &["opset 17", "antialiasing", "18 to 28"]);
+    let torch = ["export", "photos.safetensors", "--with-preprocessing", "--format", "torch"];
+    fail(d, &torch, 1, &["--with-preprocessing is for ONNX", "--format onnx"]);
+    prepared_by(Fit::Digit, "digits.safetensors");
+    let digits = ["export", "digits.safetensors", "--with-preprocessing", "--format", "onnx"];
+    fail(d, &digits, 1, &["digits.safetensors", "MNIST's digits", "leave --with-preprocessing out"]);
+    assert!(!d.join("digits.onnx").exists());
 }
 
 #[test]

@@ -1,3 +1,5 @@
 //! The crate as those see it who link it: what it brings along.
 
 mod dependencies;
+#[cfg(feature = "onnx")]
+mod raw_images;

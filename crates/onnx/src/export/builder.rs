@@ -192,7 +192,7 @@ impl<'a> Builder<'a> {
             return name.clone();
         }
         let prefix = std::mem::take(&mut self.prefix);
-        let input = self.graph.value(self.graph.inputs[0]).name.clone();
+        let input = self.value(self.graph.inputs[0]);
         let (shape, first) = (self.node("Shape", &[&input], vec![]), self.ints(&[0]));
         let name = self.node("Gather", &[&shape, &first], vec![attributes::int("axis", 0)]);
         self.prefix = prefix;

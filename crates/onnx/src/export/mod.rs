@@ -5,6 +5,7 @@ mod builder;
 mod images;
 mod norms;
 mod ops;
+mod raw_images;
 
 use crate::error::OnnxError;
 use crate::model::Model;
@@ -17,8 +18,10 @@ use crate::proto::{
 use crate::tensor::data_type;
 use crate::{MAX_OPSET, MIN_OPSET};
 use builder::Builder;
+pub use raw_images::RawImages;
 use std::collections::HashSet;
 use striate_graph::{Dim, Graph, Value};
+use striate_tensor::DType;
 
 /// The version of the file's own structure. It goes with every opset that is written, and older runtimes read it.
 const IR_VERSION: i64 = 8;
@@ -26,8 +29,11 @@ const IR_VERSION: i64 = 8;
 const BATCH: &str = "batch";
 const OUTPUT: &str = "output";
 
+/// The text of a file that prepares images itself: the name of what its network takes.
+pub(crate) const PREPARED: &str = "prepared";
+
 /// What an ONNX file is to be like.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct ExportOptions {
     /// The version of the operators, from [`MIN_OPSET`] to [`MAX_OPSET`].
     pub opset: i64,
@@ -35,26 +41,34 @@ pub struct ExportOptions {
     pub softmax: bool,
     /// Whether weights of two and more dimensions are stored in 16 bits. Runtimes widen them and compute in 32.
     pub half: bool,
+    /// How the network's input is made, if the file is to take images of any size and prepare them itself.
+    pub images: Option<RawImages>,
     /// Texts that go with the model, such as class names.
     pub metadata: Vec<(String, String)>,
 }
 
 impl Default for ExportOptions {
     fn default() -> Self {
-        ExportOptions { opset: 17, softmax: false, half: false, metadata: Vec::new() }
+        ExportOptions { opset: 17, softmax: false, half: false, images: None, metadata: Vec::new() }
     }
 }
 
 impl Model {
     /// The graph as an ONNX model that computes the same. Parameters, buffers and inputs keep their names; a single output is called `output`.
     ///
+    /// With [`ExportOptions::images`] the input is `images`, `u8 [batch, height, width, 3]`.
+    ///
     /// # Errors
-    /// [`OnnxError::Opset`], or [`OnnxError::NotExported`] if an op has no form in ONNX.
+    /// [`OnnxError::Opset`], [`OnnxError::RawOpset`], or [`OnnxError::NotExported`] if an op has no form in ONNX.
+    ///
+    /// # Panics
+    /// If images are to be prepared for a graph that does not take one batch of them.
     pub fn of_graph(graph: &Graph, options: &ExportOptions) -> Result<Model, OnnxError> {
         if !(MIN_OPSET..=MAX_OPSET).contains(&options.opset) {
             return Err(OnnxError::Opset(options.opset));
         }
         let mut b = Builder::new(graph, options.opset, options.half);
+        let raw = options.images.as_ref().map(|images| with_raw_images(&mut b, images)).transpose()?;
         for node in &graph.nodes {
             b.prefix = node.layer.clone().unwrap_or_default();
             let name = ops::write(&mut b, node).map_err(|fault| OnnxError::NotExported {
@@ -82,11 +96,16 @@ impl Model {
             outputs.push(value_info(wanted, graph.value(id)));
         }
         drop_unused(&mut b);
-        let inputs = graph.inputs.iter().map(|&id| value_info(graph.value(id).name.clone(), graph.value(id))).collect();
-        let text = |(key, value): &(String, String)| StringStringEntryProto {
-            key: Some(key.clone()),
-            value: Some(value.clone()),
-        };
+        let mut inputs: Vec<ValueInfoProto> =
+            graph.inputs.iter().map(|&id| value_info(graph.value(id).name.clone(), graph.value(id))).collect();
+        let text = |key: &str, value: &str| StringStringEntryProto { key: Some(key.into()), value: Some(value.into()) };
+        let mut texts: Vec<_> = options.metadata.iter().map(|(key, value)| text(key, value)).collect();
+        let mut inside = Vec::new();
+        if let Some([raw, prepared]) = raw {
+            texts.push(text(PREPARED, &prepared));
+            inside.push(value_info(prepared, graph.value(graph.inputs[0])));
+            inputs = vec![images_info(raw)];
+        }
         Ok(Model(ModelProto {
             ir_version: Some(IR_VERSION),
             opset_import: vec![OperatorSetIdProto { domain: Some(String::new()), version: Some(options.opset) }],
@@ -98,9 +117,10 @@ impl Model {
                 initializer: b.initializers,
                 input: inputs,
                 output: outputs,
+                value_info: inside,
                 ..Default::default()
             }),
-            metadata_props: options.metadata.iter().map(text).collect(),
+            metadata_props: texts,
             ..Default::default()
         }))
     }
@@ -117,19 +137,45 @@ fn drop_unused(b: &mut Builder) {
     b.initializers.retain(|t| t.name.as_ref().is_some_and(|name| read.contains(name)));
 }
 
+/// Writes what makes the graph's input of images; gives the names of the two.
+fn with_raw_images(b: &mut Builder, images: &RawImages) -> Result<[String; 2], OnnxError> {
+    images.check(b.opset)?;
+    let input = match b.graph.inputs[..] {
+        [input] => b.graph.value(input),
+        _ => panic!("Model::of_graph: images are prepared for a graph of one input, it has {}", b.graph.inputs.len()),
+    };
+    let (takes, gives) = (input.spec_at(1), images.output_shape());
+    assert!(
+        takes.shape[..] == [&[1], &gives[..]].concat() && takes.dtype == DType::F32,
+        "Model::of_graph: images are prepared as {gives:?}, the graph takes {takes}"
+    );
+    let names = images.write(b);
+    b.set_name(b.graph.inputs[0], names[1].clone());
+    Ok(names)
+}
+
 fn value_info(name: String, value: &Value) -> ValueInfoProto {
-    let dim = |d: &Dim| {
-        let value = match d {
-            Dim { fixed, per_sample: 0 } => Some(dimension::Value::DimValue(*fixed as i64)),
-            Dim { fixed: 0, per_sample: 1 } => Some(dimension::Value::DimParam(BATCH.into())),
-            _ => None,
-        };
-        Dimension { value, ..Default::default() }
+    let dim = |d: &Dim| match d {
+        Dim { fixed, per_sample: 0 } => Some(dimension::Value::DimValue(*fixed as i64)),
+        Dim { fixed: 0, per_sample: 1 } => Some(dimension::Value::DimParam(BATCH.into())),
+        _ => None,
     };
-    let tensor = TensorType {
-        elem_type: Some(data_type(value.spec.dtype) as i32),
-        shape: Some(TensorShapeProto { dim: value.dims.iter().map(dim).collect() }),
-    };
+    tensor_info(name, value.spec.dtype, value.dims.iter().map(dim))
+}
+
+fn images_info(name: String) -> ValueInfoProto {
+    let open = |name: &str| Some(dimension::Value::DimParam(name.into()));
+    let sizes = [open(BATCH), open("height"), open("width"), Some(dimension::Value::DimValue(3))];
+    tensor_info(name, DType::U8, sizes)
+}
+
+fn tensor_info(
+    name: String,
+    dtype: DType,
+    sizes: impl IntoIterator<Item = Option<dimension::Value>>,
+) -> ValueInfoProto {
+    let dim = sizes.into_iter().map(|value| Dimension { value, ..Default::default() }).collect();
+    let tensor = TensorType { elem_type: Some(data_type(dtype) as i32), shape: Some(TensorShapeProto { dim }) };
     let kind = TypeProto { value: Some(type_proto::Value::TensorType(tensor)), ..Default::default() };
     ValueInfoProto { name: Some(name), r#type: Some(kind), ..Default::default() }
 }

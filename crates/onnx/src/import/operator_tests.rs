@@ -2,7 +2,7 @@
 
 use crate::network::Network;
 use crate::proto::{AttributeProto, NodeProto};
-use crate::test_models::{int, model, node, with};
+use crate::test_models::{float, int, model, node, with};
 use std::path::Path;
 use striate_nn::{Forward, Pass};
 use striate_tensor::Tensor;
@@ -30,6 +30,41 @@ fn norms_of_windows_count_zeros_around_the_images() {
     let close = |a: Vec<f32>, b: [f32; 3]| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-5);
     assert!(close(run(pool(1)), [1.0, 3.0, 5.0]));
     assert!(close(run(pool(2)), [1.0, 5f32.sqrt(), 13f32.sqrt()]));
+}
+
+/// What ONNX Runtime 1.32 and the ONNX project's reference give.
+#[test]
+fn images_that_shrink_are_filtered() {
+    let resized = |mode: &str, exclude_outside: i64, size: i64| {
+        let text = |name: &str, s: &str| AttributeProto {
+            name: Some(name.into()),
+            s: Some(s.as_bytes().to_vec().into()),
+            ..AttributeProto::default()
+        };
+        let resize = node("Resize", &["v", "", "", "size"], &["y"]);
+        let numbers = [("antialias", 1), ("exclude_outside", exclude_outside)];
+        let resize = numbers.into_iter().fold(resize, |node, (name, value)| with(node, int(name, value)));
+        let resize = with(with(resize, text("mode", mode)), float("cubic_coeff_a", -0.5));
+        let shapes = [constant("shape", &[1, 1, 1, 3]), constant("size", &[size])];
+        run([&shapes[..], &[node("Reshape", &["x", "shape"], &["v"]), with(resize, ints("axes", &[3]))]].concat())
+    };
+    for (mode, exclude_outside, want) in [
+        ("linear", 0, &[0.6666667][..]),
+        ("linear", 0, &[0.0, 1.3333334]),
+        ("linear", 1, &[0.2857143]),
+        ("linear", 1, &[-0.125, 1.125]),
+        ("linear", 1, &[1.0, -0.2, -2.0, 1.0, 3.0]),
+        ("cubic", 0, &[0.6666667]),
+        ("cubic", 0, &[-0.2175926, 1.2175926]),
+        ("cubic", 0, &[1.192, -0.368, -2.0, 0.976, 3.32]),
+        ("cubic", 1, &[0.4347826]),
+        ("cubic", 1, &[-0.2504013, 1.1300161]),
+        ("cubic", 1, &[1.2264156, -0.2761194, -2.0, 1.1119403, 3.3773594]),
+    ] {
+        let got = resized(mode, exclude_outside, want.len() as i64);
+        let close = got.len() == want.len() && got.iter().zip(want).all(|(a, b)| (a - b).abs() < 1e-5);
+        assert!(close, "{mode}, {exclude_outside}: {got:?}, not {want:?}");
+    }
 }
 
 #[test]

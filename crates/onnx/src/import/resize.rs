@@ -42,9 +42,6 @@ fn coordinate(mode: &str, axis: &Axis, i: usize) -> Result<f64, Fault> {
 
 pub(crate) fn resize(ctx: &Context) -> Result<Vec<Value>, Fault> {
     let x = ctx.operand(0)?;
-    if ctx.int_or("antialias", 0) != 0 {
-        return Err(Fault::new("antialias is not supported"));
-    }
     let crops = ctx.string_or("coordinate_transformation_mode", "")? == "tf_crop_and_resize";
     let all = axes(ctx, &x, crops)?;
     let mut outside = Vec::new();
@@ -85,7 +82,11 @@ fn resized(ctx: &Context, mut x: Value, axes: Vec<Axis>) -> Result<Value, Fault>
         }
         return Ok(x);
     }
-    if let Some(op) = as_interpolation(ctx, &x, &axes, mode, coordinates) {
+    let antialias = ctx.int_or("antialias", 0) != 0;
+    let stretches = |axis: &Axis| antialias && axis.scale < 1.0;
+    if !axes.iter().any(stretches)
+        && let Some(op) = as_interpolation(ctx, &x, &axes, mode, coordinates)
+    {
         return ctx.op(op, [x]);
     }
     for axis in axes {
@@ -93,7 +94,8 @@ fn resized(ctx: &Context, mut x: Value, axes: Vec<Axis>) -> Result<Value, Fault>
         let mut rows = vec![0f64; axis.from * axis.to];
         for (i, row) in rows.chunks_mut(axis.from.max(1)).enumerate() {
             let at = coordinate(coordinates, &axis, i)?;
-            spread(ctx, mode, at, row)?;
+            let stretch = if stretches(&axis) { 1.0 / axis.scale } else { 1.0 };
+            spread(ctx, mode, at, stretch, row)?;
         }
         let weights = Tensor::from_vec(rows, [axis.to, axis.from]).to_dtype(x.dtype());
         x = along(ctx, x, axis.dim, Value::known(weights))?;
@@ -207,31 +209,29 @@ fn as_interpolation(ctx: &Context, x: &Value, axes: &[Axis], mode: &str, coordin
     scale_factor.is_none_or(by_factor).then_some(Op::Interpolate { size, scale_factor, mode })
 }
 
-/// Adds the weights of the input pixels around one place to a row.
-fn spread(ctx: &Context, mode: &str, at: f64, row: &mut [f64]) -> Result<(), Fault> {
+/// Adds the weights of the input pixels around one place to a row. An antialiasing filter is `stretch` times as wide.
+fn spread(ctx: &Context, mode: &str, at: f64, stretch: f64, row: &mut [f64]) -> Result<(), Fault> {
     let last = row.len() as i64 - 1;
     // A file may ask for pixels at any distance.
     let at = at.clamp(-1e9, 1e9);
-    let low = at.floor();
-    let share = at - low;
-    let weights: Vec<(i64, f64)> = match mode {
-        "linear" => vec![(0, 1.0 - share), (1, share)],
-        "cubic" => {
-            let a = ctx.float_or("cubic_coeff_a", -0.75);
-            let near = |t: f64| ((a + 2.0) * t - (a + 3.0)) * t * t + 1.0;
-            let far = |t: f64| ((a * t - 5.0 * a) * t + 8.0 * a) * t - 4.0 * a;
-            vec![(-1, far(share + 1.0)), (0, near(share)), (1, near(1.0 - share)), (2, far(2.0 - share))]
-        }
+    let a = ctx.float_or("cubic_coeff_a", -0.75);
+    let weight = |t: f64| match mode {
+        "linear" => 1.0 - t,
+        _ if t <= 1.0 => ((a + 2.0) * t - (a + 3.0)) * t * t + 1.0,
+        _ => ((a * t - 5.0 * a) * t + 8.0 * a) * t - 4.0 * a,
+    };
+    let reach = match mode {
+        "linear" => stretch,
+        "cubic" => 2.0 * stretch,
         other => return Err(Fault::new(format!("mode '{other}' is not supported"))),
     };
+    let (first, end) = ((at - reach).floor() as i64 + 1, (at + reach).ceil() as i64);
+    let weights: Vec<(i64, f64)> = (first..end).map(|k| (k, weight((k as f64 - at).abs() / stretch))).collect();
     let excludes = ctx.int_or("exclude_outside", 0) != 0;
-    let inside = |k: i64| (0..=last).contains(&(low as i64 + k));
-    let total: f64 = if excludes { weights.iter().filter(|(k, _)| inside(*k)).map(|(_, w)| w).sum() } else { 1.0 };
-    for (k, w) in weights {
-        if excludes && !inside(k) {
-            continue;
-        }
-        row[(low as i64 + k).clamp(0, last) as usize] += w / total;
+    let counts = |k: i64| !excludes || (0..=last).contains(&k);
+    let total: f64 = weights.iter().filter(|(k, _)| counts(*k)).map(|(_, w)| w).sum();
+    for (k, w) in weights.into_iter().filter(|(k, _)| counts(*k)) {
+        row[k.clamp(0, last) as usize] += w / total;
     }
     Ok(())
 }
