@@ -4,6 +4,7 @@ use crate::commands::data::way_on;
 use crate::output::{Failure, program, quoted};
 use crate::settings;
 use std::path::Path;
+use striate::model::{ModelError, PREPROCESSINGS};
 use striate::train::TrainError;
 
 /// The error in one line, with the commands that lead on from it.
@@ -15,6 +16,15 @@ pub fn failure(e: TrainError) -> Failure {
         return Failure::Message(line + way_on(e));
     }
     Failure::Message(advice.map_or(line.clone(), |advice| format!("{line}: {advice}")))
+}
+
+/// As [`failure`], of a file of another program.
+pub fn of_import(e: ModelError) -> Failure {
+    let names = PREPROCESSINGS.map(|(name, _)| name).join(", ");
+    Failure::Message(match e {
+        ModelError::NoPreprocessing { .. } => format!("{e}: add --preprocessing with {names} or a JSON file"),
+        _ => e.to_string(),
+    })
 }
 
 fn advice(e: &TrainError, program: &str) -> Option<String> {

@@ -87,7 +87,8 @@ fn fill(model: &Model, draft: &Path, package: &Package, half: bool) -> Result<()
 fn rounded_tests(card: &ModelCard, rounded: &Predictor) -> Result<Vec<SelfTest>, String> {
     let round = |(i, test): (usize, &SelfTest)| {
         let image = test.image().ok_or("damaged metadata: a self-test image of the wrong size")?;
-        let output = rounded.logits(card.preprocessing.apply(&image).0).to_vec::<f32>();
+        let output = rounded.try_logits(card.preprocessing.apply(&image).0);
+        let output = output.map_err(|e| format!("self-test {} cannot be run: {e}", i + 1))?.to_vec::<f32>();
         let scale = test.output.iter().fold(1.0f32, |m, x| m.max(x.abs()));
         let is_close = |(a, b): (&f32, &f32)| (a - b).abs() <= HALF_TOLERANCE * scale;
         if output.len() != test.output.len() || !output.iter().zip(&test.output).all(is_close) {

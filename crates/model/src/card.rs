@@ -149,10 +149,11 @@ impl ModelCard {
     }
 
     /// Whether `logits` gives the outputs that this promises.
-    pub(crate) fn check_self_tests(&self, logits: impl Fn(Tensor) -> Tensor) -> Result<(), String> {
+    pub(crate) fn check_self_tests(&self, logits: impl Fn(Tensor) -> Result<Tensor, String>) -> Result<(), String> {
         for (i, test) in self.self_test.iter().enumerate() {
             let image = test.image().ok_or("damaged metadata: a self-test image of the wrong size")?;
-            let got = logits(self.preprocessing.apply(&image).0).to_vec::<f32>();
+            let got = logits(self.preprocessing.apply(&image).0);
+            let got = got.map_err(|e| format!("self-test {} cannot be run: {e}", i + 1))?.to_vec::<f32>();
             let scale = test.output.iter().fold(1.0f32, |m, x| m.max(x.abs()));
             let close = |a: &f32, b: &f32| (a - b).abs() <= SELF_TEST_TOLERANCE * scale;
             if !got.iter().all(|x| x.is_finite()) {

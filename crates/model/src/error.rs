@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use striate_formats::FormatError;
+use striate_graph::RunError;
 use striate_imaging::ImageError;
 use striate_nn::StateDictError;
 
@@ -21,6 +22,14 @@ pub enum ModelError {
         path: PathBuf,
         /// What is wrong with it.
         reason: String,
+    },
+    /// The model cannot be run on an image.
+    #[error("{}: the model cannot be run on it: {cause}", path.display())]
+    Run {
+        /// The image.
+        path: PathBuf,
+        /// What stands in the way.
+        cause: RunError,
     },
     /// Its weights do not fit its network.
     #[error("{}: {cause}", path.display())]
@@ -42,6 +51,13 @@ pub enum ModelError {
     #[cfg(feature = "onnx")]
     #[error(transparent)]
     Onnx(#[from] striate_onnx::OnnxError),
+    /// An ONNX file does not say how images are prepared, and nobody else did.
+    #[cfg(feature = "onnx")]
+    #[error("{} does not say how images are prepared", path.display())]
+    NoPreprocessing {
+        /// The file.
+        path: PathBuf,
+    },
     /// An ONNX file cannot become a model.
     #[cfg(feature = "onnx")]
     #[error("{} {reason}", path.display())]

@@ -7,7 +7,7 @@ use std::path::Path;
 use striate_formats::{safetensors, shown};
 use striate_graph::{Batch, Graph, GraphModule};
 use striate_nn::{Forward, Pass, StateDict, first_fault, load_state_dict, state_dict};
-use striate_tensor::{DType, Generator, Spec, Tensor};
+use striate_tensor::{DType, Generator, Spec, Tensor, catch_panic};
 use striate_zoo::Description;
 
 /// The version of the layout that this program writes, and the newest that it reads.
@@ -176,7 +176,7 @@ impl Model {
     /// If it is no model file of a version that this program reads, is damaged, or gives other outputs.
     pub fn load(path: &Path) -> Result<Model, ModelError> {
         let model = Model::untested(path)?;
-        let logits = |x| model.network.forward(x, &Pass::eval());
+        let logits = |x| catch_panic(|| model.network.forward(x, &Pass::eval()));
         model
             .card
             .check_self_tests(logits)

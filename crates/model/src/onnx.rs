@@ -11,7 +11,7 @@ use striate_graph::{Graph, GraphModule, capture, capture_with, passes};
 use striate_imaging::{Filter, Fit, Image, Preprocessing, for_channels};
 use striate_nn::Pass;
 use striate_onnx::{ExportOptions, Model as OnnxModel, Network, OnnxError, Port, RawImages};
-use striate_tensor::{DType, Op, Spec, Tensor};
+use striate_tensor::{DType, Op, Spec, Tensor, catch_panic};
 
 const CLASSES: &str = "classes";
 const PREPROCESSING: &str = "preprocessing";
@@ -203,10 +203,7 @@ pub fn import_onnx(path: &Path, asked: &OnnxImport) -> Result<Imported, ModelErr
         (Some(Prepared::Whole(p)), _) => p.clone(),
         (Some(Prepared::Named(name)), _) => input.named(name).map_err(bad)?,
         (None, Some(p)) => p,
-        (None, None) => {
-            let names = PREPROCESSINGS.map(|(name, _)| name).join(", ");
-            return Err(bad(format!("does not say how images are prepared: name a preprocessing ({names}) or a file")));
-        }
+        (None, None) => return Err(ModelError::NoPreprocessing { path: path.to_path_buf() }),
     };
     let [c, h, w] = preprocessing.output_shape();
     let spec = Spec::new([1, c, h, w], DType::F32);
@@ -245,16 +242,16 @@ pub fn import_onnx(path: &Path, asked: &OnnxImport) -> Result<Imported, ModelErr
     if classes.len() != count {
         return Err(bad(format!("has {count} outputs, there are {} names of classes", classes.len())));
     }
-    let card = card(path, classes, preprocessing, &graph);
+    let card = card(path, classes, preprocessing, &graph).map_err(|e| bad(format!("cannot be run on noise: {e}")))?;
     Ok(Imported { card, graph, notes })
 }
 
-fn card(path: &Path, classes: Vec<String>, preprocessing: Preprocessing, graph: &Graph) -> ModelCard {
+fn card(path: &Path, classes: Vec<String>, preprocessing: Preprocessing, graph: &Graph) -> Result<ModelCard, String> {
     let network = GraphModule::new(graph.clone());
     let test = |i: usize| SelfTest::record(&network, &preprocessing, &noise(&preprocessing, i as u32));
-    let self_test = (0..SELF_TESTS).map(test).collect();
+    let self_test = (0..SELF_TESTS).map(|i| catch_panic(|| test(i))).collect::<Result<_, _>>()?;
     let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
-    ModelCard {
+    Ok(ModelCard {
         task: CLASSIFICATION.into(),
         format_version: crate::FORMAT_VERSION,
         architecture: crate::GRAPH.into(),
@@ -262,7 +259,7 @@ fn card(path: &Path, classes: Vec<String>, preprocessing: Preprocessing, graph: 
         training: Training::elsewhere(&name),
         self_test,
         preprocessing,
-    }
+    })
 }
 
 /// An image of noise, the same each time.

@@ -4,7 +4,7 @@ use crate::card::ModelCard;
 use crate::error::ModelError;
 use crate::file::{GRAPH, Model, Opened, read_graph};
 use std::path::Path;
-use striate_graph::{Executable, capture};
+use striate_graph::{Executable, RunError, capture};
 use striate_imaging::decode_bytes;
 use striate_tensor::Tensor;
 
@@ -62,15 +62,29 @@ impl Predictor {
     /// # Errors
     /// If it gives others.
     pub fn self_test(&self) -> Result<(), String> {
-        self.card.check_self_tests(|x| self.executable.forward(x))
+        self.card.check_self_tests(|x| self.try_logits(x).map_err(|e| e.to_string()))
     }
 
     /// The logits for a batch of preprocessed images.
+    ///
+    /// # Panics
+    /// As [`Predictor::try_logits`] fails.
     pub fn logits(&self, images: Tensor) -> Tensor {
         self.executable.forward(images)
     }
 
+    /// The logits for a batch of preprocessed images.
+    ///
+    /// # Errors
+    /// If the images have another shape, or the network picks by a position that it computes and that is out of range, as networks of other programs can.
+    pub fn try_logits(&self, images: Tensor) -> Result<Tensor, RunError> {
+        Ok(self.executable.try_run(&[images])?.swap_remove(0))
+    }
+
     /// The probability of each class for a batch of preprocessed images.
+    ///
+    /// # Panics
+    /// As [`Predictor::try_logits`] fails.
     pub fn probabilities(&self, images: Tensor) -> Tensor {
         self.logits(images).softmax(1)
     }
@@ -78,12 +92,14 @@ impl Predictor {
     /// The class of the image in these bytes of a JPEG, PNG, WebP, GIF, TIFF, BMP or PNM file. `name` is what errors call it.
     ///
     /// # Errors
-    /// If it cannot be decoded, or the model gives NaN for it.
+    /// If it cannot be decoded, the network cannot be run on it, or gives NaN for it.
     pub fn classify(&self, image: &[u8], name: &str) -> Result<Prediction, ModelError> {
         let path = Path::new(name);
         let preprocessing = &self.card.preprocessing;
         let image = decode_bytes(image, path, &preprocessing.decoding())?;
-        let probabilities = self.probabilities(preprocessing.apply_image(&image).0).to_vec::<f32>();
+        let logits = self.try_logits(preprocessing.apply_image(&image).0);
+        let logits = logits.map_err(|cause| ModelError::Run { path: path.to_path_buf(), cause })?;
+        let probabilities = logits.softmax(1).to_vec::<f32>();
         if !probabilities.iter().all(|p| p.is_finite()) {
             let reason = "the model gives NaN for this image".into();
             return Err(ModelError::Unusable { path: path.to_path_buf(), reason });

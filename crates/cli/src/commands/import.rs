@@ -1,3 +1,4 @@
+use crate::advice;
 use crate::args::Import;
 use crate::output::{Failure, note, program, say, shown_path, thousands};
 use std::fs;
@@ -44,7 +45,7 @@ pub fn run(args: Import) -> Result<ExitCode, Failure> {
     if super::is_same_file(&out, &args.file) {
         return Err(format!("{} is the ONNX file itself: name another with --out", shown_path(&out)).into());
     }
-    let imported = import_onnx(&args.file, &asked)?;
+    let imported = import_onnx(&args.file, &asked).map_err(advice::of_import)?;
     save_graph(&out, &imported.card, &imported.graph)?;
     imported.notes.iter().for_each(|text| note(text));
     let parameters: usize = imported.graph.values_of(Origin::Parameter).map(|v| v.spec.shape.numel()).sum();

@@ -120,7 +120,8 @@ fn import_asks_for_what_a_file_does_not_say() {
         file[at..at + key.len()].fill(b'?');
     }
     fs::write(d.join("m.onnx"), file).unwrap();
-    fail(d, &["import", "m.onnx"], 1, &["m.onnx", "how images are prepared", "imagenet, unit, signed, bytes"]);
+    let advice = "add --preprocessing with imagenet, unit, signed, bytes or a JSON file";
+    fail(d, &["import", "m.onnx"], 1, &["m.onnx does not say how images are prepared", advice]);
     fail(d, &["import", "m.onnx", "--preprocessing", "magic"], 1, &["magic", "imagenet"]);
     fs::write(d.join("p.json"), "{").unwrap();
     fail(d, &["import", "m.onnx", "--preprocessing", "p.json"], 1, &["p.json", "not a preprocessing"]);
