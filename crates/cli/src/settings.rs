@@ -34,6 +34,7 @@ pub fn file(path: &Path) -> Result<Config, Failure> {
 pub fn typed(learning: &Learning, images: &Images, run: &Run) -> Config {
     let n = |n: u32| n as usize;
     Config {
+        task: images.list.task,
         seed: run.seed,
         fraction: learning.fraction,
         epoch_fraction: learning.epoch_fraction,
@@ -61,8 +62,8 @@ pub fn typed(learning: &Learning, images: &Images, run: &Run) -> Config {
             class_weights: images.class_weights.then_some(true),
             val: images.val,
             split_near_duplicates: images.split_near_duplicates.then_some(true),
-            path_column: images.columns.path_column.clone(),
-            label_column: images.columns.label_column.clone(),
+            path_column: images.list.columns.path_column.clone(),
+            label_column: images.list.columns.label_column.clone(),
             ..look(&images.look)
         }),
         ..Config::default()

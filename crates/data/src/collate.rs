@@ -1,6 +1,7 @@
 //! Samples into batches.
 
 use crate::error::DataError;
+use crate::target::Target;
 use striate_tensor::Tensor;
 
 /// An item of a data set that can be put together with others.
@@ -15,45 +16,56 @@ pub trait Collate: Sized {
     fn collate(items: Vec<Self>, indices: &[usize]) -> Result<Self::Batch, DataError>;
 }
 
-/// An image with its label.
+/// An image with what a network is to give for it.
 #[derive(Clone)]
 pub struct Sample {
     /// `[c, h, w]`, `f32`.
     pub image: Tensor,
-    /// The number of its class.
-    pub label: usize,
+    /// Its class, labels or numbers.
+    pub target: Target,
 }
 
-/// Images with their labels.
+/// Images with what a network is to give for them.
 #[derive(Clone)]
 pub struct Batch {
     /// `[n, c, h, w]`, `f32`.
     pub images: Tensor,
-    /// `[n]`, `i64`.
-    pub labels: Tensor,
-    /// Where images have been mixed, the probability of each class: `[n, classes]`, `f32`.
+    /// The classes, `[n]`, `i64`; or labels as 0 and 1, `[n, labels]`, or numbers, `[n, numbers]`, both `f32`.
+    pub targets: Tensor,
+    /// Where images of classes have been mixed, the probability of each class: `[n, classes]`, `f32`.
     pub soft_labels: Option<Tensor>,
     /// Where in the data set each of them is from.
     pub indices: Vec<usize>,
+}
+
+impl Batch {
+    /// Images with their targets; `mixed` are the targets of images that have been mixed.
+    pub(crate) fn of(images: Tensor, targets: &[Target], mixed: Option<Tensor>, indices: Vec<usize>) -> Batch {
+        let plain = Target::stack(targets.iter()).expect("the targets of a data set are alike");
+        match (mixed, targets.first()) {
+            (Some(mixed), Some(Target::Labels { .. } | Target::Numbers(_))) => {
+                Batch { images, targets: mixed, soft_labels: None, indices }
+            }
+            (soft_labels, _) => Batch { images, targets: plain, soft_labels, indices },
+        }
+    }
 }
 
 impl Collate for Sample {
     type Batch = Batch;
 
     fn collate(items: Vec<Sample>, indices: &[usize]) -> Result<Batch, DataError> {
+        let unlike = |at: usize, reason| DataError::Collate { first: indices[0], other: indices[at], reason };
         let shape = items[0].image.shape().to_vec();
         if let Some(at) = items.iter().position(|s| s.image.shape() != shape) {
             let reason = format!("one has shape {shape:?}, the other {:?}", items[at].image.shape());
-            return Err(DataError::Collate { first: indices[0], other: indices[at], reason });
+            return Err(unlike(at, reason));
         }
-        let labels: Vec<i64> = items.iter().map(|s| s.label as i64).collect();
+        let targets = Target::stack(items.iter().map(|s| &s.target)).map_err(|at| {
+            let reason = format!("one has the target {:?}, the other {:?}", items[0].target, items[at].target);
+            unlike(at, reason)
+        })?;
         let images: Vec<Tensor> = items.into_iter().map(|s| s.image).collect();
-        let n = labels.len();
-        Ok(Batch {
-            images: Tensor::stack(&images, 0),
-            labels: Tensor::from_vec(labels, [n]),
-            soft_labels: None,
-            indices: indices.to_vec(),
-        })
+        Ok(Batch { images: Tensor::stack(&images, 0), targets, soft_labels: None, indices: indices.to_vec() })
     }
 }

@@ -3,6 +3,7 @@
 use crate::collate::{Batch, Sample};
 use crate::dataset::Dataset;
 use crate::error::DataError;
+use crate::target::Target;
 use crate::transforms::{Augmentations, RandomChanges};
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -130,7 +131,7 @@ impl ImageDataset {
         self.check(index)?;
         let image = self.changed(epoch, index).unwrap_or_else(|| self.image(index));
         let image = self.transform.apply(Value::Image(image)).into_tensor();
-        Ok(Sample { image, label: self.labels[index] })
+        Ok(Sample { image, target: self.labels[index].into() })
     }
 
     fn check(&self, index: usize) -> Result<(), DataError> {
@@ -163,15 +164,11 @@ impl ImageDataset {
                 }
             }
         }
-        let labels: Vec<i64> = indices.iter().map(|&i| self.labels[i] as i64).collect();
+        let targets: Vec<Target> = indices.iter().map(|&i| self.labels[i].into()).collect();
         let changes = self.changes.as_ref().filter(|_| !indices.is_empty());
-        let soft_labels = changes.and_then(|changes| changes.mix(&mut values, [h, w, c], &labels, epoch, indices[0]));
-        Batch {
-            images: Tensor::from_channels_last(values, [indices.len(), c, h, w]),
-            labels: Tensor::from_vec(labels, [indices.len()]),
-            soft_labels,
-            indices: indices.to_vec(),
-        }
+        let mixed = changes.and_then(|changes| changes.mix(&mut values, [h, w, c], &targets, epoch, indices[0]));
+        let images = Tensor::from_channels_last(values, [indices.len(), c, h, w]);
+        Batch::of(images, &targets, mixed, indices.to_vec())
     }
 }
 
@@ -265,7 +262,7 @@ mod tests {
                     assert_eq!(fast.images.shape(), [indices.len(), channels, 4 + 2 * padding, 3 + 2 * padding]);
                     assert_eq!(fast.images.shape(), slow.images.shape());
                     assert_eq!(fast.images.to_vec::<f32>(), slow.images.to_vec::<f32>(), "{channels} {padding}");
-                    assert_eq!(fast.labels.to_vec::<i64>(), slow.labels.to_vec::<i64>());
+                    assert_eq!(fast.targets.to_vec::<i64>(), slow.targets.to_vec::<i64>());
                     assert_eq!(fast.indices, indices);
                 }
             }

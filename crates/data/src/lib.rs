@@ -10,6 +10,7 @@ pub mod images;
 mod loader;
 mod mnist;
 pub mod parallel;
+mod target;
 mod tensor_dataset;
 pub mod transforms;
 
@@ -20,4 +21,5 @@ pub use idx::{Idx, IdxFolder};
 pub use image_dataset::{ImageDataset, measure};
 pub use loader::{DataLoader, Epoch};
 pub use mnist::mnist;
+pub use target::{Target, TargetKind};
 pub use tensor_dataset::TensorDataset;

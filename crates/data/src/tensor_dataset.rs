@@ -3,31 +3,35 @@
 use crate::collate::{Batch, Sample};
 use crate::dataset::Dataset;
 use crate::error::DataError;
+use crate::target::Target;
 use striate_tensor::{DType, Tensor};
 
-/// Images and labels that are tensors already (`torch.utils.data.TensorDataset`).
+/// Images and targets that are tensors already (`torch.utils.data.TensorDataset`).
 #[derive(Clone)]
 pub struct TensorDataset {
     images: Tensor,
-    labels: Vec<usize>,
+    targets: Tensor,
 }
 
 impl TensorDataset {
-    /// Images `[n, …]` with labels `[n]`.
+    /// Images `[n, …]` with their classes `[n]`, or with numbers `[n, numbers]`, which labels of 0 and 1 are too.
     ///
     /// # Panics
-    /// If the images are not `f32`, the labels are not `i64`, or there is not one label of 0 or more for each image.
-    pub fn new(images: Tensor, labels: &Tensor) -> Self {
-        let (x, y) = (images.shape(), labels.shape());
+    /// If the images are not `f32`, the targets are neither `i64` of 0 or more nor `f32`, or there is not one for each image.
+    pub fn new(images: Tensor, targets: &Tensor) -> Self {
+        let (x, y) = (images.shape(), targets.shape());
+        let fits = matches!((targets.dtype(), y.len()), (DType::I64, 1) | (DType::F32, 2));
         assert!(
-            images.dtype() == DType::F32 && labels.dtype() == DType::I64 && y.len() == 1 && x.first() == y.first(),
-            "TensorDataset: needs f32 images [n, …] and i64 labels [n], got {} {x:?} and {} {y:?}",
+            images.dtype() == DType::F32 && fits && y.first() == x.first(),
+            "TensorDataset: needs f32 images [n, …] and classes [n] of i64 or numbers [n, k] of f32, got {} {x:?} and {} {y:?}",
             images.dtype(),
-            labels.dtype()
+            targets.dtype()
         );
-        let label = |l: i64| usize::try_from(l).unwrap_or_else(|_| panic!("TensorDataset: label {l} is negative"));
-        let labels = labels.to_vec::<i64>().into_iter().map(label).collect();
-        TensorDataset { images, labels }
+        if targets.dtype() == DType::I64 {
+            let negative = targets.to_vec::<i64>().into_iter().find(|label| *label < 0);
+            assert!(negative.is_none(), "TensorDataset: label {} is negative", negative.unwrap_or_default());
+        }
+        TensorDataset { images, targets: targets.clone() }
     }
 
     /// The images `[n, …]`.
@@ -35,9 +39,9 @@ impl TensorDataset {
         &self.images
     }
 
-    /// The labels.
-    pub fn labels(&self) -> &[usize] {
-        &self.labels
+    /// The targets.
+    pub fn targets(&self) -> &Tensor {
+        &self.targets
     }
 }
 
@@ -45,25 +49,30 @@ impl Dataset for TensorDataset {
     type Item = Sample;
 
     fn len(&self) -> usize {
-        self.labels.len()
+        self.targets.size(0)
     }
 
     fn get(&self, index: usize) -> Result<Sample, DataError> {
-        let &label = self.labels.get(index).ok_or(DataError::Index { index, len: self.labels.len() })?;
-        Ok(Sample { image: self.images.clone().select(0, index), label })
+        if index >= self.len() {
+            return Err(DataError::Index { index, len: self.len() });
+        }
+        let target = self.targets.clone().select(0, index);
+        let target = match target.dtype() {
+            DType::I64 => Target::Class(target.item::<i64>() as usize),
+            _ => Target::Numbers(target.to_vec()),
+        };
+        Ok(Sample { image: self.images.clone().select(0, index), target })
     }
 
     fn batch(&self, indices: &[usize]) -> Result<Batch, DataError> {
-        let len = self.labels.len();
+        let len = self.len();
         if let Some(&index) = indices.iter().find(|&&i| i >= len) {
             return Err(DataError::Index { index, len });
         }
-        let n = indices.len();
-        let chosen = Tensor::from_vec(indices.iter().map(|&i| i as i64).collect(), [n]);
-        let labels = indices.iter().map(|&i| self.labels[i] as i64).collect();
+        let chosen = Tensor::from_vec(indices.iter().map(|&i| i as i64).collect(), [indices.len()]);
         Ok(Batch {
             images: self.images.clone().index_select(0, &chosen),
-            labels: Tensor::from_vec(labels, [n]),
+            targets: self.targets.clone().index_select(0, &chosen),
             soft_labels: None,
             indices: indices.to_vec(),
         })

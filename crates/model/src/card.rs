@@ -3,6 +3,7 @@
 use crate::file::FORMAT_VERSION;
 use crate::metric::Metric;
 use crate::provenance::Provenance;
+use crate::task::TaskCard;
 use serde::{Deserialize, Deserializer, Serialize};
 use striate_imaging::{Image, Preprocessing, Split};
 use striate_nn::{Forward, Pass};
@@ -19,17 +20,6 @@ fn is_whole(fraction: &f64) -> bool {
     *fraction == 1.0
 }
 
-/// The name of the task of one class for each image.
-pub const CLASSIFICATION: &str = "classification";
-
-fn classification() -> String {
-    CLASSIFICATION.into()
-}
-
-fn is_classification(task: &String) -> bool {
-    task == CLASSIFICATION
-}
-
 /// What a model file says about its weights.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ModelCard {
@@ -37,10 +27,10 @@ pub struct ModelCard {
     pub format_version: u32,
     /// The network's name, its canonical text (`conv 32 3, relu, …`), or [`GRAPH`](crate::GRAPH).
     pub architecture: String,
-    /// What it is trained to do: `classification`, or the name of another task.
-    #[serde(default = "classification", skip_serializing_if = "is_classification")]
-    pub task: String,
-    /// The names of the classes, in the order of the outputs.
+    /// What it is trained to do.
+    #[serde(default, skip_serializing_if = "TaskCard::is_classification")]
+    pub task: TaskCard,
+    /// The names of the classes, labels or numbers, in the order of the outputs.
     pub classes: Vec<String>,
     /// How an image becomes the network's input.
     pub preprocessing: Preprocessing,
@@ -144,8 +134,13 @@ impl ModelCard {
     ) -> ModelCard {
         let self_test = images.iter().map(|image| SelfTest::record(network, &preprocessing, image)).collect();
         let architecture = architecture.to_string();
-        let task = classification();
+        let task = TaskCard::Classification;
         ModelCard { format_version: FORMAT_VERSION, architecture, task, classes, preprocessing, training, self_test }
+    }
+
+    /// Of another task than classification.
+    pub fn for_task(self, task: TaskCard) -> ModelCard {
+        ModelCard { task, ..self }
     }
 
     /// Whether `logits` gives the outputs that this promises.

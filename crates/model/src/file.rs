@@ -153,7 +153,8 @@ impl Opened {
             Some(_) => {}
             None => return Err(bad("damaged metadata: no format version".into())),
         }
-        let card = serde_json::from_value(raw).map_err(|e| bad(format!("damaged metadata: {e}")))?;
+        let card: ModelCard = serde_json::from_value(raw).map_err(|e| bad(format!("damaged metadata: {e}")))?;
+        card.task.check(card.classes.len()).map_err(bad)?;
         Ok(Opened { card, contents })
     }
 }

@@ -10,8 +10,9 @@ mod metric;
 mod onnx;
 mod predictor;
 mod provenance;
+mod task;
 
-pub use card::{CLASSIFICATION, ModelCard, SelfTest, Training};
+pub use card::{ModelCard, SelfTest, Training};
 pub use error::ModelError;
 pub use file::{FORMAT_VERSION, GRAPH, Model, card_of, is_model_file, save, save_graph, save_graph_half};
 pub use fingerprints::Fingerprints;
@@ -21,3 +22,4 @@ pub use metric::{Direction, Metric, Scale};
 pub use onnx::{Imported, OnnxImport, PREPROCESSINGS, Prepared, export_onnx, import_onnx, raw_images};
 pub use predictor::{Prediction, Predictor};
 pub use provenance::{EvalSplit, Provenance};
+pub use task::TaskCard;

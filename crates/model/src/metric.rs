@@ -88,9 +88,22 @@ impl Metric {
         }
     }
 
-    /// Its name as words: `f1 macro`.
+    /// Its name as the field writes it: `F1 (macro)`; `MAE of width` of a column.
     pub fn title(&self) -> String {
-        self.name.replace('_', " ")
+        let (name, column) = self.name.split_once('/').map_or((self.name.as_str(), None), |(n, c)| (n, Some(c)));
+        let known = TITLES.iter().find(|(known, _)| *known == name);
+        let title = known.map_or_else(|| name.replace('_', " "), |(_, title)| title.to_string());
+        column.map_or(title.clone(), |column| format!("{title} of {column}"))
+    }
+
+    /// The title at the beginning of a line: `Balanced accuracy`.
+    pub fn heading(&self) -> String {
+        let mut title = self.title();
+        // Not of mAP.
+        if title.get(1..2).is_some_and(|second| second.chars().all(char::is_lowercase)) {
+            title[..1].make_ascii_uppercase();
+        }
+        title
     }
 
     /// A value of this metric for people: `98.32%`, `0.0512`.
@@ -107,6 +120,24 @@ impl Metric {
         self.format(self.value)
     }
 }
+
+/// Names that are no plain words.
+const TITLES: [(&str, &str); 14] = [
+    ("top_5_accuracy", "top-5 accuracy"),
+    ("precision_macro", "precision (macro)"),
+    ("recall_macro", "recall (macro)"),
+    ("f1", "F1"),
+    ("f1_macro", "F1 (macro)"),
+    ("f1_micro", "F1 (micro)"),
+    ("cohen_kappa", "Cohen's kappa"),
+    ("mcc", "MCC"),
+    ("roc_auc_macro", "ROC-AUC (macro)"),
+    ("average_precision_macro", "average precision (macro)"),
+    ("mean_average_precision", "mAP"),
+    ("mae", "MAE"),
+    ("rmse", "RMSE"),
+    ("r2", "R²"),
+];
 
 /// The value of a number that is left out.
 fn nan() -> f64 {
@@ -151,6 +182,15 @@ mod tests {
         let metric: Metric = serde_json::from_str(text).unwrap();
         assert_eq!(metric, Metric::number("mcc", 0.5, Direction::Maximize));
         assert_eq!(serde_json::to_string(&metric).unwrap(), text);
+    }
+
+    #[test]
+    fn titles_are_those_of_the_field() {
+        let of = |name: &str| Metric::fraction(name, 0.5);
+        assert_eq!([of("f1_macro"), of("balanced_accuracy")].map(|m| m.title()), ["F1 (macro)", "balanced accuracy"]);
+        assert_eq!(of("mae/width").title(), "MAE of width");
+        let headings = ["mean_average_precision", "balanced_accuracy", "f1", "r2", "x", ""].map(|n| of(n).heading());
+        assert_eq!(headings, ["mAP", "Balanced accuracy", "F1", "R²", "x", ""]);
     }
 
     #[test]

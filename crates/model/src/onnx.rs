@@ -1,8 +1,9 @@
 //! Model files as ONNX files, and ONNX files as model files.
 
-use crate::card::{CLASSIFICATION, ModelCard, SelfTest, Training};
+use crate::card::{ModelCard, SelfTest, Training};
 use crate::error::ModelError;
 use crate::file::Model;
+use crate::task::TaskCard;
 use serde::Serialize;
 use std::fs;
 use std::io;
@@ -14,6 +15,7 @@ use striate_onnx::{ExportOptions, Model as OnnxModel, Network, OnnxError, Port, 
 use striate_tensor::{DType, Op, Spec, Tensor, catch_panic};
 
 const CLASSES: &str = "classes";
+const TASK: &str = "task";
 const PREPROCESSING: &str = "preprocessing";
 /// How far, as a share of the largest output, an output of the written file may be off; and with weights of 16 bits.
 const TOLERANCE: f32 = 1e-3;
@@ -68,10 +70,14 @@ pub fn raw_images(p: &Preprocessing) -> Result<RawImages, String> {
 /// If an op has no form in ONNX, the file cannot be written, or gives other outputs than the model; what was there before stays, then.
 pub fn export_onnx(model: &Model, path: &Path, options: &ExportOptions) -> Result<(), ModelError> {
     let card = &model.card;
+    if options.softmax && !card.task.is_classification() {
+        let reason = format!("softmax makes probabilities of classes, and the model's task is {}", card.task.name());
+        return Err(ModelError::NotWritten { path: path.to_path_buf(), reason });
+    }
     let [c, h, w] = card.preprocessing.output_shape();
     let mut options = options.clone();
     options.metadata.extend([
-        ("task".into(), "classification".into()),
+        (TASK.into(), json(&card.task)),
         (CLASSES.into(), json(&card.classes)),
         (PREPROCESSING.into(), json(&card.preprocessing)),
         ("architecture".into(), card.architecture.clone()),
@@ -188,7 +194,7 @@ pub fn import_onnx(path: &Path, asked: &OnnxImport) -> Result<Imported, ModelErr
     let bad = |reason: String| ModelError::Import { path: path.to_path_buf(), reason };
     let model = OnnxModel::read(path)?;
     let written = |key: &str| model.metadata(key).map(str::to_string);
-    let (classes, preprocessing) = (written(CLASSES), written(PREPROCESSING));
+    let (classes, preprocessing, task) = (written(CLASSES), written(PREPROCESSING), written(TASK));
     let mut notes = Vec::new();
     let model = match model.split_at_prepared() {
         Some([_, network]) => {
@@ -242,17 +248,27 @@ pub fn import_onnx(path: &Path, asked: &OnnxImport) -> Result<Imported, ModelErr
     if classes.len() != count {
         return Err(bad(format!("has {count} outputs, there are {} names of classes", classes.len())));
     }
-    let card = card(path, classes, preprocessing, &graph).map_err(|e| bad(format!("cannot be run on noise: {e}")))?;
+    // Files of other programs and of earlier versions have a word there, or nothing.
+    let task: TaskCard = task.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
+    task.check(count).map_err(bad)?;
+    let card =
+        card(path, task, classes, preprocessing, &graph).map_err(|e| bad(format!("cannot be run on noise: {e}")))?;
     Ok(Imported { card, graph, notes })
 }
 
-fn card(path: &Path, classes: Vec<String>, preprocessing: Preprocessing, graph: &Graph) -> Result<ModelCard, String> {
+fn card(
+    path: &Path,
+    task: TaskCard,
+    classes: Vec<String>,
+    preprocessing: Preprocessing,
+    graph: &Graph,
+) -> Result<ModelCard, String> {
     let network = GraphModule::new(graph.clone());
     let test = |i: usize| SelfTest::record(&network, &preprocessing, &noise(&preprocessing, i as u32));
     let self_test = (0..SELF_TESTS).map(|i| catch_panic(|| test(i))).collect::<Result<_, _>>()?;
     let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
     Ok(ModelCard {
-        task: CLASSIFICATION.into(),
+        task,
         format_version: crate::FORMAT_VERSION,
         architecture: crate::GRAPH.into(),
         classes,

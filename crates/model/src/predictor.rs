@@ -81,20 +81,24 @@ impl Predictor {
         Ok(self.executable.try_run(&[images])?.swap_remove(0))
     }
 
-    /// The probability of each class for a batch of preprocessed images.
+    /// What the model says of a batch of preprocessed images: the probability of each class or label, or the numbers: see [`TaskCard::answers`](crate::TaskCard::answers).
     ///
-    /// # Panics
-    /// As [`Predictor::try_logits`] fails.
-    pub fn probabilities(&self, images: Tensor) -> Tensor {
-        self.logits(images).softmax(1)
+    /// # Errors
+    /// As [`Predictor::try_logits`].
+    pub fn answers(&self, images: Tensor) -> Result<Tensor, RunError> {
+        Ok(self.card.task.answers(self.try_logits(images)?))
     }
 
     /// The class of the image in these bytes of a JPEG, PNG, WebP, GIF, TIFF, BMP or PNM file. `name` is what errors call it.
     ///
     /// # Errors
-    /// If it cannot be decoded, the network cannot be run on it, or gives NaN for it.
+    /// If it cannot be decoded, the network cannot be run on it, or gives NaN for it; or the model does not tell classes apart.
     pub fn classify(&self, image: &[u8], name: &str) -> Result<Prediction, ModelError> {
         let path = Path::new(name);
+        if !self.card.task.is_classification() {
+            let reason = format!("the model's task is {}, not classification", self.card.task.name());
+            return Err(ModelError::Unusable { path: path.to_path_buf(), reason });
+        }
         let preprocessing = &self.card.preprocessing;
         let image = decode_bytes(image, path, &preprocessing.decoding())?;
         let logits = self.try_logits(preprocessing.apply_image(&image).0);

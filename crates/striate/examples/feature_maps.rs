@@ -33,7 +33,7 @@ fn trained(steps: usize) -> Result<MnistNet, Failure> {
     for batch in loader.epoch(0).take(steps) {
         let batch = batch?;
         let logits = net.forward(batch.images, &passes.train());
-        optimizer.step(&mut net, &CrossEntropyLoss::new().forward(logits, &batch.labels).backward());
+        optimizer.step(&mut net, &CrossEntropyLoss::new().forward(logits, &batch.targets).backward());
     }
     Ok(net)
 }

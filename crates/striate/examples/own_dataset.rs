@@ -43,7 +43,7 @@ impl Dataset for Shapes {
                 values.push((ink + 0.2 * rng.normal()) as f32);
             }
         }
-        Ok(Sample { image: Tensor::from_vec(values, [1, SIZE, SIZE]), label })
+        Ok(Sample { image: Tensor::from_vec(values, [1, SIZE, SIZE]), target: label.into() })
     }
 }
 
@@ -64,7 +64,7 @@ pub fn run(images: usize) -> Result<f64, Box<dyn Error>> {
         for batch in train.epoch(epoch) {
             let batch = batch?;
             let logits = net.forward(batch.images, &passes.train());
-            let loss = CrossEntropyLoss::new().forward(logits, &batch.labels);
+            let loss = CrossEntropyLoss::new().forward(logits, &batch.targets);
             last = loss.item::<f32>();
             optimizer.step(&mut net, &loss.backward());
         }
@@ -77,7 +77,7 @@ pub fn run(images: usize) -> Result<f64, Box<dyn Error>> {
         let right = predicted.iter().skip(class).step_by(CLASSES.len()).filter(|&&p| p == class as i64).count();
         println!("{name}: {right} of 200 right");
     }
-    let labels = batch.labels.to_vec::<i64>();
+    let labels = batch.targets.to_vec::<i64>();
     Ok(predicted.iter().zip(&labels).filter(|(p, l)| p == l).count() as f64 / 600.0)
 }
 

@@ -74,7 +74,7 @@ pub fn run(steps: usize) -> Result<(f32, f32), Box<dyn Error>> {
     for batch in DataLoader::new(mnist()?.train, 100).shuffle(0).epoch(0).take(steps) {
         let batch = batch?;
         let logits = net.forward(batch.images, &passes.train());
-        let loss = CrossEntropyLoss::new().forward(logits, &batch.labels);
+        let loss = CrossEntropyLoss::new().forward(logits, &batch.targets);
         last = loss.item();
         optimizer.step(&mut net, &loss.backward());
     }

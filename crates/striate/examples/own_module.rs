@@ -73,13 +73,13 @@ pub fn run(steps: usize) -> Result<f64, Box<dyn Error>> {
     for batch in DataLoader::new(data.train, 100).shuffle(0).epoch(0).take(steps) {
         let batch = batch?;
         let logits = net.forward(batch.images, &passes.train());
-        let loss = CrossEntropyLoss::new().forward(logits, &batch.labels);
+        let loss = CrossEntropyLoss::new().forward(logits, &batch.targets);
         optimizer.step(&mut net, &loss.backward());
     }
 
     let batch = data.test.batch(&(0..1000).collect::<Vec<_>>())?;
     let logits = net.forward(batch.images.clone(), &Pass::eval());
-    let labels = batch.labels.to_vec::<i64>();
+    let labels = batch.targets.to_vec::<i64>();
     let right = logits.argmax(1, false).to_vec::<i64>().iter().zip(&labels).filter(|(p, l)| p == l).count();
     println!("after {steps} steps {right} of 1000 test images are right");
 

@@ -25,7 +25,7 @@ pub fn train(epochs: usize, steps: usize) -> Result<f64, Box<dyn Error>> {
         for batch in train.epoch(epoch).take(steps) {
             let batch = batch?;
             let logits = net.forward(batch.images, &passes.train());
-            let loss = criterion.forward(logits, &batch.labels);
+            let loss = criterion.forward(logits, &batch.targets);
             step += 1;
             if step % 100 == 0 {
                 println!("epoch {}, step {step}: loss {:.4}", epoch + 1, loss.item::<f32>());
@@ -37,7 +37,7 @@ pub fn train(epochs: usize, steps: usize) -> Result<f64, Box<dyn Error>> {
         for batch in test.epoch(0).take(steps) {
             let batch = batch?;
             let predicted = net.forward(batch.images, &Pass::eval()).argmax(1, false);
-            let labels = batch.labels.to_vec::<i64>();
+            let labels = batch.targets.to_vec::<i64>();
             right += predicted.to_vec::<i64>().iter().zip(&labels).filter(|(p, l)| p == l).count();
             seen += labels.len();
         }

@@ -1,14 +1,16 @@
 //! The data of a run: training and test images, and the batches made of them.
 
 use crate::batches::Batches;
-use crate::config::ResolvedConfig;
+use crate::config::{ResolvedConfig, TaskKind, bad};
 use crate::error::TrainError;
 use crate::images;
 use crate::network::Plan;
 use std::path::Path;
 use striate_data::images::{BadImage, CacheKind, Entry, ImageListDataset, pixel_fingerprint, text_path};
 use striate_data::transforms::Augmentations;
-use striate_data::{Batch, DataError, DataLoader, Dataset, IdxFolder, ImageDataset, Sample, TensorDataset, mnist};
+use striate_data::{
+    Batch, DataError, DataLoader, Dataset, IdxFolder, ImageDataset, Sample, Target, TargetKind, TensorDataset, mnist,
+};
 use striate_imaging::{Image, Preprocessing, Split, for_channels};
 use striate_model::{Fingerprints, Provenance};
 use striate_tensor::{Generator, num_threads};
@@ -47,21 +49,21 @@ impl Images {
         self.len() == 0
     }
 
-    /// How many there are of each of `classes` classes.
+    /// How many there are of each of `classes` classes or labels.
     pub fn counts(&self, classes: usize) -> Vec<usize> {
         let mut counts = vec![0; classes];
-        (0..self.len()).for_each(|i| counts[self.label(i)] += 1);
+        (0..self.len()).for_each(|i| self.target(i).classes().iter().for_each(|&class| counts[class] += 1));
         counts
     }
 
-    /// The label of image `index`.
+    /// The class, the labels or the numbers of image `index`.
     ///
     /// # Panics
     /// If there is no such image.
-    pub fn label(&self, index: usize) -> usize {
+    pub fn target(&self, index: usize) -> Target {
         match self {
-            Images::Memory(images) => images.labels()[index],
-            Images::Files { entries, .. } => entries[index].label,
+            Images::Memory(images) => images.labels()[index].into(),
+            Images::Files { entries, .. } => entries[index].target.clone(),
         }
     }
 
@@ -94,11 +96,13 @@ impl Images {
         }
     }
 
-    /// A fraction of the images of each of `classes` classes, in their order: the nearest number, and at least one. Which they are depends on the
+    /// A fraction of the images, of each of `classes` classes where they have one, in their order: the nearest number, and at least one. Which they are depends on the
     /// seed and the number of images alone.
     fn fraction(&self, fraction: f64, classes: usize, seed: u64) -> Images {
         let mut by_class = vec![Vec::new(); classes];
-        (0..self.len()).for_each(|i| by_class[self.label(i)].push(i));
+        // Images without one class are drawn from all together.
+        let class = |i: usize| if let Target::Class(class) = self.target(i) { class } else { 0 };
+        (0..self.len()).for_each(|i| by_class[class(i)].push(i));
         let rng = &mut Generator::keyed([seed, FRACTION_STREAM, self.len() as u64, 0]);
         let mut kept = Vec::new();
         for mut members in by_class {
@@ -175,7 +179,9 @@ impl Dataset for Prepared {
 pub struct Splits {
     /// A short name, such as `mnist`.
     pub name: String,
-    /// The names of the classes, in the order of the labels.
+    /// What the images have.
+    pub kind: TargetKind,
+    /// The names of the classes, labels or numbers, in their order.
     pub classes: Vec<String>,
     /// The images to learn from.
     pub train: Images,
@@ -207,7 +213,20 @@ pub fn load_data(name: &str) -> Result<Splits, TrainError> {
     let preprocessing = folder.preprocessing();
     let (train, test) = (Images::Memory(folder.train), Images::Memory(folder.test));
     let (measured, notes, weights, bad, run_files) = Default::default();
-    Ok(Splits { name, classes: folder.classes, train, test, measured, notes, weights, bad, preprocessing, run_files })
+    let kind = TargetKind::Class;
+    Ok(Splits {
+        name,
+        kind,
+        classes: folder.classes,
+        train,
+        test,
+        measured,
+        notes,
+        weights,
+        bad,
+        preprocessing,
+        run_files,
+    })
 }
 
 /// Hears how many of how many images have been looked at, on any thread.
@@ -267,6 +286,16 @@ pub(crate) fn load_for(
         augment: config.images.augment.clone(),
         ..Default::default()
     };
+    if config.task != TaskKind::Classification {
+        let need = format!(
+            "classification: {} of images are read from a manifest of them",
+            match config.task {
+                TaskKind::Regression => "numbers",
+                _ => "labels",
+            }
+        );
+        return bad("task", config.task.name(), &need);
+    }
     if config.images != plain {
         return Err(TrainError::ImageSettings { data: config.data.clone() });
     }

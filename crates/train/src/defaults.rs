@@ -3,6 +3,7 @@
 use crate::config::ResolvedConfig;
 use crate::data::{Images, Splits};
 use crate::recipe::Recipe;
+use striate_data::TargetKind;
 
 /// The default settings for a number of training images in files.
 ///
@@ -46,10 +47,16 @@ impl Defaults {
 impl ResolvedConfig {
     /// The default settings for `data`.
     pub(crate) fn defaults_for(data: &Splits) -> ResolvedConfig {
-        match data.train {
+        let mut config = match data.train {
             Images::Files { .. } => Defaults::for_images(data.train.len()).config(),
             Images::Memory(_) => ResolvedConfig::default(),
+        };
+        // A number may change with its image, as an angle does when that is flipped.
+        if data.kind == TargetKind::Numbers {
+            config.label_smoothing = 0.0;
+            config.images.augment = None;
         }
+        config
     }
 }
 

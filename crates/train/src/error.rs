@@ -255,6 +255,12 @@ pub enum TrainError {
         /// Which images, in words.
         batch: String,
     },
+    /// A model cannot be run on images.
+    #[error("the model cannot be run on these images: {reason}")]
+    Measuring {
+        /// Why.
+        reason: String,
+    },
     /// A model gives numbers that are not finite.
     #[error("{data}: the model's loss is {loss}: its weights do not fit these images, or are damaged")]
     Loss {

@@ -4,11 +4,12 @@ use crate::batches::Batches;
 use crate::data::{Images, Loader, MNIST, Splits, Watch, load_data, measuring_batch};
 use crate::error::TrainError;
 use crate::images;
-use crate::metrics::ConfusionMatrix;
-use crate::tasks::Classification;
+use crate::metrics::{ClassificationMetrics, Detail, Metric, Metrics, MultiLabelMetrics, RegressionMetrics};
+use crate::tasks::Regression;
 use striate_data::images::{BadImage, ListOptions, text_path};
-use striate_model::{EvalSplit, ModelCard, Predictor};
-use striate_nn::CrossEntropyLoss;
+use striate_model::{EvalSplit, ModelCard, Predictor, TaskCard};
+use striate_nn::{BCEWithLogitsLoss, CrossEntropyLoss};
+use striate_tensor::Tensor;
 
 /// Images to measure a model on. What it has learnt from is not among them, as far as its file says what that is.
 pub struct HeldOut {
@@ -36,12 +37,85 @@ impl HeldOut {
 /// How a model did on images held out.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Evaluation {
-    /// Mean cross-entropy.
+    /// The mean loss of the task.
     pub loss: f64,
-    /// How often each class was taken for each.
-    pub confusion: ConfusionMatrix,
+    /// What was measured, by the task.
+    pub results: Results,
     /// Images that could not be read, and do not count.
     pub bad: Vec<BadImage>,
+}
+
+/// What is measured of a task.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Results {
+    /// Of one class for each image, with the scores of every image.
+    Classification(ClassificationMetrics),
+    /// Of any number of labels, at the model's thresholds, with the scores of every image.
+    MultiLabel(MultiLabelMetrics),
+    /// Of numbers, in their own units.
+    Regression {
+        /// Of the model's.
+        model: RegressionMetrics,
+        /// Of the mean of the training images, always.
+        constant: RegressionMetrics,
+    },
+}
+
+impl Results {
+    fn new(card: &ModelCard) -> Results {
+        let outputs = card.classes.len();
+        match &card.task {
+            TaskCard::Classification => Results::Classification(ClassificationMetrics::new(outputs, Detail::Scores)),
+            TaskCard::MultiLabel { thresholds } => {
+                Results::MultiLabel(MultiLabelMetrics::new(outputs, Detail::Scores).thresholds(thresholds))
+            }
+            TaskCard::Regression { .. } => {
+                let new = || RegressionMetrics::new(card.classes.clone());
+                Results::Regression { model: new(), constant: new() }
+            }
+        }
+    }
+
+    /// The metrics, without the loss.
+    pub fn metrics(&self) -> Vec<Metric> {
+        match self {
+            Results::Classification(metrics) => metrics.finish(),
+            Results::MultiLabel(metrics) => metrics.finish(),
+            Results::Regression { model, .. } => model.finish(),
+        }
+    }
+
+    /// How many images were measured on.
+    pub fn images(&self) -> usize {
+        match self {
+            Results::Classification(metrics) => metrics.samples(),
+            Results::MultiLabel(metrics) => metrics.samples(),
+            Results::Regression { model, .. } => model.samples(),
+        }
+    }
+
+    /// Adds a batch, and gives its mean loss.
+    fn add(&mut self, card: &ModelCard, output: Tensor, targets: &Tensor) -> f64 {
+        let loss = match (self, &card.task) {
+            (Results::MultiLabel(metrics), _) => {
+                metrics.add(&output.to_vec::<f32>(), &targets.to_vec::<f32>());
+                BCEWithLogitsLoss::new().forward(output, targets)
+            }
+            (Results::Regression { model, constant }, TaskCard::Regression { mean, std }) => {
+                let numbers = targets.to_vec::<f32>();
+                model.add(&card.task.answers(output.clone()).to_vec::<f32>(), &numbers);
+                constant.add(&mean.repeat(targets.size(0)), &numbers);
+                let task = Regression::new(card.classes.clone()).scale(mean.clone(), std.clone());
+                task.smooth_l1(output, targets)
+            }
+            (Results::Classification(metrics), _) => {
+                metrics.add(&output.to_vec::<f32>(), card.classes.len(), &targets.to_vec::<i64>());
+                CrossEntropyLoss::new().forward(output, targets)
+            }
+            (Results::Regression { .. }, _) => unreachable!("results are of the card's task"),
+        };
+        loss.item::<f32>() as f64
+    }
 }
 
 /// The images to measure the model of `card` on: those of `data`, or of what it was trained on, without what it has learnt from. Images of a folder have their
@@ -65,7 +139,7 @@ pub fn load_to_measure(
 /// Runs `model` on images held out.
 ///
 /// # Errors
-/// If none of them can be read, or the loss is not finite.
+/// If none of them can be read, the network cannot be run on them, or the loss is not finite.
 pub fn evaluate(model: &Predictor, held_out: &HeldOut) -> Result<Evaluation, TrainError> {
     let data = &held_out.data;
     let classes = &model.card.classes;
@@ -76,7 +150,7 @@ pub fn evaluate(model: &Predictor, held_out: &HeldOut) -> Result<Evaluation, Tra
     if let Images::Memory(_) = data.test {
         data.check_size(&model.card.architecture, &model.card.preprocessing)?;
     }
-    let mut confusion = ConfusionMatrix::new(classes.len());
+    let mut results = Results::new(&model.card);
     let mut loss = 0.0;
     let loader = Loader::in_order(
         &data.test,
@@ -89,18 +163,16 @@ pub fn evaluate(model: &Predictor, held_out: &HeldOut) -> Result<Evaluation, Tra
         if samples == 0 {
             continue;
         }
-        let output = model.logits(batch.images);
-        for (actual, predicted) in batch.labels.to_vec::<i64>().into_iter().zip(Classification::predicted(&output)) {
-            confusion.add(actual as usize, predicted);
-        }
-        loss += CrossEntropyLoss::new().forward(output, &batch.labels).item::<f32>() as f64 * samples as f64;
+        let output = model.try_logits(batch.images).map_err(|e| TrainError::Measuring { reason: e.to_string() })?;
+        loss += results.add(&model.card, output, &batch.targets) * samples as f64;
     }
     let bad = [data.bad.clone(), loader.bad()].concat();
-    if confusion.total() == 0 {
+    let images = results.images();
+    if images == 0 {
         return Err(TrainError::NothingMeasured { measured: data.measured });
     }
     if !loss.is_finite() {
         return Err(TrainError::Loss { loss, data: data.name.clone() });
     }
-    Ok(Evaluation { loss: loss / confusion.total() as f64, confusion, bad })
+    Ok(Evaluation { loss: loss / images as f64, results, bad })
 }

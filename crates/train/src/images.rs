@@ -4,16 +4,15 @@ use crate::config::{Layers, ResolvedConfig};
 use crate::data::{Images, Splits, Validation, Wanted, Watch};
 use crate::error::TrainError;
 use crate::evaluate::HeldOut;
-use crate::image_settings::ImageSettings;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use striate_data::DataError;
 use striate_data::images::{
     BadImage, CacheKind, DataKind, Entry, ImageList, ImageListDataset, ListOptions, SplitOptions, Survey, fingerprints,
     read_moved_run_list, some, split, survey, text_path, write_run_list,
 };
+use striate_data::{DataError, Target, TargetKind};
 use striate_imaging::{DecodeOptions, Filter, Fit, Image, Preprocessing, Split, for_channels, shown};
-use striate_model::{ModelCard, Provenance};
+use striate_model::{ModelCard, Provenance, TaskCard};
 use striate_tensor::num_threads;
 
 /// The largest side that images of one size keep, and the side of others.
@@ -34,15 +33,19 @@ fn stem(path: &Path) -> String {
 }
 
 /// How the list of images is read that these settings name.
-fn list_options(settings: &ImageSettings) -> ListOptions {
-    ListOptions { path_column: settings.path_column.clone(), label_column: settings.label_column.clone() }
+fn list_options(config: &ResolvedConfig) -> ListOptions {
+    ListOptions {
+        path_column: config.images.path_column.clone(),
+        label_column: config.images.label_column.clone(),
+        target: config.task.target(),
+    }
 }
 
 /// The images of a new run, as the network wants them; `watch` hears how far the look at all images has come.
 pub fn open(config: &ResolvedConfig, wanted: Wanted, watch: &Watch) -> Result<Splits, TrainError> {
     let path = &text_path(&config.data);
     let settings = &config.images;
-    let mut list = ImageList::open_with(path, &list_options(settings))?;
+    let mut list = ImageList::open_with(path, &list_options(config))?;
     list.for_training()?;
     let decoding = DecodeOptions { background: settings.background, ..DecodeOptions::default() };
     let seen = AtomicUsize::new(0);
@@ -109,7 +112,7 @@ fn warn_of_leaks(list: &ImageList, found: &Survey, notes: &mut Vec<String>) {
         if differ(&|e| e.split != first.split) {
             shared.push(pair());
         }
-        if differ(&|e| e.label != first.label) {
+        if differ(&|e| e.target != first.target) {
             twice.push(pair());
         }
     }
@@ -200,6 +203,7 @@ fn assemble(
     let written = written(&preprocessing);
     Ok(Splits {
         name,
+        kind: list.kind,
         classes: list.classes.clone(),
         train: entries(Split::Train)?,
         test: entries(measured)?,
@@ -235,15 +239,24 @@ pub fn reopen(config: &ResolvedConfig, run: &Path, before: &Path) -> Result<Spli
     Ok(splits)
 }
 
-/// The images to measure a model on: those of `data` that it has not learnt from. An image's class is found by name.
+/// The images to measure a model on: those of `data` that it has not learnt from. Classes, labels and numbers are found by name.
 pub fn to_measure(data: &Path, card: &ModelCard, options: &ListOptions, watch: &Watch) -> Result<HeldOut, TrainError> {
-    let classes = &card.classes;
-    let mut list = ImageList::open_with(data, options)?;
-    let known = |name: &String| classes.iter().position(|c| c == name);
+    let outputs = &card.classes;
+    let mut options = ListOptions { target: target_of(&card.task), ..options.clone() };
+    if options.target == TargetKind::Numbers && options.label_column.is_none() {
+        options.label_column = Some(outputs.join(","));
+    }
+    let mut list = ImageList::open_with(data, &options)?;
+    let known = |name: &String| outputs.iter().position(|c| c == name);
     let unknown: Vec<String> = list.classes.iter().filter(|c| known(c).is_none()).map(|c| format!("'{c}'")).collect();
     if !unknown.is_empty() {
-        let reason =
-            format!("the model knows no class of the name {}; its classes are {}", some(&unknown), some(classes));
+        let what = if list.kind == TargetKind::Class { "classes" } else { "outputs" };
+        let reason = format!(
+            "the model knows no {} of the name {}; its {what} are {}",
+            card.task.output(),
+            some(&unknown),
+            some(outputs)
+        );
         return Err(DataError::Images { path: data.to_path_buf(), reason }.into());
     }
     let splits = list.splits();
@@ -257,11 +270,14 @@ pub fn to_measure(data: &Path, card: &ModelCard, options: &ListOptions, watch: &
     let found = fingerprints(&list, &card.preprocessing.decoding(), num_threads(), &|_| {
         watch(seen.fetch_add(1, Ordering::Relaxed) + 1, list.entries.len());
     });
+    let places: Vec<usize> = list.classes.iter().map(|name| known(name).expect("all are known")).collect();
     let (mut entries, mut bad) = (Vec::new(), Vec::new());
     for (entry, found) in list.entries.into_iter().zip(found) {
-        let label = known(&list.classes[entry.label]).expect("all are known");
         match found {
-            Ok(fingerprint) => entries.push(Entry { label, fingerprint: Some(fingerprint), ..entry }),
+            Ok(fingerprint) => {
+                let target = as_outputs(&entry.target, &places, outputs.len());
+                entries.push(Entry { target, fingerprint: Some(fingerprint), ..entry });
+            }
             Err(reason) => bad.push(BadImage { path: entry.source.path(), reason }),
         }
     }
@@ -272,7 +288,8 @@ pub fn to_measure(data: &Path, card: &ModelCard, options: &ListOptions, watch: &
     let images = Images::Files { entries, cache: CacheKind::None };
     let held_out = Splits {
         name: stem(data),
-        classes: classes.to_vec(),
+        kind: list.kind,
+        classes: outputs.to_vec(),
         train: images.clone(),
         test: images,
         measured: measured.unwrap_or_default(),
@@ -283,6 +300,32 @@ pub fn to_measure(data: &Path, card: &ModelCard, options: &ListOptions, watch: &
         run_files: Vec::new(),
     };
     HeldOut::of(held_out, card)
+}
+
+/// What the images of a model have.
+fn target_of(task: &TaskCard) -> TargetKind {
+    match task {
+        TaskCard::Classification => TargetKind::Class,
+        TaskCard::MultiLabel { .. } => TargetKind::Labels,
+        TaskCard::Regression { .. } => TargetKind::Numbers,
+    }
+}
+
+/// A target of data as one of a model's `outputs`, given at which of them each of the data's classes, labels or columns is.
+fn as_outputs(target: &Target, places: &[usize], outputs: usize) -> Target {
+    match target {
+        Target::Class(class) => Target::Class(places[*class]),
+        Target::Labels { has, .. } => {
+            let mut has: Vec<usize> = has.iter().map(|&i| places[i]).collect();
+            has.sort_unstable();
+            Target::Labels { has, of: outputs }
+        }
+        Target::Numbers(numbers) => {
+            let mut ordered = vec![f32::NAN; outputs];
+            places.iter().zip(numbers).for_each(|(&place, &x)| ordered[place] = x);
+            Target::Numbers(ordered)
+        }
+    }
 }
 
 /// The training images of a run that would have certain settings, as its network would see them.

@@ -27,6 +27,7 @@ mod session;
 pub mod sinks;
 mod spikes;
 mod state;
+mod targets;
 mod task;
 mod tasks;
 mod trainer;
@@ -34,11 +35,11 @@ mod weights;
 
 pub use batches::{Batches, Stream};
 pub use callback::{Callback, Context};
-pub use config::{Config, IntoSetting, Layers, OptimizerKind, Resolved, ResolvedConfig};
+pub use config::{Config, IntoSetting, Layers, OptimizerKind, Resolved, ResolvedConfig, TaskKind};
 pub use data::{Images, Loader, MNIST, Splits, Watch, load_data};
 pub use defaults::Defaults;
 pub use error::TrainError;
-pub use evaluate::{Evaluation, HeldOut, evaluate, load_to_measure};
+pub use evaluate::{Evaluation, HeldOut, Results, evaluate, load_to_measure};
 pub use events::{Baseline, Event, Finished, Sink, Started, StartedData};
 pub use finetune::{
     FewShot, FewShotResult, FineTune, FineTuneConfig, FineTuneMode, PrototypeReport, Source, prototypes,
@@ -56,5 +57,5 @@ pub use run_dir::RunDir;
 pub use session::{ResumeOptions, Session};
 pub use state::{Measured, TrainState};
 pub use task::Task;
-pub use tasks::{Classification, Evaluator};
+pub use tasks::{Classification, Evaluator, MultiLabel, Regression};
 pub use trainer::{Outcome, Trainer};

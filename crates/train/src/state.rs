@@ -97,6 +97,9 @@ pub struct Measured {
     pub samples: usize,
     /// The loss, and then the task's metrics.
     pub metrics: Vec<Metric>,
+    /// What [`Task::calibrate`](crate::Task::calibrate) gave.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    pub calibration: Value,
 }
 
 impl Measured {
@@ -142,6 +145,7 @@ mod tests {
             epoch: 1,
             samples: 10,
             metrics: vec![Metric::number(LOSS, loss, Direction::Minimize), Metric::fraction("accuracy", accuracy)],
+            calibration: Value::Null,
         };
         assert!(of(0.8, 9.0).replaces(&of(0.7, 1.0), "accuracy"));
         assert!(of(0.8, 1.5).replaces(&of(0.8, 1.0), "accuracy"));

@@ -1,6 +1,7 @@
 //! [`Task`]: what a network is trained to do.
 
 use crate::metrics::{Detail, Metrics};
+use serde_json::Value;
 use striate_data::Collate;
 use striate_nn::{Module, Pass};
 use striate_tensor::Tensor;
@@ -43,6 +44,12 @@ pub trait Task<N: Module>: Send + Sync {
 
     /// Adds a batch to the metrics.
     fn measure(&self, output: &Self::Output, batch: &Self::Batch, metrics: &mut Self::Metrics);
+
+    /// What a model file is to hold of what was measured besides numbers, such as thresholds chosen on the samples held out.
+    fn calibrate(&self, metrics: &Self::Metrics) -> Value {
+        let _ = metrics;
+        Value::Null
+    }
 
     /// The name of the metric by which the best epoch is chosen: one of those that [`Task::metrics`] finish into, or `loss`.
     fn monitor(&self) -> &str {

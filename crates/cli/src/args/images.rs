@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use striate::data::images::ListOptions;
 use striate::data::transforms::Augmentations;
 use striate::imaging::Filter;
-use striate::train::{ImageCache, NO_CHANGES, SMALL_DATA};
+use striate::train::{ImageCache, NO_CHANGES, SMALL_DATA, TaskKind};
 
 /// How images of a folder become what the network sees.
 #[derive(Clone, Debug, Args)]
@@ -44,7 +44,7 @@ pub struct Images {
     #[arg(long)]
     pub split_near_duplicates: bool,
     #[command(flatten)]
-    pub columns: Columns,
+    pub list: Listed,
     /// Keep decoded and scaled images: none, ram or disk [default: none].
     #[arg(long, value_name = "PLACE", value_parser = cache)]
     pub cache: Option<ImageCache>,
@@ -59,13 +59,36 @@ pub struct Images {
     pub class_weights: bool,
 }
 
+/// What the images of a list have, and in which columns of a manifest.
+#[derive(Clone, Debug, Default, Args)]
+pub struct Listed {
+    /// What images have, and so what a network learns: classification (one class each), multi-label (any number of labels, "cat;dog" in one column or a column
+    /// of 0 and 1 for each) or regression (numbers) [default: classification].
+    #[arg(long, value_name = "TASK", value_parser = task)]
+    pub task: Option<TaskKind>,
+    #[command(flatten)]
+    pub columns: Columns,
+}
+
+impl Listed {
+    /// As options of a list.
+    pub fn options(&self) -> ListOptions {
+        ListOptions { target: self.task.unwrap_or_default().target(), ..self.columns.options() }
+    }
+}
+
+fn task(name: &str) -> Result<TaskKind, String> {
+    one_of(name, &TaskKind::ALL.map(|task| (task.name(), task)))
+}
+
 /// Which columns of a manifest are meant.
 #[derive(Clone, Debug, Default, Args)]
 pub struct Columns {
     /// The column of a manifest that names the images [default: path, or the one called filename, image, id or the like].
     #[arg(long, value_name = "NAME")]
     pub path_column: Option<String>,
-    /// The column of a manifest that holds the classes [default: label, or the one called class, target, category or the like].
+    /// The column of a manifest that holds the classes [default: label, or the one called class, target, category or the like]. Of labels and numbers it may be
+    /// several, as in width,height.
     #[arg(long, value_name = "NAME")]
     pub label_column: Option<String>,
 }
@@ -73,7 +96,11 @@ pub struct Columns {
 impl Columns {
     /// As options of a list.
     pub fn options(&self) -> ListOptions {
-        ListOptions { path_column: self.path_column.clone(), label_column: self.label_column.clone() }
+        ListOptions {
+            path_column: self.path_column.clone(),
+            label_column: self.label_column.clone(),
+            ..ListOptions::default()
+        }
     }
 }
 
@@ -160,7 +187,7 @@ pub struct Check {
     #[arg(value_name = "DATA")]
     pub data: PathBuf,
     #[command(flatten)]
-    pub columns: Columns,
+    pub list: Listed,
     /// Write a page with the images.
     #[arg(long, value_name = "FILE")]
     pub html: Option<PathBuf>,
@@ -179,7 +206,7 @@ pub struct Split {
     #[arg(value_name = "DATA")]
     pub data: PathBuf,
     #[command(flatten)]
-    pub columns: Columns,
+    pub list: Listed,
     /// The manifest to write: train on it.
     #[arg(long, value_name = "FILE.csv")]
     pub out: PathBuf,
@@ -201,7 +228,7 @@ pub struct Show {
     #[arg(value_name = "DATA")]
     pub data: PathBuf,
     #[command(flatten)]
-    pub columns: Columns,
+    pub list: Listed,
     /// The PNG file to write.
     #[arg(long, value_name = "FILE.png", value_parser = png)]
     pub out: PathBuf,
@@ -225,7 +252,7 @@ pub struct Stats {
     #[arg(value_name = "DATA")]
     pub data: PathBuf,
     #[command(flatten)]
-    pub columns: Columns,
+    pub list: Listed,
     /// Print one JSON object.
     #[arg(long)]
     pub json: bool,

@@ -158,7 +158,7 @@ pub struct Train {
             "model", "epoch_fraction", "batch_size", "lr", "optimizer", "weight_decay", "decay_bias_and_norm", "schedule",
             "betas", "clip_norm", "accumulate", "ema", "label_smoothing", "dropout_scale", "focal", "monitor", "min_delta", "time_budget", "fraction", "seed",
             "out", "checkpoint_every", "log_every", "recipe", "config", "show_config", "size", "channels", "filter", "background", "augment", "cache", "max_bad", "balance", "class_weights",
-            "no_winograd", "weights", "weights_entry", "patience", "val", "split_near_duplicates", "path_column", "label_column",
+            "no_winograd", "task", "weights", "weights_entry", "patience", "val", "split_near_duplicates", "path_column", "label_column",
         ],
     )]
     pub resume: Option<PathBuf>,

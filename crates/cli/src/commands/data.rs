@@ -1,5 +1,5 @@
 use crate::advice;
-use crate::args::{Check, Columns, Data, DataCommand, Show, Split, Stats};
+use crate::args::{Check, Data, DataCommand, Listed, Show, Split, Stats};
 use crate::output::{Failure, count_of, program, quoted, say, say_json, shown_path, thousands};
 use crate::progress::images_bar;
 use crate::settings::look;
@@ -48,8 +48,8 @@ fn failed(error: DataError) -> Failure {
     Failure::Message(format!("{error}{}", way_on(&error)))
 }
 
-fn open(data: &Path, columns: &Columns) -> Result<ImageList, Failure> {
-    ImageList::open_with(data, &columns.options()).map_err(failed)
+fn open(data: &Path, list: &Listed) -> Result<ImageList, Failure> {
+    ImageList::open_with(data, &list.options()).map_err(failed)
 }
 
 /// Refuses to write over what is read.
@@ -77,7 +77,7 @@ fn line(finding: &Finding) -> String {
 
 fn check(args: &Check) -> Result<ExitCode, Failure> {
     let threads = args.threads.map_or_else(striate::num_threads, |n| n as usize);
-    let list = open(&args.data, &args.columns)?;
+    let list = open(&args.data, &args.list)?;
     if let Some(file) = &args.html {
         check_output(file, &args.data, &list)?;
     }
@@ -107,7 +107,7 @@ fn check(args: &Check) -> Result<ExitCode, Failure> {
 }
 
 fn stats(args: &Stats) -> Result<ExitCode, Failure> {
-    let list = open(&args.data, &args.columns)?;
+    let list = open(&args.data, &args.list)?;
     let report = CheckReport::new(&list, &read(&list, striate::num_threads()), striate::num_threads());
     if args.json {
         say_json(&report)?;
@@ -146,7 +146,7 @@ fn print(report: &CheckReport, list: &ImageList) -> Result<(), Failure> {
 }
 
 fn write_split(args: &Split) -> Result<ExitCode, Failure> {
-    let mut list = open(&args.data, &args.columns)?;
+    let mut list = open(&args.data, &args.list)?;
     if DataKind::of(&args.data)? == DataKind::Archive {
         return Err(format!("{}: unpack it to split it, for a manifest names files", shown(&args.data)).into());
     }
@@ -174,12 +174,13 @@ fn write_split(args: &Split) -> Result<ExitCode, Failure> {
 
 fn show(args: &Show) -> Result<ExitCode, Failure> {
     let data = absolute(&args.data)?;
-    let options = args.columns.options();
+    let options = args.list.options();
     let images =
         ImageConfig { path_column: options.path_column, label_column: options.label_column, ..look(&args.look) };
-    let config = Config::default().data(data).seed(args.seed).images(images);
+    let task = args.list.task.unwrap_or_default();
+    let config = Config::default().task(task).data(data).seed(args.seed).images(images);
     if args.out.exists() {
-        check_output(&args.out, &args.data, &open(&args.data, &args.columns)?)?;
+        check_output(&args.out, &args.data, &open(&args.data, &args.list)?)?;
     }
     let preview = Preview::open(config).map_err(advice::failure)?;
     let rows = preview.len().min(args.images as usize);

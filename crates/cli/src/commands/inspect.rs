@@ -1,6 +1,6 @@
 use crate::args::Inspect;
 use crate::model_arg::{self, Fresh, ready};
-use crate::output::{Failure, by, say, say_json, shown, shown_path, thousands};
+use crate::output::{Failure, by, count_of, say, say_json, shown, shown_path, thousands};
 use crate::table::Table;
 use std::path::Path;
 use std::process::ExitCode;
@@ -43,10 +43,10 @@ fn trained(path: &Path) -> Result<Inspected, Failure> {
     let model = Model::load(path)?;
     let card = &model.card;
     let title = format!(
-        "{}: {} for {} classes, {}",
+        "{}: {} for {}, {}",
         shown_path(path),
         shown(&card.architecture),
-        card.classes.len(),
+        count_of(card.classes.len(), card.task.output()),
         card.imported_from().map_or_else(|| training(card), |file| format!("imported from {}", shown(file)))
     );
     Ok((model.network, card.preprocessing.output_shape(), title))

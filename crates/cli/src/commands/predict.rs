@@ -2,12 +2,13 @@ use crate::args::Predict;
 use crate::image_args::{Input, find};
 use crate::model_arg::model_path;
 use crate::output::{Failure, complain, count_of, json_path, note, say, say_json, shown, shown_path};
+use serde_json::{Value, json};
 use std::io::{IsTerminal, Read, stdin};
 use std::path::Path;
 use std::process::ExitCode;
 use striate::data::parallel;
 use striate::imaging::{Prepared, decode_bytes, decode_image};
-use striate::model::Predictor;
+use striate::model::{Predictor, TaskCard};
 use striate::prelude::Tensor;
 
 /// How many of the likeliest classes are listed, in JSON and in text.
@@ -49,12 +50,15 @@ pub fn run(args: Predict) -> Result<ExitCode, Failure> {
         for (input, ready) in inputs.iter().zip(prepare(&model, inputs)) {
             match ready {
                 Ok((x, prepared)) => {
-                    let probabilities = model.probabilities(x).to_vec::<f32>();
-                    if probabilities.iter().all(|p| p.is_finite()) {
-                        print(&args, &model, input, &probabilities, prepared)?;
-                        continue;
+                    let answers = model.answers(x).map(|answers| answers.to_vec::<f32>());
+                    match answers {
+                        Ok(answers) if answers.iter().all(|p| p.is_finite()) => {
+                            print(&args, &model, input, &answers, prepared)?;
+                            continue;
+                        }
+                        Ok(_) => complain(&format!("{}: the model gives NaN for this image", input.name())),
+                        Err(e) => complain(&format!("{}: the model cannot be run on it: {e}", input.name())),
                     }
-                    complain(&format!("{}: the model gives NaN for this image", input.name()));
                 }
                 Err(line) => complain(&line),
             }
@@ -91,45 +95,78 @@ fn one(model: &Predictor, input: &Input) -> Ready {
     Ok(model.card.preprocessing.apply_image(&image))
 }
 
-fn print(
-    args: &Predict,
-    model: &Predictor,
-    input: &Input,
-    probabilities: &[f32],
-    prepared: Prepared,
-) -> Result<(), Failure> {
-    let mut order: Vec<usize> = (0..probabilities.len()).collect();
-    order.sort_by(|&a, &b| probabilities[b].total_cmp(&probabilities[a]));
-    let name = |c: usize| model.card.classes[c].as_str();
-    let top = |usual: usize| order.iter().take(args.top.map_or(usual, |n| n as usize));
+fn print(args: &Predict, model: &Predictor, input: &Input, answers: &[f32], prepared: Prepared) -> Result<(), Failure> {
     if args.json {
-        let top: Vec<_> =
-            top(TOP_JSON).map(|&c| serde_json::json!({"class": name(c), "probability": probabilities[c]})).collect();
         let (image, bytes) = match input {
             Input::File(path) => json_path(path),
             _ => ("-".into(), None),
         };
-        let mut value = serde_json::json!({
-            "image": image,
-            "class": name(order[0]),
-            "probability": probabilities[order[0]],
-            "top": top,
-            "inverted": prepared.inverted,
-        });
-        if let Some(bytes) = bytes {
-            value["image_bytes"] = bytes.into();
+        let mut value = json!({ "image": image });
+        match &model.card.task {
+            TaskCard::Classification => add_classes(&mut value, args, model, answers),
+            TaskCard::MultiLabel { thresholds } => add_labels(&mut value, model, answers, thresholds),
+            TaskCard::Regression { .. } => {
+                let numbers = model.card.classes.iter().cloned().zip(answers.iter().map(|&x| x.into()));
+                value["numbers"] = numbers.collect::<serde_json::Map<_, _>>().into();
+            }
         }
+        value["inverted"] = prepared.inverted.into();
+        bytes.into_iter().for_each(|bytes| value["image_bytes"] = bytes.into());
         return say_json(&value);
     }
-    let image = input.name();
-    let classes: Vec<String> =
-        top(TOP_TEXT).map(|&c| format!("{} ({:.1}%)", shown(name(c)), 100.0 * probabilities[c])).collect();
-    let mut line = format!("{image}: {}", listed(&classes));
+    let name = |c: usize| shown(&model.card.classes[c]);
+    let said = match &model.card.task {
+        TaskCard::Classification => {
+            let likeliest = likeliest(answers);
+            let top = likeliest.into_iter().take(args.top.map_or(TOP_TEXT, |n| n as usize));
+            listed(&top.map(|c| format!("{} ({:.1}%)", name(c), 100.0 * answers[c])).collect::<Vec<_>>())
+        }
+        TaskCard::MultiLabel { thresholds } => {
+            let has = likeliest(answers).into_iter().filter(|&l| answers[l] >= thresholds[l]);
+            let labels: Vec<String> = has.map(|l| format!("{} ({:.1}%)", name(l), 100.0 * answers[l])).collect();
+            if labels.is_empty() { "no label".into() } else { labels.join(", ") }
+        }
+        TaskCard::Regression { .. } => {
+            let number = |c: usize| format!("{} {}", name(c), significant(answers[c]));
+            (0..answers.len()).map(number).collect::<Vec<_>>().join(", ")
+        }
+    };
+    let mut line = format!("{}: {said}", input.name());
     let preprocessing = &model.card.preprocessing;
     if preprocessing.channels == 1 && preprocessing.light_on_dark {
         line += if prepared.inverted { "; dark on light, so inverted" } else { "; light on dark" };
     }
     say(line)
+}
+
+/// The outputs, the likeliest first.
+fn likeliest(probabilities: &[f32]) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..probabilities.len()).collect();
+    order.sort_by(|&a, &b| probabilities[b].total_cmp(&probabilities[a]));
+    order
+}
+
+fn add_classes(value: &mut Value, args: &Predict, model: &Predictor, probabilities: &[f32]) {
+    let order = likeliest(probabilities);
+    let named = |&c: &usize| json!({ "class": model.card.classes[c], "probability": probabilities[c] });
+    let top: Vec<Value> = order.iter().take(args.top.map_or(TOP_JSON, |n| n as usize)).map(named).collect();
+    value["class"] = model.card.classes[order[0]].as_str().into();
+    value["probability"] = probabilities[order[0]].into();
+    value["top"] = top.into();
+}
+
+fn add_labels(value: &mut Value, model: &Predictor, probabilities: &[f32], thresholds: &[f32]) {
+    let named = |l: usize| (model.card.classes[l].clone(), probabilities[l].into());
+    let has = likeliest(probabilities).into_iter().filter(|&l| probabilities[l] >= thresholds[l]);
+    value["labels"] = has.map(|l| model.card.classes[l].as_str()).collect();
+    value["probabilities"] = (0..probabilities.len()).map(named).collect::<serde_json::Map<_, _>>().into();
+}
+
+/// A number to four significant digits.
+fn significant(x: f32) -> String {
+    const DIGITS: i32 = 4;
+    let before = if x == 0.0 { 1 } else { x.abs().log10().floor() as i32 + 1 };
+    format!("{x:.*}", (DIGITS - before).clamp(0, 8) as usize)
 }
 
 /// `cat (90.0%), next dog (8.0%), bird (1.0%)`

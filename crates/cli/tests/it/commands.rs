@@ -243,7 +243,7 @@ fn many_classes_are_measured_in_few_lines() {
         assert!(row.iter().zip(&line[1..]).all(|(n, cell)| n.to_string() == *cell), "{line:?}");
     }
     let all = succeed(d, &["eval", "run", "--all"]);
-    assert_eq!(all.lines().count(), 2 + 1 + 101 + 1 + 101, "{all}");
+    assert_eq!(all.lines().count(), 3 + 1 + 101 + 1 + 101, "{all}");
 }
 
 #[test]
@@ -252,5 +252,5 @@ fn few_classes_are_shown_as_a_matrix() {
     let d = dir.path();
     many_classes(d, 20);
     let text = succeed(d, &["eval", "run"]);
-    assert!(text.contains("actual \\ predicted") && text.lines().count() == 2 + 1 + 21 + 1 + 21, "{text}");
+    assert!(text.contains("actual \\ predicted") && text.lines().count() == 3 + 1 + 21 + 1 + 21, "{text}");
 }

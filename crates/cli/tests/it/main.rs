@@ -14,6 +14,7 @@ mod onnx;
 mod same_bits;
 mod settings;
 mod signals;
+mod tasks;
 mod text_models;
 mod threads;
 mod weights;

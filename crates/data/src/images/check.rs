@@ -138,9 +138,11 @@ fn counts(list: &ImageList) -> Vec<ClassCount> {
         .map(|class| ClassCount { class: class.clone(), images: 0, splits: BTreeMap::new() })
         .collect();
     for entry in &list.entries {
-        all[entry.label].images += 1;
-        if let Some(split) = entry.split {
-            *all[entry.label].splits.entry(split.name()).or_default() += 1;
+        for &class in entry.target.classes() {
+            all[class].images += 1;
+            if let Some(split) = entry.split {
+                *all[class].splits.entry(split.name()).or_default() += 1;
+            }
         }
     }
     all
@@ -170,7 +172,7 @@ fn findings(list: &ImageList, survey: &Survey, threads: usize) -> Vec<Finding> {
     let near: Vec<Vec<usize>> = all_near.iter().filter(|g| !exact.contains(g)).cloned().collect();
     let entry = |i: usize| &list.entries[i];
     let differ = |g: &[usize], f: &dyn Fn(&Entry, &Entry) -> bool| g.iter().any(|&i| f(entry(i), entry(g[0])));
-    let labels = |g: &[usize]| differ(g, &|a, b| a.label != b.label);
+    let labels = |g: &[usize]| differ(g, &|a, b| a.target != b.target);
     let splits = |g: &[usize]| differ(g, &|a, b| a.split != b.split);
     for (groups, same) in [(&exact, "the same bytes"), (&near, "nearly the same pixels")] {
         let chosen = |f: &dyn Fn(&[usize]) -> bool| groups.iter().filter(|g| f(g)).cloned().collect::<Vec<_>>();
@@ -240,7 +242,9 @@ fn refusals(list: &ImageList, survey: &Survey, near: &[Vec<usize>]) -> Vec<Strin
         lines.push("there are no images to learn from".into());
     } else {
         let good = |i: usize| survey.images[i].is_ok() && list.entries[i].split == Some(Split::Train);
-        let has = |label: usize| (0..list.entries.len()).any(|i| list.entries[i].label == label && good(i));
+        let has = |label: usize| {
+            (0..list.entries.len()).any(|i| list.entries[i].target.classes().contains(&label) && good(i))
+        };
         let without: Vec<&String> = (0..list.classes.len()).filter(|&l| !has(l)).map(|l| &list.classes[l]).collect();
         match without.len() {
             0 => {}

@@ -2,6 +2,7 @@
 
 use super::list::ListOptions;
 use super::names::some;
+use crate::target::TargetKind;
 use striate_imaging::shown;
 
 /// Names of columns that hold paths or names of images, besides `path`.
@@ -45,7 +46,8 @@ const LABELS: [&str; 13] = [
 /// The places of a manifest's columns.
 pub struct Columns {
     pub path: usize,
-    pub label: usize,
+    /// Of classes one; of labels one or several, of numbers any number.
+    pub labels: Vec<usize>,
     pub split: Option<usize>,
     pub group: Option<usize>,
     /// Whether paths are escaped, as a column `path_escaped` says.
@@ -89,17 +91,39 @@ fn column(header: &[&str], asked: &Option<String>, own: &[&str], usual: &[&str],
     }
 }
 
+/// Names of columns that hold several labels of an image, besides those of one.
+const SEVERAL: [&str; 4] = ["labels", "tags", "classes", "categories"];
+/// Names of columns that hold a number, besides those of classes.
+const NUMBERS: [&str; 7] = ["number", "value", "count", "angle", "age", "score", "target"];
+
+/// The columns of labels.
+fn label_columns(header: &[&str], options: &ListOptions) -> Result<Vec<usize>, String> {
+    let own: &[&str] = match options.target {
+        TargetKind::Class => return Ok(vec![column(header, &options.label_column, &["label"], &LABELS, "label")?]),
+        TargetKind::Labels => &SEVERAL,
+        TargetKind::Numbers => &NUMBERS,
+    };
+    let one = |asked: &Option<String>| column(header, asked, own, &LABELS, "label");
+    match (&options.label_column, one(&options.label_column)) {
+        // A comma may be part of a column's name.
+        (Some(asked), Err(_)) if asked.contains(',') => {
+            asked.split(',').map(|name| one(&Some(name.trim().to_string()))).collect()
+        }
+        (_, found) => Ok(vec![found?]),
+    }
+}
+
 impl Columns {
     /// Which column of `header` is which.
     pub fn find(header: &[&str], options: &ListOptions) -> Result<Columns, String> {
         let path = column(header, &options.path_column, &["path", "path_escaped"], &PATHS, "path")?;
-        let label = column(header, &options.label_column, &["label"], &LABELS, "label")?;
-        if path == label {
+        let labels = label_columns(header, options)?;
+        if labels.contains(&path) {
             return Err(format!("the column '{}' cannot be both path and label", shown(header[path])));
         }
         let other = |name: &str| -> Result<Option<usize>, String> {
             let found: Vec<usize> =
-                (0..header.len()).filter(|&i| plain(header[i]) == name && i != path && i != label).collect();
+                (0..header.len()).filter(|&i| plain(header[i]) == name && i != path && !labels.contains(&i)).collect();
             match found[..] {
                 [] => Ok(None),
                 [one] => Ok(Some(one)),
@@ -108,18 +132,20 @@ impl Columns {
         };
         let (split, group) = (other("split")?, other("group")?);
         let escaped = options.path_column.is_none() && plain(header[path]) == "path_escaped";
-        Ok(Columns { path, label, split, group, escaped })
+        Ok(Columns { path, labels, split, group, escaped })
     }
 
     /// What is to be said of them.
     pub fn notes(&self, header: &[&str]) -> Vec<String> {
         let mut notes = Vec::new();
-        let plain_names = ["path", "path_escaped"].contains(&header[self.path]) && header[self.label] == "label";
+        let names: Vec<&str> = self.labels.iter().map(|&i| header[i]).collect();
+        let plain_names = ["path", "path_escaped"].contains(&header[self.path]) && names == ["label"];
         if !plain_names {
-            let (path, label) = (shown(header[self.path]), shown(header[self.label]));
-            notes.push(format!("the column '{path}' is read as path, '{label}' as label"));
+            let (path, labels) = (shown(header[self.path]), names.iter().map(shown).collect::<Vec<_>>().join("', '"));
+            notes.push(format!("the column '{path}' is read as path, '{labels}' as label"));
         }
-        let used = [Some(self.path), Some(self.label), self.split, self.group];
+        let mut used = vec![Some(self.path), self.split, self.group];
+        used.extend(self.labels.iter().map(|&i| Some(i)));
         let rest = |index: bool| -> Vec<&str> {
             let unused = (0..header.len()).filter(|i| !used.contains(&Some(*i)) && is_index(header[*i]) == index);
             unused.map(|i| header[i]).collect()
@@ -141,7 +167,7 @@ mod tests {
     use super::*;
 
     fn find(header: &[&str], options: &ListOptions) -> Result<(usize, usize, Vec<String>), String> {
-        Columns::find(header, options).map(|c| (c.path, c.label, c.notes(header)))
+        Columns::find(header, options).map(|c| (c.path, c.labels[0], c.notes(header)))
     }
 
     #[test]
@@ -165,7 +191,10 @@ mod tests {
         assert!(error(&["path", "label", "split", "split"]).contains("2 columns 'split'"));
         let asked = |path: &str, label: &str| {
             let (path_column, label_column) = (Some(path.to_string()), Some(label.to_string()));
-            find(&["id", "filename", "label", "Colour"], &ListOptions { path_column, label_column })
+            find(
+                &["id", "filename", "label", "Colour"],
+                &ListOptions { path_column, label_column, ..ListOptions::default() },
+            )
         };
         assert_eq!(asked("filename", "colour").map(|f| (f.0, f.1)), Ok((1, 3)));
         assert!(asked("nowhere", "label").unwrap_err().contains("no column 'nowhere'"));

@@ -5,6 +5,7 @@ use super::list::Entry;
 use crate::collate::{Batch, Sample};
 use crate::dataset::Dataset;
 use crate::error::DataError;
+use crate::target::Target;
 use crate::transforms::{Augmentations, RandomChanges};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -157,7 +158,7 @@ impl Dataset for ImageListDataset {
         self.values(0, index, &mut values)?;
         let [c, h, w] = self.preprocessing.output_shape();
         let image = Tensor::from_channels_last(values, [1, c, h, w]).select(0, 0);
-        Ok(Sample { image, label: self.entries[index].label })
+        Ok(Sample { image, target: self.entries[index].target.clone() })
     }
 
     fn batch_in(&self, epoch: usize, indices: &[usize]) -> Result<Batch, DataError> {
@@ -178,17 +179,12 @@ impl Dataset for ImageListDataset {
         if good.len() < indices.len() {
             values = Buffer::from_slice(&values[..good.len() * one]);
         }
-        let labels: Vec<i64> = good.iter().map(|&i| self.entries[i].label as i64).collect();
+        let targets: Vec<Target> = good.iter().map(|&i| self.entries[i].target.clone()).collect();
         let changes = self.changes.as_ref();
-        let mixed = changes.zip(good.first());
-        let soft_labels =
-            mixed.and_then(|(changes, first)| changes.mix(&mut values, [h, w, c], &labels, epoch, *first));
-        Ok(Batch {
-            images: Tensor::from_channels_last(values, [good.len(), c, h, w]),
-            labels: Tensor::from_vec(labels, [good.len()]),
-            soft_labels,
-            indices: good,
-        })
+        let changed = changes.zip(good.first());
+        let mixed = changed.and_then(|(changes, first)| changes.mix(&mut values, [h, w, c], &targets, epoch, *first));
+        let images = Tensor::from_channels_last(values, [good.len(), c, h, w]);
+        Ok(Batch::of(images, &targets, mixed, good))
     }
 
     fn batch(&self, indices: &[usize]) -> Result<Batch, DataError> {

@@ -5,6 +5,7 @@ use super::kind::is_table;
 use super::list::{Entry, ImageList, ListOptions};
 use super::names::{count, some, text_of};
 use crate::error::DataError;
+use crate::target::TargetKind;
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
@@ -69,7 +70,12 @@ pub fn arranged(
     // An archive's table is there to be read; a folder's may be about anything, unless its columns are named.
     let named = *options != ListOptions::default();
     if named && tables.is_empty() {
-        return Err(DataError::images(path, "columns are named, but there is no table in it"));
+        let reason = match options.target {
+            TargetKind::Class => "columns are named, but there is no table in it",
+            TargetKind::Labels => "the labels of images are read from a table (.csv), and there is none in it",
+            TargetKind::Numbers => "the numbers of images are read from a table (.csv), and there is none in it",
+        };
+        return Err(DataError::images(path, reason));
     }
     let asked = named || (!path.is_dir() && !tables.is_empty());
     if !asked && !doubt.as_ref().is_some_and(|d| d.empty || d.split_names || !tables.is_empty()) {
@@ -204,7 +210,7 @@ fn by_folders(path: &Path, files: Vec<Found>, mut notes: Vec<String>) -> Result<
     };
     let mut entries: Vec<Entry> = kept.into_iter().map(entry).collect();
     entries.sort_by(|a, b| a.name.cmp(&b.name));
-    Ok(ImageList { path: path.to_path_buf(), classes, entries, notes })
+    Ok(ImageList { path: path.to_path_buf(), kind: TargetKind::Class, classes, entries, notes })
 }
 
 #[cfg(test)]

@@ -3,18 +3,19 @@
 use super::names::text_of_path;
 use super::source::Source;
 use crate::error::DataError;
+use crate::target::{Target, TargetKind};
 use std::path::{Path, PathBuf};
 use striate_imaging::{Split, shown};
 
-/// An image with its class.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// An image with what a network is to give for it.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Entry {
     /// Where its bytes are.
     pub source: Source,
     /// Its path from where the list begins, with `/` between the parts. Bytes that are not UTF-8 are escaped.
     pub name: String,
-    /// The number of its class.
-    pub label: usize,
+    /// Its class, labels or numbers.
+    pub target: Target,
     /// What it is for, if that is said.
     pub split: Option<Split>,
     /// What must stay on one side of a split, such as all images of one patient.
@@ -24,9 +25,9 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// An image of class `label` of which nothing else is known.
-    pub fn new(source: Source, name: impl Into<String>, label: usize) -> Entry {
-        Entry { source, name: name.into(), label, split: None, group: None, fingerprint: None }
+    /// An image with this target of which nothing else is known.
+    pub fn new(source: Source, name: impl Into<String>, target: impl Into<Target>) -> Entry {
+        Entry { source, name: name.into(), target: target.into(), split: None, group: None, fingerprint: None }
     }
 }
 
@@ -35,16 +36,22 @@ impl Entry {
 pub struct ListOptions {
     /// The column of a manifest that names the images, if it is not to be found by its name.
     pub path_column: Option<String>,
-    /// The column of a manifest that holds the classes, if it is not to be found by its name.
+    /// The column of a manifest that holds the classes, if it is not to be found by its name. Of labels or numbers it may be several, with a comma between
+    /// them.
     pub label_column: Option<String>,
+    /// What a manifest's images have: a class, labels or numbers.
+    pub target: TargetKind,
 }
 
-/// Images with one set of classes over all splits.
+/// Images with one set of classes, labels or columns of numbers over all splits.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ImageList {
     /// The folder, manifest or archive.
     pub path: PathBuf,
-    /// The names of the classes, in the order of the labels: sorted, unless they come from the list of a run.
+    /// What the images have.
+    pub kind: TargetKind,
+    /// The names of the classes or labels, in their order: sorted, unless they are columns or come from the list of a run. Of numbers the names of the
+    /// columns.
     pub classes: Vec<String>,
     /// The images, sorted by name, unless they come from the list of a run.
     pub entries: Vec<Entry>,
@@ -53,18 +60,32 @@ pub struct ImageList {
 }
 
 impl ImageList {
-    /// Checks that a classifier can be trained on the list: that it has two classes or more.
+    /// Checks that a network can be trained on the list: that it has two classes or more, or a label or a column of numbers.
     ///
     /// # Errors
     /// If it has fewer.
     pub fn for_training(&self) -> Result<(), DataError> {
         match &self.classes[..] {
+            [_, ..] if self.kind != TargetKind::Class => Ok(()),
             [] => Err(DataError::images(&self.path, "there are no classes")),
             [only] => {
                 let reason = format!("all images are of one class, '{}': there must be two or more", shown(only));
                 Err(DataError::images(&self.path, reason))
             }
             _ => Ok(()),
+        }
+    }
+
+    /// A target in words: the names of its classes or labels, or its numbers.
+    pub fn described(&self, target: &Target) -> String {
+        match target {
+            Target::Class(class) => self.classes[*class].clone(),
+            Target::Labels { has, .. } if has.is_empty() => "no label".into(),
+            Target::Labels { has, .. } => has.iter().map(|&i| self.classes[i].as_str()).collect::<Vec<_>>().join("; "),
+            Target::Numbers(numbers) => {
+                let named = |(name, x): (&String, &f32)| format!("{name} {x}");
+                self.classes.iter().zip(numbers).map(named).collect::<Vec<_>>().join("; ")
+            }
         }
     }
 

@@ -2,12 +2,14 @@
 
 use super::columns::{Columns, shown_header};
 use super::files::{Files, Look, is_image};
+use super::labels::{Texts, classes, flags, numbers, several, written};
 use super::list::{Entry, ImageList, ListOptions, name_of};
 use super::names::{count, escaped, os_string, some, unescaped};
 use super::source::{Source, path_of};
 use super::table;
 use crate::error::DataError;
-use std::collections::{BTreeMap, BTreeSet};
+use crate::target::{Target, TargetKind};
+use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use striate_imaging::{Split, shown};
@@ -16,34 +18,51 @@ use striate_imaging::{Split, shown};
 struct Line {
     number: usize,
     path: PathBuf,
-    label: String,
+    labels: Vec<String>,
     split: Option<Split>,
     group: Option<String>,
+}
+
+/// The lines of a manifest, and the names of its columns of labels.
+struct Lines {
+    lines: Vec<Line>,
+    names: Vec<String>,
+}
+
+/// The classes of the lines, and each line's target.
+fn targets(lines: &[Line], names: &[String], kind: TargetKind) -> Result<(Vec<String>, Vec<Target>), String> {
+    let texts: Vec<Texts> = lines.iter().map(|line| Texts { line: line.number, fields: &line.labels }).collect();
+    match kind {
+        TargetKind::Class => Ok(classes(&texts)),
+        TargetKind::Labels if names.len() == 1 => Ok(several(&texts)),
+        TargetKind::Labels => Ok((names.to_vec(), flags(&texts, names)?)),
+        TargetKind::Numbers => Ok((names.to_vec(), numbers(&texts, names)?)),
+    }
 }
 
 /// The images of a manifest of these bytes, which names some of `files`.
 pub fn parse(path: &Path, bytes: &[u8], files: &dyn Files, options: &ListOptions) -> Result<ImageList, DataError> {
     let mut notes = Vec::new();
-    let lines = lines(path, bytes, options, &mut notes)?;
+    let Lines { lines, names } = lines(path, bytes, options, &mut notes)?;
     let found = find(path, &lines, files)?;
     let unsaid = lines.iter().filter(|l| l.split.is_none()).count();
     if unsaid > 0 && unsaid < lines.len() {
         let reason = format!("{unsaid} of {} lines have no split: give it for all or for none", lines.len());
         return Err(DataError::images(path, reason));
     }
-    let classes: Vec<String> = lines.iter().map(|l| l.label.clone()).collect::<BTreeSet<_>>().into_iter().collect();
+    let (classes, targets) =
+        targets(&lines, &names, options.target).map_err(|reason| DataError::images(path, reason))?;
     let root = files.root();
-    let entry = |(line, (source, name)): (Line, (Source, PathBuf))| {
-        let label = classes.binary_search(&line.label).expect("each class is among them");
+    let entry = |((line, target), (source, name)): ((Line, Target), (Source, PathBuf))| {
         let name = name_of(&root.join(name), &root);
-        Entry { split: line.split, group: line.group, ..Entry::new(source, name, label) }
+        Entry { split: line.split, group: line.group, ..Entry::new(source, name, target) }
     };
-    let mut entries: Vec<Entry> = lines.into_iter().zip(found).map(entry).collect();
+    let mut entries: Vec<Entry> = lines.into_iter().zip(targets).zip(found).map(entry).collect();
     entries.sort_by(|a, b| a.name.cmp(&b.name));
-    Ok(ImageList { path: path.to_path_buf(), classes, entries, notes })
+    Ok(ImageList { path: path.to_path_buf(), kind: options.target, classes, entries, notes })
 }
 
-fn lines(path: &Path, bytes: &[u8], options: &ListOptions, notes: &mut Vec<String>) -> Result<Vec<Line>, DataError> {
+fn lines(path: &Path, bytes: &[u8], options: &ListOptions, notes: &mut Vec<String>) -> Result<Lines, DataError> {
     let bad = |reason: String| DataError::images(path, reason);
     let text = std::str::from_utf8(bytes).map_err(|e| bad(format!("not UTF-8 text ({e}): save it as UTF-8")))?;
     let text = text.trim_start_matches('\u{feff}');
@@ -52,7 +71,7 @@ fn lines(path: &Path, bytes: &[u8], options: &ListOptions, notes: &mut Vec<Strin
     let header: Vec<&str> = header.fields.iter().map(|f| f.text.as_str()).collect();
     let columns = Columns::find(&header, options).map_err(|reason| DataError::columns(path, reason))?;
     notes.extend(columns.notes(&header));
-    let mut seen: BTreeMap<PathBuf, (String, usize)> = BTreeMap::new();
+    let mut seen: BTreeMap<PathBuf, (Vec<String>, usize)> = BTreeMap::new();
     let mut repeated = Vec::new();
     let mut lines = Vec::new();
     for row in reader {
@@ -64,7 +83,10 @@ fn lines(path: &Path, bytes: &[u8], options: &ListOptions, notes: &mut Vec<Strin
         }
         let field = |at: Option<usize>| at.map(|at| row.fields[at].text.as_str()).filter(|v| !v.is_empty());
         let name = field(Some(columns.path)).ok_or_else(|| bad(format!("line {number}: the path is empty")))?;
-        let label = field(Some(columns.label)).ok_or_else(|| bad(format!("line {number}: the label is empty")))?;
+        let labels: Vec<String> = columns.labels.iter().map(|&at| row.fields[at].text.clone()).collect();
+        if options.target == TargetKind::Class && labels[0].is_empty() {
+            return Err(bad(format!("line {number}: the label is empty")));
+        }
         let path = match columns.escaped {
             true => unescaped(name).map(|b| PathBuf::from(os_string(b))),
             false => Some(PathBuf::from(name)),
@@ -77,9 +99,9 @@ fn lines(path: &Path, bytes: &[u8], options: &ListOptions, notes: &mut Vec<Strin
                 bad(format!("line {number}: the split is '{}', it must be train, val or test", shown(word)))
             })?),
         };
-        if let Some((other, before)) = seen.insert(path.clone(), (label.to_string(), number)) {
-            if other != label {
-                let (other, label) = (shown(other), shown(label));
+        if let Some((other, before)) = seen.insert(path.clone(), (labels.clone(), number)) {
+            if other != labels {
+                let (other, label) = (shown(other.join(", ")), shown(labels.join(", ")));
                 let name = shown(name);
                 return Err(bad(format!("{name} is '{other}' in line {before} and '{label}' in line {number}")));
             }
@@ -87,12 +109,13 @@ fn lines(path: &Path, bytes: &[u8], options: &ListOptions, notes: &mut Vec<Strin
             continue;
         }
         let group = field(columns.group).map(String::from);
-        lines.push(Line { number, path, label: label.to_string(), split, group });
+        lines.push(Line { number, path, labels, split, group });
     }
     if !repeated.is_empty() {
         notes.push(format!("{} an image named before: {}", repeats(repeated.len()), some(&repeated)));
     }
-    Ok(lines)
+    let names = columns.labels.iter().map(|&at| header[at].to_string()).collect();
+    Ok(Lines { lines, names })
 }
 
 fn repeats(n: usize) -> String {
@@ -177,15 +200,20 @@ pub fn write_manifest(list: &ImageList) -> Vec<u8> {
     let paths: Vec<OsString> = list.entries.iter().map(|e| path_of(&e.source)).collect();
     let odd = paths.iter().any(|p| p.to_str().is_none());
     let mut out = String::new();
-    table::write(&mut out, &[if odd { "path_escaped" } else { "path" }, "label", "split", "group"]);
-    for (entry, path) in list.entries.iter().zip(paths) {
+    let (columns, cells) = written(list);
+    let path = if odd { "path_escaped" } else { "path" };
+    let mut header = vec![path];
+    header.extend(columns.iter().map(String::as_str).chain(["split", "group"]));
+    table::write(&mut out, &header);
+    for ((entry, path), cells) in list.entries.iter().zip(paths).zip(cells) {
         let path = match path.to_str() {
             Some(path) if !odd => path.to_string(),
             _ => escaped(path.as_encoded_bytes(), false),
         };
-        let split = entry.split.map_or("", Split::name);
-        let group = entry.group.as_deref().unwrap_or_default();
-        table::write(&mut out, &[&path, &list.classes[entry.label], split, group]);
+        let mut row = vec![path.as_str()];
+        row.extend(cells.iter().map(String::as_str));
+        row.extend([entry.split.map_or("", Split::name), entry.group.as_deref().unwrap_or_default()]);
+        table::write(&mut out, &row);
     }
     out.into_bytes()
 }

@@ -9,6 +9,7 @@ mod fingerprint;
 mod folder;
 mod hash;
 mod kind;
+mod labels;
 mod layout;
 mod list;
 mod manifest;

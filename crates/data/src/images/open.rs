@@ -6,6 +6,7 @@ use super::list::{ImageList, ListOptions};
 use super::names::some;
 use super::{folder, manifest, run_list, table, tar};
 use crate::error::DataError;
+use crate::target::TargetKind;
 use std::path::Path;
 use striate_imaging::read_file;
 
@@ -41,9 +42,10 @@ impl ImageList {
                 "they should lie in a folder for each class (DIR/cat/1.jpg), or in these under train, val and test";
             return Err(DataError::images(&self.path, format!("no images found{notes}; {form}")));
         }
-        for split in self.splits() {
+        let splits = if self.kind == TargetKind::Numbers { Vec::new() } else { self.splits() };
+        for split in splits {
             let missing: Vec<&String> = (0..self.classes.len())
-                .filter(|&c| !self.entries.iter().any(|e| e.split == Some(split) && e.label == c))
+                .filter(|&c| !self.entries.iter().any(|e| e.split == Some(split) && e.target.classes().contains(&c)))
                 .map(|c| &self.classes[c])
                 .collect();
             if !missing.is_empty() {
@@ -57,7 +59,7 @@ impl ImageList {
 /// The images of a manifest in a file; its paths start from where it lies.
 fn open_table(path: &Path, options: &ListOptions) -> Result<ImageList, DataError> {
     let bytes = read_file(path, table::BYTE_LIMIT)?;
-    if *options == ListOptions::default() && run_list::is_one(&bytes) {
+    if options.path_column.is_none() && options.label_column.is_none() && run_list::is_one(&bytes) {
         let root = path.parent().unwrap_or(Path::new(""));
         return run_list::read_files(path, &bytes, root, root);
     }

@@ -72,7 +72,7 @@ fn write_finding(out: &mut String, finding: &Finding, list: &ImageList) -> std::
         out.push_str("<div class=\"group\">");
         for &place in group.iter().take(IMAGES) {
             let entry = &list.entries[place];
-            let caption = format!("{} ({})", entry.name, list.classes[entry.label]);
+            let caption = format!("{} ({})", entry.name, list.described(&entry.target));
             let image = entry.source.decode(&DecodeOptions::default()).ok().and_then(|p| small(&p.into_bytes()));
             let shown = image.map_or_else(String::new, |uri| format!("<img src=\"{uri}\" alt=\"\">"));
             write!(out, "<figure>{shown}<figcaption>{}</figcaption></figure>", escaped(&caption))?;

@@ -6,24 +6,43 @@ use super::names::{count, escaped, os_string, some, unescaped};
 use super::source::{Source, path_of};
 use super::{table, tar};
 use crate::error::DataError;
+use crate::target::{Target, TargetKind};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use striate_imaging::{Split, read_file, shown};
 
-const COLUMNS: [&str; 5] = ["path", "label", "split", "group", "fingerprint"];
+/// The columns; the second says what the images have.
+fn columns(kind: TargetKind) -> [&'static str; 5] {
+    let target = match kind {
+        TargetKind::Class => "label",
+        TargetKind::Labels => "labels",
+        TargetKind::Numbers => "numbers",
+    };
+    ["path", target, "split", "group", "fingerprint"]
+}
+
+const KINDS: [TargetKind; 3] = [TargetKind::Class, TargetKind::Labels, TargetKind::Numbers];
+/// What stands between labels or numbers.
+const SEPARATOR: &str = ";";
 
 /// A table of the images of a list: first a line for each class, in order, without a path, then one for each image. Control characters,
 /// backslashes and bytes that are not UTF-8 are escaped (`\n`, `\\`, `\xe9`). [`read_run_list`] gives the same list.
 pub fn write_run_list(list: &ImageList) -> Vec<u8> {
     let text = |text: &str| escaped(text.as_bytes(), true);
     let mut out = String::new();
-    table::write(&mut out, &COLUMNS);
+    table::write(&mut out, &columns(list.kind));
     for class in &list.classes {
         table::write(&mut out, &["", &text(class), "", "", ""]);
     }
     for entry in &list.entries {
         let path = table::field(&escaped(path_of(&entry.source).as_encoded_bytes(), true));
-        let label = table::field(&text(&list.classes[entry.label]));
+        // A separator within a name is escaped.
+        let name = |&class: &usize| text(&list.classes[class]).replace(SEPARATOR, "\\x3b");
+        let label = table::field(&match &entry.target {
+            Target::Class(class) => text(&list.classes[*class]),
+            Target::Labels { has, .. } => has.iter().map(name).collect::<Vec<_>>().join(SEPARATOR),
+            Target::Numbers(numbers) => numbers.iter().map(f32::to_string).collect::<Vec<_>>().join(SEPARATOR),
+        });
         let split = entry.split.map_or("", Split::name);
         // A group without a name is not the same as none.
         let group = entry.group.as_deref().map_or(String::new(), |g| match g {
@@ -66,8 +85,10 @@ pub fn read_moved_run_list(file: &Path, data: &Path, before: &Path) -> Result<Im
 
 /// Whether a table is the list of a run.
 pub fn is_one(bytes: &[u8]) -> bool {
-    let header = COLUMNS.join(",");
-    bytes.strip_prefix(header.as_bytes()).is_some_and(|rest| rest.starts_with(b"\n,") || rest.starts_with(b"\r\n,"))
+    KINDS.into_iter().any(|kind| {
+        let rest = bytes.strip_prefix(columns(kind).join(",").as_bytes());
+        rest.is_some_and(|rest| rest.starts_with(b"\n,") || rest.starts_with(b"\r\n,"))
+    })
 }
 
 /// The list in a file, of images in files; their names begin at `root`, where what lay in `before` lies now.
@@ -126,9 +147,10 @@ fn parse(
     let text = std::str::from_utf8(bytes).map_err(|e| bad(format!("not the list of a run: {e}")))?;
     let mut reader = table::Reader::new(text, ',');
     let header = reader.next().transpose().map_err(bad)?.map(|r| r.fields).unwrap_or_default();
-    if !header.iter().map(|f| f.text.as_str()).eq(COLUMNS) {
-        return Err(bad(format!("not the list of a run: its columns are not {}", COLUMNS.join(", "))));
-    }
+    let Some(kind) = KINDS.into_iter().find(|&kind| header.iter().map(|f| f.text.as_str()).eq(columns(kind))) else {
+        let names = columns(TargetKind::Class).join(", ");
+        return Err(bad(format!("not the list of a run: its columns are not {names}")));
+    };
     let mut classes = Vec::<String>::new();
     let mut labels = BTreeMap::<String, usize>::new();
     let mut entries = Vec::new();
@@ -140,15 +162,30 @@ fn parse(
         };
         let bytes = |text: &str| unescaped(text).ok_or_else(|| damaged(line, "an escape is not one"));
         let name = |text: &str| String::from_utf8(bytes(text)?).map_err(|_| damaged(line, "a name is not UTF-8"));
-        let class = name(&label.text)?;
         if path.text.is_empty() {
+            let class = name(&label.text)?;
             if !entries.is_empty() || labels.insert(class.clone(), classes.len()).is_some() {
                 return Err(damaged(line, "a class stands twice, or after an image"));
             }
             classes.push(class);
             continue;
         }
-        let label = *labels.get(&class).ok_or_else(|| damaged(line, "its class is not among the first lines"))?;
+        let known = |class: String| {
+            labels.get(&class).copied().ok_or_else(|| damaged(line, "its class is not among the first lines"))
+        };
+        let parts = || label.text.split(SEPARATOR).filter(|part| !part.is_empty());
+        let target = match kind {
+            TargetKind::Class => Target::Class(known(name(&label.text)?)?),
+            TargetKind::Labels => {
+                let has = parts().map(|part| known(name(part)?)).collect::<Result<_, _>>()?;
+                Target::Labels { has, of: classes.len() }
+            }
+            TargetKind::Numbers => {
+                let numbers: Result<Vec<f32>, _> = parts().map(str::parse).collect();
+                let numbers = numbers.ok().filter(|n| n.len() == classes.len());
+                Target::Numbers(numbers.ok_or_else(|| damaged(line, "there is not one number for each column"))?)
+            }
+        };
         let split = match split.text.as_str() {
             "" => None,
             word => Some(Split::named(word).ok_or_else(|| damaged(line, "the split is not train, val or test"))?),
@@ -162,11 +199,11 @@ fn parse(
             }
         };
         if let Some((source, name)) = find(bytes(&path.text)?) {
-            entries.push(Entry { split, group, fingerprint, ..Entry::new(source, name, label) });
+            entries.push(Entry { split, group, fingerprint, ..Entry::new(source, name, target) });
         }
     }
     if entries.is_empty() && classes.is_empty() {
         return Err(bad("the list of a run without any image".into()));
     }
-    Ok(ImageList { path: file.to_path_buf(), classes, entries, notes: Vec::new() })
+    Ok(ImageList { path: file.to_path_buf(), kind, classes, entries, notes: Vec::new() })
 }

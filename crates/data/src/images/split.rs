@@ -5,6 +5,7 @@ use super::list::ImageList;
 use super::names::{count, some};
 use super::survey::{Groups, Survey};
 use crate::error::DataError;
+use crate::target::TargetKind;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use striate_imaging::{Split, shown};
@@ -219,6 +220,9 @@ impl<'a> Division<'a> {
     }
 
     fn check(&self) -> Result<(), DataError> {
+        if self.list.kind != TargetKind::Class {
+            return self.check_sides();
+        }
         let stuck = |&c: &usize| self.on(c, Split::Train) == 0 || self.on(c, Split::Val) == 0;
         let stuck: Vec<usize> = (0..self.list.classes.len()).filter(stuck).collect();
         let Some(&class) = stuck.first() else { return Ok(()) };
@@ -238,10 +242,22 @@ impl<'a> Division<'a> {
         Err(DataError::Split { path: self.list.path.clone(), reason, cause })
     }
 
+    /// Whether there are images on both sides. A rare label may be on one.
+    fn check_sides(&self) -> Result<(), DataError> {
+        let has = |side: Split| self.units.iter().any(|unit| unit.side == side);
+        if has(Split::Train) && has(Split::Val) {
+            return Ok(());
+        }
+        let n = count(self.list.entries.len(), "image");
+        let reason = format!("the {n} cannot be split: add images that differ, or give a manifest with a split column");
+        Err(DataError::Split { path: self.list.path.clone(), reason, cause: SplitCause::TooFew })
+    }
+
     fn why(&self, class: usize) -> (SplitCause, String) {
         let entries = &self.list.entries;
-        let members: Vec<usize> =
-            (0..entries.len()).filter(|&i| entries[i].label == class && entries[i].fingerprint.is_some()).collect();
+        let members: Vec<usize> = (0..entries.len())
+            .filter(|&i| entries[i].target.classes().contains(&class) && entries[i].fingerprint.is_some())
+            .collect();
         let n = members.len();
         let first = match members.first() {
             None => return (SplitCause::TooFew, "it has no image that can be read, 2 are needed".into()),
@@ -322,7 +338,10 @@ impl Unit {
         let key = keyed(b"striate split", &[seed, chosen.unwrap_or(0)]);
         let mut classes = BTreeMap::new();
         for i in members.iter().filter(readable) {
-            *classes.entry(list.entries[*i].label).or_insert(0) += 1;
+            // Numbers are split as if all images were of one class.
+            let own = list.entries[*i].target.classes();
+            let own = if list.kind == TargetKind::Numbers { &[0] } else { own };
+            own.iter().for_each(|&class| *classes.entry(class).or_insert(0) += 1);
         }
         Unit { members, classes, key, fixed: fixed.is_some(), side: fixed.unwrap_or(Split::Train) }
     }

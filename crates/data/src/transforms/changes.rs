@@ -2,6 +2,7 @@
 
 use super::augment::Augmentations;
 use super::mix::Mixer;
+use crate::target::Target;
 use striate_imaging::{Filter, Image, Scale};
 use striate_tensor::Tensor;
 
@@ -44,10 +45,10 @@ impl RandomChanges {
         &self,
         values: &mut [f32],
         size: [usize; 3],
-        labels: &[i64],
+        targets: &[Target],
         epoch: usize,
         first: usize,
     ) -> Option<Tensor> {
-        self.mixer.map(|mixer| mixer.mix(values, size, labels, epoch, first))
+        self.mixer.map(|mixer| mixer.mix(values, size, targets, epoch, first))
     }
 }

@@ -1,6 +1,7 @@
-//! mixup and CutMix: each image of a batch with another one of it, and their labels in the same shares.
+//! mixup and CutMix: each image of a batch with another one of it, and their targets alike.
 
 use super::augment::Augmentations;
+use crate::target::Target;
 use striate_tensor::{Generator, Tensor};
 
 /// Tells random numbers of mixing from others under the same seed.
@@ -22,9 +23,10 @@ impl Mixer {
         (mixup.is_some() || cutmix.is_some()).then_some(Mixer { mixup, cutmix, classes, seed })
     }
 
-    /// Mixes the values of `labels.len()` images, channels-last, of `[height, width, channels]`, each with the one before it (the first with
-    /// the last), and gives the shares of the classes, `[n, classes]`. Where both kinds are on, each has half of the batches.
-    pub fn mix(&self, values: &mut [f32], size: [usize; 3], labels: &[i64], epoch: usize, first: usize) -> Tensor {
+    /// Mixes the values of `targets.len()` images, channels-last, of `[height, width, channels]`, each with the one before it (the first with
+    /// the last), and gives their targets mixed alike: `[n, classes]` of classes or labels, `[n, numbers]` of numbers. Where both kinds are on, each has half of
+    /// the batches.
+    pub fn mix(&self, values: &mut [f32], size: [usize; 3], targets: &[Target], epoch: usize, first: usize) -> Tensor {
         let rng = &mut Generator::keyed([self.seed, STREAM, epoch as u64, first as u64]);
         let cut = match (self.mixup, self.cutmix) {
             (Some(_), Some(_)) => rng.uniform() < 0.5,
@@ -34,13 +36,15 @@ impl Mixer {
         let share = beta(alpha, rng);
         let [h, w, c] = size;
         let own = if cut { cut_in(values, [h, w, c], share, rng) } else { lay_over(values, h * w * c, share) };
-        let n = labels.len();
-        let mut shares = vec![0.0f32; n * self.classes];
-        for i in 0..n {
-            shares[i * self.classes + labels[i] as usize] += own as f32;
-            shares[i * self.classes + labels[(i + n - 1) % n] as usize] += (1.0 - own) as f32;
+        let n = targets.len();
+        let rows: Vec<Vec<f32>> = targets.iter().map(|target| target.row(self.classes)).collect();
+        let width = rows.first().map_or(0, Vec::len);
+        let mut mixed = Vec::with_capacity(n * width);
+        for (i, row) in rows.iter().enumerate() {
+            let before = &rows[(i + n - 1) % n];
+            mixed.extend(row.iter().zip(before).map(|(x, y)| own as f32 * x + (1.0 - own) as f32 * y));
         }
-        Tensor::from_vec(shares, [n, self.classes])
+        Tensor::from_vec(mixed, [n, width])
     }
 }
 
@@ -114,7 +118,8 @@ mod tests {
             for epoch in 0..20 {
                 // Image i holds nothing but i.
                 let mut values: Vec<f32> = (0..3).flat_map(|i| vec![i as f32; 6 * 5 * 2]).collect();
-                let shares = mixer(text).mix(&mut values, [6, 5, 2], &[0, 1, 2], epoch, 9).to_vec::<f32>();
+                let targets = [0, 1, 2].map(Target::Class);
+                let shares = mixer(text).mix(&mut values, [6, 5, 2], &targets, epoch, 9).to_vec::<f32>();
                 for i in 0..3 {
                     let mean = values[i * 60..(i + 1) * 60].iter().sum::<f32>() / 60.0;
                     let expected: f32 = (0..3).map(|class| class as f32 * shares[i * 3 + class]).sum();

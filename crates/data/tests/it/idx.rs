@@ -38,7 +38,7 @@ fn every_spelling_plain_or_compressed() {
     assert_eq!(folder.classes, ["0", "1", "2"]);
     assert_eq!(folder.test.image(0), folder.train.image(1));
     let sample = folder.train.get(1).unwrap();
-    assert_eq!((sample.label, sample.image.shape()), (2, &[1, 2, 3][..]));
+    assert_eq!((sample.target.class(), sample.image.shape()), (2, &[1, 2, 3][..]));
     assert_eq!(sample.image.to_vec::<f32>()[2], 8.0 / 255.0);
     assert_eq!((folder.preprocessing().size, folder.preprocessing().fit), ([2, 3], Fit::Resize));
 }

@@ -21,7 +21,7 @@ fn put(path: PathBuf, n: usize) {
 }
 
 fn names(list: &ImageList) -> Vec<(&str, &str)> {
-    list.entries.iter().map(|e| (e.name.as_str(), list.classes[e.label].as_str())).collect()
+    list.entries.iter().map(|e| (e.name.as_str(), list.classes[e.target.class()].as_str())).collect()
 }
 
 fn refused(result: Result<ImageList, DataError>, parts: &[&str]) -> String {
@@ -75,7 +75,7 @@ fn names_of_classes_are_kept_as_they_are() {
         fs::write(dir.path().join(place), write_manifest(&list)).unwrap();
         let read = ImageList::open(&dir.path().join(place)).unwrap();
         let short = |l: &ImageList| -> Vec<(Source, usize, Option<Split>, Option<String>)> {
-            l.entries.iter().map(|e| (e.source.clone(), e.label, e.split, e.group.clone())).collect()
+            l.entries.iter().map(|e| (e.source.clone(), e.target.class(), e.split, e.group.clone())).collect()
         };
         assert_eq!((&read.classes, short(&read)), (&list.classes, short(&list)));
     }
@@ -101,7 +101,7 @@ fn names_that_are_not_text_are_kept_as_they_are() {
     fs::write(&manifest, write_manifest(&list)).unwrap();
     let read = ImageList::open(&manifest).unwrap();
     assert_eq!(read.classes, list.classes);
-    let sources = |l: &ImageList| l.entries.iter().map(|e| (e.source.clone(), e.label)).collect::<Vec<_>>();
+    let sources = |l: &ImageList| l.entries.iter().map(|e| (e.source.clone(), e.target.class())).collect::<Vec<_>>();
     assert_eq!(sources(&read), sources(&list));
     read.entries.iter().for_each(|e| drop(e.source.decode(&DecodeOptions::default()).unwrap()));
     // A folder whose name would be the same class.
@@ -255,8 +255,11 @@ fn columns_endings_and_delimiters_are_found_out() {
     let text = "id,file,breed,class\n9,0,x,a\n8,1,y,b\n";
     assert!(matches!(open(text, &none), Err(DataError::Columns { .. })));
     refused(open(text, &none), &["id, file could each be the column 'path'"]);
-    let named =
-        |path: &str, label: &str| ListOptions { path_column: Some(path.into()), label_column: Some(label.into()) };
+    let named = |path: &str, label: &str| ListOptions {
+        path_column: Some(path.into()),
+        label_column: Some(label.into()),
+        ..ListOptions::default()
+    };
     assert_eq!(names(&open(text, &named("file", "breed")).unwrap()), [("images/0.png", "x"), ("images/1.png", "y")]);
     refused(open(text, &named("file", "Breeds")), &["no column 'Breeds'", "id, file, breed, class"]);
     fs::copy(d.join("images/0.png"), d.join("images/0.jpg")).unwrap();
@@ -523,12 +526,12 @@ fn the_list_of_a_run_can_be_trained_on() {
     (0..4).for_each(|n| put(data.join(if n < 2 { " a" } else { "b" }).join(format!("{n}.png")), n));
     let mut list = ImageList::open(&data).unwrap();
     list.classes.reverse();
-    list.entries.iter_mut().for_each(|e| (e.label, e.split) = (1 - e.label, Some(Split::Val)));
+    list.entries.iter_mut().for_each(|e| (e.target, e.split) = ((1 - e.target.class()).into(), Some(Split::Val)));
     fs::write(dir.path().join("images.csv"), write_run_list(&list)).unwrap();
     let read = ImageList::open(&dir.path().join("images.csv")).unwrap();
     assert_eq!(read.classes, ["b", " a"]);
     same(&list, &read_run_list(&dir.path().join("images.csv"), &data).unwrap());
-    assert!(read.entries.iter().zip(&list.entries).all(|(a, b)| (a.label, a.split) == (b.label, b.split)));
+    assert!(read.entries.iter().zip(&list.entries).all(|(a, b)| (&a.target, a.split) == (&b.target, b.split)));
 }
 
 #[test]

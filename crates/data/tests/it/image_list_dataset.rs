@@ -42,7 +42,7 @@ fn training_sees_what_prediction_sees() {
                     let image = decode_image(&entry.source.path(), &p.decoding()).unwrap();
                     let (x, _) = p.apply_image(&image);
                     let sample = images.get(i).unwrap();
-                    assert_eq!((sample.image.shape(), sample.label), (&[3, 22, 26][..], entry.label));
+                    assert_eq!((sample.image.shape(), sample.target.class()), (&[3, 22, 26][..], entry.target.class()));
                     let (got, expected) = (sample.image.to_vec::<f32>(), x.to_vec::<f32>());
                     assert!(got.iter().zip(&expected).all(|(a, b)| (a - b).abs() < 1e-6), "{} {fit:?}", entry.name);
                 }

@@ -47,7 +47,7 @@ fn sides(list: &ImageList) -> BTreeMap<String, Split> {
 }
 
 fn held_out(list: &ImageList, class: usize) -> usize {
-    list.entries.iter().filter(|e| e.label == class && e.split == Some(Split::Val)).count()
+    list.entries.iter().filter(|e| e.target.class() == class && e.split == Some(Split::Val)).count()
 }
 
 const SEEDS: std::ops::Range<u64> = 0..12;
@@ -92,7 +92,7 @@ fn every_class_gives_images_to_both_sides() {
         for share in [0.01, 0.2, 0.5, 0.99] {
             let list = divided(dir.path(), &SplitOptions { share, seed, near_duplicates: true }).unwrap();
             for class in 0..4 {
-                let all = list.entries.iter().filter(|e| e.label == class).count();
+                let all = list.entries.iter().filter(|e| e.target.class() == class).count();
                 let held = held_out(&list, class);
                 assert!(held >= 1 && held < all, "{}: {held} of {all}, {share}", list.classes[class]);
             }
@@ -172,7 +172,7 @@ fn a_class_that_cannot_be_split_is_named_with_the_cause() {
     }
     let patient = case("patient", &[("a", scene(1)), ("a", scene(2)), ("b", scene(3)), ("b", scene(4))]);
     let (mut list, found) = look(&patient);
-    list.entries.iter_mut().filter(|e| e.label == 1).for_each(|e| e.group = Some("Ann".into()));
+    list.entries.iter_mut().filter(|e| e.target.class() == 1).for_each(|e| e.group = Some("Ann".into()));
     let error = split(&mut list, &found, &SplitOptions::default(), &|_| None, 1).unwrap_err();
     assert!(
         matches!(error, DataError::Split { cause: SplitCause::Group, .. }) && error.to_string().contains("group 'Ann'")

@@ -222,9 +222,9 @@ fn images_tensors_and_subsets() {
     assert_eq!(batches.iter().flat_map(|b| b.indices.clone()).collect::<Vec<_>>(), order);
     assert_eq!(batches[2].images.shape(), [1, 1, 2, 2]);
     let whole = images.batch(&[0, 1, 2, 3, 4]).unwrap();
-    let tensors = TensorDataset::new(whole.images, &whole.labels);
+    let tensors = TensorDataset::new(whole.images, &whole.targets);
     let batch = Subset::new(tensors, vec![4, 2]).batch(&[1, 0]).unwrap();
-    assert_eq!(batch.labels.to_vec::<i64>(), [2, 4]);
+    assert_eq!(batch.targets.to_vec::<i64>(), [2, 4]);
     assert_eq!(batch.images.to_vec::<f32>(), images.batch(&[2, 4]).unwrap().images.to_vec::<f32>());
 }
 
@@ -238,7 +238,7 @@ fn images_of_two_sizes_are_no_batch() {
         }
         fn get(&self, index: usize) -> Result<Self::Item, DataError> {
             let n = index + 1;
-            Ok(striate_data::Sample { image: Tensor::from_vec(vec![0f32; n], [1, 1, n]), label: 0 })
+            Ok(striate_data::Sample { image: Tensor::from_vec(vec![0f32; n], [1, 1, n]), target: 0.into() })
         }
     }
     let line = Mixed.batch(&[0, 1]).err().unwrap().to_string();

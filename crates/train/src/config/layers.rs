@@ -1,6 +1,6 @@
 //! [`Layers`]: settings from several places, one over the other.
 
-use super::{Config, ResolvedConfig};
+use super::{Config, ResolvedConfig, TaskKind};
 use crate::data::MNIST;
 use crate::image_settings::{SMALL_DATA, UNMIXED};
 use crate::images::are_images;
@@ -55,24 +55,28 @@ impl Layers {
         let has_preset = self.0.iter().any(|layer| layer.is_preset);
         let config = if has_preset { ResolvedConfig::default() } else { defaults };
         let mut resolved = Resolved { config, origins: BTreeMap::new() };
+        let task = self.0.iter().rev().find_map(|layer| layer.config.task).unwrap_or(resolved.config.task);
         for layer in &self.0 {
-            resolved.put(layer);
+            resolved.put(layer, task);
         }
         resolved
     }
 }
 
 impl Resolved {
-    fn put(&mut self, layer: &Layer) {
+    fn put(&mut self, layer: &Layer, task: TaskKind) {
         let asked = &layer.config;
         let mut layer_config;
         let config = &mut self.config;
         let data = asked.data.as_ref().unwrap_or(&config.data).clone();
         let images = asked.images.as_ref();
         let augment = images.and_then(|images| images.augment.as_deref());
-        let asked = if layer.is_preset && augment == Some(SMALL_DATA) && !is_photos(&data) {
+        // What a preset does for classes has no meaning for numbers, and they may change with their image.
+        let numbers = task == TaskKind::Regression;
+        let asked = if layer.is_preset && (numbers || augment == Some(SMALL_DATA) && !is_photos(&data)) {
             layer_config = asked.clone();
             layer_config.images.iter_mut().for_each(|images| images.augment = None);
+            layer_config.label_smoothing = layer_config.label_smoothing.filter(|_| !numbers);
             &layer_config
         } else {
             asked

@@ -5,12 +5,14 @@ mod layers;
 mod optimizer;
 mod run;
 mod settings;
+mod task;
 mod validate;
 
 pub use layers::{Layers, Resolved};
 pub use optimizer::OptimizerKind;
 pub use settings::IntoSetting;
 pub(crate) use settings::settings;
+pub use task::TaskKind;
 pub(crate) use validate::bad;
 
 use crate::finetune::{FineTune, FineTuneConfig};
@@ -33,6 +35,8 @@ settings! {
     resolved ResolvedConfig
 
     required {
+        /// What the network is trained to do.
+        task: TaskKind = TaskKind::Classification,
         /// `mnist`, or the path of a directory of idx files, a folder of images, a manifest of them, or a `.tar`.
         data: String = "mnist".into(),
         /// The network: a name, or layers as text, or `auto` for one that suits the data. A run directory has the canonical text.

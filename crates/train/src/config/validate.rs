@@ -1,6 +1,6 @@
 //! Whether settings can be run.
 
-use super::ResolvedConfig;
+use super::{ResolvedConfig, TaskKind};
 use crate::error::TrainError;
 
 /// The error of a setting that has an impossible value.
@@ -78,6 +78,7 @@ impl ResolvedConfig {
                 );
             }
         }
+        self.validate_task()?;
         if self.checkpoint_every == Some(0) {
             return bad("checkpoint_every", 0, "at least 1");
         }
@@ -85,6 +86,27 @@ impl ResolvedConfig {
             finetune.validate(self.epochs)?;
         }
         self.images.validate()
+    }
+
+    /// Checks that what is asked for has a meaning for the task.
+    fn validate_task(&self) -> Result<(), TrainError> {
+        let only = |name: &str| format!("left out: {name} is for classification and multi-label");
+        if self.task != TaskKind::Classification && self.images.balance {
+            return bad("balance", true, "left out: it draws images by their class, which classification alone has");
+        }
+        if self.task != TaskKind::Regression {
+            return Ok(());
+        }
+        if self.images.class_weights {
+            return bad("class_weights", true, &only("it"));
+        }
+        if self.label_smoothing > 0.0 {
+            return bad("label_smoothing", self.label_smoothing, &only("it"));
+        }
+        match self.focal {
+            Some(gamma) => bad("focal", gamma, &only("it")),
+            None => Ok(()),
+        }
     }
 }
 

@@ -38,7 +38,7 @@ pub(crate) fn compute(
             return Err(TrainError::Features { batch: format!("{first} to {done} of {total}") });
         }
         features.push(made);
-        labels.push(batch.labels);
+        labels.push(batch.targets);
         sink.event(&Event::Features { done, total });
     }
     if features.is_empty() {

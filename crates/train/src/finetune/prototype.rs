@@ -2,7 +2,7 @@
 //! better where images are few (Wang et al., SimpleShot, 2019).
 
 use crate::card;
-use crate::config::{Layers, ResolvedConfig};
+use crate::config::{Layers, ResolvedConfig, TaskKind};
 use crate::data::{Images, Loader, Splits, Validation, Watch, measuring_batch};
 use crate::error::TrainError;
 use crate::events::{Event, Sink};
@@ -12,6 +12,7 @@ use crate::run_dir::RunDir;
 use crate::session::{Ready, list_bad, prepare};
 use crate::state::Measured;
 use serde::Serialize;
+use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use striate_data::{Dataset, TensorDataset};
@@ -106,6 +107,10 @@ fn measure_prototypes(
     let Ready { resolved, data, preprocessing, mut network, short_name, started_from } =
         prepare(asked, Validation::Optional, watch)?;
     let config = resolved.config;
+    if config.task != TaskKind::Classification {
+        let reason = format!("the task is {}, and classes alone have means", config.task.name());
+        return Err(TrainError::Prototypes { reason });
+    }
     if !is_linear(&*network) {
         let model = network::title(&config.model);
         return Err(TrainError::Prototypes { reason: format!("the head of {model} is not a linear layer") });
@@ -137,7 +142,7 @@ fn measure_prototypes(
     become_means(&mut *network, &means);
     let accuracy = Metric::proportion(ACCURACY, correct, test_samples);
     let metrics = if test_samples > 0 { vec![accuracy] } else { Vec::new() };
-    let result = Measured { epoch: 0, samples: test_samples, metrics };
+    let result = Measured { epoch: 0, samples: test_samples, metrics, calibration: Value::Null };
     // Nothing is chosen by the images held out.
     let seen = Provenance { learnt_from: data.provenance().learnt_from, ..Provenance::default() };
     let settings = card::training(&config, &result, ACCURACY, data.measured, started_from.union(&seen));
@@ -197,7 +202,8 @@ struct Samples {
 impl Samples {
     fn of(features: &TensorDataset, classes: usize) -> Samples {
         let mut by_class = vec![Vec::new(); classes];
-        features.labels().iter().enumerate().for_each(|(i, &label)| by_class[label].push(i));
+        let labels = features.targets().to_vec::<i64>();
+        labels.iter().enumerate().for_each(|(i, &label)| by_class[label as usize].push(i));
         let mut values: Vec<f32> = features.images().to_vec();
         let width = values.len() / features.len().max(1);
         values.chunks_exact_mut(width.max(1)).for_each(normalize);

@@ -159,6 +159,12 @@ impl MultiLabelMetrics {
         Ranking::of(probabilities.zip(scores.targets.iter().skip(label).step_by(labels).copied()))
     }
 
+    /// Samples that have a label.
+    pub fn positives(&self, label: usize) -> usize {
+        let Decisions { found, missed, .. } = self.labels[label].decisions;
+        found + missed
+    }
+
     /// For each label the threshold of the highest F1 on these samples: the least probability that is still predicted, and of thresholds that are equally
     /// good the highest. A label without positive samples, with a NaN probability, or with [`Detail::Running`] keeps its threshold.
     pub fn best_thresholds(&self) -> Vec<f32> {

@@ -3,10 +3,10 @@
 use super::Session;
 use crate::card;
 use crate::checkpoint::{self, Identity};
-use crate::config::ResolvedConfig;
+use crate::config::{ResolvedConfig, TaskKind};
 use crate::data::{Images, Loader, Splits, measuring_batch};
 use crate::error::TrainError;
-use crate::events::{Baseline, Event, Finished, Sink, Started, StartedData};
+use crate::events::{Event, Finished, Sink, Started, StartedData};
 use crate::finetune::{Part, Tuned, features};
 use crate::learning_rate::LearningRate;
 use crate::metrics_csv::MetricsCsv;
@@ -14,8 +14,9 @@ use crate::network;
 use crate::phase::Phase;
 use crate::run_dir::{BAD_IMAGES, RunDir};
 use crate::state::Measured;
+use crate::targets::{self, Scale};
 use crate::task::Task;
-use crate::tasks::Classification;
+use crate::tasks::{Classification, MultiLabel, Regression};
 use crate::trainer::{Contents, Keeper, Kept, Loop, LoopSettings, Outcome, check_monitor};
 use std::cell::OnceCell;
 use std::path::PathBuf;
@@ -42,18 +43,35 @@ impl Session {
     /// # Errors
     /// As [`Session::run`].
     pub fn run_until(&mut self, stop: &AtomicBool, sink: &mut dyn Sink) -> Result<Outcome, TrainError> {
-        self.config.compute_settings().scope(|| {
-            let (classes, config) = (self.data.classes.len(), &self.config);
-            let mut task = Classification::new(classes).label_smoothing(config.label_smoothing);
-            if let Some(gamma) = config.focal {
-                task = task.focal(gamma);
+        self.config.compute_settings().scope(|| self.run_task(stop, sink))
+    }
+
+    fn run_task(&mut self, stop: &AtomicBool, sink: &mut dyn Sink) -> Result<Outcome, TrainError> {
+        let (config, outputs) = (&self.config, self.data.classes.len());
+        match config.task {
+            TaskKind::Classification => {
+                let mut task = Classification::new(outputs).label_smoothing(config.label_smoothing);
+                task = config.focal.into_iter().fold(task, Classification::focal);
+                if config.images.class_weights {
+                    let weights = class_weights(&self.data.train, outputs).into_iter().map(|w| w as f32).collect();
+                    task = task.class_weights(Tensor::from_vec(weights, [outputs]));
+                }
+                self.run_stages(&task, sink, stop)
             }
-            if config.images.class_weights {
-                let weights = class_weights(&self.data.train, classes).into_iter().map(|w| w as f32).collect();
-                task = task.class_weights(Tensor::from_vec(weights, [classes]));
+            TaskKind::MultiLabel => {
+                let mut task = MultiLabel::new(outputs).label_smoothing(config.label_smoothing);
+                task = config.focal.into_iter().fold(task, MultiLabel::focal);
+                if config.images.class_weights {
+                    task = task.pos_weight(targets::pos_weight(&self.data.train, outputs));
+                }
+                self.run_stages(&task, sink, stop)
             }
-            self.run_stages(&task, sink, stop)
-        })
+            TaskKind::Regression => {
+                let Scale { mean, std } = Scale::of(&self.data.train, outputs);
+                let task = Regression::new(self.data.classes.clone()).scale(mean, std);
+                self.run_stages(&task, sink, stop)
+            }
+        }
     }
 
     fn run_stages<T>(&mut self, task: &T, sink: &mut dyn Sink, stop: &AtomicBool) -> Result<Outcome, TrainError>
@@ -87,7 +105,6 @@ impl Session {
         let mut carried = std::mem::take(carried);
         let needs_two = config.needs_two(&*network.network, preprocessing.output_shape());
         let plan = config.schedule_plan()?;
-        let weights = class_weights(&data.train, data.classes.len());
         let mut bad = data.bad.clone();
         let mut keeper = RunKeeper {
             has_checkpoint: state.steps > 0,
@@ -117,7 +134,8 @@ impl Session {
                 break;
             };
             if config.images.balance {
-                let each = (0..data.train.len()).map(|i| weights[data.train.label(i)]).collect();
+                let weights = class_weights(&data.train, data.classes.len());
+                let each = (0..data.train.len()).map(|i| weights[data.train.target(i).class()]).collect();
                 loaders.train = loaders.train.weights(each);
             }
             loaders.train = loaders.train.join_single(needs_two).limit(config.epoch_samples(data.train.len()));
@@ -169,7 +187,6 @@ impl Session {
         if let Outcome::Finished { best, last } = &outcome {
             // What is said to be done is a file that every verb reads.
             Model::load(&run.model())?;
-            let most = data.test.counts(data.classes.len()).into_iter().max().unwrap_or(0);
             sink.event(&Event::Finished(Box::new(Finished {
                 run: Some(run.path().to_path_buf()),
                 model: Some(run.model()),
@@ -178,10 +195,7 @@ impl Session {
                 monitor,
                 best: best.clone(),
                 last: last.clone(),
-                baseline: Some(Baseline {
-                    value: most as f64 / data.test.len().max(1) as f64,
-                    answer: "always answering with the most frequent class".into(),
-                }),
+                baseline: targets::baseline(config.task, data),
                 seconds: began.elapsed().as_secs_f64(),
             })));
         }
@@ -242,6 +256,7 @@ impl Keeper<Tuned> for RunKeeper<'_> {
         let provenance = (identity.provenance)();
         let training = card::training(config, measured, monitor, data.measured, provenance);
         let card = card::card(&config.model, data, preprocessing, training, &*tuned.network);
+        let card = card.for_task(targets::task_card(config.task, data, &measured.calibration));
         let path = match which {
             Kept::Best => run.model(),
             Kept::Last => run.last_model(),

@@ -1,5 +1,6 @@
 //! Events as lines for people.
 
+use crate::config::TaskKind;
 use crate::events::{Event, Sink, Started, StartedData};
 use crate::state::LOSS;
 use std::io::Write;
@@ -59,12 +60,18 @@ const SAMPLES: usize = 4;
 
 /// `Loss: 0.2501, Accuracy: 92.41%`
 fn listed_metrics<'a>(what: &str, metrics: impl Iterator<Item = &'a Metric>) -> String {
-    let named = |metric: &Metric| {
-        let mut title = metric.title();
-        title[..1].make_ascii_uppercase();
-        format!("{what}{title}: {}", metric.shown())
-    };
+    let named = |metric: &Metric| format!("{what}{}: {}", metric.heading(), metric.shown());
     metrics.map(named).collect::<Vec<_>>().join(", ")
+}
+
+/// What the outputs of a task are called, one of them.
+fn noun(task: &str) -> &'static str {
+    match TaskKind::named(task) {
+        Some(TaskKind::Classification) => "class",
+        Some(TaskKind::MultiLabel) => "label",
+        Some(TaskKind::Regression) => "number",
+        None => "output",
+    }
 }
 
 fn start(started: &Started) -> String {
@@ -77,10 +84,10 @@ fn start(started: &Started) -> String {
             epochs += &format!(" (epoch fraction {epoch_fraction})");
         }
         line += &format!(
-            " on {data} ({train_samples} training and {measured_samples} {} images of {}; {} classes: {})",
+            " on {data} ({train_samples} training and {measured_samples} {} images of {}; {}: {})",
             measured.adjective(),
             input.map(|n| n.to_string()).join("×"),
-            classes.len(),
+            images::count(classes.len(), noun(task)),
             listed(classes, CLASSES)
         );
     } else {

@@ -4,7 +4,7 @@ use super::Evaluator;
 use crate::metrics::{ClassificationMetrics, Detail};
 use crate::task::Task;
 use striate_data::{Batch, Sample};
-use striate_model::CLASSIFICATION;
+use striate_model::TaskCard;
 use striate_nn::{CrossEntropyLoss, FocalLoss, Forward, Pass};
 use striate_tensor::Tensor;
 
@@ -51,7 +51,7 @@ impl<N: Forward> Task<N> for Classification {
     type Metrics = ClassificationMetrics;
 
     fn name(&self) -> &str {
-        CLASSIFICATION
+        TaskCard::Classification.name()
     }
     fn samples(&self, batch: &Batch) -> usize {
         batch.images.size(0)
@@ -63,25 +63,25 @@ impl<N: Forward> Task<N> for Classification {
         network.forward(batch.images.clone(), pass)
     }
     fn loss(&self, output: Tensor, batch: &Batch) -> Tensor {
-        CrossEntropyLoss::new().forward(output, &batch.labels)
+        CrossEntropyLoss::new().forward(output, &batch.targets)
     }
     fn train_loss(&self, output: Tensor, batch: &Batch) -> Tensor {
         if let Some(gamma) = self.focal {
             let mut loss = FocalLoss::new().gamma(gamma);
             loss.weight = self.class_weights.clone();
-            return loss.forward(output, &batch.labels);
+            return loss.forward(output, &batch.targets);
         }
         let mut loss = CrossEntropyLoss::new().label_smoothing(self.label_smoothing);
         if let Some(weights) = &self.class_weights {
             loss = loss.weight(weights.clone());
         }
-        loss.forward(output, batch.soft_labels.as_ref().unwrap_or(&batch.labels))
+        loss.forward(output, batch.soft_labels.as_ref().unwrap_or(&batch.targets))
     }
     fn metrics(&self, detail: Detail) -> ClassificationMetrics {
         ClassificationMetrics::new(self.classes, detail)
     }
     fn measure(&self, output: &Tensor, batch: &Batch, metrics: &mut ClassificationMetrics) {
-        metrics.add(&output.to_vec(), self.classes, &batch.labels.to_vec());
+        metrics.add(&output.to_vec(), self.classes, &batch.targets.to_vec());
     }
     fn monitor(&self) -> &str {
         "accuracy"

@@ -273,7 +273,8 @@ impl<N: Module, T: Task<N>> Loop<'_, '_, N, T> {
         if tally.samples == 0 {
             return Err(TrainError::NothingMeasured { measured: self.settings.measured });
         }
-        Ok(Some(Measured { epoch: self.state.epoch + 1, samples: tally.samples, metrics: tally.finish() }))
+        let (epoch, calibration) = (self.state.epoch + 1, self.task.calibrate(&tally.metrics));
+        Ok(Some(Measured { epoch, samples: tally.samples, metrics: tally.finish(), calibration }))
     }
 
     fn stopped(&mut self) -> Result<Outcome, TrainError> {

@@ -67,7 +67,7 @@ fn an_own_network_learns_and_has_the_best_weights_at_the_end() {
     assert!(best.value("accuracy") > 0.95, "{best:?}");
     let batch = held_out.epoch(0).next().unwrap().unwrap();
     let predicted = Classification::predicted(&net.forward(batch.images, &Pass::eval()));
-    let right = predicted.iter().zip(batch.labels.to_vec::<i64>()).filter(|(p, l)| **p as i64 == *l).count();
+    let right = predicted.iter().zip(batch.targets.to_vec::<i64>()).filter(|(p, l)| **p as i64 == *l).count();
     assert_eq!(right as f64 / 60.0, best.value("accuracy"));
     let names: Vec<&str> = best.metrics.iter().map(|m| m.name.as_str()).collect();
     assert_eq!(names[..2], ["loss", "accuracy"]);

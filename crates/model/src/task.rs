@@ -1,0 +1,99 @@
+//! [`TaskCard`]: what a model's outputs mean.
+
+use serde::{Deserialize, Serialize};
+use striate_tensor::Tensor;
+
+/// What a model is trained to do, with what turns its outputs into answers.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "name", rename_all = "kebab-case")]
+pub enum TaskCard {
+    /// One class for each image: the outputs are logits.
+    #[default]
+    Classification,
+    /// Any number of labels for each image: the outputs are logits of each.
+    MultiLabel {
+        /// For each label the probability from which an image has it.
+        thresholds: Vec<f32>,
+    },
+    /// Numbers: the outputs are numbers of mean 0 and standard deviation 1.
+    Regression {
+        /// The mean of each number over the training images.
+        mean: Vec<f32>,
+        /// Its standard deviation.
+        std: Vec<f32>,
+    },
+}
+
+impl TaskCard {
+    /// Its name: `classification`, `multi-label` or `regression`.
+    pub fn name(&self) -> &'static str {
+        match self {
+            TaskCard::Classification => "classification",
+            TaskCard::MultiLabel { .. } => "multi-label",
+            TaskCard::Regression { .. } => "regression",
+        }
+    }
+
+    /// What its outputs are called, one of them: `class`, `label`, `number`.
+    pub fn output(&self) -> &'static str {
+        match self {
+            TaskCard::Classification => "class",
+            TaskCard::MultiLabel { .. } => "label",
+            TaskCard::Regression { .. } => "number",
+        }
+    }
+
+    pub(crate) fn is_classification(&self) -> bool {
+        *self == TaskCard::Classification
+    }
+
+    /// What the outputs `[n, outputs]` say: the probability of each class or label, or the numbers in their own units.
+    pub fn answers(&self, outputs: Tensor) -> Tensor {
+        match self {
+            TaskCard::Classification => outputs.softmax(1),
+            TaskCard::MultiLabel { .. } => outputs.sigmoid(),
+            TaskCard::Regression { mean, std } => {
+                let row = |values: &Vec<f32>| Tensor::from_vec(values.clone(), [1, values.len()]);
+                outputs * &row(std) + &row(mean)
+            }
+        }
+    }
+
+    /// Whether it fits a network of so many outputs; if not, why.
+    pub(crate) fn check(&self, outputs: usize) -> Result<(), String> {
+        let all_positive = |values: &[f32]| values.iter().all(|x| *x > 0.0 && x.is_finite());
+        let fits = match self {
+            TaskCard::Classification => true,
+            TaskCard::MultiLabel { thresholds } => {
+                thresholds.len() == outputs && thresholds.iter().all(|t| t.is_finite())
+            }
+            TaskCard::Regression { mean, std } => {
+                let finite = mean.iter().all(|x| x.is_finite());
+                mean.len() == outputs && std.len() == outputs && finite && all_positive(std)
+            }
+        };
+        if fits {
+            Ok(())
+        } else {
+            Err(format!("damaged metadata: the task {} does not fit {outputs} outputs", self.name()))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn outputs_become_answers() {
+        let outputs = || Tensor::from_vec(vec![0.0f32, 1.0, -1.0, 2.0], [2, 2]);
+        let scale = TaskCard::Regression { mean: vec![10.0, 0.5], std: vec![2.0, 1.0] };
+        assert_eq!(scale.answers(outputs()).to_vec::<f32>(), [10.0, 1.5, 8.0, 2.5]);
+        let labels = TaskCard::MultiLabel { thresholds: vec![0.5; 2] }.answers(outputs()).to_vec::<f32>();
+        assert_eq!(labels[0], 0.5);
+        let classes = TaskCard::Classification.answers(outputs()).to_vec::<f32>();
+        assert!((classes[0] + classes[1] - 1.0).abs() < 1e-6);
+        assert!(scale.check(2).is_ok() && scale.check(3).is_err());
+        assert!(TaskCard::Regression { mean: vec![0.0], std: vec![0.0] }.check(1).is_err());
+    }
+}

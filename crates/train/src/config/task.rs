@@ -1,0 +1,45 @@
+//! [`TaskKind`].
+
+use serde::{Deserialize, Serialize};
+use striate_data::TargetKind;
+
+/// What a run trains a network to do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TaskKind {
+    /// One class for each image.
+    #[default]
+    Classification,
+    /// Any number of labels for each image.
+    MultiLabel,
+    /// Numbers for each image.
+    Regression,
+}
+
+impl TaskKind {
+    /// All of them.
+    pub const ALL: [TaskKind; 3] = [TaskKind::Classification, TaskKind::MultiLabel, TaskKind::Regression];
+
+    /// Its name, in `config.toml` and on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            TaskKind::Classification => "classification",
+            TaskKind::MultiLabel => "multi-label",
+            TaskKind::Regression => "regression",
+        }
+    }
+
+    /// The task of this name.
+    pub fn named(name: &str) -> Option<TaskKind> {
+        TaskKind::ALL.into_iter().find(|task| task.name() == name)
+    }
+
+    /// What its samples have.
+    pub fn target(self) -> TargetKind {
+        match self {
+            TaskKind::Classification => TargetKind::Class,
+            TaskKind::MultiLabel => TargetKind::Labels,
+            TaskKind::Regression => TargetKind::Numbers,
+        }
+    }
+}
