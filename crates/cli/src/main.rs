@@ -71,6 +71,7 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
             commands::data::run(args)
         }
         Command::Recipe(args) => commands::recipe::run(args.command),
+        Command::Sweep(args) => commands::sweep::run(args),
         Command::Completions(args) => commands::completions::run(args),
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::error::TrainError;
 use crate::run_dir::RunDir;
-use crate::state::TrainState;
+use crate::state::{Measured, TrainState};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -80,6 +80,17 @@ pub(crate) fn describe(metadata: &BTreeMap<String, String>) -> Option<Described>
 /// The steps of the checkpoint at `path`; none if it cannot be read.
 pub(crate) fn steps(path: &Path) -> Option<u64> {
     Some(describe(&safetensors::read(path).ok()?.metadata)?.steps)
+}
+
+/// The best epoch of the run in directory `run`.
+pub(crate) fn best_epoch(run: &Path) -> Result<Measured, TrainError> {
+    let path = run.join("checkpoint.safetensors");
+    let header = safetensors::read(&path)?.metadata.remove(KEY);
+    let header = header.and_then(|text| serde_json::from_str::<Header>(&text).ok());
+    header.and_then(|header| header.state.best).ok_or_else(|| TrainError::Checkpoint {
+        path: path.clone(),
+        reason: "its run has not measured an epoch".into(),
+    })
 }
 
 /// What the names of a network's tensors begin with in a checkpoint.

@@ -18,6 +18,9 @@ use striate_tensor::{Generator, num_threads};
 /// Tells the choice of a fraction of the images from other random numbers under the same seed.
 const FRACTION_STREAM: u64 = 0x6672_6163;
 
+/// Tells folds from other random numbers under the same seed.
+const FOLD_STREAM: u64 = 0x666f_6c64;
+
 /// Batches that are made ahead of the one in use.
 const PREFETCH: usize = 4;
 
@@ -300,6 +303,9 @@ pub(crate) fn load_for(
         return Err(TrainError::ImageSettings { data: config.data.clone() });
     }
     let mut data = load_data(&config.data)?;
+    if let (Some(number), Some(of)) = (config.fold, config.folds) {
+        data.hold_out_fold(number, of, config.seed)?;
+    }
     if let Some(backbone) = wanted.backbone {
         let own = &mut data.preprocessing;
         own.mean = for_channels(&backbone.mean, own.channels);
@@ -348,6 +354,37 @@ impl Splits {
         if left_out > 0 {
             self.notes.push(format!("{left_out} of the {all} {kind} images are not measured on: {why} them"));
         }
+        Ok(())
+    }
+
+    /// Holds out a fold of the training images in the place of the images to measure on.
+    fn hold_out_fold(&mut self, number: usize, of: usize, seed: u64) -> Result<(), TrainError> {
+        let all = self.train.len();
+        if all < of {
+            return bad("folds", of, &format!("at most {all}, the number of training images"));
+        }
+        let mut by_class = vec![Vec::new(); self.classes.len()];
+        (0..all).for_each(|i| by_class[self.train.target(i).class()].push(i));
+        let rng = &mut Generator::keyed([seed, FOLD_STREAM, all as u64, of as u64]);
+        // One after the other goes to the next fold, through all classes, so that folds differ by one image at most.
+        let (mut held_out, mut rest, mut next) = (Vec::new(), Vec::new(), 0);
+        for mut members in by_class {
+            for i in 0..members.len() {
+                let other = i + rng.below((members.len() - i) as u64) as usize;
+                members.swap(i, other);
+                if next % of + 1 == number {
+                    held_out.push(members[i])
+                } else {
+                    rest.push(members[i])
+                }
+                next += 1;
+            }
+        }
+        (held_out.sort_unstable(), rest.sort_unstable());
+        self.test = self.train.at(&held_out);
+        self.train = self.train.at(&rest);
+        self.measured = Split::Val;
+        self.notes.push(format!("fold {number} of {of} is held out, and the test images are left alone"));
         Ok(())
     }
 

@@ -7,8 +7,8 @@ use crate::evaluate::HeldOut;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use striate_data::images::{
-    BadImage, CacheKind, DataKind, Entry, ImageList, ImageListDataset, ListOptions, SplitOptions, Survey, fingerprints,
-    read_moved_run_list, some, split, survey, text_path, write_run_list,
+    BadImage, CacheKind, DataKind, Entry, Fold, ImageList, ImageListDataset, ListOptions, SplitOptions, Survey,
+    fingerprints, fold, read_moved_run_list, some, split, survey, text_path, write_run_list,
 };
 use striate_data::{DataError, Target, TargetKind};
 use striate_imaging::{DecodeOptions, Filter, Fit, Image, Preprocessing, Split, for_channels, shown};
@@ -56,7 +56,11 @@ pub fn open(config: &ResolvedConfig, wanted: Wanted, watch: &Watch) -> Result<Sp
     let mut notes = std::mem::take(&mut list.notes);
     let bad = set_aside(&list, &found, settings.max_bad)?;
     warn_of_leaks(&list, &found, &mut notes);
-    if list.splits().is_empty() {
+    if let (Some(number), Some(of)) = (config.fold, config.folds) {
+        let near_duplicates = !settings.split_near_duplicates;
+        fold(&mut list, &found, Fold { number, of, seed: config.seed, near_duplicates }, num_threads())?;
+        notes.push(format!("fold {number} of {of} is held out"));
+    } else if list.splits().is_empty() {
         let how =
             SplitOptions { share: settings.val, seed: config.seed, near_duplicates: !settings.split_near_duplicates };
         let side = |fingerprint| wanted.started_from.side(fingerprint);

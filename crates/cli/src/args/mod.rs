@@ -7,6 +7,7 @@ mod images;
 mod models;
 mod networks;
 mod recipe;
+mod sweep;
 mod training;
 
 pub use compute::Compute;
@@ -15,6 +16,7 @@ pub use images::*;
 pub use models::*;
 pub use networks::*;
 pub use recipe::*;
+pub use sweep::*;
 pub use training::*;
 
 use clap::{Args, Parser, Subcommand};
@@ -42,6 +44,7 @@ pub enum Command {
     Bench(Bench),
     Data(Data),
     Recipe(RecipeArgs),
+    Sweep(SweepArgs),
     Completions(Completions),
 }
 

@@ -156,7 +156,7 @@ pub struct Train {
         value_name = "RUN",
         conflicts_with_all = [
             "model", "epoch_fraction", "batch_size", "lr", "optimizer", "weight_decay", "decay_bias_and_norm", "schedule",
-            "betas", "clip_norm", "accumulate", "ema", "label_smoothing", "dropout_scale", "focal", "monitor", "min_delta", "time_budget", "fraction", "seed",
+            "betas", "clip_norm", "accumulate", "ema", "label_smoothing", "dropout_scale", "focal", "folds", "monitor", "min_delta", "time_budget", "fraction", "seed",
             "out", "checkpoint_every", "log_every", "recipe", "config", "show_config", "size", "channels", "filter", "background", "augment", "cache", "max_bad", "balance", "class_weights",
             "no_winograd", "task", "weights", "weights_entry", "patience", "val", "split_near_duplicates", "path_column", "label_column",
         ],
@@ -207,6 +207,10 @@ pub struct Learning {
     /// Multiply the network's own dropout rates by this: 0 switches dropout off, which suits short trainings.
     #[arg(long, value_name = "X", value_parser = whole_fraction, allow_negative_numbers = true)]
     pub dropout_scale: Option<f64>,
+    /// Train N times, each time with another N-th of the training images held out (k-fold cross-validation): mean and deviation of every metric, and the answers on
+    /// all images, each by the run that held it out (predictions.csv).
+    #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(2..=1000))]
+    pub folds: Option<u32>,
     /// Choose the best epoch by this metric of the images held out: accuracy, loss or another that the run measures [default: accuracy].
     #[arg(long, value_name = "METRIC")]
     pub monitor: Option<String>,

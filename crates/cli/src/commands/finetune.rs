@@ -1,3 +1,4 @@
+use super::folds;
 use super::run::{Listener, conduct, printer, show_config, start, watched};
 use crate::advice;
 use crate::args::{Finetune, FinetuneMode, Log};
@@ -30,6 +31,9 @@ pub fn run(args: Finetune) -> Result<ExitCode, Failure> {
         if args.run.show_config {
             show_config(&asked, &args.run).map_err(failure)?;
             return Ok(ExitCode::SUCCESS);
+        }
+        if let Some(folds) = args.learning.folds {
+            return folds::run(&asked, folds as usize, &args.run, &stop).map_err(failure)?;
         }
         let session = start(&asked, &args.run).map_err(failure)?;
         return conduct(session, &args.run, &stop);

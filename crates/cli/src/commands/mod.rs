@@ -6,6 +6,7 @@ pub mod data;
 pub mod eval;
 pub mod export;
 pub mod finetune;
+mod folds;
 pub mod import;
 pub mod inspect;
 pub mod models;
@@ -14,6 +15,7 @@ mod profile;
 pub mod recipe;
 mod run;
 pub mod run_file;
+pub mod sweep;
 pub mod train;
 
 use crate::args::{Compute, DataCommand};

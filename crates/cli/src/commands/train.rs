@@ -1,19 +1,25 @@
+use super::folds;
 use super::run::{conduct, show_config, start};
 use crate::advice;
 use crate::args::Train;
 use crate::download;
 use crate::model_arg::{self, ModelArg};
-use crate::output::Failure;
+use crate::output::{Failure, program, quoted};
 use crate::settings;
 use crate::signals;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use striate::train::{Config, IMAGENET, Layers, ResolvedConfig, ResumeOptions, Session};
+use striate::train::{Config, IMAGENET, Layers, ResolvedConfig, ResumeOptions, Session, is_cross_validation, is_sweep};
 
 pub fn run(args: Train) -> Result<ExitCode, Failure> {
     super::set_up(&args.run.compute);
     let stop = signals::stop_flag()?;
     let session = match &args.resume {
+        Some(run) if is_cross_validation(run) => return folds::resume(run, &args.run, &stop),
+        Some(run) if is_sweep(run) => {
+            let (program, run) = (program(), quoted(run));
+            return Err(format!("{run} is a sweep: go on with {program} sweep --resume {run}").into());
+        }
         Some(run) => resume(run, &args)?,
         None => {
             let model = args.model.as_ref().map(model_arg::read).transpose()?;
@@ -27,6 +33,9 @@ pub fn run(args: Train) -> Result<ExitCode, Failure> {
             if args.run.show_config {
                 show_config(&asked, &args.run).map_err(failure)?;
                 return Ok(ExitCode::SUCCESS);
+            }
+            if let Some(folds) = args.learning.folds {
+                return folds::run(&asked, folds as usize, &args.run, &stop).map_err(failure)?;
             }
             start(&asked, &args.run).map_err(failure)?
         }

@@ -9,6 +9,7 @@ mod finetune;
 mod graph_models;
 mod honest;
 mod images;
+mod many_runs;
 mod inputs;
 mod onnx;
 mod same_bits;

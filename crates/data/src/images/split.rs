@@ -100,11 +100,12 @@ fn keyed(use_of: &[u8], numbers: &[u64]) -> u64 {
 }
 
 /// Images that stay on one side.
-struct Unit {
-    members: Vec<usize>,
+pub(super) struct Unit {
+    pub members: Vec<usize>,
     /// How many of the images that can be read are of which class.
-    classes: BTreeMap<usize, usize>,
-    key: u64,
+    pub classes: BTreeMap<usize, usize>,
+    /// What an order by chance goes by.
+    pub key: u64,
     fixed: bool,
     side: Split,
 }
@@ -121,7 +122,7 @@ struct Division<'a> {
 }
 
 /// Groups of a list's images.
-fn groups(list: &ImageList, near: &[Vec<usize>]) -> Groups {
+pub(super) fn groups(list: &ImageList, near: &[Vec<usize>]) -> Groups {
     let mut groups = Groups::new(list.entries.len());
     for group in near {
         group.windows(2).for_each(|w| groups.join(w[0], w[1]));
@@ -325,7 +326,7 @@ impl<'a> Division<'a> {
 }
 
 impl Unit {
-    fn new(list: &ImageList, members: Vec<usize>, fixed: Option<Split>, seed: u64) -> Unit {
+    pub fn new(list: &ImageList, members: Vec<usize>, fixed: Option<Split>, seed: u64) -> Unit {
         // An image that cannot be read has nothing but its name.
         let content = |i: &usize| {
             let entry = &list.entries[*i];

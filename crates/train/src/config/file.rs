@@ -63,7 +63,7 @@ fn unknown(message: &str) -> Option<&str> {
 }
 
 /// What an unknown name resembles, or where all names are.
-fn near(name: &str) -> String {
+pub(crate) fn near(name: &str) -> String {
     let names = Config::names();
     let last: Vec<&str> = names.iter().map(|name| name.rsplit('.').next().unwrap_or(name)).collect();
     match closest(name, last.iter().copied()) {

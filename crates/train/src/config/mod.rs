@@ -8,6 +8,7 @@ mod settings;
 mod task;
 mod validate;
 
+pub(crate) use file::near;
 pub use layers::{Layers, Resolved};
 pub use optimizer::OptimizerKind;
 pub use settings::IntoSetting;
@@ -90,6 +91,10 @@ settings! {
         ema: f64,
         /// The gamma of the focal loss that is trained on in the place of cross-entropy (Lin et al., 2017).
         focal: f64,
+        /// How many folds the training images are divided into, of which one is held out (k-fold cross-validation).
+        folds: usize,
+        /// Which of them is held out, from 1.
+        fold: usize,
         /// The metric by which the best epoch is chosen, instead of the task's own.
         monitor: String,
         /// Epochs without a better one after which a stage of the run ends (early stopping); 0 never ends it.

@@ -78,6 +78,14 @@ impl ResolvedConfig {
                 );
             }
         }
+        match (self.fold, self.folds) {
+            (_, Some(folds)) if folds < 2 => return bad("folds", folds, "at least 2"),
+            (Some(fold), None) => return bad("fold", fold, "left out: there are no folds"),
+            (Some(fold), Some(folds)) if !(1..=folds).contains(&fold) => {
+                return bad("fold", fold, &format!("from 1 to {folds}"));
+            }
+            _ => {}
+        }
         self.validate_task()?;
         if self.checkpoint_every == Some(0) {
             return bad("checkpoint_every", 0, "at least 1");

@@ -96,6 +96,11 @@ impl Session {
         &self.config
     }
 
+    /// The data that it trains and measures on.
+    pub(crate) fn data(&self) -> &Splits {
+        &self.data
+    }
+
     /// The run that left off in directory `path`.
     pub fn resume(path: &Path) -> Result<Session, TrainError> {
         Session::resume_with(path, &ResumeOptions::default())

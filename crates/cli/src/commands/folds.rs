@@ -1,0 +1,86 @@
+//! k-fold cross-validation: a run for each fold, and what they say together.
+
+use super::run::{printer, watched};
+use crate::advice;
+use crate::args::{Log, Run};
+use crate::output::{Failure, program, quoted, say, say_json, shown_path};
+use crate::signals;
+use crate::table::Table;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::atomic::AtomicBool;
+use striate::train::{
+    CrossValidation, Event, Layers, Sink, Spread, TrainError, cross_validate, resume_cross_validation,
+};
+
+/// Passes events on, and remembers where the folds are.
+struct Listener {
+    inner: Option<Box<dyn Sink>>,
+}
+
+impl Sink for Listener {
+    fn event(&mut self, event: &Event) {
+        if let Some(sink) = &mut self.inner {
+            sink.event(event);
+        }
+    }
+}
+
+/// Trains once for each fold. The outer error is the library's, of settings or data.
+pub fn run(
+    asked: &Layers,
+    folds: usize,
+    args: &Run,
+    stop: &AtomicBool,
+) -> Result<Result<ExitCode, Failure>, TrainError> {
+    let mut sink = Listener { inner: printer(args) };
+    let done = watched(args.quiet, |watch| cross_validate(asked, folds, args.out.as_deref(), watch, &mut sink, stop))?;
+    Ok(end(done, args.out.as_deref(), args))
+}
+
+/// Goes on with the folds of a directory.
+pub fn resume(path: &Path, args: &Run, stop: &AtomicBool) -> Result<ExitCode, Failure> {
+    let mut sink = Listener { inner: printer(args) };
+    let done = watched(args.quiet, |watch| resume_cross_validation(path, watch, &mut sink, stop));
+    end(done.map_err(advice::failure)?, Some(path), args)
+}
+
+fn end(done: Option<CrossValidation>, path: Option<&Path>, args: &Run) -> Result<ExitCode, Failure> {
+    let Some(done) = done else {
+        if !args.quiet {
+            let place = path.map_or("RUN".into(), quoted);
+            say(format_args!("Stopped; nothing is lost. Go on with:  {} train --resume {place}", program()))?;
+        }
+        return Ok(ExitCode::from(signals::exit_code()));
+    };
+    match args.log {
+        _ if args.quiet => {}
+        Log::Json => say_json(&serde_json::to_value(&done)?)?,
+        Log::Text => print(&done)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn print(done: &CrossValidation) -> Result<(), Failure> {
+    let mut header = vec!["metric".to_string()];
+    header.extend((1..=done.folds.len()).map(|fold| format!("fold {fold}")));
+    header.extend(["mean".into(), "deviation".into()]);
+    let mut table = Table::new(&header.iter().map(String::as_str).collect::<Vec<_>>());
+    for Spread { mean, deviation } in &done.metrics {
+        let mut row = vec![mean.title()];
+        row.extend(done.folds.iter().map(|fold| mean.format(fold.value(&mean.name))));
+        row.extend([mean.shown(), mean.format(*deviation)]);
+        table.row(row);
+    }
+    say(format_args!("\n{table}"))?;
+    if let Some(Spread { mean, deviation }) = done.metrics.iter().find(|spread| spread.mean.name == done.monitor) {
+        say(format_args!(
+            "\nOver {}: {} {} ± {} (each fold's best epoch was chosen on its own images held out)",
+            done.title(),
+            mean.title(),
+            mean.shown(),
+            mean.format(*deviation)
+        ))?;
+    }
+    say(format_args!("The answers on all images: {}", shown_path(&done.predictions)))
+}

@@ -1,0 +1,206 @@
+//! Several runs: k-fold cross-validation and sweeps.
+
+use crate::common::*;
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use striate::train::{
+    Config, Event, Layers, Sink, cross_validate, resume_cross_validation, resume_sweep, sweep,
+};
+
+/// Folders of three classes of images: grey patches of other brightness, `per_class` of each, with noise.
+fn patches(d: &Path, per_class: usize) {
+    let mut state = 3u32;
+    let mut noise = move || {
+        state = state.wrapping_mul(1664525).wrapping_add(1013904223);
+        (state >> 24) as u8 / 6
+    };
+    for (class, level) in [("dark", 20), ("middle", 110), ("bright", 200)] {
+        let dir = d.join("patches").join(class);
+        fs::create_dir_all(&dir).unwrap();
+        for i in 0..per_class {
+            let pixels: Vec<u8> = (0..144).map(|_| level + noise()).collect();
+            fs::write(dir.join(format!("{i}.pgm")), [&b"P5 12 12 255\n"[..], &pixels].concat()).unwrap();
+        }
+    }
+}
+
+const NET: &str = "conv 6 3, batchnorm, relu, globalavgpool, linear";
+
+fn predictions(file: &Path) -> Vec<Vec<String>> {
+    let text = fs::read_to_string(file).unwrap();
+    text.lines().map(|line| line.split(',').map(String::from).collect()).collect()
+}
+
+#[test]
+fn each_image_is_held_out_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let d = dir.path();
+    patches(d, 10);
+    let settings = ["--model", NET, "--epochs", "12", "--batch-size", "8", "--lr", "0.02", "--augment", "none"];
+    let said = succeed(d, &[&["train", "patches", "--folds", "3", "--out", "cv"][..], &settings].concat());
+    assert!(said.contains("Over 3 folds: accuracy ") && said.contains(" ± ") && said.contains("fold 3"), "{said}");
+    let rows = predictions(&d.join("cv/predictions.csv"));
+    assert_eq!(rows[0][..4], ["image", "fold", "target", "answer"]);
+    let mut held_out: BTreeMap<&str, &str> = BTreeMap::new();
+    for row in &rows[1..] {
+        assert!(held_out.insert(&row[0], &row[1]).is_none(), "{} is held out twice", row[0]);
+        assert!(row[0].starts_with(&row[2]), "{row:?}: the class is the folder");
+        let sum: f64 = row[4..].iter().map(|p| p.parse::<f64>().unwrap()).sum();
+        assert!((sum - 1.0).abs() < 1e-5);
+    }
+    assert_eq!(held_out.len(), 30);
+    for fold in ["1", "2", "3"] {
+        assert_eq!(held_out.values().filter(|f| **f == fold).count(), 10, "folds are of one size");
+    }
+    let right = rows[1..].iter().filter(|row| row[2] == row[3]).count();
+    let all: serde_json::Value =
+        serde_json::from_str(&fs::read_to_string(d.join("cv/cross-validation.json")).unwrap()).unwrap();
+    let accuracy = all["metrics"].as_array().unwrap().iter().find(|m| m["name"] == "accuracy").unwrap();
+    assert!((accuracy["value"].as_f64().unwrap() - right as f64 / 30.0).abs() < 1e-9, "{accuracy}");
+    // Built-in and idx data have folds, too, and the test images are left alone.
+    idx_dir(d, 60, 20, 28);
+    let idx = ["train", "squares", "--model", "flatten, linear", "--epochs", "1", "--folds", "2", "--out", "idx"];
+    succeed(d, &idx);
+    assert_eq!(predictions(&d.join("idx/predictions.csv")).len(), 61);
+}
+
+struct StopAfter<'a>(u32, &'a AtomicBool);
+
+impl Sink for StopAfter<'_> {
+    fn event(&mut self, event: &Event) {
+        if let Event::Step { .. } = event {
+            self.0 = self.0.saturating_sub(1);
+            self.1.store(self.0 == 0, Ordering::Relaxed);
+        }
+    }
+}
+
+/// What a directory of runs holds that must be the same: models and tables, by their path.
+fn bits(d: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut all = BTreeMap::new();
+    let mut folders = vec![d.to_path_buf()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            if path.is_dir() {
+                folders.push(path);
+            } else if ["model.safetensors", "predictions.csv", "metrics.csv", "sweep.csv"].contains(&name.as_str()) {
+                all.insert(path.strip_prefix(d).unwrap().to_path_buf(), fs::read(&path).unwrap());
+            }
+        }
+    }
+    all
+}
+
+#[test]
+fn folds_that_were_stopped_go_on_to_the_same_bits() {
+    let dir = tempfile::tempdir().unwrap();
+    let d = dir.path();
+    patches(d, 8);
+    let data = d.join("patches");
+    let config = Config::default().data(data.to_str().unwrap()).model(NET).epochs(2).batch_size(6).ema(0.9);
+    let asked = Layers::from(config.schedule("cosine"));
+    let none = AtomicBool::new(false);
+    let quiet = |_: usize, _: usize| {};
+    let whole = d.join("whole");
+    cross_validate(&asked, 2, Some(&whole), &quiet, &mut (), &none).unwrap().unwrap();
+    for steps in [1, 3, 5] {
+        let path = d.join(format!("stopped-{steps}"));
+        let stop = AtomicBool::new(false);
+        let mut sink = StopAfter(steps, &stop);
+        assert!(cross_validate(&asked, 2, Some(&path), &quiet, &mut sink, &stop).unwrap().is_none());
+        assert!(resume_cross_validation(&path, &quiet, &mut (), &none).unwrap().is_some());
+        assert!(bits(&path) == bits(&whole), "stopped after {steps}");
+    }
+}
+
+const PLAN: &str = "\
+data = \"patches\"
+model = \"conv 4 3, batchnorm, relu, globalavgpool, linear\"
+epochs = 4
+batch_size = 8
+
+[images]
+augment = \"none\"
+
+[sweep]
+method = \"METHOD\"
+runs = 4
+[sweep.space]
+lr = [0.05, 1e-6]
+optimizer = [\"adam\", \"sgd\"]
+";
+
+#[test]
+fn sweeps_rank_their_trials() {
+    let dir = tempfile::tempdir().unwrap();
+    let d = dir.path();
+    patches(d, 10);
+    fs::write(d.join("grid.toml"), PLAN.replace("METHOD", "grid")).unwrap();
+    let said = succeed(d, &["sweep", "grid.toml", "--out", "grid"]);
+    assert!(said.contains("trial 4 of 4: lr ") && said.contains("All 4 trials") && said.contains("Best run: "), "{said}");
+    let rows = predictions(&d.join("grid/sweep.csv"));
+    assert_eq!(rows[0], ["rank", "trial", "epochs", "lr", "optimizer", "accuracy", "loss", "failure"]);
+    let accuracies: Vec<f64> = rows[1..].iter().map(|row| row[5].parse().unwrap()).collect();
+    assert!(accuracies.is_sorted_by(|a, b| a >= b) && accuracies[0] > accuracies[3], "{rows:?}");
+    assert_eq!(rows[1][3], "0.05");
+    assert!(fs::read_to_string(d.join("grid/sweep.svg")).unwrap().starts_with("<svg"));
+    let best = said.lines().find_map(|line| line.strip_prefix("Best run: ")).unwrap();
+    succeed(d, &["eval", best]);
+    // A trial whose numbers are infinite is ranked last, with the reason.
+    let wild = PLAN.replace("METHOD", "grid").replace("1e-6", "1e30");
+    fs::write(d.join("wild.toml"), wild).unwrap();
+    let swept: serde_json::Value =
+        serde_json::from_str(&succeed(d, &["sweep", "wild.toml", "--out", "wild", "--json"])).unwrap();
+    let trials = swept["trials"].as_array().unwrap();
+    assert!(trials[0]["best"].is_object() && trials[3]["failure"].as_str().unwrap().contains("step"), "{swept}");
+    fs::write(d.join("halving.toml"), PLAN.replace("METHOD", "halving").replace("runs = 4", "runs = 4\neta = 2")).unwrap();
+    succeed(d, &["sweep", "halving.toml", "--out", "halving", "--quiet"]);
+    let rows = predictions(&d.join("halving/sweep.csv"));
+    let epochs: Vec<&str> = rows[1..].iter().map(|row| row[2].as_str()).collect();
+    assert_eq!(epochs, ["4", "2", "1", "1"]);
+}
+
+#[test]
+fn sweeps_that_were_stopped_go_on_to_the_same_bits() {
+    let dir = tempfile::tempdir().unwrap();
+    let d = dir.path();
+    patches(d, 8);
+    let plan = PLAN.replace("METHOD", "random").replace("\"patches\"", &format!("{:?}", d.join("patches")));
+    fs::write(d.join("plan.toml"), plan.replace("1e-6]", "1e-6]\nweight_decay = { min = 1e-4, max = 0.1, log = true }")).unwrap();
+    let (file, quiet, none) = (d.join("plan.toml"), |_: usize, _: usize| {}, AtomicBool::new(false));
+    sweep(&file, Some(&d.join("whole")), &quiet, &mut (), &none).unwrap().unwrap();
+    for steps in [2, 13, 30] {
+        let path = d.join(format!("stopped-{steps}"));
+        let stop = AtomicBool::new(false);
+        let mut sink = StopAfter(steps, &stop);
+        assert!(sweep(&file, Some(&path), &quiet, &mut sink, &stop).unwrap().is_none());
+        assert!(resume_sweep(&path, &quiet, &mut (), &none).unwrap().is_some());
+        assert!(bits(&path) == bits(&d.join("whole")), "stopped after {steps}");
+    }
+}
+
+#[test]
+fn mistakes_of_folds_and_sweeps_are_answered_in_a_line() {
+    let dir = tempfile::tempdir().unwrap();
+    let d = dir.path();
+    patches(d, 2);
+    fail(d, &["train", "patches", "--folds", "1"], 2, &["--folds"]);
+    fail(d, &["train", "patches", "--folds", "50", "--out", "cv"], 1, &["50 folds", "there are 6"]);
+    assert!(!d.join("cv").exists(), "a mistake leaves nothing behind");
+    fail(d, &["sweep"], 2, &["FILE.toml"]);
+    fail(d, &["sweep", "nowhere.toml"], 1, &["nowhere.toml"]);
+    fs::write(d.join("bad.toml"), "data = \"patches\"\nepochz = 3\n[sweep.space]\nlr = [0.1]\n").unwrap();
+    fail(d, &["sweep", "bad.toml", "--out", "s"], 1, &["bad.toml: line 2", "epochz", "did you mean epochs"]);
+    fs::write(d.join("none.toml"), "data = \"nowhere\"\n[sweep.space]\nlr = [0.1]\n").unwrap();
+    fail(d, &["sweep", "none.toml", "--out", "s"], 1, &["nowhere"]);
+    assert!(!d.join("s").exists());
+    fs::write(d.join("one.toml"), "data = \"patches\"\nmodel = \"flatten, linear\"\nepochs = 1\n[sweep.space]\nlr = [0.1]\n").unwrap();
+    succeed(d, &["sweep", "one.toml", "--out", "s", "--quiet"]);
+    fail(d, &["sweep", "one.toml", "--out", "s"], 1, &["s is not empty"]);
+    fail(d, &["train", "--resume", "s"], 1, &["sweep --resume"]);
+    succeed(d, &["sweep", "--resume", "s", "--quiet"]);
+}
