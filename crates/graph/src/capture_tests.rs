@@ -13,7 +13,7 @@ fn a_network_is_written_down_with_shapes_and_costs() {
     let net = Sequential::new()
         .add(Conv2d::options(3, 8, 3).padding(1).groups(1).build(rng))
         .add(BatchNorm2d::new(8))
-        .add(ReLU::default())
+        .add(ReLU)
         .add(MaxPool2d::new(2))
         .add(Dropout::new(0.5))
         .add(Flatten::default())
@@ -124,7 +124,7 @@ fn layers_beyond_convolution_are_written_down() {
     let rng = &mut Generator::new(0);
     let net = Sequential::new()
         .add(GroupNorm::new(2, 4))
-        .add(SiLU::default())
+        .add(SiLU)
         .add(ConvTranspose2d::options(4, 6, 2).stride(2).build(rng))
         .add(PReLU::new(6))
         .add(Upsample::new([5, 5], Interpolation::Bilinear { align_corners: false }))

@@ -259,14 +259,14 @@ mod tests {
 
     #[test]
     fn the_head_is_found_however_it_is_written() {
-        let pooled = |x: Tensor| x.mean(&[2, 3], false);
+        let pooled = |x: Tensor| x.mean(&[2, 3]);
         let cases = [
-            graph(&[&[4, 2], &[4]], |x, p| x.mean(&[2, 3], false).linear(&p[0], Some(&p[1]))),
+            graph(&[&[4, 2], &[4]], |x, p| x.mean(&[2, 3]).linear(&p[0], Some(&p[1]))),
             graph(&[&[4, 2]], move |x, p| pooled(x).linear(&p[0], None)),
             graph(&[&[2, 4], &[4]], move |x, p| pooled(x).matmul(&p[0]) + &p[1]),
             graph(&[&[2, 4], &[1, 4]], move |x, p| p[1].clone() + pooled(x).matmul(&p[0])),
             graph(&[&[4, 2, 1, 1], &[4]], |x, p| {
-                x.conv2d(&p[0], Some(&p[1]), &Default::default()).mean(&[2, 3], true).flatten(1, -1)
+                x.conv2d(&p[0], Some(&p[1]), &Default::default()).mean_keepdim(&[2, 3]).flatten(1, -1)
             }),
             graph(&[&[4, 2, 1, 1]], |x, p| {
                 let n = x.size(0);
@@ -308,10 +308,10 @@ mod tests {
     #[test]
     fn what_has_no_such_head_is_refused_with_the_reason() {
         let refused = |graph: &Graph| GraphClassifier::new(graph).err().expect("there is no head to be found");
-        let x = graph(&[&[4, 2]], |x, p| x.mean(&[2, 3], false).linear(&p[0], None).exp());
+        let x = graph(&[&[4, 2]], |x, p| x.mean(&[2, 3]).linear(&p[0], None).exp());
         assert!(refused(&x).contains("after its last layer comes exp"));
         let x = graph(&[&[4, 2]], |x, p| {
-            let y = x.mean(&[2, 3], false).linear(&p[0], None);
+            let y = x.mean(&[2, 3]).linear(&p[0], None);
             y.clone() + y
         });
         assert!(refused(&x).contains("a sum of two results"));

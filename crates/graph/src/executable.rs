@@ -14,7 +14,7 @@ use striate_tensor::{Array, Tensor, backend};
 /// use striate_graph::Executable;
 /// use striate_nn::{Conv2d, ReLU, Sequential};
 /// use striate_tensor::{DType, Generator, Tensor};
-/// let net = Sequential::new().add(Conv2d::new(1, 4, 3, &mut Generator::new(0))).add(ReLU::default());
+/// let net = Sequential::new().add(Conv2d::new(1, 4, 3, &mut Generator::new(0))).add(ReLU);
 /// let run = Executable::of(&net, &[1, 1, 8, 8]);
 /// assert_eq!(run.graph().nodes.len(), 1);
 /// assert_eq!(run.forward(Tensor::ones([5, 1, 8, 8], DType::F32)).shape(), [5, 4, 6, 6]);

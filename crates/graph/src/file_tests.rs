@@ -165,7 +165,7 @@ fn a_network_in_a_text_trains() {
     let net = Sequential::new()
         .add(Conv2d::new(1, 4, 3, rng))
         .add(BatchNorm2d::new(4))
-        .add(ReLU::default())
+        .add(ReLU)
         .add(MaxPool2d::new(2))
         .add(Flatten::default())
         .add(Linear::new(4 * 9, 3, rng));

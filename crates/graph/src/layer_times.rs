@@ -100,7 +100,7 @@ mod tests {
         let rng = &mut Generator::new(0);
         let net = Sequential::new()
             .add(Conv2d::options(3, 8, 3).stride(2).build(rng))
-            .add(ReLU::default())
+            .add(ReLU)
             .add(Conv2d::options(8, 8, 3).padding(1).groups(2).build(rng))
             .add(Conv2d::options(8, 8, 3).padding(1).groups(2).build(rng))
             .add(Flatten::default())

@@ -130,7 +130,7 @@ fn adapt_channels(weight: &Tensor, wanted: &[usize]) -> Option<Tensor> {
     }
     let weight = if weight.dtype() == DType::F64 { weight.clone() } else { weight.clone().to_dtype(DType::F32) };
     match (shape[1], wanted[1]) {
-        (3, 1) => Some(weight.sum(&[1], true)),
+        (3, 1) => Some(weight.sum_keepdim(&[1])),
         (1, 3) => Some(Tensor::cat(&[weight.clone(), weight.clone(), weight], 1) / 3.0),
         _ => None,
     }

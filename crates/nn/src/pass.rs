@@ -181,13 +181,13 @@ impl Pass {
     /// let rng = &mut Generator::new(0);
     /// let net = Sequential::new()
     ///     .add(Conv2d::new(1, 4, 3, rng))
-    ///     .add(ReLU::default())
+    ///     .add(ReLU)
     ///     .add(Flatten::default())
     ///     .add(Linear::new(4 * 36, 3, rng));
     /// let pass = Pass::eval().tap(&net, &["0"]);
     /// let scores = net.forward(Tensor::ones([1, 1, 8, 8], DType::F32), &pass);
     /// assert_eq!(pass.output("0").unwrap().shape(), [1, 4, 6, 6]);
-    /// scores.select(1, 2).sum(&[], false).backward();
+    /// scores.select(1, 2).sum_all().backward();
     /// assert_eq!(pass.gradient("0").unwrap().shape(), [1, 4, 6, 6]);
     /// ```
     ///

@@ -5,6 +5,7 @@
 use std::path::Path;
 use striate::formats::npz;
 use striate::graph::capture;
+use striate::nn::EntryMut;
 use striate::onnx::{ExportOptions, Model};
 use striate::prelude::*;
 use striate::zoo::{ARCHITECTURES, find};

@@ -52,7 +52,7 @@ pub fn run(images: usize) -> Result<f64, Box<dyn Error>> {
     let rng = &mut Generator::new(0);
     let mut net = Sequential::new()
         .add(Conv2d::new(1, 8, 5, rng))
-        .add(ReLU::default())
+        .add(ReLU)
         .add(MaxPool2d::new(2))
         .add(Flatten::default())
         .add(Linear::new(8 * 6 * 6, CLASSES.len(), rng));

@@ -14,7 +14,7 @@ fn swish(x: &Tensor, beta: &Tensor) -> Tensor {
     Tensor::custom("swish", [x, beta], y, move |grad, [to_x, to_beta]| {
         let slope = &s * (-s.clone() + 1.0);
         let to_x = to_x.then(|| &grad * (&s + &x0 * &beta0 * &slope));
-        let to_beta = to_beta.then(|| (grad * x0.square() * slope).sum(&[], false).reshape([1]));
+        let to_beta = to_beta.then(|| (grad * x0.square() * slope).sum_all().reshape([1]));
         [to_x, to_beta]
     })
 }

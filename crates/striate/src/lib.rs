@@ -52,17 +52,41 @@ pub use striate_zoo as zoo;
 
 /// What most programs need.
 pub mod prelude {
-    pub use striate_data::{Batch, DataLoader, Dataset, Sample};
-    pub use striate_imaging::{Compose, Normalize, ToTensor};
+    pub use striate_data::{Batch, DataLoader, Dataset, Sample, Target, mnist};
+    pub use striate_imaging::{Compose, Normalize, Pad, ToTensor};
     pub use striate_model::Model;
-    pub use striate_nn::*;
+    // Layers.
+    pub use striate_nn::{
+        AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveMaxPool1d, AdaptiveMaxPool2d, Approximate, AvgPool1d, AvgPool2d,
+        BatchNorm1d, BatchNorm2d, CircularPad2d, Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d, Dropout, Dropout2d,
+        ELU, Embedding, Flatten, GELU, GroupNorm, Hardshrink, Hardsigmoid, Hardswish, Hardtanh, Identity,
+        InstanceNorm2d, LayerNorm, LeakyReLU, Linear, LocalResponseNorm, LogSoftmax, MaxPool1d, MaxPool2d, Mish, PReLU,
+        Padding, Parallel, PixelShuffle, PixelUnshuffle, ReLU, ReLU6, ReflectionPad2d, ReplicationPad2d, Residual,
+        Sequential, SiLU, Sigmoid, Softmax, Softplus, SqueezeExcitation, StochasticDepth, Tanh, Upsample, ZeroPad2d,
+    };
+    // Modules, passes and state.
+    pub use striate_nn::{
+        Buffer, Classifier, Forward, Module, Parameter, Pass, Passes, StateDict, Statistics, load_state_dict,
+        state_dict,
+    };
+    // Losses.
+    pub use striate_nn::{
+        BCEWithLogitsLoss, CosineEmbeddingLoss, CrossEntropyLoss, FocalLoss, HingeEmbeddingLoss, HuberLoss, KLDivLoss,
+        L1Loss, MSELoss, MultiMarginLoss, NLLLoss, SigmoidFocalLoss, SmoothL1Loss, TripletMarginLoss,
+    };
+    // Optimizers and schedules.
+    pub use striate_nn::{
+        Adagrad, Adam, AdamW, Ema, Lamb, Lion, NAdam, Optimizer, ParamGroup, ParamGroups, RMSprop, ReduceOnPlateau,
+        Schedule, Sgd,
+    };
     pub use striate_tensor::{
         Conv1dOptions, Conv2dOptions, ConvTranspose1dOptions, ConvTranspose2dOptions, DType, Device, Generator,
         Gradients, Index, Interpolation, Leaf, PaddingMode, Pool1dOptions, Pool2dOptions, Reduction, Resize, Shape,
         Tensor, UnfoldOptions, gradcheck,
     };
     pub use striate_train::{
-        Classification, Config, Event, OptimizerKind, Outcome, SchedulePlan, Session, Sink, Trainer,
+        Classification, Config, Event, MultiLabel, OptimizerKind, Outcome, Regression, SchedulePlan, Session, Sink,
+        Trainer,
     };
 }
 

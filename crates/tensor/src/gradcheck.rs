@@ -43,7 +43,7 @@ pub fn gradcheck(f: impl Fn(&[Tensor]) -> Tensor, inputs: &[Tensor]) -> Result<(
         let y = f(inputs);
         assert!(y.dtype() == DType::F64, "gradcheck: needs f64, the function gave {}", y.dtype());
         let w = weights.get_or_insert_with(|| Tensor::randn(y.shape(), DType::F64, &mut Generator::new(42)));
-        (y * &*w).sum(&[], false)
+        (y * &*w).sum_all()
     };
     let leaves: Vec<Tensor> = inputs
         .iter()

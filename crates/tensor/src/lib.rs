@@ -6,7 +6,7 @@
 //! ```
 //! use striate_tensor::Tensor;
 //! let x = Tensor::from_vec(vec![1.0f32, 2.0, 3.0], [3]).requires_grad();
-//! let loss = x.clone().square().sum(&[], false);
+//! let loss = x.clone().square().sum_all();
 //! let grads = loss.backward();
 //! assert_eq!(grads.get(&x).unwrap().to_vec::<f32>(), [2.0, 4.0, 6.0]);
 //! ```

@@ -217,8 +217,8 @@ mod tests {
         let g = &mut Generator::new(7);
         let n = 100_000;
         let x = Tensor::randn([n], DType::F64, g);
-        let mean = x.clone().mean(&[], false).item::<f64>();
-        let var = x.square().mean(&[], false).item::<f64>();
+        let mean = x.clone().mean_all().item::<f64>();
+        let var = x.square().mean_all().item::<f64>();
         assert!(mean.abs() < 0.02 && (var - 1.0).abs() < 0.02, "{mean} {var}");
         let u = Tensor::rand_uniform([n], -1.0, 3.0, DType::F64, g).to_vec::<f64>();
         assert!(u.iter().all(|x| (-1.0..3.0).contains(x)));

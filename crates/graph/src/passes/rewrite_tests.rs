@@ -65,8 +65,8 @@ fn what_is_nearly_one_of_them_stays() {
 fn layer_normalizations_are_found() {
     fn normed(x: Tensor, pass: &Pass, dim: isize) -> Tensor {
         let n = x.size(dim);
-        let centred = x.clone() - x.mean(&[dim], true);
-        let variance = centred.clone().pow(number(2.0)).mean(&[dim], true);
+        let centred = x.clone() - x.mean_keepdim(&[dim]);
+        let variance = centred.clone().pow(number(2.0)).mean_keepdim(&[dim]);
         centred / (variance + 1e-5).sqrt() * pass.constant(random(&[n], 1)) + pass.constant(random(&[n], 2))
     }
     let graph = check(&Of(|x, p: &Pass| normed(x, p, 2)), &[2, 3, 5], functions, &["layer_norm"]);
@@ -147,7 +147,7 @@ fn channels_last(x: Tensor, pass: &Pass) -> Tensor {
     let b = (conv(padded, &[8, 8, 3, 3], 3) * constant(&[8], 4) + a.clone()).relu();
     let joined = Tensor::cat(&[a.narrow(3, 2, 5), b], 3);
     let pooled = joined.permute(&[0, 3, 1, 2]).max_pool2d(2).permute(&[0, 2, 3, 1]);
-    let gate = pooled.clone().mean(&[1, 2], true).sigmoid();
+    let gate = pooled.clone().mean_keepdim(&[1, 2]).sigmoid();
     let c = conv(pooled * gate, &[6, 13, 1, 1], 5);
     c.softmax(3)
 }
@@ -190,10 +190,10 @@ fn transposes_pass_what_has_a_form_for_any_order() {
     around(|x, _| x.permute(&[0, 2, 1, 3]), &["permute"]);
     around(move |x, _| back(x.exp().cumsum(2)), &["exp", "cumsum"]);
     around(move |x, _| back(x.pad_mode(&[[0, 0], [1, 2], [2, 0], [0, 0]], PaddingMode::Replicate)), &["pad"]);
-    around(|x, _| x.sum(&[1, 2], false), &["sum"]);
-    around(|x, _| x.mean(&[3], false), &["mean"]);
-    around(|x, _| x.max(&[1], false), &["max", "permute"]);
-    around(|x, _| x.mean(&[1, 2], true).reshape([2, 3]), &["mean", "reshape"]);
+    around(|x, _| x.sum(&[1, 2]), &["sum"]);
+    around(|x, _| x.mean(&[3]), &["mean"]);
+    around(|x, _| x.max(&[1]), &["max", "permute"]);
+    around(|x, _| x.mean_keepdim(&[1, 2]).reshape([2, 3]), &["mean", "reshape"]);
     around(|x, _| x.reshape([2, 60]), &["permute", "reshape"]);
     around(move |x, p| back(x.clone().gt(0.0).where_(x, p.constant(random(&[4, 1, 3], 2)))), &["gt", "where"]);
     around(move |x, p| back(x.index_select(2, &p.constant(Tensor::from_vec(vec![4i64, 0], [2])))), &["index_select"]);

@@ -35,8 +35,8 @@ fn check(net: &dyn Forward, input: &[usize], pass: fn(&mut Graph), ops: &[&str])
     let x = Tensor::randn(input, DType::F32, &mut Generator::new(1));
     let want = net.forward(x.clone(), &Pass::eval());
     let got = graph.run(&[x]).swap_remove(0);
-    let largest = want.clone().abs().max(&[], false).item::<f32>();
-    let error = (got - want).abs().max(&[], false).item::<f32>();
+    let largest = want.clone().abs().max_all().item::<f32>();
+    let error = (got - want).abs().max_all().item::<f32>();
     assert!(error <= 1e-5 * largest, "{error} of {largest}\n{graph}");
     graph
 }
@@ -47,7 +47,7 @@ fn a_batch_normalization_goes_into_the_weight_before_it() {
     let net = Sequential::new()
         .add(Conv2d::options(3, 8, 3).padding(1).bias(false).build(rng))
         .add(BatchNorm2d::new(8))
-        .add(ReLU::default())
+        .add(ReLU)
         .add(Conv2d::options(8, 6, 3).groups(2).build(rng))
         .add(BatchNorm2d::new(6))
         .add(Flatten::default())
@@ -106,10 +106,10 @@ fn residuals_activations_and_pooling_go_into_convolutions() {
     let Op::FusedConv2d(last) = &graph.nodes[2].op else { panic!("a fused convolution") };
     assert!(last.residual && last.activation.is_some());
 
-    let pooled = Sequential::new().add(Conv2d::new(16, 32, 3, rng)).add(ReLU::default()).add(MaxPool2d::new(2));
+    let pooled = Sequential::new().add(Conv2d::new(16, 32, 3, rng)).add(ReLU).add(MaxPool2d::new(2));
     check(&pooled, &[2, 16, 28, 28], fuse_epilogues, &["fused_conv2d"]);
     // A SiLU is no monotonic function, so that its maxima are not those of what it is computed from.
-    let silu = Sequential::new().add(Conv2d::new(3, 8, 3, rng)).add(SiLU::default()).add(MaxPool2d::new(2));
+    let silu = Sequential::new().add(Conv2d::new(3, 8, 3, rng)).add(SiLU).add(MaxPool2d::new(2));
     check(&silu, &[2, 3, 9, 9], fuse_epilogues, &["fused_conv2d", "max_pool2d"]);
 }
 
@@ -143,7 +143,7 @@ fn passes_keep_values_in_order_and_the_batch_size_open() {
         Sequential::new()
             .add(Conv2d::options(1, 4, 3).padding(1).build(rng))
             .add(BatchNorm2d::new(4))
-            .add(ReLU::default())
+            .add(ReLU)
             .add(MaxPool2d::new(2))
             .add(Flatten::default())
             .add(Linear::new(4 * 9, 5, rng)),
@@ -221,7 +221,7 @@ fn parameters_of_a_graph_that_trains_are_the_networks_own() {
         let (own, other) = (net.forward(x.clone(), &pass), graph.forward(x.clone(), &pass));
         assert_eq!(own.to_vec::<f32>(), other.to_vec::<f32>());
         if pass.is_train() {
-            let (own, other) = (own.square().sum(&[], false).backward(), other.square().sum(&[], false).backward());
+            let (own, other) = (own.square().sum_all().backward(), other.square().sum_all().backward());
             for ((name, a), (_, b)) in net.named_parameters().into_iter().zip(graph.named_parameters()) {
                 let (a, b) = (own.get(a).unwrap(), other.get(b).unwrap());
                 assert_eq!(a.to_vec::<f32>(), b.to_vec::<f32>(), "{name}");
@@ -251,7 +251,7 @@ struct DynamicFilter {}
 
 impl Forward for DynamicFilter {
     fn forward(&self, x: Tensor, _: &Pass) -> Tensor {
-        let weight = x.clone().mean(&[0], true).expand([4, 3, 6, 6]).narrow(2, 0, 3).narrow(3, 0, 3);
+        let weight = x.clone().mean_keepdim(&[0]).expand([4, 3, 6, 6]).narrow(2, 0, 3).narrow(3, 0, 3);
         x.conv2d(&weight, None, &Default::default())
     }
 }
@@ -275,7 +275,7 @@ struct Picks {}
 
 impl Forward for Picks {
     fn forward(&self, x: Tensor, _: &Pass) -> Tensor {
-        let place = x.clone().sum(&[1], false).to_dtype(DType::I64);
+        let place = x.clone().sum(&[1]).to_dtype(DType::I64);
         x.index_select(1, &place)
     }
 }

@@ -15,7 +15,7 @@ struct Picks {
 
 impl Forward for Picks {
     fn forward(&self, x: Tensor, pass: &Pass) -> Tensor {
-        let place = (x.flatten(1, -1).max(&[1], false) * 9.0).to_dtype(DType::I64);
+        let place = (x.flatten(1, -1).max(&[1]) * 9.0).to_dtype(DType::I64);
         pass.parameter(&self.table).index_select(0, &place)
     }
 }

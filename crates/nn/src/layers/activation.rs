@@ -17,6 +17,17 @@ pub enum Approximate {
 }
 
 macro_rules! activation {
+    ($name:ident {}, $doc:literal, |$x:ident| $body:expr) => {
+        #[doc = $doc]
+        #[derive(Clone, Copy, Debug, Default, Module)]
+        pub struct $name;
+
+        impl Forward for $name {
+            fn forward(&self, $x: Tensor, _: &Pass) -> Tensor {
+                $body
+            }
+        }
+    };
     ($name:ident { $($field:ident: $type:ty = $default:expr, $field_doc:literal),* }, $doc:literal, |$this:ident, $x:ident| $body:expr) => {
         #[doc = $doc]
         #[derive(Clone, Debug, Module)]
@@ -59,15 +70,15 @@ impl Forward for PReLU {
     }
 }
 
-activation!(ReLU {}, "max(x, 0) (`torch.nn.ReLU`).", |_s, x| x.relu());
-activation!(Tanh {}, "The hyperbolic tangent (`torch.nn.Tanh`).", |_s, x| x.tanh());
-activation!(Sigmoid {}, "1 / (1 + e⁻ˣ) (`torch.nn.Sigmoid`).", |_s, x| x.sigmoid());
+activation!(ReLU {}, "max(x, 0) (`torch.nn.ReLU`).", |x| x.relu());
+activation!(Tanh {}, "The hyperbolic tangent (`torch.nn.Tanh`).", |x| x.tanh());
+activation!(Sigmoid {}, "1 / (1 + e⁻ˣ) (`torch.nn.Sigmoid`).", |x| x.sigmoid());
 activation!(
     LeakyReLU { negative_slope: f64 = 0.01, "The slope for negative numbers." },
     "x where positive, else a small multiple of it (`torch.nn.LeakyReLU`).",
     |s, x| x.leaky_relu(s.negative_slope)
 );
-activation!(ReLU6 {}, "min(max(x, 0), 6) (`torch.nn.ReLU6`).", |_s, x| x.relu6());
+activation!(ReLU6 {}, "min(max(x, 0), 6) (`torch.nn.ReLU6`).", |x| x.relu6());
 activation!(
     Hardtanh {
         min_val: f64 = -1.0, "The smallest value.",
@@ -89,9 +100,9 @@ activation!(
         Approximate::Tanh => x.gelu_tanh(),
     }
 );
-activation!(SiLU {}, "x / (1 + e⁻ˣ), also called swish (`torch.nn.SiLU`).", |_s, x| x.silu());
-activation!(Hardswish {}, "x · min(max(x + 3, 0), 6) / 6 (`torch.nn.Hardswish`).", |_s, x| x.hardswish());
-activation!(Hardsigmoid {}, "min(max(x + 3, 0), 6) / 6 (`torch.nn.Hardsigmoid`).", |_s, x| x.hardsigmoid());
+activation!(SiLU {}, "x / (1 + e⁻ˣ), also called swish (`torch.nn.SiLU`).", |x| x.silu());
+activation!(Hardswish {}, "x · min(max(x + 3, 0), 6) / 6 (`torch.nn.Hardswish`).", |x| x.hardswish());
+activation!(Hardsigmoid {}, "min(max(x + 3, 0), 6) / 6 (`torch.nn.Hardsigmoid`).", |x| x.hardsigmoid());
 activation!(
     Softplus {
         beta: f64 = 1.0, "How sharp the bend at 0 is.",
@@ -100,7 +111,7 @@ activation!(
     "ln(1 + e^(`beta` · x)) / `beta` (`torch.nn.Softplus`).",
     |s, x| x.softplus(s.beta, s.threshold)
 );
-activation!(Mish {}, "x · tanh(ln(1 + eˣ)) (`torch.nn.Mish`).", |_s, x| x.mish());
+activation!(Mish {}, "x · tanh(ln(1 + eˣ)) (`torch.nn.Mish`).", |x| x.mish());
 activation!(
     Hardshrink { lambd: f64 = 0.5, "What lies from minus this to this becomes 0." },
     "x, but 0 where |x| ≤ `lambd` (`torch.nn.Hardshrink`).",

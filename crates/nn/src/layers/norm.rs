@@ -273,8 +273,8 @@ impl Forward for InstanceNorm2d {
         assert!(pixels > 1.0, "InstanceNorm2d: needs more than one pixel, got an input of shape {s}");
         let normed = x.group_norm(self.num_features, weight, bias, self.eps);
         if let Some((mean, var)) = running {
-            blend(mean, normed.mean.mean(&[0], false), self.momentum);
-            blend(var, normed.var.mean(&[0], false) * (pixels / (pixels - 1.0)), self.momentum);
+            blend(mean, normed.mean.mean(&[0]), self.momentum);
+            blend(var, normed.var.mean(&[0]) * (pixels / (pixels - 1.0)), self.momentum);
         }
         pass.observe(self, normed.output)
     }

@@ -12,7 +12,7 @@ use striate_tensor::Tensor;
 /// # let rng = &mut striate_tensor::Generator::new(0);
 /// let net = Sequential::new()
 ///     .add(Conv2d::new(1, 8, 3, rng))
-///     .add(ReLU::default())
+///     .add(ReLU)
 ///     .add(MaxPool2d::new(2))
 ///     .add(Flatten::default())
 ///     .add(Linear::new(8 * 13 * 13, 10, rng));

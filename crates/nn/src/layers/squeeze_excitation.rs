@@ -27,8 +27,8 @@ impl SqueezeExcitation {
         SqueezeExcitation {
             fc1: Conv2d::new(input_channels, squeeze_channels, 1, rng),
             fc2: Conv2d::new(squeeze_channels, input_channels, 1, rng),
-            activation: Box::new(ReLU::default()),
-            scale_activation: Box::new(Sigmoid::default()),
+            activation: Box::new(ReLU),
+            scale_activation: Box::new(Sigmoid),
         }
     }
 

@@ -180,11 +180,11 @@ fn negative_log_likelihood(
             Some(weight) => log_probs * along_classes(weight, rank),
             None => log_probs,
         };
-        let even = ignored.where_(0.0, weighted.sum(&[1], false).neg());
+        let even = ignored.where_(0.0, weighted.sum(&[1]).neg());
         losses = losses * (1.0 - smoothing) + even * (smoothing / classes as f64);
     }
     match reduction {
-        Reduction::Mean => losses.sum(&[], false) / share.sum(&[], false),
+        Reduction::Mean => losses.sum_all() / share.sum_all(),
         other => other.apply(losses),
     }
 }
@@ -205,5 +205,5 @@ fn soft(input: Tensor, target: &Tensor, weight: Option<Tensor>, smoothing: f64, 
     if let Some(weight) = weight {
         terms = terms * along_classes(weight, rank);
     }
-    reduction.apply(terms.sum(&[1], false).neg())
+    reduction.apply(terms.sum(&[1]).neg())
 }

@@ -50,7 +50,7 @@ impl KLDivLoss {
         };
         if self.batchmean {
             let n = batch.expect("kl_div: batchmean divides by the size of dimension 0, the input has no dimensions");
-            return terms.sum(&[], false) * (1.0 / n as f64);
+            return terms.sum_all() * (1.0 / n as f64);
         }
         self.reduction.apply(terms)
     }

@@ -97,7 +97,7 @@ impl CosineEmbeddingLoss {
             "cosine_embedding_loss: vectors of shapes {a} and {b} with a target of shape {t}; it takes [n, d], [n, d] and [n]"
         );
         let target = target.clone().to_dtype(input1.dtype());
-        let dot = |x: &Tensor, y: &Tensor| (x * y).sum(&[-1], false);
+        let dot = |x: &Tensor, y: &Tensor| (x * y).sum(&[-1]);
         let lengths = (dot(&input1, &input1) + SQUARED_EPS) * (dot(input2, input2) + SQUARED_EPS);
         let cosine = dot(&input1, input2) / lengths.sqrt();
         let together = target.eq(1.0).where_(cosine.clone() * -1.0 + 1.0, 0.0);

@@ -104,7 +104,7 @@ impl MultiMarginLoss {
         let lead = (input - right + self.margin).clamp_min(0.0);
         let terms = if self.p == 1 { lead } else { lead.square() };
         let is_right = Tensor::arange(classes).reshape([1, classes]).to(index.device()).eq(&index);
-        let mut losses = is_right.where_(0.0, terms).sum(&[1], false) * (1.0 / classes as f64);
+        let mut losses = is_right.where_(0.0, terms).sum(&[1]) * (1.0 / classes as f64);
         if let Some(weight) = weight {
             losses = losses * weight.index_select(0, target).reshape([n]);
         }

@@ -30,11 +30,11 @@ fn norm_of(model: &dyn Module, gradients: &Gradients, norm_type: f64) -> f64 {
     let present = parameters.iter().filter_map(|(_, p)| gradients.get(*p)).filter(|g| g.numel() > 0);
     if norm_type == f64::INFINITY {
         // `max` of the two numbers would lose a NaN.
-        present.map(|g| number(g.abs().max(&[], false))).fold(0.0, |a, b| if b > a || b.is_nan() { b } else { a })
+        present.map(|g| number(g.abs().max_all())).fold(0.0, |a, b| if b > a || b.is_nan() { b } else { a })
     } else {
         let powers = present.map(|g| {
             let powers = if norm_type == 2.0 { g.square() } else { g.abs().powf(norm_type) };
-            number(powers.sum(&[], false))
+            number(powers.sum_all())
         });
         powers.sum::<f64>().powf(1.0 / norm_type)
     }

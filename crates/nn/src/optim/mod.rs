@@ -7,7 +7,7 @@
 //!
 //! let mut net = Linear::new(3, 1, &mut Generator::new(0));
 //! let mut optimizer = AdamW::new(1e-3).weight_decay(0.05).groups(ParamGroups::new().no_decay_on_biases_and_norms());
-//! let loss = net.forward(Tensor::ones([2, 3], DType::F32), &Pass::train(0)).square().sum(&[], false);
+//! let loss = net.forward(Tensor::ones([2, 3], DType::F32), &Pass::train(0)).square().sum_all();
 //! let mut gradients = loss.backward();
 //! let norm = clip_grad_norm(&net, &mut gradients, 1.0, 2.0);
 //! optimizer.step(&mut net, &gradients);

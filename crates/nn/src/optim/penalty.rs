@@ -10,7 +10,7 @@ fn total<'a>(
     pass: &Pass,
     f: fn(Tensor) -> Tensor,
 ) -> Tensor {
-    let terms = parameters.into_iter().map(|p| f(p.tensor(pass)).sum(&[], false));
+    let terms = parameters.into_iter().map(|p| f(p.tensor(pass)).sum_all());
     terms.reduce(|a, b| a + b).unwrap_or_else(|| panic!("{op}: there are no parameters"))
 }
 

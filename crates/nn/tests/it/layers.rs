@@ -59,11 +59,11 @@ fn a_residual_adds_its_input_or_its_shortcut() {
     let x = Tensor::randn([2, 3, 4, 4], DType::F32, rng);
     let y = Residual::new(Identity::default()).forward(x.clone(), &Pass::eval());
     assert_eq!(y.to_vec::<f32>(), (x.clone() * 2.0).to_vec::<f32>());
-    let body = Sequential::new().add(Conv2d::options(3, 8, 3).stride(2).padding(1).build(rng)).add(ReLU::default());
+    let body = Sequential::new().add(Conv2d::options(3, 8, 3).stride(2).padding(1).build(rng)).add(ReLU);
     let block = Residual::new(body).shortcut(Conv2d::options(3, 8, 1).stride(2).bias(false).build(rng));
     assert_eq!(names(&block), ["body.0.weight", "body.0.bias", "shortcut.weight"]);
     assert_eq!(block.forward(x.clone(), &Pass::eval()).shape(), [2, 8, 2, 2]);
-    let grads = block.forward(x.clone(), &Pass::train(0)).sum(&[], false).backward();
+    let grads = block.forward(x.clone(), &Pass::train(0)).sum_all().backward();
     assert_eq!(grads.len(), 3);
     let said = message(|| Residual::new(MaxPool2d::new(2)).forward(x, &Pass::eval()));
     assert!(said.contains("convolution of kernel size 1"), "{said}");
@@ -147,7 +147,7 @@ fn frozen_statistics_normalize_as_in_evaluation_and_stay() {
     let y = net.forward(x.clone(), &frozen);
     assert_eq!(y.to_vec::<f32>(), net.forward(x.clone(), &Pass::eval()).to_vec::<f32>());
     // Its parameters learn all the same: the shift's gradient is the sum over the pixels.
-    let gradients = y.sum(&[], false).backward();
+    let gradients = y.sum_all().backward();
     let shift = gradients.get(net.bias.as_ref().unwrap()).unwrap();
     assert_eq!(shift.to_vec::<f32>(), [100.0; 3]);
     let after = state_dict(&net);

@@ -115,7 +115,7 @@ fn dropout_depends_on_seed_rank_step_and_layer_alone() {
     assert!(y.chunks(25).all(|c| c.iter().all(|v| *v == c[0] && (*v == 0.0 || *v == 2.0))), "whole channels go");
     let kept = y.iter().filter(|v| **v > 0.0).count() as f64 / y.len() as f64;
     assert!((0.25..0.75).contains(&kept), "{kept}");
-    assert_eq!(Dropout::new(1.0).forward(x.clone(), &Pass::train(0)).sum(&[], false).item::<f32>(), 0.0);
+    assert_eq!(Dropout::new(1.0).forward(x.clone(), &Pass::train(0)).sum_all().item::<f32>(), 0.0);
     assert_eq!(Dropout::new(0.0).forward(x.clone(), &Pass::train(0)).to_vec::<f32>(), x.to_vec::<f32>());
     // A pass that uses half of the rates drops what a layer of half the rate drops; one that uses none drops nothing.
     let halved = |layer: Dropout, pass: Pass| layer.forward(x.clone(), &pass).to_vec::<f32>();
@@ -154,7 +154,7 @@ fn an_optimizer_leaves_what_has_no_gradient() {
     let rng = &mut Generator::new(0);
     let mut pair = Pair(Linear::new(2, 2, rng), Box::new(Linear::new(2, 2, rng)));
     let before = state_dict(&pair);
-    let loss = pair.0.forward(Tensor::ones([1, 2], DType::F32), &Pass::train(0)).sum(&[], false);
+    let loss = pair.0.forward(Tensor::ones([1, 2], DType::F32), &Pass::train(0)).sum_all();
     Adam::new(0.1).step(&mut pair, &loss.backward());
     let after = state_dict(&pair);
     assert_ne!(before["0.weight"].to_vec::<f32>(), after["0.weight"].to_vec::<f32>());
@@ -192,7 +192,7 @@ fn a_tapped_layer_gives_its_output_and_the_gradient_of_it() {
         assert_eq!((output("0").shape(), output("1.conv").shape()), (&[2, 4, 6, 6][..], &[2, 4, 4, 4][..]));
         assert_eq!(output("3").to_vec::<f32>(), y.to_vec::<f32>());
         assert!(tapped.output("1").is_none() && tapped.gradient("0").is_none());
-        y.square().sum(&[], false).backward();
+        y.square().sum_all().backward();
         let of_scores = tapped.gradient("3").unwrap();
         assert_eq!(of_scores.to_vec::<f32>(), (plain * 2.0).to_vec::<f32>());
         let gradient = tapped.gradient("0").unwrap();
@@ -200,23 +200,23 @@ fn a_tapped_layer_gives_its_output_and_the_gradient_of_it() {
     }
     // In evaluation the gradient is that of the rest of the network.
     let pass = Pass::eval().tap(&net, &["0"]);
-    net.forward(x, &pass).sum(&[], false).backward();
+    net.forward(x, &pass).sum_all().backward();
     let leaf = pass.output("0").unwrap().requires_grad();
     let rest = net.forward_range(1.., leaf.clone(), &Pass::eval());
-    let want = rest.sum(&[], false).backward().get(&leaf).unwrap();
+    let want = rest.sum_all().backward().get(&leaf).unwrap();
     assert_eq!(pass.gradient("0").unwrap().to_vec::<f32>(), want.to_vec::<f32>());
 }
 
 #[test]
 fn a_sequence_can_be_tapped_whole() {
     let rng = &mut Generator::new(0);
-    let inner = Sequential::new().add(Linear::new(3, 4, rng)).add(ReLU::default());
+    let inner = Sequential::new().add(Linear::new(3, 4, rng)).add(ReLU);
     let net = Sequential::new().add(inner).add(Linear::new(4, 2, rng));
     let pass = Pass::eval().tap(&net, &["", "0", "0.0"]);
     let y = net.forward(Tensor::randn([5, 3], DType::F32, rng), &pass);
     assert_eq!(pass.output("").unwrap().to_vec::<f32>(), y.to_vec::<f32>());
     assert_eq!(pass.output("0").unwrap().to_vec::<f32>(), pass.output("0.0").unwrap().relu().to_vec::<f32>());
-    y.sum(&[], false).backward();
+    y.sum_all().backward();
     assert_eq!((pass.gradient("").unwrap().shape(), pass.gradient("0").unwrap().shape()), (&[5, 2][..], &[5, 4][..]));
 }
 

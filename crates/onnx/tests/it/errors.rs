@@ -13,7 +13,7 @@ fn written(path: &Path) -> Vec<u8> {
     let net = Sequential::new()
         .add(Conv2d::new(1, 3, 3, rng))
         .add(BatchNorm2d::new(3))
-        .add(ReLU::default())
+        .add(ReLU)
         .add(MaxPool2d::new(2))
         .add(Flatten::default())
         .add(Linear::new(3 * 4, 2, rng));

@@ -114,10 +114,10 @@ fn shapes_and_positions() {
     for mode in [PaddingMode::Reflect, PaddingMode::Replicate, PaddingMode::Circular] {
         same(shape, |x, _| x.pad_mode(&[[1, 2], [2, 0]], mode));
     }
-    same(shape, |x, _| x.sum(&[1], false));
-    same(shape, |x, _| x.mean(&[0, 2], true));
-    same(shape, |x, _| x.max(&[2], false));
-    same(shape, |x, _| x.min(&[1], true));
+    same(shape, |x, _| x.sum(&[1]));
+    same(shape, |x, _| x.mean_keepdim(&[0, 2]));
+    same(shape, |x, _| x.max(&[2]));
+    same(shape, |x, _| x.min_keepdim(&[1]));
     same(shape, |x, _| x.argmax(1, false));
     same(shape, |x, _| x.argmin(2, true));
     same(shape, |x, _| x.argsort(1, true));

@@ -12,7 +12,7 @@ pub fn run(batch: usize, size: usize, steps: u64) -> Vec<f32> {
     let rng = &mut Generator::new(0);
     let mut net = UNet::new(3, 2, rng);
     let images = Tensor::randn([batch, 3, size, size], DType::F32, rng);
-    let labels = images.clone().sum(&[1], false).gt(0.0).to_dtype(DType::I64);
+    let labels = images.clone().sum(&[1]).gt(0.0).to_dtype(DType::I64);
     let (mut optimizer, mut passes) = (Adam::new(1e-3), Passes::new(&net, 0));
     let step = |_| {
         let logits = net.forward(images.clone(), &passes.train());

@@ -58,7 +58,7 @@ fn train(device: Device) -> Vec<f32> {
     average.swap(&mut net);
     let logits = net.forward(images, &Pass::eval());
     losses.push(criterion.forward(logits.clone(), &labels).item::<f32>());
-    losses.push(logits.argmax(1, false).eq(&labels).sum(&[], false).item::<i64>() as f32);
+    losses.push(logits.argmax(1, false).eq(&labels).sum_all().item::<i64>() as f32);
     assert!(net.named_parameters().iter().all(|(_, p)| p.value().device() == device));
     losses
 }

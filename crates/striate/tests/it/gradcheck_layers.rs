@@ -116,7 +116,7 @@ fn tables() {
     check("embedding", &normal(&[&[4, 3]]), |t| index.embedding(&t[0], None));
     // The row of the padding has a slope, but no gradient.
     let weight = normal(&[&[4, 3]]).remove(0).requires_grad();
-    let grads = index.embedding(&weight, Some(2)).sum(&[], false).backward();
+    let grads = index.embedding(&weight, Some(2)).sum_all().backward();
     assert_eq!(
         grads.get(&weight).expect("a gradient").to_vec::<f64>(),
         [1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]

@@ -3,6 +3,7 @@
 use super::examples::{own_layer, own_module, unet};
 use std::collections::HashMap;
 use striate::graph::{Batch, Executable, Graph, GraphModule, capture};
+use striate::nn::EntryMut;
 use striate::prelude::*;
 use striate::zoo;
 

@@ -195,7 +195,7 @@ impl Tensor {
     /// # Panics
     /// If a dimension does not exist or is named twice.
     pub fn any(&self, dims: &[isize], keepdim: bool) -> Tensor {
-        self.ne(0.0).sum(dims, keepdim).ne(0.0)
+        self.ne(0.0).sum_by(dims, keepdim).ne(0.0)
     }
 
     /// 1 (`u8`) where all elements along `dims` are not 0, else 0; an empty list means all dimensions (`torch.all`).
@@ -203,7 +203,7 @@ impl Tensor {
     /// # Panics
     /// If a dimension does not exist or is named twice.
     pub fn all(&self, dims: &[isize], keepdim: bool) -> Tensor {
-        self.eq(0.0).sum(dims, keepdim).eq(0.0)
+        self.eq(0.0).sum_by(dims, keepdim).eq(0.0)
     }
 
     /// The elements of `a` where this tensor (`u8` or `bool`) is not 0, else those of `b` (`torch.where`). Both are tensors or numbers,

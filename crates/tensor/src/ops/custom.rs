@@ -61,7 +61,7 @@ mod tests {
     /// x² · w, summed over the first dimension.
     fn weighted_squares(x: &Tensor, w: &Tensor) -> Tensor {
         let (a, b) = (x.detach(), w.detach());
-        let y = (a.clone().square() * &b).sum(&[0], false);
+        let y = (a.clone().square() * &b).sum(&[0]);
         Tensor::custom("weighted_squares", [x, w], y, move |grad, [to_x, to_w]| {
             let grad = grad.unsqueeze(0);
             let by_x = to_x.then(|| &a * &b * &grad * 2.0);
@@ -93,18 +93,18 @@ mod tests {
     fn only_what_is_wanted_is_asked_for() {
         let [x, w] = inputs([3, 2]);
         let x = x.requires_grad();
-        let gradients = weighted_squares(&x, &w).sum(&[], false).backward();
+        let gradients = weighted_squares(&x, &w).sum_all().backward();
         assert!(gradients.get(&x).is_some() && gradients.len() == 1);
         assert!(!weighted_squares(&x.detach(), &w).has_grad());
         let nothing = Tensor::custom("nothing", [&x], x.detach(), |_, _| [None]);
-        assert!(nothing.sum(&[], false).backward().is_empty());
+        assert!(nothing.sum_all().backward().is_empty());
     }
 
     #[test]
     fn a_record_of_the_output_itself_is_dropped() {
         let x = inputs([2, 2])[0].clone().requires_grad();
         let y = Tensor::custom("twice", [&x], x.clone() * 2.0, |grad, _| [Some(grad * 3.0)]);
-        let gradients = y.sum(&[], false).backward();
+        let gradients = y.sum_all().backward();
         assert_eq!(gradients.get(&x).unwrap().to_vec::<f64>(), [3.0; 4]);
     }
 
@@ -113,6 +113,6 @@ mod tests {
     fn a_gradient_of_another_shape_is_refused() {
         let x = inputs([2, 2])[0].clone().requires_grad();
         let y = x.detach().flatten(0, -1);
-        Tensor::custom("flat", [&x], y, |grad, _| [Some(grad)]).sum(&[], false).backward();
+        Tensor::custom("flat", [&x], y, |grad, _| [Some(grad)]).sum_all().backward();
     }
 }

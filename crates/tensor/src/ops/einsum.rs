@@ -58,7 +58,7 @@ impl Term {
         let dims: Vec<isize> =
             (0..self.labels.len()).filter(|&d| !needed(self.labels[d])).map(|d| d as isize).collect();
         if !dims.is_empty() {
-            self.x = self.x.sum(&dims, false);
+            self.x = self.x.sum(&dims);
             self.labels.retain(|&l| needed(l));
         }
         self

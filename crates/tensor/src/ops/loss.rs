@@ -24,8 +24,8 @@ impl Reduction {
     pub fn apply(self, losses: Tensor) -> Tensor {
         match self {
             Reduction::None => losses,
-            Reduction::Mean => losses.mean(&[], false),
-            Reduction::Sum => losses.sum(&[], false),
+            Reduction::Mean => losses.mean_all(),
+            Reduction::Sum => losses.sum_all(),
         }
     }
 }

@@ -316,11 +316,11 @@ impl Op {
                 }
                 let dims: Vec<isize> = dims.iter().map(|&d| d as isize).collect();
                 match op {
-                    Reduce::Sum => x.sum(&dims, *keepdim),
-                    Reduce::Mean => x.mean(&dims, *keepdim),
-                    Reduce::Max => x.max(&dims, *keepdim),
-                    Reduce::Min => x.min(&dims, *keepdim),
-                    Reduce::Prod => x.prod(&dims, *keepdim),
+                    Reduce::Sum => x.sum_by(&dims, *keepdim),
+                    Reduce::Mean => x.mean_by(&dims, *keepdim),
+                    Reduce::Max => x.max_by(&dims, *keepdim),
+                    Reduce::Min => x.min_by(&dims, *keepdim),
+                    Reduce::Prod => x.prod_by(&dims, *keepdim),
                 }
             }
             Op::CumSum { dim, reverse: false } => x.cumsum(*dim as isize),

@@ -38,7 +38,27 @@ impl Tensor {
     ///
     /// # Panics
     /// If a dimension does not exist or is named twice. So do the other reductions.
-    pub fn sum(self, dims: &[isize], keepdim: bool) -> Tensor {
+    pub fn sum(self, dims: &[isize]) -> Tensor {
+        self.sum_by(dims, false)
+    }
+
+    /// As [`Tensor::sum`], with the dimensions kept with size 1.
+    ///
+    /// # Panics
+    /// As [`Tensor::sum`].
+    pub fn sum_keepdim(self, dims: &[isize]) -> Tensor {
+        self.sum_by(dims, true)
+    }
+
+    /// The sum of all elements.
+    ///
+    /// # Panics
+    /// As [`Tensor::sum`].
+    pub fn sum_all(self) -> Tensor {
+        self.sum_by(&[], false)
+    }
+
+    pub(crate) fn sum_by(self, dims: &[isize], keepdim: bool) -> Tensor {
         self.widened().reduce_by("sum", Reduce::Sum, dims, keepdim, |_, _, g| g, false)
     }
 
@@ -46,7 +66,27 @@ impl Tensor {
     ///
     /// # Panics
     /// Also if the elements are not floating-point.
-    pub fn mean(self, dims: &[isize], keepdim: bool) -> Tensor {
+    pub fn mean(self, dims: &[isize]) -> Tensor {
+        self.mean_by(dims, false)
+    }
+
+    /// As [`Tensor::mean`], with the dimensions kept with size 1.
+    ///
+    /// # Panics
+    /// As [`Tensor::mean`].
+    pub fn mean_keepdim(self, dims: &[isize]) -> Tensor {
+        self.mean_by(dims, true)
+    }
+
+    /// The mean of all elements.
+    ///
+    /// # Panics
+    /// As [`Tensor::mean`].
+    pub fn mean_all(self) -> Tensor {
+        self.mean_by(&[], false)
+    }
+
+    pub(crate) fn mean_by(self, dims: &[isize], keepdim: bool) -> Tensor {
         let shape = self.shape_value();
         must(hints::is_float("mean", &self.spec()));
         let n: usize = shape.dims("mean", dims).iter().map(|&d| shape[d]).product();
@@ -57,7 +97,27 @@ impl Tensor {
     ///
     /// # Panics
     /// Also if there are no elements to choose from.
-    pub fn max(self, dims: &[isize], keepdim: bool) -> Tensor {
+    pub fn max(self, dims: &[isize]) -> Tensor {
+        self.max_by(dims, false)
+    }
+
+    /// As [`Tensor::max`], with the dimensions kept with size 1.
+    ///
+    /// # Panics
+    /// As [`Tensor::max`].
+    pub fn max_keepdim(self, dims: &[isize]) -> Tensor {
+        self.max_by(dims, true)
+    }
+
+    /// The maximum of all elements.
+    ///
+    /// # Panics
+    /// As [`Tensor::max`].
+    pub fn max_all(self) -> Tensor {
+        self.max_by(&[], false)
+    }
+
+    pub(crate) fn max_by(self, dims: &[isize], keepdim: bool) -> Tensor {
         self.extreme("max", Reduce::Max, dims, keepdim)
     }
 
@@ -65,7 +125,27 @@ impl Tensor {
     ///
     /// # Panics
     /// Also if there are no elements to choose from.
-    pub fn min(self, dims: &[isize], keepdim: bool) -> Tensor {
+    pub fn min(self, dims: &[isize]) -> Tensor {
+        self.min_by(dims, false)
+    }
+
+    /// As [`Tensor::min`], with the dimensions kept with size 1.
+    ///
+    /// # Panics
+    /// As [`Tensor::min`].
+    pub fn min_keepdim(self, dims: &[isize]) -> Tensor {
+        self.min_by(dims, true)
+    }
+
+    /// The minimum of all elements.
+    ///
+    /// # Panics
+    /// As [`Tensor::min`].
+    pub fn min_all(self) -> Tensor {
+        self.min_by(&[], false)
+    }
+
+    pub(crate) fn min_by(self, dims: &[isize], keepdim: bool) -> Tensor {
         self.extreme("min", Reduce::Min, dims, keepdim)
     }
 
@@ -90,7 +170,27 @@ impl Tensor {
     }
 
     /// The product over `dims`; of small integers and truth values as `i64`.
-    pub fn prod(self, dims: &[isize], keepdim: bool) -> Tensor {
+    pub fn prod(self, dims: &[isize]) -> Tensor {
+        self.prod_by(dims, false)
+    }
+
+    /// As [`Tensor::prod`], with the dimensions kept with size 1.
+    ///
+    /// # Panics
+    /// As [`Tensor::prod`].
+    pub fn prod_keepdim(self, dims: &[isize]) -> Tensor {
+        self.prod_by(dims, true)
+    }
+
+    /// The product of all elements.
+    ///
+    /// # Panics
+    /// As [`Tensor::prod`].
+    pub fn prod_all(self) -> Tensor {
+        self.prod_by(&[], false)
+    }
+
+    pub(crate) fn prod_by(self, dims: &[isize], keepdim: bool) -> Tensor {
         let which = self.shape_value().dims("prod", dims);
         let grad = move |x: Option<Array>, _: Array, g: Array| {
             // The gradient is the product of the others: with one zero among them only the zero has any.

@@ -34,8 +34,8 @@ impl Tensor {
         let shape = self.shape_value();
         let n: usize = shape.dims("var", dims).iter().map(|&d| shape[d]).product();
         // No gradient is lost: the distances from the mean add up to 0.
-        let mean = self.detach().mean(dims, true);
-        (self - mean).square().sum(dims, keepdim) * (1.0 / n.saturating_sub(correction) as f64)
+        let mean = self.detach().mean_keepdim(dims);
+        (self - mean).square().sum_by(dims, keepdim) * (1.0 / n.saturating_sub(correction) as f64)
     }
 
     /// The square root of [`Tensor::var`] (`torch.std`). Its gradient at 0 is 0.
@@ -60,13 +60,13 @@ impl Tensor {
         self.needs_float("norm");
         let dtype = self.dtype();
         if p == f64::INFINITY {
-            return self.abs().max(dims, keepdim);
+            return self.abs().max_by(dims, keepdim);
         }
         if p == f64::NEG_INFINITY {
-            return self.abs().min(dims, keepdim);
+            return self.abs().min_by(dims, keepdim);
         }
         if p == 0.0 {
-            return self.ne(0.0).sum(dims, keepdim).to_dtype(dtype);
+            return self.ne(0.0).sum_by(dims, keepdim).to_dtype(dtype);
         }
         let which = self.shape_value().dims("norm", dims);
         let (x, node) = self.into_parts();
@@ -107,11 +107,11 @@ impl Tensor {
         let shape = self.shape_value();
         let which = shape.dims("logsumexp", dims);
         if which.iter().any(|&d| shape[d] == 0) {
-            return self.exp().sum(dims, keepdim).log();
+            return self.exp().sum_by(dims, keepdim).log();
         }
-        let max = self.detach().max(dims, true);
+        let max = self.detach().max_keepdim(dims);
         let max = max.isinf().where_(0.0, max);
-        ((self - &max).exp().sum(dims, true).log() + max).dropped(&which, keepdim)
+        ((self - &max).exp().sum_keepdim(dims).log() + max).dropped(&which, keepdim)
     }
 
     /// The running sum along `dim`: each element becomes the sum of those up to it (`torch.cumsum`); bytes become `i64`.

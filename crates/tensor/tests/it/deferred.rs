@@ -29,11 +29,11 @@ const NETS: [(&str, Net); 7] = [
     }),
     ("pooled and added", |x, _, relu| {
         let x = relu(x);
-        x.clone().max_pool2d(2).sum(&[], false) * 2.0 + x.sum(&[], false)
+        x.clone().max_pool2d(2).sum_all() * 2.0 + x.sum_all()
     }),
     ("read twice", |x, _, relu| {
         let x = relu(x);
-        let largest = Tensor::from_vec(x.to_vec::<f64>(), x.shape()).max(&[], false);
+        let largest = Tensor::from_vec(x.to_vec::<f64>(), x.shape()).max_all();
         x * largest
     }),
 ];
@@ -47,7 +47,7 @@ fn whoever_reads_a_relu_gets_the_same() {
         let run = |relu| {
             let (x, w) = (x.clone().requires_grad(), w.clone().requires_grad());
             let y = net(x.clone() + 0.0, &w, relu);
-            let grads = y.clone().square().sum(&[], false).backward();
+            let grads = y.clone().square().sum_all().backward();
             let of = |t: &Tensor| grads.get(t).map(|g| g.to_vec::<f64>());
             (y.to_vec::<f64>(), of(&x), of(&w))
         };
@@ -64,8 +64,8 @@ fn whoever_reads_a_relu_gets_the_same() {
 fn a_relu_that_two_hold_is_not_skipped() {
     let x = Tensor::from_vec(vec![-1.0f64, 2.0, 3.0, -4.0], [1, 1, 2, 2]).requires_grad();
     let y = (x.clone() + 0.0).relu();
-    let pooled = y.clone().max_pool2d(2).sum(&[], false);
-    let grads = (pooled + y.sum(&[], false)).backward();
+    let pooled = y.clone().max_pool2d(2).sum_all();
+    let grads = (pooled + y.sum_all()).backward();
     assert_eq!(grads.get(&x).unwrap().to_vec::<f64>(), [0.0, 1.0, 2.0, 0.0]);
 }
 
@@ -103,7 +103,7 @@ fn norm_net(activation: Activation, apart: bool, by: By) -> Vec<Vec<f64>> {
     let held = apart.then(|| normed.clone());
     let y = activation(normed).conv2d(&kernel, None, &Conv2dOptions::default());
     drop(held);
-    let grads = y.clone().square().sum(&[], false).backward();
+    let grads = y.clone().square().sum_all().backward();
     let of = |t: &Tensor| grads.get(t).map(|g| g.to_vec::<f64>()).unwrap_or_default();
     vec![y.to_vec(), of(&x), of(&weight), of(&bias), of(&kernel)]
 }
@@ -146,7 +146,7 @@ fn sum_net(net: fn(Tensor, Tensor, &dyn Fn(Tensor) -> Tensor) -> Tensor, dtype: 
     };
     let normed = keep(x.clone().batch_norm(Some(&weight), Some(&bias), 1e-5).output);
     let y = net(normed, other.clone(), &keep).conv2d(&kernel, None, &Conv2dOptions::default());
-    let grads = y.clone().square().sum(&[], false).backward();
+    let grads = y.clone().square().sum_all().backward();
     let of = |t: &Tensor| grads.get(t).map(|g| g.clone().to_dtype(DType::F64).to_vec::<f64>()).unwrap_or_default();
     vec![y.to_dtype(DType::F64).to_vec(), of(&x), of(&other), of(&weight), of(&bias), of(&kernel)]
 }
@@ -198,7 +198,7 @@ fn a_normalization_that_two_read_is_computed_once_for_both() {
         let normed = x.clone().batch_norm(None, None, 1e-5).output;
         let (a, b) = (normed.clone(), normed);
         let b = if join { b } else { b + 0.0 };
-        let grads = (a.relu() * b.hardtanh(-1.0, 0.5)).square().sum(&[], false).backward();
+        let grads = (a.relu() * b.hardtanh(-1.0, 0.5)).square().sum_all().backward();
         grads.get(&x).unwrap().to_vec::<f64>()
     };
     let (one, other) = (gradient(true), gradient(false));
@@ -266,7 +266,7 @@ fn a_clone_held_changes_no_bit() {
         let y = keep(keep(y + other.clone()).relu());
         let y = keep(keep(keep(y.conv2d(&kernel, None, &Conv2dOptions::default())).relu()).max_pool2d(2));
         let value = y.to_vec::<f32>();
-        let grads = y.square().sum(&[], false).backward();
+        let grads = y.square().sum_all().backward();
         let of = |t: &Tensor| grads.get(t).unwrap().to_vec::<f32>();
         [value, of(&x), of(&other), of(&kernel)]
     };

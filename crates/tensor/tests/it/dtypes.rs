@@ -104,13 +104,13 @@ fn conversions_round_to_nearest_even_and_truth_is_not_0() {
 fn small_integers_and_truth_values_are_summed_as_i64() {
     for dtype in [DType::I32, DType::I8, DType::U8, DType::Bool] {
         let x = Tensor::ones([1000], dtype);
-        assert_eq!(x.clone().sum(&[], false).item::<i64>(), 1000, "{dtype}");
-        assert_eq!(x.clone().prod(&[], false).item::<i64>(), 1, "{dtype}");
-        assert_eq!(x.clone().max(&[], false).dtype(), dtype);
+        assert_eq!(x.clone().sum_all().item::<i64>(), 1000, "{dtype}");
+        assert_eq!(x.clone().prod_all().item::<i64>(), 1, "{dtype}");
+        assert_eq!(x.clone().max_all().dtype(), dtype);
         assert_eq!((x.any(&[], false).item::<u8>(), x.all(&[], false).item::<u8>()), (1, 1));
     }
-    assert_eq!(Tensor::from([i32::MAX; 4]).sum(&[], false).item::<i64>(), 4 * i32::MAX as i64);
-    assert_eq!(Tensor::from([-128i8, 3]).min(&[], false).item::<i8>(), -128);
+    assert_eq!(Tensor::from([i32::MAX; 4]).sum_all().item::<i64>(), 4 * i32::MAX as i64);
+    assert_eq!(Tensor::from([-128i8, 3]).min_all().item::<i8>(), -128);
     let mask = Tensor::from([true, false, true]);
     assert_eq!(mask.nonzero().to_vec::<i64>(), [0, 2]);
     assert_eq!(mask.logical_and(&Tensor::from([1.5f32, 2.0, 0.0])).to_vec::<u8>(), [1, 0, 0]);
@@ -144,9 +144,9 @@ fn arithmetic_without_a_kernel_is_refused_by_name() {
         (message(|| h(&[2]).relu()), "relu"),
         (message(|| h(&[2]).abs()), "abs"),
         (message(|| h(&[2]).clamp(0.0, 1.0)), "clamp"),
-        (message(|| h(&[2]).sum(&[], false)), "sum"),
-        (message(|| h(&[2]).mean(&[], false)), "mean"),
-        (message(|| h(&[2]).max(&[], false)), "max"),
+        (message(|| h(&[2]).sum_all()), "sum"),
+        (message(|| h(&[2]).mean_all()), "mean"),
+        (message(|| h(&[2]).max_all()), "max"),
         (message(|| h(&[2]).var(&[], 1, false)), "var"),
         (message(|| h(&[2]).cumsum(0)), "cumsum"),
         (message(|| h(&[2, 2]).softmax(1)), "softmax"),

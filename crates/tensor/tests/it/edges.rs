@@ -15,20 +15,20 @@ fn empty_batches_flow_through() {
     let fc = Tensor::ones([2, 36], DType::F32).requires_grad();
     let y = y.linear(&fc, None);
     assert_eq!(y.shape(), [0, 2]);
-    let grads = y.sum(&[], false).backward();
+    let grads = y.sum_all().backward();
     assert_eq!(grads.get(&w).unwrap().to_vec::<f32>(), vec![0.0; 4 * 27]);
     assert_eq!(grads.get(&fc).unwrap().to_vec::<f32>(), vec![0.0; 72]);
     assert_eq!(grads.get(&x).unwrap().shape(), [0, 3, 8, 8]);
-    assert!(t(&[]).mean(&[], false).item::<f32>().is_nan());
-    assert_eq!(t(&[]).sum(&[], false).item::<f32>(), 0.0);
+    assert!(t(&[]).mean_all().item::<f32>().is_nan());
+    assert_eq!(t(&[]).sum_all().item::<f32>(), 0.0);
 }
 
 #[test]
 fn nan_is_not_hidden() {
     let x = t(&[1.0, f32::NAN, -1.0]);
     assert!(x.clone().relu().to_vec::<f32>()[1].is_nan());
-    assert!(x.clone().max(&[], false).item::<f32>().is_nan());
-    assert!(x.clone().min(&[], false).item::<f32>().is_nan());
+    assert!(x.clone().max_all().item::<f32>().is_nan());
+    assert!(x.clone().min_all().item::<f32>().is_nan());
     assert!(x.clone().maximum(t(&[0.0; 3])).to_vec::<f32>()[1].is_nan());
     assert_eq!(x.argmax(0, false).item::<i64>(), 1);
     assert!(!x.is_finite() && t(&[1.0, 2.0]).is_finite());
@@ -54,10 +54,10 @@ fn large_logits_do_not_overflow() {
 fn long_sums_stay_accurate() {
     let n = 10_000_000;
     let x = Tensor::full(0.1, [n], DType::F32);
-    let sum = x.clone().sum(&[], false).item::<f32>() as f64;
+    let sum = x.clone().sum_all().item::<f32>() as f64;
     let exact = 0.1f32 as f64 * n as f64;
     assert!((sum - exact).abs() / exact < 1e-6, "{sum} is not {exact}");
-    let columns = x.reshape([n / 4, 4]).sum(&[0], false).to_vec::<f32>();
+    let columns = x.reshape([n / 4, 4]).sum(&[0]).to_vec::<f32>();
     assert!(columns.iter().all(|&c| (c as f64 - exact / 4.0).abs() / exact < 1e-6), "{columns:?}");
 }
 

@@ -40,8 +40,8 @@ fn views_give_what_copies_give() {
         ("sort", |x| x.sort(1, true).0),
         ("argsort", |x| x.argsort(-1, false)),
         ("cumsum", |x| x.cumsum(1)),
-        ("sum of bytes", |x| x.gt(0.0).sum(&[0, -1], false)),
-        ("max of integers", |x| (x * 10.0).to_dtype(DType::I64).max(&[1], false)),
+        ("sum of bytes", |x| x.gt(0.0).sum(&[0, -1])),
+        ("max of integers", |x| (x * 10.0).to_dtype(DType::I64).max(&[1])),
         ("var", |x| x.var(&[0, 2], 1, false)),
         ("norm", |x| x.norm(2.0, &[1], false)),
         ("logsumexp", |x| x.logsumexp(&[1], true)),
@@ -80,7 +80,7 @@ fn repeated_dimensions_are_read_as_often_as_they_are_there() {
     let x = row.clone().expand([2, 3]);
     assert_eq!(x.clone().sort(1, false).0.to_vec::<f32>(), [1.0, 2.0, 3.0, 1.0, 2.0, 3.0]);
     assert_eq!(x.clone().cumsum(0).to_vec::<f32>(), [3.0, 1.0, 2.0, 6.0, 2.0, 4.0]);
-    assert_eq!(x.lt(2.0).sum(&[], false).item::<i64>(), 2);
+    assert_eq!(x.lt(2.0).sum_all().item::<i64>(), 2);
     assert_eq!(x.index((.., vec![2, 2])).to_vec::<f32>(), [2.0; 4]);
     let ones = Tensor::ones([1, 1], DType::F32).expand([2, 3]);
     let index = Tensor::from_vec(vec![0i64, 0, 1], [1, 3]).expand([2, 3]);
@@ -110,7 +110,7 @@ fn empty_tensors_flow_through() {
     assert_eq!(Tensor::zeros([0, 2, 4, 4], DType::F32).unfold(3).shape(), [0, 18, 4]);
     assert_eq!(Tensor::zeros([0, 18, 4], DType::F32).fold([4, 4], 3).shape(), [0, 2, 4, 4]);
     let none = Tensor::zeros([0], DType::I64);
-    assert_eq!(none.clone().sum(&[], false).item::<i64>(), 0);
+    assert_eq!(none.clone().sum_all().item::<i64>(), 0);
     assert_eq!(none.one_hot(3).shape(), [0, 3]);
     assert!(none.equal(&none) && none.all(&[], false).item::<u8>() == 1 && none.any(&[], false).item::<u8>() == 0);
 }
@@ -136,7 +136,7 @@ fn numbers_beside_a_tensor_of_whole_numbers() {
     assert_eq!(bytes.lt(300).to_vec::<u8>(), [1; 3]);
     assert_eq!(bytes.gt(-1).to_vec::<u8>(), [1; 3]);
     assert_eq!(bytes.clone().clamp(10.0, 200.0).to_vec::<u8>(), [10, 100, 200]);
-    assert_eq!(bytes.max(&[], false).item::<u8>(), 255);
+    assert_eq!(bytes.max_all().item::<u8>(), 255);
     assert_eq!((1.0 - x.clone() * 2.0).to_vec::<i64>(), [-1, -3, -5]);
     assert_eq!(x.clone().neg().abs().to_vec::<i64>(), [1, 2, 3]);
     assert_eq!(x.clone().maximum(Tensor::from([2i64])).to_vec::<i64>(), [2, 2, 3]);

@@ -35,9 +35,9 @@ fn a_view_keeps_its_source_from_being_overwritten() {
 fn what_backward_needs_is_not_overwritten_by_what_follows() {
     // exp keeps its output for backward; relu, which comes next, would like to write into it.
     let x = t(&[0.5, -0.5]).requires_grad();
-    let grads = x.clone().exp().neg().relu().sum(&[], false).backward();
+    let grads = x.clone().exp().neg().relu().sum_all().backward();
     assert_eq!(grads.get(&x).unwrap().to_vec::<f32>(), [0.0, 0.0]);
-    let grads = (x.clone().exp() + 1.0).square().sum(&[], false).backward();
+    let grads = (x.clone().exp() + 1.0).square().sum_all().backward();
     let expected: Vec<f32> = [0.5f32, -0.5].iter().map(|x| 2.0 * (x.exp() + 1.0) * x.exp()).collect();
     assert!(grads.get(&x).unwrap().to_vec::<f32>().iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-5));
 }
@@ -45,7 +45,7 @@ fn what_backward_needs_is_not_overwritten_by_what_follows() {
 #[test]
 fn a_gradient_that_two_inputs_share_is_not_changed_through_one() {
     let (a, b) = (t(&[1.0, 2.0]).requires_grad(), t(&[3.0, 4.0]).requires_grad());
-    let grads = (a.clone() * 2.0 + b.clone() * 3.0).sum(&[], false).backward();
+    let grads = (a.clone() * 2.0 + b.clone() * 3.0).sum_all().backward();
     assert_eq!(grads.get(&a).unwrap().to_vec::<f32>(), [2.0, 2.0]);
     assert_eq!(grads.get(&b).unwrap().to_vec::<f32>(), [3.0, 3.0]);
 }

@@ -50,8 +50,8 @@ fn wrong_shapes_are_explained() {
             message(|| z(&[2]) + Tensor::zeros([2], DType::F64)),
             "add: needs tensors of one type, got f32 and f64 (convert one with to_dtype)",
         ),
-        (message(|| z(&[2, 3]).sum(&[2], false)), "sum: dimension 2 is out of range for shape [2, 3]"),
-        (message(|| z(&[0]).max(&[], false)), "max: there is nothing to choose from over dimensions [] of shape [0]"),
+        (message(|| z(&[2, 3]).sum(&[2])), "sum: dimension 2 is out of range for shape [2, 3]"),
+        (message(|| z(&[0]).max_all()), "max: there is nothing to choose from over dimensions [] of shape [0]"),
         (
             message(|| z(&[1, 3]).batch_norm(None, None, 1e-5)),
             "batch_norm: needs more than one value per channel in training, got shape [1, 3]; a batch of one sample has no variance: use a larger one",
@@ -233,7 +233,7 @@ fn what_indexing_and_the_like_were_given_is_explained() {
             "where: a tensor of i64 cannot hold 0.5 (convert it with to_dtype)",
         ),
         (
-            message(|| ids(&[1, 2]).mean(&[], false)),
+            message(|| ids(&[1, 2]).mean_all()),
             "mean: needs a floating-point tensor, got i64 (convert it with to_dtype)",
         ),
         (message(|| x().topk(4, 1, true)), "topk: there are no 4 elements in dimension 1 of shape [2, 3]"),

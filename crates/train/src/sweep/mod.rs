@@ -14,7 +14,7 @@ use crate::events::{Event, Sink};
 use crate::plots::{Series, curves};
 use crate::run_dir::RunDir;
 use crate::session::Session;
-use crate::state::Measured;
+use crate::state::{LOSS, Measured};
 use crate::trainer::Outcome;
 use serde::{Deserialize, Serialize};
 use std::fs;
@@ -206,7 +206,7 @@ impl Sweep<'_> {
             let dirs = [trial.epochs, 0].map(|epochs| self.directory(trial.number, epochs).join("model.safetensors"));
             dirs.iter().find_map(|file| Model::load(file).ok()?.card.training.monitor)
         });
-        Ok(monitor.unwrap_or_else(|| "loss".into()))
+        Ok(monitor.unwrap_or_else(|| LOSS.into()))
     }
 
     /// Sorts the trials: those with more epochs first, for they were the best of those with fewer, and then by the metric.
@@ -234,13 +234,16 @@ impl Sweep<'_> {
         let mut write = |row: Vec<String>| table.write_record(row).expect("memory takes it");
         let mut header = vec!["rank".to_string(), "trial".into(), "epochs".into()];
         header.extend(names);
-        header.extend([metric.clone(), "loss".into(), "failure".into()]);
+        let measured: Vec<&str> = [metric.as_str()].into_iter().chain((metric != LOSS).then_some(LOSS)).collect();
+        header.extend(measured.iter().map(|name| name.to_string()));
+        header.push("failure".into());
         write(header);
         for (rank, trial) in trials.iter().enumerate() {
             let mut row = vec![(rank + 1).to_string(), trial.number.to_string(), trial.epochs.to_string()];
             row.extend(trial.settings.iter().map(|(_, value)| value.clone()));
             let number = |name: &str| trial.best.as_ref().map_or(String::new(), |best| best.value(name).to_string());
-            row.extend([number(&metric), number("loss"), trial.failure.clone().unwrap_or_default()]);
+            row.extend(measured.iter().map(|name| number(name)));
+            row.push(trial.failure.clone().unwrap_or_default());
             write(row);
         }
         let path = self.run.path();
@@ -271,7 +274,7 @@ fn drawn(trials: &[Trial], metric: &str) -> String {
     let Some((_, first)) = measured.first() else { return curves(&[], "trial") };
     let name = first.title();
     let series = |name: String, points| match first.direction {
-        Direction::Minimize if metric == "loss" => Series::loss(&name, points),
+        Direction::Minimize if metric == LOSS => Series::loss(&name, points),
         _ => Series::metric(&name, points, first.scale),
     };
     curves(&[series(name, each), series("best so far".into(), so_far)], "trial")

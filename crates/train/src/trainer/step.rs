@@ -126,7 +126,7 @@ impl<N: Module, T: Task<N>> Loop<'_, '_, N, T> {
     /// The layer whose gradient is largest, measured by its weights.
     fn steepest_layer(&self, gradients: &Gradients) -> String {
         let norm = |t: striate_tensor::Tensor| {
-            t.detach().to_dtype(striate_tensor::DType::F64).square().sum(&[], false).item::<f64>().sqrt()
+            t.detach().to_dtype(striate_tensor::DType::F64).square().sum_all().item::<f64>().sqrt()
         };
         let slope = |(name, parameter): (String, &striate_nn::Parameter)| {
             let gradient = norm(gradients.get(parameter)?);

@@ -24,7 +24,7 @@ fn network() -> Sequential {
     Sequential::new()
         .add(Linear::new(2, 16, rng))
         .add(BatchNorm1d::new(16))
-        .add(ReLU::default())
+        .add(ReLU)
         .add(Dropout::new(0.2))
         .add(Linear::new(16, CLASSES, rng))
 }

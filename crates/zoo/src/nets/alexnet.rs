@@ -25,25 +25,25 @@ impl AlexNetOptions {
     pub fn build(self, classes: usize, rng: &mut Generator) -> AlexNet {
         let features = Sequential::new()
             .add(Conv2d::options(self.in_channels, 64, 11).stride(4).padding(2).build(rng))
-            .add(ReLU::default())
+            .add(ReLU)
             .add(MaxPool2d::new(3).stride(2))
             .add(Conv2d::options(64, 192, 5).padding(2).build(rng))
-            .add(ReLU::default())
+            .add(ReLU)
             .add(MaxPool2d::new(3).stride(2))
             .add(Conv2d::options(192, 384, 3).padding(1).build(rng))
-            .add(ReLU::default())
+            .add(ReLU)
             .add(Conv2d::options(384, 256, 3).padding(1).build(rng))
-            .add(ReLU::default())
+            .add(ReLU)
             .add(Conv2d::options(256, 256, 3).padding(1).build(rng))
-            .add(ReLU::default())
+            .add(ReLU)
             .add(MaxPool2d::new(3).stride(2));
         let classifier = Sequential::new()
             .add(Dropout::new(self.dropout))
             .add(Linear::new(256 * 6 * 6, 4096, rng))
-            .add(ReLU::default())
+            .add(ReLU)
             .add(Dropout::new(self.dropout))
             .add(Linear::new(4096, 4096, rng))
-            .add(ReLU::default())
+            .add(ReLU)
             .add(Linear::new(4096, classes, rng));
         AlexNet { features, classifier }
     }

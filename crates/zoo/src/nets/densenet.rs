@@ -56,7 +56,7 @@ impl DenseNetOptions {
         let mut features = Named::new()
             .add("conv0", conv0)
             .add("norm0", BatchNorm2d::new(channels))
-            .add("relu0", ReLU::default())
+            .add("relu0", ReLU)
             .add("pool0", MaxPool2d::new(3).stride(2).padding(1));
         for (number, layers) in (1..).zip(self.block_config) {
             let layer = |i| DenseLayer::new(&self, channels + i * self.growth_rate, rng);
@@ -66,7 +66,7 @@ impl DenseNetOptions {
             if number < self.block_config.len() {
                 let transition = Named::new()
                     .add("norm", BatchNorm2d::new(channels))
-                    .add("relu", ReLU::default())
+                    .add("relu", ReLU)
                     .add("conv", kaiming(Conv2d::options(channels, channels / 2, 1), rng))
                     .add("pool", AvgPool2d::new(2));
                 features = features.add(format!("transition{number}"), transition);

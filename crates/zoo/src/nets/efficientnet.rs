@@ -135,7 +135,7 @@ impl MbConv {
             .stride(stage.stride)
             .padding(stage.kernel / 2)
             .groups(expanded);
-        let (squeezed, between, after) = ((from / 4).max(1), SiLU::default(), Sigmoid::default());
+        let (squeezed, between, after) = ((from / 4).max(1), SiLU, Sigmoid);
         let block = block
             .add(ConvNorm::new(depthwise, Activation::Silu, rng))
             .add(squeeze_excitation(expanded, squeezed, between, after, rng))

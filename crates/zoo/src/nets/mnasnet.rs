@@ -59,7 +59,7 @@ impl MnasNetOptions {
         let layers = Sequential::new();
         let layers = with_norm(layers, Conv2d::options(self.in_channels, stem, 3).stride(2).padding(1), rng);
         let depthwise = Conv2d::options(stem, stem, 3).padding(1).groups(stem);
-        let layers = with_norm(layers.add(ReLU::default()), depthwise, rng).add(ReLU::default());
+        let layers = with_norm(layers.add(ReLU), depthwise, rng).add(ReLU);
         let mut layers = with_norm(layers, Conv2d::options(stem, first, 1), rng);
         let mut channels = first;
         for ((kernel, stride, expansion, blocks), to) in STAGES.into_iter().zip(widths) {
@@ -71,7 +71,7 @@ impl MnasNetOptions {
             }
             layers = layers.add(stage);
         }
-        let layers = with_norm(layers, Conv2d::options(channels, 1280, 1), rng).add(ReLU::default());
+        let layers = with_norm(layers, Conv2d::options(channels, 1280, 1), rng).add(ReLU);
         let weight = init::kaiming_uniform([classes, 1280], FanMode::FanOut, Nonlinearity::Sigmoid, rng);
         MnasNet { layers, classifier: Sequential::new().add(Dropout::new(self.dropout)).add(linear(weight)) }
     }
@@ -96,8 +96,8 @@ impl InvertedResidual {
     fn new(from: usize, to: usize, kernel: usize, stride: usize, expansion: usize, rng: &mut Generator) -> Self {
         let hidden = from * expansion;
         let depthwise = Conv2d::options(hidden, hidden, kernel).stride(stride).padding(kernel / 2).groups(hidden);
-        let layers = with_norm(Sequential::new(), Conv2d::options(from, hidden, 1), rng).add(ReLU::default());
-        let layers = with_norm(layers, depthwise, rng).add(ReLU::default());
+        let layers = with_norm(Sequential::new(), Conv2d::options(from, hidden, 1), rng).add(ReLU);
+        let layers = with_norm(layers, depthwise, rng).add(ReLU);
         let layers = with_norm(layers, Conv2d::options(hidden, to, 1), rng);
         InvertedResidual { layers, is_residual: stride == 1 && from == to }
     }

@@ -138,7 +138,7 @@ impl MobileNetV3Options {
         let mut layer = |from: usize, to: usize| linear(init::normal([to, from], 0.0, 0.01, rng));
         let classifier = Sequential::new()
             .add(layer(6 * channels, last))
-            .add(Hardswish::default())
+            .add(Hardswish)
             .add(Dropout::new(self.dropout))
             .add(layer(last, classes));
         MobileNetV3 { features, classifier }
@@ -173,7 +173,7 @@ impl InvertedResidual {
         block = block.add(conv_norm(depthwise, row.activation, rng));
         if row.squeezes {
             let squeezed = make_divisible((expanded / 4) as f64, 8);
-            let (between, after) = (ReLU::default(), Hardsigmoid::default());
+            let (between, after) = (ReLU, Hardsigmoid);
             block = block.add(squeeze_excitation(expanded, squeezed, between, after, rng));
         }
         block = block.add(conv_norm(Conv2d::options(expanded, to, 1), Activation::None, rng));

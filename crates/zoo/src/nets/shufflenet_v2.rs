@@ -54,8 +54,7 @@ impl ShuffleNetV2Options {
         );
         let mut channels = stem;
         let conv1 = Conv2d::options(self.in_channels, stem, 3).stride(2).padding(1);
-        let conv1 =
-            Sequential::new().add(conv1.bias(false).build(rng)).add(BatchNorm2d::new(stem)).add(ReLU::default());
+        let conv1 = Sequential::new().add(conv1.bias(false).build(rng)).add(BatchNorm2d::new(stem)).add(ReLU);
         let mut stage = |number: usize| {
             let block = |i| {
                 let block = Block::new(channels, stages[number], if i == 0 { 2 } else { 1 }, rng);
@@ -68,7 +67,7 @@ impl ShuffleNetV2Options {
         let conv5 = Sequential::new()
             .add(Conv2d::options(channels, last, 1).bias(false).build(rng))
             .add(BatchNorm2d::new(last))
-            .add(ReLU::default());
+            .add(ReLU);
         ShuffleNetV2 { conv1, stage2, stage3, stage4, conv5, fc: Linear::new(last, classes, rng) }
     }
 }
@@ -96,17 +95,17 @@ impl Block {
                 .add(BatchNorm2d::new(from))
                 .add(pointwise)
                 .add(BatchNorm2d::new(half))
-                .add(ReLU::default()),
+                .add(ReLU),
         };
         let branch2 = Sequential::new()
             .add(first)
             .add(BatchNorm2d::new(half))
-            .add(ReLU::default())
+            .add(ReLU)
             .add(depthwise(half))
             .add(BatchNorm2d::new(half))
             .add(last)
             .add(BatchNorm2d::new(half))
-            .add(ReLU::default());
+            .add(ReLU);
         Block { branch1, branch2 }
     }
 }

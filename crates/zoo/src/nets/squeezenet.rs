@@ -52,7 +52,7 @@ impl SqueezeNetOptions {
             }
         };
         let first = Conv2d::options(self.in_channels, stem, kernel).stride(2);
-        let mut features = Sequential::new().add(kaiming_uniform(first, rng)).add(ReLU::default());
+        let mut features = Sequential::new().add(kaiming_uniform(first, rng)).add(ReLU);
         let mut channels = stem;
         for blocks in stages {
             features = features.add(MaxPool2d::new(3).stride(2).ceil_mode(true));
@@ -62,11 +62,8 @@ impl SqueezeNetOptions {
             }
         }
         let last = Conv2d::options(channels, classes, 1).build_with(|shape| init::normal(shape, 0.0, 0.01, rng));
-        let classifier = Sequential::new()
-            .add(Dropout::new(self.dropout))
-            .add(last)
-            .add(ReLU::default())
-            .add(AdaptiveAvgPool2d::new(1));
+        let classifier =
+            Sequential::new().add(Dropout::new(self.dropout)).add(last).add(ReLU).add(AdaptiveAvgPool2d::new(1));
         SqueezeNet { features, classifier }
     }
 }

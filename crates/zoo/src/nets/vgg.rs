@@ -76,7 +76,7 @@ impl VggOptions {
                 if self.batch_norm {
                     features = features.add(BatchNorm2d::new(to));
                 }
-                features = features.add(ReLU::default());
+                features = features.add(ReLU);
                 from = to;
             }
             features = features.add(MaxPool2d::new(2));
@@ -84,10 +84,10 @@ impl VggOptions {
         let mut layer = |from: usize, to: usize| linear(init::normal([to, from], 0.0, 0.01, rng));
         let classifier = Sequential::new()
             .add(layer(from * 7 * 7, 4096))
-            .add(ReLU::default())
+            .add(ReLU)
             .add(Dropout::new(self.dropout))
             .add(layer(4096, 4096))
-            .add(ReLU::default())
+            .add(ReLU)
             .add(Dropout::new(self.dropout))
             .add(layer(4096, classes));
         Vgg { features, classifier }

@@ -189,7 +189,7 @@ fn check(a: &Architecture, row: &'static str) {
     let pass = Pass::eval().tap(net, &names);
     let y = net.forward(x, &pass);
     assert_eq!(y.to_vec::<f32>(), plain, "{}: a tap changes nothing", a.name);
-    y.square().sum(&[], false).backward();
+    y.square().sum_all().backward();
     for (name, shape) in stages {
         let output = pass.output(name).unwrap_or_else(|| panic!("{}: {name} is not observed", a.name));
         assert_eq!(output.shape(), shape, "{}: {name}", a.name);

@@ -54,13 +54,13 @@ fn layers_are_the_ones_of_their_words() {
         ("elu 0.5", Box::new(ELU { alpha: 0.5 })),
         ("gelu", Box::new(GELU::default())),
         ("gelu tanh", Box::new(GELU { approximate: Approximate::Tanh })),
-        ("swish", Box::new(SiLU::default())),
-        ("mish", Box::new(Mish::default())),
+        ("swish", Box::new(SiLU)),
+        ("mish", Box::new(Mish)),
         ("softplus beta 2 threshold 1", Box::new(Softplus { beta: 2.0, threshold: 1.0 })),
-        ("hardswish", Box::new(Hardswish::default())),
-        ("hardsigmoid", Box::new(Hardsigmoid::default())),
+        ("hardswish", Box::new(Hardswish)),
+        ("hardsigmoid", Box::new(Hardsigmoid)),
         ("hardtanh min -0.5 max 2", Box::new(Hardtanh { min_val: -0.5, max_val: 2.0 })),
-        ("relu6", Box::new(ReLU6::default())),
+        ("relu6", Box::new(ReLU6)),
     ];
     let values = |net: &dyn Forward| {
         let y = net.forward(x.clone(), &Pass::eval());

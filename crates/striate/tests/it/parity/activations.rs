@@ -16,7 +16,7 @@ fn activations() {
         let gradients = Tolerance { of_largest: tolerance.of_largest.max(2e-7), ..tolerance };
         let eval = Pass::eval();
         case.check_both(tolerance, gradients, |t| match case.op.as_str() {
-            "relu6" => ReLU6::default().forward(t.x(), &eval),
+            "relu6" => ReLU6.forward(t.x(), &eval),
             "hardtanh" => Hardtanh { min_val: number("min_val"), max_val: number("max_val") }.forward(t.x(), &eval),
             "elu" => ELU { alpha: number("alpha") }.forward(t.x(), &eval),
             "gelu" => {
@@ -24,11 +24,11 @@ fn activations() {
                     if case.text("approximate") == Some("tanh") { Approximate::Tanh } else { Approximate::None };
                 GELU { approximate }.forward(t.x(), &eval)
             }
-            "silu" => SiLU::default().forward(t.x(), &eval),
-            "hardswish" => Hardswish::default().forward(t.x(), &eval),
-            "hardsigmoid" => Hardsigmoid::default().forward(t.x(), &eval),
+            "silu" => SiLU.forward(t.x(), &eval),
+            "hardswish" => Hardswish.forward(t.x(), &eval),
+            "hardsigmoid" => Hardsigmoid.forward(t.x(), &eval),
             "softplus" => Softplus { beta: number("beta"), threshold: number("threshold") }.forward(t.x(), &eval),
-            "mish" => Mish::default().forward(t.x(), &eval),
+            "mish" => Mish.forward(t.x(), &eval),
             "hardshrink" => Hardshrink { lambd: number("lambd") }.forward(t.x(), &eval),
             other => panic!("no such op: {other}"),
         })

@@ -1,6 +1,7 @@
 //! Layers: 1-D and transposed convolution, pooling, padding, resizing, and layers made of layers.
 
 use super::fixtures::{Case, Inputs, Tolerance, for_each_case};
+use striate::nn::Entry;
 use striate::prelude::*;
 
 fn size(case: &Case, arg: &str, default: usize) -> usize {
@@ -164,8 +165,8 @@ fn squeeze_excitation_layer(case: &Case) -> SqueezeExcitation {
     let rng = &mut Generator::new(0);
     let layer = SqueezeExcitation::new(case.tensor("input").shape()[1], 3, rng);
     let mut layer = match case.op.as_str() {
-        "squeeze_excitation_silu_sigmoid" => layer.activations(SiLU::default(), Sigmoid::default()),
-        "squeeze_excitation_relu_hardsigmoid" => layer.activations(ReLU::default(), Hardsigmoid::default()),
+        "squeeze_excitation_silu_sigmoid" => layer.activations(SiLU, Sigmoid),
+        "squeeze_excitation_relu_hardsigmoid" => layer.activations(ReLU, Hardsigmoid),
         _ => layer,
     };
     let names: Vec<String> = state_dict(&layer).into_keys().collect();

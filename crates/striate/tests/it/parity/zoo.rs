@@ -5,6 +5,7 @@ use super::nets::{compare_sums, hashed, stored};
 use striate::Op;
 use striate::graph::capture;
 use striate::isa::{Isa, isa};
+use striate::nn::{Entry, EntryMut};
 use striate::prelude::*;
 use striate::zoo::*;
 

@@ -8,11 +8,11 @@ use striate_nn::{
 };
 
 pub(in crate::text) fn relu(_: &Values, input: Size) -> Result {
-    plain(input, ReLU::default())
+    plain(input, ReLU)
 }
 
 pub(in crate::text) fn relu6(_: &Values, input: Size) -> Result {
-    plain(input, ReLU6::default())
+    plain(input, ReLU6)
 }
 
 pub(in crate::text) fn leakyrelu(v: &Values, input: Size) -> Result {
@@ -34,11 +34,11 @@ pub(in crate::text) fn gelu(v: &Values, input: Size) -> Result {
 }
 
 pub(in crate::text) fn silu(_: &Values, input: Size) -> Result {
-    plain(input, SiLU::default())
+    plain(input, SiLU)
 }
 
 pub(in crate::text) fn mish(_: &Values, input: Size) -> Result {
-    plain(input, Mish::default())
+    plain(input, Mish)
 }
 
 pub(in crate::text) fn softplus(v: &Values, input: Size) -> Result {
@@ -50,11 +50,11 @@ pub(in crate::text) fn softplus(v: &Values, input: Size) -> Result {
 }
 
 pub(in crate::text) fn hardswish(_: &Values, input: Size) -> Result {
-    plain(input, Hardswish::default())
+    plain(input, Hardswish)
 }
 
 pub(in crate::text) fn hardsigmoid(_: &Values, input: Size) -> Result {
-    plain(input, Hardsigmoid::default())
+    plain(input, Hardsigmoid)
 }
 
 pub(in crate::text) fn hardtanh(v: &Values, input: Size) -> Result {
@@ -66,11 +66,11 @@ pub(in crate::text) fn hardtanh(v: &Values, input: Size) -> Result {
 }
 
 pub(in crate::text) fn tanh(_: &Values, input: Size) -> Result {
-    plain(input, Tanh::default())
+    plain(input, Tanh)
 }
 
 pub(in crate::text) fn sigmoid(_: &Values, input: Size) -> Result {
-    plain(input, Sigmoid::default())
+    plain(input, Sigmoid)
 }
 
 pub(in crate::text) fn softmax(_: &Values, input: Size) -> Result {

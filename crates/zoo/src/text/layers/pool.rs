@@ -12,7 +12,7 @@ struct GlobalAvgPool {}
 
 impl Forward for GlobalAvgPool {
     fn forward(&self, x: Tensor, _: &Pass) -> Tensor {
-        x.mean(&[2, 3], false)
+        x.mean(&[2, 3])
     }
 }
 
