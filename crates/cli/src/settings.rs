@@ -42,6 +42,7 @@ pub fn typed(learning: &Learning, images: &Images, run: &Run) -> Config {
         schedule: learning.schedule.clone(),
         weight_decay: learning.weight_decay,
         decay_bias_and_norm: learning.decay_bias_and_norm.then_some(true),
+        lr_scales: learning.lr_scales.clone(),
         clip_norm: learning.clip_norm,
         accumulate: learning.accumulate.map(n),
         ema: learning.ema,
@@ -58,6 +59,7 @@ pub fn typed(learning: &Learning, images: &Images, run: &Run) -> Config {
         images: Some(ImageConfig {
             cache: images.cache,
             max_bad: images.max_bad,
+            mix_off_epochs: images.mix_off_epochs.map(n),
             balance: images.balance.then_some(true),
             class_weights: images.class_weights.then_some(true),
             val: images.val,

@@ -63,6 +63,12 @@ impl ImageDataset {
         ImageDataset { changes: Some(Arc::new(changes)), ..self.clone() }.mixable()
     }
 
+    /// Without mixup and CutMix from an epoch on, counted from 0: the last epochs see images as they are.
+    pub fn mix_until(&self, epoch: usize) -> ImageDataset {
+        let changes = self.changes.as_ref().map(|changes| Arc::new(changes.mix_until(epoch)));
+        ImageDataset { changes, ..self.clone() }
+    }
+
     fn mixable(self) -> ImageDataset {
         assert!(
             self.recipe.is_some() || self.changes.as_ref().is_none_or(|changes| !changes.mixes()),

@@ -469,19 +469,23 @@ impl Loader {
         Loader(loader(images.prepared(preprocessing), batch_size).shuffle(seed))
     }
 
-    /// As [`Loader::train`], of images that are changed at random.
+    /// As [`Loader::train`], of images that are changed at random, and mixed up to an epoch, counted from 0.
     pub fn augmented(
         images: &Images,
         preprocessing: &Preprocessing,
         batch_size: usize,
         seed: u64,
-        augmentations: Augmentations,
+        (augmentations, mix_until): (Augmentations, usize),
         classes: usize,
     ) -> Loader {
         let prepared = match images.prepared(preprocessing) {
             prepared if augmentations.is_empty() => prepared,
-            Prepared::Memory(images) => Prepared::Memory(images.augmented(augmentations, classes, seed)),
-            Prepared::Files(images) => Prepared::Files(images.augmented(augmentations, classes, seed)),
+            Prepared::Memory(images) => {
+                Prepared::Memory(images.augmented(augmentations, classes, seed).mix_until(mix_until))
+            }
+            Prepared::Files(images) => {
+                Prepared::Files(images.augmented(augmentations, classes, seed).mix_until(mix_until))
+            }
             Prepared::Features(features) => Prepared::Features(features),
         };
         Loader(loader(prepared, batch_size).shuffle(seed))

@@ -57,6 +57,8 @@ settings! {
         split_near_duplicates: bool = false,
         /// The largest fraction of images that may be unreadable.
         max_bad: f64 = 0.05,
+        /// In how many epochs at the end images are not mixed by mixup and CutMix, so that the last ones see images as they are.
+        mix_off_epochs: usize = 0,
         /// Whether samples of rare classes are drawn more often, so that all classes are as frequent.
         balance: bool = false,
         /// Whether losses of rare classes weigh more, so that all classes weigh the same.

@@ -69,11 +69,6 @@ impl MetricsCsv {
         Ok(MetricsCsv { path: path.to_path_buf(), file, names: names.to_vec() })
     }
 
-    /// Where it lies.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
     fn write(&mut self, row: &str) -> io::Result<()> {
         self.file.write_all(format!("{row}\n").as_bytes())
     }
@@ -95,6 +90,17 @@ impl MetricsCsv {
     }
 }
 
+impl MetricsCsv {
+    /// Adds a line to the file if there is one. Where that fails, as on a full disk, it is given up: what to say of that comes back, once.
+    pub fn add_or_give_up(csv: &mut Option<MetricsCsv>, row: &Row) -> Option<String> {
+        let file = csv.as_mut()?;
+        let error = file.add(row).err()?;
+        let said = format!("cannot write {}: {error}; training goes on without it", file.path.display());
+        *csv = None;
+        Some(said)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -102,6 +108,18 @@ mod tests {
 
     fn metrics(loss: f64, accuracy: f64) -> Vec<Metric> {
         vec![Metric::number("loss", loss, Direction::Minimize), Metric::fraction("accuracy", accuracy)]
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_full_disk_is_said_once_and_ends_nothing() {
+        let file = OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let mut csv = Some(MetricsCsv { path: "run/metrics.csv".into(), file, names: vec!["loss".into()] });
+        let metrics = metrics(0.5, 0.8);
+        let row = || Row { steps: 1, epoch: 1, split: Split::Val, training: None, metrics: &metrics };
+        let said = MetricsCsv::add_or_give_up(&mut csv, &row()).unwrap();
+        assert!(said.starts_with("cannot write run/metrics.csv: ") && said.contains("training goes on"), "{said}");
+        assert_eq!(MetricsCsv::add_or_give_up(&mut csv, &row()), None);
     }
 
     #[test]

@@ -116,6 +116,6 @@ impl ResolvedConfig {
             Some(finetune) if !phase.is_frozen() => by_depth(groups, network, finetune.backbone_lr),
             _ => groups,
         };
-        self.build_optimizer(groups, phase.lr)
+        self.build_optimizer(self.with_lr_scales(groups), phase.lr)
     }
 }

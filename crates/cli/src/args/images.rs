@@ -51,6 +51,9 @@ pub struct Images {
     /// The largest fraction of images that may be unreadable; they are left out and listed [default: 5%].
     #[arg(long, value_name = "FRACTION", value_parser = fraction, allow_negative_numbers = true)]
     pub max_bad: Option<f64>,
+    /// Do not mix images (mixup, cutmix) in the last N epochs, which then see images as they are [default: 0].
+    #[arg(long, value_name = "N", value_parser = value_parser!(u32))]
+    pub mix_off_epochs: Option<u32>,
     /// Draw images of rare classes more often, so that all classes are as frequent.
     #[arg(long)]
     pub balance: bool,

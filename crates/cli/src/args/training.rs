@@ -156,7 +156,7 @@ pub struct Train {
         value_name = "RUN",
         conflicts_with_all = [
             "model", "epoch_fraction", "batch_size", "lr", "optimizer", "weight_decay", "decay_bias_and_norm", "schedule",
-            "betas", "clip_norm", "accumulate", "ema", "label_smoothing", "dropout_scale", "focal", "folds", "monitor", "min_delta", "time_budget", "fraction", "seed",
+            "betas", "clip_norm", "accumulate", "ema", "label_smoothing", "dropout_scale", "focal", "folds", "lr_scales", "mix_off_epochs", "monitor", "min_delta", "time_budget", "fraction", "seed",
             "out", "checkpoint_every", "log_every", "recipe", "config", "show_config", "size", "channels", "filter", "background", "augment", "cache", "max_bad", "balance", "class_weights",
             "no_winograd", "task", "weights", "weights_entry", "patience", "val", "split_near_duplicates", "path_column", "label_column",
         ],
@@ -191,6 +191,10 @@ pub struct Learning {
     /// [FACTOR] (of the test loss). All but onecycle may come after "warmup STEPS,", as in "warmup 100, cosine".
     #[arg(long, value_name = "SCHEDULE", value_parser = schedule)]
     pub schedule: Option<String>,
+    /// Multiply the learning rate of some layers, by patterns of their parameters' names: "features.* 0.1, classifier.* 2"; 0 freezes them (striate inspect
+    /// lists names).
+    #[arg(long, value_name = "PATTERN X,…")]
+    pub lr_scales: Option<String>,
     /// Scale a gradient whose norm is larger down to this norm.
     #[arg(long, value_name = "X", value_parser = positive, allow_negative_numbers = true)]
     pub clip_norm: Option<f64>,

@@ -139,3 +139,90 @@ fn weights_are_written_for_others_and_come_back() {
     fail(d, &["export", "run/model-weights.pth"], 1, &["run/model-weights.pth"]);
     fail(d, &["export", "run/model.safetensors", "--out", "nowhere/w.pth"], 1, &["nowhere"]);
 }
+
+#[test]
+fn layers_learn_at_rates_of_their_own() {
+    let dir = tempfile::tempdir().unwrap();
+    let d = dir.path();
+    idx_dir(d, 60, 20, 28);
+    train(d, "first", &[]);
+    let frozen = ["--weights", "first/model.safetensors", "--lr-scales", "conv1.* 0, fc3.* 2"];
+    train(d, "second", &frozen);
+    let tensor = |run: &str, name: &str| {
+        let file = striate::formats::safetensors::read(&d.join(run).join("last.safetensors")).unwrap();
+        file.tensors.into_iter().find(|(n, _)| n == name).unwrap().1.to_vec::<f32>()
+    };
+    assert_eq!(tensor("first", "conv1.weight"), tensor("second", "conv1.weight"), "a factor of 0 freezes");
+    assert_ne!(tensor("first", "conv2.weight"), tensor("second", "conv2.weight"));
+    assert!(config(d, "second").contains("lr_scales = \"conv1.* 0, fc3.* 2\""));
+    let wrong = |scales: &str, parts: &[&str]| fail(d, &["train", "squares", "--lr-scales", scales], 1, parts);
+    wrong("conv9.* 0.1", &["--lr-scales is conv9.*", "conv1.weight"]);
+    wrong("conv1.*", &["--lr-scales is conv1.*", "features.* 0.1"]);
+    wrong("conv1.* -1", &["--lr-scales", "0 or more"]);
+}
+
+#[test]
+fn settings_come_from_flags_files_and_recipes() {
+    let dir = tempfile::tempdir().unwrap();
+    let d = dir.path();
+    idx_dir(d, 60, 20, 28);
+    let list = succeed(d, &["recipe", "list"]);
+    assert!(list.contains("small-data") && list.contains("finetune-gradual"), "{list}");
+    let fast = succeed(d, &["recipe", "show", "fast"]);
+    assert!(fast.starts_with("# ") && fast.contains("lr = 0.005"), "{fast}");
+    // What is shown is a file that --config takes.
+    fs::write(d.join("fast.toml"), &fast).unwrap();
+    let by_file = succeed(d, &["train", "squares", "--config", "fast.toml", "--show-config"]);
+    let by_recipe = succeed(d, &["train", "squares", "--recipe", "fast", "--show-config"]);
+    let plain =
+        |text: &str| text.lines().map(|l| l.split('#').next().unwrap().trim_end().to_string()).collect::<Vec<_>>();
+    assert_eq!(plain(&by_file), plain(&by_recipe));
+    // Typed over file, file over recipe, recipe over default; each says so.
+    fs::write(d.join("my.toml"), "lr = 0.01\nbatch_size = 30\n").unwrap();
+    let typed = ["train", "squares", "--recipe", "fast", "--config", "my.toml", "--batch-size", "20", "--show-config"];
+    let shown = succeed(d, &typed);
+    let line =
+        |key: &str| shown.lines().find(|l| l.starts_with(&format!("{key} = "))).unwrap_or_else(|| panic!("{shown}"));
+    let is = |key: &str, value: &str, origin: &str| {
+        let line = line(key);
+        assert!(line.starts_with(&format!("{key} = {value}")) && line.ends_with(&format!("# {origin}")), "{line}");
+    };
+    is("batch_size", "20", "typed");
+    is("lr", "0.01", "my.toml");
+    is("schedule", "\"onecycle 0.25\"", "recipe fast 1");
+    is("accumulate", "1", "default");
+    assert!(!d.join("runs").exists(), "nothing is trained");
+    // The settings of a run train again to the same weights.
+    train(d, "once", &["--schedule", "cosine", "--label-smoothing", "0.1"]);
+    succeed(d, &["train", "--config", "once/config.toml", "--out", "again", "--quiet"]);
+    assert!(weights(&d.join("once/model.safetensors")) == weights(&d.join("again/model.safetensors")));
+    for (text, parts) in [
+        ("epoch = 3\n", &["bad.toml: line 1", "'epoch'", "epochs"][..]),
+        ("lr = 0.1\n\n[images]\nsize = \"big\"\n", &["line 4", "invalid type"]),
+        ("lr = -1\n", &["--lr is -1"]),
+        ("[sweep]\n", &["line 1", "sweep"]),
+    ] {
+        fs::write(d.join("bad.toml"), text).unwrap();
+        fail(d, &["train", "squares", "--config", "bad.toml"], 1, parts);
+    }
+    fail(d, &["train", "--config", "nowhere.toml"], 1, &["nowhere.toml"]);
+    fail(d, &["recipe", "show", "slow"], 2, &["fast, small-data"]);
+}
+
+#[test]
+fn a_fraction_of_the_images_is_the_same_each_time() {
+    let dir = tempfile::tempdir().unwrap();
+    let d = dir.path();
+    idx_dir(d, 60, 20, 28);
+    let said = train(d, "part", &["--fraction", "0.5"]);
+    assert!(said.contains("30 of the 60 training images are used"), "{said}");
+    train(d, "again", &["--fraction", "0.5"]);
+    assert!(weights(&d.join("part/model.safetensors")) == weights(&d.join("again/model.safetensors")));
+    let mut ends = train(d, "short", &["--epochs", "1", "--time-budget", "1h"]);
+    assert!(!ends.contains("stopped early"));
+    ends = succeed(d, &["train", "squares", "--epochs", "9999", "--time-budget", "0.5s", "--out", "budget"]);
+    assert!(ends.contains("stopped early: the time budget of 0.5 s is used up") && ends.contains("Done in"), "{ends}");
+    for (budget, part) in [("10", "10m"), ("-1s", "10m"), ("soon", "10m")] {
+        fail(d, &["train", "squares", &format!("--time-budget={budget}")], 2, &[part]);
+    }
+}

@@ -59,6 +59,12 @@ impl ImageListDataset {
         ImageListDataset { changes: Some(Arc::new(changes)), ..self.clone() }
     }
 
+    /// Without mixup and CutMix from an epoch on, counted from 0: the last epochs see images as they are.
+    pub fn mix_until(&self, epoch: usize) -> ImageListDataset {
+        let changes = self.changes.as_ref().map(|changes| Arc::new(changes.mix_until(epoch)));
+        ImageListDataset { changes, ..self.clone() }
+    }
+
     /// The images.
     pub fn entries(&self) -> &[Entry] {
         &self.entries

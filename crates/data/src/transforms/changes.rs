@@ -7,9 +7,12 @@ use striate_imaging::{Filter, Image, Scale};
 use striate_tensor::Tensor;
 
 /// Random changes, and what their numbers come from: the seed, the epoch and the sample's number alone.
+#[derive(Clone)]
 pub(crate) struct RandomChanges {
     augmentations: Augmentations,
     mixer: Option<Mixer>,
+    /// The epoch from which images are not mixed any more.
+    mix_until: usize,
     seed: u64,
 }
 
@@ -17,7 +20,12 @@ impl RandomChanges {
     /// `classes` is how many there are, for labels of mixed images.
     pub fn new(augmentations: Augmentations, classes: usize, seed: u64) -> RandomChanges {
         let mixer = Mixer::new(&augmentations, classes, seed);
-        RandomChanges { augmentations, mixer, seed }
+        RandomChanges { augmentations, mixer, mix_until: usize::MAX, seed }
+    }
+
+    /// Without mixing from an epoch on.
+    pub fn mix_until(&self, epoch: usize) -> RandomChanges {
+        RandomChanges { mix_until: epoch, ..self.clone() }
     }
 
     /// The image as it is in an epoch, given that and the sample's number; of so many channels and of `size` (height and width). `whole`
@@ -49,6 +57,7 @@ impl RandomChanges {
         epoch: usize,
         first: usize,
     ) -> Option<Tensor> {
-        self.mixer.map(|mixer| mixer.mix(values, size, targets, epoch, first))
+        let mixer = self.mixer.filter(|_| epoch < self.mix_until);
+        mixer.map(|mixer| mixer.mix(values, size, targets, epoch, first))
     }
 }

@@ -85,6 +85,9 @@ settings! {
         schedule: String,
         /// The weight decay, instead of the optimizer's default.
         weight_decay: f64,
+        /// What the learning rate is multiplied with in some layers, by patterns of parameter names: `features.* 0.1, classifier.1.* 2`. 0 freezes them; of several that hold the
+        /// last counts.
+        lr_scales: String,
         /// The largest norm that the gradient may have.
         clip_norm: f64,
         /// The decay of the average of weights that is measured and saved in the place of the weights.

@@ -1,9 +1,11 @@
 //! What settings come to: the optimizer, the schedule, how many samples.
 
+use super::bad;
 use super::{OptimizerKind, ResolvedConfig};
 use crate::error::TrainError;
 use crate::learning_rate::SchedulePlan;
-use striate_nn::{Adagrad, Adam, AdamW, Lamb, Lion, NAdam, Optimizer, ParamGroups, RMSprop, Sgd};
+use striate_data::images::some;
+use striate_nn::{Adagrad, Adam, AdamW, Lamb, Lion, Module, NAdam, Optimizer, ParamGroup, ParamGroups, RMSprop, Sgd};
 use striate_tensor::ComputeSettings;
 
 impl ResolvedConfig {
@@ -31,6 +33,41 @@ impl ResolvedConfig {
     pub(crate) fn groups(&self) -> ParamGroups {
         let groups = ParamGroups::new();
         if self.decay_bias_and_norm { groups } else { groups.no_decay_on_biases_and_norms() }
+    }
+
+    /// The factors of the learning rate by pattern.
+    pub(super) fn lr_scales(&self) -> Result<Vec<(&str, f64)>, TrainError> {
+        let text = self.lr_scales.as_deref().unwrap_or_default();
+        let rule = |part: &'_ str| -> Option<(usize, f64)> {
+            let (pattern, factor) = part.trim().rsplit_once(char::is_whitespace)?;
+            let factor: f64 = factor.parse().ok().filter(|f: &f64| *f >= 0.0 && f.is_finite())?;
+            Some((pattern.trim().len(), factor)).filter(|(length, _)| *length > 0)
+        };
+        let parts = text.split(',').filter(|part| !part.trim().is_empty());
+        parts
+            .map(|part| match rule(part) {
+                Some((length, factor)) => Ok((&part.trim()[..length], factor)),
+                None => bad("lr_scales", part.trim(), "a pattern and a factor of 0 or more, as in features.* 0.1"),
+            })
+            .collect()
+    }
+
+    /// The rules of `groups`, and over them the factors that the settings name.
+    pub(crate) fn with_lr_scales(&self, groups: ParamGroups) -> ParamGroups {
+        let scales = self.lr_scales().unwrap_or_default();
+        scales.into_iter().fold(groups, |groups, (pattern, factor)| {
+            let group = ParamGroup::new().lr_scale(factor).frozen(factor == 0.0);
+            groups.add(pattern, group)
+        })
+    }
+
+    /// Checks that every pattern of the learning rate's factors is that of a parameter of `network`.
+    pub(crate) fn check_lr_scales(&self, network: &dyn Module) -> Result<(), TrainError> {
+        self.lr_scales()?;
+        let groups = self.with_lr_scales(ParamGroups::new());
+        let Some(pattern) = groups.unmatched(network).first().map(|pattern| pattern.to_string()) else { return Ok(()) };
+        let names: Vec<String> = network.named_parameters().into_iter().map(|(name, _)| name).collect();
+        bad("lr_scales", pattern, &format!("a pattern of parameter names, which are {}", some(&names)))
     }
 
     /// A fresh optimizer of the kind and weight decay set.

@@ -45,6 +45,7 @@ impl ResolvedConfig {
             }
         }
         self.schedule_plan()?;
+        self.lr_scales()?;
         if let Some(decay) = self.weight_decay.filter(|d| !(*d >= 0.0 && d.is_finite())) {
             return bad("weight_decay", decay, "0 or a positive number");
         }

@@ -68,6 +68,7 @@ pub(crate) fn prepare(asked: &Layers, validation: Validation, watch: &Watch) -> 
     if let Some(start) = start {
         data.weights.extend(weights::start_with(&mut *network, start.weights, &start.path, &plan.title())?);
     }
+    config.check_lr_scales(&*network)?;
     config.model = plan.name().to_string();
     let changes = config.images.augmentations(preprocessing.size[0])?;
     config.images.augment = (!changes.is_empty()).then(|| changes.to_string());

@@ -300,6 +300,8 @@ impl Pair {
             _ => {
                 let changes = config.images.augmentations(preprocessing.size[0])?;
                 let (size, classes) = (config.batch_size, data.classes.len());
+                let mix_until = config.epochs.saturating_sub(config.images.mix_off_epochs);
+                let changes = (changes, mix_until);
                 Loader::augmented(&data.train, preprocessing, size, config.seed, changes, classes)
             }
         };

@@ -218,11 +218,8 @@ impl<N: Module, T: Task<N>> Loop<'_, '_, N, T> {
 
     /// Adds a line to `metrics.csv`. A training does not end because its disk is full: that is said once.
     pub fn write_csv(&mut self, row: Row) {
-        let Some(csv) = self.csv else { return };
-        if let Err(e) = csv.add(&row) {
-            let text = format!("cannot write {}: {e}; training goes on without it", csv.path().display());
+        if let Some(text) = MetricsCsv::add_or_give_up(self.csv, &row) {
             self.sink.event(&Event::Note { text });
-            *self.csv = None;
         }
     }
 

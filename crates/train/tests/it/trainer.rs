@@ -313,3 +313,23 @@ fn a_loss_that_is_not_finite_names_step_and_samples() {
         "{error}"
     );
 }
+
+#[test]
+fn two_trainings_at_once_do_not_touch_each_other() {
+    let run = |winograd: bool| {
+        let settings = striate_tensor::ComputeSettings { winograd, threads: Some(1), ..Default::default() };
+        settings.scope(|| {
+            let (train, held_out) = loaders();
+            let mut net = network();
+            trainer(&mut net).epochs(3).fit(&train, &held_out).unwrap();
+            assert_eq!(striate_tensor::ComputeSettings::current(), settings);
+            bits(&net)
+        })
+    };
+    let alone = [run(true), run(false)];
+    let together = std::thread::scope(|scope| {
+        let threads = [true, false].map(|winograd| scope.spawn(move || run(winograd)));
+        threads.map(|thread| thread.join().unwrap())
+    });
+    assert_eq!(alone, together);
+}
