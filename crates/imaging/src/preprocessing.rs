@@ -307,7 +307,7 @@ fn dark_on_light<T: Depth>(grey: &Image<T>) -> bool {
 
 /// Contrast below this is noise on an empty page.
 const FAINT: u8 = 16;
-/// Ink is what reaches this share of the strongest.
+/// Ink is what reaches this fraction of the strongest.
 const INK: u8 = 64;
 
 /// A light digit on dark ground in the way of MNIST's.

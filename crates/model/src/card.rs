@@ -9,7 +9,7 @@ use striate_imaging::{Image, Preprocessing, Split};
 use striate_nn::{Forward, Pass};
 use striate_tensor::Tensor;
 
-/// How far, as a share of the largest output, a self-test may be off: instruction sets round differently.
+/// How far, as a fraction of the largest output, a self-test may be off: instruction sets round differently.
 const SELF_TEST_TOLERANCE: f32 = 1e-3;
 
 fn whole() -> f64 {

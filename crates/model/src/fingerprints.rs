@@ -95,7 +95,7 @@ impl Fingerprints {
         self.len() == 0
     }
 
-    /// The share of other images that are taken for members.
+    /// The fraction of other images that are taken for members.
     pub fn error_rate(&self) -> f64 {
         1.0 - self.filters.iter().map(|f| 1.0 - f.error_rate()).product::<f64>()
     }

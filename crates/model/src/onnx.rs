@@ -17,7 +17,7 @@ use striate_tensor::{DType, Op, Spec, Tensor, catch_panic};
 const CLASSES: &str = "classes";
 const TASK: &str = "task";
 const PREPROCESSING: &str = "preprocessing";
-/// How far, as a share of the largest output, an output of the written file may be off; and with weights of 16 bits.
+/// How far, as a fraction of the largest output, an output of the written file may be off; and with weights of 16 bits.
 const TOLERANCE: f32 = 1e-3;
 const HALF_TOLERANCE: f32 = 3e-2;
 /// How many steps of a byte a value of an image that the file scales itself may be off.

@@ -60,9 +60,10 @@ pub mod prelude {
         AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveMaxPool1d, AdaptiveMaxPool2d, Approximate, AvgPool1d, AvgPool2d,
         BatchNorm1d, BatchNorm2d, CircularPad2d, Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d, Dropout, Dropout2d,
         ELU, Embedding, Flatten, GELU, GroupNorm, Hardshrink, Hardsigmoid, Hardswish, Hardtanh, Identity,
-        InstanceNorm2d, Join, LayerNorm, LeakyReLU, Linear, LocalResponseNorm, LogSoftmax, MaxPool1d, MaxPool2d, Mish, PReLU,
-        Padding, Parallel, PixelShuffle, PixelUnshuffle, ReLU, ReLU6, ReflectionPad2d, ReplicationPad2d, Residual,
-        Sequential, SiLU, Sigmoid, Softmax, Softplus, SqueezeExcitation, StochasticDepth, Tanh, Upsample, ZeroPad2d,
+        InstanceNorm2d, Join, LayerNorm, LeakyReLU, Linear, LocalResponseNorm, LogSoftmax, MaxPool1d, MaxPool2d, Mish,
+        PReLU, Padding, Parallel, PixelShuffle, PixelUnshuffle, ReLU, ReLU6, ReflectionPad2d, ReplicationPad2d,
+        Residual, Sequential, SiLU, Sigmoid, Softmax, Softplus, SqueezeExcitation, StochasticDepth, Tanh, Upsample,
+        ZeroPad2d,
     };
     // Modules, passes and state.
     pub use striate_nn::{

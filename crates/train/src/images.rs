@@ -61,8 +61,11 @@ pub fn open(config: &ResolvedConfig, wanted: Wanted, watch: &Watch) -> Result<Sp
         fold(&mut list, &found, Fold { number, of, seed: config.seed, near_duplicates }, num_threads())?;
         notes.push(format!("fold {number} of {of} is held out"));
     } else if list.splits().is_empty() {
-        let how =
-            SplitOptions { share: settings.val, seed: config.seed, near_duplicates: !settings.split_near_duplicates };
+        let how = SplitOptions {
+            fraction: settings.val,
+            seed: config.seed,
+            near_duplicates: !settings.split_near_duplicates,
+        };
         let side = |fingerprint| wanted.started_from.side(fingerprint);
         match split(&mut list, &found, &how, &side, num_threads()) {
             Ok(more) => notes.extend(more),

@@ -31,7 +31,7 @@ impl Resemblance {
         2 * self.found > self.of
     }
 
-    /// What both have as a share of what either has.
+    /// What both have as a fraction of what either has.
     fn share(&self) -> f64 {
         self.found as f64 / (self.of + self.strange).max(1) as f64
     }

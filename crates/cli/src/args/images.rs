@@ -202,7 +202,7 @@ pub struct Check {
     pub threads: Option<u64>,
 }
 
-/// Write a manifest that holds out a share of each class, with near duplicates on one side.
+/// Write a manifest that holds out a fraction of each class, with near duplicates on one side.
 #[derive(Debug, Args)]
 pub struct Split {
     /// The images: see data check --help.

@@ -37,7 +37,7 @@ pub struct Inspect {
 ///
 /// The machine: the most multiply-adds that one thread and all can do, and how fast memory is copied. Then each convolution and linear layer
 /// by itself, on random numbers: milliseconds of the forward pass, the input's gradient and the weight's, GFLOP/s counted by the plain
-/// algorithm, and that as a share of the most (a faster algorithm may give more than 100%). Last a training step of the whole.
+/// algorithm, and that as a fraction of the most (a faster algorithm may give more than 100%). Last a training step of the whole.
 #[derive(Debug, Args)]
 pub struct Bench {
     /// The network: a ready one, its layers, or @FILE that holds them (see train --help).

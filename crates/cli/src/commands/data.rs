@@ -156,7 +156,7 @@ fn write_split(args: &Split) -> Result<ExitCode, Failure> {
     check_output(&args.out, &args.data, &list)?;
     list.for_training()?;
     let found = read(&list, striate::num_threads());
-    let options = SplitOptions { share: args.val, seed: args.seed, near_duplicates: !args.split_near_duplicates };
+    let options = SplitOptions { fraction: args.val, seed: args.seed, near_duplicates: !args.split_near_duplicates };
     let mut notes = std::mem::take(&mut list.notes);
     notes.extend(split(&mut list, &found, &options, &|_| None, striate::num_threads()).map_err(failed)?);
     let unreadable = found.bad().len();

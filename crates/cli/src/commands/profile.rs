@@ -3,7 +3,7 @@ use crate::table::Table;
 use std::time::Duration;
 use striate::profile::Profile;
 
-/// Ops that take a smaller share of the time are summed up.
+/// Ops that take a smaller fraction of the time are summed up.
 const WORTH_A_ROW: f64 = 0.002;
 
 /// Says where the time of a training run went.
@@ -11,13 +11,13 @@ pub fn print(profile: &Profile) -> Result<(), Failure> {
     let total: Duration = profile.phases.iter().map(|p| p.1).sum();
     let share = |time: Duration| time.as_secs_f64() / total.as_secs_f64().max(f64::MIN_POSITIVE);
     let cells = |time: Duration| [format!("{:.3}", time.as_secs_f64()), format!("{:.1}%", 100.0 * share(time))];
-    let mut table = Table::new(&["phase", "seconds", "share"]);
+    let mut table = Table::new(&["phase", "seconds", "fraction"]);
     for (name, time) in &profile.phases {
         table.row([name.to_string()].into_iter().chain(cells(*time)).collect());
     }
     say(format_args!("\nWhere {:.1} s went:\n{table}", total.as_secs_f64()))?;
 
-    let mut table = Table::new(&["op", "phase", "calls", "seconds", "share", "ms a call"]);
+    let mut table = Table::new(&["op", "phase", "calls", "seconds", "fraction", "ms a call"]);
     let mut row = |op: &str, phase: &str, calls: u64, time: Duration| {
         let (number, each) = match calls {
             0 => Default::default(),

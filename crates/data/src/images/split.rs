@@ -13,8 +13,8 @@ use striate_imaging::{Split, shown};
 /// How a list is split.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SplitOptions {
-    /// The share of each class that is held out, between 0 and 1.
-    pub share: f64,
+    /// The fraction of each class that is held out, between 0 and 1.
+    pub fraction: f64,
     /// What the sides come from, with the contents of the images.
     pub seed: u64,
     /// Whether near duplicates stay on one side. Without, results look better than they are.
@@ -24,7 +24,7 @@ pub struct SplitOptions {
 impl Default for SplitOptions {
     /// A fifth is held out, near duplicates on one side.
     fn default() -> Self {
-        SplitOptions { share: 0.2, seed: 0, near_duplicates: true }
+        SplitOptions { fraction: 0.2, seed: 0, near_duplicates: true }
     }
 }
 
@@ -43,7 +43,7 @@ pub enum SplitCause {
     Known,
 }
 
-/// Tells what is held out: about `options.share` of each class, and of every class at least one image and not all. Images whose contents
+/// Tells what is held out: about `options.fraction` of each class, and of every class at least one image and not all. Images whose contents
 /// are equal, that the list puts into one group or, if asked for, that are nearly the same stay on one side. `known` gives the side of
 /// images by their fingerprints where that is fixed, as it is for those that a model has learnt from.
 ///
@@ -53,7 +53,7 @@ pub enum SplitCause {
 /// Gives notes. Fingerprints are put into the list.
 ///
 /// # Errors
-/// If a class cannot have images on both sides, or the share is not between 0 and 1.
+/// If a class cannot have images on both sides, or the fraction is not between 0 and 1.
 ///
 /// # Panics
 /// If the survey is of another list.
@@ -76,8 +76,8 @@ pub(super) fn split_by(
     options: &SplitOptions,
     known: &dyn Fn(u64) -> Option<Split>,
 ) -> Result<Vec<String>, DataError> {
-    if !(options.share > 0.0 && options.share < 1.0) {
-        let reason = format!("a share of {} cannot be held out: it must lie between 0 and 1", options.share);
+    if !(options.fraction > 0.0 && options.fraction < 1.0) {
+        let reason = format!("a fraction of {} cannot be held out: it must lie between 0 and 1", options.fraction);
         return Err(DataError::images(&list.path, reason));
     }
     list.set_fingerprints(survey);
@@ -175,7 +175,7 @@ impl<'a> Division<'a> {
         for u in 0..division.units.len() {
             let unit = &division.units[u];
             // As parts of 2^64, of which `f64` knows 53 bits.
-            let drawn = (unit.key as f64) < options.share * 2f64.powi(64);
+            let drawn = (unit.key as f64) < options.fraction * 2f64.powi(64);
             if !unit.fixed && drawn && !division.is_most(u) {
                 division.units[u].side = Split::Val;
             }
@@ -185,7 +185,7 @@ impl<'a> Division<'a> {
 
     /// Whether the unit holds most of a class that has others, so that little would be left to learn from.
     fn is_most(&self, u: usize) -> bool {
-        let most = self.options.share.max(0.5);
+        let most = self.options.fraction.max(0.5);
         self.units[u].classes.iter().any(|(&c, &n)| n < self.counts[c] && n as f64 > most * self.counts[c] as f64)
     }
 
@@ -311,14 +311,14 @@ impl<'a> Division<'a> {
             let n = self.counts[c];
             let held = |u: &usize| if self.units[*u].side == Split::Val { self.units[*u].classes[&c] } else { 0 };
             let held: usize = self.of_class[c].iter().map(held).sum();
-            n >= 10 && (held as f64 / n as f64 - self.options.share).abs() > 0.25
+            n >= 10 && (held as f64 / n as f64 - self.options.fraction).abs() > 0.25
         };
         let far: Vec<&String> = (0..self.counts.len()).filter(far).map(|c| &self.list.classes[c]).collect();
         if !far.is_empty() {
             notes.push(format!(
-                "the share held out of {} is far from {:.0}%: groups and near duplicates stay on one side",
+                "the fraction held out of {} is far from {:.0}%: groups and near duplicates stay on one side",
                 some(&far),
-                100.0 * self.options.share
+                100.0 * self.options.fraction
             ));
         }
         notes

@@ -13,13 +13,13 @@ const STREAM: u64 = 0x6175_676d;
 /// the epoch and the sample's number alone.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Augmentations {
-    /// The least share of the area that a random part has that is scaled to the network's size; none: the whole image as in evaluation.
+    /// The least fraction of the area that a random part has that is scaled to the network's size; none: the whole image as in evaluation.
     pub crop_resize: Option<f64>,
     /// What is done then, in this order.
     pub steps: Vec<Step>,
     /// The parameter of the beta distribution that weighs two images laid over one another (Zhang et al., mixup, 2018).
     pub mixup: Option<f64>,
-    /// The parameter of the beta distribution of the share that another image's part takes (Yun et al., CutMix, 2019).
+    /// The parameter of the beta distribution of the fraction that another image's part takes (Yun et al., CutMix, 2019).
     pub cutmix: Option<f64>,
 }
 

@@ -60,7 +60,7 @@ fn lay_over(values: &mut [f32], size: usize, share: f64) -> f64 {
     share
 }
 
-/// A rectangle whose share of the area is about `1 - share`, from the image before; gives the share that stays.
+/// A rectangle whose fraction of the area is about `1 - share`, from the image before; gives the fraction that stays.
 fn cut_in(values: &mut [f32], [h, w, c]: [usize; 3], share: f64, rng: &mut Generator) -> f64 {
     let half = 0.5 * (1.0 - share).sqrt();
     let mut range = |side: usize| {
@@ -80,7 +80,7 @@ fn cut_in(values: &mut [f32], [h, w, c]: [usize; 3], share: f64, rng: &mut Gener
     1.0 - ((right - left) * (bottom - top)) as f64 / (w * h) as f64
 }
 
-/// A draw of Beta(`alpha`, `alpha`), as the share of one of two draws of Gamma(`alpha`).
+/// A draw of Beta(`alpha`, `alpha`), as the fraction of one of two draws of Gamma(`alpha`).
 fn beta(alpha: f64, rng: &mut Generator) -> f64 {
     let (a, b) = (gamma(alpha, rng), gamma(alpha, rng));
     if a + b > 0.0 { a / (a + b) } else { 0.5 }

@@ -20,7 +20,7 @@ pub enum Step {
     Affine {
         /// Turned by up to so many degrees either way.
         degrees: f64,
-        /// Moved by up to this share of the size.
+        /// Moved by up to this fraction of the size.
         translate: f64,
         /// Scaled between these.
         scale: [f64; 2],
@@ -29,12 +29,12 @@ pub enum Step {
     },
     /// Seen from another side (`RandomPerspective`).
     Perspective {
-        /// How far corners move, as a share of half the size.
+        /// How far corners move, as a fraction of half the size.
         distortion: f64,
         /// How often.
         p: f64,
     },
-    /// Brightness, contrast and saturation by a factor of up to 1 ± this, hue by up to ± this share of the circle, in random order
+    /// Brightness, contrast and saturation by a factor of up to 1 ± this, hue by up to ± this fraction of the circle, in random order
     /// (`ColorJitter`).
     Jitter([f64; 4]),
     /// Grey, with this probability.
@@ -151,14 +151,14 @@ fn erase<T: Depth>(image: Image<T>, rng: &mut Generator) -> Image<T> {
     image
 }
 
-/// Width and height of a share of the area between `shares`, with an aspect between `aspects` whose logarithm is uniform.
+/// Width and height of a fraction of the area between `shares`, with an aspect between `aspects` whose logarithm is uniform.
 fn rectangle(w: usize, h: usize, shares: [f64; 2], aspects: [f64; 2], rng: &mut Generator) -> [usize; 2] {
     let area = (w * h) as f64 * between(rng, shares[0], shares[1]);
     let aspect = between(rng, aspects[0].ln(), aspects[1].ln()).exp();
     [(area * aspect).sqrt().round() as usize, (area / aspect).sqrt().round() as usize]
 }
 
-/// A part of at least the share `least` of the area, with an aspect between 3:4 and 4:3, scaled to `width`×`height`
+/// A part of at least the fraction `least` of the area, with an aspect between 3:4 and 4:3, scaled to `width`×`height`
 /// (`RandomResizedCrop`).
 pub fn crop_resize<T: Scale>(
     image: &Image<T>,

@@ -90,7 +90,7 @@ fn every_class_gives_images_to_both_sides() {
     }
     for seed in 0..40 {
         for share in [0.01, 0.2, 0.5, 0.99] {
-            let list = divided(dir.path(), &SplitOptions { share, seed, near_duplicates: true }).unwrap();
+            let list = divided(dir.path(), &SplitOptions { fraction: share, seed, near_duplicates: true }).unwrap();
             for class in 0..4 {
                 let all = list.entries.iter().filter(|e| e.target.class() == class).count();
                 let held = held_out(&list, class);
@@ -99,7 +99,7 @@ fn every_class_gives_images_to_both_sides() {
         }
     }
     for share in [0.0, 1.0, -0.1, f64::NAN] {
-        assert!(divided(dir.path(), &SplitOptions { share, ..SplitOptions::default() }).is_err(), "{share}");
+        assert!(divided(dir.path(), &SplitOptions { fraction: share, ..SplitOptions::default() }).is_err(), "{share}");
     }
 }
 
@@ -127,7 +127,7 @@ fn what_belongs_together_stays_together() {
         assert_eq!(side["b/same.png"], side["a/02.png"]);
         assert!(side["a/04.png"] == side["b/05.png"] && side["b/05.png"] == side["b/07.png"]);
         // By image even so: the group and equal images still stay together.
-        split(&mut list, &found, &SplitOptions { seed, share: 0.4, near_duplicates: false }, &|_| None, 2).unwrap();
+        split(&mut list, &found, &SplitOptions { seed, fraction: 0.4, near_duplicates: false }, &|_| None, 2).unwrap();
         let side = sides(&list);
         differ |= (0..4).any(|i| side[&format!("a/like{i}.png")] != side["a/00.png"]);
         assert!(side["b/same.png"] == side["a/02.png"] && side["a/04.png"] == side["b/05.png"]);

@@ -6,7 +6,7 @@ use crate::pass::Pass;
 use striate_nn_derive::Module;
 use striate_tensor::{Shape, Tensor};
 
-/// Zeroes a share `p` of `x`, in units of `shape` broadcast, and scales the rest by 1/(1−p).
+/// Zeroes a fraction `p` of `x`, in units of `shape` broadcast, and scales the rest by 1/(1−p).
 fn drop(x: Tensor, p: f64, shape: Shape, layer: &LayerId, pass: &Pass) -> Tensor {
     assert!((0.0..=1.0).contains(&p), "dropout: the probability must be from 0 to 1, got {p}");
     let Some(mut generator) = pass.generator(layer) else { return x };

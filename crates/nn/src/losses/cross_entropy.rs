@@ -18,7 +18,7 @@ pub struct CrossEntropyLoss {
     pub weight: Option<Tensor>,
     /// Targets of this class count for nothing. It need not be a class.
     pub ignore_index: i64,
-    /// The share of the target that is spread evenly over all classes, from 0 to 1 (Szegedy et al., 2016).
+    /// The fraction of the target that is spread evenly over all classes, from 0 to 1 (Szegedy et al., 2016).
     pub label_smoothing: f64,
     /// What is given of the losses of all samples.
     pub reduction: Reduction,
@@ -61,7 +61,7 @@ impl CrossEntropyLoss {
     }
 
     setters! {
-        label_smoothing: f64, "With a share of the target spread evenly over all classes.";
+        label_smoothing: f64, "With a fraction of the target spread evenly over all classes.";
     }
 
     class_options!();

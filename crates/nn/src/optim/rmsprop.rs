@@ -14,7 +14,7 @@ pub struct RMSprop {
     pub eps: f64,
     /// This times the parameter is added to the gradient.
     pub weight_decay: f64,
-    /// The share of the last step that is kept.
+    /// The fraction of the last step that is kept.
     pub momentum: f64,
     /// Whether to divide by the standard deviation instead of the root mean square (Graves, 2013).
     pub centered: bool,

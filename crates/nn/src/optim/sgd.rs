@@ -8,9 +8,9 @@ use striate_tensor::{Gradients, SgdStep, Tensor, Update};
 pub struct Sgd {
     /// The learning rate.
     pub lr: f64,
-    /// The share of the last step's direction that is kept.
+    /// The fraction of the last step's direction that is kept.
     pub momentum: f64,
-    /// The share of the gradient that momentum leaves out.
+    /// The fraction of the gradient that momentum leaves out.
     pub dampening: f64,
     /// This times the parameter is added to the gradient.
     pub weight_decay: f64,

@@ -42,7 +42,7 @@ impl Anneal {
 pub struct OneCycle {
     /// Steps of the whole cycle; the last learning rate stays after them.
     pub total_steps: u64,
-    /// The share of the steps in which the learning rate rises.
+    /// The fraction of the steps in which the learning rate rises.
     pub pct_start: f64,
     /// How it rises and falls.
     pub anneal: Anneal,
@@ -156,7 +156,7 @@ pub enum Schedule {
     },
     /// Up to the base and down again (`OneCycleLR`, the learning rate alone; Smith and Topin, 2018): the base is PyTorch's `max_lr`.
     OneCycle(OneCycle),
-    /// The product of several: each gives its share of the base (`ChainedScheduler`, which agrees where every learning rate is a multiple
+    /// The product of several: each gives its fraction of the base (`ChainedScheduler`, which agrees where every learning rate is a multiple
     /// of the base, that is, without an `eta_min`).
     Chained(Vec<Schedule>),
     /// One after the other: each begins at its milestone and counts its own steps from there (`SequentialLR`).

@@ -12,7 +12,7 @@ pub enum Mode {
     Max,
 }
 
-/// What a threshold is a share of.
+/// What a threshold is a fraction of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum ThresholdMode {
     /// Of the best value so far.
@@ -55,7 +55,7 @@ pub struct ReduceOnPlateau {
     pub patience: u64,
     /// By how much a value must be better to count.
     pub threshold: f64,
-    /// What that is a share of.
+    /// What that is a fraction of.
     pub threshold_mode: ThresholdMode,
     /// Values that are not counted after a change.
     pub cooldown: u64,

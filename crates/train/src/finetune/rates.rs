@@ -2,7 +2,7 @@
 
 use striate_nn::{Module, ParamGroup, ParamGroups};
 
-/// Rules that give the first part of `network` the share `first` of the learning rate, the last one all of it, and those between shares
+/// Rules that give the first part of `network` the fraction `first` of the learning rate, the last one all of it, and those between fractions
 /// that grow by the same factor from part to part (discriminative fine-tuning; Howard and Ruder, 2018).
 pub(crate) fn by_depth(groups: ParamGroups, network: &dyn Module, first: f64) -> ParamGroups {
     let mut parts: Vec<String> = Vec::new();

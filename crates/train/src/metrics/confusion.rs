@@ -82,18 +82,18 @@ impl ConfusionMatrix {
         (0..self.counts.len()).map(|c| self.counts[c][c]).sum()
     }
 
-    /// The share of samples whose class was predicted; 0 of none.
+    /// The fraction of samples whose class was predicted; 0 of none.
     pub fn accuracy(&self) -> f64 {
         self.correct() as f64 / self.total().max(1) as f64
     }
 
-    /// Of the samples that were taken for `class`, the share that are; none if there are no such samples.
+    /// Of the samples that were taken for `class`, the fraction that are; none if there are no such samples.
     pub fn precision(&self, class: usize) -> Option<f64> {
         let predicted = self.predicted(class);
         (predicted > 0).then(|| ratio(self.counts[class][class], predicted))
     }
 
-    /// Of the samples that are of `class`, the share that were taken for it; none if there are no such samples.
+    /// Of the samples that are of `class`, the fraction that were taken for it; none if there are no such samples.
     pub fn recall(&self, class: usize) -> Option<f64> {
         let actual = self.actual(class);
         (actual > 0).then(|| ratio(self.counts[class][class], actual))

@@ -26,7 +26,7 @@ const LARGEST: f64 = 1e100;
 const WIDE: f64 = 50.0;
 /// Round steps that are almost as long as wanted are taken.
 const ALMOST: f64 = 0.8;
-/// The share of the span that stays free at both ends.
+/// The fraction of the span that stays free at both ends.
 const MARGIN: f64 = 0.04;
 
 /// Whether a number is drawn.

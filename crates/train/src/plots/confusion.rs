@@ -24,7 +24,7 @@ const LEGEND: [&str; 2] = ["0%", "100% of the row"];
 /// A colour's width in the legend.
 const SWATCH: f64 = 18.0;
 
-/// How often each class was taken for each: `counts[actual][predicted]`. The colour of a cell is the share of its row. Up to 30 classes have names and
+/// How often each class was taken for each: `counts[actual][predicted]`. The colour of a cell is the fraction of its row. Up to 30 classes have names and
 /// digits; of more than 100 classes neighbours share a cell.
 ///
 /// ```
@@ -41,7 +41,7 @@ pub fn confusion<S: AsRef<str>>(counts: &[Vec<usize>], classes: &[S]) -> String 
     if counts.len() <= NAMED { named(counts, &names) } else { map(counts) }
 }
 
-/// The step of the colour for a share; none at all has a step of its own.
+/// The step of the colour for a fraction; none at all has a step of its own.
 fn step(part: usize, whole: usize) -> usize {
     if part == 0 { 0 } else { (part as f64 / whole as f64 * STEPS as f64).ceil().clamp(1.0, STEPS as f64) as usize }
 }

@@ -22,7 +22,7 @@ pub struct RegNetOptions {
     pub group_width: usize,
     /// How many times its output's channels a block has inside.
     pub bottleneck_multiplier: f64,
-    /// Channels of squeeze-and-excitation as a share of a block's input, or none for blocks without it (RegNetX).
+    /// Channels of squeeze-and-excitation as a fraction of a block's input, or none for blocks without it (RegNetX).
     pub se_ratio: Option<f64>,
     /// Channels of the first convolution.
     pub stem_width: usize,

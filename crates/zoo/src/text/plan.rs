@@ -112,7 +112,7 @@ impl Values {
         }
     }
 
-    /// The value of a share or number.
+    /// The value of a fraction or number.
     pub fn real(&self, name: &str) -> f64 {
         match self.get(name) {
             Value::Real(x) => x,

@@ -10,7 +10,7 @@ fn percent(x: Option<f64>) -> String {
     x.map_or("–".into(), |x| format!("{:.2}%", 100.0 * x))
 }
 
-/// Classes that are taken for each other: how often, and in which share of the images of the actual one.
+/// Classes that are taken for each other: how often, and in which fraction of the images of the actual one.
 struct Confused {
     actual: usize,
     predicted: usize,
@@ -27,7 +27,7 @@ fn confused(confusion: &ConfusionMatrix) -> Vec<Confused> {
             pairs.push(Confused { actual, predicted, count, share: count as f64 / images as f64 });
         }
     }
-    // A stable sort: pairs of one count are in the order of their shares, then of the classes.
+    // A stable sort: pairs of one count are in the order of their fractions, then of the classes.
     pairs.sort_by(|a, b| b.count.cmp(&a.count).then(b.share.total_cmp(&a.share)));
     pairs
 }
@@ -119,7 +119,7 @@ fn print_confused(classes: &[String], confusion: &ConfusionMatrix) -> Result<(),
     if pairs.is_empty() {
         return say("\nNo class was taken for another.");
     }
-    let mut table = Table::new(&["actual", "predicted", "images", "share of actual"]).left(2);
+    let mut table = Table::new(&["actual", "predicted", "images", "of actual"]).left(2);
     for pair in pairs.iter().take(MANY) {
         let name = |c: usize| classes[c].clone();
         let share = percent(Some(pair.share));

@@ -190,7 +190,7 @@ impl LocalResponse {
         Grid::from_fn(x.shape, |i| x.at(&i) / self.base(x, i).powf(self.beta))
     }
 
-    /// y = x / base^beta, where the base depends on x, and on the neighbours: each y has a share for each x of its window.
+    /// y = x / base^beta, where the base depends on x, and on the neighbours: each y has a fraction for each x of its window.
     pub fn gradient(&self, grad: &Grid, x: &Grid) -> Grid {
         let mut to_x = Grid::zeros(x.shape);
         for i in indices(x.shape) {
