@@ -11,6 +11,7 @@ mod progress;
 mod settings;
 mod signals;
 mod table;
+mod text_plot;
 mod usage;
 
 use args::{Cli, Command};
@@ -57,6 +58,7 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
     striate::isa::check_environment()?;
     match cli.command {
         Command::Train(args) => commands::train::run(*args),
+        Command::LrFind(args) => commands::lr_find::run(*args),
         Command::Finetune(args) => commands::finetune::run(*args),
         Command::Eval(args) => commands::eval::run(args),
         Command::Predict(args) => commands::predict::run(args),

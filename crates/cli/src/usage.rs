@@ -1,8 +1,9 @@
 //! What was typed, and what to say in one line where it makes no sense.
 
-use crate::args::{Cli, with_defaults};
+use crate::args::{Cli, with_defaults, without_run_flags};
 use crate::output::{complain, quoted};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::parser::ValueSource;
 use clap::{Arg, Command, CommandFactory, FromArgMatches};
 use std::ffi::OsString;
 use std::path::Path;
@@ -22,7 +23,7 @@ fn command() -> Command {
         };
         command.mut_args(option).mut_subcommands(lenient)
     }
-    lenient(with_defaults(Cli::command()))
+    lenient(without_run_flags(with_defaults(Cli::command())))
 }
 
 /// Help and versions as they are; mistakes in one line.
@@ -42,6 +43,22 @@ pub fn report(e: &clap::Error) -> ExitCode {
         tip(e, &text, &std::env::args_os().skip(1).collect::<Vec<_>>()).map_or(String::new(), |t| format!(" ({t})"));
     complain(&format!("{line}{tip}; see --help"));
     ExitCode::from(2)
+}
+
+/// The first of these arguments of a command that was typed, as a flag.
+pub fn given(verb: &str, arguments: &[&str]) -> Option<String> {
+    let matches = command().try_get_matches().ok()?;
+    let matches = matches.subcommand_matches(verb)?;
+    let typed = |name: &&&str| matches.value_source(name) == Some(ValueSource::CommandLine);
+    arguments.iter().find(typed).map(|name| format!("--{}", name.replace('_', "-")))
+}
+
+/// That a flag has no meaning with a verb or another flag, as other mistakes.
+pub fn conflict(flag: &str, other: &str) -> ExitCode {
+    report(
+        &Cli::command()
+            .error(ErrorKind::ArgumentConflict, format!("the argument '{flag}' cannot be used with '{other}'")),
+    )
 }
 
 /// What a number may be, in words.

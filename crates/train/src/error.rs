@@ -221,6 +221,16 @@ pub enum TrainError {
         /// The checkpoint from before, if there is one of some steps; its numbers were checked to be finite.
         checkpoint: Option<PathBuf>,
     },
+    /// The loss is not finite whatever the learning rate: before the first update, or because of the samples.
+    #[error("{what} at any learning rate, {place}{}", of_samples(samples))]
+    NonFiniteAtAnyRate {
+        /// What is not finite.
+        what: String,
+        /// Where numbers first went wrong.
+        place: String,
+        /// What the samples of the batch are called, where that is known.
+        samples: Vec<String>,
+    },
     /// A callback panicked.
     #[error(
         "a callback panicked after step {steps}: {message}{}",

@@ -15,6 +15,7 @@ mod finetune;
 mod image_settings;
 mod images;
 mod learning_rate;
+mod lr_find;
 mod metrics;
 mod metrics_csv;
 mod near_names;
@@ -50,6 +51,7 @@ pub use finetune::{
 pub use image_settings::{ImageCache, ImageConfig, ImageSettings, NO_CHANGES, SMALL_DATA, UNMIXED};
 pub use images::{Preview, are_images};
 pub use learning_rate::{PlateauPosition, SCHEDULE_FORMS, SchedulePlan};
+pub use lr_find::{LrFind, LrFindEnd, LrFindOptions, LrPoint};
 pub use metrics::{
     Averages, ClassificationMetrics, ConfusionMatrix, Detail, Direction, Metric, Metrics, MultiLabelMetrics,
     OperatingPoint, Ranking, RegressionMetrics, Scale, bootstrap_interval, wilson_interval,
@@ -57,7 +59,7 @@ pub use metrics::{
 pub use published::{IMAGENET, MIRROR, cached_weights, resolve_weights, weights_url};
 pub use recipe::Recipe;
 pub use run_dir::RunDir;
-pub use session::{ResumeOptions, Session};
+pub use session::{DryRun, ResumeOptions, Session};
 pub use state::{Measured, TrainState};
 pub use sweep::{Method, Space, SweepPlan, Swept, Trial, Values, is_sweep, resume_sweep, sweep};
 pub use task::Task;

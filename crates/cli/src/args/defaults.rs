@@ -25,27 +25,30 @@ const SETTINGS: [(&str, OfTrain); 13] = [
 
 /// `command` with the defaults of each verb in its help.
 pub fn with_defaults(command: Command) -> Command {
-    let command = command.mut_subcommand("train", |train| {
-        SETTINGS.into_iter().fold(train, |train, (name, of)| {
-            let plain = of(&ResolvedConfig::default());
-            let few = |n| of(&Defaults::for_images(n).config());
-            let (small, large) = (few(Defaults::FEW), few(Defaults::MANY));
-            let text = match (plain, small, large) {
-                (None, None, None) => return train,
-                (a, b, c) if a == b && b == c => a.unwrap_or_default(),
-                (a, b, c) if b == c => format!("{}; for images in files {}", or_none(a), or_none(b)),
-                (a, b, c) => format!(
-                    "{}; for images in files from {} for {} training images or fewer to {} for {} or more",
-                    or_none(a),
-                    or_none(b),
-                    Defaults::FEW,
-                    or_none(c),
-                    Defaults::MANY
-                ),
-            };
-            train.mut_arg(name, |arg| with_default(arg, &text))
+    let of_train = |command: Command, verb| {
+        command.mut_subcommand(verb, |train| {
+            SETTINGS.into_iter().fold(train, |train, (name, of)| {
+                let plain = of(&ResolvedConfig::default());
+                let few = |n| of(&Defaults::for_images(n).config());
+                let (small, large) = (few(Defaults::FEW), few(Defaults::MANY));
+                let text = match (plain, small, large) {
+                    (None, None, None) => return train,
+                    (a, b, c) if a == b && b == c => a.unwrap_or_default(),
+                    (a, b, c) if b == c => format!("{}; for images in files {}", or_none(a), or_none(b)),
+                    (a, b, c) => format!(
+                        "{}; for images in files from {} for {} training images or fewer to {} for {} or more",
+                        or_none(a),
+                        or_none(b),
+                        Defaults::FEW,
+                        or_none(c),
+                        Defaults::MANY
+                    ),
+                };
+                train.mut_arg(name, |arg| with_default(arg, &text))
+            })
         })
-    });
+    };
+    let command = ["train", "lr-find"].into_iter().fold(command, of_train);
     command.mut_subcommand("finetune", |finetune| {
         SETTINGS.into_iter().fold(finetune, |finetune, (name, of)| {
             let modes = [FineTuneMode::Head, FineTuneMode::Full, FineTuneMode::Gradual];

@@ -4,6 +4,7 @@ mod choice;
 mod compute;
 mod defaults;
 mod images;
+mod lr_find;
 mod models;
 mod networks;
 mod recipe;
@@ -13,6 +14,7 @@ mod training;
 pub use compute::Compute;
 pub use defaults::with_defaults;
 pub use images::*;
+pub use lr_find::*;
 pub use models::*;
 pub use networks::*;
 pub use recipe::*;
@@ -34,6 +36,7 @@ pub struct Cli {
 pub enum Command {
     Train(Box<Train>),
     Finetune(Box<Finetune>),
+    LrFind(Box<LrFind>),
     Eval(Eval),
     Predict(Predict),
     Inspect(Inspect),

@@ -73,7 +73,7 @@ fn not_negative(text: &str) -> Result<f64, String> {
     number(text, |x| x >= 0.0, "0 or a positive number")
 }
 
-fn positive(text: &str) -> Result<f64, String> {
+pub fn positive(text: &str) -> Result<f64, String> {
     number(text, |x| x > 0.0, "a positive number")
 }
 

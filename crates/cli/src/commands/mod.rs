@@ -9,6 +9,7 @@ pub mod finetune;
 mod folds;
 pub mod import;
 pub mod inspect;
+pub mod lr_find;
 pub mod models;
 pub mod predict;
 mod profile;

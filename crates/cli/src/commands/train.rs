@@ -50,7 +50,8 @@ fn resume(run: &Path, args: &Train) -> Result<Session, Failure> {
     Session::resume_with(run, &options).map_err(advice::failure)
 }
 
-fn asked(args: &Train, model: Option<&ModelArg>) -> Result<Layers, Failure> {
+/// The settings that were typed, over those of a recipe and of a file.
+pub fn asked(args: &Train, model: Option<&ModelArg>) -> Result<Layers, Failure> {
     let typed = Config {
         data: args.data.as_deref().map(super::data_name).transpose()?,
         model: model.map(|model| model.text.clone()),

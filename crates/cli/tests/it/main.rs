@@ -11,6 +11,7 @@ mod honest;
 mod images;
 mod inputs;
 mod many_runs;
+mod lr_find;
 mod onnx;
 mod same_bits;
 mod settings;

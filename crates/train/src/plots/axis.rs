@@ -77,6 +77,11 @@ impl Axis {
         Axis { log: self.low > 0.0 && self.high / self.low > WIDE, ..self }
     }
 
+    /// Logarithmic, if all values are positive.
+    pub fn log(self) -> Self {
+        Axis { log: self.low > 0.0, ..self }
+    }
+
     /// Whether it is logarithmic.
     pub fn is_log(&self) -> bool {
         self.log

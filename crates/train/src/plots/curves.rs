@@ -48,6 +48,20 @@ const INDENT: f64 = 24.0;
 /// assert!(curves(&[loss, accuracy], "epoch").starts_with("<svg"));
 /// ```
 pub fn curves(series: &[Series], x: &str) -> String {
+    plot(series, x, "Loss and metrics over time", |across| across)
+}
+
+/// As [`curves`], over numbers of which the logarithm is shown, such as `learning rate`. Those that are not positive have none.
+pub fn curves_over_log(series: &[Series], x: &str) -> String {
+    let positive = |series: &Series| {
+        let points = series.points.iter().copied().filter(|[x, _]| *x > 0.0).collect();
+        Series { points, ..series.clone() }
+    };
+    let series: Vec<Series> = series.iter().map(positive).collect();
+    plot(&series, x, &format!("Loss and metrics over the {x}"), Axis::log)
+}
+
+fn plot(series: &[Series], x: &str, title: &str, across: impl Fn(Axis) -> Axis) -> String {
     let (losses, metrics): (Vec<&Series>, Vec<&Series>) = series.iter().partition(|s| s.scale.is_none());
     let fractions = metrics.iter().all(|s| s.scale == Some(Scale::Fraction));
     let unit = if fractions { Unit::Percent } else { Unit::Number };
@@ -59,11 +73,10 @@ pub fn curves(series: &[Series], x: &str) -> String {
 
     let legends: Vec<Legend> = panels.iter().map(|(_, series, _)| legend(series)).collect();
     let below = legends.iter().map(Legend::height).fold(0.0, f64::max);
-    let mut svg =
-        Svg::new([WIDTH * panels.len() as f64, HEIGHT + Panel::around() + below], "Loss and metrics over time");
+    let mut svg = Svg::new([WIDTH * panels.len() as f64, HEIGHT + Panel::around() + below], title);
     for (i, ((title, series, unit), legend)) in panels.iter().zip(&legends).enumerate() {
         let left = i as f64 * WIDTH;
-        draw(&mut svg, [left, 0.0, WIDTH, HEIGHT], series, [title, x], *unit);
+        draw(&mut svg, [left, 0.0, WIDTH, HEIGHT], series, [title, x], *unit, &across);
         legend.draw(&mut svg, [left + INDENT, HEIGHT + Panel::around()]);
     }
     svg.finish()
@@ -74,10 +87,17 @@ fn legend(series: &[&Series]) -> Legend {
     Legend::new(&names, WIDTH - 2.0 * INDENT)
 }
 
-fn draw(svg: &mut Svg, place: [f64; 4], series: &[&Series], [title, x]: [&str; 2], unit: Unit) {
+fn draw(
+    svg: &mut Svg,
+    place: [f64; 4],
+    series: &[&Series],
+    [title, x]: [&str; 2],
+    unit: Unit,
+    across: &impl Fn(Axis) -> Axis,
+) {
     let all = || series.iter().flat_map(|s| &s.points).filter(|[x, _]| is_drawn(*x));
     let whole = if all().all(|[x, _]| x.fract() == 0.0) { Unit::Whole } else { Unit::Number };
-    let across = Axis::spanning(all().map(|[x, _]| *x), whole);
+    let across = across(Axis::spanning(all().map(|[x, _]| *x), whole));
     let up = Axis::spanning(all().map(|[_, y]| *y), unit);
     let up = if title == "Loss" { up.log_if_wide() } else { up }.with_margin();
     let title = if up.is_log() { &format!("{title}, logarithmic") } else { title };

@@ -14,6 +14,6 @@ mod scatter;
 mod svg;
 
 pub use confusion::confusion;
-pub use curves::{Series, curves};
+pub use curves::{Series, curves, curves_over_log};
 pub use precision_recall::precision_recall;
 pub use scatter::scatter;

@@ -1,8 +1,11 @@
 //! A training run from settings to model file.
 
+mod any_task;
+mod dry_run;
 mod prepare;
 mod run;
 
+pub use dry_run::DryRun;
 pub(crate) use prepare::{Ready, prepare};
 pub(crate) use run::list_bad;
 

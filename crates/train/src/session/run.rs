@@ -1,9 +1,10 @@
 //! The run itself: one stage after the other.
 
 use super::Session;
+use super::any_task::{AnyTask, WithTask};
 use crate::card;
 use crate::checkpoint::{self, Identity};
-use crate::config::{ResolvedConfig, TaskKind};
+use crate::config::ResolvedConfig;
 use crate::data::{Images, Loader, Splits, measuring_batch};
 use crate::error::TrainError;
 use crate::events::{Event, Finished, Sink, Started, StartedData};
@@ -14,9 +15,8 @@ use crate::network;
 use crate::phase::Phase;
 use crate::run_dir::{BAD_IMAGES, RunDir};
 use crate::state::Measured;
-use crate::targets::{self, Scale};
+use crate::targets;
 use crate::task::Task;
-use crate::tasks::{Classification, MultiLabel, Regression};
 use crate::trainer::{Contents, Keeper, Kept, Loop, LoopSettings, Outcome, check_monitor};
 use std::cell::OnceCell;
 use std::path::PathBuf;
@@ -27,7 +27,7 @@ use striate_formats::write_atomic;
 use striate_imaging::Preprocessing;
 use striate_model::Model;
 use striate_nn::{Classifier, Module, Passes};
-use striate_tensor::{Tensor, isa, num_threads};
+use striate_tensor::{isa, num_threads};
 
 impl Session {
     /// Trains until all epochs are done.
@@ -43,35 +43,8 @@ impl Session {
     /// # Errors
     /// As [`Session::run`].
     pub fn run_until(&mut self, stop: &AtomicBool, sink: &mut dyn Sink) -> Result<Outcome, TrainError> {
-        self.config.compute_settings().scope(|| self.run_task(stop, sink))
-    }
-
-    fn run_task(&mut self, stop: &AtomicBool, sink: &mut dyn Sink) -> Result<Outcome, TrainError> {
-        let (config, outputs) = (&self.config, self.data.classes.len());
-        match config.task {
-            TaskKind::Classification => {
-                let mut task = Classification::new(outputs).label_smoothing(config.label_smoothing);
-                task = config.focal.into_iter().fold(task, Classification::focal);
-                if config.images.class_weights {
-                    let weights = class_weights(&self.data.train, outputs).into_iter().map(|w| w as f32).collect();
-                    task = task.class_weights(Tensor::from_vec(weights, [outputs]));
-                }
-                self.run_stages(&task, sink, stop)
-            }
-            TaskKind::MultiLabel => {
-                let mut task = MultiLabel::new(outputs).label_smoothing(config.label_smoothing);
-                task = config.focal.into_iter().fold(task, MultiLabel::focal);
-                if config.images.class_weights {
-                    task = task.pos_weight(targets::pos_weight(&self.data.train, outputs));
-                }
-                self.run_stages(&task, sink, stop)
-            }
-            TaskKind::Regression => {
-                let Scale { mean, std } = Scale::of(&self.data.train, outputs);
-                let task = Regression::new(self.data.classes.clone()).scale(mean, std);
-                self.run_stages(&task, sink, stop)
-            }
-        }
+        let task = AnyTask::of(&self.config, &self.data);
+        self.config.compute_settings().scope(|| task.with(Stages { session: self, sink, stop }))
     }
 
     fn run_stages<T>(&mut self, task: &T, sink: &mut dyn Sink, stop: &AtomicBool) -> Result<Outcome, TrainError>
@@ -124,21 +97,11 @@ impl Session {
             if let Some(text) = phase.describe(config, &*network.network) {
                 sink.event(&Event::Note { text });
             }
-            let images = Pair::of_images(config, phase, data, preprocessing)?;
-            let loaders = match phase.part {
-                Part::HeadOnFeatures => images.into_features(&*network.network, config, sink, stop)?,
-                _ => Some(images),
-            };
-            let Some(mut loaders) = loaders else {
+            let loaders = Pair::of_stage(config, phase, data, preprocessing, &*network.network, sink, stop)?;
+            let Some(loaders) = loaders else {
                 sink.event(&Event::Stopped { run: Some(run.path().to_path_buf()), steps: state.steps });
                 break;
             };
-            if config.images.balance {
-                let weights = class_weights(&data.train, data.classes.len());
-                let each = (0..data.train.len()).map(|i| weights[data.train.target(i).class()]).collect();
-                loaders.train = loaders.train.weights(each);
-            }
-            loaders.train = loaders.train.join_single(needs_two).limit(config.epoch_samples(data.train.len()));
             let mut optimizer = config.optimizer_for(phase, &*network.network);
             if state.epoch == phase.epochs.start && state.batch == 0 {
                 state.plateau = None;
@@ -232,6 +195,21 @@ impl Session {
     }
 }
 
+/// All stages of a run.
+struct Stages<'a> {
+    session: &'a mut Session,
+    sink: &'a mut dyn Sink,
+    stop: &'a AtomicBool,
+}
+
+impl WithTask for Stages<'_> {
+    type Output = Result<Outcome, TrainError>;
+
+    fn run<T: Task<Tuned, Batch = striate_data::Batch>>(self, task: &T) -> Self::Output {
+        self.session.run_stages(task, self.sink, self.stop)
+    }
+}
+
 /// Checkpoints and model files in the directory of a run.
 struct RunKeeper<'a> {
     run: &'a RunDir,
@@ -281,12 +259,38 @@ impl Keeper<Tuned> for RunKeeper<'_> {
 const FEATURES: usize = 250;
 
 /// Training batches and those to measure on.
-struct Pair {
-    train: Loader,
+pub(super) struct Pair {
+    pub train: Loader,
     test: Loader,
 }
 
 impl Pair {
+    /// Those of a stage; none if `stop` is set on the way.
+    pub fn of_stage(
+        config: &ResolvedConfig,
+        phase: &Phase,
+        data: &Splits,
+        preprocessing: &Preprocessing,
+        network: &dyn Classifier,
+        sink: &mut dyn Sink,
+        stop: &AtomicBool,
+    ) -> Result<Option<Pair>, TrainError> {
+        let images = Pair::of_images(config, phase, data, preprocessing)?;
+        let loaders = match phase.part {
+            Part::HeadOnFeatures => images.into_features(network, config, sink, stop)?,
+            _ => Some(images),
+        };
+        let Some(mut loaders) = loaders else { return Ok(None) };
+        if config.images.balance {
+            let weights = class_weights(&data.train, data.classes.len());
+            let each = (0..data.train.len()).map(|i| weights[data.train.target(i).class()]).collect();
+            loaders.train = loaders.train.weights(each);
+        }
+        let needs_two = config.needs_two(network, preprocessing.output_shape());
+        loaders.train = loaders.train.join_single(needs_two).limit(config.epoch_samples(data.train.len()));
+        Ok(Some(loaders))
+    }
+
     /// Of images; those to learn from are changed at random where the whole network learns or each is seen anew.
     fn of_images(
         config: &ResolvedConfig,
@@ -328,7 +332,7 @@ impl Pair {
 }
 
 /// For each class the weight that makes all of them count the same, 1 in the mean over the samples; 0 for one without samples.
-fn class_weights(images: &Images, classes: usize) -> Vec<f64> {
+pub(super) fn class_weights(images: &Images, classes: usize) -> Vec<f64> {
     let counts = images.counts(classes);
     let present = counts.iter().filter(|&&n| n > 0).count();
     let weight = |n: usize| if n == 0 { 0.0 } else { images.len() as f64 / (present * n) as f64 };

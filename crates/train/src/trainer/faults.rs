@@ -7,6 +7,9 @@ use striate_nn::{Module, first_fault, state_dict};
 use striate_tensor::Leaf;
 use striate_tensor::autograd::find_non_finite;
 
+/// Where numbers went wrong that came with the batch.
+pub(super) const IN_THE_INPUTS: &str = "already in the images";
+
 impl<N: Module, T: Task<N>> Loop<'_, '_, N, T> {
     /// Checks the weights, the running statistics, their average and the optimizer's state.
     pub fn check_weights(&self) -> Result<(), TrainError> {
@@ -32,7 +35,7 @@ impl<N: Module, T: Task<N>> Loop<'_, '_, N, T> {
     pub fn non_finite(&self, batch: &T::Batch, place: usize, loss: f64, samples: Vec<String>) -> TrainError {
         let what = format!("the loss is {loss}");
         if !self.task.inputs(batch).iter().all(|x| x.is_finite()) {
-            return self.non_finite_error(what, "already in the images".into(), samples);
+            return self.non_finite_error(what, IN_THE_INPUTS.into(), samples);
         }
         if let Some(place) = self.non_finite_tensor() {
             return self.non_finite_error(what, place, Vec::new());

@@ -1,15 +1,18 @@
 //! [`Trainer`]: trains a network that a program wrote.
 
 mod faults;
+mod find;
 mod fit;
 mod keeper;
 mod settings;
 mod step;
+mod trial;
 
 pub(crate) use fit::Loop;
 pub use fit::Outcome;
 pub(crate) use keeper::{Contents, Keeper, Kept};
 pub(crate) use settings::LoopSettings;
+pub(crate) use trial::{Halt, Taken, Trial};
 
 use crate::batches::Batches;
 use crate::callback::Callback;

@@ -1,7 +1,7 @@
 //! Plots: well-formed, inside their frame, of bounded size, whatever is drawn.
 
 use roxmltree::{Document, Node};
-use striate_train::plots::{Series, confusion, curves, precision_recall, scatter};
+use striate_train::plots::{Series, confusion, curves, curves_over_log, precision_recall, scatter};
 use striate_train::{Ranking, Scale};
 
 /// Numbers that look random and are the same each time.
@@ -55,7 +55,14 @@ fn plots() -> Vec<(&'static str, String)> {
         (0..80).map(|i| (format!("label {i}"), ranking(40_000, 0.02 * i as f64))).collect();
     let hostile_counts = vec![vec![3, 0, 1, 0, 0]; 5];
     let broken = vec![[1.0, f64::NAN], [2.0, 0.5], [3.0, f64::INFINITY], [f64::NAN, 1.0], [4.0, 0.4], [5.0, 0.3]];
+    let rates =
+        |lowest: i32| (0..100).map(|i| [10f64.powf(lowest as f64 + i as f64 / 12.0), 2.3 - 0.02 * noise(i)]).collect();
     vec![
+        ("curves over log", curves_over_log(&[Series::loss("loss", rates(-7))], "learning rate")),
+        (
+            "curves over log of broken numbers",
+            curves_over_log(&[Series::loss("loss", vec![[0.0, 1.0], [-1.0, 2.0], [f64::NAN, 1.0]])], "x"),
+        ),
         (
             "curves",
             curves(

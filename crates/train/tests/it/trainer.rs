@@ -7,10 +7,10 @@ use striate_train::{
     Batches, Callback, Classification, Context, Event, Measured, Outcome, SchedulePlan, Stream, TrainError, Trainer,
 };
 
-const CLASSES: usize = 3;
+pub const CLASSES: usize = 3;
 
 /// Points around three centres.
-fn points(n: usize, seed: u64) -> TensorDataset {
+pub fn points(n: usize, seed: u64) -> TensorDataset {
     let rng = &mut Generator::new(seed);
     let labels: Vec<i64> = (0..n).map(|i| (i % CLASSES) as i64).collect();
     let centres = Tensor::from_vec(vec![2.0f32, 0.0, -2.0, 1.0, 0.0, -2.0], [CLASSES, 2]);
@@ -19,7 +19,7 @@ fn points(n: usize, seed: u64) -> TensorDataset {
     TensorDataset::new(centres.index_select(0, &at) + noise, &Tensor::from_vec(labels, [n]))
 }
 
-fn network() -> Sequential {
+pub fn network() -> Sequential {
     let rng = &mut Generator::new(7);
     Sequential::new()
         .add(Linear::new(2, 16, rng))
@@ -29,16 +29,16 @@ fn network() -> Sequential {
         .add(Linear::new(16, CLASSES, rng))
 }
 
-fn loaders() -> (DataLoader<TensorDataset>, DataLoader<TensorDataset>) {
+pub fn loaders() -> (DataLoader<TensorDataset>, DataLoader<TensorDataset>) {
     (DataLoader::new(points(90, 1), 16).shuffle(3), DataLoader::new(points(60, 2), 60))
 }
 
-fn bits(network: &impl Module) -> Vec<(String, Vec<u32>)> {
+pub fn bits(network: &impl Module) -> Vec<(String, Vec<u32>)> {
     let values = |t: Tensor| t.to_dtype(DType::F32).to_vec::<f32>().into_iter().map(f32::to_bits).collect();
     state_dict(network).into_iter().map(|(name, t)| (name, values(t))).collect()
 }
 
-fn trainer<N: Forward>(network: &mut N) -> Trainer<'_, N, Classification> {
+pub fn trainer<N: Forward>(network: &mut N) -> Trainer<'_, N, Classification> {
     Trainer::new(network, Classification::new(CLASSES))
         .optimizer(AdamW::new(0.01))
         .schedule(SchedulePlan::parse("onecycle").unwrap())
@@ -280,7 +280,7 @@ fn training_ends_by_patience_by_metric_and_by_time() {
 }
 
 /// Named samples, one of which is not a number.
-struct Faulty(DataLoader<TensorDataset>);
+pub struct Faulty(pub DataLoader<TensorDataset>);
 
 impl Batches for Faulty {
     type Batch = Batch;
