@@ -99,6 +99,12 @@ impl Images {
         }
     }
 
+    /// `n` of them, evenly spread; all if there are no more.
+    pub(crate) fn spread(&self, n: usize) -> Images {
+        let n = n.min(self.len());
+        self.at(&(0..n).map(|i| i * self.len() / n).collect::<Vec<_>>())
+    }
+
     /// A fraction of the images, of each of `classes` classes where they have one, in their order: the nearest number, and at least one. Which they are depends on the
     /// seed and the number of images alone.
     fn fraction(&self, fraction: f64, classes: usize, seed: u64) -> Images {

@@ -156,8 +156,7 @@ pub struct Train {
         value_name = "RUN",
         conflicts_with_all = [
             "model", "epoch_fraction", "batch_size", "lr", "optimizer", "weight_decay", "decay_bias_and_norm", "schedule",
-            "betas", "clip_norm", "accumulate", "ema", "label_smoothing", "dropout_scale", "focal", "folds", "lr_scales", "mix_off_epochs", "monitor", "min_delta", "time_budget", "fraction", "seed",
-            "out", "checkpoint_every", "log_every", "recipe", "config", "show_config", "size", "channels", "filter", "background", "augment", "cache", "max_bad", "balance", "class_weights",
+            "betas", "clip_norm", "accumulate", "ema", "label_smoothing", "dropout_scale", "focal", "folds", "lr_scales", "mix_off_epochs", "monitor", "min_delta", "time_budget", "fraction", "seed", "out", "checkpoint_every", "log_every", "recipe", "config", "show_config", "size", "channels", "filter", "background", "augment", "cache", "max_bad", "balance", "class_weights", "smoke",
             "no_winograd", "task", "weights", "weights_entry", "patience", "val", "split_near_duplicates", "path_column", "label_column",
         ],
     )]
@@ -260,6 +259,10 @@ pub struct Run {
     /// Print the settings that the run would have, and where each comes from, and do nothing else.
     #[arg(long)]
     pub show_config: bool,
+    /// Try everything on two batches: each stage of the training, validation, checkpoints and the model file, which is read again. The line at the end says
+    /// that everything works, or what does not. The run's directory is a temporary one, and removed, unless --out names another.
+    #[arg(long, conflicts_with_all = ["show_config", "profile", "folds"])]
+    pub smoke: bool,
     /// Print at the end where the time went: data, forward, backward, optimizer, and by op.
     #[arg(long)]
     pub profile: bool,

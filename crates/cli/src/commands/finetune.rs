@@ -1,5 +1,6 @@
 use super::folds;
 use super::run::{Listener, conduct, printer, show_config, start, watched};
+use super::smoke::smoke;
 use crate::advice;
 use crate::args::{Finetune, FinetuneMode, Log};
 use crate::download;
@@ -7,6 +8,7 @@ use crate::model_arg;
 use crate::output::{Failure, program, quoted, say};
 use crate::settings;
 use crate::signals;
+use crate::usage::conflict;
 use std::process::ExitCode;
 use striate::train::{
     Config, FewShot, FineTuneConfig, FineTuneMode, IMAGENET, Layers, PrototypeReport, ResolvedConfig, prototypes,
@@ -15,6 +17,9 @@ use striate::train::{
 use striate::zoo::find;
 
 pub fn run(args: Finetune) -> Result<ExitCode, Failure> {
+    if args.mode == FinetuneMode::Prototype && args.run.smoke {
+        return Ok(conflict("--smoke", "--mode prototype"));
+    }
     super::set_up(&args.run.compute);
     let stop = signals::stop_flag()?;
     let model = args.model.as_deref().map(model_arg::read).transpose()?;
@@ -34,6 +39,9 @@ pub fn run(args: Finetune) -> Result<ExitCode, Failure> {
         }
         if let Some(folds) = args.learning.folds {
             return folds::run(&asked, folds as usize, &args.run, &stop).map_err(failure)?;
+        }
+        if args.run.smoke {
+            return smoke(&asked, &args.run, &stop, failure);
         }
         let session = start(&asked, &args.run).map_err(failure)?;
         return conduct(session, &args.run, &stop);

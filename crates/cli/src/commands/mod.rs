@@ -16,6 +16,7 @@ mod profile;
 pub mod recipe;
 mod run;
 pub mod run_file;
+mod smoke;
 pub mod sweep;
 pub mod train;
 

@@ -1,5 +1,6 @@
 use super::folds;
 use super::run::{conduct, show_config, start};
+use super::smoke::smoke;
 use crate::advice;
 use crate::args::Train;
 use crate::download;
@@ -36,6 +37,9 @@ pub fn run(args: Train) -> Result<ExitCode, Failure> {
             }
             if let Some(folds) = args.learning.folds {
                 return folds::run(&asked, folds as usize, &args.run, &stop).map_err(failure)?;
+            }
+            if args.run.smoke {
+                return smoke(&asked, &args.run, &stop, failure);
             }
             start(&asked, &args.run).map_err(failure)?
         }

@@ -4,6 +4,7 @@ mod any_task;
 mod dry_run;
 mod prepare;
 mod run;
+mod smoke;
 
 pub use dry_run::DryRun;
 pub(crate) use prepare::{Ready, prepare};
