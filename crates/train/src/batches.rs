@@ -1,6 +1,8 @@
 //! [`Batches`]: where a trainer's batches come from.
 
+use crate::error::TrainError;
 use striate_data::{Collate, DataError, DataLoader, Dataset};
+use striate_imaging::Split;
 
 /// Batches that come in the same order each time an epoch is asked for.
 pub trait Batches {
@@ -71,5 +73,37 @@ where
     fn epoch_from(&self, epoch: usize, first: usize) -> Box<dyn Iterator<Item = Result<B, DataError>> + '_> {
         let left = self.per_epoch.map_or(usize::MAX, |n| n.saturating_sub(first));
         Box::new((self.open)(epoch).skip(first).take(left))
+    }
+}
+
+/// One batch again and again.
+pub(crate) struct Again<'a, B> {
+    pub batch: B,
+    source: &'a dyn Batches<Batch = B>,
+}
+
+impl<'a, B> Again<'a, B> {
+    /// The first batch of `source` that `serves`.
+    ///
+    /// # Errors
+    /// If it cannot be made, or there is none.
+    pub fn first_of(source: &'a dyn Batches<Batch = B>, serves: impl Fn(&B) -> bool) -> Result<Self, TrainError> {
+        let batch = source.epoch_from(0, 0).find(|batch| batch.as_ref().map_or(true, &serves));
+        let batch = batch.ok_or(TrainError::NothingMeasured { measured: Split::Train })??;
+        Ok(Again { batch, source })
+    }
+}
+
+impl<B: Clone> Batches for Again<'_, B> {
+    type Batch = B;
+
+    fn per_epoch(&self) -> Option<usize> {
+        None
+    }
+    fn epoch_from(&self, _: usize, _: usize) -> Box<dyn Iterator<Item = Result<B, DataError>> + '_> {
+        Box::new(std::iter::repeat_with(|| Ok(self.batch.clone())))
+    }
+    fn names(&self, batch: &B) -> Vec<String> {
+        self.source.names(batch)
     }
 }

@@ -20,6 +20,7 @@ mod metrics;
 mod metrics_csv;
 mod near_names;
 mod network;
+mod overfit;
 mod phase;
 pub mod plots;
 mod published;
@@ -56,6 +57,7 @@ pub use metrics::{
     Averages, ClassificationMetrics, ConfusionMatrix, Detail, Direction, Metric, Metrics, MultiLabelMetrics,
     OperatingPoint, Ranking, RegressionMetrics, Scale, bootstrap_interval, wilson_interval,
 };
+pub use overfit::{Overfit, OverfitVerdict};
 pub use published::{IMAGENET, MIRROR, cached_weights, resolve_weights, weights_url};
 pub use recipe::Recipe;
 pub use run_dir::RunDir;

@@ -233,8 +233,11 @@ mod tests {
 
     fn found(losses: impl Iterator<Item = f64>) -> LrFind {
         let options = LrFindOptions::default();
-        let step =
-            |(i, loss)| Taken { lr: options.lr(i), metrics: vec![Metric::number("loss", loss, Direction::Minimize)] };
+        let step = |(i, loss)| Taken {
+            lr: options.lr(i),
+            metrics: vec![Metric::number("loss", loss, Direction::Minimize)],
+            grad_norm: 1.0,
+        };
         LrFind::of(&losses.enumerate().map(step).collect::<Vec<_>>(), Halt::Enough, &options)
     }
 

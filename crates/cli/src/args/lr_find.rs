@@ -32,7 +32,7 @@ pub struct LrFind {
 }
 
 /// The flags of train that have no meaning in a search.
-pub const NOT_IN_A_SEARCH: [&str; 5] = ["resume", "show_config", "profile", "log", "smoke"];
+pub const NOT_IN_A_SEARCH: [&str; 6] = ["resume", "show_config", "profile", "log", "smoke", "overfit_one_batch"];
 
 /// `command` with help of lr-find that leaves those out.
 pub fn without_run_flags(command: Command) -> Command {

@@ -161,6 +161,19 @@ pub struct Train {
         ],
     )]
     pub resume: Option<PathBuf>,
+    /// Train on the first batch alone, without augmentation, label smoothing, dropout and weight decay, until the network has memorized it: its loss is below
+    /// 1% of the first one, or below 0.01 with every answer right. A network that cannot do that within STEPS [default: 500] learns nothing from more
+    /// images; the line says what may be wrong, and the exit code is 1. Nothing is written.
+    #[arg(
+        long,
+        value_name = "STEPS",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "500",
+        value_parser = value_parser!(u32).range(1..),
+        conflicts_with_all = ["out", "smoke", "show_config", "profile", "resume", "folds"],
+    )]
+    pub overfit_one_batch: Option<u32>,
     #[command(flatten)]
     pub run: Run,
 }

@@ -11,6 +11,7 @@ pub mod import;
 pub mod inspect;
 pub mod lr_find;
 pub mod models;
+mod overfit;
 pub mod predict;
 mod profile;
 pub mod recipe;

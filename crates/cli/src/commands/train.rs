@@ -1,4 +1,5 @@
 use super::folds;
+use super::overfit::overfit;
 use super::run::{conduct, show_config, start};
 use super::smoke::smoke;
 use crate::advice;
@@ -37,6 +38,9 @@ pub fn run(args: Train) -> Result<ExitCode, Failure> {
             }
             if let Some(folds) = args.learning.folds {
                 return folds::run(&asked, folds as usize, &args.run, &stop).map_err(failure)?;
+            }
+            if let Some(steps) = args.overfit_one_batch {
+                return overfit(&asked, &args.run, steps as usize, &stop, failure);
             }
             if args.run.smoke {
                 return smoke(&asked, &args.run, &stop, failure);

@@ -153,3 +153,81 @@ fn a_smoke_run_fails_as_a_run_would() {
     idx_dir(d, 3, 2, 28);
     assert!(run_in(d, &["train", "squares", "--smoke"]).status.success());
 }
+
+#[test]
+fn one_batch_is_memorized_or_the_line_says_why_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let d = dir.path();
+    idx_dir(d, 60, 20, 28);
+    let train = |more: &[&'static str]| {
+        [
+            &[
+                "train",
+                "squares",
+                "--batch-size",
+                "20",
+                "--model",
+                "conv 4 3, relu, maxpool 2, flatten, dropout 0.5, linear",
+            ],
+            more,
+        ]
+        .concat()
+    };
+    let said = succeed(
+        d,
+        &train(&[
+            "--overfit-one-batch",
+            "--lr",
+            "0.01",
+            "--weight-decay",
+            "1",
+            "--label-smoothing",
+            "0.5",
+            "--augment",
+            "cutmix",
+        ]),
+    );
+    let lines: Vec<&str> = said.lines().collect();
+    assert!(
+        lines[0].contains("on one batch of squares alone: adam at 0.01, 500 steps at most, without augmentation"),
+        "{said}"
+    );
+    assert!(lines[1].starts_with("Epoch: [1/1], Step: [1/500], Loss: 2."), "{said}");
+    let last = lines.last().unwrap();
+    assert!(
+        last.starts_with("The network memorizes one batch of 20 images: in ") && last.ends_with("accuracy 100%."),
+        "{said}"
+    );
+    assert_eq!(entries(d), ["squares"]);
+    fail(
+        d,
+        &train(&["-q", "--overfit-one-batch=20", "--lr", "1e-9"]),
+        1,
+        &["20 steps on one batch of 20 images", "--lr 0.00000001", "too small"],
+    );
+    fail(
+        d,
+        &train(&["-q", "--overfit-one-batch=20", "--optimizer", "sgd", "--lr", "1e38"]),
+        1,
+        &["not finite", "too large"],
+    );
+    fail(
+        d,
+        &train(&["-q", "--overfit-one-batch=12", "--lr", "0.001"]),
+        1,
+        &["it still falls", "--overfit-one-batch=48", "--lr 0.01"],
+    );
+    fail(d, &train(&["--overfit-one-batch=0"]), 2, &["--overfit-one-batch", "1 or more"]);
+    for flag in ["--smoke", "--show-config", "--profile"] {
+        fail(d, &train(&["--overfit-one-batch", flag]), 2, &["--overfit-one-batch", flag]);
+    }
+    fail(d, &["train", "--overfit-one-batch", "--resume", "run"], 2, &["--overfit-one-batch", "--resume"]);
+    fail(d, &["lr-find", "squares", "--overfit-one-batch"], 2, &["cannot be used with 'lr-find'"]);
+    let json = stdout(&run(d, &train(&["--overfit-one-batch=12", "--lr", "1e-9", "--log", "json"])));
+    let last: serde_json::Value = serde_json::from_str(json.lines().last().unwrap()).unwrap();
+    assert_eq!(
+        (&last["event"], &last["verdict"], &last["samples"]),
+        (&"overfit".into(), &"flat".into(), &20.into()),
+        "{json}"
+    );
+}

@@ -5,6 +5,7 @@ mod dry_run;
 mod prepare;
 mod run;
 mod smoke;
+mod stage;
 
 pub use dry_run::DryRun;
 pub(crate) use prepare::{Ready, prepare};

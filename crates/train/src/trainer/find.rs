@@ -3,7 +3,9 @@
 use super::{Trainer, Trial};
 use crate::batches::Batches;
 use crate::error::TrainError;
+use crate::events::Sink;
 use crate::lr_find::{LrFind, LrFindOptions, search};
+use crate::overfit::{Overfit, overfit};
 use crate::task::Task;
 use std::sync::atomic::AtomicBool;
 use striate_nn::Module;
@@ -45,5 +47,39 @@ impl<N: Module, T: Task<N>> Trainer<'_, N, T> {
             stop: self.stop.unwrap_or(&never),
         };
         search(trial, train, options)
+    }
+
+    /// Trains on the first batch of `train` alone, on the task's plain loss and without dropout, until it is memorized or `steps` steps are done, to see
+    /// whether the network can learn at all: [`Overfit::verdict`]. A sink hears of the loss. The network, the optimizer and the random numbers are as before
+    /// afterwards. Weight decay and augmentation are the optimizer's and the data set's: leave them out for this.
+    ///
+    /// # Errors
+    /// If the batch cannot be made, or the loss is not finite at any rate.
+    ///
+    /// # Panics
+    /// If `steps` is 0.
+    pub fn overfit_one_batch(
+        &mut self,
+        train: &dyn Batches<Batch = T::Batch>,
+        steps: usize,
+    ) -> Result<Overfit, TrainError>
+    where
+        T::Batch: Clone,
+    {
+        assert!(steps > 0, "Trainer::overfit_one_batch: it takes one step or more");
+        let (never, mut silent) = (AtomicBool::new(false), ());
+        let sink: &mut dyn Sink = match &mut self.sink {
+            Some(sink) => &mut **sink,
+            None => &mut silent,
+        };
+        let trial = Trial {
+            task: &self.task,
+            network: &mut *self.network,
+            optimizer: &mut *self.optimizer,
+            settings: self.settings.clone(),
+            seed: self.seed,
+            stop: self.stop.unwrap_or(&never),
+        };
+        overfit(trial, train, steps, sink)
     }
 }

@@ -35,12 +35,19 @@ pub(crate) struct Taken {
     pub lr: f64,
     /// The mean loss and the metrics of its batches.
     pub metrics: Vec<Metric>,
+    /// The norm of its gradient, before it is clipped.
+    pub grad_norm: f64,
 }
 
 impl Taken {
     /// The mean loss.
     pub fn loss(&self) -> f64 {
         self.metrics.first().map_or(f64::NAN, |loss| loss.value)
+    }
+
+    /// The value of the metric of this name, if there is one.
+    pub fn value(&self, name: &str) -> Option<f64> {
+        self.metrics.iter().find(|metric| metric.name == name).map(|metric| metric.value)
     }
 }
 
@@ -138,8 +145,8 @@ struct Record(Rc<RefCell<Vec<Taken>>>);
 
 impl Sink for Record {
     fn event(&mut self, event: &Event) {
-        if let Event::Progress { metrics, lr, .. } = event {
-            self.0.borrow_mut().push(Taken { lr: *lr, metrics: metrics.clone() });
+        if let Event::Progress { metrics, lr, grad_norm, .. } = event {
+            self.0.borrow_mut().push(Taken { lr: *lr, metrics: metrics.clone(), grad_norm: *grad_norm });
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod lr_find;
 mod metrics;
+mod overfit;
 mod plots;
 mod tensorboard;
 mod trainer;
