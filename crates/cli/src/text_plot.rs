@@ -36,8 +36,9 @@ pub fn over_log(points: &[[f64; 2]], marks: &[f64]) -> Vec<String> {
         cells[row(*y)][0] = '•';
     }
     let value = |line: usize| high - (high - low) * line as f64 / (ROWS - 1) as f64;
-    let label =
-        |line: usize| if line % LABELLED == 0 || line == ROWS - 1 { number(value(line)) } else { String::new() };
+    let label = |line: usize| {
+        if line.is_multiple_of(LABELLED) || line == ROWS - 1 { number(value(line)) } else { String::new() }
+    };
     let mut lines: Vec<String> = cells
         .iter()
         .enumerate()

@@ -153,7 +153,7 @@ impl Images {
 enum Prepared {
     Memory(ImageDataset),
     Files(ImageListDataset),
-    Features(TensorDataset),
+    Features(Box<TensorDataset>),
 }
 
 impl Dataset for Prepared {
@@ -386,7 +386,8 @@ impl Splits {
                 next += 1;
             }
         }
-        (held_out.sort_unstable(), rest.sort_unstable());
+        held_out.sort_unstable();
+        rest.sort_unstable();
         self.test = self.train.at(&held_out);
         self.train = self.train.at(&rest);
         self.measured = Split::Val;
@@ -499,7 +500,7 @@ impl Loader {
 
     /// Batches of features, shuffled by `seed` and epoch if there is one.
     pub(crate) fn features(features: TensorDataset, batch_size: usize, seed: Option<u64>) -> Loader {
-        let loader = loader(Prepared::Features(features), batch_size);
+        let loader = loader(Prepared::Features(Box::new(features)), batch_size);
         Loader(match seed {
             Some(seed) => loader.shuffle(seed),
             None => loader,

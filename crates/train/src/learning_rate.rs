@@ -193,7 +193,7 @@ impl LearningRate {
     }
 
     /// Beginning at step `first` instead of 0.
-    pub fn from_step(self, first: u64) -> Self {
+    pub fn starting_at(self, first: u64) -> Self {
         LearningRate { first, ..self }
     }
 

@@ -64,6 +64,6 @@ pub use run_dir::RunDir;
 pub use session::{DryRun, ResumeOptions, Session};
 pub use state::{Measured, TrainState};
 pub use sweep::{Method, Space, SweepPlan, Swept, Trial, Values, is_sweep, resume_sweep, sweep};
-pub use task::Task;
+pub use task::{Evaluate, Task};
 pub use tasks::{Classification, Evaluator, MultiLabel, Regression};
 pub use trainer::{Outcome, Trainer};

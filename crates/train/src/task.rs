@@ -6,6 +6,9 @@ use striate_data::Collate;
 use striate_nn::{Module, Pass};
 use striate_tensor::Tensor;
 
+/// What gives the outputs of a network in evaluation, batch after batch.
+pub type Evaluate<'a, Batch, Output> = Box<dyn FnMut(&Batch) -> Output + 'a>;
+
 /// What a network of type `N` is trained to do: what a batch is, the loss, and what is measured.
 ///
 /// The trainer, its events, `metrics.csv`, checkpoints and model cards know no more of a task than this.
@@ -58,7 +61,7 @@ pub trait Task<N: Module>: Send + Sync {
 
     /// What the network gives in evaluation, batch after batch. A task whose networks can be captured runs their optimized graph: see
     /// [`Evaluator`](crate::Evaluator).
-    fn evaluator<'a>(&'a self, network: &'a N) -> Box<dyn FnMut(&Self::Batch) -> Self::Output + 'a> {
+    fn evaluator<'a>(&'a self, network: &'a N) -> Evaluate<'a, Self::Batch, Self::Output> {
         Box::new(move |batch| self.forward(network, batch, &Pass::eval()))
     }
 }

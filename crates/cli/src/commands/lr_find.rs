@@ -96,7 +96,7 @@ pub fn run(args: LrFind) -> Result<ExitCode, Failure> {
 fn announce(dry_run: &DryRun, options: &LrFindOptions) -> Result<(), Failure> {
     let (config, data) = (dry_run.config(), dry_run.data());
     data.notes.iter().for_each(|text| note(text));
-    say(shown(&format!(
+    say(shown(format!(
         "Trying {} learning rates from {:e} to {} with {} ({} parameters) on {} ({} training images of {}): {}, batch {}, seed {}",
         options.steps,
         options.start_lr,

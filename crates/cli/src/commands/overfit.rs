@@ -51,7 +51,7 @@ pub fn overfit(
 fn announce(dry_run: &DryRun, steps: usize) -> Result<(), Failure> {
     let (config, data) = (dry_run.config(), dry_run.data());
     data.notes.iter().for_each(|text| note(text));
-    say(shown(&format!(
+    say(shown(format!(
         "Training {} ({} parameters) on one batch of {} alone: {} at {}, {} at most, without augmentation, label smoothing, dropout and weight decay",
         title_of(&config.model),
         dry_run.num_parameters(),

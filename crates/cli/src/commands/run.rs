@@ -142,7 +142,7 @@ fn finished(end: &Finished, hint: &str) -> Result<(), Failure> {
         metric.shown(),
         split.adjective(),
         metric.title(),
-        thousands(&best.samples),
+        thousands(best.samples),
         best.epoch,
         last.epoch,
         match split {

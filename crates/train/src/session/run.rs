@@ -115,7 +115,7 @@ impl Session {
             let learning_rate = plan.as_ref().map(|plan| {
                 let (epochs, plateau) = (phase.epochs.len(), state.plateau.as_ref());
                 LearningRate::new(plan, phase.lr, epochs, settings.steps_of(per_epoch), plateau)
-                    .from_step(state.stage_start)
+                    .starting_at(state.stage_start)
             });
             network.part = phase.part;
             let running = Loop::<Tuned, T>::running_of(task, &mut state);

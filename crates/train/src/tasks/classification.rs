@@ -2,7 +2,7 @@
 
 use super::Evaluator;
 use crate::metrics::{ClassificationMetrics, Detail};
-use crate::task::Task;
+use crate::task::{Evaluate, Task};
 use striate_data::{Batch, Sample};
 use striate_model::TaskCard;
 use striate_nn::{CrossEntropyLoss, FocalLoss, Forward, Pass};
@@ -86,7 +86,7 @@ impl<N: Forward> Task<N> for Classification {
     fn monitor(&self) -> &str {
         "accuracy"
     }
-    fn evaluator<'a>(&'a self, network: &'a N) -> Box<dyn FnMut(&Batch) -> Tensor + 'a> {
+    fn evaluator<'a>(&'a self, network: &'a N) -> Evaluate<'a, Batch, Tensor> {
         let mut evaluator = Evaluator::new(network);
         Box::new(move |batch| evaluator.forward(batch.images.clone()))
     }

@@ -3,7 +3,7 @@
 use super::Evaluator;
 use crate::config::TaskKind;
 use crate::metrics::{Detail, MultiLabelMetrics};
-use crate::task::Task;
+use crate::task::{Evaluate, Task};
 use serde_json::Value;
 use striate_data::{Batch, Sample};
 use striate_nn::{BCEWithLogitsLoss, Forward, Pass, SigmoidFocalLoss};
@@ -95,7 +95,7 @@ impl<N: Forward> Task<N> for MultiLabel {
     fn monitor(&self) -> &str {
         "mean_average_precision"
     }
-    fn evaluator<'a>(&'a self, network: &'a N) -> Box<dyn FnMut(&Batch) -> Tensor + 'a> {
+    fn evaluator<'a>(&'a self, network: &'a N) -> Evaluate<'a, Batch, Tensor> {
         let mut evaluator = Evaluator::new(network);
         Box::new(move |batch| evaluator.forward(batch.images.clone()))
     }

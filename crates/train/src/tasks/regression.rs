@@ -3,7 +3,7 @@
 use super::Evaluator;
 use crate::config::TaskKind;
 use crate::metrics::{Detail, RegressionMetrics};
-use crate::task::Task;
+use crate::task::{Evaluate, Task};
 use striate_data::{Batch, Sample};
 use striate_nn::{Forward, Pass, SmoothL1Loss};
 use striate_tensor::Tensor;
@@ -80,7 +80,7 @@ impl<N: Forward> Task<N> for Regression {
     fn monitor(&self) -> &str {
         "mae"
     }
-    fn evaluator<'a>(&'a self, network: &'a N) -> Box<dyn FnMut(&Batch) -> Tensor + 'a> {
+    fn evaluator<'a>(&'a self, network: &'a N) -> Evaluate<'a, Batch, Tensor> {
         let mut evaluator = Evaluator::new(network);
         Box::new(move |batch| evaluator.forward(batch.images.clone()))
     }
