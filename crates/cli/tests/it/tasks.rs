@@ -73,7 +73,8 @@ fn several_labels_are_learnt_measured_and_predicted() {
         let labels: Vec<&str> = predicted["labels"].as_array().unwrap().iter().map(|l| l.as_str().unwrap()).collect();
         let mut wanted: Vec<&str> = row[1].split(';').filter(|l| !l.is_empty()).collect();
         let mut labels = labels.clone();
-        (labels.sort_unstable(), wanted.sort_unstable());
+        labels.sort_unstable();
+        wanted.sort_unstable();
         labels == wanted
     });
     assert!(right.count() >= 36);
