@@ -159,6 +159,27 @@ pub fn trim() {
     drop(idle);
 }
 
+/// How many bytes the pool comes to hold, in use and idle, for a training whose steps have `peak` bytes in use at once. While that is little it holds
+/// buffers of other sizes beside them, such as those of a last batch and of validation.
+pub fn held(peak: usize) -> usize {
+    (peak + peak / 2).max((3 * peak).min(KEPT))
+}
+
+/// Does `work`, and says how many bytes of buffers were in use at once beyond those that were before, at most.
+pub fn peak_during<R>(work: impl FnOnce() -> R) -> (R, usize) {
+    let (before, most) = pool(|pool| {
+        let most = std::mem::replace(&mut pool.peak_bytes, pool.used_bytes);
+        (pool.used_bytes, most)
+    });
+    let result = work();
+    let peak = pool(|pool| {
+        let peak = pool.peak_bytes;
+        pool.peak_bytes = peak.max(most);
+        peak
+    });
+    (result, peak - before)
+}
+
 /// A fixed number of values in memory aligned to 64 bytes.
 pub struct Buffer<T: Element> {
     data: NonNull<T>,
@@ -273,6 +294,19 @@ mod tests {
             let (b, c) = (Buffer::<f32>::zeroed(len), Buffer::<f32>::zeroed(len));
             assert!(b.iter().chain(&c[..]).all(|&x| x == 0.0));
         }
+    }
+
+    #[test]
+    fn the_most_in_use_at_once_is_counted() {
+        const LARGE: usize = 64 << 20;
+        let before = Buffer::<u8>::zeroed(LARGE);
+        let (kept, peak) = peak_during(|| {
+            drop(Buffer::<u8>::zeroed(3 * LARGE));
+            Buffer::<u8>::zeroed(LARGE)
+        });
+        // Other tests use the pool at the same time, but not as much.
+        assert!((3 * LARGE..4 * LARGE).contains(&peak), "{peak}");
+        drop((before, kept));
     }
 
     #[test]

@@ -51,7 +51,7 @@ pub use ops::unfold::UnfoldOptions;
 pub use random::Generator;
 pub use shape::{MAX_RANK, Shape};
 pub use striate_kernels::Buffer;
-pub use striate_kernels::buffer::trim as trim_memory;
+pub use striate_kernels::buffer::{held as memory_held, peak_during as peak_memory_during, trim as trim_memory};
 pub use striate_kernels::isa;
 pub use striate_kernels::peak;
 pub use striate_kernels::settings::ComputeSettings;

@@ -22,7 +22,7 @@ const FRACTION_STREAM: u64 = 0x6672_6163;
 const FOLD_STREAM: u64 = 0x666f_6c64;
 
 /// Batches that are made ahead of the one in use.
-const PREFETCH: usize = 4;
+pub(crate) const PREFETCH: usize = 4;
 
 /// Images before they are prepared.
 #[derive(Clone)]

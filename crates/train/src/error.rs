@@ -231,6 +231,18 @@ pub enum TrainError {
         /// What the samples of the batch are called, where that is known.
         samples: Vec<String>,
     },
+    /// Not even the smallest batch fits into memory.
+    #[error(
+        "a training step of {batch} samples takes about {need} MB, and {usable} MB of memory may be used: smaller images or a smaller network take less"
+    )]
+    Memory {
+        /// Samples in it.
+        batch: usize,
+        /// What it takes, in millions of bytes.
+        need: u64,
+        /// What there is.
+        usable: u64,
+    },
     /// A callback panicked.
     #[error(
         "a callback panicked after step {steps}: {message}{}",

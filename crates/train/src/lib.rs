@@ -16,6 +16,7 @@ mod image_settings;
 mod images;
 mod learning_rate;
 mod lr_find;
+mod memory;
 mod metrics;
 mod metrics_csv;
 mod near_names;
@@ -39,7 +40,7 @@ mod weights;
 
 pub use batches::{Batches, Stream};
 pub use callback::{Callback, Context};
-pub use config::{Config, IntoSetting, Layers, OptimizerKind, Resolved, ResolvedConfig, TaskKind};
+pub use config::{BatchSize, Config, IntoSetting, Layers, OptimizerKind, Resolved, ResolvedConfig, TaskKind};
 pub use cross_validation::{CrossValidation, Spread, cross_validate, is_cross_validation, resume_cross_validation};
 pub use data::{Images, Loader, MNIST, Splits, Watch, load_data};
 pub use defaults::Defaults;

@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum, value_parser};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use striate::prelude::OptimizerKind;
-use striate::train::{Recipe, SCHEDULE_FORMS, SchedulePlan};
+use striate::train::{BatchSize, Recipe, SCHEDULE_FORMS, SchedulePlan};
 use striate::zoo::text::closest;
 
 fn optimizer(name: &str) -> Result<OptimizerKind, String> {
@@ -66,6 +66,14 @@ fn number(text: &str, right: impl Fn(f64) -> bool, need: &str) -> Result<f64, St
     match text.parse::<f64>() {
         Ok(x) if x.is_finite() && right(x) => Ok(x),
         _ => Err(format!("it must be {need}")),
+    }
+}
+
+fn batch_size(text: &str) -> Result<BatchSize, String> {
+    match text.parse::<u32>() {
+        Ok(n) if n > 0 => Ok(BatchSize::Of(n as usize)),
+        _ if text.eq_ignore_ascii_case("auto") => Ok(BatchSize::Auto),
+        _ => Err("it must be a whole number, 1 or more, or auto".into()),
     }
 }
 
@@ -135,9 +143,11 @@ pub struct Train {
     /// How many times to go through the training images.
     #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..))]
     pub epochs: Option<u32>,
-    /// How many images make a batch.
-    #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..))]
-    pub batch_size: Option<u32>,
+    /// How many images make a batch; or auto: the largest power of two, at most 512 and an eighth of the images of an epoch, of which a step fits into the memory
+    /// that this process may use, as measured on two small batches. What auto comes to depends on the machine: config.toml has the number, and a run that
+    /// goes on keeps it.
+    #[arg(long, value_name = "N|auto", value_parser = batch_size)]
+    pub batch_size: Option<BatchSize>,
     /// The learning rate.
     #[arg(long, value_name = "RATE", value_parser = positive, allow_negative_numbers = true)]
     pub lr: Option<f64>,
@@ -329,9 +339,11 @@ pub struct Finetune {
     /// How many times before that with the head alone, in mode gradual [default: 30].
     #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..))]
     pub head_epochs: Option<u32>,
-    /// How many images make a batch.
-    #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..))]
-    pub batch_size: Option<u32>,
+    /// How many images make a batch; or auto: the largest power of two, at most 512 and an eighth of the images of an epoch, of which a step fits into the memory
+    /// that this process may use, as measured on two small batches. What auto comes to depends on the machine: config.toml has the number, and a run that
+    /// goes on keeps it.
+    #[arg(long, value_name = "N|auto", value_parser = batch_size)]
+    pub batch_size: Option<BatchSize>,
     /// The learning rate of the head, the largest one where a schedule changes it.
     #[arg(long, value_name = "RATE", value_parser = positive, allow_negative_numbers = true)]
     pub lr: Option<f64>,

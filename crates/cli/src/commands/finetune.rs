@@ -89,7 +89,7 @@ fn asked(args: &Finetune, model: Option<&str>) -> Result<Layers, Failure> {
         model: model.map(String::from),
         weights_entry: args.weights_entry.clone(),
         epochs: args.epochs.map(n),
-        batch_size: args.batch_size.map(n),
+        batch_size: args.batch_size,
         optimizer: args.optimizer,
         lr: args.lr,
         finetune: Some(FineTuneConfig {

@@ -66,7 +66,7 @@ pub fn asked(args: &Train, model: Option<&ModelArg>) -> Result<Layers, Failure> 
         weights: args.weights.as_deref().map(weights).transpose()?,
         weights_entry: args.weights_entry.clone(),
         epochs: args.epochs.map(|n| n as usize),
-        batch_size: args.batch_size.map(|n| n as usize),
+        batch_size: args.batch_size,
         optimizer: args.optimizer,
         lr: args.lr,
         ..settings::typed(&args.learning, &args.images, &args.run)

@@ -231,3 +231,36 @@ fn one_batch_is_memorized_or_the_line_says_why_not() {
         "{json}"
     );
 }
+
+#[test]
+fn every_task_can_be_tried() {
+    let dir = tempfile::tempdir().unwrap();
+    let d = dir.path();
+    fs::create_dir(d.join("levels")).unwrap();
+    let mut table = "path,labels,level,split\n".to_string();
+    for i in 0..64u32 {
+        let pixels: Vec<u8> =
+            (0..256).map(|p| (i * 3 + (2654435761u32.wrapping_mul(p * (i + 7)) >> 16) % 60) as u8).collect();
+        fs::write(d.join(format!("levels/{i:02}.pgm")), [b"P5 16 16 255\n".to_vec(), pixels].concat()).unwrap();
+        let labels = [(i < 40, "dark"), (i >= 24, "bright")].into_iter().filter_map(|(has, name)| has.then_some(name));
+        let labels = labels.collect::<Vec<_>>().join(";");
+        table += &format!("levels/{i:02}.pgm,{labels},{i},{}\n", if i % 4 == 3 { "val" } else { "train" });
+    }
+    fs::write(d.join("levels.csv"), table).unwrap();
+    let net = ["--model", "conv 4 3, relu, flatten, linear", "--batch-size", "auto", "--lr", "0.01"];
+    for task in [&["--task", "multi-label"][..], &["--task", "regression", "--label-column", "level"]] {
+        let of = |verb: &'static str, more: &[&'static str]| [&[verb, "levels.csv"], &net[..], task, more].concat();
+        let smoke = run_in(d, &of("train", &["--smoke"]));
+        assert!(
+            smoke.status.success() && stdout(&smoke).lines().last().unwrap().starts_with(WORKS),
+            "{}",
+            stderr(&smoke)
+        );
+        assert!(
+            succeed(d, &of("train", &["--overfit-one-batch"])).contains("The network memorizes one batch of 4 images")
+        );
+        let search = succeed(d, &of("lr-find", &["--json", "--svg", "curve.svg"]));
+        assert!(search.contains("\"rule\":\"valley\""), "{search}");
+    }
+    assert_eq!(entries(d), ["curve.svg", "levels", "levels.csv"]);
+}

@@ -2,6 +2,7 @@
 
 mod advice;
 mod bad_input;
+mod batch_size;
 mod before_a_run;
 mod bench;
 mod commands;

@@ -119,7 +119,7 @@ mod tests {
         );
         assert_eq!(line("sze = 3\n"), "my.toml: line 1: there is no setting 'sze'; did you mean size in [images]?");
         assert!(line("[images]\n\nsizes = 3\n").contains("line 3: there is no setting 'sizes'; did you mean size"));
-        assert!(line("colour_of_the_sky = 3\n").contains("; there are: data, model,"));
+        assert!(line("colour_of_the_sky = 3\n").contains("; there are: task, data, model,"));
         assert!(line("lr = \"fast\"\n").starts_with("my.toml: line 1: invalid type: string \"fast\", expected f64"));
         assert!(line("epochs = -1\n").starts_with("my.toml: line 1: invalid value: integer `-1`"));
         assert!(line("epochs = 1\nepochs = 2\n").starts_with("my.toml: line 2: duplicate key"));

@@ -1,6 +1,6 @@
 //! [`Layers`]: settings from several places, one over the other.
 
-use super::{Config, ResolvedConfig, TaskKind};
+use super::{BatchSize, Config, ResolvedConfig, TaskKind};
 use crate::data::MNIST;
 use crate::image_settings::{SMALL_DATA, UNMIXED};
 use crate::images::are_images;
@@ -26,6 +26,8 @@ pub struct Resolved {
     pub config: ResolvedConfig,
     /// Where those come from that are not defaults, by name: `lr`, `images.size`.
     pub origins: BTreeMap<String, String>,
+    /// Whether the batch size is to be the largest that fits into memory.
+    pub(crate) is_auto_batch: bool,
 }
 
 impl From<Config> for Layers {
@@ -54,7 +56,7 @@ impl Layers {
     pub fn over(&self, defaults: ResolvedConfig) -> Resolved {
         let has_preset = self.0.iter().any(|layer| layer.is_preset);
         let config = if has_preset { ResolvedConfig::default() } else { defaults };
-        let mut resolved = Resolved { config, origins: BTreeMap::new() };
+        let mut resolved = Resolved { config, origins: BTreeMap::new(), is_auto_batch: false };
         let task = self.0.iter().rev().find_map(|layer| layer.config.task).unwrap_or(resolved.config.task);
         for layer in &self.0 {
             resolved.put(layer, task);
@@ -94,6 +96,9 @@ impl Resolved {
             }
         }
         asked.apply(config);
+        if let Some(batch_size) = asked.batch_size {
+            self.is_auto_batch = batch_size == BatchSize::Auto;
+        }
         config.patience = config.patience.filter(|&epochs| epochs > 0);
         self.origins.extend(asked.asked().into_iter().map(|name| (name, layer.origin.clone())));
     }

@@ -1,5 +1,6 @@
 //! The settings of a run: as they are asked for ([`Config`]), and as they are run ([`ResolvedConfig`]).
 
+mod batch_size;
 mod file;
 mod layers;
 mod optimizer;
@@ -8,6 +9,7 @@ mod settings;
 mod task;
 mod validate;
 
+pub use batch_size::BatchSize;
 pub(crate) use file::near;
 pub use layers::{Layers, Resolved};
 pub use optimizer::OptimizerKind;
@@ -50,8 +52,6 @@ settings! {
         fraction: f64 = 1.0,
         /// The fraction of the training samples that an epoch goes through, others each time.
         epoch_fraction: f64 = 1.0,
-        /// Samples in a batch.
-        batch_size: usize = 100,
         /// The optimizer.
         optimizer: OptimizerKind = OptimizerKind::Adam,
         /// The learning rate, or the largest one where a schedule changes it.
@@ -71,6 +71,10 @@ settings! {
         min_delta: f64 = 0.0,
         /// Steps between lines of progress.
         log_every: usize = 100,
+    }
+    resolved_later {
+        /// Samples in a batch.
+        batch_size: BatchSize => usize = 100,
     }
     optional {
         /// The recipe that the settings come from, with its version: `fast 1`.

@@ -19,12 +19,15 @@ impl IntoSetting<String> for &str {
 }
 
 /// Defines two structs of the same settings: the one that is asked for, in which each may be left out, and the one that is run, in which each that is
-/// required has a value.
+/// required has a value. What is resolved later has a type of its own in the first, which puts a value into the second if it has one.
 macro_rules! settings {
     (
         $(#[$asked_doc:meta])* asked $asked:ident
         $(#[$resolved_doc:meta])* resolved $resolved:ident
         required { $($(#[$required_doc:meta])* $required:ident: $required_type:ty = $default:expr,)* }
+        $(resolved_later {
+            $($(#[$later_doc:meta])* $later:ident: $later_asked:ty => $later_resolved:ty = $later_default:expr,)*
+        })?
         optional { $($(#[$optional_doc:meta])* $optional:ident: $optional_type:ty,)* }
         sections { $($(#[$section_doc:meta])* $section:ident: $section_asked:ty => $section_resolved:ty,)* }
         optional_sections { $($(#[$part_doc:meta])* $part:ident: $part_asked:ty => $part_resolved:ty,)* }
@@ -38,6 +41,11 @@ macro_rules! settings {
                 #[serde(skip_serializing_if = "Option::is_none")]
                 pub $required: Option<$required_type>,
             )*
+            $($(
+                $(#[$later_doc])*
+                #[serde(skip_serializing_if = "Option::is_none")]
+                pub $later: Option<$later_asked>,
+            )*)?
             $(
                 $(#[$optional_doc])*
                 #[serde(skip_serializing_if = "Option::is_none")]
@@ -63,6 +71,10 @@ macro_rules! settings {
                 $(#[$required_doc])*
                 pub $required: $required_type,
             )*
+            $($(
+                $(#[$later_doc])*
+                pub $later: $later_resolved,
+            )*)?
             $(
                 $(#[$optional_doc])*
                 #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -83,6 +95,7 @@ macro_rules! settings {
             fn default() -> Self {
                 $resolved {
                     $($required: $default,)*
+                    $($($later: $later_default,)*)?
                     $($optional: None,)*
                     $($section: Default::default(),)*
                     $($part: None,)*
@@ -98,6 +111,13 @@ macro_rules! settings {
                     self
                 }
             )*
+            $($(
+                $(#[$later_doc])*
+                pub fn $later(mut self, $later: impl $crate::IntoSetting<$later_asked>) -> Self {
+                    self.$later = Some($later.into_setting());
+                    self
+                }
+            )*)?
             $(
                 $(#[$optional_doc])*
                 pub fn $optional(mut self, $optional: impl $crate::IntoSetting<$optional_type>) -> Self {
@@ -124,6 +144,7 @@ macro_rules! settings {
             pub fn names() -> Vec<String> {
                 #[allow(unused_mut)]
                 let mut names = vec![$(stringify!($required).to_string(),)* $(stringify!($optional).to_string(),)*];
+                $($(names.push(stringify!($later).to_string());)*)?
                 $(
                     let inner = <$section_asked>::names().into_iter();
                     names.extend(inner.map(|name| format!("{}.{name}", stringify!($section))));
@@ -139,6 +160,7 @@ macro_rules! settings {
             pub fn asked(&self) -> Vec<String> {
                 let mut names = Vec::new();
                 $(names.extend(self.$required.as_ref().map(|_| stringify!($required).to_string()));)*
+                $($(names.extend(self.$later.as_ref().map(|_| stringify!($later).to_string()));)*)?
                 $(names.extend(self.$optional.as_ref().map(|_| stringify!($optional).to_string()));)*
                 $(
                     let inner = self.$section.iter().flat_map(|section| section.asked());
@@ -154,6 +176,7 @@ macro_rules! settings {
             /// Puts what is asked for in the place of what is there.
             pub(crate) fn apply(&self, to: &mut $resolved) {
                 $(self.$required.iter().for_each(|value| to.$required = value.clone());)*
+                $($(self.$later.iter().for_each(|value| value.put(&mut to.$later));)*)?
                 $(self.$optional.iter().for_each(|value| to.$optional = Some(value.clone()));)*
                 $(
                     if let Some(section) = &self.$section {

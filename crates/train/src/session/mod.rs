@@ -1,6 +1,7 @@
 //! A training run from settings to model file.
 
 mod any_task;
+mod batch_size;
 mod dry_run;
 mod prepare;
 mod run;

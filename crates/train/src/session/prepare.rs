@@ -1,5 +1,6 @@
 //! From what was asked for to data, settings and a network that fit each other.
 
+use super::batch_size;
 use crate::checkpoint;
 use crate::config::{AUTO, Layers, Resolved, ResolvedConfig};
 use crate::data::{MNIST, Resumed, Splits, Validation, Wanted, Watch, load_for};
@@ -72,6 +73,9 @@ pub(crate) fn prepare(asked: &Layers, validation: Validation, watch: &Watch) -> 
     config.model = plan.name().to_string();
     let changes = config.images.augmentations(preprocessing.size[0])?;
     config.images.augment = (!changes.is_empty()).then(|| changes.to_string());
+    if resolved.is_auto_batch {
+        network = batch_size::choose(config, &mut data, &preprocessing, network)?;
+    }
     check_batches(config, &data, &*network, &plan)?;
     let short_name = plan.short_name();
     Ok(Ready { resolved, data, preprocessing, network, short_name, started_from })
