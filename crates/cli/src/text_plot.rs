@@ -16,10 +16,10 @@ pub fn over_log(points: &[[f64; 2]], marks: &[f64]) -> Vec<String> {
     let low = points.iter().map(|p| p[1]).fold(f64::INFINITY, f64::min);
     let high = points.iter().map(|p| p[1]).fold(f64::NEG_INFINITY, f64::max);
     let columns = COLUMNS - LABEL - 1;
-    let place = |share: f64, cells: usize| (share.clamp(0.0, 1.0) * (cells - 1) as f64).round() as usize;
-    let share = |from: f64, to: f64, at: f64| if to > from { (at - from) / (to - from) } else { 0.0 };
-    let column = |x: f64| place(share(first.ln(), last.ln(), x.ln()), columns);
-    let row = |y: f64| ROWS - 1 - place(share(low, high, y), ROWS);
+    let place = |fraction: f64, cells: usize| (fraction.clamp(0.0, 1.0) * (cells - 1) as f64).round() as usize;
+    let fraction = |from: f64, to: f64, at: f64| if to > from { (at - from) / (to - from) } else { 0.0 };
+    let column = |x: f64| place(fraction(first.ln(), last.ln(), x.ln()), columns);
+    let row = |y: f64| ROWS - 1 - place(fraction(low, high, y), ROWS);
 
     let mut cells = vec![vec![' '; columns]; ROWS];
     for &mark in marks {
@@ -28,7 +28,7 @@ pub fn over_log(points: &[[f64; 2]], marks: &[f64]) -> Vec<String> {
     for pair in points.windows(2) {
         let (from, to) = (column(pair[0][0]), column(pair[1][0]));
         for at in from..=to {
-            let part = share(from as f64, to as f64, at as f64);
+            let part = fraction(from as f64, to as f64, at as f64);
             cells[row(pair[0][1] + part * (pair[1][1] - pair[0][1]))][at] = '•';
         }
     }

@@ -98,11 +98,11 @@ pub struct LrFind {
     pub valley: Option<f64>,
 }
 
-/// The share of the points, from the first on, that count for nothing: their average is of too few losses.
+/// The fraction of the points, from the first on, that count for nothing: their average is of too few losses.
 const SKIPPED: f64 = 0.1;
-/// How many times the usual difference of two losses that follow each other the smoothed loss must fall, to count as falling.
-const ABOVE_NOISE: f64 = 1.5;
-/// By which share of itself it must fall where there is no noise.
+/// How many times the median difference of two losses that follow each other the smoothed loss must fall, to count as falling.
+const ABOVE_NOISE: f64 = 1.0;
+/// By which fraction of itself it must fall where there is no noise.
 const FALL: f64 = 1e-4;
 
 impl LrFind {

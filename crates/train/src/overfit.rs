@@ -10,13 +10,13 @@ use serde::Serialize;
 use striate_nn::{Module, Pass};
 use striate_tensor::Tensor;
 
-/// A batch is memorized once its loss is below this share of the first one.
-pub const MEMORIZED_SHARE: f64 = 0.01;
+/// A batch is memorized once its loss is below this fraction of the first one.
+pub const MEMORIZED_FRACTION: f64 = 0.01;
 /// It is memorized, too, once every answer is right and the loss is below this.
 pub const MEMORIZED_LOSS: f64 = 0.01;
 /// How many lines of progress there are.
 const LINES: usize = 20;
-/// A loss that moves by less than this share of itself stays where it is.
+/// A loss that moves by less than this fraction of itself stays where it is.
 const STILL: f64 = 0.01;
 /// The last losses, of which the mean is compared with that of as many before, are this part of all.
 const RECENT: usize = 5;
@@ -102,7 +102,7 @@ const ACCURACY: &str = "accuracy";
 
 fn is_memorized(first: f64, last: &Taken) -> bool {
     let all_right = last.value(ACCURACY) == Some(1.0);
-    last.loss() < MEMORIZED_SHARE * first || all_right && last.loss() < MEMORIZED_LOSS
+    last.loss() < MEMORIZED_FRACTION * first || all_right && last.loss() < MEMORIZED_LOSS
 }
 
 /// What became of a loss that is finite and has not come near 0.

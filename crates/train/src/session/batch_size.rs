@@ -27,7 +27,7 @@ const SMALLEST: usize = 2;
 const MEASURED: [usize; 2] = [8, 16];
 /// Steps of each: the optimizer's state comes with the first one.
 const STEPS: usize = 2;
-/// The share of the free memory that is used: the rest is for other programs, and for what is not counted.
+/// The fraction of the free memory that is used: the rest is for other programs, and for what is not counted.
 const USED: f64 = 0.75;
 
 /// What batches of a network take, in bytes.

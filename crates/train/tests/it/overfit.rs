@@ -36,8 +36,7 @@ fn verdict(net: &mut Sequential, lr: f64, steps: usize) -> OverfitVerdict {
 #[test]
 fn what_a_loss_does_is_told_apart() {
     let rng = &mut Generator::new(7);
-    let mut layers =
-        || Sequential::new().add(Linear::new(2, 16, rng)).add(ReLU::default()).add(Linear::new(16, CLASSES, rng));
+    let mut layers = || Sequential::new().add(Linear::new(2, 16, rng)).add(ReLU).add(Linear::new(16, CLASSES, rng));
     assert_eq!(verdict(&mut layers(), 1e-7, 50), OverfitVerdict::Flat);
     assert_eq!(verdict(&mut layers(), 0.05, 20), OverfitVerdict::Slow);
     assert_eq!(verdict(&mut layers(), 1e38, 50), OverfitVerdict::NotFinite);
