@@ -3,6 +3,7 @@
 mod advice;
 mod args;
 mod commands;
+mod dashboard;
 mod download;
 mod image_args;
 mod model_arg;
@@ -20,6 +21,7 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     std::panic::set_hook(Box::new(|info| {
+        dashboard::give_back();
         let place = info.location().map(|l| format!(" (at {}:{})", l.file(), l.line())).unwrap_or_default();
         let what = info.payload_as_str().unwrap_or("unknown").replace('\n', " ");
         output::complain(&match what.as_str() {
@@ -67,6 +69,7 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Export(args) => commands::export::run(args),
         Command::Import(args) => commands::import::run(args),
         Command::Run(args) => commands::run_file::run(args),
+        Command::Runs(args) => commands::runs::run(args),
         Command::Bench(args) => commands::bench::run(args),
         Command::Data(args) => {
             commands::needs_files(&args.command)?;

@@ -3,15 +3,18 @@
 
 use crate::output::Failure;
 use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook::flag;
+use signal_hook::{SigId, flag, low_level};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 
 /// What shells add to the number of a signal that has ended a process.
 const BASE: i32 = 128;
 
 /// The number of the first signal; 0 before.
 static FIRST: OnceLock<Arc<AtomicUsize>> = OnceLock::new();
+
+/// What ends the process at a second signal.
+static SECOND: Mutex<Vec<SigId>> = Mutex::new(Vec::new());
 
 /// A flag that the first signal sets; a second one ends the process at once.
 ///
@@ -21,11 +24,27 @@ pub fn stop_flag() -> Result<Arc<AtomicBool>, Failure> {
     let first = FIRST.get_or_init(Arc::default);
     for signal in taken() {
         // In this order: the first signal finds the flag unset, and sets it.
-        flag::register_conditional_shutdown(signal, BASE + signal, stop.clone())?;
+        let second = flag::register_conditional_shutdown(signal, BASE + signal, stop.clone())?;
+        SECOND.lock().unwrap_or_else(|e| e.into_inner()).push(second);
         flag::register_usize(signal, first.clone(), signal as usize)?;
         flag::register(signal, stop.clone())?;
     }
     Ok(stop)
+}
+
+/// Lets a second signal no longer end the process, which has a terminal to give back first; every signal sets the flag that this gives.
+pub fn take_second() -> Arc<AtomicBool> {
+    let again = Arc::new(AtomicBool::new(false));
+    for signal in taken() {
+        // Where a handler cannot be set, the second signal keeps its meaning.
+        if flag::register(signal, again.clone()).is_err() {
+            return again;
+        }
+    }
+    for second in SECOND.lock().unwrap_or_else(|e| e.into_inner()).drain(..) {
+        low_level::unregister(second);
+    }
+    again
 }
 
 /// The exit code of a process that the signal has stopped: 130 after Ctrl-C.

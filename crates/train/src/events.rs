@@ -2,7 +2,7 @@
 
 use crate::sinks::{as_map, as_text, some_as_text};
 use crate::state::Measured;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use striate_imaging::Split;
 use striate_model::Metric;
@@ -196,7 +196,7 @@ pub struct Finished {
 }
 
 /// What an answer gives that does not look at the sample.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Baseline {
     /// The value of the metric that the best epoch is chosen by.
     pub value: f64,
@@ -208,6 +208,18 @@ pub struct Baseline {
 pub trait Sink {
     /// Takes note of `event`.
     fn event(&mut self, event: &Event);
+}
+
+impl<S: Sink + ?Sized> Sink for Box<S> {
+    fn event(&mut self, event: &Event) {
+        (**self).event(event);
+    }
+}
+
+impl<S: Sink + ?Sized> Sink for &mut S {
+    fn event(&mut self, event: &Event) {
+        (**self).event(event);
+    }
 }
 
 impl Sink for Vec<Event> {

@@ -3,9 +3,11 @@
 use crate::checkpoint;
 use crate::error::TrainError;
 use crate::images::{IMAGES, PREPROCESSING};
+use crate::recorder::CURVES;
+use crate::run_result::RESULT;
 use crate::session::STARTED_FROM;
-use std::ffi::OsStr;
-use std::fs::{self, File, TryLockError};
+use crate::sinks::{TENSORBOARD, is_event_file};
+use std::fs::{self, DirEntry, File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -13,16 +15,17 @@ use std::time::Duration;
 const TRIES: usize = 20;
 const PAUSE: Duration = Duration::from_millis(10);
 
-const LOCK: &str = ".lock";
-const CONFIG: &str = "config.toml";
+pub(crate) const LOCK: &str = ".lock";
+pub(crate) const CONFIG: &str = "config.toml";
 const CHECKPOINT: &str = "checkpoint.safetensors";
 const MODEL: &str = "model.safetensors";
 const LAST_MODEL: &str = "last.safetensors";
-const METRICS: &str = "metrics.csv";
+pub(crate) const METRICS: &str = "metrics.csv";
 /// What a file's name begins with while it is written.
-const PARTIAL: &str = ".partial-";
+pub(crate) const PARTIAL: &str = ".partial-";
 /// All that is there before the first step.
-const STARTED: [&str; 8] = [LOCK, CONFIG, CHECKPOINT, METRICS, IMAGES, PREPROCESSING, STARTED_FROM, BAD_IMAGES];
+const STARTED: [&str; 10] =
+    [LOCK, CONFIG, CHECKPOINT, METRICS, IMAGES, PREPROCESSING, STARTED_FROM, BAD_IMAGES, CURVES, RESULT];
 /// The list of images that could not be read.
 pub(crate) const BAD_IMAGES: &str = "bad-images.txt";
 
@@ -73,13 +76,10 @@ impl RunDir {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
             Err(e) => return Err(TrainError::io("use the directory", path, e)),
         };
-        let is_own = |name: &OsStr| {
-            STARTED.iter().any(|own| name == *own) || name.as_encoded_bytes().starts_with(PARTIAL.as_bytes())
-        };
         let checkpoint = path.join(CHECKPOINT);
         let is_run = checkpoint.is_file() && path.join(CONFIG).is_file();
         let has_learnt = || checkpoint.is_file() && checkpoint::steps(&checkpoint) != Some(0);
-        if entries.flatten().any(|e| !is_own(&e.file_name())) || has_learnt() {
+        if entries.flatten().any(|e| !is_started(&e)) || has_learnt() {
             return Err(TrainError::RunExists { path: path.to_path_buf(), is_run });
         }
         Ok(())
@@ -94,6 +94,10 @@ impl RunDir {
                 Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
                 Err(e) => return Err(TrainError::io("remove", &file, e)),
             }
+        }
+        let events = self.path.join(TENSORBOARD);
+        if events.is_dir() {
+            fs::remove_dir_all(&events).map_err(|e| TrainError::io("remove", &events, e))?;
         }
         self.remove_partial();
         Ok(())
@@ -129,6 +133,12 @@ impl RunDir {
         let run = RunDir::lock(path.to_path_buf())?;
         run.remove_partial();
         Ok(run)
+    }
+
+    /// Whether a process trains in `path`.
+    pub(crate) fn is_held(path: &Path) -> bool {
+        let lock = File::open(path.join(LOCK));
+        lock.is_ok_and(|lock| matches!(lock.try_lock_shared(), Err(TryLockError::WouldBlock)))
     }
 
     fn lock(path: PathBuf) -> Result<RunDir, TrainError> {
@@ -175,6 +185,16 @@ impl RunDir {
     }
 }
 
+/// Whether an entry of a run's directory is there before the first step.
+fn is_started(entry: &DirEntry) -> bool {
+    let name = entry.file_name();
+    if name == TENSORBOARD {
+        return fs::read_dir(entry.path())
+            .is_ok_and(|mut files| files.all(|file| file.is_ok_and(|file| is_event_file(&file.file_name()))));
+    }
+    STARTED.iter().any(|own| name == *own) || name.as_encoded_bytes().starts_with(PARTIAL.as_bytes())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -199,9 +219,14 @@ mod tests {
         fs::write(dir.path().join("precious"), "x").unwrap();
         assert!(matches!(RunDir::create_at(dir.path()), Err(TrainError::RunExists { is_run: false, .. })));
         fs::remove_file(dir.path().join("precious")).unwrap();
-        for name in [CONFIG, IMAGES, ".partial-1a2b"] {
+        for name in [CONFIG, IMAGES, RESULT, CURVES, ".partial-1a2b"] {
             fs::write(dir.path().join(name), "x").unwrap();
         }
+        fs::create_dir(dir.path().join(TENSORBOARD)).unwrap();
+        fs::write(dir.path().join("tensorboard/notes"), "x").unwrap();
+        assert!(matches!(RunDir::create_at(dir.path()), Err(TrainError::RunExists { .. })));
+        fs::remove_file(dir.path().join("tensorboard/notes")).unwrap();
+        fs::write(dir.path().join("tensorboard/events.out.tfevents.1800000000.striate"), "x").unwrap();
         let run = RunDir::create_at(dir.path()).expect("a run without a checkpoint has learnt nothing");
         let left: Vec<_> = fs::read_dir(run.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
         assert_eq!(left, [LOCK]);

@@ -59,6 +59,13 @@ pub trait Task<N: Module>: Send + Sync {
         "loss"
     }
 
+    /// A picture of the metrics over the samples held out, as a file name and SVG: what the network of the best epoch gets right and wrong. `outputs` are the
+    /// names of the network's outputs, if they have some. A run's directory gets it.
+    fn picture(&self, metrics: &Self::Metrics, outputs: &[String]) -> Option<(&'static str, String)> {
+        let _ = (metrics, outputs);
+        None
+    }
+
     /// What the network gives in evaluation, batch after batch. A task whose networks can be captured runs their optimized graph: see
     /// [`Evaluator`](crate::Evaluator).
     fn evaluator<'a>(&'a self, network: &'a N) -> Evaluate<'a, Self::Batch, Self::Output> {

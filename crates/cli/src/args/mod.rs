@@ -8,6 +8,7 @@ mod lr_find;
 mod models;
 mod networks;
 mod recipe;
+mod runs;
 mod sweep;
 mod training;
 
@@ -18,6 +19,7 @@ pub use lr_find::*;
 pub use models::*;
 pub use networks::*;
 pub use recipe::*;
+pub use runs::*;
 pub use sweep::*;
 pub use training::*;
 
@@ -44,6 +46,7 @@ pub enum Command {
     Export(Export),
     Import(Import),
     Run(RunFile),
+    Runs(Runs),
     Bench(Bench),
     Data(Data),
     Recipe(RecipeArgs),

@@ -104,7 +104,7 @@ fn fraction(text: &str) -> Result<f64, String> {
 /// Train a network. Without arguments: the MNIST tutorial's, on MNIST, which is built in.
 ///
 /// Progress is printed every 100 steps and after each epoch. The run's directory gets the model (model.safetensors), the
-/// last checkpoint, the settings (config.toml) and the losses (metrics.csv). Ctrl-C stops after the current step and loses
+/// last checkpoint, the settings (config.toml) and the losses (metrics.csv, curves.svg). Ctrl-C stops after the current step and loses
 /// nothing: go on with --resume.
 #[derive(Debug, Args)]
 pub struct Train {
@@ -181,7 +181,7 @@ pub struct Train {
         require_equals = true,
         default_missing_value = "500",
         value_parser = value_parser!(u32).range(1..),
-        conflicts_with_all = ["out", "smoke", "show_config", "profile", "resume", "folds"],
+        conflicts_with_all = ["out", "smoke", "show_config", "profile", "resume", "folds", "ui", "tensorboard"],
     )]
     pub overfit_one_batch: Option<u32>,
     #[command(flatten)]
@@ -284,8 +284,16 @@ pub struct Run {
     pub show_config: bool,
     /// Try everything on two batches: each stage of the training, validation, checkpoints and the model file, which is read again. The line at the end says
     /// that everything works, or what does not. The run's directory is a temporary one, and removed, unless --out names another.
-    #[arg(long, conflicts_with_all = ["show_config", "profile", "folds"])]
+    #[arg(long, conflicts_with_all = ["show_config", "profile", "folds", "ui", "tensorboard"])]
     pub smoke: bool,
+    /// Also write the losses, metrics, learning rate and gradient norm for TensorBoard, into RUN/tensorboard: tensorboard --logdir runs shows
+    /// them. A run that has begun so goes on so.
+    #[arg(long)]
+    pub tensorboard: bool,
+    /// Show the training over the whole terminal, with live curves. q or Ctrl-C stop it safely, Tab and arrows show other curves. Where there is no
+    /// terminal, plain lines are printed.
+    #[arg(long, conflicts_with_all = ["quiet", "log", "folds"])]
+    pub ui: bool,
     /// Print at the end where the time went: data, forward, backward, optimizer, and by op.
     #[arg(long)]
     pub profile: bool,

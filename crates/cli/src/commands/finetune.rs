@@ -46,6 +46,11 @@ pub fn run(args: Finetune) -> Result<ExitCode, Failure> {
         let session = start(&asked, &args.run).map_err(failure)?;
         return conduct(session, &args.run, &stop);
     }
+    for (flag, given) in [("--tensorboard", args.run.tensorboard), ("--ui", args.run.ui)] {
+        if given {
+            return Err(format!("{flag} is for a training, and --mode prototype trains nothing: leave it out").into());
+        }
+    }
     let few = FewShot {
         ways: args.ways as usize,
         shots: args.shots.iter().map(|&n| n as usize).collect(),

@@ -1,6 +1,6 @@
 //! k-fold cross-validation: a run for each fold, and what they say together.
 
-use super::run::{printer, watched};
+use super::run::{printer, watched, with_tensorboard};
 use crate::advice;
 use crate::args::{Log, Run};
 use crate::output::{Failure, program, quoted, say, say_json, shown_path};
@@ -18,6 +18,13 @@ struct Listener {
     inner: Option<Box<dyn Sink>>,
 }
 
+impl Listener {
+    fn new(args: &Run) -> Self {
+        let inner = printer(args);
+        Listener { inner: if args.tensorboard { Some(with_tensorboard(inner)) } else { inner } }
+    }
+}
+
 impl Sink for Listener {
     fn event(&mut self, event: &Event) {
         if let Some(sink) = &mut self.inner {
@@ -33,14 +40,17 @@ pub fn run(
     args: &Run,
     stop: &AtomicBool,
 ) -> Result<Result<ExitCode, Failure>, TrainError> {
-    let mut sink = Listener { inner: printer(args) };
+    let mut sink = Listener::new(args);
     let done = watched(args.quiet, |watch| cross_validate(asked, folds, args.out.as_deref(), watch, &mut sink, stop))?;
     Ok(end(done, args.out.as_deref(), args))
 }
 
 /// Goes on with the folds of a directory.
 pub fn resume(path: &Path, args: &Run, stop: &AtomicBool) -> Result<ExitCode, Failure> {
-    let mut sink = Listener { inner: printer(args) };
+    if args.ui {
+        return Err(format!("--ui shows one training, and {} holds several: leave it out", shown_path(path)).into());
+    }
+    let mut sink = Listener::new(args);
     let done = watched(args.quiet, |watch| resume_cross_validation(path, watch, &mut sink, stop));
     end(done.map_err(advice::failure)?, Some(path), args)
 }

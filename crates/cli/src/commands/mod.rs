@@ -17,6 +17,7 @@ mod profile;
 pub mod recipe;
 mod run;
 pub mod run_file;
+pub mod runs;
 mod smoke;
 pub mod sweep;
 pub mod train;

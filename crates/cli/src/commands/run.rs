@@ -3,13 +3,14 @@
 use super::profile as profile_table;
 use crate::advice;
 use crate::args::{Log, Run};
+use crate::dashboard::{self, Dashboard};
 use crate::output::{Failure, note, program, quoted, say, shown_path, thousands};
 use crate::progress::{Progress, images_bar};
 use crate::settings;
 use crate::signals;
 use std::process::ExitCode;
-use std::sync::OnceLock;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, OnceLock};
 use striate::data::images::text_path;
 use striate::imaging::Split;
 use striate::profile;
@@ -35,6 +36,29 @@ impl Sink for Listener {
     }
 }
 
+/// What shows the events of a run: the dashboard if it was asked for and the terminal can do that, else what prints them.
+fn shows(args: &Run, stop: &Arc<AtomicBool>) -> Option<Box<dyn Sink>> {
+    if !args.ui {
+        return printer(args);
+    }
+    let dashboard = match dashboard::obstacle() {
+        None => Dashboard::start(stop.clone()).map_err(|e| e.to_string()),
+        Some(why) => Err(why.to_string()),
+    };
+    match dashboard {
+        Ok(dashboard) => Some(Box::new(dashboard)),
+        Err(why) => {
+            note(&format!("there is no --ui here, for {why}: plain lines are printed in its place"));
+            printer(args)
+        }
+    }
+}
+
+/// A sink that also writes for TensorBoard.
+pub fn with_tensorboard(inner: Option<Box<dyn Sink>>) -> Box<dyn Sink> {
+    Box::new(sinks::WithTensorBoard::new(inner.unwrap_or(Box::new(()))))
+}
+
 /// What prints the events of a run, as was asked for.
 pub fn printer(args: &Run) -> Option<Box<dyn Sink>> {
     if args.quiet {
@@ -48,15 +72,19 @@ pub fn printer(args: &Run) -> Option<Box<dyn Sink>> {
 }
 
 /// Lets a run go on to its end, or until it is stopped.
-pub fn conduct(mut session: Session, args: &Run, stop: &AtomicBool) -> Result<ExitCode, Failure> {
-    let inner = printer(args);
+pub fn conduct(mut session: Session, args: &Run, stop: &Arc<AtomicBool>) -> Result<ExitCode, Failure> {
+    let inner = shows(args, stop);
     let talks = inner.is_some() && args.log == Log::Text;
-    let mut listener = Listener { inner, end: None };
+    let tensorboard = args.tensorboard || sinks::WithTensorBoard::<()>::has_begun(session.directory());
+    let mut listener = Listener { inner: if tensorboard { Some(with_tensorboard(inner)) } else { inner }, end: None };
     if args.profile {
         profile::start();
     }
     let hint = hint(session.config());
-    let outcome = session.run_until(stop, &mut listener).map_err(advice::failure)?;
+    let outcome = session.run_until(stop, &mut listener);
+    // Gives the terminal back, if it was taken.
+    listener.inner = None;
+    let outcome = outcome.map_err(advice::failure)?;
     let profile = args.profile.then(profile::stop);
     if talks && let Some(end) = &listener.end {
         conclude(end, &hint)?;

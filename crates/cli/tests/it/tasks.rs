@@ -59,6 +59,7 @@ fn several_labels_are_learnt_measured_and_predicted() {
     assert!(said.contains("2 labels: cross, square)") && said.contains("validation mAP"), "{said}");
     let csv = fs::read_to_string(d.join("run/metrics.csv")).unwrap();
     assert!(csv.starts_with("steps,epoch,split,lr,grad_norm,loss,hamming_accuracy,"), "{csv}");
+    assert!(fs::read_to_string(d.join("run/precision-recall.svg")).unwrap().contains("square (AP "));
     let measured = json(&succeed(d, &["eval", "run", "shapes.csv", "--json"]));
     assert_eq!((measured["task"].as_str(), measured["images"].as_u64()), (Some("multi-label"), Some(60)));
     assert!(measured["metrics"]["mean_average_precision"].as_f64().unwrap() > 0.95, "{measured}");

@@ -3,24 +3,26 @@
 
 use crate::card;
 use crate::config::{Layers, ResolvedConfig, TaskKind};
-use crate::data::{Images, Loader, Splits, Validation, Watch, measuring_batch};
+use crate::data::{Images, Loader, Validation, Watch, measuring_batch};
 use crate::error::TrainError;
 use crate::events::{Event, Sink};
 use crate::finetune::features;
 use crate::network;
 use crate::run_dir::RunDir;
+use crate::run_result::{RunResult, RunState, seconds_since_1970};
 use crate::session::{Ready, list_bad, prepare};
 use crate::state::Measured;
 use serde::Serialize;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
+use std::time::Instant;
 use striate_data::{Dataset, TensorDataset};
 use striate_formats::write_atomic;
 use striate_imaging::Split;
 use striate_model::{Metric, Model, Provenance, Training};
 use striate_nn::Classifier;
-use striate_tensor::{Generator, Tensor};
+use striate_tensor::{Generator, Tensor, isa, num_threads};
 
 /// What the classes of images held out are measured by.
 const ACCURACY: &str = "accuracy";
@@ -101,6 +103,7 @@ fn measure_prototypes(
     sink: &mut dyn Sink,
     stop: &AtomicBool,
 ) -> Result<Option<PrototypeReport>, TrainError> {
+    let began = Instant::now();
     if let Some(out) = out {
         RunDir::check_free(out)?;
     }
@@ -150,7 +153,25 @@ fn measure_prototypes(
     let card = card::card(&config.model, &data, &preprocessing, training, &*network);
     network::save(&run.model(), &card, &*network)?;
     Model::load(&run.model())?;
-    let Splits { measured, .. } = data;
+    let measured = data.measured;
+    let record = RunResult {
+        state: RunState::Finished,
+        task: config.task.name().into(),
+        model: config.model.clone(),
+        data: Some(data.name.clone()),
+        split: measured,
+        monitor: ACCURACY.into(),
+        best: (test_samples > 0).then(|| result.clone()),
+        last: (test_samples > 0).then_some(result),
+        started: seconds_since_1970(),
+        seconds: began.elapsed().as_secs_f64(),
+        seed: config.seed,
+        threads: num_threads(),
+        isa: isa::isa().name().into(),
+        striate_version: env!("CARGO_PKG_VERSION").into(),
+        ..RunResult::default()
+    };
+    record.write(run.path())?;
     Ok(Some(PrototypeReport {
         model: run.model(),
         train_samples: known.len(),

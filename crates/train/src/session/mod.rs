@@ -102,6 +102,11 @@ impl Session {
         &self.config
     }
 
+    /// The run's directory.
+    pub fn directory(&self) -> &Path {
+        self.run.path()
+    }
+
     /// The data that it trains and measures on.
     pub(crate) fn data(&self) -> &Splits {
         &self.data

@@ -13,6 +13,7 @@ use crate::learning_rate::LearningRate;
 use crate::metrics_csv::MetricsCsv;
 use crate::network;
 use crate::phase::Phase;
+use crate::recorder::Recorder;
 use crate::run_dir::{BAD_IMAGES, RunDir};
 use crate::state::Measured;
 use crate::targets;
@@ -48,6 +49,16 @@ impl Session {
     }
 
     fn run_stages<T>(&mut self, task: &T, sink: &mut dyn Sink, stop: &AtomicBool) -> Result<Outcome, TrainError>
+    where
+        T: Task<Tuned, Batch = striate_data::Batch>,
+    {
+        let run = self.run.path().to_path_buf();
+        let mut recorder = Recorder::new(sink, Some(&run));
+        let outcome = self.recorded_stages(task, &mut recorder, stop);
+        recorder.kept(outcome)
+    }
+
+    fn recorded_stages<T>(&mut self, task: &T, sink: &mut Recorder, stop: &AtomicBool) -> Result<Outcome, TrainError>
     where
         T: Task<Tuned, Batch = striate_data::Batch>,
     {
@@ -248,6 +259,10 @@ impl Keeper<Tuned> for RunKeeper<'_> {
 
     fn last_checkpoint(&self) -> Option<PathBuf> {
         self.has_checkpoint.then(|| self.run.checkpoint())
+    }
+
+    fn outputs(&self) -> &[String] {
+        self.identity.classes
     }
 
     fn directory(&self) -> Option<PathBuf> {

@@ -1,6 +1,7 @@
 //! Scalars as TensorBoard's event files.
 
 use prost::Message;
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -38,6 +39,8 @@ pub struct TensorBoard {
 const FLUSH_EVERY: Duration = Duration::from_secs(2);
 /// What the name of a file begins with; seconds since 1970 follow, by which TensorBoard orders files.
 const PREFIX: &str = "events.out.tfevents.";
+/// What it ends with.
+const SUFFIX: &str = ".striate";
 /// The version of files whose session logs say which steps are superseded.
 const VERSION: &str = "brain.Event:2";
 
@@ -121,6 +124,12 @@ fn now() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
+/// Whether a file of this name has been written here.
+pub(crate) fn is_event_file(name: &OsStr) -> bool {
+    let name = name.as_encoded_bytes();
+    name.starts_with(PREFIX.as_bytes()) && name.ends_with(SUFFIX.as_bytes())
+}
+
 /// A file whose name comes after those in `dir`, also if the clock was set back or two are made within a second.
 fn new_file(dir: &Path) -> io::Result<(PathBuf, File)> {
     let mut seconds = now().as_secs();
@@ -132,7 +141,7 @@ fn new_file(dir: &Path) -> io::Result<(PathBuf, File)> {
         }
     }
     loop {
-        let path = dir.join(format!("{PREFIX}{seconds:010}.striate"));
+        let path = dir.join(format!("{PREFIX}{seconds:010}{SUFFIX}"));
         match File::create_new(&path) {
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists && seconds < u64::MAX => seconds += 1,
             file => return file.map(|file| (path, file)),

@@ -2,6 +2,7 @@
 
 use super::Evaluator;
 use crate::metrics::{ClassificationMetrics, Detail};
+use crate::plots;
 use crate::task::{Evaluate, Task};
 use striate_data::{Batch, Sample};
 use striate_model::TaskCard;
@@ -85,6 +86,12 @@ impl<N: Forward> Task<N> for Classification {
     }
     fn monitor(&self) -> &str {
         "accuracy"
+    }
+    fn picture(&self, metrics: &ClassificationMetrics, outputs: &[String]) -> Option<(&'static str, String)> {
+        let counts = metrics.confusion()?.counts();
+        let numbers = || (0..counts.len()).map(|class| class.to_string()).collect();
+        let names = if outputs.len() == counts.len() { outputs.to_vec() } else { numbers() };
+        Some(("confusion.svg", plots::confusion(counts, &names)))
     }
     fn evaluator<'a>(&'a self, network: &'a N) -> Evaluate<'a, Batch, Tensor> {
         let mut evaluator = Evaluator::new(network);

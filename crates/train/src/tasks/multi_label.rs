@@ -3,6 +3,7 @@
 use super::Evaluator;
 use crate::config::TaskKind;
 use crate::metrics::{Detail, MultiLabelMetrics};
+use crate::plots;
 use crate::task::{Evaluate, Task};
 use serde_json::Value;
 use striate_data::{Batch, Sample};
@@ -94,6 +95,11 @@ impl<N: Forward> Task<N> for MultiLabel {
     }
     fn monitor(&self) -> &str {
         "mean_average_precision"
+    }
+    fn picture(&self, metrics: &MultiLabelMetrics, outputs: &[String]) -> Option<(&'static str, String)> {
+        let name = |label: usize| outputs.get(label).cloned().unwrap_or_else(|| label.to_string());
+        let curves: Vec<_> = (0..self.labels).filter_map(|l| Some((name(l), metrics.ranking(l)?))).collect();
+        Some(("precision-recall.svg", plots::precision_recall(&curves)))
     }
     fn evaluator<'a>(&'a self, network: &'a N) -> Evaluate<'a, Batch, Tensor> {
         let mut evaluator = Evaluator::new(network);

@@ -3,10 +3,11 @@
 use crate::batches::Batches;
 use crate::callback::{Callback, Context};
 use crate::error::TrainError;
-use crate::events::{Event, Sink};
+use crate::events::Event;
 use crate::learning_rate::LearningRate;
 use crate::metrics::Detail;
 use crate::metrics_csv::{MetricsCsv, Row};
+use crate::recorder::Record;
 use crate::state::{LOSS, Measured, Tally, TrainState};
 use crate::task::Task;
 use crate::trainer::keeper::{Contents, Keeper, Kept};
@@ -55,7 +56,7 @@ pub(crate) struct Loop<'a, 'c, N: Module, T: Task<N>> {
     pub csv: &'a mut Option<MetricsCsv>,
     pub state: &'a mut TrainState,
     pub callbacks: &'a mut [Box<dyn Callback<N> + 'c>],
-    pub sink: &'a mut dyn Sink,
+    pub sink: &'a mut dyn Record,
     /// Looked at after each step.
     pub stop: &'a AtomicBool,
     pub passes: Passes,
@@ -68,6 +69,9 @@ pub(crate) struct Loop<'a, 'c, N: Module, T: Task<N>> {
     /// When the time that counts began.
     pub since: Instant,
 }
+
+/// What samples held out gave, and the metrics that this was made of; none of a training that was asked to stop.
+type MeasuredWith<M> = Option<(Measured, M)>;
 
 /// How an epoch's steps ended.
 enum Steps {
@@ -115,9 +119,9 @@ impl<N: Module, T: Task<N>> Loop<'_, '_, N, T> {
                 return Err(TrainError::NothingMeasured { measured: Split::Train });
             }
             self.call(|callback, context| callback.before_validation(context));
-            let Some(measured) = self.measure(held_out)? else { return self.stopped() };
+            let Some((measured, metrics)) = self.measure(held_out)? else { return self.stopped() };
             self.call(|callback, context| callback.after_validation(context, &measured));
-            self.epoch_is_over(measured)?;
+            self.epoch_is_over(measured, &metrics)?;
             self.checkpoint()?;
             self.check_callbacks()?;
         }
@@ -126,7 +130,7 @@ impl<N: Module, T: Task<N>> Loop<'_, '_, N, T> {
             (Some(best), Some(last)) => (best, last),
             // A run without an epoch.
             _ => {
-                let Some(last) = self.measure(held_out)? else { return self.stopped() };
+                let Some((last, _)) = self.measure(held_out)? else { return self.stopped() };
                 (last.clone(), last)
             }
         };
@@ -173,7 +177,7 @@ impl<N: Module, T: Task<N>> Loop<'_, '_, N, T> {
     }
 
     /// Takes note of what an epoch's weights gave, keeps them if they are the best, and moves on to the next epoch.
-    fn epoch_is_over(&mut self, measured: Measured) -> Result<(), TrainError> {
+    fn epoch_is_over(&mut self, measured: Measured, metrics: &T::Metrics) -> Result<(), TrainError> {
         if !measured.loss().is_finite() {
             return Err(self.non_finite_result(measured.loss()));
         }
@@ -181,8 +185,8 @@ impl<N: Module, T: Task<N>> Loop<'_, '_, N, T> {
         let (epochs, steps, epoch) = (self.settings.epochs, self.state.steps, measured.epoch);
         let split = self.settings.measured;
         self.write_csv(Row { steps, epoch, split, training: None, metrics: &measured.metrics });
-        let (metrics, monitor) = (measured.metrics.clone(), self.settings.monitor.clone());
-        self.sink.event(&Event::Measured { epoch, epochs, steps, split, metrics, monitor });
+        let (values, monitor) = (measured.metrics.clone(), self.settings.monitor.clone());
+        self.sink.event(&Event::Measured { epoch, epochs, steps, split, metrics: values, monitor });
         self.call(|callback, context| callback.after_epoch(context, &measured));
         let (settings, state) = (&self.settings, &mut *self.state);
         state.epoch += 1;
@@ -200,6 +204,7 @@ impl<N: Module, T: Task<N>> Loop<'_, '_, N, T> {
             state.best = Some(measured.clone());
             // The model first: a run killed between the two does its last steps again and writes it anew.
             self.save(Kept::Best, &measured)?;
+            self.draw(metrics);
         }
         let state = &mut *self.state;
         let best = state.best.as_ref().map_or(0, |best| best.epoch);
@@ -223,6 +228,15 @@ impl<N: Module, T: Task<N>> Loop<'_, '_, N, T> {
         }
     }
 
+    /// Keeps a picture of what the best epoch gets right and wrong, if there is a directory and the task draws one.
+    fn draw(&mut self, metrics: &T::Metrics) {
+        if self.keeper.directory().is_some()
+            && let Some((name, svg)) = self.task.picture(metrics, self.keeper.outputs())
+        {
+            self.sink.picture(name, svg);
+        }
+    }
+
     /// Writes a model file of the weights, or of their average if there is one.
     fn save(&mut self, which: Kept, measured: &Measured) -> Result<(), TrainError> {
         self.swap_average();
@@ -239,7 +253,7 @@ impl<N: Module, T: Task<N>> Loop<'_, '_, N, T> {
     }
 
     /// The loss and the metrics on samples held out, of the averaged weights if there are any; none if asked to stop on the way.
-    fn measure(&mut self, batches: &dyn Batches<Batch = T::Batch>) -> Result<Option<Measured>, TrainError> {
+    fn measure(&mut self, batches: &dyn Batches<Batch = T::Batch>) -> Result<MeasuredWith<T::Metrics>, TrainError> {
         profile::phase("test");
         self.swap_average();
         let measured = self.measure_current(batches);
@@ -248,7 +262,7 @@ impl<N: Module, T: Task<N>> Loop<'_, '_, N, T> {
         measured
     }
 
-    fn measure_current(&self, batches: &dyn Batches<Batch = T::Batch>) -> Result<Option<Measured>, TrainError> {
+    fn measure_current(&self, batches: &dyn Batches<Batch = T::Batch>) -> Result<MeasuredWith<T::Metrics>, TrainError> {
         let mut tally = Tally::new(self.task.metrics(Detail::Full));
         let mut evaluate = self.task.evaluator(self.network);
         for (number, batch) in batches.epoch_from(0, 0).enumerate() {
@@ -271,7 +285,8 @@ impl<N: Module, T: Task<N>> Loop<'_, '_, N, T> {
             return Err(TrainError::NothingMeasured { measured: self.settings.measured });
         }
         let (epoch, calibration) = (self.state.epoch + 1, self.task.calibrate(&tally.metrics));
-        Ok(Some(Measured { epoch, samples: tally.samples, metrics: tally.finish(), calibration }))
+        let measured = Measured { epoch, samples: tally.samples, metrics: tally.finish(), calibration };
+        Ok(Some((measured, tally.metrics)))
     }
 
     fn stopped(&mut self) -> Result<Outcome, TrainError> {
@@ -290,6 +305,7 @@ impl<N: Module, T: Task<N>> Loop<'_, '_, N, T> {
         self.state.running = serde_json::Value::Null;
         if let Some(path) = written? {
             self.sink.event(&Event::Checkpoint { path, steps: self.state.steps });
+            self.sink.stands(self.state, &self.settings.monitor);
         }
         Ok(())
     }

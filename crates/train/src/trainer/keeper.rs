@@ -36,6 +36,10 @@ pub(crate) trait Keeper<N> {
     fn has_best(&self) -> bool;
     /// The last checkpoint that holds a state after some steps.
     fn last_checkpoint(&self) -> Option<PathBuf>;
+    /// The names of the network's outputs; none of a network whose outputs have no names.
+    fn outputs(&self) -> &[String] {
+        &[]
+    }
     /// The run directory, if there is one.
     fn directory(&self) -> Option<PathBuf>;
 }
@@ -87,6 +91,10 @@ impl<N: Module> Keeper<N> for Weights<'_> {
 
     fn last_checkpoint(&self) -> Option<PathBuf> {
         self.run.filter(|_| self.has_checkpoint).map(RunDir::checkpoint)
+    }
+
+    fn outputs(&self) -> &[String] {
+        self.identity.classes
     }
 
     fn directory(&self) -> Option<PathBuf> {

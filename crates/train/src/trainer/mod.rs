@@ -21,6 +21,7 @@ use crate::error::TrainError;
 use crate::events::{Event, Finished, Sink, Started};
 use crate::learning_rate::{LearningRate, SchedulePlan};
 use crate::metrics_csv::MetricsCsv;
+use crate::recorder::Recorder;
 use crate::run_dir::RunDir;
 use crate::state::TrainState;
 use crate::task::Task;
@@ -270,6 +271,7 @@ impl<'a, N: Module, T: Task<N>> Trainer<'a, N, T> {
             Some(path) if self.resume && RunDir::has_checkpoint(path) => (Some(RunDir::take_up(path)?), true),
             Some(path) => (Some(RunDir::create_at(path)?), false),
         };
+        let mut sink = Recorder::new(sink, run.as_ref().map(RunDir::path));
         let provenance = Provenance::default;
         let identity = Identity { model: OWN, seed: self.seed, classes: &[], provenance: &provenance };
         let mut ema = self.ema.map(|decay| Ema::new(&*self.network, decay).warmup(true));
@@ -322,14 +324,15 @@ impl<'a, N: Module, T: Task<N>> Trainer<'a, N, T> {
             csv: &mut csv,
             state: &mut state,
             callbacks: &mut self.callbacks,
-            sink,
+            sink: &mut sink,
             stop: self.stop.unwrap_or(&never),
             running,
             ending: None,
             panicked: None,
             since: Instant::now(),
         }
-        .run(train, held_out)?;
+        .run(train, held_out);
+        let outcome = sink.kept(outcome)?;
         if let Outcome::Finished { best, last } = &outcome {
             if self.restore_best {
                 keeper.restore(self.network)?;

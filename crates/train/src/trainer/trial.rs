@@ -143,6 +143,8 @@ impl<N: Module, T: Task<N>> Trial<'_, N, T> {
 /// Takes note of each step.
 struct Record(Rc<RefCell<Vec<Taken>>>);
 
+impl crate::recorder::Record for Record {}
+
 impl Sink for Record {
     fn event(&mut self, event: &Event) {
         if let Event::Progress { metrics, lr, grad_norm, .. } = event {

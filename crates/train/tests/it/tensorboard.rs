@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use striate_train::sinks::TensorBoard;
+use striate_imaging::Split;
+use striate_train::sinks::{TensorBoard, WithTensorBoard};
+use striate_train::{Direction, Event, Metric, Sink, Started};
 
 /// What an event file says.
 #[derive(Debug, PartialEq)]
@@ -176,6 +178,87 @@ fn an_error_names_the_directory() {
     std::fs::write(&file, b"").unwrap();
     let error = TensorBoard::create(file.join("events")).err().unwrap().to_string();
     assert!(error.contains("file/events: "), "{error}");
+}
+
+fn started(run: Option<&Path>, resumed_at: Option<u64>) -> Event {
+    Event::Started(Box::new(Started {
+        task: "classification".into(),
+        run: run.map(Path::to_path_buf),
+        model: "lenet".into(),
+        parameters: 10,
+        data: None,
+        measured: Split::Val,
+        epochs: 2,
+        steps: Some(10),
+        batch_size: Some(4),
+        seed: 0,
+        threads: 1,
+        isa: "scalar",
+        resumed_at,
+    }))
+}
+
+fn progress(steps_done: u64, loss: f64, grad_norm: f64) -> Event {
+    let metrics = vec![Metric::number("loss", loss, Direction::Minimize), Metric::fraction("accuracy", f64::NAN)];
+    Event::Progress { epoch: 1, epochs: 2, step: 5, steps: Some(10), steps_done, metrics, lr: 0.5, grad_norm }
+}
+
+fn measured(steps: u64) -> Event {
+    let metrics = vec![Metric::fraction("accuracy", 0.75)];
+    Event::Measured { epoch: 1, epochs: 2, steps, split: Split::Val, metrics, monitor: "accuracy".into() }
+}
+
+fn found(file: &Path) -> Vec<(String, i64, f32)> {
+    let scalar = |found| match found {
+        Found::Scalar { tag, step, value, .. } => (tag, step, value),
+        Found::Start { step } => ("start".into(), step, 0.0),
+        Found::Version(version) => (version, 0, 0.0),
+    };
+    read(file).into_iter().map(scalar).collect()
+}
+
+#[test]
+fn the_numbers_of_events_are_written_into_the_run() {
+    let dir = tempfile::tempdir().unwrap();
+    assert!(!WithTensorBoard::has_begun(dir.path()));
+    let mut sink = WithTensorBoard::new(Vec::new());
+    let events = [started(Some(dir.path()), None), progress(5, 0.5, 2.0), measured(10)];
+    events.iter().for_each(|event| sink.event(event));
+    drop(sink);
+    assert!(WithTensorBoard::has_begun(dir.path()));
+    let mut sink = WithTensorBoard::new(Vec::new());
+    [started(Some(dir.path()), Some(7)), progress(8, 0.25, f64::NAN)].iter().for_each(|event| sink.event(event));
+    sink.event(&Event::Stopped { run: None, steps: 8 });
+
+    let files = files(&dir.path().join("tensorboard"));
+    let of = |rows: &[(&str, i64, f32)]| rows.iter().map(|&(tag, s, v)| (tag.to_string(), s, v)).collect::<Vec<_>>();
+    let version = ("brain.Event:2", 0, 0.0);
+    let first = [version, ("train/loss", 5, 0.5), ("lr", 5, 0.5), ("grad_norm", 5, 2.0), ("val/accuracy", 10, 0.75)];
+    assert_eq!(found(&files[0]), of(&first));
+    // A number that is not defined is left out.
+    assert_eq!(found(&files[1]), of(&[version, ("start", 8, 0.0), ("train/loss", 8, 0.25), ("lr", 8, 0.5)]));
+}
+
+#[test]
+fn what_cannot_be_written_is_told_once() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("tensorboard"), "a file").unwrap();
+    for run in [Some(dir.path()), None] {
+        let mut told: Vec<Event> = Vec::new();
+        let mut sink = WithTensorBoard::new(&mut told);
+        let events = [started(run, None), progress(5, 0.5, 2.0), measured(10)];
+        events.iter().for_each(|event| sink.event(event));
+        drop(sink);
+        let notes: Vec<&str> = told
+            .iter()
+            .filter_map(|event| match event {
+                Event::Note { text } => Some(text.as_str()),
+                _ => None,
+            })
+            .collect();
+        assert_eq!((told.len(), notes.len()), (4, 1), "{notes:?}");
+        assert!(notes[0].starts_with("cannot write for TensorBoard: ") && notes[0].ends_with("goes on without it"));
+    }
 }
 
 #[test]

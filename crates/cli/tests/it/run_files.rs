@@ -1,0 +1,109 @@
+//! What a run's directory gets besides weights: pictures, its result, numbers for TensorBoard.
+
+use crate::common::*;
+use std::fs;
+use std::path::Path;
+
+const LENET: [&str; 6] = ["train", "squares", "--model", "lenet", "--batch-size", "20"];
+
+fn events(run: &Path) -> usize {
+    fs::read_dir(run.join("tensorboard")).map_or(0, |files| files.count())
+}
+
+fn result(run: &Path) -> serde_json::Value {
+    serde_json::from_slice(&fs::read(run.join("result.json")).unwrap()).unwrap()
+}
+
+#[test]
+fn numbers_for_tensorboard_lie_in_the_run() {
+    let dir = tempfile::tempdir().unwrap();
+    let d = dir.path();
+    idx_dir(d, 60, 20, 28);
+    let said = succeed(d, &[&LENET[..], &["--epochs", "1", "--out", "plain"]].concat());
+    assert!(!d.join("plain/tensorboard").exists(), "{said}");
+    succeed(d, &[&LENET[..], &["--epochs", "1", "--tensorboard", "--quiet", "--out", "run"]].concat());
+    assert_eq!(events(&d.join("run")), 1);
+    let file = fs::read_dir(d.join("run/tensorboard")).unwrap().next().unwrap().unwrap().path();
+    let bytes = fs::read(file).unwrap();
+    for tag in ["train/loss", "train/accuracy", "test/loss", "test/f1_macro", "lr", "grad_norm"] {
+        assert!(bytes.windows(tag.len()).any(|part| part == tag.as_bytes()), "{tag}");
+    }
+    // A run that has begun so goes on so.
+    succeed(d, &["train", "--resume", "run", "--epochs", "2"]);
+    assert_eq!(events(&d.join("run")), 2);
+    succeed(d, &["train", "--resume", "plain", "--epochs", "2", "--tensorboard"]);
+    assert_eq!(events(&d.join("plain")), 1);
+    // What cannot be written is said once, and ends nothing.
+    fs::remove_dir_all(d.join("plain/tensorboard")).unwrap();
+    fs::write(d.join("plain/tensorboard"), "").unwrap();
+    let said = succeed(d, &["train", "--resume", "plain", "--epochs", "3", "--tensorboard"]);
+    assert_eq!(said.matches("cannot write for TensorBoard: ").count(), 1, "{said}");
+    assert!(said.contains("training goes on without it") && said.contains("Done in"), "{said}");
+    let means = ["finetune", "squares", "--from", "run/model.safetensors", "--mode", "prototype"];
+    for flag in ["--tensorboard", "--ui"] {
+        fail(d, &[&means[..], &[flag]].concat(), 1, &[flag, "prototype trains nothing"]);
+    }
+}
+
+#[test]
+fn a_run_has_pictures_and_a_result() {
+    let dir = tempfile::tempdir().unwrap();
+    let d = dir.path();
+    idx_dir(d, 200, 50, 28);
+    succeed(d, &[&LENET[..], &["--epochs", "2", "--log-every", "3", "--out", "run"]].concat());
+    let run = d.join("run");
+    let curves = fs::read_to_string(run.join("curves.svg")).unwrap();
+    for name in ["training", "test", "training accuracy", "test accuracy", "step"] {
+        assert!(curves.contains(&format!(">{name}<")), "{name}: {curves}");
+    }
+    let confusion = fs::read_to_string(run.join("confusion.svg")).unwrap();
+    assert!(confusion.contains("Confusion matrix") && confusion.contains("actual 3, predicted 3: "), "{confusion}");
+    let first = result(&run);
+    assert_eq!(
+        (&first["state"], &first["task"], &first["data"]),
+        (&"finished".into(), &"classification".into(), &"squares".into())
+    );
+    assert_eq!((&first["epochs_done"], &first["steps"], &first["split"]), (&2.into(), &20.into(), &"test".into()));
+    let accuracy = first["best"]["metrics"].as_array().unwrap().iter().find(|m| m["name"] == "accuracy").unwrap();
+    assert!(accuracy["interval_95"].is_array() && first["baseline"]["value"].is_f64(), "{first}");
+    let seconds = first["seconds"].as_f64().unwrap();
+    assert!(seconds > 0.0);
+    // It goes on where it was, and so do its curves.
+    succeed(d, &["train", "--resume", "run", "--epochs", "3", "--quiet"]);
+    let second = result(&run);
+    assert_eq!((&second["epochs_done"], &second["started"]), (&3.into(), &first["started"]));
+    assert!(second["seconds"].as_f64().unwrap() > seconds, "{second}");
+    assert!(fs::read_to_string(run.join("curves.svg")).unwrap().len() > curves.len());
+}
+
+#[test]
+fn an_error_is_in_the_result_and_the_directory_can_be_taken_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let d = dir.path();
+    idx_dir(d, 60, 20, 28);
+    let lost = [&LENET[..], &["--epochs", "1", "--lr", "1e30", "--tensorboard", "--out", "run"]].concat();
+    let output = run(d, &lost);
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    let failed = result(&d.join("run"));
+    assert_eq!(failed["state"], "failed");
+    assert!(failed["error"].as_str().unwrap().contains("smaller learning rate"), "{failed}");
+    succeed(d, &[&LENET[..], &["--epochs", "1", "--quiet", "--out", "run"]].concat());
+    assert_eq!(result(&d.join("run"))["state"], "finished");
+    assert!(!d.join("run/tensorboard").exists());
+}
+
+/// A directory in the place of a file is as good as a full disk: nothing can be written there.
+#[test]
+fn pictures_that_cannot_be_written_end_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let d = dir.path();
+    idx_dir(d, 60, 20, 28);
+    succeed(d, &[&LENET[..], &["--epochs", "1", "--quiet", "--out", "run"]].concat());
+    for name in ["curves.svg", "confusion.svg", "result.json"] {
+        fs::remove_file(d.join("run").join(name)).unwrap();
+        fs::create_dir_all(d.join("run").join(name).join("x")).unwrap();
+    }
+    let said = succeed(d, &["train", "--resume", "run", "--epochs", "4"]);
+    assert_eq!(said.matches("training goes on without it").count(), 1, "{said}");
+    assert!(said.contains("Done in"), "{said}");
+}
