@@ -118,7 +118,7 @@ impl LrFind {
         let highest = smoothed.clone().map(|[_, y]| y).fold(f64::NEG_INFINITY, f64::max);
         let lowest = self.points.iter().map(|p| p.loss).fold(f64::INFINITY, f64::min);
         // A last loss far above all others would leave them no room.
-        let raw = self.points.iter().filter(|p| p.loss <= highest).map(|p| [p.lr, p.loss]);
+        let raw = self.points.iter().map(|p| [p.lr, if p.loss <= highest { p.loss } else { f64::NAN }]);
         let mut series = vec![Series::loss("smoothed loss", smoothed.collect()), Series::loss("loss", raw.collect())];
         if let Some(lr) = self.suggestion() {
             series.push(Series::loss(format!("suggestion: {lr}"), vec![[lr, lowest], [lr, highest]]));
