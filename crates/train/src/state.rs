@@ -37,6 +37,9 @@ pub struct TrainState {
     /// Seconds of training so far, in all processes, where a time budget counts them.
     #[serde(default)]
     pub(crate) seconds: f64,
+    /// Why the training is to end early: after the step under way and the measuring that follows it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) ending: Option<String>,
     /// What the losses of steps have been like.
     #[serde(default)]
     pub(crate) losses: LossHistory,

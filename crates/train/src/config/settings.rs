@@ -142,9 +142,9 @@ macro_rules! settings {
 
             /// The names of all settings, those of sections with their section.
             pub fn names() -> Vec<String> {
-                #[allow(unused_mut)]
-                let mut names = vec![$(stringify!($required).to_string(),)* $(stringify!($optional).to_string(),)*];
-                $($(names.push(stringify!($later).to_string());)*)?
+                let mut names = Vec::new();
+                names.extend([$(stringify!($required),)* $(stringify!($optional),)*].map(String::from));
+                $(names.extend([$(stringify!($later)),*].map(String::from));)?
                 $(
                     let inner = <$section_asked>::names().into_iter();
                     names.extend(inner.map(|name| format!("{}.{name}", stringify!($section))));

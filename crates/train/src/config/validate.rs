@@ -103,6 +103,9 @@ impl ResolvedConfig {
         if self.task != TaskKind::Classification && self.images.balance {
             return bad("balance", true, "left out: it draws images by their class, which classification alone has");
         }
+        if self.task == TaskKind::MultiLabel && self.images.class_weights && self.focal.is_some() {
+            return bad("class_weights", true, "left out: the focal loss of labels has none");
+        }
         if self.task != TaskKind::Regression {
             return Ok(());
         }
@@ -146,6 +149,11 @@ mod tests {
         assert!(line(ResolvedConfig { weight_decay: Some(-1.0), ..usual() }).starts_with("weight_decay is -1"));
         let focal = line(ResolvedConfig { focal: Some(2.0), label_smoothing: 0.1, ..usual() });
         assert!(focal.starts_with("focal is 2, it must be without label_smoothing"), "{focal}");
+        let mut both = ResolvedConfig { focal: Some(2.0), task: TaskKind::MultiLabel, ..usual() };
+        both.images.class_weights = true;
+        assert!(line(both.clone()).starts_with("class_weights is true, it must be left out"));
+        both.task = TaskKind::Classification;
+        assert!(both.validate().is_ok(), "the focal loss of classes weighs them");
         let schedule = line(ResolvedConfig { schedule: Some("cosin".into()), ..usual() });
         assert!(
             schedule.starts_with("schedule 'cosin': there is no schedule 'cosin'; a schedule is one of"),

@@ -145,7 +145,6 @@ impl Session {
                 sink,
                 stop,
                 running,
-                ending: None,
                 panicked: None,
                 since: Instant::now(),
             }

@@ -37,13 +37,24 @@ impl MultiLabel {
     }
 
     /// Trained on the focal loss of this gamma, without its alpha (Lin et al., 2017), in the place of cross-entropy.
+    ///
+    /// # Panics
+    /// If there is a weight for each label: the focal loss has none.
     pub fn focal(self, gamma: f64) -> Self {
-        MultiLabel { focal: Some(gamma), ..self }
+        MultiLabel { focal: Some(gamma), ..self }.checked()
     }
 
     /// With a weight for each label where an image has it, in the training loss.
+    ///
+    /// # Panics
+    /// If that is the focal loss, which has none.
     pub fn pos_weight(self, weights: Tensor) -> Self {
-        MultiLabel { pos_weight: Some(weights), ..self }
+        MultiLabel { pos_weight: Some(weights), ..self }.checked()
+    }
+
+    fn checked(self) -> Self {
+        assert!(self.focal.is_none() || self.pos_weight.is_none(), "MultiLabel: the focal loss takes no pos_weight");
+        self
     }
 }
 

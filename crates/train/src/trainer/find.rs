@@ -1,13 +1,11 @@
 //! What a trainer can find out before it trains.
 
-use super::{Trainer, Trial};
+use super::{NEVER, Trainer, Trial};
 use crate::batches::Batches;
 use crate::error::TrainError;
-use crate::events::Sink;
 use crate::lr_find::{LrFind, LrFindOptions, search};
 use crate::overfit::{Overfit, overfit};
 use crate::task::Task;
-use std::sync::atomic::AtomicBool;
 use striate_nn::Module;
 
 impl<N: Module, T: Task<N>> Trainer<'_, N, T> {
@@ -37,16 +35,7 @@ impl<N: Module, T: Task<N>> Trainer<'_, N, T> {
         train: &dyn Batches<Batch = T::Batch>,
         options: &LrFindOptions,
     ) -> Result<LrFind, TrainError> {
-        let never = AtomicBool::new(false);
-        let trial = Trial {
-            task: &self.task,
-            network: &mut *self.network,
-            optimizer: &mut *self.optimizer,
-            settings: self.settings.clone(),
-            seed: self.seed,
-            stop: self.stop.unwrap_or(&never),
-        };
-        search(trial, train, options)
+        search(self.trial(), train, options)
     }
 
     /// Trains on the first batch of `train` alone, on the task's plain loss and without dropout, until it is memorized or `steps` steps are done, to see
@@ -67,19 +56,21 @@ impl<N: Module, T: Task<N>> Trainer<'_, N, T> {
         T::Batch: Clone,
     {
         assert!(steps > 0, "Trainer::overfit_one_batch: it takes one step or more");
-        let (never, mut silent) = (AtomicBool::new(false), ());
-        let sink: &mut dyn Sink = match &mut self.sink {
-            Some(sink) => &mut **sink,
-            None => &mut silent,
-        };
-        let trial = Trial {
+        let mut sink = self.sink.take();
+        let mut silent = ();
+        let found = overfit(self.trial(), train, steps, sink.as_deref_mut().unwrap_or(&mut silent));
+        self.sink = sink;
+        found
+    }
+
+    fn trial(&mut self) -> Trial<'_, N, T> {
+        Trial {
             task: &self.task,
             network: &mut *self.network,
             optimizer: &mut *self.optimizer,
             settings: self.settings.clone(),
             seed: self.seed,
-            stop: self.stop.unwrap_or(&never),
-        };
-        overfit(trial, train, steps, sink)
+            stop: self.stop.unwrap_or(&NEVER),
+        }
     }
 }

@@ -62,8 +62,6 @@ pub(crate) struct Loop<'a, 'c, N: Module, T: Task<N>> {
     pub passes: Passes,
     /// What the next line of progress sums up.
     pub running: Tally<T::Metrics>,
-    /// Why the training is to end early.
-    pub ending: Option<String>,
     /// The message of a callback that panicked.
     pub panicked: Option<String>,
     /// When the time that counts began.
@@ -153,27 +151,28 @@ impl<N: Module, T: Task<N>> Loop<'_, '_, N, T> {
         }
         let mut batches = train.epoch_from(self.state.epoch, self.state.batch);
         let steps = train.per_epoch().map(|n| self.settings.steps_of(n));
-        while self.step(&mut *batches, train, steps)? {
-            if self.settings.time_budget.is_some() {
+        while !self.epoch_is_cut_short() && self.step(&mut *batches, train, steps)? {
+            if let Some(budget) = self.settings.time_budget.map(|budget| budget.as_secs_f64()) {
                 self.state.seconds += self.since.elapsed().as_secs_f64();
                 self.since = Instant::now();
+                if self.state.seconds >= budget {
+                    self.state.ending.get_or_insert(format!("the time budget of {budget} s is used up"));
+                }
             }
-            let due = self.settings.checkpoint_every.is_some_and(|n| self.state.steps.is_multiple_of(n));
             if self.stop.load(Ordering::Relaxed) {
                 return Ok(Steps::Stopped);
             }
-            if due || self.panicked.is_some() {
-                self.checkpoint()?;
-            }
             self.check_callbacks()?;
-            if let Some(budget) = self.settings.time_budget.filter(|b| self.state.seconds >= b.as_secs_f64()) {
-                self.ending.get_or_insert(format!("the time budget of {} s is used up", budget.as_secs_f64()));
-            }
-            if self.ending.is_some() || self.settings.is_full(self.state.batch) {
-                break;
+            if self.settings.checkpoint_every.is_some_and(|n| self.state.steps.is_multiple_of(n)) {
+                self.checkpoint()?;
             }
         }
         Ok(Steps::Done)
+    }
+
+    /// Whether an epoch that has had a step has no more, though there may be batches left.
+    fn epoch_is_cut_short(&self) -> bool {
+        self.state.batch > 0 && (self.state.ending.is_some() || self.settings.is_full(self.state.batch))
     }
 
     /// Takes note of what an epoch's weights gave, keeps them if they are the best, and moves on to the next epoch.
@@ -210,9 +209,9 @@ impl<N: Module, T: Task<N>> Loop<'_, '_, N, T> {
         let best = state.best.as_ref().map_or(0, |best| best.epoch);
         if self.settings.patience.is_some_and(|patience| state.stale >= patience) && state.epoch < self.settings.until {
             let epochs = if state.stale == 1 { "epoch" } else { "epochs" };
-            self.ending.get_or_insert(format!("{} {epochs} since the best, epoch {best}", state.stale));
+            state.ending.get_or_insert(format!("{} {epochs} since the best, epoch {best}", state.stale));
         }
-        if let Some(reason) = self.ending.take()
+        if let Some(reason) = state.ending.take()
             && state.epoch < self.settings.until
         {
             self.sink.event(&Event::StoppedEarly { epoch, epochs, best, reason });
@@ -290,6 +289,7 @@ impl<N: Module, T: Task<N>> Loop<'_, '_, N, T> {
     }
 
     fn stopped(&mut self) -> Result<Outcome, TrainError> {
+        self.check_callbacks()?;
         self.checkpoint()?;
         self.sink.event(&Event::Stopped { run: self.keeper.directory(), steps: self.state.steps });
         Ok(Outcome::Stopped)
@@ -312,12 +312,13 @@ impl<N: Module, T: Task<N>> Loop<'_, '_, N, T> {
 
     /// Calls every callback. What one of them panics with is kept for [`Loop::check_callbacks`], so that the step is completed first.
     pub fn call(&mut self, mut f: impl FnMut(&mut dyn Callback<N>, &mut Context<N>)) {
+        let mut ending = self.state.ending.take();
         for callback in self.callbacks.iter_mut() {
             let mut context = Context {
                 network: &*self.network,
                 state: self.state,
                 optimizer: &mut *self.optimizer,
-                stop: &mut self.ending,
+                stop: &mut ending,
             };
             if self.panicked.is_none()
                 && let Err(message) = catch_panic(|| f(&mut **callback, &mut context))
@@ -325,6 +326,7 @@ impl<N: Module, T: Task<N>> Loop<'_, '_, N, T> {
                 self.panicked = Some(message);
             }
         }
+        self.state.ending = ending;
     }
 
     /// The error of a callback that panicked, if one did.

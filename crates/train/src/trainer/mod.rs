@@ -265,7 +265,6 @@ impl<'a, N: Module, T: Task<N>> Trainer<'a, N, T> {
         check_monitor(&self.settings.monitor, self.task.name(), &names)?;
         let mut silent = ();
         let sink = self.sink.take().unwrap_or(&mut silent);
-        let never = AtomicBool::new(false);
         let (run, resumes) = match &self.run_dir {
             None => (None, false),
             Some(path) if self.resume && RunDir::has_checkpoint(path) => (Some(RunDir::take_up(path)?), true),
@@ -325,9 +324,8 @@ impl<'a, N: Module, T: Task<N>> Trainer<'a, N, T> {
             state: &mut state,
             callbacks: &mut self.callbacks,
             sink: &mut sink,
-            stop: self.stop.unwrap_or(&never),
+            stop: self.stop.unwrap_or(&NEVER),
             running,
-            ending: None,
             panicked: None,
             since: Instant::now(),
         }
@@ -354,6 +352,9 @@ impl<'a, N: Module, T: Task<N>> Trainer<'a, N, T> {
         Ok(outcome)
     }
 }
+
+/// The flag of a training that nothing stops.
+static NEVER: AtomicBool = AtomicBool::new(false);
 
 /// What the checkpoints of a program's own network are of.
 const OWN: &str = "a network of a program";

@@ -106,7 +106,6 @@ impl<N: Module, T: Task<N>> Trial<'_, N, T> {
             sink: &mut record,
             stop: self.stop,
             running,
-            ending: None,
             panicked: None,
             since: Instant::now(),
         };

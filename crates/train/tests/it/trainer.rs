@@ -86,6 +86,49 @@ impl<N> Callback<N> for StopAfter<'_> {
     }
 }
 
+/// Ends the training after so many steps, and sets the stop flag before what is held out is measured for the first time.
+struct EndAfter<'a> {
+    steps: u64,
+    stop: Option<&'a AtomicBool>,
+}
+
+impl<N> Callback<N> for EndAfter<'_> {
+    fn after_step(&mut self, context: &mut Context<N>, _: f64) {
+        if context.state.steps == self.steps {
+            context.stop("enough");
+        }
+    }
+    fn before_validation(&mut self, _: &mut Context<N>) {
+        self.stop.iter().for_each(|stop| stop.store(true, Ordering::Relaxed));
+    }
+}
+
+#[test]
+fn an_epoch_that_was_cut_short_gets_no_more_steps_after_a_stop() {
+    let dir = tempfile::tempdir().unwrap();
+    let (train, held_out) = loaders();
+    let run = |name: &str, (steps, batches): (u64, usize), stops: bool| {
+        let (mut net, stop) = (network(), AtomicBool::new(false));
+        let trainer = trainer(&mut net).epochs(2).max_batches(batches).run_dir(dir.path().join(name)).resume(true);
+        let end = EndAfter { steps, stop: stops.then_some(&stop) };
+        let outcome = trainer.callback(end).stop(&stop).fit(&train, &held_out).unwrap();
+        (outcome, bits(&net))
+    };
+    for (name, limits) in [("ended", (2, 99)), ("full", (99, 4))] {
+        let whole = run(&format!("{name}-whole"), limits, false);
+        assert_eq!(run(name, limits, true).0, Outcome::Stopped);
+        assert!(run(name, limits, false) == whole, "{name}");
+    }
+}
+
+#[test]
+fn a_callback_that_panics_is_heard_though_the_training_is_stopped() {
+    let (train, held_out) = loaders();
+    let (mut net, stop) = (network(), AtomicBool::new(false));
+    let trainer = trainer(&mut net).callback(StopAfter(3, &stop)).callback(PanicAt(2)).stop(&stop);
+    assert!(matches!(trainer.fit(&train, &held_out), Err(TrainError::Callback { .. })));
+}
+
 /// Scales gradients by a number that changes from step to step.
 #[derive(Default)]
 struct Scaling(u64);
