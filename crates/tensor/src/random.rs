@@ -60,6 +60,19 @@ impl Generator {
         }
     }
 
+    /// Draws `n` of the items without replacement, each at most once and in random order, to the front of the slice, and gives those.
+    ///
+    /// # Panics
+    /// If there are fewer.
+    pub fn partial_shuffle<'a, T>(&mut self, items: &'a mut [T], n: usize) -> &'a mut [T] {
+        assert!(n <= items.len(), "partial_shuffle: {n} of {} items", items.len());
+        for i in 0..n {
+            let other = i + self.below((items.len() - i) as u64) as usize;
+            items.swap(i, other);
+        }
+        &mut items[..n]
+    }
+
     /// A number of the standard normal distribution, given that it lies from `a` to `b` (Robert, Simulation of truncated normal
     /// variables, 1995).
     fn normal_between(&mut self, a: f64, b: f64) -> f64 {
@@ -245,6 +258,21 @@ mod tests {
         assert_eq!(order, (0..n).collect::<Vec<i64>>());
         assert_eq!(Tensor::randperm(0, g).shape(), [0]);
         assert_eq!((0..100).map(|_| g.below(1)).max(), Some(0));
+    }
+
+    #[test]
+    fn a_partial_shuffle_draws_each_item_at_most_once() {
+        let g = &mut Generator::new(6);
+        let mut seen = [[0u32; 5]; 2];
+        for _ in 0..5000 {
+            let mut items = [0, 1, 2, 3, 4];
+            let drawn = g.partial_shuffle(&mut items, 2).to_vec();
+            seen.iter_mut().zip(&drawn).for_each(|(seen, &item)| seen[item] += 1);
+            items.sort_unstable();
+            assert_eq!((items, drawn[0] != drawn[1]), ([0, 1, 2, 3, 4], true));
+        }
+        assert!(seen.as_flattened().iter().all(|n| (850..1150).contains(n)), "{seen:?}");
+        assert!(g.partial_shuffle(&mut [0; 0], 0).is_empty());
     }
 
     #[test]

@@ -3,9 +3,10 @@
 use crate::batches::Batches;
 use crate::checkpoint::best_epoch;
 use crate::config::{Config, Layers, ResolvedConfig, bad};
-use crate::data::{Loader, Watch, measuring_batch};
+use crate::data::Watch;
 use crate::error::TrainError;
 use crate::events::{Event, Sink};
+use crate::loader::{Loader, measuring_batch};
 use crate::run_dir::RunDir;
 use crate::session::Session;
 use crate::state::Measured;

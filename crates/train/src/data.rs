@@ -1,28 +1,21 @@
 //! The data of a run: training and test images, and the batches made of them.
 
-use crate::batches::Batches;
 use crate::config::{ResolvedConfig, TaskKind, bad};
 use crate::error::TrainError;
 use crate::images;
 use crate::network::Plan;
 use std::path::Path;
 use striate_data::images::{BadImage, CacheKind, Entry, ImageListDataset, pixel_fingerprint, text_path};
-use striate_data::transforms::Augmentations;
-use striate_data::{
-    Batch, DataError, DataLoader, Dataset, IdxFolder, ImageDataset, Sample, Target, TargetKind, TensorDataset, mnist,
-};
+use striate_data::{IdxFolder, ImageDataset, Target, TargetKind, mnist};
 use striate_imaging::{Image, Preprocessing, Split, for_channels};
 use striate_model::{Fingerprints, Provenance};
-use striate_tensor::{Generator, num_threads};
+use striate_tensor::Generator;
 
 /// Tells the choice of a fraction of the images from other random numbers under the same seed.
 const FRACTION_STREAM: u64 = 0x6672_6163;
 
 /// Tells folds from other random numbers under the same seed.
 const FOLD_STREAM: u64 = 0x666f_6c64;
-
-/// Batches that are made ahead of the one in use.
-pub(crate) const PREFETCH: usize = 4;
 
 /// Images before they are prepared.
 #[derive(Clone)]
@@ -116,11 +109,7 @@ impl Images {
         let mut kept = Vec::new();
         for mut members in by_class {
             let n = ((members.len() as f64 * fraction).round() as usize).max(members.len().min(1));
-            for i in 0..n {
-                let other = i + rng.below((members.len() - i) as u64) as usize;
-                members.swap(i, other);
-            }
-            kept.extend_from_slice(&members[..n]);
+            kept.extend_from_slice(rng.partial_shuffle(&mut members, n));
         }
         kept.sort_unstable();
         self.at(&kept)
@@ -135,51 +124,6 @@ impl Images {
                 let images = (0..entries.len()).filter_map(|i| images.image(0, i).ok());
                 images.take(n).map(|p| p.into_bytes()).collect()
             }
-        }
-    }
-
-    fn prepared(&self, preprocessing: &Preprocessing) -> Prepared {
-        match self {
-            Images::Memory(images) => Prepared::Memory(images.with_transform(preprocessing.transform())),
-            Images::Files { entries, cache } => {
-                Prepared::Files(ImageListDataset::new(entries.clone(), preprocessing.clone(), cache.clone()))
-            }
-        }
-    }
-}
-
-/// Images that are ready for a network.
-#[derive(Clone)]
-enum Prepared {
-    Memory(ImageDataset),
-    Files(ImageListDataset),
-    Features(Box<TensorDataset>),
-}
-
-impl Dataset for Prepared {
-    type Item = Sample;
-
-    fn len(&self) -> usize {
-        match self {
-            Prepared::Memory(images) => images.len(),
-            Prepared::Files(images) => images.len(),
-            Prepared::Features(features) => features.len(),
-        }
-    }
-
-    fn get(&self, index: usize) -> Result<Sample, DataError> {
-        match self {
-            Prepared::Memory(images) => images.get(index),
-            Prepared::Files(images) => images.get(index),
-            Prepared::Features(features) => features.get(index),
-        }
-    }
-
-    fn batch_in(&self, epoch: usize, indices: &[usize]) -> Result<Batch, DataError> {
-        match self {
-            Prepared::Memory(images) => images.batch_in(epoch, indices),
-            Prepared::Files(images) => images.batch_in(epoch, indices),
-            Prepared::Features(features) => features.batch_in(epoch, indices),
         }
     }
 }
@@ -375,14 +319,9 @@ impl Splits {
         // One after the other goes to the next fold, through all classes, so that folds differ by one image at most.
         let (mut held_out, mut rest, mut next) = (Vec::new(), Vec::new(), 0);
         for mut members in by_class {
-            for i in 0..members.len() {
-                let other = i + rng.below((members.len() - i) as u64) as usize;
-                members.swap(i, other);
-                if next % of + 1 == number {
-                    held_out.push(members[i])
-                } else {
-                    rest.push(members[i])
-                }
+            let n = members.len();
+            for &mut member in rng.partial_shuffle(&mut members, n) {
+                if next % of + 1 == number { &mut held_out } else { &mut rest }.push(member);
                 next += 1;
             }
         }
@@ -466,121 +405,6 @@ impl Splits {
 
 /// The widest border that is still a matter of course: MNIST's 28×28 in a network for 32×32.
 const MAX_BORDER: usize = 2;
-
-/// Batches of images, in a new order each epoch or always as they are.
-pub struct Loader(DataLoader<Prepared>);
-
-impl Loader {
-    /// Training batches: shuffled by `seed` and epoch, the last one may be smaller.
-    pub fn train(images: &Images, preprocessing: &Preprocessing, batch_size: usize, seed: u64) -> Loader {
-        Loader(loader(images.prepared(preprocessing), batch_size).shuffle(seed))
-    }
-
-    /// As [`Loader::train`], of images that are changed at random, and mixed up to an epoch, counted from 0.
-    pub fn augmented(
-        images: &Images,
-        preprocessing: &Preprocessing,
-        batch_size: usize,
-        seed: u64,
-        (augmentations, mix_until): (Augmentations, usize),
-        classes: usize,
-    ) -> Loader {
-        let prepared = match images.prepared(preprocessing) {
-            prepared if augmentations.is_empty() => prepared,
-            Prepared::Memory(images) => {
-                Prepared::Memory(images.augmented(augmentations, classes, seed).mix_until(mix_until))
-            }
-            Prepared::Files(images) => {
-                Prepared::Files(images.augmented(augmentations, classes, seed).mix_until(mix_until))
-            }
-            Prepared::Features(features) => Prepared::Features(features),
-        };
-        Loader(loader(prepared, batch_size).shuffle(seed))
-    }
-
-    /// Batches of features, shuffled by `seed` and epoch if there is one.
-    pub(crate) fn features(features: TensorDataset, batch_size: usize, seed: Option<u64>) -> Loader {
-        let loader = loader(Prepared::Features(Box::new(features)), batch_size);
-        Loader(match seed {
-            Some(seed) => loader.shuffle(seed),
-            None => loader,
-        })
-    }
-
-    /// Samples drawn with these weights, some several times: see [`DataLoader::weights`].
-    ///
-    /// # Panics
-    /// As [`DataLoader::weights`].
-    pub fn weights(self, weights: Vec<f64>) -> Loader {
-        Loader(self.0.weights(weights))
-    }
-
-    /// A single sample that is left over joins the batch before it: see [`DataLoader::join_single`].
-    pub fn join_single(self, join_single: bool) -> Loader {
-        Loader(self.0.join_single(join_single))
-    }
-
-    /// At most `samples` in an epoch, others each epoch: see [`DataLoader::limit`].
-    pub fn limit(self, samples: usize) -> Loader {
-        Loader(self.0.limit(samples))
-    }
-
-    /// Batches in the order of the images.
-    pub fn in_order(images: &Images, preprocessing: &Preprocessing, batch_size: usize) -> Loader {
-        Loader(loader(images.prepared(preprocessing), batch_size))
-    }
-
-    /// How many batches an epoch has.
-    pub(crate) fn batches(&self) -> usize {
-        self.0.num_batches()
-    }
-
-    /// How many samples there are.
-    pub(crate) fn len(&self) -> usize {
-        self.0.dataset().len()
-    }
-
-    /// Images that could not be read so far.
-    pub fn bad(&self) -> Vec<BadImage> {
-        match self.0.dataset() {
-            Prepared::Memory(_) | Prepared::Features(_) => Vec::new(),
-            Prepared::Files(images) => images.bad(),
-        }
-    }
-}
-
-/// How many images of a shape make a batch where nothing is learnt: fewer of large ones, so that what a network makes of them does not
-/// fill the memory. It changes no result.
-pub(crate) fn measuring_batch([_, height, width]: [usize; 3]) -> usize {
-    (250 * 32 * 32 / (height * width).max(1)).clamp(16, 250)
-}
-
-fn loader(prepared: Prepared, batch_size: usize) -> DataLoader<Prepared> {
-    // Decoding takes as long as computing, or longer: all threads take part.
-    let workers = match prepared {
-        Prepared::Memory(_) => 1,
-        Prepared::Files(_) => num_threads(),
-        Prepared::Features(_) => 0,
-    };
-    DataLoader::new(prepared, batch_size).workers(workers).prefetch(PREFETCH)
-}
-
-impl Batches for Loader {
-    type Batch = Batch;
-    fn per_epoch(&self) -> Option<usize> {
-        Some(self.batches())
-    }
-    fn epoch_from(&self, epoch: usize, first: usize) -> Box<dyn Iterator<Item = Result<Batch, DataError>> + '_> {
-        Box::new(self.0.epoch_from(epoch, first))
-    }
-    fn names(&self, batch: &Batch) -> Vec<String> {
-        match self.0.dataset() {
-            Prepared::Files(images) => batch.indices.iter().map(|&i| images.entries()[i].name.clone()).collect(),
-            Prepared::Memory(_) => batch.indices.iter().map(|i| format!("image {i}")).collect(),
-            Prepared::Features(_) => Vec::new(),
-        }
-    }
-}
 
 #[cfg(test)]
 mod tests {

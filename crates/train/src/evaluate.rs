@@ -1,9 +1,10 @@
 //! Measuring a model on images that it has not learnt from.
 
 use crate::batches::Batches;
-use crate::data::{Images, Loader, MNIST, Splits, Watch, load_data, measuring_batch};
+use crate::data::{Images, MNIST, Splits, Watch, load_data};
 use crate::error::TrainError;
 use crate::images;
+use crate::loader::{Loader, measuring_batch};
 use crate::metrics::{ClassificationMetrics, Detail, Metric, Metrics, MultiLabelMetrics, RegressionMetrics};
 use crate::tasks::Regression;
 use striate_data::images::{BadImage, ListOptions, text_path};

@@ -15,6 +15,7 @@ mod finetune;
 mod image_settings;
 mod images;
 mod learning_rate;
+mod loader;
 mod lr_find;
 mod memory;
 mod metrics;
@@ -45,7 +46,7 @@ pub use batches::{Batches, Stream};
 pub use callback::{Callback, Context};
 pub use config::{BatchSize, Config, IntoSetting, Layers, OptimizerKind, Resolved, ResolvedConfig, TaskKind};
 pub use cross_validation::{CrossValidation, Spread, cross_validate, is_cross_validation, resume_cross_validation};
-pub use data::{Images, Loader, MNIST, Splits, Watch, load_data};
+pub use data::{Images, MNIST, Splits, Watch, load_data};
 pub use defaults::Defaults;
 pub use error::TrainError;
 pub use evaluate::{Evaluation, HeldOut, Results, evaluate, load_to_measure};
@@ -56,6 +57,7 @@ pub use finetune::{
 pub use image_settings::{ImageCache, ImageConfig, ImageSettings, NO_CHANGES, SMALL_DATA, UNMIXED};
 pub use images::{Preview, are_images};
 pub use learning_rate::{PlateauPosition, SCHEDULE_FORMS, SchedulePlan};
+pub use loader::Loader;
 pub use lr_find::{LrFind, LrFindEnd, LrFindOptions, LrPoint};
 pub use metrics::{
     Averages, ClassificationMetrics, ConfusionMatrix, Detail, Direction, Metric, Metrics, MultiLabelMetrics,

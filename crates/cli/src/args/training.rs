@@ -21,17 +21,22 @@ pub fn recipe(name: &str) -> Result<Recipe, String> {
 /// Seconds of a time such as `90s`, `10m` or `1h30m`.
 fn time(text: &str) -> Result<f64, String> {
     let bad = || "it must be a time such as 90s, 10m or 1h30m".to_string();
-    let (mut seconds, mut rest) = (0.0, text.trim());
-    while !rest.is_empty() {
-        let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.').ok_or_else(bad)?;
-        let unit = match &rest[end..end + 1.min(rest.len() - end)] {
-            "s" => 1.0,
-            "m" => 60.0,
-            "h" => 3600.0,
-            _ => return Err(bad()),
+    let (mut seconds, mut number) = (0.0, String::new());
+    for c in text.trim().chars() {
+        let unit = match c {
+            's' => 1.0,
+            'm' => 60.0,
+            'h' => 3600.0,
+            _ => {
+                number.push(c);
+                continue;
+            }
         };
-        seconds += rest[..end].parse::<f64>().map_err(|_| bad())? * unit;
-        rest = &rest[end + 1..];
+        seconds += number.parse::<f64>().map_err(|_| bad())? * unit;
+        number.clear();
+    }
+    if !number.is_empty() {
+        return Err(bad());
     }
     if seconds > 0.0 { Ok(seconds) } else { Err(bad()) }
 }
@@ -382,4 +387,17 @@ pub struct Finetune {
     pub images: Images,
     #[command(flatten)]
     pub run: Run,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_sums_of_hours_minutes_and_seconds() {
+        assert_eq!(["90s", "10m", "1h30m", " 1.5m "].map(|text| time(text).unwrap()), [90.0, 600.0, 5400.0, 90.0]);
+        for text in ["", "5", "s", "1h30", "10µ", "1µs", "-1s", "0s", "1.2.3s", "1hm", "nans"] {
+            assert!(time(text).is_err(), "{text}");
+        }
+    }
 }

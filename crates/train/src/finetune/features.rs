@@ -2,9 +2,9 @@
 
 use super::part::features_of;
 use crate::batches::Batches;
-use crate::data::Loader;
 use crate::error::TrainError;
 use crate::events::{Event, Sink};
+use crate::loader::Loader;
 use std::sync::atomic::{AtomicBool, Ordering};
 use striate_data::TensorDataset;
 use striate_graph::Executable;

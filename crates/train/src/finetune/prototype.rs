@@ -3,10 +3,11 @@
 
 use crate::card;
 use crate::config::{Layers, ResolvedConfig, TaskKind};
-use crate::data::{Images, Loader, Validation, Watch, measuring_batch};
+use crate::data::{Images, Validation, Watch};
 use crate::error::TrainError;
 use crate::events::{Event, Sink};
 use crate::finetune::features;
+use crate::loader::{Loader, measuring_batch};
 use crate::network;
 use crate::run_dir::RunDir;
 use crate::run_result::{RunResult, RunState, seconds_since_1970};
@@ -308,12 +309,7 @@ fn measure(few: &FewShot, shots: usize, known: &Samples, asked: &Samples, seed: 
 fn draw(items: &[usize], n: usize, rng: &mut Generator) -> Vec<usize> {
     let mut items = items.to_vec();
     let n = n.min(items.len());
-    for i in 0..n {
-        let other = i + rng.below((items.len() - i) as u64) as usize;
-        items.swap(i, other);
-    }
-    items.truncate(n);
-    items
+    rng.partial_shuffle(&mut items, n).to_vec()
 }
 
 #[cfg(test)]

@@ -2,9 +2,10 @@
 
 use super::Session;
 use crate::config::Layers;
-use crate::data::{Watch, measuring_batch};
+use crate::data::Watch;
 use crate::error::TrainError;
 use crate::events::{Event, Finished, Sink, Started};
+use crate::loader::measuring_batch;
 use crate::trainer::Outcome;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
