@@ -8,6 +8,7 @@ use crate::error::TrainError;
 use crate::events::{Event, Sink};
 use crate::loader::{Loader, measuring_batch};
 use crate::run_dir::RunDir;
+use crate::runs_outcome::RunsOutcome;
 use crate::session::Session;
 use crate::state::Measured;
 use crate::trainer::Outcome;
@@ -69,7 +70,7 @@ pub fn is_cross_validation(path: &Path) -> bool {
     path.join(FOLDS).is_file()
 }
 
-/// Trains once for each of `folds` folds, into `fold-1`, `fold-2` … of `out`, or of `runs/<data>-<model>-folds-<n>`. None if `stop` is set on the way:
+/// Trains once for each of `folds` folds, into `fold-1`, `fold-2` … of `out`, or of `runs/<data>-folds-<n>`, until `stop` is set:
 /// [`resume_cross_validation`] goes on.
 ///
 /// # Errors
@@ -81,7 +82,7 @@ pub fn cross_validate(
     watch: &Watch,
     sink: &mut dyn Sink,
     stop: &AtomicBool,
-) -> Result<Option<CrossValidation>, TrainError> {
+) -> Result<RunsOutcome<CrossValidation>, TrainError> {
     if folds < 2 {
         return bad("folds", folds, "at least 2");
     }
@@ -107,7 +108,7 @@ pub fn resume_cross_validation(
     watch: &Watch,
     sink: &mut dyn Sink,
     stop: &AtomicBool,
-) -> Result<Option<CrossValidation>, TrainError> {
+) -> Result<RunsOutcome<CrossValidation>, TrainError> {
     let file = path.join(FOLDS);
     let text = fs::read_to_string(&file).map_err(|e| TrainError::io("read", &file, e))?;
     let said: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
@@ -132,24 +133,24 @@ struct Folds<'a> {
 
 impl Folds<'_> {
     /// Runs the folds that are not done; `first` is the run of the first, if it has just been started.
-    fn go_on(self, mut first: Option<Session>) -> Result<Option<CrossValidation>, TrainError> {
+    fn go_on(self, mut first: Option<Session>) -> Result<RunsOutcome<CrossValidation>, TrainError> {
         for fold in 1..=self.folds {
             let dir = fold_dir(&self.run, fold);
             if dir.join(PREDICTIONS).is_file() {
                 continue;
             }
-            self.sink.event(&Event::Note { text: format!("fold {fold} of {}", self.folds) });
+            self.sink.event(&Event::Fold { number: fold, of: self.folds });
             let mut session = match first.take() {
                 Some(session) => session,
                 None if RunDir::has_checkpoint(&dir) => Session::resume(&dir)?,
                 None => self.start(fold, &dir)?,
             };
             if session.run_until(self.stop, self.sink)? == Outcome::Stopped {
-                return Ok(None);
+                return Ok(RunsOutcome::Stopped { directory: self.run.path().to_path_buf() });
             }
             write_atomic(&dir.join(PREDICTIONS), &answers(&session, fold, &dir)?)?;
         }
-        self.finish().map(Some)
+        self.finish().map(RunsOutcome::Finished)
     }
 
     /// A run with the settings of the first fold's, so that all have the same.

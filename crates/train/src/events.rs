@@ -25,6 +25,22 @@ pub enum Event {
         /// Images in all.
         total: usize,
     },
+    /// A run of a cross-validation begins, or goes on.
+    Fold {
+        number: usize,
+        /// Folds in all.
+        of: usize,
+    },
+    /// A run of a sweep begins, or goes on.
+    Trial {
+        number: usize,
+        /// Trials in all.
+        of: usize,
+        /// Its settings of the sweep's space, as text by name.
+        settings: Vec<(String, String)>,
+        /// Its epochs, where the sweep sets them.
+        epochs: Option<usize>,
+    },
     /// Images could not be read, and are left out.
     BadImages {
         count: usize,

@@ -10,27 +10,12 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::atomic::AtomicBool;
 use striate::train::{
-    CrossValidation, Event, Layers, Sink, Spread, TrainError, cross_validate, resume_cross_validation,
+    CrossValidation, Layers, RunsOutcome, Sink, Spread, TrainError, cross_validate, resume_cross_validation,
 };
 
-/// Passes events on, and remembers where the folds are.
-struct Listener {
-    inner: Option<Box<dyn Sink>>,
-}
-
-impl Listener {
-    fn new(args: &Run) -> Self {
-        let inner = printer(args);
-        Listener { inner: if args.tensorboard { Some(with_tensorboard(inner)) } else { inner } }
-    }
-}
-
-impl Sink for Listener {
-    fn event(&mut self, event: &Event) {
-        if let Some(sink) = &mut self.inner {
-            sink.event(event);
-        }
-    }
+fn sink(args: &Run) -> Box<dyn Sink> {
+    let inner = printer(args);
+    if args.tensorboard { with_tensorboard(inner) } else { inner.unwrap_or_else(|| Box::new(())) }
 }
 
 /// Trains once for each fold. The outer error is the library's, of settings or data.
@@ -40,9 +25,9 @@ pub fn run(
     args: &Run,
     stop: &AtomicBool,
 ) -> Result<Result<ExitCode, Failure>, TrainError> {
-    let mut sink = Listener::new(args);
+    let mut sink = sink(args);
     let done = watched(args.quiet, |watch| cross_validate(asked, folds, args.out.as_deref(), watch, &mut sink, stop))?;
-    Ok(end(done, args.out.as_deref(), args))
+    Ok(end(done, args))
 }
 
 /// Goes on with the folds of a directory.
@@ -50,18 +35,21 @@ pub fn resume(path: &Path, args: &Run, stop: &AtomicBool) -> Result<ExitCode, Fa
     if args.ui {
         return Err(format!("--ui shows one training, and {} holds several: leave it out", shown_path(path)).into());
     }
-    let mut sink = Listener::new(args);
+    let mut sink = sink(args);
     let done = watched(args.quiet, |watch| resume_cross_validation(path, watch, &mut sink, stop));
-    end(done.map_err(advice::failure)?, Some(path), args)
+    end(done.map_err(advice::failure)?, args)
 }
 
-fn end(done: Option<CrossValidation>, path: Option<&Path>, args: &Run) -> Result<ExitCode, Failure> {
-    let Some(done) = done else {
-        if !args.quiet {
-            let place = path.map_or("RUN".into(), quoted);
-            say(format_args!("Stopped; nothing is lost. Go on with:  {} train --resume {place}", program()))?;
+fn end(done: RunsOutcome<CrossValidation>, args: &Run) -> Result<ExitCode, Failure> {
+    let done = match done {
+        RunsOutcome::Finished(done) => done,
+        RunsOutcome::Stopped { directory } => {
+            if !args.quiet && args.log == Log::Text {
+                let (program, place) = (program(), quoted(&directory));
+                say(format_args!("Stopped; nothing is lost. Go on with:  {program} train --resume {place}"))?;
+            }
+            return Ok(ExitCode::from(signals::exit_code()));
         }
-        return Ok(ExitCode::from(signals::exit_code()));
     };
     match args.log {
         _ if args.quiet => {}

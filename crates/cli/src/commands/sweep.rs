@@ -1,11 +1,11 @@
 use super::run::watched;
 use crate::advice;
 use crate::args::SweepArgs;
-use crate::output::{Failure, note, program, quoted, say, say_json, shown_path};
+use crate::output::{Failure, note, program, quoted, say, say_json, shown, shown_path};
 use crate::signals;
 use crate::table::Table;
 use std::process::ExitCode;
-use striate::train::{Event, Metric, Sink, Swept, resume_sweep, sweep};
+use striate::train::{Event, Metric, RunsOutcome, Sink, Swept, resume_sweep, sinks, sweep};
 
 /// How many trials are printed at the end.
 const MANY: usize = 20;
@@ -19,9 +19,7 @@ impl Sink for Trials {
     fn event(&mut self, event: &Event) {
         match event {
             _ if self.quiet => {}
-            Event::Note { text } if text.starts_with("trial ") => {
-                let _ = say(text);
-            }
+            Event::Trial { .. } => sinks::line(event).into_iter().for_each(|line| _ = say(shown(line))),
             Event::Finished(end) => {
                 if let Some(metric) = end.best.get(&end.monitor) {
                     let _ = say(format_args!(
@@ -53,12 +51,15 @@ pub fn run(args: SweepArgs) -> Result<ExitCode, Failure> {
         (None, Some(file)) => sweep(file, args.out.as_deref(), watch, &mut sink, &stop),
         (None, None) => unreachable!("one of them is required"),
     });
-    let Some(swept) = swept.map_err(advice::failure)? else {
-        if !quiet {
-            let place = args.resume.or(args.out).map_or("SWEEP".into(), |path| quoted(&path));
-            say(format_args!("Stopped; nothing is lost. Go on with:  {} sweep --resume {place}", program()))?;
+    let swept = match swept.map_err(advice::failure)? {
+        RunsOutcome::Finished(swept) => swept,
+        RunsOutcome::Stopped { directory } => {
+            if !quiet {
+                let (program, place) = (program(), quoted(&directory));
+                say(format_args!("Stopped; nothing is lost. Go on with:  {program} sweep --resume {place}"))?;
+            }
+            return Ok(ExitCode::from(signals::exit_code()));
         }
-        return Ok(ExitCode::from(signals::exit_code()));
     };
     match args.json {
         true => say_json(&serde_json::to_value(&swept)?)?,

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use striate::train::{Config, Event, Layers, Sink, cross_validate, resume_cross_validation, resume_sweep, sweep};
+use striate::train::{
+    Config, Event, Layers, RunsOutcome, Sink, cross_validate, resume_cross_validation, resume_sweep, sweep,
+};
 
 /// Folders of three classes of images: grey patches of other brightness, `per_class` of each, with noise.
 fn patches(d: &Path, per_class: usize) {
@@ -104,13 +106,14 @@ fn folds_that_were_stopped_go_on_to_the_same_bits() {
     let none = AtomicBool::new(false);
     let quiet = |_: usize, _: usize| {};
     let whole = d.join("whole");
-    cross_validate(&asked, 2, Some(&whole), &quiet, &mut (), &none).unwrap().unwrap();
+    cross_validate(&asked, 2, Some(&whole), &quiet, &mut (), &none).unwrap().finished().unwrap();
     for steps in [1, 3, 5] {
         let path = d.join(format!("stopped-{steps}"));
         let stop = AtomicBool::new(false);
         let mut sink = StopAfter(steps, &stop);
-        assert!(cross_validate(&asked, 2, Some(&path), &quiet, &mut sink, &stop).unwrap().is_none());
-        assert!(resume_cross_validation(&path, &quiet, &mut (), &none).unwrap().is_some());
+        let stopped = cross_validate(&asked, 2, Some(&path), &quiet, &mut sink, &stop).unwrap();
+        assert_eq!(stopped, RunsOutcome::Stopped { directory: path.clone() });
+        assert!(resume_cross_validation(&path, &quiet, &mut (), &none).unwrap().finished().is_some());
         assert!(bits(&path) == bits(&whole), "stopped after {steps}");
     }
 }
@@ -141,7 +144,7 @@ fn sweeps_rank_their_trials() {
     fs::write(d.join("grid.toml"), PLAN.replace("METHOD", "grid")).unwrap();
     let said = succeed(d, &["sweep", "grid.toml", "--out", "grid"]);
     assert!(
-        said.contains("trial 4 of 4: lr ") && said.contains("All 4 trials") && said.contains("Best run: "),
+        said.contains("Trial 4 of 4: lr ") && said.contains("All 4 trials") && said.contains("Best run: "),
         "{said}"
     );
     let rows = predictions(&d.join("grid/sweep.csv"));
@@ -179,13 +182,14 @@ fn sweeps_that_were_stopped_go_on_to_the_same_bits() {
     )
     .unwrap();
     let (file, quiet, none) = (d.join("plan.toml"), |_: usize, _: usize| {}, AtomicBool::new(false));
-    sweep(&file, Some(&d.join("whole")), &quiet, &mut (), &none).unwrap().unwrap();
+    sweep(&file, Some(&d.join("whole")), &quiet, &mut (), &none).unwrap().finished().unwrap();
     for steps in [2, 13, 30] {
         let path = d.join(format!("stopped-{steps}"));
         let stop = AtomicBool::new(false);
         let mut sink = StopAfter(steps, &stop);
-        assert!(sweep(&file, Some(&path), &quiet, &mut sink, &stop).unwrap().is_none());
-        assert!(resume_sweep(&path, &quiet, &mut (), &none).unwrap().is_some());
+        let stopped = sweep(&file, Some(&path), &quiet, &mut sink, &stop).unwrap();
+        assert_eq!(stopped, RunsOutcome::Stopped { directory: path.clone() });
+        assert!(resume_sweep(&path, &quiet, &mut (), &none).unwrap().finished().is_some());
         assert!(bits(&path) == bits(&d.join("whole")), "stopped after {steps}");
     }
 }

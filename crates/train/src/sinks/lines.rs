@@ -41,6 +41,12 @@ pub fn line(event: &Event) -> Option<String> {
         ),
         Event::Weights { text } => format!("Weights: {text}"),
         Event::Note { text } => format!("note: {text}"),
+        Event::Fold { number, of } => format!("Fold {number} of {of}"),
+        Event::Trial { number, of, settings, epochs } => {
+            let mut listed: Vec<String> = settings.iter().map(|(name, value)| format!("{name} {value}")).collect();
+            listed.extend(epochs.map(|n| images::count(n, "epoch")));
+            format!("Trial {number} of {of}: {}", listed.join(", "))
+        }
         Event::BadImages { count, reasons, list } => format!(
             "note: left out: {} that cannot be read ({}): {}",
             images::count(*count, "image"),

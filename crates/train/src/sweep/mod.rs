@@ -13,6 +13,7 @@ use crate::error::TrainError;
 use crate::events::{Event, Sink};
 use crate::plots::{Series, curves};
 use crate::run_dir::RunDir;
+use crate::runs_outcome::RunsOutcome;
 use crate::session::Session;
 use crate::state::{LOSS, Measured};
 use crate::trainer::Outcome;
@@ -67,7 +68,7 @@ pub fn is_sweep(path: &Path) -> bool {
     path.join(PLAN).is_file()
 }
 
-/// Runs the trials of the plan in a file, into `out` or `runs/<file>-sweep-<n>`. None if `stop` is set on the way: [`resume_sweep`] goes on.
+/// Runs the trials of the plan in a file, into `out` or `runs/<file>-sweep-<n>`, until `stop` is set: [`resume_sweep`] goes on.
 ///
 /// # Errors
 /// If the plan, the settings or the data cannot be used. A run whose numbers become infinite or NaN is a trial that failed.
@@ -77,7 +78,7 @@ pub fn sweep(
     watch: &Watch,
     sink: &mut dyn Sink,
     stop: &AtomicBool,
-) -> Result<Option<Swept>, TrainError> {
+) -> Result<RunsOutcome<Swept>, TrainError> {
     let text = fs::read_to_string(file).map_err(|e| TrainError::io("read", file, e))?;
     let plan = SweepPlan::parse(&text, file)?;
     let stem = file.file_stem().map_or_else(|| "sweep".into(), |stem| stem.to_string_lossy().into_owned());
@@ -100,7 +101,7 @@ pub fn resume_sweep(
     watch: &Watch,
     sink: &mut dyn Sink,
     stop: &AtomicBool,
-) -> Result<Option<Swept>, TrainError> {
+) -> Result<RunsOutcome<Swept>, TrainError> {
     let file = path.join(PLAN);
     let text = fs::read_to_string(&file).map_err(|e| TrainError::io("read", &file, e))?;
     let plan = SweepPlan::parse(&text, &file)?;
@@ -117,7 +118,7 @@ struct Sweep<'a> {
 }
 
 impl Sweep<'_> {
-    fn go_on(mut self) -> Result<Option<Swept>, TrainError> {
+    fn go_on(mut self) -> Result<RunsOutcome<Swept>, TrainError> {
         let usual = Layers::from(self.plan.config.clone()).over(ResolvedConfig::default()).config.epochs;
         let assignments = self.plan.assignments()?;
         let mut alive: Vec<usize> = (0..assignments.len()).collect();
@@ -125,7 +126,9 @@ impl Sweep<'_> {
         let rungs = self.plan.rungs(assignments.len(), self.plan.config.epochs.unwrap_or(usual));
         for (rung, &epochs) in rungs.iter().enumerate() {
             for &i in &alive {
-                let Some(trial) = self.trial(i, assignments.len(), &assignments[i], epochs)? else { return Ok(None) };
+                let Some(trial) = self.trial(i, assignments.len(), &assignments[i], epochs)? else {
+                    return Ok(RunsOutcome::Stopped { directory: self.run.path().to_path_buf() });
+                };
                 trials.retain(|earlier| earlier.number != trial.number);
                 trials.push(trial);
             }
@@ -137,7 +140,7 @@ impl Sweep<'_> {
                 alive.sort_unstable();
             }
         }
-        self.finish(trials).map(Some)
+        self.finish(trials).map(RunsOutcome::Finished)
     }
 
     fn directory(&self, number: usize, epochs: usize) -> PathBuf {
@@ -166,9 +169,7 @@ impl Sweep<'_> {
         }
         let shown: Vec<(String, String)> =
             settings.iter().map(|(name, value)| (name.clone(), plan::shown(value))).collect();
-        let listed = shown.iter().map(|(name, value)| format!("{name} {value}")).collect::<Vec<_>>().join(", ");
-        let of_epochs = epochs.map_or(String::new(), |n| format!(", {n} epochs"));
-        self.sink.event(&Event::Note { text: format!("trial {number} of {all}: {listed}{of_epochs}") });
+        self.sink.event(&Event::Trial { number, of: all, settings: shown.clone(), epochs });
         let mut session = match RunDir::has_checkpoint(&dir) {
             true => Session::resume(&dir)?,
             false => {
@@ -203,8 +204,8 @@ impl Sweep<'_> {
         }
         let finished = trials.iter().find(|trial| trial.best.is_some());
         let monitor = finished.and_then(|trial| {
-            let dirs = [trial.epochs, 0].map(|epochs| self.directory(trial.number, epochs).join("model.safetensors"));
-            dirs.iter().find_map(|file| Model::load(file).ok()?.card.training.monitor)
+            let model = self.directory(trial.number, trial.epochs).join("model.safetensors");
+            Model::load(&model).ok()?.card.training.monitor
         });
         Ok(monitor.unwrap_or_else(|| LOSS.into()))
     }

@@ -15,7 +15,7 @@ struct Confused {
     actual: usize,
     predicted: usize,
     count: usize,
-    share: f64,
+    fraction: f64,
 }
 
 /// Pairs of classes of which the one is taken for the other, the most frequent ones first.
@@ -24,11 +24,11 @@ fn confused(confusion: &ConfusionMatrix) -> Vec<Confused> {
     for (actual, row) in confusion.counts().iter().enumerate() {
         let images: usize = row.iter().sum();
         for (predicted, &count) in row.iter().enumerate().filter(|&(predicted, &n)| n > 0 && predicted != actual) {
-            pairs.push(Confused { actual, predicted, count, share: count as f64 / images as f64 });
+            pairs.push(Confused { actual, predicted, count, fraction: count as f64 / images as f64 });
         }
     }
     // A stable sort: pairs of one count are in the order of their fractions, then of the classes.
-    pairs.sort_by(|a, b| b.count.cmp(&a.count).then(b.share.total_cmp(&a.share)));
+    pairs.sort_by(|a, b| b.count.cmp(&a.count).then(b.fraction.total_cmp(&a.fraction)));
     pairs
 }
 
@@ -122,8 +122,8 @@ fn print_confused(classes: &[String], confusion: &ConfusionMatrix) -> Result<(),
     let mut table = Table::new(&["actual", "predicted", "images", "of actual"]).left(2);
     for pair in pairs.iter().take(MANY) {
         let name = |c: usize| classes[c].clone();
-        let share = percent(Some(pair.share));
-        table.row(vec![name(pair.actual), name(pair.predicted), thousands(pair.count), share]);
+        let fraction = percent(Some(pair.fraction));
+        table.row(vec![name(pair.actual), name(pair.predicted), thousands(pair.count), fraction]);
     }
     say(format_args!("\n{table}"))?;
     let n = pairs.len().min(MANY);
@@ -146,7 +146,7 @@ mod tests {
         for (actual, predicted, n) in [(0, 0, 9), (0, 1, 1), (1, 0, 3), (2, 1, 3), (2, 2, 3), (3, 3, 5)] {
             (0..n).for_each(|_| m.add(actual, predicted));
         }
-        let pairs: Vec<_> = confused(&m).iter().map(|p| (p.actual, p.predicted, p.count, p.share)).collect();
+        let pairs: Vec<_> = confused(&m).iter().map(|p| (p.actual, p.predicted, p.count, p.fraction)).collect();
         assert_eq!(pairs, [(1, 0, 3, 1.0), (2, 1, 3, 0.5), (0, 1, 1, 0.1)]);
     }
 }
