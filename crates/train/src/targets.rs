@@ -40,6 +40,14 @@ fn numbers(images: &Images, column: usize) -> Vec<f64> {
     (0..images.len()).map(number).collect()
 }
 
+/// For each class the weight that makes all of them count the same, 1 in the mean over the samples; 0 for one without samples.
+pub(crate) fn class_weights(images: &Images, classes: usize) -> Vec<f64> {
+    let counts = images.counts(classes);
+    let present = counts.iter().filter(|&&n| n > 0).count();
+    let weight = |n: usize| if n == 0 { 0.0 } else { images.len() as f64 / (present * n) as f64 };
+    counts.into_iter().map(weight).collect()
+}
+
 /// For each label the number of images without it for each one with it: 1 for a label that all or no image has.
 pub(crate) fn pos_weight(images: &Images, labels: usize) -> Tensor {
     let all = images.len();

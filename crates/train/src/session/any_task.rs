@@ -1,6 +1,5 @@
 //! [`AnyTask`]: the task of a run, whichever it is.
 
-use super::run::class_weights;
 use crate::config::{ResolvedConfig, TaskKind};
 use crate::data::Splits;
 use crate::finetune::Tuned;
@@ -34,7 +33,7 @@ impl AnyTask {
                 let mut task = Classification::new(outputs).label_smoothing(config.label_smoothing);
                 task = config.focal.into_iter().fold(task, Classification::focal);
                 if config.images.class_weights {
-                    let weights = class_weights(&data.train, outputs).into_iter().map(|w| w as f32).collect();
+                    let weights = targets::class_weights(&data.train, outputs).into_iter().map(|w| w as f32).collect();
                     task = task.class_weights(Tensor::from_vec(weights, [outputs]));
                 }
                 AnyTask::Classification(task)

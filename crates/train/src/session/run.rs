@@ -5,7 +5,7 @@ use super::any_task::{AnyTask, WithTask};
 use crate::card;
 use crate::checkpoint::{self, Identity};
 use crate::config::ResolvedConfig;
-use crate::data::{Images, Splits};
+use crate::data::Splits;
 use crate::error::TrainError;
 use crate::events::{Event, Finished, Sink, Started, StartedData};
 use crate::finetune::{Part, Tuned, features};
@@ -297,7 +297,7 @@ impl Pair {
         };
         let Some(mut loaders) = loaders else { return Ok(None) };
         if config.images.balance {
-            let weights = class_weights(&data.train, data.classes.len());
+            let weights = targets::class_weights(&data.train, data.classes.len());
             let each = (0..data.train.len()).map(|i| weights[data.train.target(i).class()]).collect();
             loaders.train = loaders.train.weights(each);
         }
@@ -344,14 +344,6 @@ impl Pair {
             test: Loader::features(test, FEATURES, None),
         }))
     }
-}
-
-/// For each class the weight that makes all of them count the same, 1 in the mean over the samples; 0 for one without samples.
-pub(super) fn class_weights(images: &Images, classes: usize) -> Vec<f64> {
-    let counts = images.counts(classes);
-    let present = counts.iter().filter(|&&n| n > 0).count();
-    let weight = |n: usize| if n == 0 { 0.0 } else { images.len() as f64 / (present * n) as f64 };
-    counts.into_iter().map(weight).collect()
 }
 
 /// How many unreadable images are named at the end.

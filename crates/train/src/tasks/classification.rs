@@ -1,12 +1,11 @@
 //! [`Classification`].
 
-use super::Evaluator;
 use crate::metrics::{ClassificationMetrics, Detail};
 use crate::plots;
-use crate::task::{Evaluate, Task};
-use striate_data::{Batch, Sample};
+use crate::task::Task;
+use striate_data::Batch;
 use striate_model::TaskCard;
-use striate_nn::{CrossEntropyLoss, FocalLoss, Forward, Pass};
+use striate_nn::{CrossEntropyLoss, FocalLoss, Forward};
 use striate_tensor::Tensor;
 
 /// One class for each image, by cross-entropy.
@@ -46,22 +45,11 @@ impl Classification {
 }
 
 impl<N: Forward> Task<N> for Classification {
-    type Sample = Sample;
-    type Batch = Batch;
-    type Output = Tensor;
+    of_images!(N);
     type Metrics = ClassificationMetrics;
 
     fn name(&self) -> &str {
         TaskCard::Classification.name()
-    }
-    fn samples(&self, batch: &Batch) -> usize {
-        batch.images.size(0)
-    }
-    fn inputs(&self, batch: &Batch) -> Vec<Tensor> {
-        vec![batch.images.clone()]
-    }
-    fn forward(&self, network: &N, batch: &Batch, pass: &Pass) -> Tensor {
-        network.forward(batch.images.clone(), pass)
     }
     fn loss(&self, output: Tensor, batch: &Batch) -> Tensor {
         CrossEntropyLoss::new().forward(output, &batch.targets)
@@ -92,9 +80,5 @@ impl<N: Forward> Task<N> for Classification {
         let numbers = || (0..counts.len()).map(|class| class.to_string()).collect();
         let names = if outputs.len() == counts.len() { outputs.to_vec() } else { numbers() };
         Some(("confusion.svg", plots::confusion(counts, &names)))
-    }
-    fn evaluator<'a>(&'a self, network: &'a N) -> Evaluate<'a, Batch, Tensor> {
-        let mut evaluator = Evaluator::new(network);
-        Box::new(move |batch| evaluator.forward(batch.images.clone()))
     }
 }

@@ -1,13 +1,12 @@
 //! [`MultiLabel`].
 
-use super::Evaluator;
 use crate::config::TaskKind;
 use crate::metrics::{Detail, MultiLabelMetrics};
 use crate::plots;
-use crate::task::{Evaluate, Task};
+use crate::task::Task;
 use serde_json::Value;
-use striate_data::{Batch, Sample};
-use striate_nn::{BCEWithLogitsLoss, Forward, Pass, SigmoidFocalLoss};
+use striate_data::Batch;
+use striate_nn::{BCEWithLogitsLoss, Forward, SigmoidFocalLoss};
 use striate_tensor::Tensor;
 
 /// Any number of labels for each image, each by itself: binary cross-entropy of a logit for each.
@@ -59,22 +58,11 @@ impl MultiLabel {
 }
 
 impl<N: Forward> Task<N> for MultiLabel {
-    type Sample = Sample;
-    type Batch = Batch;
-    type Output = Tensor;
+    of_images!(N);
     type Metrics = MultiLabelMetrics;
 
     fn name(&self) -> &str {
         TaskKind::MultiLabel.name()
-    }
-    fn samples(&self, batch: &Batch) -> usize {
-        batch.images.size(0)
-    }
-    fn inputs(&self, batch: &Batch) -> Vec<Tensor> {
-        vec![batch.images.clone()]
-    }
-    fn forward(&self, network: &N, batch: &Batch, pass: &Pass) -> Tensor {
-        network.forward(batch.images.clone(), pass)
     }
     fn loss(&self, output: Tensor, batch: &Batch) -> Tensor {
         BCEWithLogitsLoss::new().forward(output, &batch.targets)
@@ -111,9 +99,5 @@ impl<N: Forward> Task<N> for MultiLabel {
         let name = |label: usize| outputs.get(label).cloned().unwrap_or_else(|| label.to_string());
         let curves: Vec<_> = (0..self.labels).filter_map(|l| Some((name(l), metrics.ranking(l)?))).collect();
         Some(("precision-recall.svg", plots::precision_recall(&curves)))
-    }
-    fn evaluator<'a>(&'a self, network: &'a N) -> Evaluate<'a, Batch, Tensor> {
-        let mut evaluator = Evaluator::new(network);
-        Box::new(move |batch| evaluator.forward(batch.images.clone()))
     }
 }

@@ -1,11 +1,10 @@
 //! [`Regression`].
 
-use super::Evaluator;
 use crate::config::TaskKind;
 use crate::metrics::{Detail, RegressionMetrics};
-use crate::task::{Evaluate, Task};
-use striate_data::{Batch, Sample};
-use striate_nn::{Forward, Pass, SmoothL1Loss};
+use crate::task::Task;
+use striate_data::Batch;
+use striate_nn::{Forward, SmoothL1Loss};
 use striate_tensor::Tensor;
 
 /// Numbers for each image, by the smooth L1 loss. The network learns them less their mean and by their standard deviation, so that those of any unit are
@@ -50,22 +49,11 @@ fn row(values: &[f32]) -> Tensor {
 }
 
 impl<N: Forward> Task<N> for Regression {
-    type Sample = Sample;
-    type Batch = Batch;
-    type Output = Tensor;
+    of_images!(N);
     type Metrics = RegressionMetrics;
 
     fn name(&self) -> &str {
         TaskKind::Regression.name()
-    }
-    fn samples(&self, batch: &Batch) -> usize {
-        batch.images.size(0)
-    }
-    fn inputs(&self, batch: &Batch) -> Vec<Tensor> {
-        vec![batch.images.clone()]
-    }
-    fn forward(&self, network: &N, batch: &Batch, pass: &Pass) -> Tensor {
-        network.forward(batch.images.clone(), pass)
     }
     fn loss(&self, output: Tensor, batch: &Batch) -> Tensor {
         self.smooth_l1(output, &batch.targets)
@@ -79,9 +67,5 @@ impl<N: Forward> Task<N> for Regression {
     }
     fn monitor(&self) -> &str {
         "mae"
-    }
-    fn evaluator<'a>(&'a self, network: &'a N) -> Evaluate<'a, Batch, Tensor> {
-        let mut evaluator = Evaluator::new(network);
-        Box::new(move |batch| evaluator.forward(batch.images.clone()))
     }
 }
