@@ -21,7 +21,7 @@ pub trait Collate: Sized {
 pub struct Sample {
     /// `[c, h, w]`, `f32`.
     pub image: Tensor,
-    /// Its class, labels or numbers.
+    /// Its class, labels, numbers, objects or mask.
     pub target: Target,
 }
 
@@ -31,6 +31,11 @@ pub struct Batch {
     /// `[n, c, h, w]`, `f32`.
     pub images: Tensor,
     /// The classes, `[n]`, `i64`; or labels as 0 and 1, `[n, labels]`, or numbers, `[n, numbers]`, both `f32`.
+    ///
+    /// Of objects `[n, most, 6]`, `f32`: class, left, top, right and bottom in pixels of `images`, and 1 for a crowd, 2 for a difficult object, else 0. Each image
+    /// has as many rows as the one with the most objects; rows without an object have class −1.
+    ///
+    /// Of masks `[n, h, w]`, `i64`: classes, and −100 where nothing is said.
     pub targets: Tensor,
     /// Where images of classes have been mixed, the probability of each class: `[n, classes]`, `f32`.
     pub soft_labels: Option<Tensor>,
@@ -41,7 +46,7 @@ pub struct Batch {
 impl Batch {
     /// Images with their targets; `mixed` are the targets of images that have been mixed.
     pub(crate) fn of(images: Tensor, targets: &[Target], mixed: Option<Tensor>, indices: Vec<usize>) -> Batch {
-        let plain = Target::stack(targets.iter()).expect("the targets of a data set are alike");
+        let plain = Target::stack(&targets.iter().collect::<Vec<_>>()).expect("the targets of a data set are alike");
         match (mixed, targets.first()) {
             (Some(mixed), Some(Target::Labels { .. } | Target::Numbers(_))) => {
                 Batch { images, targets: mixed, soft_labels: None, indices }
@@ -61,7 +66,7 @@ impl Collate for Sample {
             let reason = format!("one has shape {shape:?}, the other {:?}", items[at].image.shape());
             return Err(unlike(at, reason));
         }
-        let targets = Target::stack(items.iter().map(|s| &s.target)).map_err(|at| {
+        let targets = Target::stack(&items.iter().map(|s| &s.target).collect::<Vec<_>>()).map_err(|at| {
             let reason = format!("one has the target {:?}, the other {:?}", items[0].target, items[at].target);
             unlike(at, reason)
         })?;

@@ -1,5 +1,9 @@
 //! [`Target`]: what a network is to give for a sample.
 
+use crate::mask::{Mask, VOID};
+use crate::object::Object;
+use std::borrow::Cow;
+use std::collections::BTreeSet;
 use striate_tensor::Tensor;
 
 /// What a network is to give for a sample.
@@ -16,6 +20,10 @@ pub enum Target {
     },
     /// Numbers, such as counts or angles.
     Numbers(Vec<f32>),
+    /// The objects in it, each with its box.
+    Objects(Vec<Object>),
+    /// The class of each of its pixels.
+    Mask(Mask),
 }
 
 /// The kinds of [`Target`].
@@ -28,6 +36,10 @@ pub enum TargetKind {
     Labels,
     /// Numbers.
     Numbers,
+    /// Objects with their boxes.
+    Objects,
+    /// A class for each pixel.
+    Mask,
 }
 
 impl Target {
@@ -37,15 +49,20 @@ impl Target {
             Target::Class(_) => TargetKind::Class,
             Target::Labels { .. } => TargetKind::Labels,
             Target::Numbers(_) => TargetKind::Numbers,
+            Target::Objects(_) => TargetKind::Objects,
+            Target::Mask(_) => TargetKind::Mask,
         }
     }
 
-    /// The classes or labels that it has; none of numbers.
-    pub fn classes(&self) -> &[usize] {
+    /// The classes or labels that it has, and the classes of its objects, each once, in ascending order; none of numbers and of masks.
+    pub fn classes(&self) -> Cow<'_, [usize]> {
         match self {
-            Target::Class(class) => std::slice::from_ref(class),
-            Target::Labels { has, .. } => has,
-            Target::Numbers(_) => &[],
+            Target::Class(class) => Cow::Borrowed(std::slice::from_ref(class)),
+            Target::Labels { has, .. } => Cow::Borrowed(has),
+            Target::Objects(objects) => {
+                Cow::Owned(objects.iter().map(|o| o.class).collect::<BTreeSet<_>>().into_iter().collect())
+            }
+            Target::Numbers(_) | Target::Mask(_) => Cow::Borrowed(&[]),
         }
     }
 
@@ -61,6 +78,9 @@ impl Target {
     }
 
     /// As a row of numbers: a one for the class of `classes`, or for each label, or the numbers themselves.
+    ///
+    /// # Panics
+    /// If it is of objects or a mask, which are no row.
     pub(crate) fn row(&self, classes: usize) -> Vec<f32> {
         let ones = |n: usize| {
             let mut row = vec![0.0; n];
@@ -71,18 +91,32 @@ impl Target {
             Target::Class(_) => ones(classes),
             Target::Labels { of, .. } => ones(*of),
             Target::Numbers(numbers) => numbers.clone(),
+            other => panic!("Target::row: needs a class, labels or numbers, got {other:?}"),
         }
     }
 
-    /// The targets of several samples as a tensor: `[n]` of `i64` of classes, `[n, labels]` of 0 and 1 or `[n, numbers]` of `f32` else.
+    /// The targets of several samples as a tensor: `[n]` of `i64` of classes; `[n, labels]` of 0 and 1, or `[n, numbers]`, of `f32`; of objects and of masks as
+    /// [`Batch::targets`](crate::Batch::targets) has them.
     ///
     /// # Errors
-    /// The place of the first that is of another kind or length than the one before all.
-    pub(crate) fn stack<'a>(targets: impl ExactSizeIterator<Item = &'a Target>) -> Result<Tensor, usize> {
+    /// The place of the first that is of another kind or length than the one before all, or a mask of another size.
+    pub(crate) fn stack(targets: &[&Target]) -> Result<Tensor, usize> {
+        let kind = targets.first().map(|target| target.kind());
+        if let Some(place) = targets.iter().position(|target| Some(target.kind()) != kind) {
+            return Err(place);
+        }
+        match kind {
+            Some(TargetKind::Objects) => Ok(stack_objects(targets)),
+            Some(TargetKind::Mask) => stack_masks(targets),
+            _ => Target::stack_rows(targets),
+        }
+    }
+
+    fn stack_rows(targets: &[&Target]) -> Result<Tensor, usize> {
         let n = targets.len();
         let (mut classes, mut rows) = (Vec::new(), Vec::new());
         let mut width = None;
-        for (place, target) in targets.enumerate() {
+        for (place, target) in targets.iter().enumerate() {
             let row = match target {
                 Target::Class(class) => {
                     classes.push(*class as i64);
@@ -102,6 +136,46 @@ impl Target {
     }
 }
 
+/// The objects of each sample: class, left, top, right, bottom, and 1 for a crowd or 2 for a difficult one, else 0. All samples have as many rows as the one with the
+/// most objects; rows without an object have class −1.
+fn stack_objects(targets: &[&Target]) -> Tensor {
+    let objects = |target: &Target| match target {
+        Target::Objects(objects) => objects.clone(),
+        _ => Vec::new(),
+    };
+    let all: Vec<Vec<Object>> = targets.iter().map(|target| objects(target)).collect();
+    let most = all.iter().map(Vec::len).max().unwrap_or(0);
+    let mut rows = Vec::with_capacity(all.len() * most * OBJECT_VALUES);
+    for objects in &all {
+        for Object { class, bbox: [left, top, right, bottom], crowd, difficult } in objects {
+            let ignored = if *crowd { 1.0 } else { 2.0 * f32::from(*difficult) };
+            rows.extend([*class as f32, *left, *top, *right, *bottom, ignored]);
+        }
+        let none = [-1.0, 0.0, 0.0, 0.0, 0.0, 0.0];
+        (objects.len()..most).for_each(|_| rows.extend(none));
+    }
+    Tensor::from_vec(rows, [all.len(), most, OBJECT_VALUES])
+}
+
+/// Values of a row of [`stack_objects`].
+const OBJECT_VALUES: usize = 6;
+
+/// What a tensor of masks has for [`VOID`]: the index that PyTorch's cross-entropy ignores.
+const IGNORED: i64 = -100;
+
+fn stack_masks(targets: &[&Target]) -> Result<Tensor, usize> {
+    let (mut classes, mut size) = (Vec::new(), None);
+    for (place, target) in targets.iter().enumerate() {
+        let Target::Mask(Mask::Classes(mask)) = target else { return Err(place) };
+        if *size.get_or_insert([mask.height, mask.width]) != [mask.height, mask.width] {
+            return Err(place);
+        }
+        classes.extend(mask.data.iter().map(|&class| if class == VOID { IGNORED } else { class.into() }));
+    }
+    let [height, width] = size.unwrap_or([0, 0]);
+    Ok(Tensor::from_vec(classes, [targets.len(), height, width]))
+}
+
 impl From<usize> for Target {
     /// A class.
     fn from(class: usize) -> Target {
@@ -115,7 +189,7 @@ mod tests {
 
     #[test]
     fn targets_become_tensors_of_their_kind() {
-        let stack = |targets: &[Target]| Target::stack(targets.iter());
+        let stack = |targets: &[Target]| Target::stack(&targets.iter().collect::<Vec<_>>());
         let classes = stack(&[2.into(), 0.into()]).unwrap();
         assert_eq!((classes.shape(), classes.to_vec::<i64>()), (&[2][..], vec![2, 0]));
         let labels = |has: &[usize]| Target::Labels { has: has.to_vec(), of: 3 };
@@ -126,5 +200,31 @@ mod tests {
         assert_eq!(stack(&[]).unwrap().shape(), [0]);
         assert_eq!(stack(&[0.into(), labels(&[])]).err(), Some(1));
         assert_eq!(stack(&[Target::Numbers(vec![1.0]), Target::Numbers(vec![])]).err(), Some(1));
+    }
+
+    #[test]
+    fn objects_fill_as_many_rows_as_the_image_with_the_most_has() {
+        let stack = |targets: &[Target]| Target::stack(&targets.iter().collect::<Vec<_>>()).unwrap();
+        let crowd = Object { crowd: true, ..Object::new(2, [0.5, 1.0, 3.0, 4.0]) };
+        let difficult = Object { difficult: true, ..Object::new(0, [1.0; 4]) };
+        let batch = stack(&[Target::Objects(vec![]), Target::Objects(vec![crowd, difficult])]);
+        let none = [-1.0f32, 0.0, 0.0, 0.0, 0.0, 0.0];
+        let rows = [none, none, [2.0, 0.5, 1.0, 3.0, 4.0, 1.0], [0.0, 1.0, 1.0, 1.0, 1.0, 2.0]];
+        assert_eq!((batch.shape(), batch.to_vec::<f32>()), (&[2, 2, 6][..], rows.concat()));
+        assert_eq!(stack(&[Target::Objects(vec![])]).shape(), [1, 0, 6]);
+        let twice = Target::Objects([3, 1, 3].map(|class| Object::new(class, [0.0; 4])).to_vec());
+        assert_eq!(&*twice.classes(), [1, 3]);
+    }
+
+    #[test]
+    fn masks_are_stacked_with_the_index_that_is_ignored() {
+        let mask = |width, data: &[u8]| {
+            let image = striate_imaging::Image::new(width, data.len() / width, 1, data.to_vec());
+            Target::Mask(Mask::Classes(image.into()))
+        };
+        let stack = |targets: &[Target]| Target::stack(&targets.iter().collect::<Vec<_>>());
+        let batch = stack(&[mask(2, &[0, 1]), mask(2, &[255, 7])]).unwrap();
+        assert_eq!((batch.shape(), batch.to_vec::<i64>()), (&[2, 1, 2][..], vec![0, 1, -100, 7]));
+        assert_eq!(stack(&[mask(2, &[0, 1]), mask(1, &[0, 1])]).err(), Some(1));
     }
 }

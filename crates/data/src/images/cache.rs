@@ -1,6 +1,6 @@
 //! Images kept decoded and scaled, in memory or on the disk.
 
-use super::source::{Source, Stamp};
+use crate::source::{Source, Stamp};
 use sha2::{Digest, Sha256};
 use std::io::Write;
 use std::path::{Path, PathBuf};

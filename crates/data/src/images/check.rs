@@ -138,7 +138,7 @@ fn counts(list: &ImageList) -> Vec<ClassCount> {
         .map(|class| ClassCount { class: class.clone(), images: 0, splits: BTreeMap::new() })
         .collect();
     for entry in &list.entries {
-        for &class in entry.target.classes() {
+        for &class in &*entry.target.classes() {
             all[class].images += 1;
             if let Some(split) = entry.split {
                 *all[class].splits.entry(split.name()).or_default() += 1;

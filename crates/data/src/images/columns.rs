@@ -102,6 +102,7 @@ fn label_columns(header: &[&str], options: &ListOptions) -> Result<Vec<usize>, S
         TargetKind::Class => return Ok(vec![column(header, &options.label_column, &["label"], &LABELS, "label")?]),
         TargetKind::Labels => &SEVERAL,
         TargetKind::Numbers => &NUMBERS,
+        TargetKind::Objects | TargetKind::Mask => return Ok(Vec::new()),
     };
     let one = |asked: &Option<String>| column(header, asked, own, &LABELS, "label");
     match (&options.label_column, one(&options.label_column)) {

@@ -1,7 +1,7 @@
 //! The files that an image list is made from: those that folders and archives hold, and those that a table may name.
 
 use super::kind::ending;
-use super::source::Source;
+use crate::source::Source;
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -3,9 +3,9 @@
 use super::files::{Beside, Found, is_hidden};
 use super::list::{ImageList, ListOptions};
 use super::names::{LeftOut, text_of};
-use super::source::Source;
 use super::{layout, manifest, table};
 use crate::error::DataError;
+use crate::source::Source;
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};

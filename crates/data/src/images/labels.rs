@@ -84,12 +84,15 @@ pub fn written(list: &ImageList) -> (Vec<String>, Vec<Vec<String>>) {
         }
         // One label alone has no separator to be known by, nor is one that no image has named in such a column.
         (TargetKind::Labels, Some(separator)) if targets().any(|t| t.classes().len() > 1) && all_occur(list) => {
-            (vec!["labels".into()], targets().map(|t| vec![joined(t.classes(), separator)]).collect())
+            (vec!["labels".into()], targets().map(|t| vec![joined(&t.classes(), separator)]).collect())
         }
         (TargetKind::Labels, _) => {
             let flag = |t: &Target, i: usize| String::from(if t.classes().contains(&i) { "1" } else { "0" });
             let row = |t: &Target| (0..list.classes.len()).map(|i| flag(t, i)).collect();
             (list.classes.clone(), targets().map(row).collect())
+        }
+        (TargetKind::Objects | TargetKind::Mask, _) => {
+            unreachable!("objects and masks are written as annotations, not in columns")
         }
         (TargetKind::Numbers, _) => {
             let row = |t: &Target| match t {
@@ -131,7 +134,7 @@ mod tests {
         let names = ["a", "b"].map(String::from);
         let row = |a: &str, b: &str| [a, b].map(String::from);
         let good = row("yes", " 0 ");
-        assert_eq!(flags(&[Texts { line: 2, fields: &good }], &names).unwrap()[0].classes(), [0]);
+        assert_eq!(flags(&[Texts { line: 2, fields: &good }], &names).unwrap()[0].classes().to_vec(), [0]);
         let bad = row("1", "two");
         let line = flags(&[Texts { line: 7, fields: &bad }], &names).unwrap_err();
         assert_eq!(line, "line 7: 'two' in column 'b', it must be 0 or 1");

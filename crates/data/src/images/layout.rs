@@ -74,6 +74,8 @@ pub fn arranged(
             TargetKind::Class => "columns are named, but there is no table in it",
             TargetKind::Labels => "the labels of images are read from a table (.csv), and there is none in it",
             TargetKind::Numbers => "the numbers of images are read from a table (.csv), and there is none in it",
+            TargetKind::Objects => "the objects of images are read from annotations, and there are none in it",
+            TargetKind::Mask => "the masks of images are read from annotations, and there are none in it",
         };
         return Err(DataError::images(path, reason));
     }

@@ -1,8 +1,8 @@
 //! [`ImageList`]: which images there are, with their classes.
 
-use super::names::text_of_path;
-use super::source::Source;
+use super::names::{count, text_of_path};
 use crate::error::DataError;
+use crate::source::Source;
 use crate::target::{Target, TargetKind};
 use std::path::{Path, PathBuf};
 use striate_imaging::{Split, shown};
@@ -86,6 +86,11 @@ impl ImageList {
                 let named = |(name, x): (&String, &f32)| format!("{name} {x}");
                 self.classes.iter().zip(numbers).map(named).collect::<Vec<_>>().join("; ")
             }
+            Target::Objects(objects) => match objects.len() {
+                0 => "no object".into(),
+                n => count(n, "object"),
+            },
+            Target::Mask(_) => "a mask".into(),
         }
     }
 

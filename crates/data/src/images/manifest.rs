@@ -5,9 +5,9 @@ use super::files::{Files, Look, is_image};
 use super::labels::{Texts, classes, flags, numbers, several, written};
 use super::list::{Entry, ImageList, ListOptions, name_of};
 use super::names::{count, escaped, os_string, some, unescaped};
-use super::source::{Source, path_of};
 use super::table;
 use crate::error::DataError;
+use crate::source::{Source, path_of};
 use crate::target::{Target, TargetKind};
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -37,6 +37,7 @@ fn targets(lines: &[Line], names: &[String], kind: TargetKind) -> Result<(Vec<St
         TargetKind::Labels if names.len() == 1 => Ok(several(&texts)),
         TargetKind::Labels => Ok((names.to_vec(), flags(&texts, names)?)),
         TargetKind::Numbers => Ok((names.to_vec(), numbers(&texts, names)?)),
+        TargetKind::Objects | TargetKind::Mask => Err("objects and masks are read from annotations".into()),
     }
 }
 

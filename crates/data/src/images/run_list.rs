@@ -3,9 +3,9 @@
 use super::kind::DataKind;
 use super::list::{Entry, ImageList, name_of};
 use super::names::{count, escaped, os_string, some, unescaped};
-use super::source::{Source, path_of};
 use super::{table, tar};
 use crate::error::DataError;
+use crate::source::{Source, path_of};
 use crate::target::{Target, TargetKind};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -17,6 +17,8 @@ fn columns(kind: TargetKind) -> [&'static str; 5] {
         TargetKind::Class => "label",
         TargetKind::Labels => "labels",
         TargetKind::Numbers => "numbers",
+        TargetKind::Objects => "objects",
+        TargetKind::Mask => "mask",
     };
     ["path", target, "split", "group", "fingerprint"]
 }
@@ -42,6 +44,7 @@ pub fn write_run_list(list: &ImageList) -> Vec<u8> {
             Target::Class(class) => text(&list.classes[*class]),
             Target::Labels { has, .. } => has.iter().map(name).collect::<Vec<_>>().join(SEPARATOR),
             Target::Numbers(numbers) => numbers.iter().map(f32::to_string).collect::<Vec<_>>().join(SEPARATOR),
+            Target::Objects(_) | Target::Mask(_) => unreachable!("objects and masks are in no list of a run"),
         });
         let split = entry.split.map_or("", Split::name);
         // A group without a name is not the same as none.
@@ -185,6 +188,7 @@ fn parse(
                 let numbers = numbers.ok().filter(|n| n.len() == classes.len());
                 Target::Numbers(numbers.ok_or_else(|| damaged(line, "there is not one number for each column"))?)
             }
+            TargetKind::Objects | TargetKind::Mask => unreachable!("objects and masks are in no list of a run"),
         };
         let split = match split.text.as_str() {
             "" => None,

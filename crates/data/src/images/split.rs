@@ -7,6 +7,7 @@ use super::survey::{Groups, Survey};
 use crate::error::DataError;
 use crate::target::TargetKind;
 use sha2::{Digest, Sha256};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use striate_imaging::{Split, shown};
 
@@ -341,7 +342,7 @@ impl Unit {
         for i in members.iter().filter(readable) {
             // Numbers are split as if all images were of one class.
             let own = list.entries[*i].target.classes();
-            let own = if list.kind == TargetKind::Numbers { &[0] } else { own };
+            let own = if list.kind == TargetKind::Numbers { Cow::Borrowed(&[0][..]) } else { own };
             own.iter().for_each(|&class| *classes.entry(class).or_insert(0) += 1);
         }
         Unit { members, classes, key, fixed: fixed.is_some(), side: fixed.unwrap_or(Split::Train) }

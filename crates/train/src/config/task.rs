@@ -14,11 +14,21 @@ pub enum TaskKind {
     MultiLabel,
     /// Numbers for each image.
     Regression,
+    /// The objects in each image, with their boxes.
+    Detection,
+    /// The class of each pixel.
+    Segmentation,
 }
 
 impl TaskKind {
     /// All of them.
-    pub const ALL: [TaskKind; 3] = [TaskKind::Classification, TaskKind::MultiLabel, TaskKind::Regression];
+    pub const ALL: [TaskKind; 5] = [
+        TaskKind::Classification,
+        TaskKind::MultiLabel,
+        TaskKind::Regression,
+        TaskKind::Detection,
+        TaskKind::Segmentation,
+    ];
 
     /// Its name, in `config.toml` and on the command line.
     pub fn name(self) -> &'static str {
@@ -26,6 +36,8 @@ impl TaskKind {
             TaskKind::Classification => "classification",
             TaskKind::MultiLabel => "multi-label",
             TaskKind::Regression => "regression",
+            TaskKind::Detection => "detection",
+            TaskKind::Segmentation => "segmentation",
         }
     }
 
@@ -40,6 +52,8 @@ impl TaskKind {
             TaskKind::Classification => TargetKind::Class,
             TaskKind::MultiLabel => TargetKind::Labels,
             TaskKind::Regression => TargetKind::Numbers,
+            TaskKind::Detection => TargetKind::Objects,
+            TaskKind::Segmentation => TargetKind::Mask,
         }
     }
 }
