@@ -58,8 +58,9 @@ pub use layers::squeeze_excitation::*;
 pub use layers::upsample::*;
 pub use load_matching::{Fit, Matched, first_fault, load_matching, number_fault};
 pub use losses::{
-    BCEWithLogitsLoss, CosineEmbeddingLoss, CrossEntropyLoss, FocalLoss, HingeEmbeddingLoss, HuberLoss, KLDivLoss,
-    L1Loss, MSELoss, MultiMarginLoss, NLLLoss, SigmoidFocalLoss, SmoothL1Loss, TripletMarginLoss,
+    BCEWithLogitsLoss, CIoULoss, CosineEmbeddingLoss, CrossEntropyLoss, DIoULoss, DiceLoss, FocalLoss, GIoULoss,
+    HingeEmbeddingLoss, HuberLoss, KLDivLoss, L1Loss, LovaszSoftmaxLoss, MSELoss, MultiMarginLoss, NLLLoss,
+    SigmoidFocalLoss, SmoothL1Loss, TripletMarginLoss,
 };
 pub use module::{Classifier, Entry, EntryMut, Forward, Module};
 pub use optim::{

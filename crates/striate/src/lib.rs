@@ -72,8 +72,9 @@ pub mod prelude {
     };
     // Losses.
     pub use striate_nn::{
-        BCEWithLogitsLoss, CosineEmbeddingLoss, CrossEntropyLoss, FocalLoss, HingeEmbeddingLoss, HuberLoss, KLDivLoss,
-        L1Loss, MSELoss, MultiMarginLoss, NLLLoss, SigmoidFocalLoss, SmoothL1Loss, TripletMarginLoss,
+        BCEWithLogitsLoss, CIoULoss, CosineEmbeddingLoss, CrossEntropyLoss, DIoULoss, DiceLoss, FocalLoss, GIoULoss,
+        HingeEmbeddingLoss, HuberLoss, KLDivLoss, L1Loss, LovaszSoftmaxLoss, MSELoss, MultiMarginLoss, NLLLoss,
+        SigmoidFocalLoss, SmoothL1Loss, TripletMarginLoss,
     };
     // Optimizers and schedules.
     pub use striate_nn::{

@@ -3,15 +3,15 @@
 use super::{note_normalized, reduction};
 use crate::setters::setters;
 use striate_tensor::ops::loss::check_classes;
-use striate_tensor::{Reduction, Shape, Tensor};
+use striate_tensor::{DType, Reduction, Shape, Tensor};
 
 /// The target that PyTorch ignores unless told otherwise.
-const IGNORE_INDEX: i64 = -100;
+pub(super) const IGNORE_INDEX: i64 = -100;
 
 /// Cross-entropy of logits against classes or class probabilities (`torch.nn.CrossEntropyLoss`).
 ///
 /// With class weights the mean over classes divides by the sum of the targets' weights, and against class probabilities by the number
-/// of samples, as in PyTorch.
+/// of samples, as in PyTorch. Where that sum is 0, as if all targets are ignored, the mean is 0 and has no slope; PyTorch's is NaN.
 #[derive(Clone, Debug)]
 pub struct CrossEntropyLoss {
     /// A weight for each class, `[classes]`.
@@ -86,11 +86,20 @@ impl CrossEntropyLoss {
         if weight.is_none() && smoothing == 0.0 && !ignores {
             return input.cross_entropy(target, self.reduction);
         }
-        negative_log_likelihood(input.log_softmax(1), target, weight, self.ignore_index, smoothing, self.reduction)
+        let counted = Counted::of(target, weight.as_ref(), self.ignore_index, input.dtype());
+        if smoothing == 0.0 {
+            let losses = input.cross_entropy(&counted.class, Reduction::None);
+            return counted.reduce(losses, None, self.reduction);
+        }
+        let classes = input.shape()[1] as f64;
+        let log_probs = input.log_softmax(1);
+        let losses = of_target(log_probs.clone(), &counted.class) * (smoothing - 1.0);
+        let of_all = of_all(log_probs, weight) * (smoothing / classes);
+        counted.reduce(losses, Some(of_all), self.reduction)
     }
 }
 
-/// Negative log-likelihood of classes under log-probabilities (`torch.nn.NLLLoss`).
+/// Negative log-likelihood of classes under log-probabilities (`torch.nn.NLLLoss`). The mean of none is 0, as of [`CrossEntropyLoss`].
 #[derive(Clone, Debug)]
 pub struct NLLLoss {
     /// A weight for each class, `[classes]`.
@@ -125,7 +134,9 @@ impl NLLLoss {
         if weight.is_none() && !ignores {
             return input.nll_loss(target, self.reduction);
         }
-        negative_log_likelihood(input, target, weight, self.ignore_index, 0.0, self.reduction)
+        let counted = Counted::of(target, weight.as_ref(), self.ignore_index, input.dtype());
+        let losses = of_target(input, &counted.class).neg();
+        counted.reduce(losses, None, self.reduction)
     }
 }
 
@@ -154,39 +165,59 @@ pub(super) fn of_target(log_probs: Tensor, target: &Tensor) -> Tensor {
     log_probs.gather(1, &target.clone().unsqueeze(1)).squeeze(1)
 }
 
-fn negative_log_likelihood(
-    log_probs: Tensor,
-    target: &Tensor,
-    weight: Option<Tensor>,
-    ignore_index: i64,
-    smoothing: f64,
-    reduction: Reduction,
-) -> Tensor {
-    let classes = log_probs.shape()[1];
-    let shape = target.shape_value();
-    let ignored = target.eq(ignore_index);
-    let class = ignored.where_(0.0, target.clone());
-    let share = match &weight {
-        Some(weight) => weight.clone().index_select(0, &class.clone().reshape([shape.numel()])).reshape(shape),
-        None => Tensor::ones(shape, log_probs.dtype()).to(log_probs.device()),
-    };
-    let share = ignored.where_(0.0, share);
-    // Chosen, not multiplied with 0: the log-probability may be −∞.
-    let picked = of_target(log_probs.clone(), &class) * &share;
-    let mut losses = ignored.where_(0.0, picked.neg());
-    if smoothing > 0.0 {
-        let rank = log_probs.rank();
-        let weighted = match weight {
-            Some(weight) => log_probs * along_classes(weight, rank),
-            None => log_probs,
+/// Which targets count, and how much.
+struct Counted {
+    /// The targets, with the first class in the place of those that are ignored.
+    class: Tensor,
+    /// Where targets are ignored.
+    ignored: Tensor,
+    /// The weight of each target, 0 where it is ignored.
+    share: Tensor,
+}
+
+impl Counted {
+    fn of(target: &Tensor, weight: Option<&Tensor>, ignore_index: i64, dtype: DType) -> Counted {
+        let shape = target.shape_value();
+        let ignored = target.eq(ignore_index);
+        let class = target.clone().masked_fill(&ignored, 0.0);
+        let share = match weight {
+            Some(weight) => {
+                let of_class = weight.clone().index_select(0, &class.clone().reshape([shape.numel()])).reshape(shape);
+                of_class.masked_fill(&ignored, 0.0)
+            }
+            None => ignored.logical_not().to_dtype(dtype),
         };
-        let even = ignored.where_(0.0, weighted.sum(&[1]).neg());
-        losses = losses * (1.0 - smoothing) + even * (smoothing / classes as f64);
+        Counted { class, ignored, share }
     }
-    match reduction {
-        Reduction::Mean => losses.sum_all() / share.sum_all(),
-        other => other.apply(losses),
+
+    /// What `reduction` gives of the losses of targets and, with label smoothing, of the losses of all classes, which have their weights already.
+    fn reduce(self, of_target: Tensor, of_all: Option<Tensor>, reduction: Reduction) -> Tensor {
+        let weighted = of_target * &self.share;
+        let losses = match of_all {
+            Some(of_all) => weighted + of_all,
+            None => weighted,
+        };
+        // Chosen, not multiplied with 0: the loss may be infinite.
+        let losses = losses.masked_fill(&self.ignored, 0.0);
+        match reduction {
+            Reduction::Mean => {
+                let whole = self.share.sum_all();
+                let nothing = whole.eq(0.0);
+                losses.sum_all() / whole.masked_fill(&nothing, 1.0)
+            }
+            other => other.apply(losses),
+        }
     }
+}
+
+/// The loss of all classes, each weighted, for label smoothing.
+fn of_all(log_probs: Tensor, weight: Option<Tensor>) -> Tensor {
+    let rank = log_probs.rank();
+    let weighted = match weight {
+        Some(weight) => log_probs * along_classes(weight, rank),
+        None => log_probs,
+    };
+    weighted.sum(&[1]).neg()
 }
 
 fn soft(input: Tensor, target: &Tensor, weight: Option<Tensor>, smoothing: f64, reduction: Reduction) -> Tensor {

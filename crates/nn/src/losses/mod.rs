@@ -11,19 +11,25 @@
 //! ```
 
 mod binary;
+mod boxes;
 mod cross_entropy;
+mod dice;
 mod divergence;
 mod embedding;
 mod focal;
 mod hinge;
+mod lovasz;
 mod regression;
 
 pub use binary::BCEWithLogitsLoss;
+pub use boxes::{CIoULoss, DIoULoss, GIoULoss};
 pub use cross_entropy::{CrossEntropyLoss, NLLLoss};
+pub use dice::DiceLoss;
 pub use divergence::KLDivLoss;
 pub use embedding::{CosineEmbeddingLoss, TripletMarginLoss};
 pub use focal::{FocalLoss, SigmoidFocalLoss};
 pub use hinge::{HingeEmbeddingLoss, MultiMarginLoss};
+pub use lovasz::LovaszSoftmaxLoss;
 pub use regression::{HuberLoss, L1Loss, MSELoss, SmoothL1Loss};
 
 use crate::notice;
@@ -78,5 +84,16 @@ fn note_sigmoid(input: &Tensor) {
             &SIGMOID,
             "binary cross-entropy with logits got the output of sigmoid, but it takes sigmoid itself: leave sigmoid out of the network",
         );
+    }
+}
+
+/// Says once, in training, that a loss of segmentations got probabilities.
+fn note_probabilities(op: &str, input: &Tensor) {
+    static PROBABILITIES: AtomicBool = AtomicBool::new(false);
+    if let Some(name @ ("softmax" | "sigmoid")) = input.op_name() {
+        let text = format!(
+            "{op} got the output of {name}, but it makes probabilities itself: leave {name} out of the network"
+        );
+        notice::once(&PROBABILITIES, &text);
     }
 }

@@ -117,3 +117,53 @@ fn losses_of_vectors() {
         }
     }
 }
+
+/// Boxes of different sizes that meet, each with another one.
+fn boxes(n: usize, seed: u64) -> Tensor {
+    let (corner, size) = (uniform(&[n, 2], seed), uniform(&[n, 2], seed + 1));
+    Tensor::cat(&[corner.clone(), corner + size], 1)
+}
+
+#[test]
+fn losses_of_boxes() {
+    for r in REDUCTIONS {
+        for n in [1, 17] {
+            let inputs = &[boxes(n, 1), boxes(n, 3), uniform(&[n], 5)];
+            let of = |i: &[Tensor]| (i[0].clone(), i[1].clone(), i[2].clone());
+            check("giou_loss", inputs, |i| {
+                let (x, t, weight) = of(i);
+                GIoULoss::new().weight(weight).reduction(r).forward(x, &t)
+            });
+            check("diou_loss", inputs, |i| {
+                let (x, t, weight) = of(i);
+                DIoULoss::new().weight(weight).eps(1e-3).reduction(r).forward(x, &t)
+            });
+            let boxes_alone = &inputs[1..2];
+            check("diou_loss of targets", boxes_alone, |i| DIoULoss::new().reduction(r).forward(boxes(n, 1), &i[0]));
+            // The factor of the ciou_loss has no gradient, so that it is no slope: it is checked against PyTorch alone.
+        }
+    }
+}
+
+#[test]
+fn losses_of_segmentations() {
+    for (x, t) in [(&[3, 5][..], &[3][..]), (&[2, 3, 2, 2], &[2, 2, 2]), (&[1, 1, 4], &[1, 4])] {
+        let (inputs, target) = (&[normal(x, 1)], classes(t, x[1]));
+        for ignored in [-100, 0] {
+            for r in REDUCTIONS {
+                for (sigmoid, smooth) in [(false, 1.0), (true, 0.3), (true, 0.0)] {
+                    let loss = DiceLoss::new().sigmoid(sigmoid).smooth(smooth).ignore_index(ignored).reduction(r);
+                    check("dice_loss", inputs, |i| loss.forward(i[0].clone(), &target));
+                }
+                let loss = FocalLoss::new().ignore_index(ignored).reduction(r);
+                check("focal", inputs, |i| loss.forward(i[0].clone(), &target));
+                let loss = CrossEntropyLoss::new().ignore_index(ignored).reduction(r);
+                check("cross_entropy", inputs, |i| loss.forward(i[0].clone(), &target));
+            }
+            for all_classes in [false, true] {
+                let loss = LovaszSoftmaxLoss::new().all_classes(all_classes).ignore_index(ignored);
+                check("lovasz_softmax", inputs, |i| loss.forward(i[0].clone(), &target));
+            }
+        }
+    }
+}

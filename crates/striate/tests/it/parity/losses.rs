@@ -3,7 +3,7 @@
 use super::fixtures::{Case, Inputs, Tolerance, for_each_case};
 use striate::prelude::*;
 
-fn reduction(case: &Case) -> Reduction {
+pub fn reduction(case: &Case) -> Reduction {
     match case.text("reduction") {
         Some("mean" | "batchmean") => Reduction::Mean,
         Some("sum") => Reduction::Sum,
@@ -12,12 +12,12 @@ fn reduction(case: &Case) -> Reduction {
     }
 }
 
-fn number(case: &Case, arg: &str) -> f64 {
+pub fn number(case: &Case, arg: &str) -> f64 {
     case.float(arg).unwrap_or_else(|| panic!("{}: no number {arg}", case.name))
 }
 
 /// Sums of products of probabilities, which are themselves right to a few roundings.
-const LOSS: Tolerance = Tolerance { relative: 2e-6, of_largest: 1e-6 };
+pub const LOSS: Tolerance = Tolerance { relative: 2e-6, of_largest: 1e-6 };
 
 #[test]
 fn class_losses() {

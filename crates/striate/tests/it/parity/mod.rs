@@ -5,6 +5,7 @@
 
 mod activations;
 mod batch_norm;
+mod dense_losses;
 mod elementwise;
 mod fixtures;
 mod image;
