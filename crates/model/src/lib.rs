@@ -8,8 +8,10 @@ mod interval;
 mod metric;
 #[cfg(feature = "onnx")]
 mod onnx;
+mod places;
 mod predictor;
 mod provenance;
+mod segment;
 mod task;
 
 pub use card::{ModelCard, SelfTest, Training};
@@ -20,6 +22,8 @@ pub use interval::wilson_interval;
 pub use metric::{Direction, Metric, Scale};
 #[cfg(feature = "onnx")]
 pub use onnx::{Imported, OnnxImport, PREPROCESSINGS, Prepared, export_onnx, import_onnx, raw_images};
+pub use places::{Place, Places, detections};
 pub use predictor::{Prediction, Predictor};
 pub use provenance::{EvalSplit, Provenance};
+pub use segment::SlidingWindow;
 pub use task::TaskCard;

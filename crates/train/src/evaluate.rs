@@ -5,7 +5,10 @@ use crate::data::{Images, MNIST, Splits, Watch, load_data};
 use crate::error::TrainError;
 use crate::images;
 use crate::loader::{Loader, measuring_batch};
-use crate::metrics::{ClassificationMetrics, Detail, Metric, Metrics, MultiLabelMetrics, RegressionMetrics};
+use crate::metrics::{
+    ClassificationMetrics, Detail, DetectionMetrics, Metric, Metrics, MultiLabelMetrics, RegressionMetrics,
+    SegmentationMetrics,
+};
 use crate::tasks::Regression;
 use striate_data::images::{BadImage, ListOptions, text_path};
 use striate_model::{EvalSplit, ModelCard, Predictor, TaskCard};
@@ -60,6 +63,10 @@ pub enum Results {
         /// Of the mean of the training images, always.
         constant: RegressionMetrics,
     },
+    /// Of objects with their boxes.
+    Detection(DetectionMetrics),
+    /// Of the class of each pixel.
+    Segmentation(SegmentationMetrics),
 }
 
 impl Results {
@@ -70,6 +77,8 @@ impl Results {
             TaskCard::MultiLabel { thresholds } => {
                 Results::MultiLabel(MultiLabelMetrics::new(outputs, Detail::Scores).thresholds(thresholds))
             }
+            TaskCard::Detection { .. } => Results::Detection(DetectionMetrics::new(outputs, Detail::Scores)),
+            TaskCard::Segmentation { .. } => Results::Segmentation(SegmentationMetrics::new(outputs, Detail::Scores)),
             TaskCard::Regression { .. } => {
                 let new = || RegressionMetrics::new(card.classes.clone());
                 Results::Regression { model: new(), constant: new() }
@@ -83,6 +92,8 @@ impl Results {
             Results::Classification(metrics) => metrics.finish(),
             Results::MultiLabel(metrics) => metrics.finish(),
             Results::Regression { model, .. } => model.finish(),
+            Results::Detection(metrics) => metrics.finish(),
+            Results::Segmentation(metrics) => metrics.finish(),
         }
     }
 
@@ -92,6 +103,8 @@ impl Results {
             Results::Classification(metrics) => metrics.samples(),
             Results::MultiLabel(metrics) => metrics.samples(),
             Results::Regression { model, .. } => model.samples(),
+            Results::Detection(metrics) => metrics.samples(),
+            Results::Segmentation(metrics) => metrics.samples(),
         }
     }
 
@@ -113,7 +126,7 @@ impl Results {
                 metrics.add(&output.to_vec::<f32>(), card.classes.len(), &targets.to_vec::<i64>());
                 CrossEntropyLoss::new().forward(output, targets)
             }
-            (Results::Regression { .. }, _) => unreachable!("results are of the card's task"),
+            (Results::Regression { .. } | Results::Detection(_) | Results::Segmentation(_), _) => unreachable!("results are of the card's task"),
         };
         loss.item::<f32>() as f64
     }

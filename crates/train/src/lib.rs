@@ -61,8 +61,8 @@ pub use learning_rate::{PlateauPosition, SCHEDULE_FORMS, SchedulePlan};
 pub use loader::Loader;
 pub use lr_find::{LrFind, LrFindEnd, LrFindOptions, LrPoint};
 pub use metrics::{
-    Averages, ClassificationMetrics, ConfusionMatrix, Detail, Direction, Metric, Metrics, MultiLabelMetrics,
-    OperatingPoint, Ranking, RegressionMetrics, Scale, bootstrap_interval, wilson_interval,
+    Averages, ClassificationMetrics, ConfusionMatrix, Detail, DetectionMetrics, Direction, Metric, Metrics, MultiLabelMetrics,
+    OperatingPoint, Ranking, RegressionMetrics, Scale, SegmentationMetrics, bootstrap_interval, wilson_interval,
 };
 pub use overfit::{Overfit, OverfitVerdict};
 pub use published::{IMAGENET, MIRROR, cached_weights, resolve_weights, weights_url};
@@ -75,5 +75,5 @@ pub use session::{DryRun, ResumeOptions, Session};
 pub use state::{Measured, TrainState};
 pub use sweep::{Method, Space, SweepPlan, Swept, Trial, Values, is_sweep, resume_sweep, sweep};
 pub use task::{Evaluate, Task};
-pub use tasks::{Classification, Evaluator, MultiLabel, Regression};
+pub use tasks::{Classification, Detection, Evaluator, MultiLabel, Regression, Segmentation, SegmentationLoss};
 pub use trainer::{Outcome, Trainer};

@@ -125,6 +125,15 @@ impl Blueprint {
         }
     }
 
+    /// What the names of the backbone's parameters begin with in it.
+    pub fn backbone_prefix(&self) -> &'static str {
+        match self.output() {
+            Output::Classes => "",
+            Output::Places(_) => "backbone.",
+            Output::Pixels => "decoder.backbone.",
+        }
+    }
+
     /// How many numbers training changes, where that depends on a text.
     pub fn num_parameters(&self) -> Option<usize> {
         match &self.kind {

@@ -2,18 +2,22 @@
 
 mod classification;
 mod confusion;
+mod detection;
 mod interval;
 mod multi_label;
 mod nan_as_null;
 mod ranking;
 mod regression;
+mod segmentation;
 
 pub use classification::ClassificationMetrics;
 pub use confusion::{Averages, ConfusionMatrix};
+pub use detection::DetectionMetrics;
 pub use interval::bootstrap_interval;
 pub use multi_label::MultiLabelMetrics;
 pub use ranking::{OperatingPoint, Ranking};
 pub use regression::RegressionMetrics;
+pub use segmentation::SegmentationMetrics;
 pub use striate_model::{Direction, Metric, Scale, wilson_interval};
 
 use serde::de::DeserializeOwned;
