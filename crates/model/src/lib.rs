@@ -1,5 +1,6 @@
 //! The model file: a network with its classes, its preprocessing and its self-tests; loading it, and predicting with it.
 
+mod boxes;
 mod card;
 mod error;
 mod file;
@@ -10,8 +11,10 @@ mod metric;
 mod onnx;
 mod predictor;
 mod provenance;
+mod regions;
 mod task;
 
+pub use boxes::{Detection, Suppression, SuppressionMethod, box_area, iou};
 pub use card::{ModelCard, SelfTest, Training};
 pub use error::ModelError;
 pub use file::{FORMAT_VERSION, GRAPH, Model, card_of, is_model_file, save, save_graph, save_graph_half};
@@ -22,4 +25,5 @@ pub use metric::{Direction, Metric, Scale};
 pub use onnx::{Imported, OnnxImport, PREPROCESSINGS, Prepared, export_onnx, import_onnx, raw_images};
 pub use predictor::{Prediction, Predictor};
 pub use provenance::{EvalSplit, Provenance};
+pub use regions::{Connectivity, Region, Regions};
 pub use task::TaskCard;
