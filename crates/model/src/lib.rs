@@ -1,5 +1,6 @@
 //! The model file: a network with its classes, its preprocessing and its self-tests; loading it, and predicting with it.
 
+mod boxes;
 mod card;
 mod error;
 mod file;
@@ -12,8 +13,10 @@ mod places;
 mod predictor;
 mod provenance;
 mod segment;
+mod regions;
 mod task;
 
+pub use boxes::{Detection, Suppression, SuppressionMethod, box_area, iou};
 pub use card::{ModelCard, SelfTest, Training};
 pub use error::ModelError;
 pub use file::{FORMAT_VERSION, GRAPH, Model, card_of, is_model_file, save, save_graph, save_graph_half};
@@ -26,4 +29,5 @@ pub use places::{Place, Places, detections};
 pub use predictor::{Prediction, Predictor};
 pub use provenance::{EvalSplit, Provenance};
 pub use segment::SlidingWindow;
+pub use regions::{Connectivity, Region, Regions};
 pub use task::TaskCard;
