@@ -12,8 +12,8 @@ mod onnx;
 mod places;
 mod predictor;
 mod provenance;
-mod segment;
 mod regions;
+mod segment;
 mod task;
 
 pub use boxes::{Detection, Suppression, SuppressionMethod, box_area, iou};
@@ -28,6 +28,6 @@ pub use onnx::{Imported, OnnxImport, PREPROCESSINGS, Prepared, export_onnx, impo
 pub use places::{Place, Places, detections};
 pub use predictor::{Prediction, Predictor};
 pub use provenance::{EvalSplit, Provenance};
-pub use segment::SlidingWindow;
 pub use regions::{Connectivity, Region, Regions};
+pub use segment::SlidingWindow;
 pub use task::TaskCard;

@@ -46,7 +46,7 @@ pub fn raw_images(p: &Preprocessing) -> Result<RawImages, String> {
             return Err(format!("{reason}, which ONNX has no operators for"));
         }
         Fit::Letterbox { .. } => {
-            return Err("its images get a border where their aspect is another than the network's".into());
+            return Err("its images are scaled with their aspect kept and get a border (letterbox): such a file cannot hold that".into());
         }
         Fit::Digit | Fit::Resize => None,
     };

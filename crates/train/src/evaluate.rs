@@ -126,7 +126,9 @@ impl Results {
                 metrics.add(&output.to_vec::<f32>(), card.classes.len(), &targets.to_vec::<i64>());
                 CrossEntropyLoss::new().forward(output, targets)
             }
-            (Results::Regression { .. } | Results::Detection(_) | Results::Segmentation(_), _) => unreachable!("results are of the card's task"),
+            (Results::Regression { .. } | Results::Detection(_) | Results::Segmentation(_), _) => {
+                unreachable!("results are of the card's task")
+            }
         };
         loss.item::<f32>() as f64
     }

@@ -3,16 +3,29 @@ use super::{Detail, Metric, Metrics};
 use serde::{Deserialize, Serialize};
 /// T
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct DetectionMetrics { n: usize }
+pub struct DetectionMetrics {
+    n: usize,
+}
 impl DetectionMetrics {
     /// T
-    pub fn new(_: usize, _: Detail) -> Self { DetectionMetrics { n: 0 } }
+    pub fn new(_: usize, _: Detail) -> Self {
+        DetectionMetrics { n: 0 }
+    }
     /// T
-    pub fn add(&mut self, found: &[striate_model::Detection], objects: &[striate_data::Object]) { let _ = (found, objects); self.n += 1; }
+    pub fn add(&mut self, found: &[striate_model::Detection], objects: &[striate_data::Object]) {
+        let _ = (found, objects);
+        self.n += 1;
+    }
     /// T
-    pub fn samples(&self) -> usize { self.n }
+    pub fn samples(&self) -> usize {
+        self.n
+    }
 }
 impl Metrics for DetectionMetrics {
-    fn merge(&mut self, o: &Self) { self.n += o.n; }
-    fn finish(&self) -> Vec<Metric> { vec![Metric::fraction("map", 0.5)] }
+    fn merge(&mut self, o: &Self) {
+        self.n += o.n;
+    }
+    fn finish(&self) -> Vec<Metric> {
+        vec![Metric::fraction("map", 0.5)]
+    }
 }
