@@ -104,14 +104,23 @@ impl Predictor {
         }
         let inputs: Vec<Tensor> = images.iter().map(|image| preprocessing.apply_image(image).0).collect();
         let outputs = self.try_logits(Tensor::cat(&inputs, 0))?;
+        let sizes: Vec<[usize; 2]> = images.iter().map(|image| [image.width(), image.height()]).collect();
+        Ok(self.detections(&outputs, &sizes))
+    }
+
+    /// What outputs `[n, places, classes + 5]` say of images of these widths and heights: see [`Predictor::detect`].
+    ///
+    /// # Panics
+    /// If the model's task is not detection.
+    pub fn detections(&self, outputs: &Tensor, sizes: &[[usize; 2]]) -> Vec<Vec<Detection>> {
+        let preprocessing = &self.card.preprocessing;
         let [_, height, width] = preprocessing.output_shape();
-        let found = self.card.task.detections(&outputs, [height, width]);
-        let in_image = |(image, found): (&AnyImage, Vec<Detection>)| {
-            let size = [image.width(), image.height()];
+        let found = self.card.task.detections(outputs, [height, width]);
+        let in_image = |(&size, found): (&[usize; 2], Vec<Detection>)| {
             let placement = preprocessing.placement(size);
             found.into_iter().filter_map(|found| found.placed(&placement, size)).collect()
         };
-        Ok(images.iter().zip(found).map(in_image).collect())
+        sizes.iter().zip(found).map(in_image).collect()
     }
 
     /// The class of the image in these bytes of a JPEG, PNG, WebP, GIF, TIFF, BMP or PNM file. `name` is what errors call it.

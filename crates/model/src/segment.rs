@@ -4,6 +4,7 @@ use crate::predictor::Predictor;
 use crate::task::TaskCard;
 use striate_graph::RunError;
 use striate_imaging::{AnyImage, Image, Placement};
+use striate_tensor::Tensor;
 
 /// What a mask has where the network has not seen the image, or gives NaN.
 const UNSEEN: u8 = 255;
@@ -97,19 +98,32 @@ impl Predictor {
         match window {
             Some(window) if window.side < width.max(height) => self.segment_parts(image, window),
             _ => {
-                let part = [0, 0, width, height];
-                let mut out = Vec::with_capacity(width * height);
-                self.with_probabilities(image, part, |probabilities, placement| {
-                    let c = probabilities.classes;
-                    for y in 0..height {
-                        let (mut row, mut total) = (vec![0.0; width * c], vec![0.0; width]);
-                        probabilities.add_row(placement, y, |_| 1.0, &mut row, &mut total);
-                        decide(&row, &total, c, &mut out);
-                    }
-                })?;
-                Ok(Image::new(width, height, 1, out))
+                let outputs = self.try_logits(self.card.preprocessing.apply_image(image).0)?;
+                Ok(self.class_maps(&outputs, &[[width, height]]).swap_remove(0))
             }
         }
+    }
+
+    /// What outputs `[n, classes, h, w]` say of each pixel of images of these widths and heights: see [`Predictor::segment`].
+    ///
+    /// # Panics
+    /// If there is not one size for each image.
+    pub fn class_maps(&self, outputs: &Tensor, sizes: &[[usize; 2]]) -> Vec<Image> {
+        let [n, c, h, w] = outputs.shape()[..] else { panic!("class_maps: got outputs of shape {:?}", outputs.shape()) };
+        assert_eq!(n, sizes.len(), "class_maps: {n} outputs for {} images", sizes.len());
+        let answers = self.card.task.answers(outputs.clone()).permute(&[0, 2, 3, 1]).to_vec::<f32>();
+        let map = |(values, &[width, height]): (&[f32], &[usize; 2])| {
+            let probabilities = Probabilities { values, size: [h, w], classes: c };
+            let placement = self.card.preprocessing.placement([width, height]);
+            let mut out = Vec::with_capacity(width * height);
+            for y in 0..height {
+                let (mut row, mut total) = (vec![0.0; width * c], vec![0.0; width]);
+                probabilities.add_row(&placement, y, |_| 1.0, &mut row, &mut total);
+                decide(&row, &total, c, &mut out);
+            }
+            Image::new(width, height, 1, out)
+        };
+        answers.chunks_exact((c * h * w).max(1)).zip(sizes).map(map).collect()
     }
 
     fn segment_parts(

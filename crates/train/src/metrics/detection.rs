@@ -1,5 +1,5 @@
 //! temporary
-use super::{Detail, Metric, Metrics};
+use super::{Metric, Metrics};
 use serde::{Deserialize, Serialize};
 /// T
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -8,7 +8,7 @@ pub struct DetectionMetrics {
 }
 impl DetectionMetrics {
     /// T
-    pub fn new(_: usize, _: Detail) -> Self {
+    pub fn new(_: usize) -> Self {
         DetectionMetrics { n: 0 }
     }
     /// T
@@ -17,7 +17,7 @@ impl DetectionMetrics {
         self.n += 1;
     }
     /// T
-    pub fn samples(&self) -> usize {
+    pub fn images(&self) -> usize {
         self.n
     }
 }

@@ -17,7 +17,7 @@ impl SegmentationMetrics {
         self.n += 1;
     }
     /// T
-    pub fn samples(&self) -> usize {
+    pub fn images(&self) -> usize {
         self.n
     }
 }

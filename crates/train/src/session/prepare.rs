@@ -72,6 +72,7 @@ pub(crate) fn prepare(asked: &Layers, validation: Validation, watch: &Watch) -> 
     config.check_lr_scales(&*network)?;
     config.model = plan.name().to_string();
     let changes = config.images.augmentations(preprocessing.size[0])?;
+    changes.check(data.kind).map_err(|reason| TrainError::Augmentation { text: changes.to_string(), reason })?;
     config.images.augment = (!changes.is_empty()).then(|| changes.to_string());
     if resolved.is_auto_batch {
         network = batch_size::choose(config, &mut data, &preprocessing, network)?;

@@ -32,7 +32,6 @@ mod segmentation;
 
 pub use classification::Classification;
 pub use detection::Detection;
-pub(crate) use detection::objects;
 pub use evaluator::Evaluator;
 pub use multi_label::MultiLabel;
 pub(crate) use multi_label::THRESHOLDS;

@@ -35,13 +35,21 @@ impl Detection {
         Detection { suppression, ..self }
     }
 
+    /// The loss of a network's outputs on a batch.
+    pub(crate) fn loss_of(&self, output: Tensor, batch: &Batch) -> Tensor {
+        let truth = |o: Object| Truth { class: o.class, bbox: o.bbox, ignored: o.crowd || o.difficult };
+        let truths: Vec<Vec<Truth>> =
+            objects(&batch.targets).into_iter().map(|of| of.into_iter().map(truth).collect()).collect();
+        loss::loss(output, &truths, &self.places(batch))
+    }
+
     fn places(&self, batch: &Batch) -> Places {
         Places::new([batch.images.size(2), batch.images.size(3)], &self.strides)
     }
 }
 
 /// The objects of each image of a batch: see [`Batch::targets`].
-pub(crate) fn objects(targets: &Tensor) -> Vec<Vec<Object>> {
+fn objects(targets: &Tensor) -> Vec<Vec<Object>> {
     let (n, rows, values) = (targets.size(0), targets.size(1), targets.size(2));
     let all = targets.to_vec::<f32>();
     let object = |row: &[f32]| {
@@ -63,13 +71,10 @@ impl<N: Forward> Task<N> for Detection {
         TaskKind::Detection.name()
     }
     fn loss(&self, output: Tensor, batch: &Batch) -> Tensor {
-        let truth = |o: Object| Truth { class: o.class, bbox: o.bbox, ignored: o.crowd || o.difficult };
-        let truths: Vec<Vec<Truth>> =
-            objects(&batch.targets).into_iter().map(|of| of.into_iter().map(truth).collect()).collect();
-        loss::loss(output, &truths, &self.places(batch))
+        self.loss_of(output, batch)
     }
-    fn metrics(&self, detail: Detail) -> DetectionMetrics {
-        DetectionMetrics::new(self.classes, detail)
+    fn metrics(&self, _: Detail) -> DetectionMetrics {
+        DetectionMetrics::new(self.classes)
     }
     fn measure(&self, output: &Tensor, batch: &Batch, metrics: &mut DetectionMetrics) {
         let found = detections(output, &self.places(batch), &self.suppression);
