@@ -10,7 +10,10 @@ mod resize;
 mod split;
 mod transforms;
 
-pub use decode::{DecodeOptions, decode, decode_bytes, decode_image, decode_noting, format_of, is_lossy, read_file};
+pub use decode::{
+    DecodeOptions, Header, Values, decode, decode_bytes, decode_image, decode_noting, decode_values, format_of,
+    is_lossy, read_file, turn,
+};
 pub use error::ImageError;
 pub use image::{AnyImage, Depth, Image};
 pub use names::{is_misleading, shown};
