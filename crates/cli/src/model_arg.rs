@@ -110,12 +110,13 @@ impl ModelArg {
             }
             (Some(input), _) => input,
             (None, Description::Ready(a)) => a.input,
-            (None, Description::Layers(_)) => IMAGES,
+            (None, Description::Layers(_) | Description::Dense(_)) => IMAGES,
         };
         let blueprint = description.blueprint(images, classes).map_err(|e| self.failure(TrainError::Text(e)))?;
         let title = match description {
             Description::Ready(a) => format!("{}: {}", a.name, a.about),
             Description::Layers(_) => format!("{}: {}", blueprint.title(), blueprint.name()),
+            Description::Dense(_) => blueprint.title(),
         };
         let network = blueprint.build(&mut Generator::new(0));
         Ok(Some(Fresh { network, input: blueprint.input(), title }))

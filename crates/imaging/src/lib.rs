@@ -3,6 +3,7 @@
 mod decode;
 mod error;
 mod image;
+mod indexed;
 mod names;
 mod placement;
 mod preprocessing;
@@ -16,6 +17,7 @@ pub use decode::{
 };
 pub use error::ImageError;
 pub use image::{AnyImage, Depth, Image};
+pub use indexed::write_indexed_png;
 pub use names::{is_misleading, shown};
 pub use placement::Placement;
 pub use preprocessing::{Fit, Prepared, Preprocessing, for_channels};

@@ -109,7 +109,9 @@ impl Predictor {
     /// # Panics
     /// If there is not one size for each image.
     pub fn class_maps(&self, outputs: &Tensor, sizes: &[[usize; 2]]) -> Vec<Image> {
-        let [n, c, h, w] = outputs.shape()[..] else { panic!("class_maps: got outputs of shape {:?}", outputs.shape()) };
+        let [n, c, h, w] = outputs.shape()[..] else {
+            panic!("class_maps: got outputs of shape {:?}", outputs.shape())
+        };
         assert_eq!(n, sizes.len(), "class_maps: {n} outputs for {} images", sizes.len());
         let answers = self.card.task.answers(outputs.clone()).permute(&[0, 2, 3, 1]).to_vec::<f32>();
         let map = |(values, &[width, height]): (&[f32], &[usize; 2])| {

@@ -7,6 +7,7 @@ use crate::network;
 use crate::tasks::THRESHOLDS;
 use serde_json::Value;
 use striate_data::Target;
+use striate_imaging::class_colour;
 use striate_model::{Suppression, TaskCard};
 use striate_tensor::Tensor;
 
@@ -76,10 +77,6 @@ pub(crate) fn task_card(task: TaskKind, model: &str, data: &Splits, calibration:
         }
         TaskKind::Segmentation => TaskCard::Segmentation { palette: (0..outputs).map(class_colour).collect() },
     }
-}
-
-fn class_colour(i: usize) -> [u8; 3] {
-    [(i * 85 % 256) as u8; 3]
 }
 
 /// What an answer gives on the images held out that does not look at them.

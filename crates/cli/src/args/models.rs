@@ -48,6 +48,23 @@ pub struct Predict {
     /// How many of the likeliest classes to print [default: 2, with --json 3].
     #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..))]
     pub top: Option<u32>,
+    /// Detection and segmentation: write a PNG file of each image into this folder, with boxes, classes and scores, or the colours of the classes, drawn over it.
+    #[arg(long, value_name = "DIR")]
+    pub draw: Option<PathBuf>,
+    /// Segmentation: write the class of each pixel into this folder, as a PNG file with a palette whose indices are the classes, 255 where the network does not see
+    /// the image.
+    #[arg(long, value_name = "DIR")]
+    pub masks: Option<PathBuf>,
+    /// Detection: the least score of a box [default: as the model says].
+    #[arg(long, value_name = "SCORE", value_parser = score)]
+    pub score: Option<f32>,
+    /// Segmentation: go over larger images in squares of so many of their pixels, each of which the network sees at its own size. Take the side that the training
+    /// images had. [default: the whole image at once]
+    #[arg(long, value_name = "PIXELS", value_parser = value_parser!(u32).range(1..))]
+    pub window: Option<u32>,
+    /// How far these squares overlap, as a fraction of their side.
+    #[arg(long, value_name = "FRACTION", default_value = "0.5", value_parser = overlap, requires = "window")]
+    pub overlap: f64,
     /// Print one JSON object per image. For a path that is not UTF-8, image has � in its place, and image_bytes all its bytes, percent-encoded
     /// (caf%E9.png).
     #[arg(long)]
@@ -156,4 +173,16 @@ pub enum ExportFormat {
     #[value(alias = "crate")]
     Rust,
     Safetensors,
+}
+
+fn score(text: &str) -> Result<f32, String> {
+    text.parse()
+        .ok()
+        .filter(|score| (0.0..1.0).contains(score))
+        .ok_or_else(|| "it must be a number from 0 to below 1".into())
+}
+
+fn overlap(text: &str) -> Result<f64, String> {
+    let overlap = text.parse().ok().filter(|overlap| (0.0..=0.9).contains(overlap));
+    overlap.ok_or_else(|| "it must be a number from 0 to 0.9".into())
 }

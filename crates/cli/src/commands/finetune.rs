@@ -11,8 +11,8 @@ use crate::signals;
 use crate::usage::conflict;
 use std::process::ExitCode;
 use striate::train::{
-    Config, FewShot, FineTuneConfig, FineTuneMode, IMAGENET, Layers, PrototypeReport, ResolvedConfig, prototypes,
-    wilson_interval,
+    Config, FewShot, FineTuneConfig, FineTuneMode, IMAGENET, Layers, PrototypeReport, Recipe, ResolvedConfig, TaskKind,
+    prototypes, wilson_interval,
 };
 use striate::zoo::find;
 
@@ -70,7 +70,10 @@ pub fn run(args: Finetune) -> Result<ExitCode, Failure> {
 }
 
 fn asked(args: &Finetune, model: Option<&str>) -> Result<Layers, Failure> {
+    let task = args.images.list.task.unwrap_or_default();
     let mode = match args.mode {
+        // The layers on the backbone are new, so that all learn.
+        FinetuneMode::Gradual if task.is_dense() => FineTuneMode::Full,
         FinetuneMode::Head | FinetuneMode::Prototype => FineTuneMode::Head,
         FinetuneMode::Full => FineTuneMode::Full,
         FinetuneMode::Gradual => FineTuneMode::Gradual,
@@ -106,7 +109,12 @@ fn asked(args: &Finetune, model: Option<&str>) -> Result<Layers, Failure> {
         }),
         ..settings::typed(&args.learning, &args.images, &args.run)
     };
-    let recipe = Some(args.recipe.unwrap_or(mode.recipe()));
+    let usual = match task {
+        TaskKind::Detection => Recipe::DETECTION,
+        TaskKind::Segmentation => Recipe::SEGMENTATION,
+        _ => mode.recipe(),
+    };
+    let recipe = Some(args.recipe.unwrap_or(usual));
     if mode == FineTuneMode::Gradual && (args.epochs.is_some() || args.head_epochs.is_some()) {
         // What is typed are the epochs of all layers, which come after those of the head.
         let below = settings::layers(recipe, &args.run, Config::default())?.over(ResolvedConfig::default()).config;

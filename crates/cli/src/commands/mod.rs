@@ -13,6 +13,7 @@ pub mod lr_find;
 pub mod models;
 mod overfit;
 pub mod predict;
+mod predict_dense;
 mod profile;
 pub mod recipe;
 mod run;

@@ -7,7 +7,7 @@ use std::io::{IsTerminal, Read, stdin};
 use std::path::Path;
 use std::process::ExitCode;
 use striate::data::parallel;
-use striate::imaging::{Prepared, decode_bytes, decode_image};
+use striate::imaging::{AnyImage, Prepared, decode_bytes, decode_image};
 use striate::model::{Predictor, TaskCard};
 use striate::prelude::Tensor;
 
@@ -20,6 +20,11 @@ const IMAGES: usize = 64;
 
 /// What a line calls the image from there.
 const STDIN: &str = "standard input";
+
+/// What an image is called in what is printed.
+pub fn name_of(input: &Input) -> String {
+    input.name()
+}
 
 impl Input {
     /// What it is called in what is printed.
@@ -44,6 +49,10 @@ pub fn run(args: Predict) -> Result<ExitCode, Failure> {
             count_of(found.others, "file")
         ));
     }
+    if let TaskCard::Detection { .. } | TaskCard::Segmentation { .. } = model.card.task {
+        return super::predict_dense::run(&args, model, found);
+    }
+    check_flags(&args, &model)?;
     let [c, h, w] = model.card.preprocessing.output_shape();
     let mut failed = false;
     for inputs in found.inputs.chunks((NUMBERS / (c * h * w).max(1)).clamp(1, IMAGES)) {
@@ -74,9 +83,31 @@ fn prepare(model: &Predictor, inputs: &[Input]) -> Vec<Ready> {
 }
 
 fn one(model: &Predictor, input: &Input) -> Ready {
+    Ok(model.card.preprocessing.apply_image(&decode(model, input)?))
+}
+
+/// Refuses what is for models that find objects or classes of pixels.
+fn check_flags(args: &Predict, model: &Predictor) -> Result<(), Failure> {
+    let given = [
+        ("--draw", args.draw.is_some()),
+        ("--masks", args.masks.is_some()),
+        ("--score", args.score.is_some()),
+        ("--window", args.window.is_some()),
+    ];
+    match given.iter().find(|(_, given)| *given) {
+        Some((flag, _)) => {
+            Err(format!("{flag} is for detection and segmentation, and the model's task is {}", model.card.task.name())
+                .into())
+        }
+        None => Ok(()),
+    }
+}
+
+/// Reads an image.
+pub fn decode(model: &Predictor, input: &Input) -> Result<AnyImage, String> {
     let options = model.card.preprocessing.decoding();
-    let image = match input {
-        Input::File(path) => decode_image(path, &options).map_err(|e| e.to_string())?,
+    match input {
+        Input::File(path) => decode_image(path, &options).map_err(|e| e.to_string()),
         Input::Stdin => {
             let name = Path::new(STDIN);
             if stdin().is_terminal() {
@@ -88,11 +119,10 @@ fn one(model: &Predictor, input: &Input) -> Ready {
             if bytes.len() as u64 > limit {
                 return Err(format!("{STDIN} has more than {limit} bytes, the limit for an image"));
             }
-            decode_bytes(&bytes, name, &options).map_err(|e| e.to_string())?
+            decode_bytes(&bytes, name, &options).map_err(|e| e.to_string())
         }
-        Input::Problem(line) => return Err(line.clone()),
-    };
-    Ok(model.card.preprocessing.apply_image(&image))
+        Input::Problem(line) => Err(line.clone()),
+    }
 }
 
 fn print(args: &Predict, model: &Predictor, input: &Input, answers: &[f32], prepared: Prepared) -> Result<(), Failure> {
@@ -105,6 +135,7 @@ fn print(args: &Predict, model: &Predictor, input: &Input, answers: &[f32], prep
         match &model.card.task {
             TaskCard::Classification => add_classes(&mut value, args, model, answers),
             TaskCard::MultiLabel { thresholds } => add_labels(&mut value, model, answers, thresholds),
+            TaskCard::Detection { .. } | TaskCard::Segmentation { .. } => unreachable!("they are printed elsewhere"),
             TaskCard::Regression { .. } => {
                 let numbers = model.card.classes.iter().cloned().zip(answers.iter().map(|&x| x.into()));
                 value["numbers"] = numbers.collect::<serde_json::Map<_, _>>().into();
@@ -126,6 +157,7 @@ fn print(args: &Predict, model: &Predictor, input: &Input, answers: &[f32], prep
             let labels: Vec<String> = has.map(|l| format!("{} ({:.1}%)", name(l), 100.0 * answers[l])).collect();
             if labels.is_empty() { "no label".into() } else { labels.join(", ") }
         }
+        TaskCard::Detection { .. } | TaskCard::Segmentation { .. } => unreachable!("they are printed elsewhere"),
         TaskCard::Regression { .. } => {
             let number = |c: usize| format!("{} {}", name(c), significant(answers[c]));
             (0..answers.len()).map(number).collect::<Vec<_>>().join(", ")

@@ -2,6 +2,7 @@
 
 use super::{ResolvedConfig, TaskKind};
 use crate::error::TrainError;
+use crate::finetune::FineTuneMode;
 use crate::tasks::SegmentationLoss;
 
 /// The error of a setting that has an impossible value.
@@ -106,6 +107,12 @@ impl ResolvedConfig {
         }
         if self.task == TaskKind::MultiLabel && self.images.class_weights && self.focal.is_some() {
             return bad("class_weights", true, "left out: the focal loss of labels has none");
+        }
+        if self.task.is_dense()
+            && let Some(finetune) = self.finetune.as_ref().filter(|finetune| finetune.mode != FineTuneMode::Full)
+        {
+            let got = format!("{:?}", finetune.mode).to_lowercase();
+            return bad("mode", got, "full: the layers on a backbone are new");
         }
         if self.task.is_dense()
             && let Some(folds) = self.folds
