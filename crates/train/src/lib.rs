@@ -61,8 +61,9 @@ pub use learning_rate::{PlateauPosition, SCHEDULE_FORMS, SchedulePlan};
 pub use loader::Loader;
 pub use lr_find::{LrFind, LrFindEnd, LrFindOptions, LrPoint};
 pub use metrics::{
-    Averages, ClassificationMetrics, ConfusionMatrix, Detail, Direction, Metric, Metrics, MultiLabelMetrics,
-    OperatingPoint, Ranking, RegressionMetrics, Scale, bootstrap_interval, wilson_interval,
+    Averages, ClassificationMetrics, ConfusionMatrix, Detail, DetectionMetrics, Direction, ImageErrors, Metric,
+    Metrics, MultiLabelMetrics, OperatingPoint, Ranking, RegressionMetrics, Scale, SegmentationMetrics,
+    bootstrap_interval, boundary_f1, wilson_interval,
 };
 pub use overfit::{Overfit, OverfitVerdict};
 pub use published::{IMAGENET, MIRROR, cached_weights, resolve_weights, weights_url};

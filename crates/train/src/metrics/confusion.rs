@@ -41,6 +41,14 @@ impl ConfusionMatrix {
         self.counts[actual][predicted] += 1;
     }
 
+    /// Counts `count` samples.
+    ///
+    /// # Panics
+    /// If a class does not exist.
+    pub fn add_many(&mut self, actual: usize, predicted: usize, count: usize) {
+        self.counts[actual][predicted] += count;
+    }
+
     /// Counts one sample of which no class was predicted, because its scores are NaN. It is wrong.
     ///
     /// # Panics

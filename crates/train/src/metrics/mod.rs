@@ -1,19 +1,25 @@
 //! What is measured of a network: accumulators that add batches, merge and finish into named numbers.
 
+mod boundary;
 mod classification;
 mod confusion;
+mod detection;
 mod interval;
 mod multi_label;
 mod nan_as_null;
 mod ranking;
 mod regression;
+mod segmentation;
 
+pub use boundary::boundary_f1;
 pub use classification::ClassificationMetrics;
 pub use confusion::{Averages, ConfusionMatrix};
+pub use detection::{DetectionMetrics, ImageErrors};
 pub use interval::bootstrap_interval;
 pub use multi_label::MultiLabelMetrics;
 pub use ranking::{OperatingPoint, Ranking};
 pub use regression::RegressionMetrics;
+pub use segmentation::SegmentationMetrics;
 pub use striate_model::{Direction, Metric, Scale, wilson_interval};
 
 use serde::de::DeserializeOwned;
