@@ -54,8 +54,16 @@ impl ConfusionMatrix {
     /// # Panics
     /// If the class does not exist.
     pub fn add_unpredicted(&mut self, actual: usize) {
+        self.add_many_unpredicted(actual, 1);
+    }
+
+    /// Counts `count` samples of which no class was predicted.
+    ///
+    /// # Panics
+    /// If the class does not exist.
+    pub fn add_many_unpredicted(&mut self, actual: usize, count: usize) {
         self.unpredicted.resize(self.counts.len(), 0);
-        self.unpredicted[actual] += 1;
+        self.unpredicted[actual] += count;
     }
 
     /// Counts the samples of `other`.

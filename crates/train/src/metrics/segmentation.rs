@@ -4,7 +4,7 @@ use super::boundary::boundary_f1;
 use super::{ConfusionMatrix, Detail, Metric, Metrics, bootstrap_interval, mean, ratio};
 use serde::{Deserialize, Serialize};
 
-/// How well the class of each pixel is predicted. Pixels whose target is below 0 are void: they count for nothing.
+/// How well the class of each pixel is predicted. Pixels whose target is below 0 are void: they count for nothing. A prediction below 0 is none, and wrong.
 ///
 /// | [`Detail`] | metrics |
 /// |---|---|
@@ -78,21 +78,26 @@ impl SegmentationMetrics {
         assert!(pixels > 0 && n.is_multiple_of(pixels), "{name}: {n} pixels are no images of {height} by {width}");
         let classes = self.classes();
         for (predicted, target) in predicted.chunks(pixels).zip(target.chunks(pixels)) {
-            let mut counts = vec![0usize; classes * classes];
+            let (mut counts, mut unpredicted) = (vec![0usize; classes * classes], vec![0usize; classes]);
             for (&p, &t) in predicted.iter().zip(target) {
                 let exists = |class: i64| (0..classes as i64).contains(&class);
-                assert!(exists(p), "{name}: prediction {p} is none of {classes} classes");
-                if t >= 0 {
-                    assert!(exists(t), "{name}: target {t} is none of {classes} classes");
-                    counts[t as usize * classes + p as usize] += 1;
+                assert!(p < 0 || exists(p), "{name}: prediction {p} is none of {classes} classes");
+                assert!(t < 0 || exists(t), "{name}: target {t} is none of {classes} classes");
+                match (usize::try_from(t), usize::try_from(p)) {
+                    (Ok(t), Ok(p)) => counts[t * classes + p] += 1,
+                    (Ok(t), Err(_)) => unpredicted[t] += 1,
+                    (Err(_), _) => {}
                 }
             }
             for (i, &count) in counts.iter().enumerate().filter(|(_, count)| **count > 0) {
                 self.confusion.add_many(i / classes, i % classes, count);
             }
+            for (class, &count) in unpredicted.iter().enumerate().filter(|(_, count)| **count > 0) {
+                self.confusion.add_many_unpredicted(class, count);
+            }
             if let Some(by_image) = &mut self.by_image {
                 by_image.pixels.extend((0..classes).map(|class| {
-                    let actual = counts[class * classes..][..classes].iter().sum();
+                    let actual = unpredicted[class] + counts[class * classes..][..classes].iter().sum::<usize>();
                     let predicted = counts.iter().skip(class).step_by(classes).sum();
                     [counts[class * classes + class], actual, predicted].map(|count: usize| count as u32)
                 }));
@@ -216,6 +221,14 @@ mod tests {
         assert!(metrics.image_ious().unwrap()[0].is_nan());
         let read: SegmentationMetrics = serde_json::from_str(&serde_json::to_string(&metrics).unwrap()).unwrap();
         assert_eq!(read.finish(), metrics.finish());
+    }
+
+    #[test]
+    fn what_is_not_predicted_is_wrong() {
+        let mut metrics = SegmentationMetrics::new(2, Detail::Full);
+        metrics.add(&[0, -1, 1, -1], &[0, 0, 1, -1], [2, 2]);
+        assert_eq!((metrics.class_iou(0), metrics.class_iou(1)), (0.5, 1.0));
+        assert_eq!((metrics.finish()[1].value, metrics.image_ious()), (2.0 / 3.0, Some(vec![0.75])));
     }
 
     #[test]
