@@ -4,10 +4,10 @@ use crate::collate::{Batch, Sample};
 use crate::dataset::Dataset;
 use crate::error::DataError;
 use crate::target::Target;
-use crate::transforms::{Augmentations, RandomChanges};
+use crate::transforms::{Augmentations, RandomChanges, Targets};
 use std::borrow::Cow;
 use std::sync::Arc;
-use striate_imaging::{Filter, Image, Recipe, ToTensor, Transform, Value};
+use striate_imaging::{Fit, Image, Preprocessing, Recipe, ToTensor, Transform, Value};
 use striate_tensor::Tensor;
 
 /// Images of one size with their labels, and the transform that makes tensors of them. A clone shares the pixels.
@@ -130,7 +130,8 @@ impl ImageDataset {
     fn changed(&self, epoch: usize, index: usize) -> Option<Image> {
         let changes = self.changes.as_ref()?;
         let image = self.image(index);
-        Some(changes.apply(&image, (self.channels, self.size()), Filter::default(), (epoch, index), || image.clone()))
+        let p = Preprocessing::new(self.channels, self.size(), Fit::Resize);
+        Some(changes.apply(&image, Targets::None, &p, (epoch, index), (self.len(), &|_| None)).0)
     }
 
     fn sample(&self, epoch: usize, index: usize) -> Result<Sample, DataError> {

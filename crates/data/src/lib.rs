@@ -1,5 +1,6 @@
 //! Data sets, transforms and the loader that makes batches of them.
 
+pub mod annotations;
 mod collate;
 mod dataset;
 pub mod download;

@@ -1,6 +1,8 @@
 //! [`Mask`]: the class of each pixel of an image.
 
+use crate::annotations::{MaskFile, MaskShapes};
 use crate::error::DataError;
+use std::borrow::Cow;
 use std::sync::Arc;
 use striate_imaging::Image;
 
@@ -12,16 +14,35 @@ pub const VOID: u8 = 255;
 pub enum Mask {
     /// The classes, one value for each pixel; [`VOID`] for none.
     Classes(Arc<Image>),
+    /// A file, read when it is asked for.
+    File(Arc<MaskFile>),
+    /// Outlines of objects, drawn when they are asked for.
+    Shapes(Arc<MaskShapes>),
 }
 
 impl Mask {
-    /// The classes, one value for each pixel; [`VOID`] for none.
+    /// The classes, one value for each pixel of the upright image; [`VOID`] for none. Nothing is kept: a file is read each time.
     ///
     /// # Errors
     /// If they cannot be read.
     pub fn classes(&self) -> Result<Arc<Image>, DataError> {
         match self {
             Mask::Classes(image) => Ok(image.clone()),
+            Mask::File(file) => file.read().map(Arc::new),
+            Mask::Shapes(shapes) => Ok(Arc::new(shapes.draw())),
+        }
+    }
+
+    /// The classes that occur in it, in ascending order, where that is known without reading a file.
+    pub fn present(&self) -> Option<Cow<'_, [usize]>> {
+        match self {
+            Mask::Classes(image) => {
+                let mut seen = [false; 256];
+                image.data.iter().for_each(|&class| seen[usize::from(class)] = true);
+                Some((0..usize::from(VOID)).filter(|&class| seen[class]).collect())
+            }
+            Mask::File(file) => file.present.as_deref().map(Cow::Borrowed),
+            Mask::Shapes(shapes) => Some(shapes.present().into()),
         }
     }
 }

@@ -77,6 +77,14 @@ impl Target {
         }
     }
 
+    /// The objects; none of other targets.
+    pub fn objects(&self) -> &[Object] {
+        match self {
+            Target::Objects(objects) => objects,
+            _ => &[],
+        }
+    }
+
     /// As a row of numbers: a one for the class of `classes`, or for each label, or the numbers themselves.
     ///
     /// # Panics

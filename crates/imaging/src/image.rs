@@ -2,6 +2,7 @@
 
 use crate::error::ImageError;
 use image::{ExtendedColorType, ImageFormat};
+use std::borrow::Cow;
 use std::path::Path;
 
 /// The type of an image's values: `u8`, or `u16` for images that have more than 8 bits.
@@ -17,6 +18,9 @@ pub trait Depth: Copy + Default + Ord + Send + Sync + 'static {
 
     /// The nearest value of this number; what lies outside becomes black or white.
     fn from_f32(value: f32) -> Self;
+
+    /// An image in this depth: copied only if it has the other.
+    fn of(image: &AnyImage) -> Cow<'_, Image<Self>>;
 }
 
 impl Depth for u8 {
@@ -30,6 +34,12 @@ impl Depth for u8 {
     fn from_f32(value: f32) -> u8 {
         value.round() as u8
     }
+    fn of(image: &AnyImage) -> Cow<'_, Image> {
+        match image {
+            AnyImage::U8(image) => Cow::Borrowed(image),
+            AnyImage::U16(image) => Cow::Owned(image.to_bytes()),
+        }
+    }
 }
 
 impl Depth for u16 {
@@ -42,6 +52,15 @@ impl Depth for u16 {
     }
     fn from_f32(value: f32) -> u16 {
         value.round() as u16
+    }
+    fn of(image: &AnyImage) -> Cow<'_, Image<u16>> {
+        match image {
+            AnyImage::U8(image) => {
+                let data = image.data.iter().map(|&v| u16::from(v) * 257).collect();
+                Cow::Owned(Image { width: image.width, height: image.height, channels: image.channels, data })
+            }
+            AnyImage::U16(image) => Cow::Borrowed(image),
+        }
     }
 }
 
@@ -70,6 +89,33 @@ impl<T: Depth> Image<T> {
             data.len()
         );
         Image { width, height, channels, data }
+    }
+
+    /// `width`×`height` pixels of this colour, one value for each channel.
+    pub fn filled(width: usize, height: usize, colour: &[T]) -> Image<T> {
+        Image { width, height, channels: colour.len(), data: colour.repeat(width * height) }
+    }
+
+    /// Puts another image on it, whose first pixel comes to column `left` of row `top`.
+    ///
+    /// # Panics
+    /// If that does not lie in it, or has another number of channels.
+    pub fn paste(&mut self, other: &Image<T>, left: usize, top: usize) {
+        assert!(
+            left + other.width <= self.width && top + other.height <= self.height && other.channels == self.channels,
+            "Image: {}×{} pixels of {} channels at ({left}, {top}) do not lie in {}×{} of {}",
+            other.width,
+            other.height,
+            other.channels,
+            self.width,
+            self.height,
+            self.channels
+        );
+        let row = other.width * other.channels;
+        for (y, line) in other.data.chunks_exact(row.max(1)).enumerate() {
+            let at = ((top + y) * self.width + left) * self.channels;
+            self.data[at..at + row].copy_from_slice(line);
+        }
     }
 
     /// The image as one of 1 or 3 channels: colours to grey by ITU-R BT.601 (`L = 0.299 R + 0.587 G + 0.114 B`, as Pillow does), grey to
@@ -152,18 +198,22 @@ impl<T: Depth> Image<T> {
         self.bordered([padding; 4])
     }
 
+    /// The image with `padding` pixels of this value, in each channel, on each side.
+    pub fn padded_with(&self, padding: usize, value: T) -> Image<T> {
+        self.bordered_with([padding; 4], value)
+    }
+
     /// The image with so many black pixels on the left, above, on the right and below.
-    pub(crate) fn bordered(&self, [left, top, right, bottom]: [usize; 4]) -> Image<T> {
+    pub(crate) fn bordered(&self, sides: [usize; 4]) -> Image<T> {
+        self.bordered_with(sides, T::default())
+    }
+
+    fn bordered_with(&self, [left, top, right, bottom]: [usize; 4], value: T) -> Image<T> {
         let (width, height) = (self.width + left + right, self.height + top + bottom);
-        let mut data = vec![T::default(); width * height * self.channels];
-        let row = self.width * self.channels;
-        if row > 0 {
-            for (y, from) in self.data.chunks_exact(row).enumerate() {
-                let at = ((y + top) * width + left) * self.channels;
-                data[at..at + row].copy_from_slice(from);
-            }
-        }
-        Image { width, height, channels: self.channels, data }
+        let mut image =
+            Image { width, height, channels: self.channels, data: vec![value; width * height * self.channels] };
+        image.paste(self, left, top);
+        image
     }
 
     /// The values of the pixels along the edge, each pixel once.

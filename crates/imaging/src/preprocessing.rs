@@ -2,7 +2,8 @@
 
 use crate::decode::DecodeOptions;
 use crate::image::{AnyImage, Depth, Image};
-use crate::resize::{Filter, Scale};
+use crate::placement::Placement;
+use crate::resize::{Filter, Scale, middle, size_of_shorter};
 use crate::transforms::{Compose, Normalize, Pad, ToTensor, Transform, Value};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -21,6 +22,12 @@ pub enum Fit {
     Crop {
         /// Pixels of the shorter side.
         shorter: usize,
+    },
+    /// Letterbox: all of it scaled with antialiasing and with its aspect kept, as large as fits, in the middle of a border.
+    Letterbox {
+        /// The colour of the border; none: the mean that is subtracted, which the network sees as 0.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        fill: Option<[u8; 3]>,
     },
 }
 
@@ -237,6 +244,11 @@ impl Preprocessing {
 
     fn smaller<T: Scale>(&self, image: Image<T>) -> Image<T> {
         match self.fit {
+            _ if [image.height, image.width] == self.size => image,
+            Fit::Letterbox { .. } => {
+                let [w, h] = self.scaled_size([image.width, image.height]);
+                image.resized(w, h, self.filter)
+            }
             Fit::Crop { shorter } if !image.grows_beyond(shorter, self.size[0] * self.size[1]) => {
                 image.resized_shorter(shorter, self.filter)
             }
@@ -253,7 +265,61 @@ impl Preprocessing {
         match self.fit {
             _ if [image.height, image.width] == self.size => image.clone(),
             Fit::Crop { shorter } => image.resized_middle(shorter, w, h, self.filter),
+            Fit::Letterbox { .. } => {
+                let ([inner_w, inner_h], [left, top]) = self.layout([image.width, image.height]);
+                let inner = image.resized(inner_w, inner_h, self.filter).into_channels(self.channels);
+                let mut out = Image::filled(w, h, &self.border());
+                out.paste(&inner, left as usize, top as usize);
+                out
+            }
             Fit::Digit | Fit::Resize => image.resized(w, h, self.filter),
+        }
+    }
+
+    /// Width and height that an image of this width and height is scaled to, before it is cropped or gets a border.
+    pub fn scaled_size(&self, original: [usize; 2]) -> [usize; 2] {
+        self.layout(original).0
+    }
+
+    /// Width and height that an image is scaled to, and where its first pixel then comes, without the padding.
+    fn layout(&self, original: [usize; 2]) -> ([usize; 2], [i64; 2]) {
+        let [h, w] = self.size;
+        match self.fit {
+            Fit::Crop { shorter } if original != [w, h] => {
+                let scaled = size_of_shorter(original, shorter);
+                let start = |need: usize, have: usize| match need.checked_sub(have) {
+                    Some(missing) => (missing / 2) as i64,
+                    None => -(middle(have - need) as i64),
+                };
+                (scaled, [start(w, scaled[0]), start(h, scaled[1])])
+            }
+            Fit::Letterbox { .. } => {
+                let [from_w, from_h] = original.map(|side| side.max(1) as f64);
+                let scale = (w as f64 / from_w).min(h as f64 / from_h);
+                let side = |from: f64, limit: usize| ((from * scale).round() as usize).clamp(1, limit);
+                let (inner_w, inner_h) = (side(from_w, w), side(from_h, h));
+                ([inner_w, inner_h], [(w - inner_w) / 2, (h - inner_h) / 2].map(|v| v as i64))
+            }
+            _ => ([w, h], [0, 0]),
+        }
+    }
+
+    /// Where a point of an image of this width and height goes in the network's input, padding included. Of [`Fit::Digit`], where the ink
+    /// decides, as if the image were resized.
+    pub fn placement(&self, original: [usize; 2]) -> Placement {
+        let (scaled, start) = self.layout(original);
+        Placement::new(original, scaled, start.map(|v| v as f64 + self.pad as f64))
+    }
+
+    /// The colour of a border where there is no image, one value for each channel: what [`Fit::Letterbox`] says, else the nearest one to
+    /// the mean.
+    pub fn border<T: Depth>(&self) -> Vec<T> {
+        match self.fit {
+            Fit::Letterbox { fill: Some(fill) } => {
+                let colour = Image::new(1, 1, 3, fill.to_vec()).into_channels(self.channels);
+                colour.data.iter().map(|v| T::from_f32(*v as f32 / 255.0 * T::MAX as f32)).collect()
+            }
+            _ => self.mean.iter().map(|m| T::from_f32(m * T::MAX as f32)).collect(),
         }
     }
 
@@ -274,6 +340,10 @@ impl Preprocessing {
             Fit::Resize => format!("resized ({filter}, antialiased)"),
             Fit::Crop { shorter } => {
                 format!("shorter side resized to {shorter} ({filter}, antialiased), the middle cropped")
+            }
+            Fit::Letterbox { fill } => {
+                let colour = fill.map_or("the mean".to_string(), |[r, g, b]| format!("the colour {r} {g} {b}"));
+                format!("resized with its aspect kept ({filter}, antialiased), with a border in {colour},")
             }
         };
         let pad = if self.pad == 0 { String::new() } else { format!(", {} black pixels added on each side", self.pad) };

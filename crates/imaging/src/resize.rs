@@ -144,10 +144,25 @@ impl<T: Scale> Image<T> {
 
     /// Width and height once the shorter side has `side` pixels.
     pub(crate) fn size_of_shorter(&self, side: usize) -> [usize; 2] {
-        // As torchvision has it: the longer side is rounded down.
-        let longer = |long: usize, short: usize| (side * long / short).max(1);
-        let (w, h) = (self.width.max(1), self.height.max(1));
-        if w <= h { [side, longer(h, w)] } else { [longer(w, h), side] }
+        size_of_shorter([self.width, self.height], side)
+    }
+
+    /// Puts a part of another image on it, scaled: all of that image would take `at` (left, top, width, height; it may reach beyond), and
+    /// only what lies in `window` (left, top, width, height) is drawn.
+    ///
+    /// # Panics
+    /// If the window does not lie in this image, or the other has no pixels, or another number of channels.
+    pub fn paste_scaled(&mut self, other: &Image<T>, at: [i64; 4], window: [usize; 4], filter: Filter) {
+        let Some(seen) = overlap(at, window) else { return };
+        let along = |n: usize, axis: usize| {
+            let (n, whole) = (n as f64, at[axis + 2] as f64);
+            let start = ((seen[axis] as i64 - at[axis]) as f64 * n / whole).min(n);
+            let length = seen[axis + 2] as f64 * n / whole;
+            (start, if start + length > n { n - start } else { length })
+        };
+        let ((left, w), (top, h)) = (along(other.width, 0), along(other.height, 1));
+        let part = other.resized_part([left, top, w, h], seen[2], seen[3], filter);
+        self.paste(&part, seen[0], seen[1]);
     }
 
     /// Whether scaling by the shorter side makes it many times larger than both itself and `area` pixels.
@@ -191,6 +206,25 @@ impl<T: Scale> Image<T> {
     }
 }
 
+/// Width and height of an image of this width and height once the shorter side has `side` pixels.
+pub(crate) fn size_of_shorter([w, h]: [usize; 2], side: usize) -> [usize; 2] {
+    // As torchvision has it: the longer side is rounded down.
+    let longer = |long: usize, short: usize| (side * long / short).max(1);
+    let (w, h) = (w.max(1), h.max(1));
+    if w <= h { [side, longer(h, w)] } else { [longer(w, h), side] }
+}
+
+/// What two rectangles (left, top, width, height) share, if anything.
+pub fn overlap(a: [i64; 4], b: [usize; 4]) -> Option<[usize; 4]> {
+    let b = b.map(|v| v as i64);
+    let along = |i: usize| {
+        let (start, end) = (a[i].max(b[i]), (a[i] + a[i + 2]).min(b[i] + b[i + 2]));
+        (end > start).then_some((start as usize, (end - start) as usize))
+    };
+    let ((left, width), (top, height)) = (along(0)?, along(1)?);
+    Some([left, top, width, height])
+}
+
 impl<T: Depth> Image<T> {
     /// The `width`×`height` pixels in its middle, with black around them where it is smaller (torchvision's `CenterCrop`).
     pub fn centre_cropped(&self, width: usize, height: usize) -> Image<T> {
@@ -206,7 +240,7 @@ impl<T: Depth> Image<T> {
 }
 
 /// What is cut off before the middle. Half pixels go to the even side, as Python rounds them.
-fn middle(spare: usize) -> usize {
+pub(crate) fn middle(spare: usize) -> usize {
     (spare as f64 / 2.0).round_ties_even() as usize
 }
 

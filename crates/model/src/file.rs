@@ -82,9 +82,10 @@ fn check_graph(graph: &Graph, card: &ModelCard) -> Result<(), String> {
         if takes != images {
             return Err(format!("its graph takes {takes}, its preprocessing makes {images}"));
         }
-        let scores = Spec::new([n, card.classes.len()], DType::F32);
-        if gives != scores {
-            return Err(format!("its graph gives {gives}, {} classes take {scores}", card.classes.len()));
+        let wanted = card.task.outputs(n, card.classes.len(), [c, h, w]);
+        if gives != wanted {
+            let (task, classes) = (card.task.name(), card.classes.len());
+            return Err(format!("its graph gives {gives}, {task} of {classes} classes takes {wanted}"));
         }
     }
     Ok(())

@@ -9,9 +9,11 @@ mod interval;
 mod metric;
 #[cfg(feature = "onnx")]
 mod onnx;
+mod places;
 mod predictor;
 mod provenance;
 mod regions;
+mod segment;
 mod task;
 
 pub use boxes::{Detection, Suppression, SuppressionMethod, box_area, iou};
@@ -23,7 +25,9 @@ pub use interval::wilson_interval;
 pub use metric::{Direction, Metric, Scale};
 #[cfg(feature = "onnx")]
 pub use onnx::{Imported, OnnxImport, PREPROCESSINGS, Prepared, export_onnx, import_onnx, raw_images};
+pub use places::{Place, Places, detections};
 pub use predictor::{Prediction, Predictor};
 pub use provenance::{EvalSplit, Provenance};
 pub use regions::{Connectivity, Region, Regions};
+pub use segment::SlidingWindow;
 pub use task::TaskCard;

@@ -45,6 +45,9 @@ pub fn raw_images(p: &Preprocessing) -> Result<RawImages, String> {
             let reason = "its images are prepared as MNIST's digits were made, by the box around the ink";
             return Err(format!("{reason}, which ONNX has no operators for"));
         }
+        Fit::Letterbox { .. } => {
+            return Err("its images are scaled with their aspect kept and get a border (letterbox): such a file cannot hold that".into());
+        }
         Fit::Digit | Fit::Resize => None,
     };
     let cubic = match p.filter {

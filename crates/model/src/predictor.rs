@@ -1,11 +1,12 @@
 //! [`Predictor`]: a model for use alone.
 
+use crate::boxes::Detection;
 use crate::card::ModelCard;
 use crate::error::ModelError;
 use crate::file::{GRAPH, Model, Opened, read_graph};
 use std::path::Path;
 use striate_graph::{Executable, RunError, capture};
-use striate_imaging::decode_bytes;
+use striate_imaging::{AnyImage, decode_bytes};
 use striate_tensor::Tensor;
 
 /// A model for use alone: its network's optimized graph, without the memory of the network that it was made from.
@@ -87,6 +88,39 @@ impl Predictor {
     /// As [`Predictor::try_logits`].
     pub fn answers(&self, images: Tensor) -> Result<Tensor, RunError> {
         Ok(self.card.task.answers(self.try_logits(images)?))
+    }
+
+    /// The objects in each of some images, in their own pixels and clipped to them; those of the highest scores first.
+    ///
+    /// # Errors
+    /// As [`Predictor::try_logits`].
+    ///
+    /// # Panics
+    /// If the model's task is not detection.
+    pub fn detect(&self, images: &[AnyImage]) -> Result<Vec<Vec<Detection>>, RunError> {
+        let preprocessing = &self.card.preprocessing;
+        if images.is_empty() {
+            return Ok(Vec::new());
+        }
+        let inputs: Vec<Tensor> = images.iter().map(|image| preprocessing.apply_image(image).0).collect();
+        let outputs = self.try_logits(Tensor::cat(&inputs, 0))?;
+        let sizes: Vec<[usize; 2]> = images.iter().map(|image| [image.width(), image.height()]).collect();
+        Ok(self.detections(&outputs, &sizes))
+    }
+
+    /// What outputs `[n, places, classes + 5]` say of images of these widths and heights: see [`Predictor::detect`].
+    ///
+    /// # Panics
+    /// If the model's task is not detection.
+    pub fn detections(&self, outputs: &Tensor, sizes: &[[usize; 2]]) -> Vec<Vec<Detection>> {
+        let preprocessing = &self.card.preprocessing;
+        let [_, height, width] = preprocessing.output_shape();
+        let found = self.card.task.detections(outputs, [height, width]);
+        let in_image = |(&size, found): (&[usize; 2], Vec<Detection>)| {
+            let placement = preprocessing.placement(size);
+            found.into_iter().filter_map(|found| found.placed(&placement, size)).collect()
+        };
+        sizes.iter().zip(found).map(in_image).collect()
     }
 
     /// The class of the image in these bytes of a JPEG, PNG, WebP, GIF, TIFF, BMP or PNM file. `name` is what errors call it.

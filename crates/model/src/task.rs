@@ -1,7 +1,10 @@
 //! [`TaskCard`]: what a model's outputs mean.
 
+use crate::boxes::{Detection, Suppression};
+use crate::places::{Places, detections};
 use serde::{Deserialize, Serialize};
-use striate_tensor::Tensor;
+use striate_tensor::{DType, Shape, Spec, Tensor};
+use striate_zoo::BOX_VALUES;
 
 /// What a model is trained to do, with what turns its outputs into answers.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -22,22 +25,37 @@ pub enum TaskCard {
         /// Its standard deviation.
         std: Vec<f32>,
     },
+    /// The objects in each image: the outputs are those of [`Places`].
+    Detection {
+        /// The strides of the network's maps, the finest first.
+        strides: Vec<usize>,
+        /// Which boxes are kept.
+        #[serde(default)]
+        suppression: Suppression,
+    },
+    /// A class for each pixel: the outputs are logits of each, `[n, classes, h, w]`.
+    Segmentation {
+        /// The colour of each class in masks that are drawn.
+        palette: Vec<[u8; 3]>,
+    },
 }
 
 impl TaskCard {
-    /// Its name: `classification`, `multi-label` or `regression`.
+    /// Its name: `classification`, `multi-label`, `regression`, `detection` or `segmentation`.
     pub fn name(&self) -> &'static str {
         match self {
             TaskCard::Classification => "classification",
             TaskCard::MultiLabel { .. } => "multi-label",
             TaskCard::Regression { .. } => "regression",
+            TaskCard::Detection { .. } => "detection",
+            TaskCard::Segmentation { .. } => "segmentation",
         }
     }
 
     /// What its outputs are called, one of them: `class`, `label`, `number`.
     pub fn output(&self) -> &'static str {
         match self {
-            TaskCard::Classification => "class",
+            TaskCard::Classification | TaskCard::Detection { .. } | TaskCard::Segmentation { .. } => "class",
             TaskCard::MultiLabel { .. } => "label",
             TaskCard::Regression { .. } => "number",
         }
@@ -47,16 +65,41 @@ impl TaskCard {
         *self == TaskCard::Classification
     }
 
-    /// What the outputs `[n, outputs]` say: the probability of each class or label, or the numbers in their own units.
+    /// What the outputs say: the probability of each class, label or class of a pixel, or the numbers in their own units. Those of a detector stay as they are: see
+    /// [`TaskCard::detections`].
     pub fn answers(&self, outputs: Tensor) -> Tensor {
         match self {
-            TaskCard::Classification => outputs.softmax(1),
+            TaskCard::Classification | TaskCard::Segmentation { .. } => outputs.softmax(1),
+            TaskCard::Detection { .. } => outputs,
             TaskCard::MultiLabel { .. } => outputs.sigmoid(),
             TaskCard::Regression { mean, std } => {
                 let row = |values: &Vec<f32>| Tensor::from_vec(values.clone(), [1, values.len()]);
                 outputs * &row(std) + &row(mean)
             }
         }
+    }
+
+    /// What a detector's outputs say of each of some images of `[height, width]`: the objects, in pixels of what the network sees, those of the highest scores first.
+    ///
+    /// # Panics
+    /// If it is of another task, or the outputs are not those of such images.
+    pub fn detections(&self, outputs: &Tensor, size: [usize; 2]) -> Vec<Vec<Detection>> {
+        let TaskCard::Detection { strides, suppression } = self else {
+            panic!("TaskCard::detections: the task is {}", self.name())
+        };
+        detections(outputs, &Places::new(size, strides), suppression)
+    }
+
+    /// Shape and type of the outputs for `n` images of shape `[c, h, w]`.
+    pub(crate) fn outputs(&self, n: usize, classes: usize, [_, h, w]: [usize; 3]) -> Spec {
+        let shape: Shape = match self {
+            TaskCard::Classification | TaskCard::MultiLabel { .. } | TaskCard::Regression { .. } => [n, classes].into(),
+            TaskCard::Detection { strides, .. } => {
+                [n, Places::new([h, w], strides).all().len(), classes + BOX_VALUES].into()
+            }
+            TaskCard::Segmentation { .. } => [n, classes, h, w].into(),
+        };
+        Spec::new(shape, DType::F32)
     }
 
     /// Whether it fits a network of so many outputs; if not, why.
@@ -67,6 +110,11 @@ impl TaskCard {
             TaskCard::MultiLabel { thresholds } => {
                 thresholds.len() == outputs && thresholds.iter().all(|t| t.is_finite())
             }
+            TaskCard::Detection { strides, suppression } => {
+                let positive = strides.iter().all(|&stride| (1..=1 << 16).contains(&stride));
+                !strides.is_empty() && positive && (0.0..1.0).contains(&suppression.score_threshold)
+            }
+            TaskCard::Segmentation { palette } => palette.len() == outputs,
             TaskCard::Regression { mean, std } => {
                 let finite = mean.iter().all(|x| x.is_finite());
                 mean.len() == outputs && std.len() == outputs && finite && all_positive(std)

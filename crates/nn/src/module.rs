@@ -76,7 +76,7 @@ pub trait Forward: Module + Send + Sync {
     fn forward(&self, x: Tensor, pass: &Pass) -> Tensor;
 }
 
-/// A network whose last layer turns features into one score for each class: what fine-tuning takes apart.
+/// A network whose last layer turns features into one score for each class, of an image, a place or a pixel: what fine-tuning takes apart.
 ///
 /// [`Forward::forward`] is [`Classifier::head`] of [`Classifier::features`], in both kinds of pass.
 pub trait Classifier: Forward {
@@ -89,6 +89,11 @@ pub trait Classifier: Forward {
     /// The name of the last layer: `fc`, `classifier.1`. Its parameters' names start with this and a dot, and those of a linear layer or
     /// convolution are `weight` and, if there is one, `bias` after it. Nothing has this name in a network without parameters.
     fn head_name(&self) -> String;
+
+    /// What the biases of a fresh last layer are, where they are not PyTorch's default.
+    fn fresh_head_bias(&self) -> Option<f32> {
+        None
+    }
 }
 
 /// `prefix.name`, or `name` alone where there is no prefix.
@@ -187,5 +192,8 @@ impl<C: Classifier + ?Sized> Classifier for Box<C> {
     }
     fn head_name(&self) -> String {
         (**self).head_name()
+    }
+    fn fresh_head_bias(&self) -> Option<f32> {
+        (**self).fresh_head_bias()
     }
 }

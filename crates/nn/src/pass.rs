@@ -101,6 +101,23 @@ impl Passes {
     }
 }
 
+/// The outputs of some layers of a part of a network.
+struct Watch {
+    names: Names,
+    wanted: Box<dyn Fn(&str) -> bool + Send>,
+    seen: Vec<(String, Tensor)>,
+}
+
+impl Watch {
+    fn observe(&mut self, layer: &dyn Module, y: &Tensor) {
+        if let Some(name) = self.names.of_part(layer)
+            && (self.wanted)(name)
+        {
+            self.seen.push((name.to_string(), y.clone()));
+        }
+    }
+}
+
 /// One way through a network. It decides what layers do that behave differently in training, whether gradients are recorded, and
 /// which random numbers are drawn: there is no mode flag on the network to forget.
 pub struct Pass {
@@ -110,6 +127,7 @@ pub struct Pass {
     /// How often each layer has drawn random numbers, those without a name together.
     draws: Mutex<HashMap<u64, u64>>,
     taps: Option<Taps>,
+    watch: Mutex<Option<Watch>>,
     place: Option<Arc<dyn Backend>>,
     statistics: Statistics,
     dropout: f64,
@@ -133,6 +151,7 @@ impl Pass {
             names: None,
             draws: Mutex::default(),
             taps: None,
+            watch: Mutex::default(),
             place: None,
             statistics: Statistics::OfBatch,
             dropout: 1.0,
@@ -215,10 +234,34 @@ impl Pass {
     /// What goes on from a layer whose output is `y`: `y`, which is kept if the layer is tapped. Layers and networks call it for their parts, so that these can be
     /// tapped.
     pub fn observe(&self, layer: &dyn Module, y: Tensor) -> Tensor {
-        match &self.taps {
+        let y = match &self.taps {
             None => y,
             Some(taps) => taps.observe(layer, y),
+        };
+        if let Some(watch) = &mut *self.watch.lock().unwrap_or_else(PoisonError::into_inner) {
+            watch.observe(layer, &y);
         }
+        y
+    }
+
+    /// Runs `run`, and gives what it gives with the outputs of the layers of `part` that `wanted` takes by their names within it, in the order in which they were
+    /// computed. Gradients flow through them: what a backbone gives at several strides goes on into other layers. A `part` within another that is watched takes its
+    /// place meanwhile.
+    pub fn watch<T>(
+        &self,
+        part: &dyn Module,
+        wanted: impl Fn(&str) -> bool + Send + 'static,
+        run: impl FnOnce() -> T,
+    ) -> (T, Vec<(String, Tensor)>) {
+        let watch = Watch { names: Names::of(part), wanted: Box::new(wanted), seen: Vec::new() };
+        let set = |to: Option<Watch>| {
+            let mut watch = self.watch.lock().unwrap_or_else(PoisonError::into_inner);
+            std::mem::replace(&mut *watch, to)
+        };
+        let outer = set(Some(watch));
+        let result = run();
+        let seen = set(outer).map_or_else(Vec::new, |watch| watch.seen);
+        (result, seen)
     }
 
     /// What a layer with the dropout rate `p` leaves out in this pass.

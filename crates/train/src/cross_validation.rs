@@ -226,6 +226,9 @@ fn answered(task: &TaskCard, row: &[f32]) -> Target {
             Target::Labels { has, of: row.len() }
         }
         TaskCard::Regression { .. } => Target::Numbers(row.to_vec()),
+        TaskCard::Detection { .. } | TaskCard::Segmentation { .. } => {
+            unreachable!("folds of objects and masks have no table of answers")
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Default settings, which depend on the data.
 
-use crate::config::ResolvedConfig;
+use crate::config::{ResolvedConfig, TaskKind};
 use crate::data::{Images, Splits};
 use crate::recipe::Recipe;
 use striate_data::TargetKind;
@@ -45,16 +45,30 @@ impl Defaults {
 }
 
 impl ResolvedConfig {
+    /// The default settings of a task before anything is known of the data.
+    pub(crate) fn defaults_of(task: TaskKind) -> ResolvedConfig {
+        match task {
+            TaskKind::Classification | TaskKind::MultiLabel | TaskKind::Regression => ResolvedConfig::default(),
+            TaskKind::Detection => Recipe::DETECTION.resolved(),
+            TaskKind::Segmentation => Recipe::SEGMENTATION.resolved(),
+        }
+    }
+
     /// The default settings for `data`.
     pub(crate) fn defaults_for(data: &Splits) -> ResolvedConfig {
         let mut config = match data.train {
             Images::Files { .. } => Defaults::for_images(data.train.len()).config(),
             Images::Memory(_) => ResolvedConfig::default(),
         };
-        // A number may change with its image, as an angle does when that is flipped.
-        if data.kind == TargetKind::Numbers {
-            config.label_smoothing = 0.0;
-            config.images.augment = None;
+        match data.kind {
+            TargetKind::Class | TargetKind::Labels => {}
+            // A number may change with its image, as an angle does when that is flipped.
+            TargetKind::Numbers => {
+                config.label_smoothing = 0.0;
+                config.images.augment = None;
+            }
+            TargetKind::Objects => config = ResolvedConfig::defaults_of(TaskKind::Detection),
+            TargetKind::Mask => config = ResolvedConfig::defaults_of(TaskKind::Segmentation),
         }
         config
     }

@@ -110,6 +110,16 @@ pub enum TrainError {
         /// What there is.
         advice: String,
     },
+    /// The network gives something else than the task needs.
+    #[error("{task} needs a network that gives {needs}; {model} does not")]
+    Output {
+        /// The task.
+        task: &'static str,
+        /// What it needs.
+        needs: &'static str,
+        /// The network.
+        model: String,
+    },
     /// A network's text cannot be used. [`TextError::screen`] shows the place.
     #[error(transparent)]
     Text(#[from] TextError),

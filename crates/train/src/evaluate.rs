@@ -5,9 +5,14 @@ use crate::data::{Images, MNIST, Splits, Watch, load_data};
 use crate::error::TrainError;
 use crate::images;
 use crate::loader::{Loader, measuring_batch};
-use crate::metrics::{ClassificationMetrics, Detail, Metric, Metrics, MultiLabelMetrics, RegressionMetrics};
-use crate::tasks::Regression;
+use crate::metrics::{
+    ClassificationMetrics, Detail, DetectionMetrics, Metric, Metrics, MultiLabelMetrics, RegressionMetrics,
+    SegmentationMetrics,
+};
+use crate::tasks::{Detection, Regression};
 use striate_data::images::{BadImage, ListOptions, text_path};
+use striate_data::{Batch, Target, VOID};
+use striate_imaging::Image;
 use striate_model::{EvalSplit, ModelCard, Predictor, TaskCard};
 use striate_nn::{BCEWithLogitsLoss, CrossEntropyLoss};
 use striate_tensor::Tensor;
@@ -60,6 +65,10 @@ pub enum Results {
         /// Of the mean of the training images, always.
         constant: RegressionMetrics,
     },
+    /// Of objects with their boxes.
+    Detection(DetectionMetrics),
+    /// Of the class of each pixel.
+    Segmentation(SegmentationMetrics),
 }
 
 impl Results {
@@ -70,6 +79,8 @@ impl Results {
             TaskCard::MultiLabel { thresholds } => {
                 Results::MultiLabel(MultiLabelMetrics::new(outputs, Detail::Scores).thresholds(thresholds))
             }
+            TaskCard::Detection { .. } => Results::Detection(DetectionMetrics::new(outputs)),
+            TaskCard::Segmentation { .. } => Results::Segmentation(SegmentationMetrics::new(outputs, Detail::Scores)),
             TaskCard::Regression { .. } => {
                 let new = || RegressionMetrics::new(card.classes.clone());
                 Results::Regression { model: new(), constant: new() }
@@ -83,6 +94,8 @@ impl Results {
             Results::Classification(metrics) => metrics.finish(),
             Results::MultiLabel(metrics) => metrics.finish(),
             Results::Regression { model, .. } => model.finish(),
+            Results::Detection(metrics) => metrics.finish(),
+            Results::Segmentation(metrics) => metrics.finish(),
         }
     }
 
@@ -92,11 +105,21 @@ impl Results {
             Results::Classification(metrics) => metrics.samples(),
             Results::MultiLabel(metrics) => metrics.samples(),
             Results::Regression { model, .. } => model.samples(),
+            Results::Detection(metrics) => metrics.images(),
+            Results::Segmentation(metrics) => metrics.images(),
         }
     }
 
-    /// Adds a batch, and gives its mean loss.
-    fn add(&mut self, card: &ModelCard, output: Tensor, targets: &Tensor) -> f64 {
+    /// Adds a batch, and gives its mean loss. `original` gives the size of an image in its file, and its target in the pixels of that.
+    fn add(
+        &mut self,
+        model: &Predictor,
+        output: Tensor,
+        batch: &Batch,
+        original: &dyn Fn(usize) -> ([usize; 2], Target),
+    ) -> Result<f64, TrainError> {
+        let (card, targets) = (&model.card, &batch.targets);
+        let originals = || batch.indices.iter().map(|&index| original(index)).unzip::<_, _, Vec<_>, Vec<_>>();
         let loss = match (self, &card.task) {
             (Results::MultiLabel(metrics), _) => {
                 metrics.add(&output.to_vec::<f32>(), &targets.to_vec::<f32>());
@@ -113,10 +136,32 @@ impl Results {
                 metrics.add(&output.to_vec::<f32>(), card.classes.len(), &targets.to_vec::<i64>());
                 CrossEntropyLoss::new().forward(output, targets)
             }
-            (Results::Regression { .. }, _) => unreachable!("results are of the card's task"),
+            (Results::Detection(metrics), TaskCard::Detection { strides, .. }) => {
+                let (sizes, targets) = originals();
+                for (found, target) in model.detections(&output, &sizes).iter().zip(&targets) {
+                    metrics.add(found, target.objects());
+                }
+                Detection::new(card.classes.len(), strides).loss_of(output, batch)
+            }
+            (Results::Segmentation(metrics), _) => {
+                let (sizes, targets) = originals();
+                for ((predicted, target), size) in model.class_maps(&output, &sizes).iter().zip(&targets).zip(&sizes) {
+                    let Target::Mask(mask) = target else { unreachable!("images of a segmentation have masks") };
+                    let [predicted, wanted] = [predicted, &*mask.classes()?].map(class_numbers);
+                    metrics.add(&predicted, &wanted, [size[1], size[0]]);
+                }
+                CrossEntropyLoss::new().forward(output, &batch.targets)
+            }
+            (Results::Regression { .. } | Results::Detection(_), _) => unreachable!("results are of the card's task"),
         };
-        loss.item::<f32>() as f64
+        Ok(loss.item::<f32>() as f64)
     }
+}
+
+/// The classes of a mask as numbers, where −100 is none.
+fn class_numbers(mask: &Image) -> Vec<i64> {
+    const IGNORED: i64 = -100;
+    mask.data.iter().map(|&class| if class == VOID { IGNORED } else { class.into() }).collect()
 }
 
 /// The images to measure the model of `card` on: those of `data`, or of what it was trained on, without what it has learnt from. Images of a folder have their
@@ -164,8 +209,13 @@ pub fn evaluate(model: &Predictor, held_out: &HeldOut) -> Result<Evaluation, Tra
         if samples == 0 {
             continue;
         }
-        let output = model.try_logits(batch.images).map_err(|e| TrainError::Measuring { reason: e.to_string() })?;
-        loss += results.add(&model.card, output, &batch.targets) * samples as f64;
+        let output = model.try_logits(batch.images.clone());
+        let output = output.map_err(|e| TrainError::Measuring { reason: e.to_string() })?;
+        let original = |index: usize| {
+            let size = loader.size_of(index).expect("an image of a batch has been read");
+            (size, data.test.target(index))
+        };
+        loss += results.add(model, output, &batch, &original)? * samples as f64;
     }
     let bad = [data.bad.clone(), loader.bad()].concat();
     let images = results.images();

@@ -1,6 +1,6 @@
 //! Images of a folder, made ready for a run: read once, split if need be, and written down for the runs that go on.
 
-use crate::config::{Layers, ResolvedConfig};
+use crate::config::{Layers, ResolvedConfig, TaskKind};
 use crate::data::{Images, Splits, Validation, Wanted, Watch};
 use crate::error::TrainError;
 use crate::evaluate::HeldOut;
@@ -10,7 +10,7 @@ use striate_data::images::{
     BadImage, CacheKind, DataKind, Entry, Fold, ImageList, ImageListDataset, ListOptions, SplitOptions, Survey,
     fingerprints, fold, read_moved_run_list, some, split, survey, text_path, write_run_list,
 };
-use striate_data::{DataError, Target, TargetKind};
+use striate_data::{DataError, Object, Target, TargetKind};
 use striate_imaging::{DecodeOptions, Filter, Fit, Image, Preprocessing, Split, for_channels, shown};
 use striate_model::{ModelCard, Provenance, TaskCard};
 use striate_tensor::num_threads;
@@ -148,7 +148,9 @@ fn preprocessing(
     let channels = settings.channels.or(needed).unwrap_or(own_channels);
     let first = good().next().map(|p| p.size);
     let own = first.filter(|size| good().all(|p| p.size == *size) && size.iter().all(|&s| s <= OWN_SIZE_LIMIT));
-    let size = match (settings.size, wanted.backbone, wanted.input) {
+    // A classifier's images are too small for objects and masks.
+    let same_task = |b: &&Preprocessing| !config.task.is_dense() || matches!(b.fit, Fit::Letterbox { .. });
+    let size = match (settings.size, wanted.backbone.filter(same_task), wanted.input) {
         (Some(side), ..) => [side; 2],
         (None, Some(backbone), _) => backbone.size,
         (None, None, Some([_, h, w])) => [h, w],
@@ -162,6 +164,16 @@ fn preprocessing(
             "the images have {usual} pixels a side (the median), and the network sees them scaled up to {side}: a smaller size is \
              faster, where the network takes it"
         ));
+    }
+    if config.task.is_dense() {
+        let train = (0..list.entries.len()).filter(|&i| list.entries[i].split == Some(Split::Train));
+        let (mean, std) = match wanted.backbone {
+            Some(b) => (for_channels(&b.mean, channels), for_channels(&b.std, channels)),
+            None => found.measure(train, channels),
+        };
+        let filter = settings.filter.unwrap_or_default();
+        let fit = Fit::Letterbox { fill: None };
+        return Preprocessing { filter, light_on_dark: false, mean, std, ..Preprocessing::new(channels, size, fit) };
     }
     let shorter = match wanted.backbone {
         // Small images of one size are cut out already: enlarged, they lose nothing.
@@ -266,6 +278,10 @@ pub fn to_measure(data: &Path, card: &ModelCard, options: &ListOptions, watch: &
         );
         return Err(DataError::Images { path: data.to_path_buf(), reason }.into());
     }
+    if list.kind == TargetKind::Mask && list.classes != *outputs {
+        let reason = format!("its classes are {}, those of the model {}", some(&list.classes), some(outputs));
+        return Err(DataError::Images { path: data.to_path_buf(), reason }.into());
+    }
     let splits = list.splits();
     let measured = [Split::Test, Split::Val].into_iter().find(|s| splits.contains(s));
     let mut notes = std::mem::take(&mut list.notes);
@@ -315,6 +331,8 @@ fn target_of(task: &TaskCard) -> TargetKind {
         TaskCard::Classification => TargetKind::Class,
         TaskCard::MultiLabel { .. } => TargetKind::Labels,
         TaskCard::Regression { .. } => TargetKind::Numbers,
+        TaskCard::Detection { .. } => TargetKind::Objects,
+        TaskCard::Segmentation { .. } => TargetKind::Mask,
     }
 }
 
@@ -327,6 +345,11 @@ fn as_outputs(target: &Target, places: &[usize], outputs: usize) -> Target {
             has.sort_unstable();
             Target::Labels { has, of: outputs }
         }
+        Target::Objects(objects) => {
+            let known = |o: &Object| Object { class: places[o.class], ..o.clone() };
+            Target::Objects(objects.iter().map(known).collect())
+        }
+        Target::Mask(mask) => Target::Mask(mask.clone()),
         Target::Numbers(numbers) => {
             let mut ordered = vec![f32::NAN; outputs];
             places.iter().zip(numbers).for_each(|(&place, &x)| ordered[place] = x);
@@ -384,7 +407,12 @@ impl Preview {
 
 /// A network for colour images of any size, where none is asked for: a stem that brings large ones to about 48 pixels, then three residual
 /// parts of 32, 64 and 128 channels.
-pub fn default_network([_, h, w]: [usize; 3]) -> String {
+pub fn default_network(task: TaskKind, [_, h, w]: [usize; 3]) -> String {
+    match task {
+        TaskKind::Detection => return "resnet18 + fpn 64 + fcos".into(),
+        TaskKind::Segmentation => return "unet 32".into(),
+        TaskKind::Classification | TaskKind::MultiLabel | TaskKind::Regression => {}
+    }
     let mut layers = vec!["conv 32 3 padding same nobias, batchnorm, relu".to_string()];
     let mut side = h.min(w);
     while side > 48 {

@@ -76,5 +76,5 @@ pub use session::{DryRun, ResumeOptions, Session};
 pub use state::{Measured, TrainState};
 pub use sweep::{Method, Space, SweepPlan, Swept, Trial, Values, is_sweep, resume_sweep, sweep};
 pub use task::{Evaluate, Task};
-pub use tasks::{Classification, Evaluator, MultiLabel, Regression};
+pub use tasks::{Classification, Detection, Evaluator, MultiLabel, Regression, Segmentation, SegmentationLoss};
 pub use trainer::{Outcome, Trainer};

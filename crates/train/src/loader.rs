@@ -84,6 +84,14 @@ impl Loader {
         self.0.dataset().len()
     }
 
+    /// Width and height in its file of an image that has been in a batch.
+    pub(crate) fn size_of(&self, index: usize) -> Option<[usize; 2]> {
+        match self.0.dataset() {
+            Prepared::Files(images) => images.size_of(index),
+            Prepared::Memory(_) | Prepared::Features(_) => None,
+        }
+    }
+
     /// Images that could not be read so far.
     pub fn bad(&self) -> Vec<BadImage> {
         match self.0.dataset() {

@@ -7,7 +7,7 @@ use striate_imaging::Preprocessing;
 use striate_model::{GRAPH, Model, ModelCard, Training, save_graph};
 use striate_nn::{Classifier, Forward};
 use striate_tensor::Generator;
-use striate_zoo::{Blueprint, title_of};
+use striate_zoo::{Blueprint, Description, Output, title_of};
 
 /// The file of a run's directory with the graph that it trains, where no name describes its network.
 const FILE: &str = "graph.safetensors";
@@ -41,6 +41,14 @@ impl Plan {
         title(self.name())
     }
 
+    /// What it gives for an image.
+    pub fn output(&self) -> Output {
+        match self {
+            Plan::Described(blueprint) => blueprint.output(),
+            Plan::Graph(..) => Output::Classes,
+        }
+    }
+
     /// Channels, height and width of the images that it takes.
     pub fn input(&self) -> [usize; 3] {
         match self {
@@ -59,6 +67,15 @@ impl Plan {
                 Box::new(classifier.with_classes(*classes))
             }
         }
+    }
+}
+
+/// The strides of the maps that a detector of this architecture looks for objects in; none of other networks.
+pub(crate) fn strides(architecture: &str) -> Vec<usize> {
+    let blueprint = Description::of(architecture).map(|description| description.blueprint([3, 1, 1], 1));
+    match blueprint.map(|blueprint| blueprint.map(|blueprint| blueprint.output())) {
+        Some(Ok(Output::Places(strides))) => strides,
+        _ => Vec::new(),
     }
 }
 

@@ -37,8 +37,12 @@ impl Phase {
         let (head, all) = (network.head_name(), network.num_parameters());
         if !self.is_frozen() {
             let first = finetune.backbone_lr;
+            let statistics = match config.statistics() {
+                Statistics::Frozen => "; running statistics are frozen",
+                Statistics::OfBatch => "",
+            };
             return Some(format!(
-                "{epochs}: all {all} parameters train, the first layer's at {first} of the learning rate; running statistics are frozen"
+                "{epochs}: all {all} parameters train, the first layer's at {first} of the learning rate{statistics}"
             ));
         }
         let own = format!("{head}.");
@@ -97,7 +101,9 @@ impl ResolvedConfig {
 
     /// What batch normalization does in training.
     pub(crate) fn statistics(&self) -> Statistics {
-        if self.finetune.is_some() { Statistics::Frozen } else { Statistics::OfBatch }
+        // The layers on a backbone are new, and have no statistics yet.
+        let frozen = self.finetune.is_some() && !self.task.is_dense();
+        if frozen { Statistics::Frozen } else { Statistics::OfBatch }
     }
 
     /// Whether a batch of one image leaves batch normalization a single value per channel, which has no variance.

@@ -22,10 +22,19 @@ impl Recipe {
     recipe!(FINETUNE_HEAD, "finetune-head.toml");
     recipe!(FINETUNE_FULL, "finetune-full.toml");
     recipe!(FINETUNE_GRADUAL, "finetune-gradual.toml");
+    recipe!(DETECTION, "detection.toml");
+    recipe!(SEGMENTATION, "segmentation.toml");
 
     /// All of them.
-    pub const ALL: [Recipe; 5] =
-        [Recipe::FAST, Recipe::SMALL_DATA, Recipe::FINETUNE_HEAD, Recipe::FINETUNE_FULL, Recipe::FINETUNE_GRADUAL];
+    pub const ALL: [Recipe; 7] = [
+        Recipe::FAST,
+        Recipe::SMALL_DATA,
+        Recipe::FINETUNE_HEAD,
+        Recipe::FINETUNE_FULL,
+        Recipe::FINETUNE_GRADUAL,
+        Recipe::DETECTION,
+        Recipe::SEGMENTATION,
+    ];
 
     /// The recipe of this name.
     pub fn named(name: &str) -> Option<Recipe> {

@@ -3,10 +3,11 @@
 use crate::config::TaskKind;
 use crate::data::{Images, Splits};
 use crate::events::Baseline;
+use crate::network;
 use crate::tasks::THRESHOLDS;
 use serde_json::Value;
 use striate_data::Target;
-use striate_model::TaskCard;
+use striate_model::{Suppression, TaskCard};
 use striate_tensor::Tensor;
 
 /// The mean and the standard deviation of numbers.
@@ -55,8 +56,8 @@ pub(crate) fn pos_weight(images: &Images, labels: usize) -> Tensor {
     Tensor::from_vec(images.counts(labels).into_iter().map(weight).collect(), [labels])
 }
 
-/// What a model file says of the task.
-pub(crate) fn task_card(task: TaskKind, data: &Splits, calibration: &Value) -> TaskCard {
+/// What a model file says of the task of a network of this architecture.
+pub(crate) fn task_card(task: TaskKind, model: &str, data: &Splits, calibration: &Value) -> TaskCard {
     /// From which probability an image has a label where nothing was measured.
     const USUAL: f32 = 0.5;
     let outputs = data.classes.len();
@@ -70,7 +71,15 @@ pub(crate) fn task_card(task: TaskKind, data: &Splits, calibration: &Value) -> T
             let Scale { mean, std } = Scale::of(&data.train, outputs);
             TaskCard::Regression { mean, std }
         }
+        TaskKind::Detection => {
+            TaskCard::Detection { strides: network::strides(model), suppression: Suppression::default() }
+        }
+        TaskKind::Segmentation => TaskCard::Segmentation { palette: (0..outputs).map(class_colour).collect() },
     }
+}
+
+fn class_colour(i: usize) -> [u8; 3] {
+    [(i * 85 % 256) as u8; 3]
 }
 
 /// What an answer gives on the images held out that does not look at them.
@@ -81,6 +90,7 @@ pub(crate) fn baseline(task: TaskKind, data: &Splits) -> Option<Baseline> {
         return None;
     }
     let (value, answer) = match task {
+        TaskKind::Detection | TaskKind::Segmentation => return None,
         TaskKind::Classification => {
             let most = images.counts(outputs).into_iter().max().unwrap_or(0);
             (most as f64 / all, "always answering with the most frequent class")

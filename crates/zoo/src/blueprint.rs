@@ -1,5 +1,6 @@
 //! What `--model` and the architecture of a model file can say: a ready network's name, or layers as text.
 
+use crate::dense::{DenseNet, Output};
 use crate::registry::{ARCHITECTURES, Architecture, find};
 use crate::text::{Net, Plan, TextError, Word, closest, read};
 use striate_nn::Classifier;
@@ -12,6 +13,8 @@ pub enum Description<'a> {
     Ready(&'static Architecture),
     /// Layers as text.
     Layers(&'a str),
+    /// A network for detection or segmentation as text: `resnet18 + fpn 64 + fcos`, `unet 32`.
+    Dense(&'a str),
 }
 
 impl<'a> Description<'a> {
@@ -21,6 +24,7 @@ impl<'a> Description<'a> {
         let several = || model.contains(|c: char| c.is_whitespace() || ",()#".contains(c));
         match find(model) {
             Some(ready) => Some(Description::Ready(ready)),
+            None if DenseNet::is_meant(model) => Some(Description::Dense(model)),
             None if several() || Word::find(model).is_some() => Some(Description::Layers(model)),
             None => None,
         }
@@ -51,6 +55,13 @@ impl<'a> Description<'a> {
                 let (net, plan) = read(text, images, classes)?;
                 Blueprint { name: net.to_string(), input: images, classes, kind: Kind::Text(net, plan) }
             }
+            Description::Dense(text) => {
+                let net = DenseNet::parse(text)?;
+                let least = net.min_size();
+                let [channels, height, width] = images;
+                let input = [channels.max(1), height.max(least), width.max(least)];
+                Blueprint { name: net.to_string(), input, classes, kind: Kind::Dense(net) }
+            }
         })
     }
 }
@@ -58,6 +69,7 @@ impl<'a> Description<'a> {
 enum Kind {
     Ready(&'static Architecture),
     Text(Net, Plan),
+    Dense(DenseNet),
 }
 
 /// A network that can be built: its input and its number of classes are known.
@@ -79,6 +91,7 @@ impl Blueprint {
         match &self.kind {
             Kind::Ready(a) => a.name.to_string(),
             Kind::Text(net, _) => title(net).replace(' ', "-"),
+            Kind::Dense(net) => net.short_name(),
         }
     }
 
@@ -87,6 +100,7 @@ impl Blueprint {
         match &self.kind {
             Kind::Ready(a) => a.name.to_string(),
             Kind::Text(net, _) => title(net),
+            Kind::Dense(net) => net.to_string(),
         }
     }
 
@@ -95,10 +109,35 @@ impl Blueprint {
         self.input
     }
 
+    /// What it gives for an image.
+    pub fn output(&self) -> Output {
+        match &self.kind {
+            Kind::Ready(_) | Kind::Text(..) => Output::Classes,
+            Kind::Dense(net) => net.output(),
+        }
+    }
+
+    /// The ready network that it stands on, where it is one for detection or segmentation.
+    pub fn backbone(&self) -> Option<&'static Architecture> {
+        match &self.kind {
+            Kind::Dense(net) => net.backbone(),
+            _ => None,
+        }
+    }
+
+    /// What the names of the backbone's parameters begin with in it.
+    pub fn backbone_prefix(&self) -> &'static str {
+        match self.output() {
+            Output::Classes => "",
+            Output::Places(_) => "backbone.",
+            Output::Pixels => "decoder.backbone.",
+        }
+    }
+
     /// How many numbers training changes, where that depends on a text.
     pub fn num_parameters(&self) -> Option<usize> {
         match &self.kind {
-            Kind::Ready(_) => None,
+            Kind::Ready(_) | Kind::Dense(_) => None,
             Kind::Text(_, plan) => Some(plan.num_parameters()),
         }
     }
@@ -108,6 +147,7 @@ impl Blueprint {
         match &self.kind {
             Kind::Ready(a) => a.build_for(self.input, self.classes, rng),
             Kind::Text(_, plan) => plan.build(rng),
+            Kind::Dense(net) => net.build(self.input[0], self.classes, rng),
         }
     }
 }

@@ -13,6 +13,7 @@ macro_rules! forward_in_parts {
 
 mod blueprint;
 mod conv_norm;
+mod dense;
 mod named;
 mod nets;
 mod published;
@@ -21,6 +22,7 @@ mod registry;
 pub mod text;
 
 pub use blueprint::{Blueprint, Description, title_of};
+pub use dense::{BOX_VALUES, Output};
 pub use nets::*;
 pub use published::{Interpolation, Published, Version, all_published, published};
 pub use recognize::{Resemblance, nearest};

@@ -19,8 +19,19 @@ pub enum CacheKind {
     Disk(PathBuf),
 }
 
-/// An image, and the state of its file that it is of.
-type Kept = (Stamp, Arc<AnyImage>);
+/// What is kept of a sample.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Cached {
+    /// The image, scaled.
+    pub image: Arc<AnyImage>,
+    /// Its width and height in its file.
+    pub original: [usize; 2],
+    /// Its mask, of the size of `image`, if it has one. Files hold none: what a mask is made of may change without the image.
+    pub mask: Option<Arc<Image>>,
+}
+
+/// What is kept of a sample, and the state of the image's file that it is of.
+type Kept = (Stamp, Cached);
 
 /// A cache for images that are all made the same way.
 pub struct Cache {
@@ -43,12 +54,7 @@ impl Cache {
     }
 
     /// Image `index`, from the cache if its source has not changed since it was put there, else by `make`.
-    pub fn get<E>(
-        &self,
-        index: usize,
-        source: &Source,
-        make: impl FnOnce() -> Result<AnyImage, E>,
-    ) -> Result<Arc<AnyImage>, E> {
+    pub fn get<E>(&self, index: usize, source: &Source, make: impl FnOnce() -> Result<Cached, E>) -> Result<Cached, E> {
         // A source that has no size and time cannot be read either: `make` says why.
         let stamp = match self.kind {
             CacheKind::None => None,
@@ -60,21 +66,21 @@ impl Cache {
                 if let Some((_, image)) = kept.filter(|(then, _)| *then == stamp) {
                     return Ok(image);
                 }
-                let image = Arc::new(make()?);
+                let image = make()?;
                 self.kept.lock().expect("no thread panics here")[index] = Some((stamp, image.clone()));
                 Ok(image)
             }
             (CacheKind::Disk(directory), Some(stamp)) => {
                 let file = directory.join(self.key(source, stamp));
                 if let Some(image) = std::fs::read(&file).ok().and_then(|bytes| unpack(&bytes)) {
-                    return Ok(Arc::new(image));
+                    return Ok(image);
                 }
-                let image = Arc::new(make()?);
+                let image = make()?;
                 // A cache that cannot be written costs time and nothing else.
                 let _ = write(directory, &file, &pack(&image));
                 Ok(image)
             }
-            _ => make().map(Arc::new),
+            _ => make(),
         }
     }
 
@@ -97,15 +103,16 @@ fn write(directory: &Path, file: &Path, bytes: &[u8]) -> std::io::Result<()> {
     Ok(())
 }
 
-const MAGIC: &[u8; 8] = b"striate1";
+const MAGIC: &[u8; 8] = b"striate2";
 const CHECK: usize = 8;
 
-fn pack(image: &AnyImage) -> Vec<u8> {
+fn pack(Cached { image, original, .. }: &Cached) -> Vec<u8> {
     let mut bytes = MAGIC.to_vec();
+    original.iter().for_each(|side| bytes.extend((*side as u32).to_le_bytes()));
     bytes.extend((image.width() as u32).to_le_bytes());
     bytes.extend((image.height() as u32).to_le_bytes());
     bytes.push(image.channels() as u8);
-    match image {
+    match &**image {
         AnyImage::U8(image) => {
             bytes.push(0);
             bytes.extend_from_slice(&image.data);
@@ -121,21 +128,25 @@ fn pack(image: &AnyImage) -> Vec<u8> {
 }
 
 /// The image in a file; none if it is not whole.
-fn unpack(bytes: &[u8]) -> Option<AnyImage> {
+fn unpack(bytes: &[u8]) -> Option<Cached> {
     let (body, check) = bytes.split_at_checked(bytes.len().checked_sub(CHECK)?)?;
     if Sha256::digest(body)[..CHECK] != *check {
         return None;
     }
     let body = body.strip_prefix(MAGIC)?;
+    let (original_width, body) = body.split_first_chunk::<4>()?;
+    let (original_height, body) = body.split_first_chunk::<4>()?;
+    let original = [original_width, original_height].map(|v| u32::from_le_bytes(*v) as usize);
     let (width, body) = body.split_first_chunk::<4>()?;
     let (height, body) = body.split_first_chunk::<4>()?;
     let (&[channels, deep], values) = body.split_first_chunk::<2>()?;
     let size = [u32::from_le_bytes(*width), u32::from_le_bytes(*height), channels.into()].map(|v| v as usize);
-    if deep == 0 {
+    let image = if deep == 0 {
         whole(size, values.to_vec()).map(AnyImage::U8)
     } else {
         whole(size, values.as_chunks().0.iter().map(|&b| u16::from_le_bytes(b)).collect()).map(AnyImage::U16)
-    }
+    };
+    image.map(|image| Cached { image: Arc::new(image), original, mask: None })
 }
 
 fn whole<T: Depth>([width, height, channels]: [usize; 3], data: Vec<T>) -> Option<Image<T>> {
@@ -146,13 +157,17 @@ fn whole<T: Depth>([width, height, channels]: [usize; 3], data: Vec<T>) -> Optio
 mod tests {
     use super::*;
 
-    fn image(value: u8) -> AnyImage {
-        AnyImage::U8(Image::new(2, 1, 3, vec![value; 6]))
+    fn cached(image: AnyImage) -> Cached {
+        Cached { image: Arc::new(image), original: [70_000, 3], mask: None }
+    }
+
+    fn image(value: u8) -> Cached {
+        cached(AnyImage::U8(Image::new(2, 1, 3, vec![value; 6])))
     }
 
     #[test]
     fn images_survive_and_damage_is_noticed() {
-        let deep = AnyImage::U16(Image::new(1, 2, 1, vec![7, 65535]));
+        let deep = cached(AnyImage::U16(Image::new(1, 2, 1, vec![7, 65535])));
         for p in [image(9), deep] {
             let bytes = pack(&p);
             assert_eq!(unpack(&bytes), Some(p));
@@ -174,20 +189,20 @@ mod tests {
             std::fs::write(&file, "1").unwrap();
             let cache = Cache::new(kind.clone(), "size 2".into(), 1);
             let get = |value| cache.get(0, &source, || Ok::<_, ()>(image(value))).unwrap();
-            assert_eq!(*get(1), image(1));
-            assert_eq!(*get(2), image(if kind == CacheKind::None { 2 } else { 1 }));
+            assert_eq!(get(1), image(1));
+            assert_eq!(get(2), image(if kind == CacheKind::None { 2 } else { 1 }));
             // Of another size now.
             std::fs::write(&file, "12").unwrap();
-            assert_eq!(*get(3), image(3));
+            assert_eq!(get(3), image(3));
         }
         // The state from before is still on the disk; once damaged it is made anew.
         for entry in std::fs::read_dir(dir.path().join("cache")).unwrap() {
             std::fs::write(entry.unwrap().path(), "damaged").unwrap();
         }
         let cache = Cache::new(CacheKind::Disk(dir.path().join("cache")), "size 2".into(), 1);
-        assert_eq!(*cache.get(0, &source, || Ok::<_, ()>(image(4))).unwrap(), image(4));
-        assert_eq!(*cache.get(0, &source, || Ok::<_, ()>(image(5))).unwrap(), image(4));
-        assert_eq!(cache.get(0, &source, || Ok::<_, ()>(image(5))).map(|p| p.width()), Ok(2));
+        assert_eq!(cache.get(0, &source, || Ok::<_, ()>(image(4))).unwrap(), image(4));
+        assert_eq!(cache.get(0, &source, || Ok::<_, ()>(image(5))).unwrap(), image(4));
+        assert_eq!(cache.get(0, &source, || Ok::<_, ()>(image(5))).map(|p| p.image.width()), Ok(2));
         let failing = Cache::new(CacheKind::Ram, String::new(), 1);
         assert_eq!(failing.get(0, &source, || Err("unreadable")), Err("unreadable"));
     }

@@ -4,8 +4,12 @@ use super::list::{Entry, ImageList};
 use super::names::{count, some};
 use super::split::{SplitOptions, split_by};
 use super::survey::{Examined, Survey};
+use crate::annotations::{Issue, IssueKind, Issues, ObjectCount, PixelCount, check_masks, object_counts, pixel_counts};
 use crate::error::DataError;
+use crate::mask::VOID;
+use crate::target::TargetKind;
 use serde::Serialize;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use striate_imaging::{Split, shown};
 
@@ -54,6 +58,9 @@ pub struct Finding {
     pub line: String,
     /// The images, in groups that belong together.
     pub groups: Vec<Vec<String>>,
+    /// Each with its file and line, of what annotations say.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub details: Vec<String>,
     /// The same, as places in the list.
     #[serde(skip)]
     pub places: Vec<Vec<usize>>,
@@ -70,6 +77,12 @@ pub struct CheckReport {
     pub unreadable: usize,
     /// How many there are of each class.
     pub classes: Vec<ClassCount>,
+    /// How many objects there are of each class; empty for lists of other targets.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub objects: Vec<ObjectCount>,
+    /// How many pixels there are of each class; empty for lists of other targets.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub pixels: Vec<PixelCount>,
     /// Widths in pixels.
     pub width: Range,
     /// Heights in pixels.
@@ -104,13 +117,27 @@ impl CheckReport {
         let split = !list.splits().is_empty();
         let learnt = (0..list.entries.len()).filter(|&i| !split || list.entries[i].split == Some(Split::Train));
         let (mean, std) = survey.measure(learnt, if colour == 0 { 1 } else { 3 });
-        let mut findings = findings(list, survey, threads);
+        let (issues, masks) = match list.kind {
+            TargetKind::Mask => check_masks(list, threads),
+            _ => (Issues::default(), Vec::new()),
+        };
+        let present: Vec<Cow<[usize]>> = match list.kind {
+            TargetKind::Mask => masks.iter().map(|counts| present(counts.as_deref()).into()).collect(),
+            _ => list.entries.iter().map(|entry| entry.target.classes()).collect(),
+        };
+        let classes = counts(list, &present);
+        let mut findings = findings(list, survey, (&classes, &present), threads);
+        for issues in [&list.issues, &issues] {
+            findings.extend(of_issues(list, issues));
+        }
         findings.sort_by_key(|f| !f.problem);
         CheckReport {
             path: shown(&list.path),
             images: list.entries.len(),
             unreadable: survey.bad().len(),
-            classes: counts(list),
+            classes,
+            objects: object_counts(list),
+            pixels: if masks.is_empty() { Vec::new() } else { pixel_counts(list, &masks) },
             width: Range::of(side(1)),
             height: Range::of(side(0)),
             aspect: Range::of(good().map(|p| p.size[1] as f64 / p.size[0] as f64)),
@@ -131,14 +158,43 @@ impl CheckReport {
     }
 }
 
-fn counts(list: &ImageList) -> Vec<ClassCount> {
+/// The classes that some pixel of a mask is of.
+fn present(counts: Option<&[u64]>) -> Vec<usize> {
+    let counts = counts.unwrap_or_default();
+    (0..counts.len().min(usize::from(VOID))).filter(|&class| counts[class] > 0).collect()
+}
+
+/// What annotations say, a finding for each kind.
+fn of_issues(list: &ImageList, issues: &Issues) -> Vec<Finding> {
+    let places: BTreeMap<&str, usize> =
+        list.entries.iter().enumerate().map(|(i, entry)| (entry.name.as_str(), i)).collect();
+    let finding = |(kind, n): (IssueKind, usize)| {
+        let of_kind = || issues.iter().filter(move |issue| issue.kind == kind);
+        let details: Vec<String> = of_kind().map(Issue::line).collect();
+        let mut images: Vec<&str> = of_kind().filter_map(|issue| issue.image.as_deref()).collect();
+        images.sort();
+        images.dedup();
+        let first = details.first().map_or_else(String::new, |first| format!(" ({first})"));
+        Finding {
+            kind: kind.name(),
+            problem: kind.is_problem(),
+            line: format!("{}{first}", kind.line(n)),
+            places: images.iter().filter_map(|name| places.get(name).map(|&i| vec![i])).collect(),
+            groups: images.into_iter().map(|name| vec![name.to_string()]).collect(),
+            details,
+        }
+    };
+    issues.counts().map(finding).collect()
+}
+
+fn counts(list: &ImageList, present: &[Cow<[usize]>]) -> Vec<ClassCount> {
     let mut all: Vec<ClassCount> = list
         .classes
         .iter()
         .map(|class| ClassCount { class: class.clone(), images: 0, splits: BTreeMap::new() })
         .collect();
-    for entry in &list.entries {
-        for &class in &*entry.target.classes() {
+    for (entry, present) in list.entries.iter().zip(present) {
+        for &class in present.iter() {
             all[class].images += 1;
             if let Some(split) = entry.split {
                 *all[class].splits.entry(split.name()).or_default() += 1;
@@ -148,13 +204,18 @@ fn counts(list: &ImageList) -> Vec<ClassCount> {
     all
 }
 
-fn findings(list: &ImageList, survey: &Survey, threads: usize) -> Vec<Finding> {
+fn findings(
+    list: &ImageList,
+    survey: &Survey,
+    (classes, present): (&[ClassCount], &[Cow<[usize]>]),
+    threads: usize,
+) -> Vec<Finding> {
     let mut all = Vec::new();
     let mut add = |kind, problem, line: String, places: Vec<Vec<usize>>| {
         if !places.is_empty() {
             let name = |i: &usize| list.entries[*i].name.clone();
             let groups = places.iter().map(|g| g.iter().map(name).collect()).collect();
-            all.push(Finding { kind, problem, line, groups, places });
+            all.push(Finding { kind, problem, line, groups, details: Vec::new(), places });
         }
     };
     let bad: Vec<(usize, &str)> = survey.bad();
@@ -174,8 +235,15 @@ fn findings(list: &ImageList, survey: &Survey, threads: usize) -> Vec<Finding> {
     let differ = |g: &[usize], f: &dyn Fn(&Entry, &Entry) -> bool| g.iter().any(|&i| f(entry(i), entry(g[0])));
     let labels = |g: &[usize]| differ(g, &|a, b| a.target != b.target);
     let splits = |g: &[usize]| differ(g, &|a, b| a.split != b.split);
+    // Boxes of near duplicates differ as their pixels do, and a mask is in a file of its own.
+    let told = |same: &str| match list.kind {
+        TargetKind::Mask => false,
+        TargetKind::Objects => same == "the same bytes",
+        _ => true,
+    };
     for (groups, same) in [(&exact, "the same bytes"), (&near, "nearly the same pixels")] {
         let chosen = |f: &dyn Fn(&[usize]) -> bool| groups.iter().filter(|g| f(g)).cloned().collect::<Vec<_>>();
+        let labels = |g: &[usize]| told(same) && labels(g);
         let two_labels = chosen(&labels);
         let line = format!("{} of images with {same} under two labels", count(two_labels.len(), "group"));
         add("two labels", true, line, two_labels);
@@ -207,9 +275,9 @@ fn findings(list: &ImageList, survey: &Survey, threads: usize) -> Vec<Finding> {
         let (rarer, what) = if grey.len() < colour.len() { (grey, "grey") } else { (colour, "in colour") };
         add("mixed", false, format!("{} {what} among others that are not", count(rarer.len(), "image")), each(rarer));
     }
-    let classes = counts(list);
-    let mut say =
-        |kind, problem, line| all.push(Finding { kind, problem, line, groups: Vec::new(), places: Vec::new() });
+    let mut say = |kind, problem, line| {
+        all.push(Finding { kind, problem, line, groups: Vec::new(), details: Vec::new(), places: Vec::new() });
+    };
     let largest = classes.iter().map(|c| c.images).max().unwrap_or(0);
     if let Some(smallest) = classes.iter().min_by_key(|c| c.images)
         && largest >= IMBALANCE * smallest.images
@@ -221,14 +289,14 @@ fn findings(list: &ImageList, survey: &Survey, threads: usize) -> Vec<Finding> {
             format!("class {name} has {n}, the largest class {largest}: rare classes can be drawn more often"),
         );
     }
-    for line in refusals(list, survey, &all_near) {
+    for line in refusals(list, survey, &all_near, present) {
         say("no training", true, line);
     }
     all
 }
 
 /// Why no classifier could be trained on the list as it is.
-fn refusals(list: &ImageList, survey: &Survey, near: &[Vec<usize>]) -> Vec<String> {
+fn refusals(list: &ImageList, survey: &Survey, near: &[Vec<usize>], present: &[Cow<[usize]>]) -> Vec<String> {
     if let Err(error) = list.for_training() {
         return vec![reason(&error)];
     }
@@ -242,9 +310,7 @@ fn refusals(list: &ImageList, survey: &Survey, near: &[Vec<usize>]) -> Vec<Strin
         lines.push("there are no images to learn from".into());
     } else {
         let good = |i: usize| survey.images[i].is_ok() && list.entries[i].split == Some(Split::Train);
-        let has = |label: usize| {
-            (0..list.entries.len()).any(|i| list.entries[i].target.classes().contains(&label) && good(i))
-        };
+        let has = |label: usize| (0..list.entries.len()).any(|i| present[i].contains(&label) && good(i));
         let without: Vec<&String> = (0..list.classes.len()).filter(|&l| !has(l)).map(|l| &list.classes[l]).collect();
         match without.len() {
             0 => {}

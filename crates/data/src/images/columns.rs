@@ -96,13 +96,20 @@ const SEVERAL: [&str; 4] = ["labels", "tags", "classes", "categories"];
 /// Names of columns that hold a number, besides those of classes.
 const NUMBERS: [&str; 7] = ["number", "value", "count", "angle", "age", "score", "target"];
 
+/// Names of columns that hold paths of masks, besides `mask`.
+const MASKS: [&str; 8] =
+    ["segmentation", "mask_file", "mask_filename", "annotation", "annotation_path", "label_path", "label", "gt"];
+
 /// The columns of labels.
 fn label_columns(header: &[&str], options: &ListOptions) -> Result<Vec<usize>, String> {
     let own: &[&str] = match options.target {
         TargetKind::Class => return Ok(vec![column(header, &options.label_column, &["label"], &LABELS, "label")?]),
         TargetKind::Labels => &SEVERAL,
         TargetKind::Numbers => &NUMBERS,
-        TargetKind::Objects | TargetKind::Mask => return Ok(Vec::new()),
+        TargetKind::Mask => {
+            return Ok(vec![column(header, &options.label_column, &["mask", "mask_path"], &MASKS, "mask")?]);
+        }
+        TargetKind::Objects => return Ok(Vec::new()),
     };
     let one = |asked: &Option<String>| column(header, asked, own, &LABELS, "label");
     match (&options.label_column, one(&options.label_column)) {
@@ -140,7 +147,8 @@ impl Columns {
     pub fn notes(&self, header: &[&str]) -> Vec<String> {
         let mut notes = Vec::new();
         let names: Vec<&str> = self.labels.iter().map(|&i| header[i]).collect();
-        let plain_names = ["path", "path_escaped"].contains(&header[self.path]) && names == ["label"];
+        let plain_names =
+            ["path", "path_escaped"].contains(&header[self.path]) && (names == ["label"] || names == ["mask"]);
         if !plain_names {
             let (path, labels) = (shown(header[self.path]), names.iter().map(shown).collect::<Vec<_>>().join("', '"));
             notes.push(format!("the column '{path}' is read as path, '{labels}' as label"));

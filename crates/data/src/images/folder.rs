@@ -4,8 +4,10 @@ use super::files::{Beside, Found, is_hidden};
 use super::list::{ImageList, ListOptions};
 use super::names::{LeftOut, text_of};
 use super::{layout, manifest, table};
+use crate::annotations;
 use crate::error::DataError;
 use crate::source::Source;
+use crate::target::TargetKind;
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -17,6 +19,9 @@ const DEPTH_LIMIT: usize = 64;
 pub fn open(path: &Path, options: &ListOptions) -> Result<ImageList, DataError> {
     let mut walk = Walk { found: Vec::new(), left_out: LeftOut::default(), above: Vec::new() };
     walk.folder(path, &mut Vec::new())?;
+    if matches!(options.target, TargetKind::Objects | TargetKind::Mask) {
+        return annotations::list(path, walk.found, walk.left_out.notes().collect(), options.target);
+    }
     let table = |found: &Found| {
         let file = path.join(&found.parts[0]);
         manifest::parse(&file, &read_file(&file, table::BYTE_LIMIT)?, &Beside(path), options)

@@ -91,9 +91,7 @@ pub fn written(list: &ImageList) -> (Vec<String>, Vec<Vec<String>>) {
             let row = |t: &Target| (0..list.classes.len()).map(|i| flag(t, i)).collect();
             (list.classes.clone(), targets().map(row).collect())
         }
-        (TargetKind::Objects | TargetKind::Mask, _) => {
-            unreachable!("objects and masks are written as annotations, not in columns")
-        }
+        (TargetKind::Objects | TargetKind::Mask, _) => (Vec::new(), targets().map(|_| Vec::new()).collect()),
         (TargetKind::Numbers, _) => {
             let row = |t: &Target| match t {
                 Target::Numbers(numbers) => numbers.iter().map(f32::to_string).collect(),

@@ -212,7 +212,7 @@ fn by_folders(path: &Path, files: Vec<Found>, mut notes: Vec<String>) -> Result<
     };
     let mut entries: Vec<Entry> = kept.into_iter().map(entry).collect();
     entries.sort_by(|a, b| a.name.cmp(&b.name));
-    Ok(ImageList { path: path.to_path_buf(), kind: TargetKind::Class, classes, entries, notes })
+    Ok(ImageList { path: path.to_path_buf(), kind: TargetKind::Class, classes, entries, notes, ..ImageList::default() })
 }
 
 #[cfg(test)]

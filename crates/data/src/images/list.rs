@@ -1,6 +1,7 @@
 //! [`ImageList`]: which images there are, with their classes.
 
 use super::names::{count, text_of_path};
+use crate::annotations::Issues;
 use crate::error::DataError;
 use crate::source::Source;
 use crate::target::{Target, TargetKind};
@@ -14,7 +15,7 @@ pub struct Entry {
     pub source: Source,
     /// Its path from where the list begins, with `/` between the parts. Bytes that are not UTF-8 are escaped.
     pub name: String,
-    /// Its class, labels or numbers.
+    /// Its class, labels or numbers; its objects or mask.
     pub target: Target,
     /// What it is for, if that is said.
     pub split: Option<Split>,
@@ -39,7 +40,7 @@ pub struct ListOptions {
     /// The column of a manifest that holds the classes, if it is not to be found by its name. Of labels or numbers it may be several, with a comma between
     /// them.
     pub label_column: Option<String>,
-    /// What a manifest's images have: a class, labels or numbers.
+    /// What the images have: a class, labels or numbers; objects or a mask, which are read from annotations.
     pub target: TargetKind,
 }
 
@@ -57,6 +58,8 @@ pub struct ImageList {
     pub entries: Vec<Entry>,
     /// What was left out, and what looks odd, a line each.
     pub notes: Vec<String>,
+    /// What is odd in the annotation files, each with its place.
+    pub issues: Issues,
 }
 
 impl ImageList {

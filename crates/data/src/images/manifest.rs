@@ -6,6 +6,7 @@ use super::labels::{Texts, classes, flags, numbers, several, written};
 use super::list::{Entry, ImageList, ListOptions, name_of};
 use super::names::{count, escaped, os_string, some, unescaped};
 use super::table;
+use crate::annotations;
 use crate::error::DataError;
 use crate::source::{Source, path_of};
 use crate::target::{Target, TargetKind};
@@ -23,6 +24,18 @@ struct Line {
     group: Option<String>,
 }
 
+impl Line {
+    /// The line of its mask, whose path stands where a label would.
+    fn mask(&self) -> Result<Line, String> {
+        let number = self.number;
+        let [path] = &self.labels[..] else { return Err(format!("line {number}: there is no mask")) };
+        if path.is_empty() {
+            return Err(format!("line {number}: the mask is empty"));
+        }
+        Ok(Line { number, path: path.into(), labels: Vec::new(), split: None, group: None })
+    }
+}
+
 /// The lines of a manifest, and the names of its columns of labels.
 struct Lines {
     lines: Vec<Line>,
@@ -37,7 +50,7 @@ fn targets(lines: &[Line], names: &[String], kind: TargetKind) -> Result<(Vec<St
         TargetKind::Labels if names.len() == 1 => Ok(several(&texts)),
         TargetKind::Labels => Ok((names.to_vec(), flags(&texts, names)?)),
         TargetKind::Numbers => Ok((names.to_vec(), numbers(&texts, names)?)),
-        TargetKind::Objects | TargetKind::Mask => Err("objects and masks are read from annotations".into()),
+        TargetKind::Objects | TargetKind::Mask => Ok((Vec::new(), vec![Target::Objects(Vec::new()); lines.len()])),
     }
 }
 
@@ -58,9 +71,22 @@ pub fn parse(path: &Path, bytes: &[u8], files: &dyn Files, options: &ListOptions
         let name = name_of(&root.join(name), &root);
         Entry { split: line.split, group: line.group, ..Entry::new(source, name, target) }
     };
+    if options.target == TargetKind::Mask {
+        let masks: Vec<Line> =
+            lines.iter().map(Line::mask).collect::<Result<_, _>>().map_err(|reason| DataError::images(path, reason))?;
+        let masks = find(path, &masks, files)?.into_iter().map(|(source, _)| source);
+        let targets = targets.into_iter();
+        let rows = lines.into_iter().zip(targets).zip(found).map(entry).zip(masks).collect();
+        let list = ImageList { path: path.to_path_buf(), kind: options.target, notes, ..ImageList::default() };
+        let palette = |name: &str| match files.file(Path::new(name)) {
+            Look::Found(source) if source.path() != path => Some(source),
+            _ => None,
+        };
+        return annotations::mask_manifest(list, rows, &palette);
+    }
     let mut entries: Vec<Entry> = lines.into_iter().zip(targets).zip(found).map(entry).collect();
     entries.sort_by(|a, b| a.name.cmp(&b.name));
-    Ok(ImageList { path: path.to_path_buf(), kind: options.target, classes, entries, notes })
+    Ok(ImageList { path: path.to_path_buf(), kind: options.target, classes, entries, notes, ..ImageList::default() })
 }
 
 fn lines(path: &Path, bytes: &[u8], options: &ListOptions, notes: &mut Vec<String>) -> Result<Lines, DataError> {

@@ -38,11 +38,16 @@ impl ImageList {
     fn checked(mut self) -> Result<ImageList, DataError> {
         if self.entries.is_empty() {
             let notes = if self.notes.is_empty() { String::new() } else { format!(" ({})", self.notes.join("; ")) };
-            let form =
-                "they should lie in a folder for each class (DIR/cat/1.jpg), or in these under train, val and test";
+            let form = match self.kind {
+                TargetKind::Objects | TargetKind::Mask => "each needs its annotation",
+                _ => {
+                    "they should lie in a folder for each class (DIR/cat/1.jpg), or in these under train, val and test"
+                }
+            };
             return Err(DataError::images(&self.path, format!("no images found{notes}; {form}")));
         }
-        let splits = if self.kind == TargetKind::Numbers { Vec::new() } else { self.splits() };
+        let splits =
+            if matches!(self.kind, TargetKind::Numbers | TargetKind::Mask) { Vec::new() } else { self.splits() };
         for split in splits {
             let missing: Vec<&String> = (0..self.classes.len())
                 .filter(|&c| !self.entries.iter().any(|e| e.split == Some(split) && e.target.classes().contains(&c)))
@@ -52,6 +57,7 @@ impl ImageList {
                 self.notes.push(format!("{split} has no images of {}", some(&missing)));
             }
         }
+        self.notes.extend(self.issues.notes());
         Ok(self)
     }
 }

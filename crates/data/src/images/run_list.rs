@@ -4,6 +4,7 @@ use super::kind::DataKind;
 use super::list::{Entry, ImageList, name_of};
 use super::names::{count, escaped, os_string, some, unescaped};
 use super::{table, tar};
+use crate::annotations::text::{self, Palettes};
 use crate::error::DataError;
 use crate::source::{Source, path_of};
 use crate::target::{Target, TargetKind};
@@ -23,34 +24,48 @@ fn columns(kind: TargetKind) -> [&'static str; 5] {
     ["path", target, "split", "group", "fingerprint"]
 }
 
-const KINDS: [TargetKind; 3] = [TargetKind::Class, TargetKind::Labels, TargetKind::Numbers];
+const KINDS: [TargetKind; 5] =
+    [TargetKind::Class, TargetKind::Labels, TargetKind::Numbers, TargetKind::Objects, TargetKind::Mask];
+/// What stands in the place of a split in a line with a palette of masks.
+const PALETTE: &str = "palette";
 /// What stands between labels or numbers.
 const SEPARATOR: &str = ";";
 
 /// A table of the images of a list: first a line for each class, in order, without a path, then one for each image. Control characters,
 /// backslashes and bytes that are not UTF-8 are escaped (`\n`, `\\`, `\xe9`). [`read_run_list`] gives the same list.
 pub fn write_run_list(list: &ImageList) -> Vec<u8> {
-    let text = |text: &str| escaped(text.as_bytes(), true);
+    let plain = |text: &str| escaped(text.as_bytes(), true);
     let mut out = String::new();
     table::write(&mut out, &columns(list.kind));
     for class in &list.classes {
-        table::write(&mut out, &["", &text(class), "", "", ""]);
+        table::write(&mut out, &["", &plain(class), "", "", ""]);
     }
-    for entry in &list.entries {
+    let mut palettes = Palettes::default();
+    let masks: Vec<String> = (list.entries.iter())
+        .map(|entry| match &entry.target {
+            Target::Mask(mask) => text::mask(mask, &mut palettes),
+            _ => String::new(),
+        })
+        .collect();
+    for palette in &palettes.0 {
+        table::write(&mut out, &["", &text::palette(palette), PALETTE, "", ""]);
+    }
+    for (entry, mask) in list.entries.iter().zip(masks) {
         let path = table::field(&escaped(path_of(&entry.source).as_encoded_bytes(), true));
         // A separator within a name is escaped.
-        let name = |&class: &usize| text(&list.classes[class]).replace(SEPARATOR, "\\x3b");
+        let name = |&class: &usize| plain(&list.classes[class]).replace(SEPARATOR, "\\x3b");
         let label = table::field(&match &entry.target {
-            Target::Class(class) => text(&list.classes[*class]),
+            Target::Class(class) => plain(&list.classes[*class]),
             Target::Labels { has, .. } => has.iter().map(name).collect::<Vec<_>>().join(SEPARATOR),
             Target::Numbers(numbers) => numbers.iter().map(f32::to_string).collect::<Vec<_>>().join(SEPARATOR),
-            Target::Objects(_) | Target::Mask(_) => unreachable!("objects and masks are in no list of a run"),
+            Target::Objects(objects) => text::objects(objects),
+            Target::Mask(_) => mask,
         });
         let split = entry.split.map_or("", Split::name);
         // A group without a name is not the same as none.
         let group = entry.group.as_deref().map_or(String::new(), |g| match g {
             "" => "\"\"".into(),
-            name => table::field(&text(name)),
+            name => table::field(&plain(name)),
         });
         let fingerprint = entry.fingerprint.map_or(String::new(), |f| format!("{f:016x}"));
         out.push_str(&[&path, &label, split, &group, &fingerprint].map(|s: &str| s).join(","));
@@ -147,8 +162,8 @@ fn parse(
 ) -> Result<ImageList, DataError> {
     let bad = |reason: String| DataError::images(file, reason);
     let damaged = |line: usize, what: &str| bad(format!("line {line}: {what}; the list of a run cannot be changed"));
-    let text = std::str::from_utf8(bytes).map_err(|e| bad(format!("not the list of a run: {e}")))?;
-    let mut reader = table::Reader::new(text, ',');
+    let content = std::str::from_utf8(bytes).map_err(|e| bad(format!("not the list of a run: {e}")))?;
+    let mut reader = table::Reader::new(content, ',');
     let header = reader.next().transpose().map_err(bad)?.map(|r| r.fields).unwrap_or_default();
     let Some(kind) = KINDS.into_iter().find(|&kind| header.iter().map(|f| f.text.as_str()).eq(columns(kind))) else {
         let names = columns(TargetKind::Class).join(", ");
@@ -156,7 +171,7 @@ fn parse(
     };
     let mut classes = Vec::<String>::new();
     let mut labels = BTreeMap::<String, usize>::new();
-    let mut entries = Vec::new();
+    let (mut palettes, mut entries) = (Palettes::default(), Vec::new());
     for row in reader {
         let row = row.map_err(bad)?;
         let line = row.line;
@@ -165,6 +180,11 @@ fn parse(
         };
         let bytes = |text: &str| unescaped(text).ok_or_else(|| damaged(line, "an escape is not one"));
         let name = |text: &str| String::from_utf8(bytes(text)?).map_err(|_| damaged(line, "a name is not UTF-8"));
+        if path.text.is_empty() && split.text == PALETTE {
+            let palette = text::read_palette(&label.text).ok_or_else(|| damaged(line, "its palette is none"))?;
+            palettes.0.push(palette.into());
+            continue;
+        }
         if path.text.is_empty() {
             let class = name(&label.text)?;
             if !entries.is_empty() || labels.insert(class.clone(), classes.len()).is_some() {
@@ -188,7 +208,15 @@ fn parse(
                 let numbers = numbers.ok().filter(|n| n.len() == classes.len());
                 Target::Numbers(numbers.ok_or_else(|| damaged(line, "there is not one number for each column"))?)
             }
-            TargetKind::Objects | TargetKind::Mask => unreachable!("objects and masks are in no list of a run"),
+            TargetKind::Objects => {
+                let objects = text::read_objects(&label.text, classes.len());
+                Target::Objects(objects.ok_or_else(|| damaged(line, "its objects are none of the list's"))?)
+            }
+            TargetKind::Mask => {
+                let mut find = |path| find(path).map(|(source, _)| source);
+                let mask = text::read_mask(&label.text, &palettes, &mut find);
+                Target::Mask(mask.ok_or_else(|| damaged(line, "its mask is not there, or is none"))?)
+            }
         };
         let split = match split.text.as_str() {
             "" => None,
@@ -209,5 +237,5 @@ fn parse(
     if entries.is_empty() && classes.is_empty() {
         return Err(bad("the list of a run without any image".into()));
     }
-    Ok(ImageList { path: file.to_path_buf(), kind, classes, entries, notes: Vec::new() })
+    Ok(ImageList { path: file.to_path_buf(), kind, classes, entries, ..ImageList::default() })
 }

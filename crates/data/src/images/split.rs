@@ -5,7 +5,8 @@ use super::list::ImageList;
 use super::names::{count, some};
 use super::survey::{Groups, Survey};
 use crate::error::DataError;
-use crate::target::TargetKind;
+use crate::mask::Mask;
+use crate::target::{Target, TargetKind};
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -308,6 +309,16 @@ impl<'a> Division<'a> {
         if fixed > 0 {
             notes.push(format!("{} the model has met before stay on the side they were on", count(fixed, "image")));
         }
+        if matches!(self.list.kind, TargetKind::Objects | TargetKind::Mask) {
+            for side in [Split::Train, Split::Val] {
+                let missing = |&c: &usize| !self.of_class[c].is_empty() && self.on(c, side) == 0;
+                let missing: Vec<&String> =
+                    (0..self.counts.len()).filter(missing).map(|c| &self.list.classes[c]).collect();
+                if !missing.is_empty() {
+                    notes.push(format!("{side} has no images of {}: too few have them", some(&missing)));
+                }
+            }
+        }
         let far = |&c: &usize| {
             let n = self.counts[c];
             let held = |u: &usize| if self.units[*u].side == Split::Val { self.units[*u].classes[&c] } else { 0 };
@@ -326,6 +337,16 @@ impl<'a> Division<'a> {
     }
 }
 
+/// The classes that an image counts for. Numbers, and masks that would have to be read for them, are split as if all images were of one class.
+fn strata(target: &Target) -> Cow<'_, [usize]> {
+    match target {
+        Target::Numbers(_) => Cow::Borrowed(&[0]),
+        Target::Mask(mask @ (Mask::File(_) | Mask::Shapes(_))) => mask.present().unwrap_or(Cow::Borrowed(&[0])),
+        Target::Mask(Mask::Classes(_)) => Cow::Borrowed(&[0]),
+        other => other.classes(),
+    }
+}
+
 impl Unit {
     pub fn new(list: &ImageList, members: Vec<usize>, fixed: Option<Split>, seed: u64) -> Unit {
         // An image that cannot be read has nothing but its name.
@@ -340,9 +361,7 @@ impl Unit {
         let key = keyed(b"striate split", &[seed, chosen.unwrap_or(0)]);
         let mut classes = BTreeMap::new();
         for i in members.iter().filter(readable) {
-            // Numbers are split as if all images were of one class.
-            let own = list.entries[*i].target.classes();
-            let own = if list.kind == TargetKind::Numbers { Cow::Borrowed(&[0][..]) } else { own };
+            let own = strata(&list.entries[*i].target);
             own.iter().for_each(|&class| *classes.entry(class).or_insert(0) += 1);
         }
         Unit { members, classes, key, fixed: fixed.is_some(), side: fixed.unwrap_or(Split::Train) }

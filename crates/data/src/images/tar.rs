@@ -5,8 +5,10 @@ use super::layout::strip_top;
 use super::list::{ImageList, ListOptions};
 use super::names::{LeftOut, os_string, text_of};
 use super::{layout, manifest, table};
+use crate::annotations;
 use crate::error::DataError;
 use crate::source::Source;
+use crate::target::TargetKind;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::File;
@@ -25,6 +27,9 @@ type Name = Vec<OsString>;
 
 pub fn open(path: &Path, options: &ListOptions) -> Result<ImageList, DataError> {
     let (files, notes) = files(path)?;
+    if matches!(options.target, TargetKind::Objects | TargetKind::Mask) {
+        return annotations::list(path, files, notes, options.target);
+    }
     let inside = Inside::new(path, &files);
     let table = |found: &Found| {
         let bytes = found.source.read(table::BYTE_LIMIT)?;

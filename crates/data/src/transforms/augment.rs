@@ -1,9 +1,11 @@
 //! [`Augmentations`]: random changes of training images, written as one line of text.
 
-use super::random::{Step, crop_resize};
+use super::random::Step;
+use super::targets::Targets;
+use crate::target::TargetKind;
 use std::fmt;
 use std::str::FromStr;
-use striate_imaging::{Depth, Filter, Image, Scale};
+use striate_imaging::{Depth, Image};
 use striate_tensor::Generator;
 
 /// Tells random numbers of augmentations from others under the same seed.
@@ -11,8 +13,17 @@ const STREAM: u64 = 0x6175_676d;
 
 /// Random changes of training images: `pad-crop 4, flip, jitter 0.2 0.2 0.2, mixup 0.2`. What is drawn for a sample depends on the seed,
 /// the epoch and the sample's number alone.
+///
+/// The boxes and the mask of an image are moved as its pixels are. A box that is turned becomes the bounds of its corners. Boxes are clipped to
+/// what is seen; one that keeps less than [`LEAST_VISIBLE`](super::LEAST_VISIBLE) of its area, or is narrower or lower than 1 pixel, is dropped.
+/// A mask is void where nothing of the image lies. Colours, noise and `erase` change neither.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Augmentations {
+    /// How often an image is put together with three others (Bochkovskiy et al., YOLOv4, 2020), if ever. `crop_resize` has no part in it.
+    pub mosaic: Option<f64>,
+    /// By how much an image is scaled beyond the size that it has in evaluation; it is then cut or bordered to the network's size at a random
+    /// place (Ghiasi et al., Simple Copy-Paste, 2021: large-scale jitter is 0.1 to 2).
+    pub scale_jitter: Option<[f64; 2]>,
     /// The least fraction of the area that a random part has that is scaled to the network's size; none: the whole image as in evaluation.
     pub crop_resize: Option<f64>,
     /// What is done then, in this order.
@@ -24,7 +35,7 @@ pub struct Augmentations {
 }
 
 /// The words, with what they may be followed by.
-pub const AUGMENTATION_FORMS: &str = "crop-resize [LEAST_SHARE], pad-crop PIXELS, flip [P], vflip [P], rotate DEGREES, \
+pub const AUGMENTATION_FORMS: &str = "mosaic [P], scale-jitter MIN MAX, crop-resize [LEAST_SHARE], pad-crop PIXELS, flip [P], vflip [P], rotate DEGREES, \
     affine DEGREES [TRANSLATE] [SCALE_MIN] [SCALE_MAX] [SHEAR], perspective [DISTORTION] [P], jitter BRIGHTNESS [CONTRAST] [SATURATION] [HUE], \
     grey [P], blur KERNEL [SIGMA_MIN] [SIGMA_MAX], erase [P], randaugment [OPERATIONS] [MAGNITUDE], trivialaugment, mixup [ALPHA], cutmix [ALPHA]";
 
@@ -41,18 +52,34 @@ impl Augmentations {
 
     /// The steps done to an image of the network's size.
     pub fn apply<T: Depth>(&self, image: Image<T>, rng: &mut Generator) -> Image<T> {
-        self.steps.iter().fold(image, |image, step| step.apply(image, rng))
+        self.apply_with(image, &mut Targets::None, rng)
     }
 
-    /// A random part of the image at the network's size, if there is to be one.
-    pub(crate) fn part<T: Scale>(
-        &self,
-        image: &Image<T>,
-        size: [usize; 2],
-        filter: Filter,
-        rng: &mut Generator,
-    ) -> Option<Image<T>> {
-        self.crop_resize.map(|least| crop_resize(image, least, [size[1], size[0]], filter, rng))
+    /// The same, with the targets moved as the pixels are.
+    pub(crate) fn apply_with<T: Depth>(&self, image: Image<T>, targets: &mut Targets, rng: &mut Generator) -> Image<T> {
+        self.steps.iter().fold(image, |image, step| step.apply_with(image, targets, rng))
+    }
+
+    /// Checks that they can be done to images with such targets.
+    ///
+    /// # Errors
+    /// Which of them cannot, and why.
+    pub fn check(&self, kind: TargetKind) -> Result<(), String> {
+        let placed = match kind {
+            TargetKind::Objects => Some("objects"),
+            TargetKind::Mask => Some("a mask"),
+            _ => None,
+        };
+        let mixing = [("mixup", self.mixup.is_some()), ("cutmix", self.cutmix.is_some())];
+        match (placed, mixing.iter().find(|(_, on)| *on)) {
+            (Some(what), Some((word, _))) => {
+                Err(format!("'{word}' mixes the labels of whole images: images with {what} have none; 'mosaic' puts such images together"))
+            }
+            (None, _) if self.mosaic.is_some() => {
+                Err("'mosaic' is for images with objects or a mask: four images have no one label; 'mixup' and 'cutmix' mix labels".into())
+            }
+            _ => Ok(()),
+        }
     }
 }
 
@@ -112,6 +139,15 @@ impl FromStr for Augmentations {
             };
             let n = Numbers { word, values: words.map(number).collect::<Result<_, _>>()? };
             let (step, most) = match word {
+                "mosaic" => {
+                    all.mosaic = Some(n.share(0, 1.0)?);
+                    (None, 1)
+                }
+                "scale-jitter" => {
+                    let low = n.get(0, None, 0.05, 10.0)?;
+                    all.scale_jitter = Some([low, n.get(1, None, low, 10.0)?]);
+                    (None, 2)
+                }
                 "crop-resize" => {
                     all.crop_resize = Some(n.get(0, Some(0.35), 0.01, 1.0)?);
                     (None, 1)
@@ -163,16 +199,27 @@ impl FromStr for Augmentations {
             n.at_most(most)?;
             all.steps.extend(step);
         }
+        if all.scale_jitter.is_some() && all.crop_resize.is_some() {
+            return Err(
+                "'crop-resize' and 'scale-jitter' both say how an image comes to the network's size: leave one out"
+                    .into(),
+            );
+        }
         Ok(all)
     }
 }
 
 impl fmt::Display for Augmentations {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let first = self.crop_resize.map(|v| format!("crop-resize {v}"));
+        let first = [
+            self.mosaic.map(|p| format!("mosaic {p}")),
+            self.scale_jitter.map(|[low, high]| format!("scale-jitter {low} {high}")),
+            self.crop_resize.map(|v| format!("crop-resize {v}")),
+        ];
+        let first = first.into_iter().flatten();
         let last = [("mixup", self.mixup), ("cutmix", self.cutmix)];
         let last = last.into_iter().filter_map(|(word, v)| v.map(|v| format!("{word} {v}")));
-        let all: Vec<String> = first.into_iter().chain(self.steps.iter().map(words)).chain(last).collect();
+        let all: Vec<String> = first.chain(self.steps.iter().map(words)).chain(last).collect();
         f.write_str(&if all.is_empty() { "none".to_string() } else { all.join(", ") })
     }
 }
@@ -198,7 +245,9 @@ fn words(step: &Step) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::compose::part;
     use super::*;
+    use striate_imaging::{Filter, Fit, Preprocessing};
 
     const ALL: &str = "crop-resize 0.5, pad-crop 2, flip 0.5, vflip 0.1, rotate 15, affine 10 0.1 0.9 1.1 5, perspective 0.5 0.5, \
         jitter 0.4 0.3 0.2 0.1, grey 0.1, blur 3 0.1 2, erase 0.25, randaugment 2 9, trivialaugment, mixup 0.2, cutmix 1";
@@ -241,7 +290,8 @@ mod tests {
             for seed in 0..20 {
                 let rng = &mut Augmentations::generator(seed, 0, 0);
                 let image = Image::new(w, h, c, vec![(seed * 12) as u8; w * h * c]);
-                let part = all.part(&image, [5, 6], Filter::Bicubic, rng).unwrap();
+                let p = Preprocessing { filter: Filter::Bicubic, ..Preprocessing::new(c, [5, 6], Fit::Resize) };
+                let (part, _) = part(&image, &Targets::None, &p, 0.5, rng);
                 assert_eq!((part.width, part.height, part.channels), (6, 5, c));
                 let out = all.apply(image, rng);
                 assert_eq!((out.width, out.height, out.channels, out.data.len()), (w, h, c, w * h * c));

@@ -1,9 +1,11 @@
 //! [`RandomChanges`]: what augmentations make of the samples of a data set.
 
 use super::augment::Augmentations;
+use super::compose::{Kept, fitted, mosaic, part};
 use super::mix::Mixer;
-use crate::target::Target;
-use striate_imaging::{Filter, Image, Scale};
+use super::targets::Targets;
+use crate::target::{Target, TargetKind};
+use striate_imaging::{Image, Preprocessing, Scale};
 use striate_tensor::Tensor;
 
 /// Random changes, and what their numbers come from: the seed, the epoch and the sample's number alone.
@@ -28,19 +30,31 @@ impl RandomChanges {
         RandomChanges { mix_until: epoch, ..self.clone() }
     }
 
-    /// The image as it is in an epoch, given that and the sample's number; of so many channels and of `size` (height and width). `whole`
-    /// gives it at that size where no random part of it is wanted.
+    /// The image as it is in an epoch, given that and the sample's number, at the size and with the channels that `p` says, and its targets
+    /// moved alike. `other` gives one of `n` samples, for a mosaic.
     pub fn apply<T: Scale>(
         &self,
         image: &Image<T>,
-        (channels, size): (usize, [usize; 2]),
-        filter: Filter,
+        targets: Targets,
+        p: &Preprocessing,
         (epoch, index): (usize, usize),
-        whole: impl FnOnce() -> Image<T>,
-    ) -> Image<T> {
+        (n, other): (usize, &dyn Fn(usize) -> Option<Kept>),
+    ) -> (Image<T>, Targets) {
         let rng = &mut Augmentations::generator(self.seed, epoch, index);
-        let part = self.augmentations.part(image, size, filter, rng);
-        self.augmentations.apply(part.unwrap_or_else(whole).into_channels(channels), rng)
+        let all = &self.augmentations;
+        let targets = targets.within([image.width, image.height]);
+        let four = all.mosaic.is_some_and(|probability| rng.uniform() < probability);
+        // A class or numbers of one image are not those of four.
+        let four = four && epoch < self.mix_until && !matches!(targets, Targets::None);
+        let (image, mut targets) = if four {
+            mosaic(image, &targets, p, all.scale_jitter, (n, other), rng)
+        } else if let Some(least) = all.crop_resize {
+            part(image, &targets, p, least, rng)
+        } else {
+            fitted(image, &targets, p, all.scale_jitter, rng)
+        };
+        let image = all.apply_with(image.into_channels(p.channels), &mut targets, rng);
+        (image, targets)
     }
 
     /// Whether images of a batch are mixed with each other.
@@ -48,7 +62,7 @@ impl RandomChanges {
         self.mixer.is_some()
     }
 
-    /// Mixes the images of a batch as [`Mixer::mix`] does, if they are to be.
+    /// Mixes the images of a batch as [`Mixer::mix`] does, if they are to be and have targets that can be.
     pub fn mix(
         &self,
         values: &mut [f32],
@@ -57,7 +71,8 @@ impl RandomChanges {
         epoch: usize,
         first: usize,
     ) -> Option<Tensor> {
-        let mixer = self.mixer.filter(|_| epoch < self.mix_until);
+        let placed = |target: &Target| matches!(target.kind(), TargetKind::Objects | TargetKind::Mask);
+        let mixer = self.mixer.filter(|_| epoch < self.mix_until && !targets.iter().any(placed));
         mixer.map(|mixer| mixer.mix(values, size, targets, epoch, first))
     }
 }

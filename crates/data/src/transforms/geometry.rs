@@ -1,6 +1,7 @@
 //! Where pixels go: flips, rotation, affine and perspective maps, with torchvision's meaning. Scaling and cropping are methods of
 //! [`Image`].
 
+use crate::mask::VOID;
 use striate_imaging::{Depth, Image};
 
 /// Left becomes right.
@@ -98,19 +99,28 @@ impl Affine {
     }
 }
 
+impl Affine {
+    /// About the middle by so many degrees, counter-clockwise.
+    pub fn rotation(degrees: f64) -> Affine {
+        Affine { angle: -degrees, ..Affine::default() }
+    }
+
+    /// The map of an image of this width and height.
+    pub fn map(&self, [width, height]: [usize; 2]) -> Map {
+        let [a, b, c, d, e, f] = self.inverse();
+        let origin = [width as f64 / 2.0 - 0.5, height as f64 / 2.0 - 0.5];
+        Map { back: [a, b, c, d, e, f, 0.0, 0.0, 1.0], origin }
+    }
+}
+
 /// The image under an affine map (torchvision's `affine`, bilinear).
 pub fn affine<T: Depth>(image: &Image<T>, map: &Affine) -> Image<T> {
-    let m = map.inverse();
-    let (cx, cy) = (image.width as f64 / 2.0 - 0.5, image.height as f64 / 2.0 - 0.5);
-    warp(image, |x, y| {
-        let (x, y) = (x - cx, y - cy);
-        (m[0] * x + m[1] * y + m[2] + cx, m[3] * x + m[4] * y + m[5] + cy)
-    })
+    Move::Map(map.map([image.width, image.height])).image(image)
 }
 
 /// Turned about its middle by so many degrees, counter-clockwise (torchvision's `rotate`, bilinear).
 pub fn rotate<T: Depth>(image: &Image<T>, degrees: f64) -> Image<T> {
-    affine(image, &Affine { angle: -degrees, ..Affine::default() })
+    affine(image, &Affine::rotation(degrees))
 }
 
 /// Seen from another side: its corner pixels (top left, top right, bottom right, bottom left) go to these places (torchvision's
@@ -119,20 +129,142 @@ pub fn rotate<T: Depth>(image: &Image<T>, degrees: f64) -> Image<T> {
 /// # Panics
 /// If three of the places lie on a line.
 pub fn perspective<T: Depth>(image: &Image<T>, to: [[f64; 2]; 4]) -> Image<T> {
-    let (right, bottom) = (image.width as f64 - 1.0, image.height as f64 - 1.0);
-    let from = [[0.0, 0.0], [right, 0.0], [right, bottom], [0.0, bottom]];
-    // Eight equations for the numbers of the projection that takes each place back to its corner.
-    let mut rows = Vec::with_capacity(8);
-    for ([x, y], [u, v]) in to.into_iter().zip(from) {
-        rows.push([x, y, 1.0, 0.0, 0.0, 0.0, -u * x, -u * y, u]);
-        rows.push([0.0, 0.0, 0.0, x, y, 1.0, -v * x, -v * y, v]);
+    Move::Map(Map::perspective([image.width, image.height], to)).image(image)
+}
+
+/// A projective map of an image's plane, which says for each pixel of the result where it comes from. Whole numbers are the middles of
+/// pixels.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Map {
+    /// The rows of the matrix from the result to the image.
+    back: [f64; 9],
+    /// What the matrix takes for the point (0, 0).
+    origin: [f64; 2],
+}
+
+impl Map {
+    /// The corner pixels of an image of this width and height (top left, top right, bottom right, bottom left) go to these places.
+    ///
+    /// # Panics
+    /// If three of the places lie on a line.
+    pub fn perspective([width, height]: [usize; 2], to: [[f64; 2]; 4]) -> Map {
+        let (right, bottom) = (width as f64 - 1.0, height as f64 - 1.0);
+        let from = [[0.0, 0.0], [right, 0.0], [right, bottom], [0.0, bottom]];
+        // Eight equations for the numbers of the projection that takes each place back to its corner.
+        let mut rows = Vec::with_capacity(8);
+        for ([x, y], [u, v]) in to.into_iter().zip(from) {
+            rows.push([x, y, 1.0, 0.0, 0.0, 0.0, -u * x, -u * y, u]);
+            rows.push([0.0, 0.0, 0.0, x, y, 1.0, -v * x, -v * y, v]);
+        }
+        let [a, b, c, d, e, f, g, h] = solve(rows);
+        Map { back: [a, b, c, d, e, f, g, h, 1.0], origin: [-0.5; 2] }
     }
-    let p = solve(rows);
-    warp(image, |x, y| {
-        let (x, y) = (x + 0.5, y + 0.5);
-        let depth = p[6] * x + p[7] * y + 1.0;
-        ((p[0] * x + p[1] * y + p[2]) / depth - 0.5, (p[3] * x + p[4] * y + p[5]) / depth - 0.5)
-    })
+
+    /// Where the pixel (x, y) of the result comes from.
+    fn from(&self, x: f64, y: f64) -> (f64, f64) {
+        let (p, [ox, oy]) = (&self.back, self.origin);
+        let (x, y) = (x - ox, y - oy);
+        let depth = p[6] * x + p[7] * y + p[8];
+        ((p[0] * x + p[1] * y + p[2]) / depth + ox, (p[3] * x + p[4] * y + p[5]) / depth + oy)
+    }
+
+    /// The map from the image to the result.
+    fn inverse(&self) -> Map {
+        let [a, b, c, d, e, f, g, h, i] = self.back;
+        let adjugate = [
+            e * i - f * h,
+            c * h - b * i,
+            b * f - c * e,
+            f * g - d * i,
+            a * i - c * g,
+            c * d - a * f,
+            d * h - e * g,
+            b * g - a * h,
+            a * e - b * d,
+        ];
+        let determinant = a * adjugate[0] + b * adjugate[3] + c * adjugate[6];
+        Map { back: adjugate.map(|v| v / determinant), origin: self.origin }
+    }
+}
+
+/// Where the pixels of an image go in a step that keeps its size: one value for the image, its mask and its boxes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Move {
+    /// Left becomes right.
+    FlipHorizontal,
+    /// Top becomes bottom.
+    FlipVertical,
+    /// So many pixels added on each side, then a part of the size from before that begins at (`left`, `top`).
+    PadCrop {
+        /// Pixels added.
+        padding: usize,
+        /// The first column of the part.
+        left: usize,
+        /// The first row of the part.
+        top: usize,
+    },
+    /// A projective map.
+    Map(Map),
+}
+
+impl Move {
+    /// The image after it: black where nothing of it lies.
+    pub fn image<T: Depth>(&self, image: &Image<T>) -> Image<T> {
+        match self {
+            Move::FlipHorizontal => flip_horizontal(image),
+            Move::FlipVertical => flip_vertical(image),
+            Move::PadCrop { padding, left, top } => {
+                image.padded(*padding).cropped(*left, *top, image.width, image.height)
+            }
+            Move::Map(map) => warp(image, |x, y| map.from(x, y)),
+        }
+    }
+
+    /// The mask after it, by nearest neighbour: void where nothing of it lies.
+    pub fn mask(&self, mask: &Image) -> Image {
+        match self {
+            Move::FlipHorizontal | Move::FlipVertical => self.image(mask),
+            Move::PadCrop { padding, left, top } => {
+                mask.padded_with(*padding, VOID).cropped(*left, *top, mask.width, mask.height)
+            }
+            Move::Map(map) => {
+                let (w, h) = (mask.width, mask.height);
+                let value = |i: usize| {
+                    let (x, y) = map.from((i % w) as f64, (i / w) as f64);
+                    let (x, y) = ((x + 0.5).floor(), (y + 0.5).floor());
+                    let inside = x >= 0.0 && y >= 0.0 && x < w as f64 && y < h as f64;
+                    if inside { mask.data[y as usize * w + x as usize] } else { VOID }
+                };
+                Image { data: (0..mask.data.len()).map(value).collect(), ..*mask }
+            }
+        }
+    }
+
+    /// Where a point of an image of this width and height goes, which goes from 0 to its width and height.
+    pub fn point(&self, [x, y]: [f64; 2], [width, height]: [usize; 2]) -> [f64; 2] {
+        match self {
+            Move::FlipHorizontal => [width as f64 - x, y],
+            Move::FlipVertical => [x, height as f64 - y],
+            Move::PadCrop { padding, left, top } => {
+                [x + *padding as f64 - *left as f64, y + *padding as f64 - *top as f64]
+            }
+            Move::Map(map) => {
+                let (x, y) = map.inverse().from(x - 0.5, y - 0.5);
+                [x + 0.5, y + 0.5]
+            }
+        }
+    }
+
+    /// The bounds of where the corners of a box (left, top, right, bottom) go. NaN if one of them goes nowhere.
+    pub fn bounds(&self, [left, top, right, bottom]: [f64; 4], size: [usize; 2]) -> [f64; 4] {
+        let corners = [[left, top], [right, top], [right, bottom], [left, bottom]].map(|p| self.point(p, size));
+        if corners.iter().flatten().any(|v| !v.is_finite()) {
+            return [f64::NAN; 4];
+        }
+        let along =
+            |axis: usize, pick: fn(f64, f64) -> f64| corners.iter().map(|p| p[axis]).reduce(pick).expect("four");
+        [along(0, f64::min), along(1, f64::min), along(0, f64::max), along(1, f64::max)]
+    }
 }
 
 /// Gauss's elimination, with the largest pivot of each column.

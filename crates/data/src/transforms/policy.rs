@@ -2,7 +2,8 @@
 
 use super::colour::{autocontrast, brightness, contrast, equalize, posterize, saturation, solarize};
 use super::filter::sharpness;
-use super::geometry::{Affine, affine, rotate};
+use super::geometry::{Affine, Move};
+use super::targets::Targets;
 use striate_tensor::Generator;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -78,19 +79,32 @@ impl Operation {
         !matches!(self, Identity | Posterize | Solarize | AutoContrast | Equalize)
     }
 
-    fn apply<T: Depth>(self, image: Image<T>, m: f64) -> Image<T> {
+    /// Where it moves pixels at strength `m`, if it does.
+    fn affine(self, [width, height]: [usize; 2], m: f64) -> Option<Affine> {
         // The top left corner stays where it is when things are sheared.
-        let corner = [-(image.width as f64) / 2.0, -(image.height as f64) / 2.0];
-        let shear = |shear: [f64; 2]| affine(&image, &Affine { shear, centre: corner, ..Affine::default() });
-        let moved = |translate: [f64; 2]| affine(&image, &Affine { translate, ..Affine::default() });
-        let factor = (1.0 + m) as f32;
+        let corner = [-(width as f64) / 2.0, -(height as f64) / 2.0];
+        let shear = |shear: [f64; 2]| Some(Affine { shear, centre: corner, ..Affine::default() });
+        let moved = |translate: [f64; 2]| Some(Affine { translate, ..Affine::default() });
         match self {
-            Identity => image,
             ShearX => shear([m.atan().to_degrees(), 0.0]),
             ShearY => shear([0.0, m.atan().to_degrees()]),
             TranslateX => moved([m.trunc(), 0.0]),
             TranslateY => moved([0.0, m.trunc()]),
-            Rotate => rotate(&image, m),
+            Rotate => Some(Affine::rotation(m)),
+            _ => None,
+        }
+    }
+
+    fn apply<T: Depth>(self, image: Image<T>, targets: &mut Targets, m: f64) -> Image<T> {
+        let size = [image.width, image.height];
+        if let Some(affine) = self.affine(size, m) {
+            let moved = Move::Map(affine.map(size));
+            targets.moved(&moved, size);
+            return moved.image(&image);
+        }
+        let factor = (1.0 + m) as f32;
+        match self {
+            Identity | ShearX | ShearY | TranslateX | TranslateY | Rotate => image,
             Brightness => brightness(&image, factor),
             Color => saturation(&image, factor),
             Contrast => contrast(&image, factor),
@@ -103,12 +117,18 @@ impl Operation {
     }
 }
 
-fn one<T: Depth>(image: Image<T>, limits: &Limits, bin: Option<usize>, rng: &mut Generator) -> Image<T> {
+fn one<T: Depth>(
+    image: Image<T>,
+    targets: &mut Targets,
+    limits: &Limits,
+    bin: Option<usize>,
+    rng: &mut Generator,
+) -> Image<T> {
     let operation = OPERATIONS[rng.below(OPERATIONS.len() as u64) as usize];
     let bin = bin.unwrap_or_else(|| rng.below(BINS as u64) as usize);
     let magnitude = limits.magnitude(operation, bin);
     let negative = operation.signed() && rng.uniform() < 0.5;
-    operation.apply(image, if negative { -magnitude } else { magnitude })
+    operation.apply(image, targets, if negative { -magnitude } else { magnitude })
 }
 
 /// `operations` of the list, one after another, each at strength `magnitude` of 0 to 30.
@@ -116,15 +136,31 @@ fn one<T: Depth>(image: Image<T>, limits: &Limits, bin: Option<usize>, rng: &mut
 /// # Panics
 /// If the magnitude is beyond 30.
 pub fn rand_augment<T: Depth>(image: Image<T>, operations: usize, magnitude: usize, rng: &mut Generator) -> Image<T> {
+    rand_augment_with(image, &mut Targets::None, operations, magnitude, rng)
+}
+
+/// As [`rand_augment`], with the targets moved alike.
+pub(crate) fn rand_augment_with<T: Depth>(
+    image: Image<T>,
+    targets: &mut Targets,
+    operations: usize,
+    magnitude: usize,
+    rng: &mut Generator,
+) -> Image<T> {
     assert!(magnitude < BINS, "rand_augment: the magnitude goes from 0 to {}, got {magnitude}", BINS - 1);
     let share = 150.0 / 331.0;
     let translate = [share * image.width as f64, share * image.height as f64];
     let limits = Limits { shear: 0.3, translate, rotate: 30.0, colour: 0.9, bits: 4.0 };
-    (0..operations).fold(image, |image, _| one(image, &limits, Some(magnitude), rng))
+    (0..operations).fold(image, |image, _| one(image, targets, &limits, Some(magnitude), rng))
 }
 
 /// One operation of the list, at any strength.
 pub fn trivial_augment<T: Depth>(image: Image<T>, rng: &mut Generator) -> Image<T> {
+    trivial_augment_with(image, &mut Targets::None, rng)
+}
+
+/// As [`trivial_augment`], with the targets moved alike.
+pub(crate) fn trivial_augment_with<T: Depth>(image: Image<T>, targets: &mut Targets, rng: &mut Generator) -> Image<T> {
     let limits = Limits { shear: 0.99, translate: [32.0; 2], rotate: 135.0, colour: 0.99, bits: 6.0 };
-    one(image, &limits, None, rng)
+    one(image, targets, &limits, None, rng)
 }

@@ -1,8 +1,9 @@
 //! One random step at a time: what it draws, with torchvision's ranges, and what it then does.
 
-use super::geometry::{Affine, affine, flip_horizontal, flip_vertical, perspective, rotate};
+use super::geometry::{Affine, Map, Move};
+use super::targets::Targets;
 use super::{colour, filter, policy};
-use striate_imaging::{Depth, Filter, Image, Scale};
+use striate_imaging::{Depth, Image, Part};
 use striate_tensor::Generator;
 
 /// A random change of an image that keeps its size.
@@ -59,57 +60,76 @@ pub enum Step {
     TrivialAugment,
 }
 
-fn between(rng: &mut Generator, low: f64, high: f64) -> f64 {
+pub(super) fn between(rng: &mut Generator, low: f64, high: f64) -> f64 {
     low + (high - low) * rng.uniform()
 }
 
 /// A whole number from 0 to `n`.
-fn up_to(rng: &mut Generator, n: usize) -> usize {
+pub(super) fn up_to(rng: &mut Generator, n: usize) -> usize {
     rng.below(n as u64 + 1) as usize
 }
 
 impl Step {
     /// The step, done with numbers of `rng`.
     pub fn apply<T: Depth>(&self, image: Image<T>, rng: &mut Generator) -> Image<T> {
-        let (w, h) = (image.width, image.height);
-        match *self {
+        self.apply_with(image, &mut Targets::None, rng)
+    }
+
+    /// The step, done with numbers of `rng`, with the targets moved as the pixels are.
+    pub(crate) fn apply_with<T: Depth>(&self, image: Image<T>, targets: &mut Targets, rng: &mut Generator) -> Image<T> {
+        let size = [image.width, image.height];
+        let moved = match *self {
             Step::PadCrop(padding) => {
-                let (x, y) = (up_to(rng, 2 * padding), up_to(rng, 2 * padding));
-                image.padded(padding).cropped(x, y, w, h)
+                let (left, top) = (up_to(rng, 2 * padding), up_to(rng, 2 * padding));
+                Some(Move::PadCrop { padding, left, top })
             }
-            Step::Flip(p) if rng.uniform() < p => flip_horizontal(&image),
-            Step::FlipVertical(p) if rng.uniform() < p => flip_vertical(&image),
-            Step::Rotate(degrees) => rotate(&image, between(rng, -degrees, degrees)),
+            Step::Flip(p) => (rng.uniform() < p).then_some(Move::FlipHorizontal),
+            Step::FlipVertical(p) => (rng.uniform() < p).then_some(Move::FlipVertical),
+            Step::Rotate(degrees) => Some(Move::Map(Affine::rotation(between(rng, -degrees, degrees)).map(size))),
             Step::Affine { degrees, translate, scale, shear } => {
                 let angle = between(rng, -degrees, degrees);
                 let mut moved = |side: usize| between(rng, -translate, translate) * side as f64;
-                let translate = [moved(w).round(), moved(h).round()];
+                let translate = [moved(size[0]).round(), moved(size[1]).round()];
                 let scale = between(rng, scale[0], scale[1]);
                 let shear = [between(rng, -shear, shear), 0.0];
-                affine(&image, &Affine { angle, translate, scale, shear, centre: [0.0; 2] })
+                Some(Move::Map(Affine { angle, translate, scale, shear, centre: [0.0; 2] }.map(size)))
             }
-            Step::Perspective { distortion, p } if rng.uniform() < p => turned(&image, distortion, rng),
-            Step::Jitter(ranges) => jitter(image, ranges, rng),
-            Step::Grey(p) if rng.uniform() < p => colour::greyscale(&image),
-            Step::Blur { kernel, sigma } => filter::blur(&image, kernel, between(rng, sigma[0], sigma[1])),
-            Step::Erase(p) if rng.uniform() < p => erase(image, rng),
-            Step::RandAugment { operations, magnitude } => policy::rand_augment(image, operations, magnitude, rng),
-            Step::TrivialAugment => policy::trivial_augment(image, rng),
-            Step::Flip(_) | Step::FlipVertical(_) | Step::Perspective { .. } | Step::Grey(_) | Step::Erase(_) => image,
+            Step::Perspective { distortion, p } => {
+                if rng.uniform() < p {
+                    turned(size, distortion, rng)
+                } else {
+                    None
+                }
+            }
+            Step::Jitter(ranges) => return jitter(image, ranges, rng),
+            Step::Grey(p) => return if rng.uniform() < p { colour::greyscale(&image) } else { image },
+            Step::Blur { kernel, sigma } => return filter::blur(&image, kernel, between(rng, sigma[0], sigma[1])),
+            Step::Erase(p) => return if rng.uniform() < p { erase(image, rng) } else { image },
+            Step::RandAugment { operations, magnitude } => {
+                return policy::rand_augment_with(image, targets, operations, magnitude, rng);
+            }
+            Step::TrivialAugment => return policy::trivial_augment_with(image, targets, rng),
+        };
+        match moved {
+            None => image,
+            Some(moved) => {
+                targets.moved(&moved, size);
+                moved.image(&image)
+            }
         }
     }
 }
 
-fn turned<T: Depth>(image: &Image<T>, distortion: f64, rng: &mut Generator) -> Image<T> {
-    let (w, h) = (image.width, image.height);
+fn turned([w, h]: [usize; 2], distortion: f64, rng: &mut Generator) -> Option<Move> {
     if w < 2 || h < 2 {
-        return image.clone();
+        return None;
     }
     let reach = |side: usize| (distortion * (side / 2) as f64) as usize;
     let mut inward = || [up_to(rng, reach(w)) as f64, up_to(rng, reach(h)) as f64];
     let (right, bottom) = (w as f64 - 1.0, h as f64 - 1.0);
     let [a, b, c, d] = [inward(), inward(), inward(), inward()];
-    perspective(image, [a, [right - b[0], b[1]], [right - c[0], bottom - c[1]], [d[0], bottom - d[1]]])
+    let to = [a, [right - b[0], b[1]], [right - c[0], bottom - c[1]], [d[0], bottom - d[1]]];
+    Some(Move::Map(Map::perspective([w, h], to)))
 }
 
 fn jitter<T: Depth>(
@@ -158,28 +178,20 @@ fn rectangle(w: usize, h: usize, shares: [f64; 2], aspects: [f64; 2], rng: &mut 
     [(area * aspect).sqrt().round() as usize, (area / aspect).sqrt().round() as usize]
 }
 
-/// A part of at least the fraction `least` of the area, with an aspect between 3:4 and 4:3, scaled to `width`×`height`
+/// A part of an image of this width and height: at least the fraction `least` of its area, with an aspect between 3:4 and 4:3
 /// (`RandomResizedCrop`).
-pub fn crop_resize<T: Scale>(
-    image: &Image<T>,
-    least: f64,
-    [width, height]: [usize; 2],
-    filter: Filter,
-    rng: &mut Generator,
-) -> Image<T> {
-    let (w, h) = (image.width, image.height);
+pub(super) fn random_part([w, h]: [usize; 2], least: f64, rng: &mut Generator) -> Part {
     let aspects = [3.0 / 4.0, 4.0 / 3.0];
     for _ in 0..TRIES {
         let [part_w, part_h] = rectangle(w, h, [least, 1.0], aspects, rng);
         if (1..=w).contains(&part_w) && (1..=h).contains(&part_h) {
             let (left, top) = (up_to(rng, w - part_w), up_to(rng, h - part_h));
-            return image.resized_part([left as f64, top as f64, part_w as f64, part_h as f64], width, height, filter);
+            return [left, top, part_w, part_h].map(|v| v as f64);
         }
     }
     // As much as an aspect in the range leaves, from the middle.
     let aspect = (w as f64 / h as f64).clamp(aspects[0], aspects[1]);
     let part_w = w.min((h as f64 * aspect).round().max(1.0) as usize);
     let part_h = h.min((w as f64 / aspect).round().max(1.0) as usize);
-    let part = [(w - part_w) / 2, (h - part_h) / 2, part_w, part_h].map(|v| v as f64);
-    image.resized_part(part, width, height, filter)
+    [(w - part_w) / 2, (h - part_h) / 2, part_w, part_h].map(|v| v as f64)
 }

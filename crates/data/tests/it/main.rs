@@ -7,4 +7,5 @@ mod image_list_dataset;
 mod image_split;
 mod loader;
 mod preprocessing;
+mod targets;
 mod transforms;

@@ -4,9 +4,14 @@ mod bmp;
 mod flatten;
 mod foreign;
 mod guard;
+mod header;
+mod indices;
 mod jpeg;
 mod orientation;
 mod tiff;
+
+pub use header::{Header, turn};
+pub use indices::{Values, decode_values};
 
 use crate::error::ImageError;
 use crate::image::{AnyImage, Image};

@@ -12,7 +12,7 @@ pub fn upright(image: AnyImage, orientation: Orientation) -> AnyImage {
     }
 }
 
-fn turned<T: Depth>(image: Image<T>, orientation: Orientation) -> Image<T> {
+pub fn turned<T: Depth>(image: Image<T>, orientation: Orientation) -> Image<T> {
     use Orientation::*;
     let (swaps, across, down) = match orientation {
         NoTransforms => (false, false, false),

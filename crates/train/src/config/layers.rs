@@ -49,6 +49,11 @@ impl Layers {
         self
     }
 
+    /// The task that is asked for.
+    pub(crate) fn task(&self) -> TaskKind {
+        self.0.iter().rev().find_map(|layer| layer.config.task).unwrap_or_default()
+    }
+
     /// The settings, over `defaults`, in whose place a recipe stands if there is one.
     ///
     /// Some settings go together. Betas and a weight decay go with their optimizer and are dropped with it; patience keeps its ratio to the epochs; the focal loss
@@ -73,8 +78,9 @@ impl Resolved {
         let data = asked.data.as_ref().unwrap_or(&config.data).clone();
         let images = asked.images.as_ref();
         let augment = images.and_then(|images| images.augment.as_deref());
-        // What a preset does for classes has no meaning for numbers, and they may change with their image.
-        let numbers = task == TaskKind::Regression;
+        // What a preset does for classes has no meaning for numbers, boxes and masks, which may change with their image.
+        let numbers = task == TaskKind::Regression || task.is_dense();
+        let numbers = numbers && asked.task.is_none();
         let asked = if layer.is_preset && (numbers || augment == Some(SMALL_DATA) && !is_photos(&data)) {
             layer_config = asked.clone();
             layer_config.images.iter_mut().for_each(|images| images.augment = None);

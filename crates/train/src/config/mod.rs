@@ -20,6 +20,7 @@ pub(crate) use validate::bad;
 
 use crate::finetune::{FineTune, FineTuneConfig};
 use crate::image_settings::{ImageConfig, ImageSettings};
+use crate::tasks::SegmentationLoss;
 
 /// The word for a network that suits the data, or is that of the weights.
 pub(crate) const AUTO: &str = "auto";
@@ -62,6 +63,8 @@ settings! {
         accumulate: usize = 1,
         /// The fraction of each target that is spread over all classes in training.
         label_smoothing: f64 = 0.0,
+        /// What a segmentation is trained on.
+        segmentation_loss: SegmentationLoss = SegmentationLoss::CrossEntropy,
         /// What the network's own dropout rates are multiplied with: 0 switches dropout off.
         dropout_scale: f64 = 1.0,
         /// Whether 3×3 convolutions may use Winograd's algorithm, which is faster and rounds more:

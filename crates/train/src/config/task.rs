@@ -46,6 +46,11 @@ impl TaskKind {
         TaskKind::ALL.into_iter().find(|task| task.name() == name)
     }
 
+    /// Whether its targets are in places of the image, so that they move with it.
+    pub fn is_dense(self) -> bool {
+        matches!(self, TaskKind::Detection | TaskKind::Segmentation)
+    }
+
     /// What its samples have.
     pub fn target(self) -> TargetKind {
         match self {

@@ -2,6 +2,7 @@
 
 use super::{ResolvedConfig, TaskKind};
 use crate::error::TrainError;
+use crate::tasks::SegmentationLoss;
 
 /// The error of a setting that has an impossible value.
 pub(crate) fn bad<T>(name: &str, got: impl ToString, need: &str) -> Result<T, TrainError> {
@@ -106,7 +107,25 @@ impl ResolvedConfig {
         if self.task == TaskKind::MultiLabel && self.images.class_weights && self.focal.is_some() {
             return bad("class_weights", true, "left out: the focal loss of labels has none");
         }
-        if self.task != TaskKind::Regression {
+        if self.task.is_dense()
+            && let Some(folds) = self.folds
+        {
+            return bad("folds", folds, "left out: they are for classes, labels and numbers of whole images");
+        }
+        if self.task != TaskKind::Segmentation && self.segmentation_loss != SegmentationLoss::default() {
+            return bad("segmentation_loss", self.segmentation_loss.name(), "left out: it is for segmentation");
+        }
+        if self.task == TaskKind::Segmentation {
+            return match self.images.class_weights {
+                true => bad(
+                    "class_weights",
+                    true,
+                    "left out: pixels are not counted; segmentation_loss = \"dice\" weighs classes alike",
+                ),
+                false => Ok(()),
+            };
+        }
+        if ![TaskKind::Regression, TaskKind::Detection].contains(&self.task) {
             return Ok(());
         }
         if self.images.class_weights {

@@ -1,7 +1,7 @@
 //! What fine-tuning starts from: a network, its weights, and how its images were prepared.
 
 use crate::checkpoint;
-use crate::config::{AUTO, ResolvedConfig};
+use crate::config::{AUTO, ResolvedConfig, TaskKind};
 use crate::error::TrainError;
 use crate::network::{self, ImageGraph};
 use crate::published::{IMAGENET, resolve_weights};
@@ -12,9 +12,9 @@ use striate_data::images::{some, text_path};
 use striate_formats::shown;
 use striate_graph::GraphModule;
 use striate_imaging::{Filter, Fit, Preprocessing};
-use striate_model::{GRAPH, Model, Provenance};
+use striate_model::{GRAPH, Model, Provenance, is_model_file};
 use striate_nn::{Classifier, StateDict, init, state_dict};
-use striate_tensor::Generator;
+use striate_tensor::{DType, Generator, Tensor};
 use striate_zoo::{Architecture, Description, Interpolation, find, nearest, published};
 
 /// A network that has learnt already.
@@ -40,11 +40,54 @@ impl Source {
     pub(crate) fn of(config: &ResolvedConfig) -> Result<Option<Source>, TrainError> {
         let Some(finetune) = &config.finetune else { return Ok(None) };
         let model = Some(config.model.as_str()).filter(|m| *m != AUTO);
+        if config.task.is_dense() {
+            return Source::dense(config, model).map(Some);
+        }
         let Some(ready) = find(&finetune.from) else {
             return Source::open(&text_path(&finetune.from), model, config.weights_entry.as_deref()).map(Some);
         };
         let (file, _) = resolve_weights(IMAGENET, ready.name, &|_, _| {})?;
         Source::open(&file, Some(ready.name), config.weights_entry.as_deref()).map(Some)
+    }
+
+    /// What detection or segmentation starts from: a model of that, or a ready network, which becomes the backbone of `model`.
+    fn dense(config: &ResolvedConfig, model: Option<&str>) -> Result<Source, TrainError> {
+        let from = config.finetune.as_ref().map_or("", |finetune| &finetune.from);
+        let blueprint =
+            model.and_then(Description::of).map(|description| description.blueprint([3, 1, 1], 1)).transpose()?;
+        let backbone = blueprint.as_ref().and_then(|blueprint| blueprint.backbone());
+        let source = match find(from) {
+            Some(ready) => {
+                let (file, _) = resolve_weights(IMAGENET, ready.name, &|_, _| {})?;
+                Source::open(&file, Some(ready.name), config.weights_entry.as_deref())?
+            }
+            None => {
+                let path = text_path(from);
+                let is_model = is_model_file(&read(&path, config.weights_entry.as_deref())?.metadata);
+                let hint = if is_model { None } else { backbone.map(|b| b.name) };
+                Source::open(&path, hint, config.weights_entry.as_deref())?
+            }
+        };
+        let Some(Description::Ready(ready)) = Description::of(&source.model) else { return Ok(source) };
+        if let Some(other) = backbone.filter(|b| b.name != ready.name) {
+            let reason = format!("holds {}, and the network asked for stands on {}", ready.name, other.name);
+            return Err(TrainError::StartWeights { path: source.path, reason });
+        }
+        let head = if config.task == TaskKind::Detection { "fpn 64 + fcos" } else { "fpn 128" };
+        let model = model.map_or_else(|| format!("{} + {head}", ready.name), String::from);
+        Ok(source.as_backbone_of(model))
+    }
+
+    /// A ready network as the backbone of another.
+    fn as_backbone_of(mut self, model: String) -> Source {
+        let prefix = match Description::of(&model).map(|description| description.blueprint([3, 1, 1], 1)) {
+            Some(Ok(blueprint)) => blueprint.backbone_prefix(),
+            _ => "",
+        };
+        let state = std::mem::take(&mut self.weights.state);
+        self.weights.state = state.into_iter().map(|(name, value)| (format!("{prefix}{name}"), value)).collect();
+        self.weights.unreadable.iter_mut().for_each(|odd| odd.name.insert_str(0, prefix));
+        Source { model, classes: Vec::new(), graph: None, ..self }
     }
 
     /// The model or weight file at `path`. For weights alone the network is `model`, or the one whose tensors they are, and `entry` names the
@@ -160,6 +203,7 @@ impl Source {
 /// have a meaning already.
 fn refresh(network: &mut dyn Classifier, head: &str, rng: &mut Generator) {
     let (weight, bias) = (format!("{head}.weight"), format!("{head}.bias"));
+    let fresh_bias = network.fresh_head_bias();
     let mut inputs = 0;
     for (name, parameter) in network.named_parameters_mut() {
         let shape = parameter.value().shape_value();
@@ -167,7 +211,10 @@ fn refresh(network: &mut dyn Classifier, head: &str, rng: &mut Generator) {
             inputs = init::fan_in(shape);
             parameter.set(init::default_weight(shape, rng));
         } else if name == bias {
-            parameter.set(init::default_bias(shape[0], inputs, rng));
+            parameter.set(match fresh_bias {
+                Some(value) => Tensor::full(value.into(), shape, DType::F32),
+                None => init::default_bias(shape[0], inputs, rng),
+            });
         }
     }
 }

@@ -3,9 +3,10 @@
 use crate::config::{ResolvedConfig, TaskKind};
 use crate::data::Splits;
 use crate::finetune::Tuned;
+use crate::network;
 use crate::targets::{self, Scale};
 use crate::task::Task;
-use crate::tasks::{Classification, MultiLabel, Regression};
+use crate::tasks::{Classification, Detection, MultiLabel, Regression, Segmentation};
 use striate_data::Batch;
 use striate_tensor::Tensor;
 
@@ -14,6 +15,8 @@ pub(super) enum AnyTask {
     Classification(Classification),
     MultiLabel(MultiLabel),
     Regression(Regression),
+    Detection(Detection),
+    Segmentation(Segmentation),
 }
 
 /// Something that is done with any task.
@@ -50,6 +53,13 @@ impl AnyTask {
                 let Scale { mean, std } = Scale::of(&data.train, outputs);
                 AnyTask::Regression(Regression::new(data.classes.clone()).scale(mean, std))
             }
+            TaskKind::Detection => AnyTask::Detection(Detection::new(outputs, &network::strides(&config.model))),
+            TaskKind::Segmentation => {
+                let mut task =
+                    Segmentation::new(outputs).label_smoothing(config.label_smoothing).loss(config.segmentation_loss);
+                task = config.focal.into_iter().fold(task, Segmentation::focal);
+                AnyTask::Segmentation(task)
+            }
         }
     }
 
@@ -59,6 +69,8 @@ impl AnyTask {
             AnyTask::Classification(task) => work.run(task),
             AnyTask::MultiLabel(task) => work.run(task),
             AnyTask::Regression(task) => work.run(task),
+            AnyTask::Detection(task) => work.run(task),
+            AnyTask::Segmentation(task) => work.run(task),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::batch_size;
 use crate::checkpoint;
-use crate::config::{AUTO, Layers, Resolved, ResolvedConfig};
+use crate::config::{AUTO, Layers, Resolved, ResolvedConfig, TaskKind};
 use crate::data::{MNIST, Resumed, Splits, Validation, Wanted, Watch, load_for};
 use crate::error::TrainError;
 use crate::finetune::Source;
@@ -17,7 +17,7 @@ use striate_imaging::Preprocessing;
 use striate_model::Provenance;
 use striate_nn::Classifier;
 use striate_tensor::Generator;
-use striate_zoo::Description;
+use striate_zoo::{Description, Output};
 
 /// Tells the random numbers of initial weights from others under the same seed.
 const INIT_STREAM: u64 = 0x696e_6974;
@@ -37,7 +37,7 @@ pub(crate) struct Ready {
 
 /// Data and network of a new run. What can be known before the look at all images is checked before it.
 pub(crate) fn prepare(asked: &Layers, validation: Validation, watch: &Watch) -> Result<Ready, TrainError> {
-    let mut config = asked.over(ResolvedConfig::default()).config;
+    let mut config = asked.over(ResolvedConfig::defaults_of(asked.task())).config;
     config.validate()?;
     let source = Source::of(&config)?;
     if let Some(source) = &source {
@@ -72,6 +72,7 @@ pub(crate) fn prepare(asked: &Layers, validation: Validation, watch: &Watch) -> 
     config.check_lr_scales(&*network)?;
     config.model = plan.name().to_string();
     let changes = config.images.augmentations(preprocessing.size[0])?;
+    changes.check(data.kind).map_err(|reason| TrainError::Augmentation { text: changes.to_string(), reason })?;
     config.images.augment = (!changes.is_empty()).then(|| changes.to_string());
     if resolved.is_auto_batch {
         network = batch_size::choose(config, &mut data, &preprocessing, network)?;
@@ -176,18 +177,32 @@ pub(super) fn data_and_network(
         _ if auto => None,
         None => return Err(unknown(&config.model)),
         Some(Description::Ready(network)) => Some(network.input),
-        Some(Description::Layers(_)) => None,
+        Some(Description::Layers(_) | Description::Dense(_)) => None,
     };
     let backbone = source.and_then(|s| s.preprocessing.as_ref());
     let data = load_for(config, Wanted { input, backbone, started_from, validation }, earlier, watch)?;
     if auto {
-        config.model = images::default_network(data.image_shape());
+        config.model = images::default_network(config.task, data.image_shape());
     }
-    if let Some(graph) = graph {
-        let classes = data.classes.len();
-        return Ok((data, Plan::Graph(graph, classes)));
-    }
-    let description = Description::of(&config.model).ok_or_else(|| unknown(&config.model))?;
-    let blueprint = description.blueprint(data.image_shape(), data.classes.len())?;
-    Ok((data, Plan::Described(blueprint)))
+    let plan = match graph {
+        Some(graph) => Plan::Graph(graph, data.classes.len()),
+        None => {
+            let description = Description::of(&config.model).ok_or_else(|| unknown(&config.model))?;
+            Plan::Described(description.blueprint(data.image_shape(), data.classes.len())?)
+        }
+    };
+    check_output(config.task, &plan)?;
+    Ok((data, plan))
+}
+
+/// Refuses a network that gives something else than the task needs.
+fn check_output(task: TaskKind, plan: &Plan) -> Result<(), TrainError> {
+    let needs = match (task, plan.output()) {
+        (TaskKind::Detection, Output::Places(_)) | (TaskKind::Segmentation, Output::Pixels) => return Ok(()),
+        (TaskKind::Detection, _) => "boxes: a backbone with a head for them, such as \"mobilenet-v2 + fpn 64 + fcos\"",
+        (TaskKind::Segmentation, _) => "a class for each pixel, such as \"unet 32\" or \"mobilenet-v2 + deeplab\"",
+        (_, Output::Classes) => return Ok(()),
+        _ => "one row of numbers for each image, such as resnet18",
+    };
+    Err(TrainError::Output { task: task.name(), needs, model: plan.title() })
 }

@@ -245,7 +245,7 @@ impl Keeper<Tuned> for RunKeeper<'_> {
         let provenance = (identity.provenance)();
         let training = card::training(config, measured, monitor, data.measured, provenance);
         let card = card::card(&config.model, data, preprocessing, training, &*tuned.network);
-        let card = card.for_task(targets::task_card(config.task, data, &measured.calibration));
+        let card = card.for_task(targets::task_card(config.task, &config.model, data, &measured.calibration));
         let path = match which {
             Kept::Best => run.model(),
             Kept::Last => run.last_model(),

@@ -24,12 +24,16 @@ macro_rules! of_images {
 }
 
 mod classification;
+mod detection;
 mod evaluator;
 mod multi_label;
 mod regression;
+mod segmentation;
 
 pub use classification::Classification;
+pub use detection::Detection;
 pub use evaluator::Evaluator;
 pub use multi_label::MultiLabel;
 pub(crate) use multi_label::THRESHOLDS;
 pub use regression::Regression;
+pub use segmentation::{Segmentation, SegmentationLoss};

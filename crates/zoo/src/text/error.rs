@@ -8,7 +8,7 @@ const WIDTH: usize = 96;
 
 /// What is wrong, and where.
 #[derive(Debug)]
-pub(super) struct Fault {
+pub(crate) struct Fault {
     pub span: Span,
     pub message: String,
 }
@@ -25,7 +25,7 @@ pub struct TextError {
 }
 
 impl TextError {
-    pub(super) fn new(source: &str, fault: Fault, shapes: String) -> Self {
+    pub(crate) fn new(source: &str, fault: Fault, shapes: String) -> Self {
         let Fault { span, message } = fault;
         let before = &source[..span.start];
         let several = source.trim_end().contains('\n');

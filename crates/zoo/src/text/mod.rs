@@ -30,6 +30,7 @@ mod words;
 
 pub use build::{Plan, read};
 pub use closest::closest;
+pub(crate) use error::Fault;
 pub use error::TextError;
 pub use grammar::{Item, Layer, Net};
 pub use plan::{Size, Value};
