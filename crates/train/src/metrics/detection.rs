@@ -138,7 +138,7 @@ impl DetectionMetrics {
 
     /// The numbers of one class: `ap`, `ap50`, `ap75` and `ar100`; NaN if no object of it counts.
     pub fn class_metrics(&self, class: usize) -> Vec<Metric> {
-        let sums = self.classes[class].sums(None);
+        let sums = self.classes[class].sums();
         let ap = |ious: &[usize]| sums[ALL].map_or(f64::NAN, |s| mean(ious.iter().map(|&i| s.precision[i])));
         vec![
             Metric::fraction("ap", ap(&Vec::from_iter(0..IOUS))),
@@ -153,7 +153,7 @@ impl DetectionMetrics {
         let class = &self.classes[class];
         let objects: usize = class.objects.iter().map(|o| o.counted[ALL]).sum();
         let (mut points, mut right, mut wrong): (Vec<OperatingPoint>, _, _) = (Vec::new(), 0, 0);
-        for found in class.by_score().filter(|f| !f.is_ignored(ALL, 0)) {
+        for found in class.by_score().into_iter().filter(|f| !f.is_ignored(ALL, 0)) {
             let matched = found.is_matched(ALL, 0);
             right += matched as usize;
             wrong += !matched as usize;
@@ -188,13 +188,14 @@ impl DetectionMetrics {
         errors
     }
 
-    /// A 95 % confidence interval of `map`, by resampling the images ([`bootstrap_interval`]). It takes as many steps as `rounds` times [`Metrics::finish`] does.
+    /// A 95 % confidence interval of `map`, by resampling the images ([`bootstrap_interval`]).
     pub fn map_interval(&self, rounds: usize, seed: u64) -> Option<[f64; 2]> {
+        let orders: Vec<Vec<&Found>> = self.classes.iter().map(Class::by_score).collect();
         bootstrap_interval(self.images, rounds, seed, |images| {
             let mut times = vec![0; self.images];
             images.iter().for_each(|&image| times[image] += 1);
-            let of_class = |class: &Class| class.sums_of(ALL, Some(&times));
-            mean(self.classes.iter().filter_map(of_class).flat_map(|sums| sums.precision))
+            let of_class = |(class, order): (&Class, &Vec<&Found>)| class.sums_of(order, ALL, |image| times[image]);
+            mean(self.classes.iter().zip(&orders).filter_map(of_class).flat_map(|sums| sums.precision))
         })
     }
 }
@@ -209,35 +210,34 @@ struct Sums {
 
 impl Class {
     /// The boxes, the highest score first.
-    fn by_score(&self) -> impl Iterator<Item = &Found> {
+    fn by_score(&self) -> Vec<&Found> {
         let mut order: Vec<&Found> = self.found.iter().collect();
         order.sort_by(|a, b| b.score.partial_cmp(&a.score).expect("a finite score"));
-        order.into_iter()
+        order
     }
 
     /// By size; none where no object counts.
-    fn sums(&self, times: Option<&[usize]>) -> [Option<Sums>; SIZES.len()] {
-        std::array::from_fn(|size| self.sums_of(size, times))
+    fn sums(&self) -> [Option<Sums>; SIZES.len()] {
+        let order = self.by_score();
+        std::array::from_fn(|size| self.sums_of(&order, size, |_| 1))
     }
 
-    /// With each image as often as `times` says, or once.
-    fn sums_of(&self, size: usize, times: Option<&[usize]>) -> Option<Sums> {
-        let times = |image: usize| times.map_or(1, |times| times[image]);
-        let objects = self.counted(size, times);
+    /// Of its boxes in the order of their scores, with each image as often as `times` says.
+    fn sums_of(&self, order: &[&Found], size: usize, times: impl Fn(usize) -> usize) -> Option<Sums> {
+        let objects = self.counted(size, &times);
         if objects == 0 {
             return None;
         }
-        let order: Vec<&Found> = self.by_score().filter(|f| times(f.image) > 0).collect();
         let mut sums = Sums { precision: [0.0; IOUS], recall: [0.0; IOUS] };
         let mut points: Vec<[f64; 2]> = Vec::new();
         for iou in 0..IOUS {
             points.clear();
             let (mut right, mut wrong) = (0, 0);
             for found in order.iter().filter(|f| !f.is_ignored(size, iou)) {
-                if found.is_matched(size, iou) {
-                    right += times(found.image);
-                } else {
-                    wrong += times(found.image);
+                match (times(found.image), found.is_matched(size, iou)) {
+                    (0, _) => continue,
+                    (times, true) => right += times,
+                    (times, false) => wrong += times,
                 }
                 let precision = right as f64 / ((wrong + right) as f64 + f64::EPSILON);
                 points.push([ratio(right, objects), precision]);
@@ -359,7 +359,7 @@ impl Metrics for DetectionMetrics {
     }
 
     fn finish(&self) -> Vec<Metric> {
-        let sums: Vec<[Option<Sums>; SIZES.len()]> = self.classes.iter().map(|class| class.sums(None)).collect();
+        let sums: Vec<[Option<Sums>; SIZES.len()]> = self.classes.iter().map(|class| class.sums()).collect();
         let of_size = |size: usize| sums.iter().filter_map(move |sums| sums[size]);
         let at_iou = |iou: usize| mean(of_size(ALL).map(|sums| sums.precision[iou]));
         let precision = |size| mean(of_size(size).flat_map(|sums| sums.precision));
