@@ -122,7 +122,7 @@ impl Metric {
 }
 
 /// Names that are no plain words.
-const TITLES: [(&str, &str); 14] = [
+const TITLES: [(&str, &str); 34] = [
     ("top_5_accuracy", "top-5 accuracy"),
     ("precision_macro", "precision (macro)"),
     ("recall_macro", "recall (macro)"),
@@ -134,6 +134,26 @@ const TITLES: [(&str, &str); 14] = [
     ("roc_auc_macro", "ROC-AUC (macro)"),
     ("average_precision_macro", "average precision (macro)"),
     ("mean_average_precision", "mAP"),
+    ("map", "mAP@[.5:.95]"),
+    ("map50", "mAP@.5"),
+    ("map75", "mAP@.75"),
+    ("map_small", "mAP (small)"),
+    ("map_medium", "mAP (medium)"),
+    ("map_large", "mAP (large)"),
+    ("ap", "AP@[.5:.95]"),
+    ("ap50", "AP@.5"),
+    ("ap75", "AP@.75"),
+    ("ar1", "AR@1"),
+    ("ar10", "AR@10"),
+    ("ar100", "AR@100"),
+    ("ar_small", "AR (small)"),
+    ("ar_medium", "AR (medium)"),
+    ("ar_large", "AR (large)"),
+    ("iou", "IoU"),
+    ("mean_iou", "mean IoU"),
+    ("dice", "Dice"),
+    ("mean_dice", "mean Dice"),
+    ("boundary_f1", "boundary F1"),
     ("mae", "MAE"),
     ("rmse", "RMSE"),
     ("r2", "R²"),
@@ -189,6 +209,7 @@ mod tests {
         let of = |name: &str| Metric::fraction(name, 0.5);
         assert_eq!([of("f1_macro"), of("balanced_accuracy")].map(|m| m.title()), ["F1 (macro)", "balanced accuracy"]);
         assert_eq!(of("mae/width").title(), "MAE of width");
+        assert_eq!([of("map50"), of("mean_iou")].map(|m| m.heading()), ["mAP@.5", "Mean IoU"]);
         let headings = ["mean_average_precision", "balanced_accuracy", "f1", "r2", "x", ""].map(|n| of(n).heading());
         assert_eq!(headings, ["mAP", "Balanced accuracy", "F1", "R²", "x", ""]);
     }

@@ -41,7 +41,7 @@ pub enum SuppressionMethod {
     /// The box of the highest score multiplies the scores of the others with exp(−IoU² / sigma), then the next one (Bodla et al., "Soft-NMS",
     /// 2017, equation 3).
     SoftNms {
-        /// How gently.
+        /// How gently, more than 0.
         sigma: f32,
     },
     /// The box of the highest score multiplies the scores of those whose IoU with it is more than this with 1 − IoU, then the next one
@@ -86,6 +86,9 @@ impl Candidate {
 impl Suppression {
     /// The boxes that stay, with their scores as soft-NMS leaves them. It takes O(n·log n + k·m) steps for n boxes, of which m are looked
     /// at and k stay.
+    ///
+    /// # Panics
+    /// If the sigma of soft-NMS is not more than 0.
     pub fn apply(&self, detections: &[Detection]) -> Vec<Detection> {
         let passes = |d: &Detection| d.score >= self.score_threshold && !d.score.is_nan();
         let candidate = |(index, d): (usize, &Detection)| Candidate {
@@ -105,6 +108,7 @@ impl Suppression {
         let kept = match self.method {
             SuppressionMethod::Nms { iou } => self.hard(detections, &candidates, iou),
             SuppressionMethod::SoftNms { sigma } => {
+                assert!(sigma > 0.0, "soft-NMS: sigma is {sigma}, it must be more than 0");
                 self.soft(detections, &candidates, |iou| (-iou * iou / sigma).exp())
             }
             SuppressionMethod::SoftNmsLinear { iou: most } => {

@@ -1,5 +1,6 @@
 //! The crate as those see it who link it: what it brings along.
 
+mod boxes;
 mod dependencies;
 mod positions;
 #[cfg(feature = "onnx")]

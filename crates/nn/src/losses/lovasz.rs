@@ -39,7 +39,7 @@ impl LovaszSoftmaxLoss {
     /// The loss of logits `[n, classes, ..]` against classes `[n, ..]` (`i64`).
     ///
     /// # Panics
-    /// If shapes or types do not fit, a target is neither a class nor ignored, or there are 2³² pixels or more.
+    /// If shapes or types do not fit, a target is neither a class nor ignored, or there are 2³¹ pixels or more.
     pub fn forward(&self, input: Tensor, target: &Tensor) -> Tensor {
         note_probabilities("lovasz_softmax", &input);
         check_classes("lovasz_softmax", input.shape_value(), target, Some(self.ignore_index));
@@ -54,7 +54,7 @@ impl LovaszSoftmaxLoss {
     fn of_probabilities<T: Error>(&self, p: Tensor, target: &[i64]) -> Tensor {
         let (shape, device) = (p.shape_value(), p.device());
         let classes = shape[1];
-        assert!(u32::try_from(target.len()).is_ok(), "lovasz_softmax: {} pixels are too many", target.len());
+        assert!(target.len() < 1 << 31, "lovasz_softmax: {} pixels are too many", target.len());
         let mut counts = vec![0usize; classes];
         let counted: Vec<u32> =
             (0..target.len()).filter(|&i| target[i] != self.ignore_index).map(|i| i as u32).collect();
@@ -64,19 +64,19 @@ impl LovaszSoftmaxLoss {
         let values = p.to_vec::<T>();
         let mut slopes = vec![T::default(); if keeps_slopes { shape.numel() } else { 0 }];
         let mut sum = 0.0;
-        let mut keys = Vec::with_capacity(counted.len());
+        let (mut keys, mut spare) = (Vec::with_capacity(counted.len()), Vec::new());
         for &class in if counted.is_empty() { &[] } else { &chosen[..] } {
-            let is_class = |pixel: u32| target[pixel as usize] == class as i64;
             keys.clear();
             keys.extend(counted.iter().map(|&pixel| {
                 let p = values[pixel as usize * classes + class].to_f64();
-                T::from_f64(if is_class(pixel) { 1.0 - p } else { p }).key(pixel)
+                let of_class = target[pixel as usize] == class as i64;
+                T::from_f64(if of_class { 1.0 - p } else { p }).key(pixel << 1 | u32::from(of_class))
             }));
-            keys.sort_unstable();
+            T::sort(&mut keys, &mut spare);
             let (mut found, mut others, mut jaccard) = (counts[class], 0, 0.0);
             for &key in &keys {
-                let (pixel, error) = (T::pixel(key), T::error(key));
-                let of_class = is_class(pixel);
+                let (tag, error) = (T::tag(key), T::error(key));
+                let (pixel, of_class) = (tag >> 1, tag & 1 == 1);
                 found -= of_class as usize;
                 others += !of_class as usize;
                 // Both of the IoU if this pixel and those before are wrong.
@@ -98,37 +98,88 @@ impl LovaszSoftmaxLoss {
     }
 }
 
-/// A number that errors are sorted in, together with their pixels: the largest error first, of equal ones the first pixel.
+/// An error, which is sorted together with a tag: the largest error first, of equal ones the smallest tag. The tags of a list ascend.
 trait Error: Element {
-    type Key: Copy + Ord;
-    fn key(self, pixel: u32) -> Self::Key;
-    fn pixel(key: Self::Key) -> u32;
+    type Key: Copy;
+    fn key(self, tag: u32) -> Self::Key;
+    fn tag(key: Self::Key) -> u32;
     fn error(key: Self::Key) -> f64;
+    fn sort(keys: &mut Vec<Self::Key>, spare: &mut Vec<Self::Key>);
 }
 
 // The bits of numbers that are not negative have the order of the numbers.
 impl Error for f32 {
     type Key = u64;
-    fn key(self, pixel: u32) -> u64 {
-        u64::from(!self.to_bits()) << 32 | u64::from(pixel)
+    fn key(self, tag: u32) -> u64 {
+        u64::from(!self.to_bits()) << 32 | u64::from(tag)
     }
-    fn pixel(key: u64) -> u32 {
+    fn tag(key: u64) -> u32 {
         key as u32
     }
     fn error(key: u64) -> f64 {
         f32::from_bits(!(key >> 32) as u32).into()
     }
+    fn sort(keys: &mut Vec<u64>, spare: &mut Vec<u64>) {
+        radix_sort(keys, spare);
+    }
 }
 
 impl Error for f64 {
     type Key = u128;
-    fn key(self, pixel: u32) -> u128 {
-        u128::from(!self.to_bits()) << 32 | u128::from(pixel)
+    fn key(self, tag: u32) -> u128 {
+        u128::from(!self.to_bits()) << 32 | u128::from(tag)
     }
-    fn pixel(key: u128) -> u32 {
+    fn tag(key: u128) -> u32 {
         key as u32
     }
     fn error(key: u128) -> f64 {
         f64::from_bits(!(key >> 32) as u64)
+    }
+    fn sort(keys: &mut Vec<u128>, _spare: &mut Vec<u128>) {
+        keys.sort_unstable();
+    }
+}
+
+/// Sorts by the upper 32 bits and leaves equal ones in order. `spare` is overwritten.
+fn radix_sort(keys: &mut Vec<u64>, spare: &mut Vec<u64>) {
+    const DIGITS: usize = 3;
+    const BITS: usize = 11;
+    let digit = |key: u64, i: usize| (key >> (32 + i * BITS)) as usize & ((1 << BITS) - 1);
+    let mut starts = [[0usize; 1 << BITS]; DIGITS];
+    for &key in keys.iter() {
+        (0..DIGITS).for_each(|i| starts[i][digit(key, i)] += 1);
+    }
+    spare.resize(keys.len(), 0);
+    for (i, starts) in starts.iter_mut().enumerate() {
+        let mut before = 0;
+        for start in starts.iter_mut() {
+            before += std::mem::replace(start, before);
+        }
+        for &key in keys.iter() {
+            let to = &mut starts[digit(key, i)];
+            spare[*to] = key;
+            *to += 1;
+        }
+        std::mem::swap(keys, spare);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use striate_tensor::Generator;
+
+    #[test]
+    fn errors_are_sorted() {
+        let mut rng = Generator::new(1);
+        for n in [0, 1, 2, 5000] {
+            let error = |i: u64| (rng.below(1 + n) as f32 / n as f32).min(1.0).key(i as u32);
+            let mut keys: Vec<u64> = (0..n).map(error).collect();
+            let mut expected = keys.clone();
+            expected.sort_unstable();
+            radix_sort(&mut keys, &mut vec![7; 3]);
+            assert_eq!(keys, expected);
+            assert!(keys.is_sorted_by(|&a, &b| f32::error(a) >= f32::error(b)));
+        }
     }
 }

@@ -41,13 +41,29 @@ impl ConfusionMatrix {
         self.counts[actual][predicted] += 1;
     }
 
+    /// Counts `count` samples.
+    ///
+    /// # Panics
+    /// If a class does not exist.
+    pub fn add_many(&mut self, actual: usize, predicted: usize, count: usize) {
+        self.counts[actual][predicted] += count;
+    }
+
     /// Counts one sample of which no class was predicted, because its scores are NaN. It is wrong.
     ///
     /// # Panics
     /// If the class does not exist.
     pub fn add_unpredicted(&mut self, actual: usize) {
+        self.add_many_unpredicted(actual, 1);
+    }
+
+    /// Counts `count` samples of which no class was predicted.
+    ///
+    /// # Panics
+    /// If the class does not exist.
+    pub fn add_many_unpredicted(&mut self, actual: usize, count: usize) {
         self.unpredicted.resize(self.counts.len(), 0);
-        self.unpredicted[actual] += 1;
+        self.unpredicted[actual] += count;
     }
 
     /// Counts the samples of `other`.

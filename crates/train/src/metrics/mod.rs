@@ -1,5 +1,6 @@
 //! What is measured of a network: accumulators that add batches, merge and finish into named numbers.
 
+mod boundary;
 mod classification;
 mod confusion;
 mod detection;
@@ -10,9 +11,10 @@ mod ranking;
 mod regression;
 mod segmentation;
 
+pub use boundary::boundary_f1;
 pub use classification::ClassificationMetrics;
 pub use confusion::{Averages, ConfusionMatrix};
-pub use detection::DetectionMetrics;
+pub use detection::{DetectionMetrics, ImageErrors};
 pub use interval::bootstrap_interval;
 pub use multi_label::MultiLabelMetrics;
 pub use ranking::{OperatingPoint, Ranking};

@@ -1,31 +1,262 @@
-//! temporary
-use super::{Detail, Metric, Metrics};
+//! How well the class of each pixel is predicted.
+
+use super::boundary::boundary_f1;
+use super::{ConfusionMatrix, Detail, Metric, Metrics, bootstrap_interval, mean, ratio};
 use serde::{Deserialize, Serialize};
-/// T
+
+/// How well the class of each pixel is predicted. Pixels whose target is below 0 are void: they count for nothing. A prediction below 0 is none, and wrong.
+///
+/// | [`Detail`] | metrics |
+/// |---|---|
+/// | `Running` | `mean_iou`, `pixel_accuracy`, `mean_dice` |
+/// | `Full`, `Scores` | also `boundary_f1` |
+///
+/// The IoU of a class is its pixels that are predicted so over those that are of it or predicted so (`sklearn.metrics.jaccard_score`); Dice is the F1 of its
+/// pixels. Both are of the pixels of all images together, and their means are over the classes that occur as targets or as predictions: one that does neither
+/// is left out. `boundary_f1` is the mean over images of the mean over classes of [`boundary_f1`], with 0.75 % of an image's diagonal as tolerance; a class
+/// without a boundary in an image's target and prediction is left out there, and an image without a boundary.
+///
+/// ```
+/// use striate_train::{Detail, Metrics, SegmentationMetrics};
+///
+/// let mut metrics = SegmentationMetrics::new(2, Detail::Full);
+/// metrics.add(&[0, 0, 1, 1], &[0, 1, 1, -100], [2, 2]);
+/// assert_eq!(metrics.class_iou(1), 0.5);
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SegmentationMetrics {
-    n: usize,
+    confusion: ConfusionMatrix,
+    images: usize,
+    tolerance: f64,
+    by_image: Option<ByImage>,
 }
+
+/// What is kept of each image, for one class after the other.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct ByImage {
+    /// Pixels that are of the class and predicted so, that are of it, and that are predicted so.
+    pixels: Vec<[u32; 3]>,
+    /// None for a class without a boundary.
+    boundaries: Vec<Option<f64>>,
+}
+
+/// The tolerance of Csurka et al.
+const TOLERANCE: f64 = 0.0075;
+
 impl SegmentationMetrics {
-    /// T
-    pub fn new(_: usize, _: Detail) -> Self {
-        SegmentationMetrics { n: 0 }
+    /// No images yet, with pixels of `classes` classes.
+    ///
+    /// # Panics
+    /// If there are no classes.
+    pub fn new(classes: usize, detail: Detail) -> Self {
+        assert!(classes > 0, "SegmentationMetrics::new: there are no classes");
+        SegmentationMetrics {
+            confusion: ConfusionMatrix::new(classes),
+            images: 0,
+            tolerance: TOLERANCE,
+            by_image: (detail != Detail::Running).then(ByImage::default),
+        }
     }
-    /// T
-    pub fn add(&mut self, predicted: &[i64], target: &[i64], size: [usize; 2]) {
-        let _ = (predicted, target, size);
-        self.n += 1;
+
+    /// With another tolerance of boundaries, as a fraction of the diagonal of an image.
+    ///
+    /// # Panics
+    /// If images were added before.
+    pub fn tolerance(self, tolerance: f64) -> Self {
+        assert_eq!(self.images, 0, "SegmentationMetrics::tolerance: boundaries were compared already");
+        SegmentationMetrics { tolerance, ..self }
     }
-    /// T
+
+    /// Adds images, all of this height and width: the predicted class of each pixel and its class, both `[n, height, width]`.
+    ///
+    /// # Panics
+    /// If the lengths differ or are not of whole images, or a class does not exist.
+    pub fn add(&mut self, predicted: &[i64], target: &[i64], [height, width]: [usize; 2]) {
+        let name = "SegmentationMetrics::add";
+        let (n, m, pixels) = (predicted.len(), target.len(), height * width);
+        assert_eq!(n, m, "{name}: {n} predictions for {m} pixels");
+        assert!(pixels > 0 && n.is_multiple_of(pixels), "{name}: {n} pixels are no images of {height} by {width}");
+        let classes = self.classes();
+        for (predicted, target) in predicted.chunks(pixels).zip(target.chunks(pixels)) {
+            let (mut counts, mut unpredicted) = (vec![0usize; classes * classes], vec![0usize; classes]);
+            for (&p, &t) in predicted.iter().zip(target) {
+                let exists = |class: i64| (0..classes as i64).contains(&class);
+                assert!(p < 0 || exists(p), "{name}: prediction {p} is none of {classes} classes");
+                assert!(t < 0 || exists(t), "{name}: target {t} is none of {classes} classes");
+                match (usize::try_from(t), usize::try_from(p)) {
+                    (Ok(t), Ok(p)) => counts[t * classes + p] += 1,
+                    (Ok(t), Err(_)) => unpredicted[t] += 1,
+                    (Err(_), _) => {}
+                }
+            }
+            for (i, &count) in counts.iter().enumerate().filter(|(_, count)| **count > 0) {
+                self.confusion.add_many(i / classes, i % classes, count);
+            }
+            for (class, &count) in unpredicted.iter().enumerate().filter(|(_, count)| **count > 0) {
+                self.confusion.add_many_unpredicted(class, count);
+            }
+            if let Some(by_image) = &mut self.by_image {
+                by_image.pixels.extend((0..classes).map(|class| {
+                    let actual = unpredicted[class] + counts[class * classes..][..classes].iter().sum::<usize>();
+                    let predicted = counts.iter().skip(class).step_by(classes).sum();
+                    [counts[class * classes + class], actual, predicted].map(|count: usize| count as u32)
+                }));
+                by_image.boundaries.extend(boundary_f1(predicted, target, width, classes, self.tolerance));
+            }
+            self.images += 1;
+        }
+    }
+
+    /// Images added.
     pub fn images(&self) -> usize {
-        self.n
+        self.images
+    }
+
+    /// How often pixels of each class were taken for each.
+    pub fn confusion(&self) -> &ConfusionMatrix {
+        &self.confusion
+    }
+
+    fn classes(&self) -> usize {
+        self.confusion.counts().len()
+    }
+
+    /// The IoU of `class`; NaN if it occurs neither as a target nor as a prediction.
+    pub fn class_iou(&self, class: usize) -> f64 {
+        let c = &self.confusion;
+        iou([c.counts()[class][class], c.actual(class), c.predicted(class)])
+    }
+
+    /// The numbers of one class: `iou`, `dice`, `precision`, `recall`, and with more than [`Detail::Running`] `boundary_f1`, the mean over the images in which
+    /// it has a boundary. NaN where there is none.
+    pub fn class_metrics(&self, class: usize) -> Vec<Metric> {
+        let c = &self.confusion;
+        let mut metrics = vec![
+            Metric::fraction("iou", self.class_iou(class)),
+            Metric::fraction("dice", c.f1(class).unwrap_or(f64::NAN)),
+            Metric::fraction("precision", c.precision(class).unwrap_or(f64::NAN)),
+            Metric::fraction("recall", c.recall(class).unwrap_or(f64::NAN)),
+        ];
+        if let Some(by_image) = &self.by_image {
+            let of_class = by_image.boundaries.iter().skip(class).step_by(self.classes()).copied();
+            metrics.push(Metric::fraction("boundary_f1", mean(of_class.flatten())));
+        }
+        metrics
+    }
+
+    /// For each image, in the order in which they were added, the mean IoU over the classes that occur in it; none with [`Detail::Running`].
+    pub fn image_ious(&self) -> Option<Vec<f64>> {
+        let by_image = self.by_image.as_ref()?;
+        Some(by_image.pixels.chunks(self.classes()).map(|image| mean_iou(image.iter().copied())).collect())
+    }
+
+    /// A 95 % confidence interval of `mean_iou`, by resampling the images ([`bootstrap_interval`]); none with [`Detail::Running`].
+    pub fn mean_iou_interval(&self, rounds: usize, seed: u64) -> Option<[f64; 2]> {
+        let (by_image, classes) = (self.by_image.as_ref()?, self.classes());
+        bootstrap_interval(self.images, rounds, seed, |images| {
+            let mut sums = vec![[0u64; 3]; classes];
+            for &image in images {
+                for (sum, pixels) in sums.iter_mut().zip(&by_image.pixels[image * classes..]) {
+                    sum.iter_mut().zip(pixels).for_each(|(sum, &n)| *sum += u64::from(n));
+                }
+            }
+            mean(sums.into_iter().map(|of_class| iou(of_class.map(|n| n as usize))).filter(|iou| !iou.is_nan()))
+        })
     }
 }
+
+/// Of the pixels that are of a class and predicted so, of it, and predicted so.
+fn iou([both, actual, predicted]: [usize; 3]) -> f64 {
+    ratio(both, actual + predicted - both)
+}
+
+fn mean_iou(classes: impl Iterator<Item = [u32; 3]>) -> f64 {
+    mean(classes.map(|pixels| iou(pixels.map(|n| n as usize))).filter(|iou| !iou.is_nan()))
+}
+
 impl Metrics for SegmentationMetrics {
-    fn merge(&mut self, o: &Self) {
-        self.n += o.n;
+    fn merge(&mut self, other: &Self) {
+        let name = "SegmentationMetrics::merge";
+        assert_eq!(self.tolerance, other.tolerance, "{name}: other tolerances");
+        self.confusion.merge(&other.confusion);
+        self.images += other.images;
+        match (&mut self.by_image, &other.by_image) {
+            (Some(by_image), Some(other)) => {
+                by_image.pixels.extend_from_slice(&other.pixels);
+                by_image.boundaries.extend_from_slice(&other.boundaries);
+            }
+            (None, None) => {}
+            _ => panic!("{name}: one has boundaries, the other none"),
+        }
     }
+
     fn finish(&self) -> Vec<Metric> {
-        vec![Metric::fraction("mean_iou", 0.5)]
+        let c = &self.confusion;
+        let over = |of: &dyn Fn(usize) -> f64| mean((0..self.classes()).map(of).filter(|x| !x.is_nan()));
+        let mut metrics = vec![
+            Metric::fraction("mean_iou", over(&|class| self.class_iou(class))),
+            Metric::fraction("pixel_accuracy", ratio(c.correct(), c.total())),
+            Metric::fraction("mean_dice", over(&|class| c.f1(class).unwrap_or(f64::NAN))),
+        ];
+        if let Some(by_image) = &self.by_image {
+            let defined = |classes: &[Option<f64>]| mean(classes.iter().copied().flatten());
+            let images = by_image.boundaries.chunks(self.classes()).map(defined);
+            metrics.push(Metric::fraction("boundary_f1", mean(images.filter(|f1| !f1.is_nan()))));
+        }
+        metrics
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn void_counts_for_nothing() {
+        let mut metrics = SegmentationMetrics::new(3, Detail::Full);
+        metrics.add(&[2; 6], &[-100; 6], [2, 3]);
+        assert!(metrics.finish().iter().all(|m| m.value.is_nan()) && metrics.class_iou(2).is_nan());
+        metrics.add(&[0, 0, 0, 1, 1, 2], &[0, 0, 0, 1, 1, -1], [2, 3]);
+        assert!(metrics.finish().iter().all(|m| m.value == 1.0), "{:?}", metrics.finish());
+        assert!(metrics.image_ious().unwrap()[0].is_nan());
+        let read: SegmentationMetrics = serde_json::from_str(&serde_json::to_string(&metrics).unwrap()).unwrap();
+        assert_eq!(read.finish(), metrics.finish());
+    }
+
+    #[test]
+    fn what_is_not_predicted_is_wrong() {
+        let mut metrics = SegmentationMetrics::new(2, Detail::Full);
+        metrics.add(&[0, -1, 1, -1], &[0, 0, 1, -1], [2, 2]);
+        assert_eq!((metrics.class_iou(0), metrics.class_iou(1)), (0.5, 1.0));
+        assert_eq!((metrics.finish()[1].value, metrics.image_ious()), (2.0 / 3.0, Some(vec![0.75])));
+    }
+
+    #[test]
+    fn without_images_there_are_names_and_no_numbers() {
+        for detail in [Detail::Running, Detail::Full] {
+            let metrics = SegmentationMetrics::new(2, detail);
+            assert!(metrics.finish().iter().all(|m| m.value.is_nan()) && metrics.mean_iou_interval(9, 0).is_none());
+            let mut some = metrics.clone();
+            some.add(&[1; 4], &[1; 4], [2, 2]);
+            let names = |m: &SegmentationMetrics| m.finish().into_iter().map(|m| m.name).collect::<Vec<_>>();
+            assert_eq!(names(&metrics), names(&some));
+        }
+    }
+
+    #[test]
+    fn an_interval_holds_the_number() {
+        let mut metrics = SegmentationMetrics::new(2, Detail::Full);
+        for i in 0..40 {
+            metrics.add(&[0, 0, 1, 1], &[0, (i % 2), 1, (i % 5).min(1)], [2, 2]);
+        }
+        let value = metrics.finish()[0].value;
+        let [low, high] = metrics.mean_iou_interval(300, 1).unwrap();
+        assert!(low < value && value < high && high - low < 0.4, "{low} {value} {high}");
+    }
+
+    #[test]
+    #[should_panic(expected = "target 3 is none of 3 classes")]
+    fn classes_must_exist() {
+        SegmentationMetrics::new(3, Detail::Full).add(&[0], &[3], [1, 1]);
     }
 }

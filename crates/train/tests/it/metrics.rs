@@ -8,17 +8,21 @@ use striate_train::{ClassificationMetrics, Detail, Metric, Metrics, MultiLabelMe
 const TOLERANCE: f64 = 1e-9;
 
 fn cases(family: &str) -> Vec<Value> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/metrics.json");
-    let file: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
-    file[family].as_array().unwrap().clone()
+    read("metrics.json")[family].as_array().unwrap().clone()
 }
 
-fn numbers(value: &Value) -> Vec<f64> {
+/// The fixtures of a file.
+pub fn read(file: &str) -> Value {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(file);
+    serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
+}
+
+pub fn numbers(value: &Value) -> Vec<f64> {
     value.as_array().unwrap().iter().map(number).collect()
 }
 
 /// Null is NaN.
-fn number(value: &Value) -> f64 {
+pub fn number(value: &Value) -> f64 {
     if value.is_null() { f64::NAN } else { value.as_f64().unwrap() }
 }
 
@@ -26,17 +30,17 @@ fn floats(value: &Value) -> Vec<f32> {
     numbers(value).into_iter().map(|x| x as f32).collect()
 }
 
-fn size(value: &Value) -> usize {
+pub fn size(value: &Value) -> usize {
     value.as_u64().unwrap() as usize
 }
 
-fn assert_close(what: &str, found: f64, expected: f64) {
+pub fn assert_close(what: &str, found: f64, expected: f64) {
     let close = (found - expected).abs() <= TOLERANCE * expected.abs().max(1.0);
-    assert!(close || found.is_nan() && expected.is_nan(), "{what}: {found}, scikit-learn {expected}");
+    assert!(close || found.is_nan() && expected.is_nan(), "{what}: {found}, the fixture {expected}");
 }
 
 /// Whether the metrics are those of `expected`, all of them.
-fn assert_metrics(case: &str, found: &[Metric], expected: &Value) {
+pub fn assert_metrics(case: &str, found: &[Metric], expected: &Value) {
     let expected = expected.as_object().unwrap();
     assert_eq!(found.len(), expected.len(), "{case}");
     for metric in found {
@@ -47,7 +51,7 @@ fn assert_metrics(case: &str, found: &[Metric], expected: &Value) {
 }
 
 /// Whether each of the numbers of part `index` is that of `expected`, by name a list of all parts.
-fn assert_part(case: &str, found: &[Metric], expected: &Value, index: usize) {
+pub fn assert_part(case: &str, found: &[Metric], expected: &Value, index: usize) {
     let expected = expected.as_object().unwrap();
     assert_eq!(found.len(), expected.len(), "{case}");
     for metric in found {
@@ -57,7 +61,7 @@ fn assert_part(case: &str, found: &[Metric], expected: &Value, index: usize) {
 }
 
 /// The metrics of all samples, added batch by batch to one and to several accumulators that are merged.
-fn in_batches<M: Metrics>(samples: usize, empty: &M, add: impl Fn(&mut M, usize, usize)) -> M {
+pub fn in_batches<M: Metrics>(samples: usize, empty: &M, add: impl Fn(&mut M, usize, usize)) -> M {
     let mut whole = empty.clone();
     add(&mut whole, 0, samples);
     let merged = |sizes: &[usize]| {
