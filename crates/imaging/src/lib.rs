@@ -1,6 +1,7 @@
 //! Images: decoding, resizing, and the preprocessing that ships with a model.
 
 mod decode;
+mod draw;
 mod error;
 mod image;
 mod names;
@@ -11,6 +12,7 @@ mod split;
 mod transforms;
 
 pub use decode::{DecodeOptions, decode, decode_bytes, decode_image, decode_noting, format_of, is_lossy, read_file};
+pub use draw::{class_colour, label_size};
 pub use error::ImageError;
 pub use image::{AnyImage, Depth, Image};
 pub use names::{is_misleading, shown};
