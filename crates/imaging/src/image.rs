@@ -355,6 +355,14 @@ mod tests {
     }
 
     #[test]
+    fn an_image_of_either_depth_is_one_of_the_other() {
+        let bytes = AnyImage::U8(Image::new(3, 1, 1, vec![0u8, 128, 255]));
+        assert_eq!(u16::of(&bytes).data, [0, 128 * 257, 65535]);
+        assert!(matches!(u8::of(&bytes), Cow::Borrowed(_)));
+        assert_eq!(*u8::of(&AnyImage::U16(u16::of(&bytes).into_owned())), bytes.into_bytes());
+    }
+
+    #[test]
     fn a_part_is_cut_out() {
         let image = Image::new(3, 2, 1, vec![1u8, 2, 3, 4, 5, 6]);
         assert_eq!(image.cropped(1, 0, 2, 2).data, [2, 3, 5, 6]);
