@@ -67,7 +67,8 @@ impl Collate for Sample {
             return Err(unlike(at, reason));
         }
         let targets = Target::stack(&items.iter().map(|s| &s.target).collect::<Vec<_>>()).map_err(|at| {
-            let reason = format!("one has the target {:?}, the other {:?}", items[0].target, items[at].target);
+            let [first, other] = [0, at].map(|i: usize| items[i].target.summary());
+            let reason = format!("one has the target {first}, the other {other}");
             unlike(at, reason)
         })?;
         let images: Vec<Tensor> = items.into_iter().map(|s| s.image).collect();

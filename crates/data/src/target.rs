@@ -66,6 +66,18 @@ impl Target {
         }
     }
 
+    /// In a few words, for messages: a mask or many objects would fill pages.
+    pub(crate) fn summary(&self) -> String {
+        match self {
+            Target::Objects(objects) => format!("{} objects", objects.len()),
+            Target::Mask(mask) => match mask.classes() {
+                Ok(classes) => format!("a mask of {}×{} pixels", classes.width, classes.height),
+                Err(error) => format!("a mask that cannot be read ({error})"),
+            },
+            other => format!("{other:?}"),
+        }
+    }
+
     /// The class.
     ///
     /// # Panics
@@ -174,7 +186,8 @@ const IGNORED: i64 = -100;
 fn stack_masks(targets: &[&Target]) -> Result<Tensor, usize> {
     let (mut classes, mut size) = (Vec::new(), None);
     for (place, target) in targets.iter().enumerate() {
-        let Target::Mask(Mask::Classes(mask)) = target else { return Err(place) };
+        let Target::Mask(mask) = target else { return Err(place) };
+        let mask = mask.classes().map_err(|_| place)?;
         if *size.get_or_insert([mask.height, mask.width]) != [mask.height, mask.width] {
             return Err(place);
         }

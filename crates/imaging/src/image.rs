@@ -23,6 +23,12 @@ pub trait Depth: Copy + Default + Ord + Send + Sync + 'static {
     fn of(image: &AnyImage) -> Cow<'_, Image<Self>>;
 }
 
+/// `value.round()`, of what is below 0 and of NaN 0. Without SSE 4.1 that is a call, and this is not.
+fn rounded(value: f32) -> u32 {
+    let whole = value as u32;
+    whole.saturating_add(u32::from(value - whole as f32 >= 0.5))
+}
+
 impl Depth for u8 {
     const MAX: u32 = u8::MAX as u32;
     fn to_u32(self) -> u32 {
@@ -32,7 +38,7 @@ impl Depth for u8 {
         value as u8
     }
     fn from_f32(value: f32) -> u8 {
-        value.round() as u8
+        rounded(value).min(u8::MAX.into()) as u8
     }
     fn of(image: &AnyImage) -> Cow<'_, Image> {
         match image {
@@ -51,7 +57,7 @@ impl Depth for u16 {
         value as u16
     }
     fn from_f32(value: f32) -> u16 {
-        value.round() as u16
+        rounded(value).min(u16::MAX.into()) as u16
     }
     fn of(image: &AnyImage) -> Cow<'_, Image<u16>> {
         match image {
@@ -333,6 +339,27 @@ mod tests {
         let halves = Image::new(4, 1, 1, vec![128u16, 129, 0x8080, 65535]);
         assert_eq!(AnyImage::U16(halves).into_bytes().data, [0, 1, 128, 255]);
         assert_eq!((u16::from_f32(-3.0), u16::from_f32(70000.0), u8::from_f32(1.5)), (0, 65535, 2));
+    }
+
+    #[test]
+    fn numbers_are_rounded_as_by_the_standard_library() {
+        let odd = [0.49999997, -0.5, -0.3, -0.0, f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 1e30, -1e30, 8388609.0];
+        let halves = (-10..600).flat_map(|i| [-1e-5, 0.0, 1e-5].map(|e| i as f32 * 0.5 + e));
+        for value in odd.into_iter().chain(halves).chain((0..700).map(|i| i as f32 * 99.77)) {
+            assert_eq!(
+                (u8::from_f32(value), u16::from_f32(value)),
+                (value.round() as u8, value.round() as u16),
+                "{value}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_image_of_either_depth_is_one_of_the_other() {
+        let bytes = AnyImage::U8(Image::new(3, 1, 1, vec![0u8, 128, 255]));
+        assert_eq!(u16::of(&bytes).data, [0, 128 * 257, 65535]);
+        assert!(matches!(u8::of(&bytes), Cow::Borrowed(_)));
+        assert_eq!(*u8::of(&AnyImage::U16(u16::of(&bytes).into_owned())), bytes.into_bytes());
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Images: decoding, resizing, and the preprocessing that ships with a model.
 
 mod decode;
+mod draw;
 mod error;
 mod image;
 mod indexed;
@@ -15,6 +16,7 @@ pub use decode::{
     DecodeOptions, Header, Values, decode, decode_bytes, decode_image, decode_noting, decode_values, format_of,
     is_lossy, read_file, turn,
 };
+pub use draw::{class_colour, label_size};
 pub use error::ImageError;
 pub use image::{AnyImage, Depth, Image};
 pub use indexed::write_indexed_png;

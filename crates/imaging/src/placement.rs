@@ -69,6 +69,12 @@ impl<T: Depth> Image<T> {
         for (out, row) in data.chunks_exact_mut((width * c).max(1)).zip(rows) {
             let Some(row) = row else { continue };
             let line = &self.data[row * self.width * c..][..self.width * c];
+            if c == 1 {
+                out.iter_mut()
+                    .zip(&columns)
+                    .for_each(|(out, column)| *out = column.map_or(fill, |column| line[column]));
+                continue;
+            }
             for (out, column) in out.chunks_exact_mut(c).zip(&columns) {
                 if let Some(column) = column {
                     out.copy_from_slice(&line[column * c..][..c]);
@@ -107,6 +113,7 @@ mod tests {
         let image = Image::new(2, 1, 1, vec![1u8, 2]);
         let shifted = Placement::new([2, 1], [2, 1], [1.0, 1.0]);
         assert_eq!(image.nearest(&shifted, 4, 3, 9).data, [9, 9, 9, 9, 9, 1, 2, 9, 9, 9, 9, 9]);
+        assert_eq!(image.to_channels(3).nearest(&shifted, 4, 2, 9).data[15..], [1, 1, 1, 2, 2, 2, 9, 9, 9]);
         assert_eq!(image.nearest(&shifted, 0, 3, 9).data, []);
         let nan = Placement { scale: [f64::NAN; 2], offset: [0.0; 2] };
         assert_eq!(image.nearest(&nan, 2, 1, 9).data, [9, 9]);

@@ -311,6 +311,11 @@ impl Preprocessing {
         Placement::new(original, scaled, start.map(|v| v as f64 + self.pad as f64))
     }
 
+    /// The same before padding.
+    pub fn unpadded_placement(&self, original: [usize; 2]) -> Placement {
+        self.placement(original).shifted([-(self.pad as f64); 2])
+    }
+
     /// The colour of a border where there is no image, one value for each channel: what [`Fit::Letterbox`] says, else the nearest one to
     /// the mean.
     pub fn border<T: Depth>(&self) -> Vec<T> {

@@ -166,7 +166,7 @@ impl ImageListDataset {
         let p = &*self.preprocessing;
         match &self.changes {
             None => {
-                let placement = Preprocessing { pad: 0, ..p.clone() }.placement([kept.width, kept.height]);
+                let placement = p.unpadded_placement([kept.width, kept.height]);
                 let targets = targets.placed(&placement, [p.size[1], p.size[0]]);
                 (p.scaled(kept).into_channels(p.channels), targets)
             }

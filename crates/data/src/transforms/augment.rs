@@ -144,6 +144,9 @@ impl FromStr for Augmentations {
                     (None, 1)
                 }
                 "scale-jitter" => {
+                    if n.values.len() < 2 {
+                        return Err("'scale-jitter' takes 2 numbers: the least and the largest factor".into());
+                    }
                     let low = n.get(0, None, 0.05, 10.0)?;
                     all.scale_jitter = Some([low, n.get(1, None, low, 10.0)?]);
                     (None, 2)
@@ -259,6 +262,20 @@ mod tests {
         assert_eq!("flip, jitter 0.2".parse::<Augmentations>().unwrap().to_string(), "flip 0.5, jitter 0.2 0 0 0");
         let none: Augmentations = "none".parse().unwrap();
         assert!(none.is_empty() && none.to_string() == "none");
+    }
+
+    #[test]
+    fn ways_to_the_networks_size_are_read_and_written() {
+        let text = "mosaic 0.5, scale-jitter 0.1 2, flip 0.5";
+        let all: Augmentations = text.parse().unwrap();
+        assert_eq!((all.mosaic, all.scale_jitter, all.to_string()), (Some(0.5), Some([0.1, 2.0]), text.to_string()));
+        assert_eq!("mosaic, crop-resize".parse::<Augmentations>().unwrap().to_string(), "mosaic 1, crop-resize 0.35");
+        assert!(!"mosaic".parse::<Augmentations>().unwrap().is_empty());
+        let line = |text: &str| text.parse::<Augmentations>().unwrap_err();
+        assert_eq!(line("scale-jitter"), "'scale-jitter' takes 2 numbers: the least and the largest factor");
+        assert_eq!(line("scale-jitter 2 1"), "'scale-jitter' takes numbers from 2 to 10 in place 2, got 1");
+        assert_eq!(line("mosaic 1 2"), "'mosaic' takes at most 1 numbers, got 2");
+        assert!(line("scale-jitter 1 2, crop-resize").contains("leave one out"));
     }
 
     #[test]

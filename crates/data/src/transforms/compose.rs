@@ -16,7 +16,7 @@ pub(crate) struct Kept {
 /// By how much the images of a mosaic are scaled where nothing else is said (Ultralytics' YOLOv5).
 const MOSAIC_SCALE: [f64; 2] = [0.5, 1.5];
 
-/// What is left between a whole image and the input's edges at most, in whole sizes of the input, by scale jitter and mosaics.
+/// The largest side, in pixels, at which an image is drawn.
 const LARGEST: f64 = 1e6;
 
 fn size_of<T>(image: &Image<T>) -> [usize; 2] {
@@ -50,7 +50,7 @@ pub(super) fn fitted<T: Scale>(
 ) -> (Image<T>, Targets) {
     let [h, w] = p.size;
     let Some([low, high]) = jitter else {
-        let placement = Preprocessing { pad: 0, ..p.clone() }.placement(size_of(image));
+        let placement = p.unpadded_placement(size_of(image));
         return (p.scaled(image), targets.cropped(&placement, [w, h]));
     };
     let factor = between(rng, low, high);

@@ -34,28 +34,44 @@ pub fn flip_vertical<T: Depth>(image: &Image<T>) -> Image<T> {
 /// An image of the same size whose pixel (x, y) shows place `from(x, y)`, interpolated between the four pixels around it. Whole numbers
 /// are the middles of pixels; what lies outside is black.
 fn warp<T: Depth>(image: &Image<T>, from: impl Fn(f64, f64) -> (f64, f64)) -> Image<T> {
-    let (w, h, c) = (image.width, image.height, image.channels);
-    let mut data = Vec::with_capacity(image.data.len());
-    let weigh = |x: isize, y: isize, weight: f32, sums: &mut [f32; 3]| {
-        if weight > 0.0 && (0..w as isize).contains(&x) && (0..h as isize).contains(&y) {
-            let at = (y as usize * w + x as usize) * c;
-            for (sum, value) in sums.iter_mut().zip(&image.data[at..at + c]) {
-                *sum += weight * value.to_u32() as f32;
-            }
-        }
+    match image.channels {
+        1 => warp_of::<T, 1>(image, from),
+        3 => warp_of::<T, 3>(image, from),
+        c => panic!("geometry: needs an image of 1 or 3 channels, got {c}"),
+    }
+}
+
+fn warp_of<T: Depth, const C: usize>(image: &Image<T>, from: impl Fn(f64, f64) -> (f64, f64)) -> Image<T> {
+    let (w, h) = (image.width, image.height);
+    let pixels = image.data.as_chunks::<C>().0;
+    let add = |sums: &mut [f32; C], pixel: &[T; C], weight: f32| {
+        sums.iter_mut().zip(pixel).for_each(|(sum, value)| *sum += weight * value.to_u32() as f32);
     };
-    for y in 0..h {
-        for x in 0..w {
+    let mut data = vec![T::default(); image.data.len()];
+    for (y, row) in data.chunks_exact_mut((w * C).max(1)).enumerate() {
+        for (x, out) in row.as_chunks_mut::<C>().0.iter_mut().enumerate() {
             let (sx, sy) = from(x as f64, y as f64);
-            let (left, top) = (sx.floor(), sy.floor());
-            let (fx, fy) = ((sx - left) as f32, (sy - top) as f32);
-            let (left, top) = (left as isize, top as isize);
-            let mut sums = [0.0; 3];
-            weigh(left, top, (1.0 - fx) * (1.0 - fy), &mut sums);
-            weigh(left.saturating_add(1), top, fx * (1.0 - fy), &mut sums);
-            weigh(left, top.saturating_add(1), (1.0 - fx) * fy, &mut sums);
-            weigh(left.saturating_add(1), top.saturating_add(1), fx * fy, &mut sums);
-            data.extend(sums[..c].iter().map(|&v| T::from_f32(v)));
+            let mut sums = [0.0; C];
+            let weights = |fx: f32, fy: f32| [(1.0 - fx) * (1.0 - fy), fx * (1.0 - fy), (1.0 - fx) * fy, fx * fy];
+            if sx >= 0.0 && sy >= 0.0 && sx < w as f64 - 1.0 && sy < h as f64 - 1.0 {
+                let (left, top) = (sx as usize, sy as usize);
+                let [a, b, c, d] = weights((sx - left as f64) as f32, (sy - top as f64) as f32);
+                let at = top * w + left;
+                add(&mut sums, &pixels[at], a);
+                add(&mut sums, &pixels[at + 1], b);
+                add(&mut sums, &pixels[at + w], c);
+                add(&mut sums, &pixels[at + w + 1], d);
+            } else if sx > -1.0 && sy > -1.0 && sx < w as f64 && sy < h as f64 {
+                let (left, top) = (sx.floor(), sy.floor());
+                let all = weights((sx - left) as f32, (sy - top) as f32);
+                for (i, weight) in all.into_iter().enumerate() {
+                    let (x, y) = (left as isize + (i % 2) as isize, top as isize + (i / 2) as isize);
+                    if weight > 0.0 && (0..w as isize).contains(&x) && (0..h as isize).contains(&y) {
+                        add(&mut sums, &pixels[y as usize * w + x as usize], weight);
+                    }
+                }
+            }
+            *out = sums.map(T::from_f32);
         }
     }
     Image { data, ..*image }
@@ -229,13 +245,14 @@ impl Move {
             }
             Move::Map(map) => {
                 let (w, h) = (mask.width, mask.height);
-                let value = |i: usize| {
-                    let (x, y) = map.from((i % w) as f64, (i / w) as f64);
-                    let (x, y) = ((x + 0.5).floor(), (y + 0.5).floor());
+                let value = |x: usize, y: usize| {
+                    let (x, y) = map.from(x as f64, y as f64);
+                    let (x, y) = (x + 0.5, y + 0.5);
                     let inside = x >= 0.0 && y >= 0.0 && x < w as f64 && y < h as f64;
                     if inside { mask.data[y as usize * w + x as usize] } else { VOID }
                 };
-                Image { data: (0..mask.data.len()).map(value).collect(), ..*mask }
+                let data = (0..h).flat_map(|y| (0..w).map(move |x| (x, y))).map(|(x, y)| value(x, y)).collect();
+                Image { data, ..*mask }
             }
         }
     }

@@ -207,6 +207,41 @@ fn policies_move_targets() {
 }
 
 #[test]
+fn colours_and_erased_parts_leave_targets_where_they_are() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = "jitter 0.5 0.5 0.5 0.2, grey 0.5, blur 3, erase 1";
+    for masks in [false, true] {
+        let plain =
+            ImageListDataset::new(several(dir.path(), masks), preprocessing([40, 40], letterbox()), CacheKind::Ram);
+        let changed = plain.augmented(text.parse().unwrap(), 2, 0);
+        for epoch in 0..5 {
+            let ((image, target), (before, same)) =
+                (changed.sample(epoch, 2).unwrap(), plain.sample(epoch, 2).unwrap());
+            assert!(image != before && target == same, "{epoch}");
+        }
+    }
+}
+
+#[test]
+fn images_of_either_depth_share_a_mosaic() {
+    let dir = tempfile::tempdir().unwrap();
+    let deep = dir.path().join("deep.png");
+    std::fs::copy(
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../imaging/tests/odd-images/pngsuite/png/basn6a16.png"),
+        &deep,
+    )
+    .unwrap();
+    let mut entries = several(dir.path(), false);
+    entries[0] = Entry::new(Source::File(deep), "deep.png", objects([4, 4, 28, 28]));
+    let data = ImageListDataset::new(entries, preprocessing([40, 48], letterbox()), CacheKind::Ram);
+    let data = data.augmented("mosaic".parse().unwrap(), 2, 0);
+    for epoch in 0..10 {
+        assert!(matches!(data.sample(epoch, 0).unwrap().0, AnyImage::U16(_)));
+        assert!(matches!(data.sample(epoch, 1).unwrap().0, AnyImage::U8(_)));
+    }
+}
+
+#[test]
 fn a_box_goes_when_too_little_of_it_is_seen() {
     let dir = tempfile::tempdir().unwrap();
     let rectangle = [0, 12, 10, 20];

@@ -2,3 +2,4 @@
 
 mod images;
 mod odd_images;
+mod placement;
