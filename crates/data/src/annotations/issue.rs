@@ -56,6 +56,8 @@ pub enum IssueKind {
     Unannotated,
     /// An annotation without its image: left out.
     NoImage,
+    /// The number of an annotation that another has too.
+    SameId,
     /// An image annotated twice: the first counts.
     AnnotatedTwice,
     /// An image in two splits: it stays in the one that is measured on.
@@ -81,6 +83,7 @@ impl IssueKind {
             IssueKind::Empty => "no objects",
             IssueKind::Unannotated => "no annotation",
             IssueKind::NoImage => "no image",
+            IssueKind::SameId => "same id",
             IssueKind::AnnotatedTwice => "annotated twice",
             IssueKind::TwoSplits => "two splits",
             IssueKind::Size => "size",
@@ -106,6 +109,7 @@ impl IssueKind {
             IssueKind::Empty => ("annotation file", "without an object: taken as images without objects"),
             IssueKind::Unannotated => ("image", "without an annotation"),
             IssueKind::NoImage => ("annotation", "without an image: left out"),
+            IssueKind::SameId => ("annotation", "with the id of another"),
             IssueKind::AnnotatedTwice => ("image", "annotated twice: the first annotation counts"),
             IssueKind::TwoSplits => ("image", "in two splits: taken out of the training images"),
             IssueKind::Size => ("image", "of another size than its annotation or mask"),

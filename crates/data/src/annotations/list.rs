@@ -97,6 +97,12 @@ fn objects(image: &AnnotatedImage, classes: &[String], add: &mut Add) -> Vec<Obj
             add(image, IssueKind::NoArea, object.place, numbers());
             continue;
         }
+        let size = is_turned(image).map(|header| header.size).or(image.size());
+        if let Some((shape, size)) = object.shape.as_ref().zip(size)
+            && let Some(why) = unusable(shape, size)
+        {
+            add(image, IssueKind::Outline, object.place, why);
+        }
         if !seen.insert((object.class, bbox.map(f32::to_bits))) {
             add(image, IssueKind::Twice, object.place, numbers());
         }

@@ -1,5 +1,7 @@
 //! Annotations of images: objects with boxes and outlines, and masks, as the field's formats hold them.
 
+mod coco;
+mod csv;
 mod issue;
 mod list;
 mod masks;
@@ -12,6 +14,8 @@ mod stats;
 pub(crate) mod text;
 mod tree;
 mod voc;
+mod yaml;
+mod yolo;
 
 use crate::source::Source;
 pub use issue::{Issue, IssueKind, Issues, Place};
@@ -25,8 +29,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use striate_imaging::{Header, Split};
 
+pub(crate) use csv::{is_one as is_csv, write as write_csv};
 pub(crate) use masks::{check as check_masks, manifest as mask_manifest, open as open_masks};
-pub(crate) use open::list;
+pub(crate) use open::{file, is_annotation, list};
 
 /// Everything that annotation files say of a set of images.
 #[derive(Clone, Debug, Default, PartialEq)]

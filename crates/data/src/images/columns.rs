@@ -6,7 +6,7 @@ use crate::target::TargetKind;
 use striate_imaging::shown;
 
 /// Names of columns that hold paths or names of images, besides `path`.
-const PATHS: [&str; 18] = [
+pub const PATHS: [&str; 18] = [
     "filename",
     "file_name",
     "file",
@@ -27,7 +27,7 @@ const PATHS: [&str; 18] = [
     "photo",
 ];
 /// Names of columns that hold classes, besides `label`.
-const LABELS: [&str; 13] = [
+pub const LABELS: [&str; 13] = [
     "class",
     "class_name",
     "classname",
@@ -60,7 +60,7 @@ pub fn shown_header(header: &[&str]) -> String {
 }
 
 /// A name as columns are compared: in small letters, with `_` between words.
-fn plain(name: &str) -> String {
+pub fn plain(name: &str) -> String {
     name.trim().to_lowercase().replace([' ', '-', '.'], "_")
 }
 

@@ -17,16 +17,22 @@ use striate_imaging::read_file;
 const DEPTH_LIMIT: usize = 64;
 
 pub fn open(path: &Path, options: &ListOptions) -> Result<ImageList, DataError> {
-    let mut walk = Walk { found: Vec::new(), left_out: LeftOut::default(), above: Vec::new() };
-    walk.folder(path, &mut Vec::new())?;
+    let (found, notes) = files(path)?;
     if matches!(options.target, TargetKind::Objects | TargetKind::Mask) {
-        return annotations::list(path, walk.found, walk.left_out.notes().collect(), options.target);
+        return annotations::list(path, found, notes, options);
     }
     let table = |found: &Found| {
         let file = path.join(&found.parts[0]);
         manifest::parse(&file, &read_file(&file, table::BYTE_LIMIT)?, &Beside(path), options)
     };
-    layout::arranged(path, walk.found, walk.left_out.notes().collect(), options, &table)
+    layout::arranged(path, found, notes, options, &table)
+}
+
+/// The files of a folder and those in it, and what was left out.
+pub fn files(path: &Path) -> Result<(Vec<Found>, Vec<String>), DataError> {
+    let mut walk = Walk { found: Vec::new(), left_out: LeftOut::default(), above: Vec::new() };
+    walk.folder(path, &mut Vec::new())?;
+    Ok((walk.found, walk.left_out.notes().collect()))
 }
 
 struct Walk {

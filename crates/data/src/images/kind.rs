@@ -1,5 +1,6 @@
 //! [`DataKind`]: what a path is.
 
+use crate::annotations;
 use crate::error::DataError;
 use std::path::Path;
 
@@ -10,7 +11,7 @@ pub enum DataKind {
     Idx,
     /// A folder of images.
     Folder,
-    /// A `.csv` or `.tsv` table with an image in each line.
+    /// A `.csv` or `.tsv` table with an image in each line, or a file of annotations: `.json`, `.yaml` or `.xml`.
     Manifest,
     /// A `.tar` of images.
     Archive,
@@ -44,6 +45,7 @@ impl DataKind {
         }
         match ending(path).as_str() {
             "csv" | "tsv" => Ok(DataKind::Manifest),
+            ending if annotations::is_annotation(ending) => Ok(DataKind::Manifest),
             "tar" => Ok(DataKind::Archive),
             "gz" | "tgz" | "xz" | "zst" | "bz2" | "zip" | "7z" | "rar" => Err(DataError::images(
                 path,

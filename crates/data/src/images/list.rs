@@ -109,6 +109,6 @@ impl ImageList {
 }
 
 /// What an image is called in a list that begins at `root`: its path from there, or all of it if it lies elsewhere.
-pub(super) fn name_of(file: &Path, root: &Path) -> String {
+pub(crate) fn name_of(file: &Path, root: &Path) -> String {
     text_of_path(file.strip_prefix(root).unwrap_or(file))
 }

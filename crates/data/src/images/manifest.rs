@@ -25,14 +25,14 @@ struct Line {
 }
 
 impl Line {
-    /// The line of its mask, whose path stands where a label would.
-    fn mask(&self) -> Result<Line, String> {
+    /// Its mask, whose path stands where a label would.
+    fn mask(&self) -> Result<(usize, PathBuf), String> {
         let number = self.number;
         let [path] = &self.labels[..] else { return Err(format!("line {number}: there is no mask")) };
         if path.is_empty() {
             return Err(format!("line {number}: the mask is empty"));
         }
-        Ok(Line { number, path: path.into(), labels: Vec::new(), split: None, group: None })
+        Ok((number, path.into()))
     }
 }
 
@@ -58,7 +58,8 @@ fn targets(lines: &[Line], names: &[String], kind: TargetKind) -> Result<(Vec<St
 pub fn parse(path: &Path, bytes: &[u8], files: &dyn Files, options: &ListOptions) -> Result<ImageList, DataError> {
     let mut notes = Vec::new();
     let Lines { lines, names } = lines(path, bytes, options, &mut notes)?;
-    let found = find(path, &lines, files)?;
+    let paths: Vec<(usize, PathBuf)> = lines.iter().map(|line| (line.number, line.path.clone())).collect();
+    let found = locate(path, &paths, files)?;
     let unsaid = lines.iter().filter(|l| l.split.is_none()).count();
     if unsaid > 0 && unsaid < lines.len() {
         let reason = format!("{unsaid} of {} lines have no split: give it for all or for none", lines.len());
@@ -72,9 +73,9 @@ pub fn parse(path: &Path, bytes: &[u8], files: &dyn Files, options: &ListOptions
         Entry { split: line.split, group: line.group, ..Entry::new(source, name, target) }
     };
     if options.target == TargetKind::Mask {
-        let masks: Vec<Line> =
-            lines.iter().map(Line::mask).collect::<Result<_, _>>().map_err(|reason| DataError::images(path, reason))?;
-        let masks = find(path, &masks, files)?.into_iter().map(|(source, _)| source);
+        let masks = lines.iter().map(Line::mask).collect::<Result<Vec<_>, _>>();
+        let masks = locate(path, &masks.map_err(|reason| DataError::images(path, reason))?, files)?;
+        let masks = masks.into_iter().map(|(source, _)| source);
         let targets = targets.into_iter();
         let rows = lines.into_iter().zip(targets).zip(found).map(entry).zip(masks).collect();
         let list = ImageList { path: path.to_path_buf(), kind: options.target, notes, ..ImageList::default() };
@@ -151,7 +152,11 @@ fn repeats(n: usize) -> String {
 
 /// The files that the lines name, with their paths: as they stand, or else in a folder that images are usually in, each with or without its
 /// ending.
-fn find(manifest: &Path, lines: &[Line], files: &dyn Files) -> Result<Vec<(Source, PathBuf)>, DataError> {
+pub fn locate(
+    manifest: &Path,
+    lines: &[(usize, PathBuf)],
+    files: &dyn Files,
+) -> Result<Vec<(Source, PathBuf)>, DataError> {
     let folders = files.folders();
     let mut bases = vec![OsString::new()];
     let usual = [manifest.file_stem().unwrap_or_default(), OsStr::new("train"), OsStr::new("images")];
@@ -163,9 +168,9 @@ fn find(manifest: &Path, lines: &[Line], files: &dyn Files) -> Result<Vec<(Sourc
     for base in bases {
         let mut stems = Stems { files, folders: BTreeMap::new() };
         let (mut found, mut missing) = (Vec::new(), Vec::new());
-        for line in lines {
-            let path = Path::new(&base).join(&line.path);
-            let (name, number) = (shown(&line.path), line.number);
+        for (number, line) in lines {
+            let path = Path::new(&base).join(line);
+            let name = shown(line);
             let look = match files.file(&path) {
                 Look::Missing => stems.file(&path, manifest)?,
                 look => (look, path),
@@ -223,7 +228,13 @@ impl Stems<'_> {
 
 /// A manifest of the images of a list, with absolute paths where they are files, that [`ImageList::open`] reads back. If one of the paths is
 /// not UTF-8, the column of paths is called `path_escaped` and has `\xe9` for odd bytes and `\\` for a backslash.
+/// Objects have a line each; masks are written as [`write_run_list`](super::write_run_list) does, which keeps what their values mean.
 pub fn write_manifest(list: &ImageList) -> Vec<u8> {
+    match list.kind {
+        TargetKind::Objects => return write_objects(list),
+        TargetKind::Mask => return super::write_run_list(list),
+        _ => {}
+    }
     let paths: Vec<OsString> = list.entries.iter().map(|e| path_of(&e.source)).collect();
     let odd = paths.iter().any(|p| p.to_str().is_none());
     let mut out = String::new();
@@ -243,4 +254,18 @@ pub fn write_manifest(list: &ImageList) -> Vec<u8> {
         table::write(&mut out, &row);
     }
     out.into_bytes()
+}
+
+fn write_objects(list: &ImageList) -> Vec<u8> {
+    let paths: Vec<OsString> = list.entries.iter().map(|e| path_of(&e.source)).collect();
+    let image = |(entry, path)| {
+        let (entry, path): (&Entry, &OsString) = (entry, path);
+        let objects = match &entry.target {
+            Target::Objects(objects) => &objects[..],
+            _ => &[],
+        };
+        let objects = objects.iter().map(|o| (list.classes[o.class].as_str(), o.bbox, o.difficult, o.crowd)).collect();
+        (path.as_os_str(), entry.split, entry.group.as_deref(), objects)
+    };
+    annotations::write_csv(list.entries.iter().zip(&paths).map(image)).into_bytes()
 }

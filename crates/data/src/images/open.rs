@@ -1,10 +1,11 @@
 //! Opens images of any [`DataKind`] as an [`ImageList`].
 
 use super::files::Beside;
-use super::kind::DataKind;
+use super::kind::{DataKind, ending};
 use super::list::{ImageList, ListOptions};
 use super::names::some;
 use super::{folder, manifest, run_list, table, tar};
+use crate::annotations;
 use crate::error::DataError;
 use crate::target::TargetKind;
 use std::path::Path;
@@ -13,7 +14,8 @@ use striate_imaging::read_file;
 impl ImageList {
     /// The images of a folder (`class/image.jpg`, or `train/class/image.jpg` with `val` and `test` beside it), of a manifest (`.csv` or
     /// `.tsv` with a column of paths, one of labels, and perhaps `split` and `group`), of a folder of images with such a table in it, or of
-    /// a `.tar` of any of these.
+    /// a `.tar` of any of these. With [`TargetKind::Objects`] or [`TargetKind::Mask`] as the target, what [`Annotations::open`](crate::annotations::Annotations::open) reads, or
+    /// images with masks: pairs of equal names in two folders (`images/` and `masks/`) or a manifest with the columns path and mask.
     ///
     /// # Errors
     /// If it cannot be read, is none of these, or has no images.
@@ -64,10 +66,19 @@ impl ImageList {
 
 /// The images of a manifest in a file; its paths start from where it lies.
 fn open_table(path: &Path, options: &ListOptions) -> Result<ImageList, DataError> {
+    if annotations::is_annotation(&ending(path)) {
+        return match options.target {
+            TargetKind::Objects | TargetKind::Mask => annotations::file(path, options),
+            _ => Err(DataError::images(path, "it holds annotations, not classes of images: ask for objects or masks")),
+        };
+    }
     let bytes = read_file(path, table::BYTE_LIMIT)?;
     if options.path_column.is_none() && options.label_column.is_none() && run_list::is_one(&bytes) {
         let root = path.parent().unwrap_or(Path::new(""));
         return run_list::read_files(path, &bytes, root, root);
+    }
+    if options.target == TargetKind::Objects || (options.target == TargetKind::Mask && annotations::is_csv(&bytes)) {
+        return annotations::file(path, options);
     }
     manifest::parse(path, &bytes, &Beside(path.parent().unwrap_or(Path::new(""))), options)
 }

@@ -28,7 +28,7 @@ type Name = Vec<OsString>;
 pub fn open(path: &Path, options: &ListOptions) -> Result<ImageList, DataError> {
     let (files, notes) = files(path)?;
     if matches!(options.target, TargetKind::Objects | TargetKind::Mask) {
-        return annotations::list(path, files, notes, options.target);
+        return annotations::list(path, files, notes, options);
     }
     let inside = Inside::new(path, &files);
     let table = |found: &Found| {
@@ -90,7 +90,7 @@ impl Files for Inside<'_> {
 }
 
 /// All files of an archive, with links followed and a folder that holds all the rest taken away, and what was left out.
-fn files(path: &Path) -> Result<(Vec<Found>, Vec<String>), DataError> {
+pub fn files(path: &Path) -> Result<(Vec<Found>, Vec<String>), DataError> {
     let read = |source| DataError::Read { path: path.to_path_buf(), source };
     let archive = Arc::new(path.to_path_buf());
     let mut tar = Archive::new(BufReader::new(File::open(path).map_err(read)?));
