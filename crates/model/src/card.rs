@@ -200,7 +200,7 @@ impl SelfTest {
 /// The most outputs that a self-test holds.
 const OUTPUTS: usize = 2048;
 
-fn thinned(outputs: Vec<f32>) -> Vec<f32> {
+pub(crate) fn thinned(outputs: Vec<f32>) -> Vec<f32> {
     let step = outputs.len().div_ceil(OUTPUTS).max(1);
     if step == 1 { outputs } else { outputs.into_iter().step_by(step).collect() }
 }

@@ -1,10 +1,13 @@
 //! Model files as ONNX files, and ONNX files as model files.
 
-use crate::card::{ModelCard, SelfTest, Training};
+use crate::boxes::{Suppression, SuppressionMethod};
+use crate::card::{ModelCard, SelfTest, Training, thinned};
 use crate::error::ModelError;
 use crate::file::Model;
+use crate::places::{Places, detections};
 use crate::task::TaskCard;
 use serde::Serialize;
+use std::convert::Infallible;
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -13,6 +16,7 @@ use striate_imaging::{Filter, Fit, Image, Preprocessing, for_channels};
 use striate_nn::Pass;
 use striate_onnx::{ExportOptions, Model as OnnxModel, Network, OnnxError, Port, RawImages};
 use striate_tensor::{DType, Op, Spec, Tensor, catch_panic};
+use striate_zoo::BOX_VALUES;
 
 const CLASSES: &str = "classes";
 const TASK: &str = "task";
@@ -46,7 +50,9 @@ pub fn raw_images(p: &Preprocessing) -> Result<RawImages, String> {
             return Err(format!("{reason}, which ONNX has no operators for"));
         }
         Fit::Letterbox { .. } => {
-            return Err("its images are scaled with their aspect kept and get a border (letterbox): such a file cannot hold that".into());
+            return Err(
+                "its images are scaled with their aspect kept and get a border (letterbox), which the file leaves to its reader".into(),
+            );
         }
         Fit::Digit | Fit::Resize => None,
     };
@@ -77,7 +83,10 @@ pub fn export_onnx(model: &Model, path: &Path, options: &ExportOptions) -> Resul
         let reason = format!("softmax makes probabilities of classes, and the model's task is {}", card.task.name());
         return Err(ModelError::NotWritten { path: path.to_path_buf(), reason });
     }
-    let [c, h, w] = card.preprocessing.output_shape();
+    if options.nms.is_some() && !matches!(card.task, TaskCard::Detection { .. }) {
+        let reason = format!("suppression is for detection, and the model's task is {}", card.task.name());
+        return Err(ModelError::NotWritten { path: path.to_path_buf(), reason });
+    }
     let mut options = options.clone();
     options.metadata.extend([
         (TASK.into(), json(&card.task)),
@@ -90,11 +99,65 @@ pub fn export_onnx(model: &Model, path: &Path, options: &ExportOptions) -> Resul
     // What is there already stays until the new file has been checked.
     let draft = tempfile::tempdir_in(folder).map_err(failed)?;
     let written = draft.path().join(path.file_name().unwrap_or(path.as_os_str()));
-    OnnxModel::of_graph(&capture(&*model.network, &[1, c, h, w]), &options)?.write(&written)?;
+    OnnxModel::of_graph(&exported(model, &mut options), &options)?.write(&written)?;
     check_written(card, &written, path, &options)?;
+    check_boxes(model, &written, path, &options)?;
     for file in fs::read_dir(draft.path()).map_err(failed)? {
         let file = file.map_err(failed)?;
         fs::rename(file.path(), folder.join(file.file_name())).map_err(failed)?;
+    }
+    Ok(())
+}
+
+/// The graph that is written: a detector's has its boxes and scores besides what the network gives.
+fn exported(model: &Model, options: &mut ExportOptions) -> Graph {
+    let [c, h, w] = model.card.preprocessing.output_shape();
+    let TaskCard::Detection { strides, .. } = &model.card.task else {
+        return capture(&*model.network, &[1, c, h, w]);
+    };
+    let places = Places::new([h, w], strides);
+    options.names = ["output", "boxes", "scores"].map(String::from).to_vec();
+    let input = Spec::new([1, c, h, w], DType::F32);
+    let graph = capture_with(&*model.network, &[("input", input)], |mut x, pass| {
+        let outputs = model.network.forward(x.swap_remove(0), pass);
+        let [boxes, scores] = places.boxes_and_scores(outputs.clone(), pass);
+        Ok::<_, Infallible>(vec![outputs, boxes, scores])
+    });
+    graph.unwrap_or_else(|never| match never {})
+}
+
+/// Whether the detections of a written file are those of the model.
+fn check_boxes(model: &Model, written: &Path, path: &Path, options: &ExportOptions) -> Result<(), ModelError> {
+    let card = &model.card;
+    let (TaskCard::Detection { strides, .. }, Some(nms), None) = (&card.task, &options.nms, &options.images) else {
+        return Ok(());
+    };
+    let network = Network::read(written)?;
+    let [_, h, w] = card.preprocessing.output_shape();
+    let method = SuppressionMethod::Nms { iou: nms.iou };
+    // All that the file keeps.
+    let (max_candidates, max_detections) = (usize::MAX, usize::MAX);
+    let suppression = Suppression { method, score_threshold: nms.score, max_candidates, max_detections };
+    for (i, image) in card.self_test.iter().filter_map(SelfTest::image).enumerate() {
+        let x = card.preprocessing.apply(&image).0;
+        let outputs = model.network.forward(x.clone(), &Pass::eval());
+        let want = detections(&outputs, &Places::new([h, w], strides), &suppression).swap_remove(0);
+        let got = network.run(vec![x], &Pass::eval())?.swap_remove(3).to_vec::<f32>();
+        let tolerance = if options.half { HALF_TOLERANCE } else { TOLERANCE };
+        let near = |a: f32, b: f32| (a - b).abs() <= tolerance * w.max(h) as f32;
+        let is_there = |row: &[f32]| {
+            want.iter().any(|d| {
+                d.class as f32 == row[1]
+                    && near(d.score, row[2])
+                    && (0..4).all(|edge| near(d.bbox[edge], row[3 + edge]))
+            })
+        };
+        // One that rounding moves across a threshold is no fault.
+        let missing = got.chunks_exact(7).filter(|row| !is_there(row)).count() + want.len().abs_diff(got.len() / 7);
+        if missing > want.len() / 20 {
+            let reason = format!("what was written finds other objects than the model for self-test {}", i + 1);
+            return Err(ModelError::NotWritten { path: path.to_path_buf(), reason });
+        }
     }
     Ok(())
 }
@@ -115,7 +178,7 @@ fn check_written(card: &ModelCard, written: &Path, path: &Path, options: &Export
             Some(_) => as_bytes(&image),
             None => card.preprocessing.apply(&image).0,
         };
-        let got = network.run(vec![x], &Pass::eval())?.swap_remove(0).to_vec::<f32>();
+        let got = thinned(network.run(vec![x], &Pass::eval())?.swap_remove(0).to_vec());
         let want = Tensor::from_vec(test.output.clone(), [1, test.output.len()]);
         let want = if options.softmax { want.softmax(1) } else { want }.to_vec::<f32>();
         let scale = want.iter().fold(if options.softmax { 0.0f32 } else { 1.0 }, |m, x| m.max(x.abs()));
@@ -229,13 +292,20 @@ pub fn import_onnx(path: &Path, asked: &OnnxImport) -> Result<Imported, ModelErr
         notes.push(format!("its outputs {} are left out", dropped.join(", ")));
         graph.outputs.truncate(1);
     }
-    flatten_scores(&mut graph);
-    if without_softmax(&mut graph) {
+    // Files of other programs and of earlier versions have a word there, or nothing.
+    let task: TaskCard = task.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
+    let is_dense = matches!(task, TaskCard::Detection { .. } | TaskCard::Segmentation { .. });
+    if !is_dense {
+        flatten_scores(&mut graph);
+    }
+    if !is_dense && without_softmax(&mut graph) {
         notes.push("its last softmax is left out: scores become probabilities in predict".into());
     }
     passes::drop_dead(&mut graph);
     let scores = graph.value(graph.outputs[0]).spec_at(1);
     let count = match scores.shape[..] {
+        [1, n, ..] if matches!(task, TaskCard::Segmentation { .. }) => n,
+        [1, _, n] if is_dense && n > BOX_VALUES => n - BOX_VALUES,
         [1, n] if n > 0 && scores.dtype == DType::F32 => n,
         _ => {
             return Err(bad(format!(
@@ -251,8 +321,6 @@ pub fn import_onnx(path: &Path, asked: &OnnxImport) -> Result<Imported, ModelErr
     if classes.len() != count {
         return Err(bad(format!("has {count} outputs, there are {} names of classes", classes.len())));
     }
-    // Files of other programs and of earlier versions have a word there, or nothing.
-    let task: TaskCard = task.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
     task.check(count).map_err(bad)?;
     let card =
         card(path, task, classes, preprocessing, &graph).map_err(|e| bad(format!("cannot be run on noise: {e}")))?;

@@ -2,6 +2,7 @@
 
 use crate::boxes::{Detection, Suppression};
 use striate_imaging::Placement;
+use striate_nn::Pass;
 use striate_tensor::Tensor;
 use striate_zoo::BOX_VALUES;
 
@@ -82,14 +83,21 @@ impl Places {
     /// If there is not one row for each place.
     pub fn decode(&self, outputs: Tensor, places: &[usize]) -> Tensor {
         assert_eq!(outputs.shape(), [places.len(), 4], "Places::decode: needs four numbers for each place");
-        let (mut strides, mut centres) = (Vec::new(), Vec::new());
-        for &place in places {
-            let Place { centre: [x, y], stride } = self.all[place];
-            strides.extend([-stride, -stride, stride, stride]);
-            centres.extend([x, y, x, y]);
-        }
+        let [strides, centres] = rows(places.iter().map(|&place| &self.all[place]));
         let column = |values: Vec<f32>| Tensor::from_vec(values, [places.len(), 4]);
         outputs.clamp_max(MAX_EXPONENT as f64).exp() * &column(strides) + &column(centres)
+    }
+
+    /// What a network's outputs `[n, places, classes + 5]` mean at all places: boxes `[n, places, 4]` in pixels of its image, and for each class its score
+    /// `[n, places, classes]`, the root of its probability times the centerness.
+    pub(crate) fn boxes_and_scores(&self, outputs: Tensor, pass: &Pass) -> [Tensor; 2] {
+        let classes = outputs.size(2) - BOX_VALUES;
+        let [strides, centres] = rows(self.all.iter());
+        let constant = |values: Vec<f32>| pass.constant(Tensor::from_vec(values, [1, self.all.len(), 4]));
+        let distances = outputs.clone().narrow(2, classes, 4).clamp_max(MAX_EXPONENT as f64).exp();
+        let boxes = distances * &constant(strides) + &constant(centres);
+        let central = outputs.clone().narrow(2, classes + 4, 1).sigmoid();
+        [boxes, (outputs.narrow(2, 0, classes).sigmoid() * &central).sqrt()]
     }
 }
 
@@ -146,6 +154,16 @@ fn sigmoid(x: f32) -> f32 {
 
 fn logit(p: f32) -> f32 {
     (p / (1.0 - p)).ln()
+}
+
+/// For the four edges of the box around each place how many pixels a stride moves them, and the place.
+fn rows<'a>(places: impl Iterator<Item = &'a Place>) -> [Vec<f32>; 2] {
+    let (mut strides, mut centres) = (Vec::new(), Vec::new());
+    for &Place { centre: [x, y], stride } in places {
+        strides.extend([-stride, -stride, stride, stride]);
+        centres.extend([x, y, x, y]);
+    }
+    [strides, centres]
 }
 
 #[cfg(test)]

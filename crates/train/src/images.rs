@@ -1,18 +1,18 @@
 //! Images of a folder, made ready for a run: read once, split if need be, and written down for the runs that go on.
 
-use crate::config::{Layers, ResolvedConfig, TaskKind};
+use crate::config::{ResolvedConfig, TaskKind};
 use crate::data::{Images, Splits, Validation, Wanted, Watch};
 use crate::error::TrainError;
 use crate::evaluate::HeldOut;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use striate_data::images::{
-    BadImage, CacheKind, DataKind, Entry, Fold, ImageList, ImageListDataset, ListOptions, SplitOptions, Survey,
-    fingerprints, fold, read_moved_run_list, some, split, survey, text_path, write_run_list,
+    BadImage, CacheKind, DataKind, Entry, Fold, ImageList, ListOptions, SplitOptions, Survey, fingerprints, fold,
+    read_moved_run_list, some, split, survey, text_path, write_run_list,
 };
 use striate_data::{DataError, Object, Target, TargetKind};
-use striate_imaging::{DecodeOptions, Filter, Fit, Image, Preprocessing, Split, for_channels, shown};
-use striate_model::{ModelCard, Provenance, TaskCard};
+use striate_imaging::{DecodeOptions, Filter, Fit, Preprocessing, Split, for_channels, shown};
+use striate_model::{ModelCard, TaskCard};
 use striate_tensor::num_threads;
 
 /// The largest side that images of one size keep, and the side of others.
@@ -355,53 +355,6 @@ fn as_outputs(target: &Target, places: &[usize], outputs: usize) -> Target {
             places.iter().zip(numbers).for_each(|(&place, &x)| ordered[place] = x);
             Target::Numbers(ordered)
         }
-    }
-}
-
-/// The training images of a run that would have certain settings, as its network would see them.
-pub struct Preview {
-    plain: ImageListDataset,
-    changed: ImageListDataset,
-}
-
-impl Preview {
-    /// For the images and settings that are asked for.
-    ///
-    /// # Errors
-    /// If the images or the settings cannot be used.
-    pub fn open(asked: impl Into<Layers>) -> Result<Preview, TrainError> {
-        let config = &asked.into().over(ResolvedConfig::default()).config;
-        let from = Provenance::default();
-        let splits = open(
-            config,
-            Wanted { input: None, backbone: None, started_from: &from, validation: Validation::Optional },
-            &|_, _| {},
-        )?;
-        let size = splits.preprocessing.size[0];
-        let Images::Files { entries, .. } = splits.train else { unreachable!("images are in files") };
-        let plain = ImageListDataset::new(entries, splits.preprocessing, CacheKind::None);
-        let changed = plain.augmented(config.images.augmentations(size)?, splits.classes.len(), config.seed);
-        Ok(Preview { plain, changed })
-    }
-
-    /// How many there are.
-    pub fn len(&self) -> usize {
-        self.plain.entries().len()
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// Image `index` as it is without random changes.
-    pub fn plain(&self, index: usize) -> Result<Image, TrainError> {
-        Ok(self.plain.image(0, index)?.into_bytes())
-    }
-
-    /// Image `index` as it is in `epoch`. Mixing with other images is left out.
-    pub fn in_epoch(&self, epoch: usize, index: usize) -> Result<Image, TrainError> {
-        Ok(self.changed.image(epoch, index)?.into_bytes())
     }
 }
 

@@ -25,6 +25,7 @@ mod network;
 mod overfit;
 mod phase;
 pub mod plots;
+mod preview;
 mod published;
 mod recipe;
 mod recorder;
@@ -56,7 +57,7 @@ pub use finetune::{
     FewShot, FewShotResult, FineTune, FineTuneConfig, FineTuneMode, PrototypeReport, Source, prototypes,
 };
 pub use image_settings::{ImageCache, ImageConfig, ImageSettings, NO_CHANGES, SMALL_DATA, UNMIXED};
-pub use images::{Preview, are_images};
+pub use images::are_images;
 pub use learning_rate::{PlateauPosition, SCHEDULE_FORMS, SchedulePlan};
 pub use loader::Loader;
 pub use lr_find::{LrFind, LrFindEnd, LrFindOptions, LrPoint};
@@ -66,6 +67,7 @@ pub use metrics::{
     bootstrap_interval, boundary_f1, wilson_interval,
 };
 pub use overfit::{Overfit, OverfitVerdict};
+pub use preview::Preview;
 pub use published::{IMAGENET, MIRROR, cached_weights, resolve_weights, weights_url};
 pub use recipe::Recipe;
 pub use run_dir::RunDir;

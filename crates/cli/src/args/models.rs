@@ -113,6 +113,10 @@ pub struct Export {
     /// ONNX: end with a softmax, so that the outputs are probabilities and not scores.
     #[arg(long)]
     pub softmax: bool,
+    /// ONNX: end a detector with non-maximum suppression, by the model's own thresholds: a further output, detections, has a row for each object: image, class, score,
+    /// left, top, right, bottom.
+    #[arg(long)]
+    pub nms: bool,
     /// ONNX and rust: store weights in 16 bits, for a file of half the size. They are computed with in 32.
     #[arg(long)]
     pub half: bool,

@@ -7,9 +7,9 @@ use std::path::Path;
 use std::process::ExitCode;
 use striate::embed::write_crate;
 use striate::formats::{npz, pth, safetensors};
-use striate::model::{Model, export_onnx, raw_images};
+use striate::model::{Model, ModelCard, SuppressionMethod, TaskCard, export_onnx, raw_images};
 use striate::nn::state_dict;
-use striate::onnx::{ExportOptions, MIN_RAW_OPSET};
+use striate::onnx::{ExportOptions, MIN_RAW_OPSET, NonMaxSuppression};
 
 /// The format that a file's ending tells.
 fn by_ending(file: &Path) -> Option<ExportFormat> {
@@ -33,6 +33,34 @@ fn about(format: ExportFormat) -> (&'static str, &'static str) {
     }
 }
 
+/// The thresholds of a detector, for a file that ends with suppression.
+fn suppression(card: &ModelCard) -> Result<NonMaxSuppression, Failure> {
+    let TaskCard::Detection { suppression, .. } = &card.task else {
+        return Err(format!("--nms is for detection, and the model's task is {}", card.task.name()).into());
+    };
+    match suppression.method {
+        SuppressionMethod::Nms { iou } => {
+            Ok(NonMaxSuppression { iou, score: suppression.score_threshold, max_per_class: suppression.max_detections })
+        }
+        _ => Err("the model's boxes are suppressed softly, which ONNX has no operator for: leave --nms out".into()),
+    }
+}
+
+/// What a file's outputs are, in words.
+fn outputs(card: &ModelCard, softmax: bool, nms: bool) -> String {
+    let classes = card.classes.len();
+    match card.task {
+        TaskCard::Detection { .. } => {
+            let detections =
+                if nms { ", detections [n, 7] (image, class, score, left, top, right, bottom)" } else { "" };
+            format!("boxes [batch, places, 4], scores [batch, places, {classes}]{detections}")
+        }
+        TaskCard::Segmentation { .. } => format!("scores of pixels [batch, {classes}, height, width]"),
+        _ if softmax => format!("probabilities [batch, {classes}]"),
+        _ => format!("scores [batch, {classes}]"),
+    }
+}
+
 pub fn run(args: Export) -> Result<ExitCode, Failure> {
     let file = model_path(&args.model)?;
     let told = args.out.as_deref().and_then(by_ending);
@@ -43,6 +71,7 @@ pub fn run(args: Export) -> Result<ExitCode, Failure> {
         let flags = [
             ("--opset", args.opset.is_some()),
             ("--softmax", args.softmax),
+            ("--nms", args.nms),
             ("--with-preprocessing", args.with_preprocessing),
             ("--half", half),
         ];
@@ -80,7 +109,8 @@ pub fn run(args: Export) -> Result<ExitCode, Failure> {
             })?;
             let least = if images.is_some() { MIN_RAW_OPSET } else { default.opset };
             let opset = args.opset.unwrap_or(default.opset.max(least));
-            let options = ExportOptions { opset, softmax: args.softmax, half: args.half, images, ..default };
+            let nms = args.nms.then(|| suppression(&model.card)).transpose()?;
+            let options = ExportOptions { opset, softmax: args.softmax, half: args.half, images, nms, ..default };
             export_onnx(&model, &out, &options)?;
         }
         ExportFormat::Rust => {
@@ -101,13 +131,12 @@ pub fn run(args: Export) -> Result<ExitCode, Failure> {
     let out = shown_path(&out);
     if format == ExportFormat::Onnx {
         let [c, h, w] = model.card.preprocessing.output_shape();
-        let outputs = if args.softmax { "probabilities" } else { "scores" };
-        let classes = model.card.classes.len();
         let images = match args.with_preprocessing {
             true => "RGB images u8 [batch, height, width, 3] of any size".to_string(),
             false => format!("images [batch, {c}, {h}, {w}]"),
         };
-        say(format_args!("{out}: {images} to {outputs} [batch, {classes}]; in Python: {python}"))?;
+        let outputs = outputs(&model.card, args.softmax, args.nms);
+        say(format_args!("{out}: {images} to {outputs}; in Python: {python}"))?;
         say("Read back, it gives what the model gives.")?;
         return Ok(ExitCode::SUCCESS);
     }

@@ -3,6 +3,7 @@
 mod attributes;
 mod builder;
 mod images;
+mod nms;
 mod norms;
 mod ops;
 mod raw_images;
@@ -18,6 +19,7 @@ use crate::proto::{
 use crate::tensor::data_type;
 use crate::{MAX_OPSET, MIN_OPSET};
 use builder::Builder;
+pub use nms::NonMaxSuppression;
 pub use raw_images::RawImages;
 use std::collections::HashSet;
 use striate_graph::{Dim, Graph, Value};
@@ -41,6 +43,10 @@ pub struct ExportOptions {
     pub softmax: bool,
     /// Whether weights of two and more dimensions are stored in 16 bits. Runtimes widen them and compute in 32.
     pub half: bool,
+    /// What the outputs are called, in their order [default: `output`, `output_1`, …].
+    pub names: Vec<String>,
+    /// Whether boxes of one object are reduced to the best of them: the outputs called `boxes` and `scores` become a further one, `detections`.
+    pub nms: Option<NonMaxSuppression>,
     /// How the network's input is made, if the file is to take images of any size and prepare them itself.
     pub images: Option<RawImages>,
     /// Texts that go with the model, such as class names.
@@ -49,7 +55,15 @@ pub struct ExportOptions {
 
 impl Default for ExportOptions {
     fn default() -> Self {
-        ExportOptions { opset: 17, softmax: false, half: false, images: None, metadata: Vec::new() }
+        ExportOptions {
+            opset: 17,
+            softmax: false,
+            half: false,
+            names: Vec::new(),
+            nms: None,
+            images: None,
+            metadata: Vec::new(),
+        }
     }
 }
 
@@ -85,7 +99,8 @@ impl Model {
             if options.softmax {
                 name = b.node("Softmax", &[&name], vec![attributes::int("axis", -1)]);
             }
-            let wanted = if i == 0 { OUTPUT.to_string() } else { format!("{OUTPUT}_{i}") };
+            let usual = || if i == 0 { OUTPUT.to_string() } else { format!("{OUTPUT}_{i}") };
+            let wanted = options.names.get(i).cloned().unwrap_or_else(usual);
             let wanted = b.fresh(&wanted);
             let is_result = b.nodes.iter().any(|n| n.output.contains(&name));
             let is_taken = outputs.iter().any(|v: &ValueInfoProto| v.name() == name);
@@ -94,6 +109,14 @@ impl Model {
                 false => b.node_to(vec![wanted.clone()], "Identity", &[&name], vec![]),
             }
             outputs.push(value_info(wanted, graph.value(id)));
+        }
+        if let Some(nms) = &options.nms {
+            let find = |name: &str| outputs.iter().position(|output: &ValueInfoProto| output.name() == name);
+            let (Some(boxes), Some(scores)) = (find(nms::BOXES), find(nms::SCORES)) else {
+                panic!("Model::of_graph: suppression needs outputs called {} and {}", nms::BOXES, nms::SCORES)
+            };
+            let [boxes, scores] = [boxes, scores].map(|i| outputs[i].name().to_string());
+            outputs.push(nms.write(&mut b, &boxes, &scores));
         }
         drop_unused(&mut b);
         let mut inputs: Vec<ValueInfoProto> =

@@ -75,11 +75,11 @@ impl Source {
         }
         let head = if config.task == TaskKind::Detection { "fpn 64 + fcos" } else { "fpn 128" };
         let model = model.map_or_else(|| format!("{} + {head}", ready.name), String::from);
-        Ok(source.as_backbone_of(model))
+        Ok(source.under(model))
     }
 
-    /// A ready network as the backbone of another.
-    fn as_backbone_of(mut self, model: String) -> Source {
+    /// Its weights under the names that they have in `model`, a network that it is the backbone of.
+    fn under(mut self, model: String) -> Source {
         let prefix = match Description::of(&model).map(|description| description.blueprint([3, 1, 1], 1)) {
             Some(Ok(blueprint)) => blueprint.backbone_prefix(),
             _ => "",

@@ -15,5 +15,6 @@ mod svg;
 
 pub use confusion::confusion;
 pub use curves::{Series, curves, curves_over_log};
+pub(crate) use precision_recall::draw as precision_recall_curves;
 pub use precision_recall::precision_recall;
 pub use scatter::scatter;

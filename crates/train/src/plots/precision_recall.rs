@@ -23,8 +23,14 @@ const MOST: usize = 12;
 /// assert!(precision_recall(&[("cat".into(), ranking)]).contains("cat (AP 83.3%)"));
 /// ```
 pub fn precision_recall(labels: &[(String, Ranking)]) -> String {
-    let rated = labels.iter().filter_map(|(name, ranking)| Some((name, ranking, ranking.average_precision()?)));
-    let mut rated: Vec<(&String, &Ranking, f64)> = rated.collect();
+    let rated = labels
+        .iter()
+        .filter_map(|(name, ranking)| Some((name.as_str(), ranking.points(), ranking.average_precision()?)));
+    draw(rated.collect())
+}
+
+/// As [`precision_recall`], of points, one for each threshold, and an average precision that are known.
+pub(crate) fn draw(mut rated: Vec<(&str, &[OperatingPoint], f64)>) -> String {
     let all = rated.len();
     if all > MOST {
         rated.sort_by(|a, b| a.2.total_cmp(&b.2));
@@ -41,9 +47,8 @@ pub fn precision_recall(labels: &[(String, Ranking)]) -> String {
     if rated.is_empty() {
         panel.say(&mut svg, "no label has positive samples");
     }
-    for (index, (_, ranking, _)) in rated.iter().enumerate() {
-        let points: Vec<Point> =
-            steps(ranking.points()).into_iter().map(|[r, p]| (panel.x(r), Some(panel.y(p)))).collect();
+    for (index, (_, operating, _)) in rated.iter().enumerate() {
+        let points: Vec<Point> = steps(operating).into_iter().map(|[r, p]| (panel.x(r), Some(panel.y(p)))).collect();
         lines::draw(&mut svg, index, &points);
     }
     legend.draw(&mut svg, [INDENT, HEIGHT + Panel::around()]);

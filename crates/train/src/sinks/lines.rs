@@ -17,7 +17,10 @@ pub fn line(event: &Event) -> Option<String> {
         Event::Started(started) => start(started),
         Event::Progress { epoch, epochs, step, steps, metrics, .. } => {
             let steps = steps.map_or(String::new(), |steps| format!("/{steps}"));
-            format!("Epoch: [{epoch}/{epochs}], Step: [{step}{steps}], {}", listed_metrics("", metrics.iter()))
+            format!(
+                "Epoch: [{epoch}/{epochs}], Step: [{step}{steps}], {}",
+                listed_metrics("", metrics.iter().take(METRICS))
+            )
         }
         Event::Measured { epoch, epochs, split, metrics, monitor, .. } => {
             let what = if *split == Split::Val { "Validation " } else { "Test " };
@@ -60,6 +63,9 @@ pub fn line(event: &Event) -> Option<String> {
         | Event::Finished(_) => return None,
     })
 }
+
+/// How many metrics a line of progress has; `metrics.csv` has all.
+const METRICS: usize = 4;
 
 /// How many samples of a batch a line names.
 const SAMPLES: usize = 4;

@@ -2,6 +2,7 @@
 
 use crate::config::TaskKind;
 use crate::metrics::{Detail, SegmentationMetrics};
+use crate::plots;
 use crate::task::Task;
 use serde::{Deserialize, Serialize};
 use striate_data::Batch;
@@ -126,5 +127,11 @@ impl<N: Forward> Task<N> for Segmentation {
     }
     fn monitor(&self) -> &str {
         "mean_iou"
+    }
+    fn picture(&self, metrics: &SegmentationMetrics, outputs: &[String]) -> Option<(&'static str, String)> {
+        let counts = metrics.confusion().counts();
+        let name = |class: usize| outputs.get(class).cloned().unwrap_or_else(|| class.to_string());
+        let names: Vec<String> = (0..self.classes).map(name).collect();
+        Some(("confusion.svg", plots::confusion(counts, &names)))
     }
 }

@@ -5,6 +5,7 @@ mod loss;
 
 use crate::config::TaskKind;
 use crate::metrics::{Detail, DetectionMetrics};
+use crate::plots;
 use crate::task::Task;
 use assign::Truth;
 use striate_data::{Batch, Object};
@@ -84,5 +85,16 @@ impl<N: Forward> Task<N> for Detection {
     }
     fn monitor(&self) -> &str {
         "map"
+    }
+    fn picture(&self, metrics: &DetectionMetrics, outputs: &[String]) -> Option<(&'static str, String)> {
+        let name = |class: usize| outputs.get(class).cloned().unwrap_or_else(|| class.to_string());
+        let names: Vec<String> = (0..self.classes).map(name).collect();
+        let points: Vec<_> = (0..self.classes).map(|class| metrics.precision_recall(class)).collect();
+        let at_half = |class: usize| {
+            metrics.class_metrics(class).into_iter().find(|m| m.name == "ap50").map_or(f64::NAN, |m| m.value)
+        };
+        let rated = (0..self.classes).map(|class| (names[class].as_str(), &points[class][..], at_half(class)));
+        let rated = rated.filter(|(_, _, ap)| !ap.is_nan()).collect();
+        Some(("precision-recall.svg", plots::precision_recall_curves(rated)))
     }
 }
