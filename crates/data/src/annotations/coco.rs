@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ffi::OsStr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 #[derive(Deserialize)]
@@ -185,6 +185,9 @@ fn classes(
         })
     };
     let classes: Vec<usize> = names.values().cloned().map(class).collect();
+    if all.category_ids.is_empty() && classes.iter().enumerate().all(|(i, class)| i == *class) {
+        all.category_ids = names.keys().copied().collect();
+    }
     Ok(names.into_keys().zip(classes).collect())
 }
 
@@ -286,7 +289,7 @@ fn find<'a>(
     split: Option<striate_imaging::Split>,
     name: &str,
     by_name: &BTreeMap<&OsStr, Vec<&'a Parts>>,
-    path: &PathBuf,
+    path: &Path,
 ) -> Result<Option<&'a Parts>, DataError> {
     let wanted: Parts =
         name.split(['/', '\\']).filter(|part| !matches!(*part, "" | "." | "..")).map(Into::into).collect();

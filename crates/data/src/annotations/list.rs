@@ -23,7 +23,7 @@ impl Annotations {
     /// # Errors
     /// If another kind is asked for, or masks of objects that have no outline.
     pub fn into_list(self, kind: TargetKind) -> Result<ImageList, DataError> {
-        let Annotations { path, mut classes, images, notes, mut issues } = self;
+        let Annotations { path, mut classes, images, notes, mut issues, .. } = self;
         let mut add = |image: &AnnotatedImage, kind, place, what| {
             let file = image.file.clone().unwrap_or_else(|| Arc::new(image.source.path()));
             issues.add(Issue { kind, file, place, image: Some(image.name.clone()), what });
@@ -84,11 +84,7 @@ fn objects(image: &AnnotatedImage, classes: &[String], add: &mut Add) -> Vec<Obj
             add(image, IssueKind::NotANumber, object.place, numbers());
             continue;
         }
-        let bbox = match is_turned(image) {
-            Some(header) => turned(object.bbox, header),
-            None => object.bbox,
-        };
-        let [left, top, right, bottom] = bbox;
+        let [left, top, right, bottom] = upright(image, object.bbox);
         let [height, width] = image.size().map_or([f64::MAX; 2], |size| size.map(|v| v as f64));
         let clipped =
             [left.clamp(0.0, width), top.clamp(0.0, height), right.clamp(0.0, width), bottom.clamp(0.0, height)];
@@ -113,6 +109,11 @@ fn objects(image: &AnnotatedImage, classes: &[String], add: &mut Add) -> Vec<Obj
         kept.push(Object { class: object.class, bbox, crowd: object.crowd, difficult: object.difficult });
     }
     kept
+}
+
+/// A box of an image's annotations, in the upright image.
+pub(super) fn upright(image: &AnnotatedImage, bbox: [f64; 4]) -> [f64; 4] {
+    is_turned(image).map_or(bbox, |header| turned(bbox, header))
 }
 
 /// A box of an image as it lies, in the upright one.

@@ -1,6 +1,7 @@
 //! Annotations of images: objects with boxes and outlines, and masks, as the field's formats hold them.
 
 mod coco;
+mod convert;
 mod csv;
 mod issue;
 mod list;
@@ -18,6 +19,7 @@ mod yaml;
 mod yolo;
 
 use crate::source::Source;
+pub use convert::{ConvertOptions, ConvertReport, Format, Placement, convert, convert_masks};
 pub use issue::{Issue, IssueKind, Issues, Place};
 pub use palette::Palette;
 pub use pixels::{MaskFile, MaskShapes};
@@ -40,6 +42,8 @@ pub struct Annotations {
     pub path: PathBuf,
     /// The names of the classes.
     pub classes: Vec<String>,
+    /// The numbers of the classes in a COCO file; empty of other formats.
+    pub category_ids: Vec<u64>,
     /// The images, sorted by name.
     pub images: Vec<AnnotatedImage>,
     /// What was left out, a line each.

@@ -46,7 +46,7 @@ impl Named {
         let at =
             |names: &[&str]| header.fields.iter().position(|f| names.contains(&f.text.trim().to_lowercase().as_str()));
         let name = at(&NAMES).ok_or("a palette needs the columns name, red, green, blue or name, value")?;
-        let colours = COLUMNS.map(|names| at(names));
+        let colours = COLUMNS.map(&at);
         let value = at(&VALUES);
         let by_colour = colours.iter().all(Option::is_some);
         if !by_colour && value.is_none() {

@@ -152,7 +152,7 @@ fn label_paths(parts: &Parts) -> Vec<Parts> {
     let stem = stem(name).to_os_string();
     let mut all = Vec::new();
     if let Some(at) = folders.iter().rposition(|folder| is_named(folder, &["images"])) {
-        all.push([&folders[..at], &["labels".into()], &folders[at + 1..], &[stem.clone()]].concat());
+        all.push([&folders[..at], &["labels".into()], &folders[at + 1..], std::slice::from_ref(&stem)].concat());
     }
     all.push([folders, std::slice::from_ref(&stem)].concat());
     all.push([folders, &["labels".into(), stem]].concat());

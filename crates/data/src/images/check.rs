@@ -131,6 +131,7 @@ impl CheckReport {
             findings.extend(of_issues(list, issues));
         }
         findings.sort_by_key(|f| !f.problem);
+        let said: Vec<String> = list.issues.notes().collect();
         CheckReport {
             path: shown(&list.path),
             images: list.entries.len(),
@@ -148,7 +149,7 @@ impl CheckReport {
             mean,
             std,
             findings,
-            notes: list.notes.clone(),
+            notes: list.notes.iter().filter(|note| !said.contains(note)).cloned().collect(),
         }
     }
 

@@ -52,6 +52,8 @@ pub struct Columns {
     pub group: Option<usize>,
     /// Whether paths are escaped, as a column `path_escaped` says.
     pub escaped: bool,
+    /// Whether the labels are paths of masks.
+    masks: bool,
 }
 
 /// The names of all columns, shown.
@@ -140,7 +142,8 @@ impl Columns {
         };
         let (split, group) = (other("split")?, other("group")?);
         let escaped = options.path_column.is_none() && plain(header[path]) == "path_escaped";
-        Ok(Columns { path, labels, split, group, escaped })
+        let masks = options.target == TargetKind::Mask;
+        Ok(Columns { path, labels, split, group, escaped, masks })
     }
 
     /// What is to be said of them.
@@ -151,7 +154,8 @@ impl Columns {
             ["path", "path_escaped"].contains(&header[self.path]) && (names == ["label"] || names == ["mask"]);
         if !plain_names {
             let (path, labels) = (shown(header[self.path]), names.iter().map(shown).collect::<Vec<_>>().join("', '"));
-            notes.push(format!("the column '{path}' is read as path, '{labels}' as label"));
+            let what = if self.masks { "mask" } else { "label" };
+            notes.push(format!("the column '{path}' is read as path, '{labels}' as {what}"));
         }
         let mut used = vec![Some(self.path), self.split, self.group];
         used.extend(self.labels.iter().map(|&i| Some(i)));

@@ -12,6 +12,8 @@ use striate_imaging::{DecodeOptions, Filter, Image};
 /// Groups, and images of a group, that are shown.
 const GROUPS: usize = 12;
 const IMAGES: usize = 6;
+/// Lines of annotation files that are shown.
+const DETAILS: usize = 50;
 /// Pixels of the shorter side of a small image, and the most of the longer one.
 const THUMB: usize = 96;
 const LONG_THUMB: usize = 6 * THUMB;
@@ -49,6 +51,28 @@ fn write_page(out: &mut String, r: &CheckReport, list: &ImageList) -> std::fmt::
         let cells: String = splits.iter().map(|s| format!("<td>{}</td>", c.splits.get(s).unwrap_or(&0))).collect();
         write!(out, "<tr><td>{}</td><td>{}</td>{cells}</tr>", escaped(&c.class), c.images)?;
     }
+    if !r.objects.is_empty() {
+        write!(
+            out,
+            "</table><h2>Objects</h2><table><tr><th>class</th><th>objects</th>{heads}<th>small</th><th>medium</th><th>large</th>\
+             <th>crowd</th><th>difficult</th></tr>"
+        )?;
+    }
+    for c in &r.objects {
+        let cells: String = splits.iter().map(|s| format!("<td>{}</td>", c.splits.get(s).unwrap_or(&0))).collect();
+        write!(out, "<tr><td>{}</td><td>{}</td>{cells}", escaped(&c.class), c.objects)?;
+        for n in [c.small, c.medium, c.large, c.crowd, c.difficult] {
+            write!(out, "<td>{n}</td>")?;
+        }
+        out.push_str("</tr>");
+    }
+    if !r.pixels.is_empty() {
+        write!(out, "</table><h2>Pixels</h2><table><tr><th>class</th><th>pixels</th><th>share</th></tr>")?;
+    }
+    for c in &r.pixels {
+        let share = 100.0 * c.share;
+        write!(out, "<tr><td>{}</td><td>{}</td><td>{share:.2}%</td></tr>", escaped(&c.class), c.pixels)?;
+    }
     write!(out, "</table><h2>Sizes</h2><table><tr><th></th><th>smallest</th><th>median</th><th>largest</th></tr>")?;
     for (name, range, digits) in [("width", r.width, 0), ("height", r.height, 0), ("width : height", r.aspect, 2)] {
         let [a, b, c] = [range.min, range.median, range.max];
@@ -68,6 +92,16 @@ fn write_page(out: &mut String, r: &CheckReport, list: &ImageList) -> std::fmt::
 fn write_finding(out: &mut String, finding: &Finding, list: &ImageList) -> std::fmt::Result {
     let class = if finding.problem { " class=\"problem\"" } else { "" };
     write!(out, "<h2{class}>{}</h2><p>{}</p>", escaped(finding.kind), escaped(&finding.line))?;
+    if finding.details.len() > 1 {
+        out.push_str("<ul>");
+        for line in finding.details.iter().take(DETAILS) {
+            write!(out, "<li>{}</li>", escaped(line))?;
+        }
+        out.push_str("</ul>");
+    }
+    if finding.details.len() > DETAILS {
+        write!(out, "<p>and {} more</p>", finding.details.len() - DETAILS)?;
+    }
     for group in finding.places.iter().take(GROUPS) {
         out.push_str("<div class=\"group\">");
         for &place in group.iter().take(IMAGES) {

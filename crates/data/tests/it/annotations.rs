@@ -1,0 +1,608 @@
+//! Annotations: what the field's formats are read as, that a run's list keeps them, and what damaged files give.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use striate_data::annotations::{Annotations, ConvertOptions, Format, IssueKind, Placement, convert};
+use striate_data::images::{
+    CheckReport, ImageList, ListOptions, SplitOptions, read_moved_run_list, read_run_list, split, survey,
+    write_manifest, write_run_list,
+};
+use striate_data::{DataError, Target, TargetKind};
+use striate_imaging::{Image, Split};
+
+/// Writes a PNG of this size with pixels of its own for each `n`.
+pub fn image(path: PathBuf, [height, width]: [usize; 2], n: usize) {
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    let data = (0..height * width * 3).map(|i| ((i * (n + 3) * 7) % 251 + n * 31) as u8).collect();
+    Image::new(width, height, 3, data).write_png(&path).unwrap();
+}
+
+pub fn put(path: PathBuf, text: impl AsRef<[u8]>) {
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, text).unwrap();
+}
+
+pub fn options(target: TargetKind) -> ListOptions {
+    ListOptions { target, ..ListOptions::default() }
+}
+
+pub fn objects(path: &Path) -> Result<ImageList, DataError> {
+    ImageList::open_with(path, &options(TargetKind::Objects))
+}
+
+pub fn refused(result: Result<ImageList, DataError>, parts: &[&str]) {
+    let line = result.expect_err("it must be refused").to_string();
+    assert_eq!(line.lines().count(), 1, "{line}");
+    for part in parts {
+        assert!(line.contains(part), "'{part}' is not in: {line}");
+    }
+}
+
+fn boxes(list: &ImageList, name: &str) -> Vec<(String, [f32; 4])> {
+    let entry = list.entries.iter().find(|e| e.name.ends_with(name)).unwrap_or_else(|| panic!("no {name}"));
+    let Target::Objects(objects) = &entry.target else { panic!("objects") };
+    objects.iter().map(|o| (list.classes[o.class].clone(), o.bbox)).collect()
+}
+
+fn owned(list: &[(&str, [f32; 4])]) -> Vec<(String, [f32; 4])> {
+    list.iter().map(|(class, bbox)| (class.to_string(), *bbox)).collect()
+}
+
+fn splits(list: &ImageList) -> Vec<(&str, Option<Split>)> {
+    list.entries.iter().map(|e| (e.name.rsplit('/').next().unwrap(), e.split)).collect()
+}
+
+fn object(class: &str, [a, b, c, d]: [&str; 4], more: &str) -> String {
+    format!(
+        "<object><name>{class}</name>{more}<bndbox><xmin>{a}</xmin><ymin>{b}</ymin><xmax>{c}</xmax><ymax>{d}</ymax></bndbox></object>\n"
+    )
+}
+
+fn xml(objects: &[String]) -> String {
+    format!("<annotation>\n<size><width>20</width><height>10</height></size>\n{}</annotation>", objects.concat())
+}
+
+/// Three images in Pascal VOC's layout, with splits.
+fn voc(root: &Path) {
+    for (n, name) in ["a", "b", "c"].into_iter().enumerate() {
+        image(root.join(format!("JPEGImages/{name}.png")), [10, 20], n);
+    }
+    let cat =
+        object("cat", ["1", "2", "11", "9.5"], "<difficult>1</difficult><truncated>1</truncated><pose>Left</pose>");
+    put(root.join("Annotations/a.xml"), xml(&[cat, object("dog", ["-3", "0", "25", "4"], "")]));
+    put(root.join("Annotations/b.xml"), xml(&[object("dog &amp; co", ["0", "0", "20", "10"], "")]));
+    put(root.join("Annotations/c.xml"), xml(&[]));
+    for (set, ids) in [("train", "a\n"), ("val", "b\n"), ("test", "c\n"), ("trainval", "a\nb\n")] {
+        put(root.join(format!("ImageSets/Main/{set}.txt")), ids);
+    }
+}
+
+#[test]
+fn pascal_voc_with_its_splits() {
+    let dir = tempfile::tempdir().unwrap();
+    voc(&dir.path().join("VOC2007"));
+    let list = objects(dir.path()).unwrap();
+    assert_eq!(list.classes, ["cat", "dog", "dog & co"]);
+    assert_eq!(boxes(&list, "a.png"), owned(&[("cat", [1.0, 2.0, 11.0, 9.5]), ("dog", [0.0, 0.0, 20.0, 4.0])]));
+    assert_eq!(boxes(&list, "c.png"), []);
+    let expected = [("a.png", Split::Train), ("b.png", Split::Val), ("c.png", Split::Test)];
+    assert_eq!(splits(&list), expected.map(|(name, split)| (name, Some(split))));
+    let Target::Objects(first) = &list.entries[0].target else { panic!("objects") };
+    assert!(first[0].difficult && !first[1].difficult && !first[0].crowd);
+    let issue = |kind| list.issues.iter().find(|issue| issue.kind == kind).unwrap();
+    assert!(issue(IssueKind::Outside).line().contains("a.xml line 4: dog"), "{}", issue(IssueKind::Outside).line());
+    assert!(issue(IssueKind::Empty).line().contains("c.xml"));
+    assert!(list.notes.iter().any(|n| n.contains("1 box outside the image: clipped")), "{:?}", list.notes);
+
+    // The same of an archive.
+    let file = tempfile::NamedTempFile::with_suffix(".tar").unwrap();
+    let mut tar = tar::Builder::new(file.reopen().unwrap());
+    tar.append_dir_all("data", dir.path()).unwrap();
+    tar.finish().unwrap();
+    let inside = objects(file.path()).unwrap();
+    let targets = |list: &ImageList| list.entries.iter().map(|e| e.target.clone()).collect::<Vec<_>>();
+    assert_eq!((targets(&inside), &inside.classes), (targets(&list), &list.classes));
+
+    // What a run's list and a manifest keep.
+    let run = dir.path().join("list.csv");
+    fs::write(&run, write_run_list(&list)).unwrap();
+    let again = read_run_list(&run, dir.path()).unwrap();
+    assert_eq!((&again.entries, &again.classes, again.kind), (&list.entries, &list.classes, list.kind));
+    fs::remove_file(&run).unwrap();
+    let elsewhere = tempfile::tempdir().unwrap();
+    voc(&elsewhere.path().join("VOC2007"));
+    let run = elsewhere.path().join("list.csv");
+    fs::write(&run, write_run_list(&list)).unwrap();
+    let moved = read_moved_run_list(&run, elsewhere.path(), dir.path()).unwrap();
+    assert_eq!(targets(&moved), targets(&list));
+    assert!(moved.entries.iter().all(|e| e.source.path().starts_with(elsewhere.path())));
+    let manifest = elsewhere.path().join("manifest.csv");
+    fs::write(&manifest, write_manifest(&list)).unwrap();
+    let read = objects(&manifest).unwrap();
+    assert_eq!((targets(&read), &read.classes), (targets(&list), &list.classes));
+    assert_eq!(splits(&read), splits(&list));
+}
+
+#[test]
+fn xml_beside_images_and_what_belongs_together() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path();
+    for (n, name) in ["train/a.png", "train/b.png", "valid/c.png", "valid/d.png"].into_iter().enumerate() {
+        image(root.join(name), [10, 20], n);
+    }
+    put(root.join("train/a.xml"), xml(&[object("x", ["0", "0", "5", "5"], "")]));
+    put(
+        root.join("train/odd.xml"),
+        xml(&[object("X", ["0", "0", "5", "5"], "")]).replace("<size>", "<filename>C:\\b.png</filename><size>"),
+    );
+    put(
+        root.join("valid/c.xml"),
+        xml(&[object("x", ["0", "0", "5", "5"], ""), object("x", ["0", "0", "5", "5"], "")])
+            .replace("<width>20", "<width>30"),
+    );
+    put(root.join("valid/gone.xml"), xml(&[]));
+    put(root.join("valid/note.xml"), "<note/>");
+    let list = objects(root).unwrap();
+    let expected = [("a.png", Split::Train), ("b.png", Split::Train), ("c.png", Split::Val)];
+    assert_eq!(splits(&list), expected.map(|(name, split)| (name, Some(split))));
+    for (kind, n) in [
+        (IssueKind::Case, 1),
+        (IssueKind::NoImage, 1),
+        (IssueKind::Unannotated, 1),
+        (IssueKind::Twice, 1),
+        (IssueKind::Size, 1),
+    ] {
+        assert_eq!(list.issues.count(kind), n, "{kind:?}: {:?}", list.notes);
+    }
+    assert_eq!(boxes(&list, "c.png").len(), 2);
+    // A stem of two images, which the file's name tells apart.
+    fs::copy(root.join("train/a.png"), root.join("train/a.bmp")).unwrap();
+    refused(objects(root), &["a.xml", "could be any of train/a.bmp, train/a.png"]);
+}
+
+#[test]
+fn an_image_in_two_sets_stays_out_of_training() {
+    let dir = tempfile::tempdir().unwrap();
+    voc(dir.path());
+    put(dir.path().join("ImageSets/Main/train.txt"), "a\nb\nnowhere\n");
+    let list = objects(dir.path()).unwrap();
+    assert_eq!(splits(&list)[1], ("b.png", Some(Split::Val)));
+    assert_eq!((list.issues.count(IssueKind::TwoSplits), list.issues.count(IssueKind::NoImage)), (1, 1));
+    put(dir.path().join("ImageSets/Main/val.txt"), "");
+    put(dir.path().join("ImageSets/Main/train.txt"), "a\n");
+    let list = objects(dir.path()).unwrap();
+    assert_eq!(splits(&list).len(), 2, "b is in no set");
+    assert_eq!(list.classes, ["cat", "dog"], "and so is its class");
+}
+
+#[test]
+fn damaged_xml_is_refused_with_its_line() {
+    let dir = tempfile::tempdir().unwrap();
+    image(dir.path().join("a.png"), [10, 20], 0);
+    let good = xml(&[object("x", ["0", "0", "5", "5"], "")]);
+    let with = |text: &str| {
+        put(dir.path().join("a.xml"), text);
+        objects(dir.path())
+    };
+    assert!(with(&good).is_ok());
+    for end in 1..good.len() - 1 {
+        if good.is_char_boundary(end) && good[..end].contains("<annotation>") {
+            refused(with(&good[..end]), &["a.xml: line "]);
+        }
+    }
+    let laughs = "<!DOCTYPE lolz [<!ENTITY lol \"lol\"><!ENTITY lol1 \"&lol;&lol;&lol;&lol;&lol;&lol;&lol;\">]>\n<annotation>&lol1;</annotation>";
+    refused(with(laughs), &["line 1", "document type (DTD)"]);
+    refused(with(&good.replace("<name>x", "<name>&secret;")), &["line 3", "the entity 'secret' is not expanded"]);
+    refused(with(&good.replace("<xmin>0", "<xmin>zero")), &["line 3", "'zero' in <xmin>"]);
+    refused(with(&good.replace("<xmin>0</xmin>", "")), &["line 3", "no <bndbox>"]);
+    refused(with(&good.replace("<name>x</name>", "")), &["line 3", "no <name>"]);
+    refused(with(&good.replace("</object>", "</objekt>")), &["line 3", "not well-formed"]);
+    refused(with(""), &["it is empty"]);
+    refused(with(&"<annotation>".repeat(100_000)), &["elements lie in each other"]);
+    put(dir.path().join("a.xml"), b"<annotation>\xff</annotation>");
+    refused(objects(dir.path()), &["not UTF-8"]);
+    let odd = [
+        ["NaN", "0", "5", "5"],
+        ["0", "0", "inf", "5"],
+        ["-9", "0", "-5", "5"],
+        ["5", "5", "2", "2"],
+        ["0", "0", "1e300", "9"],
+    ];
+    let list = with(&xml(&odd.map(|edges| object("x", edges, "")))).unwrap();
+    assert_eq!(boxes(&list, "a.png"), owned(&[("x", [0.0, 0.0, 20.0, 9.0])]));
+    for (kind, n) in [(IssueKind::NotANumber, 2), (IssueKind::NoArea, 2), (IssueKind::Outside, 1)] {
+        assert_eq!(list.issues.count(kind), n, "{kind:?}");
+    }
+}
+
+#[test]
+fn a_million_boxes_take_seconds() {
+    let dir = tempfile::tempdir().unwrap();
+    image(dir.path().join("images/a.png"), [1000, 1000], 0);
+    let line = |i: usize| format!("0 {:.4} {:.4} 0.01 0.01\n", (i % 1000) as f64 / 1000.0, (i / 1000) as f64 / 1000.0);
+    put(dir.path().join("labels/a.txt"), (0..1_000_000).map(line).collect::<String>());
+    let start = std::time::Instant::now();
+    let list = objects(dir.path()).unwrap();
+    assert_eq!(boxes(&list, "a.png").len(), 1_000_000);
+    assert!(start.elapsed().as_secs() < 60, "{:?}", start.elapsed());
+    assert!(list.issues.iter().count() <= 3000 && list.notes.len() < 20);
+}
+
+const COCO: &str = r#"{
+ "images": [
+  {"id": 7, "file_name": "a.png", "width": 20, "height": 10},
+  {"id": 3, "file_name": "b.png", "width": 20, "height": 10}
+ ],
+ "annotations": [
+  {"id": 1, "image_id": 7, "category_id": 90, "bbox": [1, 2, 10, 7.5], "area": 33.5, "iscrowd": 0,
+   "segmentation": [[1, 2, 11, 2, 11, 9.5, 1, 9.5]]},
+  {"id": 2, "image_id": 7, "category_id": 5, "bbox": [0, 0, 20, 10], "iscrowd": 1, "segmentation": {"size": [10, 20], "counts": [0, 200]}},
+  {"id": 2, "image_id": 99, "category_id": 5, "bbox": [0, 0, 1, 1]}
+ ],
+ "categories": [{"id": 90, "name": "zebra"}, {"id": 5, "name": "ape"}]
+}"#;
+
+#[test]
+fn coco_with_folders_of_splits() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path();
+    for (n, name) in ["train2017/a.png", "train2017/b.png", "val2017/a.png", "val2017/z.png"].into_iter().enumerate() {
+        image(root.join(name), [10, 20], n);
+    }
+    put(root.join("annotations/instances_train2017.json"), COCO);
+    let val = r#"{"images":[{"id":1,"file_name":"a.png"},{"id":2,"file_name":"gone.png"}],"categories":[{"id":1,"name":"ape"},{"id":2,"name":"Ape"}],
+        "annotations":[{"id":9,"image_id":1,"category_id":1,"segmentation":[[2,2,8,2,8,8]]},{"id":10,"image_id":2,"category_id":1,"bbox":[0,0,1,1]}]}"#;
+    put(root.join("annotations/instances_val2017.json"), val);
+    put(root.join("annotations/captions_val2017.json"), "{}");
+    let list = objects(root).unwrap();
+    assert_eq!(list.classes, ["ape", "zebra", "Ape"]);
+    assert_eq!(
+        boxes(&list, "train2017/a.png"),
+        owned(&[("zebra", [1.0, 2.0, 11.0, 9.5]), ("ape", [0.0, 0.0, 20.0, 10.0])])
+    );
+    assert_eq!(boxes(&list, "val2017/a.png"), owned(&[("ape", [2.0, 2.0, 8.0, 8.0])]));
+    assert_eq!(boxes(&list, "train2017/b.png"), []);
+    let Target::Objects(first) = &list.entries[0].target else { panic!("objects") };
+    assert!(first[1].crowd && !first[0].crowd);
+    for (kind, n) in
+        [(IssueKind::Case, 1), (IssueKind::NoImage, 2), (IssueKind::SameId, 1), (IssueKind::Unannotated, 1)]
+    {
+        assert_eq!(list.issues.count(kind), n, "{kind:?}: {:?}", list.notes);
+    }
+    let same = list.issues.iter().find(|i| i.kind == IssueKind::SameId).unwrap().line();
+    assert!(same.contains("line 10 (annotations[2])"), "{same}");
+
+    let only = objects(&root.join("annotations/instances_train2017.json")).unwrap();
+    assert_eq!((only.entries.len(), &only.classes[..]), (2, &["ape".to_string(), "zebra".into()][..]));
+
+    // As masks: the crowd is void, the zebra under it.
+    let masks =
+        ImageList::open_with(&root.join("annotations/instances_train2017.json"), &options(TargetKind::Mask)).unwrap();
+    assert_eq!(masks.classes, ["background", "ape", "zebra"]);
+    let Target::Mask(mask) = &masks.entries[0].target else { panic!("a mask") };
+    assert!(mask.classes().unwrap().data.iter().all(|&v| v == 255));
+    let Target::Mask(empty) = &masks.entries[1].target else { panic!("a mask") };
+    assert_eq!(empty.classes().unwrap().data, [0; 200]);
+    let run = root.join("list.csv");
+    fs::write(&run, write_run_list(&masks)).unwrap();
+    assert_eq!(
+        read_run_list(&run, root).unwrap().entries.iter().map(|e| &e.target).collect::<Vec<_>>(),
+        masks.entries.iter().map(|e| &e.target).collect::<Vec<_>>()
+    );
+}
+
+#[test]
+fn damaged_coco_is_refused_with_its_place() {
+    let dir = tempfile::tempdir().unwrap();
+    for (n, name) in ["a.png", "b.png"].into_iter().enumerate() {
+        image(dir.path().join(name), [10, 20], n);
+    }
+    let file = dir.path().join("data.json");
+    let with = |from: &str, to: &str| {
+        assert!(COCO.contains(from));
+        put(file.clone(), COCO.replace(from, to));
+        objects(&file)
+    };
+    assert!(with("a.png", "a.png").is_ok());
+    for end in [1, 20, 200, 500, COCO.len() - 1] {
+        put(file.clone(), &COCO[..end]);
+        refused(objects(&file), &["data.json", "line "]);
+    }
+    refused(
+        with("\"category_id\": 90", "\"category_id\": 91"),
+        &["1 of its annotations are of no category", "annotations[0]", "category 91"],
+    );
+    refused(with("\"id\": 3", "\"id\": 7"), &["images[1]: the id 7 is that of another image"]);
+    refused(with("{\"id\": 5, \"name\": \"ape\"}", "{\"id\": 90, \"name\": \"ape\"}"), &["categories[1]"]);
+    refused(with("[1, 2, 10, 7.5]", "[1, 2, 10]"), &["annotations[0]", "3 numbers"]);
+    refused(with("[1, 2, 10, 7.5]", "[1, 2, 10, NaN]"), &["data.json", "line 7"]);
+    refused(with("[1, 2, 10, 7.5]", "[1, 2, 1e999, 1]"), &["data.json"]);
+    refused(with("[[1, 2, 11, 2, 11, 9.5, 1, 9.5]]", "7"), &["annotations[0]", "neither polygons nor runs"]);
+    refused(with("[0, 200]", "\"~~\""), &["annotations[1]", "character"]);
+    refused(with("\"file_name\": \"a.png\", ", ""), &["images[0]: missing field `file_name`"]);
+    // An outline that cannot be filled is left out, the box stays.
+    for (from, to) in [
+        ("[[1, 2, 11, 2, 11, 9.5, 1, 9.5]]", "[[1, 2, 11, 2]]"),
+        ("[0, 200]", "[0, 20]"),
+        ("[10, 20], \"counts\"", "[20, 10], \"counts\""),
+    ] {
+        let list = with(from, to).unwrap();
+        assert_eq!((list.issues.count(IssueKind::Outline), boxes(&list, "a.png").len()), (1, 2), "{to}");
+        assert!(ImageList::open_with(&file, &options(TargetKind::Mask)).is_ok());
+    }
+    put(file.clone(), "[1, 2]");
+    refused(objects(&file), &["not a COCO file"]);
+    put(file.clone(), format!("{}{}", "[".repeat(100_000), "]".repeat(100_000)));
+    refused(objects(&file), &["not a COCO file"]);
+    put(
+        file.clone(),
+        COCO.replace("[[1, 2, 11, 2, 11, 9.5, 1, 9.5]]", &format!("{}{}", "[".repeat(100_000), "]".repeat(100_000))),
+    );
+    refused(objects(&file), &["data.json"]);
+}
+
+#[test]
+fn yolo_with_and_without_its_yaml() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("set");
+    for (n, name) in ["images/train/a.png", "images/train/b.png", "images/val/c.png"].into_iter().enumerate() {
+        image(root.join(name), [10, 20], n);
+    }
+    put(root.join("labels/train/a.txt"), "1 0.5 0.5 0.5 0.4\n\n0 0.1 0.1 0.9 0.1 0.5 0.9\r\n");
+    put(root.join("labels/val/c.txt"), "");
+    put(root.join("labels/val/gone.txt"), "0 0.5 0.5 0.1 0.1\n");
+    for yaml in [
+        "path: ../set # root\ntrain: images/train\nval: images/val\nnc: 2\nnames: ['cat', \"dog\"]\n",
+        "train: ../images/train\nval: [images/val]\nnames:\n  0: cat\n  1: dog\n",
+        "train: train.txt\nval: /somewhere/set/images/val\nnames:\n- cat\n- dog\n",
+    ] {
+        put(root.join("train.txt"), "./images/train/a.png\nimages/train/b.png\n");
+        put(root.join("data.yaml"), yaml);
+        for path in [root.clone(), root.join("data.yaml")] {
+            let list = objects(&path).unwrap_or_else(|e| panic!("{yaml}: {e}"));
+            assert_eq!(list.classes, ["cat", "dog"]);
+            let expected = [("a.png", Split::Train), ("b.png", Split::Train), ("c.png", Split::Val)];
+            assert_eq!(splits(&list), expected.map(|(name, split)| (name, Some(split))));
+            let found = boxes(&list, "a.png");
+            for ((class, bbox), (expected, edges)) in
+                found.iter().zip(owned(&[("dog", [5.0, 3.0, 15.0, 7.0]), ("cat", [2.0, 1.0, 18.0, 9.0])]))
+            {
+                assert!(*class == expected && bbox.iter().zip(edges).all(|(a, b)| (a - b).abs() < 1e-5), "{found:?}");
+            }
+            assert_eq!(
+                (
+                    list.issues.count(IssueKind::Unannotated),
+                    list.issues.count(IssueKind::Empty),
+                    list.issues.count(IssueKind::NoImage)
+                ),
+                (1, 1, 1)
+            );
+        }
+    }
+    fs::remove_file(root.join("data.yaml")).unwrap();
+    assert_eq!(objects(&root).unwrap().classes, ["0", "1"]);
+    put(root.join("classes.txt"), "cat\ndog\n");
+    assert_eq!(objects(&root).unwrap().classes, ["cat", "dog"]);
+    for (line, parts) in [
+        ("2 0.5 0.5 0.1 0.1", &["line 1", "the class is 2, and 2 are named"][..]),
+        ("0 0.5 0.5 0.1 0.1 0.9", &["line 1", "5 numbers after the class"]),
+        ("0 0.5 0.5", &["line 1", "2 numbers after the class"]),
+        ("cat 0.5 0.5 0.1 0.1", &["line 1", "'cat' is no number of a class"]),
+        ("-1 0.5 0.5 0.1 0.1", &["'-1' is no number of a class"]),
+        ("0 0.5 x 0.1 0.1", &["'x' is no number"]),
+        ("0 300 200 10 10", &["300 is no fraction"]),
+        ("0 1e300 0.5 0.1 0.1", &["no fraction"]),
+    ] {
+        put(root.join("labels/val/c.txt"), line);
+        refused(objects(&root), &[&["c.txt"], parts].concat());
+    }
+    put(root.join("labels/val/c.txt"), "0 nan 0.5 0.1 0.1\n0 -0.5 0.5 0.1 0.1\n1 1.0 1.0 0.5 0.5");
+    let list = objects(&root).unwrap();
+    assert_eq!(boxes(&list, "c.png"), owned(&[("dog", [15.0, 7.5, 20.0, 10.0])]));
+    put(root.join("data.yaml"), "train: nowhere\nnames: [a]\n");
+    refused(objects(&root), &["data.yaml", "no images in 'nowhere'"]);
+    put(root.join("data.yaml"), "train: images\nnames: [a, a]\n");
+    refused(objects(&root), &["data.yaml", "'a' stands twice"]);
+}
+
+#[test]
+fn tables_of_boxes() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path();
+    for (n, name) in ["images/a.png", "images/b.png"].into_iter().enumerate() {
+        image(root.join(name), [10, 20], n);
+    }
+    let table = root.join("boxes.csv");
+    for text in [
+        "path,label,xmin,ymin,xmax,ymax\nimages/a.png,cat,1,2,11,9.5\nimages/a.png,dog,0,0,20,4\nimages/b.png,,,,,\n",
+        "filename,width,height,class,xmin,ymin,xmax,ymax\na.png,20,10,cat,1,2,11,9.5\na.png,20,10,dog,0,0,20,4\nb.png,20,10,,,,,\n",
+        "image_id;x;y;w;h;label;split\na;1;2;10;7.5;cat;train\na;0;0;20;4;dog;train\nb;;;;;;val\n",
+    ] {
+        put(table.clone(), text);
+        let list = objects(&table).unwrap_or_else(|e| panic!("{text}: {e}"));
+        assert_eq!(boxes(&list, "a.png"), owned(&[("cat", [1.0, 2.0, 11.0, 9.5]), ("dog", [0.0, 0.0, 20.0, 4.0])]));
+        assert_eq!(boxes(&list, "b.png"), []);
+        assert_eq!(objects(root).unwrap().entries.len(), 2, "found in the folder");
+    }
+    for (text, parts) in [
+        ("path,label,xmin,ymin,xmax,ymax\nimages/a.png,cat,1,2,11\n", &["line 2", "5 fields"][..]),
+        ("path,label,xmin,ymin,xmax,ymax\nimages/a.png,cat,1,2,x,4\n", &["line 2", "'x'"]),
+        ("path,label,xmin,ymin,xmax,ymax\nimages/a.png,,1,2,3,4\n", &["line 2", "the label is empty"]),
+        ("path,label,xmin,ymin,xmax,ymax\ngone.png,cat,1,2,3,4\n", &["1 of its files not found", "line 2"]),
+        ("path,label,xmin,ymin,xmax,ymax,split\na.png,cat,1,2,3,4,dev\n", &["line 2", "'dev'"]),
+        ("path,label\na.png,cat\n", &["no columns xmin"]),
+        ("", &["empty"]),
+    ] {
+        put(table.clone(), text);
+        refused(objects(&table), parts);
+    }
+}
+
+/// Name, split and boxes of an image.
+type Short = (String, Option<Split>, Vec<(String, [f64; 4])>);
+
+#[test]
+fn round_trips_between_formats() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    voc(&at("start"));
+    let start = Annotations::open(&at("start")).unwrap();
+    let go = |from: &Annotations, format, to: &str| {
+        let report = convert(from, format, &at(to), &ConvertOptions::default()).unwrap();
+        (Annotations::open(&at(to)).unwrap(), report)
+    };
+    let (coco, report) = go(&start, Format::Coco, "coco");
+    assert_eq!((report.images, report.objects), (3, 3));
+    let lost: Vec<(&str, usize)> = report.lost.iter().map(|(k, n)| (*k, *n)).collect();
+    assert_eq!(lost, [("difficult flags", 1), ("poses", 1), ("truncated flags", 1)]);
+    let (yolo, _) = go(&coco, Format::Yolo, "yolo");
+    let (csv, _) = go(&yolo, Format::Csv, "csv");
+    let (end, _) = go(&csv, Format::Voc, "end");
+    let short = |all: &Annotations| -> Vec<Short> {
+        let mut images: Vec<_> = all
+            .images
+            .iter()
+            .map(|image| {
+                let objects = image.objects.iter().map(|o| (all.classes[o.class].clone(), o.bbox)).collect();
+                (image.name.rsplit('/').next().unwrap().to_string(), image.split, objects)
+            })
+            .collect();
+        images.sort_by(|a, b| a.0.cmp(&b.0));
+        images
+    };
+    assert_eq!(short(&coco), short(&start), "COCO keeps boxes as they are");
+    for all in [&yolo, &csv, &end] {
+        for (a, b) in short(all).iter().zip(short(&start)) {
+            assert_eq!((&a.0, a.1, a.2.len()), (&b.0, b.1, b.2.len()));
+            for ((class, bbox), (other, edges)) in a.2.iter().zip(&b.2) {
+                let near = bbox.iter().zip(edges).all(|(a, b)| (a - b).abs() < 20.0 * 2e-8);
+                assert!(class == other && near, "{bbox:?} {edges:?}");
+            }
+        }
+    }
+    let (again, report) = go(&start, Format::Voc, "again");
+    assert!(report.lost.is_empty() && report.lines().is_empty());
+    let whole = |all: &Annotations| -> Vec<_> {
+        all.images
+            .iter()
+            .flat_map(|i| &i.objects)
+            .map(|o| (o.class, o.bbox, o.difficult, o.truncated, o.pose.clone().unwrap_or("Unspecified".into())))
+            .collect()
+    };
+    assert_eq!(whole(&again), whole(&start));
+    // Bytes of the images are the same, and nothing that is there is overwritten.
+    assert_eq!(fs::read(at("end/JPEGImages/a.png")).unwrap(), fs::read(at("start/JPEGImages/a.png")).unwrap());
+    let error = convert(&start, Format::Coco, &at("start"), &ConvertOptions::default()).unwrap_err().to_string();
+    assert!(error.contains("not empty"), "{error}");
+    let refer = ConvertOptions { images: Placement::Reference };
+    assert!(convert(&start, Format::Yolo, &at("r"), &refer).is_err());
+    convert(&start, Format::Csv, &at("r"), &refer).unwrap();
+    assert_eq!(short(&Annotations::open(&at("r/boxes.csv")).unwrap()).len(), 3);
+    // A conversion that fails leaves nothing.
+    fs::remove_file(at("start/JPEGImages/b.png")).unwrap();
+    assert!(convert(&start, Format::Coco, &at("failed"), &ConvertOptions::default()).is_err());
+    assert!(!at("failed").exists());
+    assert!(fs::read_dir(dir.path()).unwrap().flatten().all(|e| !e.file_name().to_string_lossy().starts_with('.')));
+}
+
+#[test]
+fn coco_keeps_outlines_crowds_and_ids() {
+    let dir = tempfile::tempdir().unwrap();
+    for (n, name) in ["start/a.png", "start/b.png"].into_iter().enumerate() {
+        image(dir.path().join(name), [10, 20], n);
+    }
+    put(
+        dir.path().join("start/data.json"),
+        COCO.replace("{\"id\": 2, \"image_id\": 99", "{\"id\": 3, \"image_id\": 3"),
+    );
+    let start = Annotations::open(&dir.path().join("start")).unwrap();
+    let out = dir.path().join("out");
+    let report = convert(&start, Format::Coco, &out, &ConvertOptions::default()).unwrap();
+    assert!(report.lost.is_empty(), "{report:?}");
+    let end = Annotations::open(&out).unwrap();
+    let whole = |all: &Annotations| -> Vec<_> {
+        all.images
+            .iter()
+            .flat_map(|i| i.objects.iter().map(|o| (i.id, o.id, o.class, o.bbox, o.crowd, o.shape.clone())))
+            .collect()
+    };
+    assert_eq!((whole(&end), &end.classes, &end.category_ids), (whole(&start), &start.classes, &vec![5, 90]));
+    let report = convert(&start, Format::Yolo, &dir.path().join("yolo"), &ConvertOptions::default()).unwrap();
+    assert_eq!((report.objects, report.lost["crowds"], report.lost["outlines"]), (2, 1, 2));
+    let report = convert(&start, Format::Voc, &dir.path().join("voc"), &ConvertOptions::default()).unwrap();
+    assert_eq!((report.lost["crowd flags"], report.lost["outlines"], report.lost["ids"]), (1, 2, 3));
+}
+
+#[test]
+fn reports_and_splits_of_objects() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path();
+    let mut text = String::from("path,label,xmin,ymin,xmax,ymax,crowd\n");
+    for n in 0..24 {
+        image(root.join(format!("{n}.png")), [40, 200], n * 5);
+        text += &format!("{n}.png,cat,0,0,{},40,0\n{n}.png,cat,0,0,10,10,1\n", 30 + n);
+    }
+    image(root.join("empty.png"), [40, 200], 200);
+    text += "empty.png,,,,,,\n5.png,rare,0,0,200,40,0\n";
+    put(root.join("boxes.csv"), text);
+    let mut list = objects(root).unwrap();
+    list.for_training().unwrap();
+    let survey = survey(&list, &Default::default(), 2, &|_| ());
+    let report = CheckReport::new(&list, &survey, 2);
+    let cat = &report.objects[0];
+    assert_eq!((cat.objects, cat.small, cat.medium, cat.large, cat.crowd), (48, 24, 24, 0, 24));
+    assert_eq!((report.objects[1].objects, report.classes[1].images), (1, 1));
+    let options = SplitOptions { near_duplicates: false, ..SplitOptions::default() };
+    let notes = split(&mut list, &survey, &options, &|_| None, 1).unwrap();
+    assert!(notes.iter().any(|n| n.contains("has no images of rare")), "{notes:?}");
+    assert_eq!(list.splits(), [Split::Train, Split::Val]);
+    let text = serde_json::to_string(&report).unwrap();
+    assert!(text.contains("\"objects\":[{\"class\":\"cat\""), "{text}");
+}
+
+#[test]
+fn findings_name_files_and_lines() {
+    let dir = tempfile::tempdir().unwrap();
+    voc(dir.path());
+    let list = objects(dir.path()).unwrap();
+    let survey = survey(&list, &Default::default(), 1, &|_| ());
+    let report = CheckReport::new(&list, &survey, 1);
+    let finding = report.findings.iter().find(|f| f.kind == "box outside").unwrap();
+    assert_eq!((finding.places.clone(), finding.problem), (vec![vec![0]], false));
+    assert!(finding.details[0].contains("a.xml line 4"), "{finding:?}");
+    assert!(finding.groups[0][0].ends_with("a.png"));
+    assert!(!report.notes.iter().any(|note| note.contains("outside")), "said once: {:?}", report.notes);
+    let page = striate_data::images::page(&report, &list);
+    assert!(page.contains("<h2>Objects</h2>") && page.contains("a.xml line 4: dog"));
+}
+
+#[cfg(unix)]
+#[test]
+fn odd_trees_end() {
+    use std::os::unix::ffi::OsStringExt;
+    let dir = tempfile::tempdir().unwrap();
+    voc(dir.path());
+    std::os::unix::fs::symlink(dir.path(), dir.path().join("JPEGImages/loop")).unwrap();
+    let deep = (0..100).fold(dir.path().to_path_buf(), |path, _| path.join("d"));
+    fs::create_dir_all(deep).unwrap();
+    let odd = std::ffi::OsString::from_vec(b"caf\xe9.png".to_vec());
+    image(dir.path().join("JPEGImages").join("plain.png"), [10, 20], 9);
+    fs::rename(dir.path().join("JPEGImages/plain.png"), dir.path().join("JPEGImages").join(&odd)).unwrap();
+    let odd = std::ffi::OsString::from_vec(b"caf\xe9.xml".to_vec());
+    put(dir.path().join("Annotations").join(odd), xml(&[object("cat", ["0", "0", "5", "5"], "")]));
+    fs::remove_dir_all(dir.path().join("ImageSets")).unwrap();
+    let list = objects(dir.path()).unwrap();
+    assert_eq!(list.entries.len(), 4);
+    assert!(list.entries.iter().any(|e| e.name.ends_with("caf\\xe9.png")), "{:?}", list.entries);
+    let run = dir.path().join("list.csv");
+    fs::write(&run, write_run_list(&list)).unwrap();
+    assert_eq!(read_run_list(&run, dir.path()).unwrap().entries, list.entries);
+    fs::write(&run, write_manifest(&list)).unwrap();
+    assert_eq!(
+        objects(&run).unwrap().entries.iter().map(|e| &e.target).collect::<Vec<_>>(),
+        list.entries.iter().map(|e| &e.target).collect::<Vec<_>>()
+    );
+    let all = Annotations::open(dir.path()).unwrap();
+    let error = convert(&all, Format::Coco, &dir.path().join("out"), &ConvertOptions::default()).unwrap_err();
+    assert!(error.to_string().contains("not UTF-8"), "{error}");
+}
