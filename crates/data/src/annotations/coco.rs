@@ -2,7 +2,7 @@
 
 use super::issue::{Issue, IssueKind, Place};
 use super::tree::{self, Lines, Parts, Tree, quoted, split_of, split_of_folders, stem};
-use super::{AnnotatedImage, Annotation, Annotations, Rle, Shape};
+use super::{AnnotatedImage, Annotation, Annotations, Rle, Shape, stated};
 use crate::error::DataError;
 use crate::images::some;
 use crate::source::Source;
@@ -69,9 +69,20 @@ enum Counts {
     Numbers(Vec<u32>),
 }
 
-/// Whether a tree holds COCO files; of several those called `instances…` alone count.
+/// Where in a file one of its lists begins at the latest.
+const START: usize = 1 << 16;
+
+/// Whether a file begins as COCO's do, whatever comes later.
+fn begins_so(source: &Source) -> bool {
+    let bytes = source.read(tree::BYTE_LIMIT).unwrap_or_default();
+    let start = String::from_utf8_lossy(&bytes[..bytes.len().min(START)]);
+    ["\"images\"", "\"annotations\"", "\"categories\""].iter().any(|key| start.contains(key))
+}
+
+/// The COCO files of a tree; of several those called `instances…` alone count.
 pub fn files(tree: &Tree) -> Vec<&Parts> {
-    let all: Vec<&Parts> = tree.with_ending(&["json"]).map(|(parts, _)| parts).collect();
+    let all = tree.with_ending(&["json"]).filter(|(_, source)| begins_so(source));
+    let all: Vec<&Parts> = all.map(|(parts, _)| parts).collect();
     let is_instances = |parts: &&Parts| {
         parts.last().is_some_and(|name| name.to_string_lossy().to_lowercase().starts_with("instances"))
     };
@@ -153,7 +164,7 @@ fn file(
         };
         used.push(found.clone());
         all.images.push(AnnotatedImage {
-            stated: image.height.zip(image.width).map(|(h, w)| [h, w]).filter(|size| !size.contains(&0)),
+            stated: stated(image.height, image.width),
             split: split.or_else(|| split_of_folders(&found[..found.len() - 1])),
             id: Some(image.id),
             file: Some(path.clone()),

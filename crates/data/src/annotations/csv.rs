@@ -2,7 +2,7 @@
 
 use super::issue::{Issue, IssueKind, Place};
 use super::tree::{self, Parts, Tree, quoted};
-use super::{AnnotatedImage, Annotation, Annotations};
+use super::{AnnotatedImage, Annotation, Annotations, stated};
 use crate::error::DataError;
 use crate::images::columns::{LABELS, PATHS, plain, shown_header};
 use crate::images::files::{Beside, Files, Look};
@@ -47,22 +47,24 @@ impl Columns {
         let there = || format!("the columns are {}", shown_header(header));
         let names: Vec<String> = header.iter().map(|name| plain(name)).collect();
         let at = |wanted: &[&str]| wanted.iter().find_map(|wanted| names.iter().position(|name| name == wanted));
-        let asked = |asked: &Option<String>, usual: &[&str], what: &str| match asked {
-            Some(name) => header
-                .iter()
-                .position(|h| h == name)
-                .or_else(|| at(&[&plain(name)]))
-                .ok_or_else(|| format!("no column '{}': {}", shown(name), there())),
-            None => at(usual).ok_or_else(|| {
-                format!("no column '{what}', nor one that is called as such columns usually are: {}", there())
-            }),
-        };
         let corners = EDGES.map(at);
         let sized = SIZED.map(at);
         let (edges, is_sized) = match (corners, sized) {
             ([Some(a), Some(b), Some(c), Some(d)], _) => ([a, b, c, d], false),
             (_, [Some(a), Some(b), Some(c), Some(d)]) => ([a, b, c, d], true),
             _ => return Err(format!("no columns xmin, ymin, xmax and ymax of boxes: {}", there())),
+        };
+        // `y` may be an edge and a label.
+        let free = |wanted: &[&str]| {
+            let is = |(i, name): (usize, &String), wanted: &&str| name == wanted && !edges.contains(&i);
+            wanted.iter().find_map(|wanted| names.iter().enumerate().position(|named| is(named, wanted)))
+        };
+        let asked = |asked: &Option<String>, usual: &[&str], what: &str| match asked {
+            Some(name) => (header.iter().position(|h| h == name).or_else(|| at(&[&plain(name)])))
+                .ok_or_else(|| format!("no column '{}': {}", shown(name), there())),
+            None => free(usual).ok_or_else(|| {
+                format!("no column '{what}', nor one that is called as such columns usually are: {}", there())
+            }),
         };
         let path = asked(&options.path_column, &[&["path", "path_escaped"], &PATHS[..]].concat(), "path")?;
         let size = if is_sized { None } else { at(&["height", "image_height"]).zip(at(&["width", "image_width"])) };
@@ -237,8 +239,10 @@ impl Row<'_> {
                 Some(split.ok_or_else(|| format!("the split is {}, it must be train, val or test", quoted(word)))?);
         }
         image.group = text(columns.group).map(String::from);
-        let size = columns.size.map(|size| size.map(|at| self.texts[at].parse::<f64>().map_or(0, |v| v as usize)));
-        image.stated = size.filter(|size| !size.contains(&0));
+        if let Some([height, width]) = columns.size {
+            let side = |at: usize| self.texts[at].parse::<f64>().ok().map(|side| side as usize);
+            image.stated = stated(side(height), side(width));
+        }
         Ok((path, image))
     }
 

@@ -103,9 +103,9 @@ impl IssueKind {
             IssueKind::Outside => ("box", "outside the image: clipped"),
             IssueKind::NoArea => ("box", "without area: left out"),
             IssueKind::NotANumber => ("box", "with a coordinate that is not a finite number: left out"),
-            IssueKind::Twice => ("box", "that repeats another of the same class and place"),
-            IssueKind::Outline => ("outline", "that cannot be used: left out"),
-            IssueKind::Case => ("name", "of a class that differs from another by case alone"),
+            IssueKind::Twice => ("box", "repeating another of the same class and place"),
+            IssueKind::Outline => ("outline", "too short, damaged or of another size: left out"),
+            IssueKind::Case => ("class name", "differing from another by case alone"),
             IssueKind::Empty => ("annotation file", "without an object: taken as images without objects"),
             IssueKind::Unannotated => ("image", "without an annotation"),
             IssueKind::NoImage => ("annotation", "without an image: left out"),
@@ -114,7 +114,7 @@ impl IssueKind {
             IssueKind::TwoSplits => ("image", "in two splits: taken out of the training images"),
             IssueKind::Size => ("image", "of another size than its annotation or mask"),
             IssueKind::Palette => ("mask", "with values outside the palette"),
-            IssueKind::Unread => ("file", "that cannot be read"),
+            IssueKind::Unread => ("file", "not to be read"),
         };
         let noun = match (noun, n) {
             (noun, 1) => noun.to_string(),

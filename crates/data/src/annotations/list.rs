@@ -10,6 +10,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use striate_imaging::{Header, shown};
 
+/// Coordinates beyond this belong to no image.
+const FAR: f64 = 1e6;
 /// How far a box may reach outside its image unmentioned, in pixels: what rounding does.
 const ROUNDING: f64 = 0.51;
 
@@ -80,7 +82,9 @@ fn objects(image: &AnnotatedImage, classes: &[String], add: &mut Add) -> Vec<Obj
     for object in &image.objects {
         let name = || shown(&classes[object.class]);
         let numbers = || format!("{} {:?}", name(), object.bbox);
-        if object.bbox.iter().any(|v| !v.is_finite()) {
+        if object.bbox.iter().any(|v| !v.is_finite())
+            || (image.header.is_none() && object.bbox.iter().any(|v| v.abs() > FAR))
+        {
             add(image, IssueKind::NotANumber, object.place, numbers());
             continue;
         }

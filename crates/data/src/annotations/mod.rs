@@ -139,3 +139,11 @@ impl AnnotatedImage {
         self.header.map(|header| header.upright())
     }
 }
+
+/// The longest side that an image may have.
+const SIDE: usize = 65_535;
+
+/// A size that annotations state, if an image can have it.
+fn stated(height: Option<usize>, width: Option<usize>) -> Option<[usize; 2]> {
+    Some([height?, width?]).filter(|size| size.iter().all(|side| (1..=SIDE).contains(side)))
+}

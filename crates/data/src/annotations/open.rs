@@ -90,7 +90,9 @@ fn of_tree(tree: &Tree, options: &ListOptions) -> Result<Annotations, DataError>
             let read = coco::read(tree, &coco, true)?;
             all = Some(read).filter(|read| !read.images.is_empty() || !read.classes.is_empty());
         }
-        formats.push("COCO");
+        if all.is_some() {
+            formats.push("COCO");
+        }
     }
     if data.is_some() || yolo::has_labels(tree) {
         if all.is_none() {

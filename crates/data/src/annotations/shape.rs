@@ -40,11 +40,11 @@ impl Shape {
     }
 
     /// Calls `fill` with each range of pixels that it covers, of an image of this height and width counted column by column. Polygons are filled by COCO's rule
-    /// (`rleFrPoly`): pixels' edges are at whole numbers, and a pixel is inside if the edge, followed in fifths of a pixel, passes it.
+    /// (`rleFrPoly`): pixels' edges are at whole numbers, and a pixel is inside if the edge, followed in fifths of a pixel, passes it. Runs of another size, or that do not fill it, cover nothing.
     pub fn fill(&self, size: [usize; 2], mut fill: impl FnMut(usize, usize)) {
         match self {
             Shape::Polygons(polygons) => polygons.iter().for_each(|p| crossings(p, size, &mut fill)),
-            Shape::Rle(rle) if rle.size == size => rle.runs().for_each(|(from, to)| fill(from, to)),
+            Shape::Rle(rle) if rle.size == size && rle.is_whole() => rle.runs().for_each(|(from, to)| fill(from, to)),
             Shape::Rle(_) => {}
         }
     }

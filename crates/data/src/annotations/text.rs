@@ -1,6 +1,6 @@
 //! Objects, masks and palettes as text in the list of a run, without loss.
 
-use super::{MaskFile, MaskShapes, Palette, Rle, Shape};
+use super::{MaskFile, MaskShapes, Palette, Rle, Shape, stated};
 use crate::images::{escaped, unescaped};
 use crate::mask::Mask;
 use crate::object::Object;
@@ -146,7 +146,7 @@ pub fn read_mask(text: &str, palettes: &Palettes, find: &mut dyn FnMut(Vec<u8>) 
         "shapes" => {
             let mut parts = rest.split(';');
             let mut words = parts.next()?.split_whitespace();
-            let size = [next(&mut words)?, next(&mut words)?];
+            let size = stated(next(&mut words), next(&mut words)).or((rest == "0 0 1").then_some([0, 0]))?;
             let orientation = next(&mut words).filter(|o| (1..=8).contains(o))?;
             let shapes = parts.map(read_shape).collect::<Option<_>>()?;
             Some(Mask::Shapes(Arc::new(MaskShapes { size, orientation, shapes })))

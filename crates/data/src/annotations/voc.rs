@@ -2,7 +2,7 @@
 
 use super::issue::{IssueKind, Place};
 use super::tree::{self, Lines, Parts, Tree, is_named, refused, stem};
-use super::{AnnotatedImage, Annotation, Annotations};
+use super::{AnnotatedImage, Annotation, Annotations, stated};
 use crate::error::DataError;
 use crate::images::{count, some};
 use crate::source::Source;
@@ -31,6 +31,7 @@ struct File {
 pub fn read(tree: &Tree) -> Result<Annotations, DataError> {
     let mut all = Annotations { path: tree.path.clone(), ..Annotations::default() };
     let stems = tree.stems();
+    let folders = image_folders(tree);
     let mut seen = BTreeMap::<Parts, Arc<std::path::PathBuf>>::new();
     let mut classes = BTreeSet::new();
     let mut images = Vec::new();
@@ -40,7 +41,7 @@ pub fn read(tree: &Tree) -> Result<Annotations, DataError> {
             continue;
         };
         let path = Arc::new(source.path());
-        let Some(image) = find(tree, &stems, parts, file.filename.as_deref(), source)? else {
+        let Some(image) = find(&folders, &stems, parts, file.filename.as_deref(), source)? else {
             let what = "there is no image of this name beside it, in JPEGImages or in images";
             all.issues.file(IssueKind::NoImage, &path, None, what);
             continue;
@@ -104,9 +105,22 @@ fn is_mask(parts: &[OsString]) -> bool {
     parts.iter().any(|part| is_named(part, &["segmentationclass", "segmentationobject"]))
 }
 
+/// The folders called as folders of images are, by the one that they lie in.
+type ImageFolders<'a> = BTreeMap<&'a [OsString], BTreeSet<&'a OsString>>;
+
+fn image_folders(tree: &Tree) -> ImageFolders<'_> {
+    let mut all = ImageFolders::new();
+    for (parts, _) in tree.images() {
+        for at in (0..parts.len() - 1).filter(|&at| is_named(&parts[at], &IMAGES)) {
+            all.entry(&parts[..at]).or_default().insert(&parts[at]);
+        }
+    }
+    all
+}
+
 /// The image of an annotation file: beside it or in a sibling folder of images, called as the XML file is, or else as its `filename` says.
 fn find<'a>(
-    tree: &Tree,
+    folders_of: &ImageFolders,
     stems: &BTreeMap<(&[OsString], &OsStr), Vec<&'a Parts>>,
     parts: &Parts,
     filename: Option<&str>,
@@ -117,11 +131,8 @@ fn find<'a>(
     // DIR/Annotations/a.xml and DIR/JPEGImages/a.jpg; DIR/Annotations/train/a.xml and DIR/JPEGImages/train/a.jpg.
     if let Some(at) = folder.iter().rposition(|f| is_named(f, &["annotations", "annotation", "xml", "xmls", "labels"]))
     {
-        let mut siblings: Vec<OsString> =
-            tree.files.keys().filter(|p| p.len() > at + 1 && p[..at] == folder[..at]).map(|p| p[at].clone()).collect();
-        siblings.dedup();
-        for sibling in siblings.into_iter().filter(|s| is_named(s, &IMAGES)) {
-            folders.push([&folder[..at], &[sibling], &folder[at + 1..]].concat());
+        for sibling in folders_of.get(&folder[..at]).into_iter().flatten() {
+            folders.push([&folder[..at], std::slice::from_ref(*sibling), &folder[at + 1..]].concat());
         }
         folders.push(folder[..at].to_vec());
     }
@@ -263,7 +274,7 @@ fn parse(source: &Source) -> Result<Option<File>, DataError> {
                             .push(std::mem::take(&mut object).done().map_err(|reason| refused(source, line, reason))?);
                     }
                     ["annotation"] => {
-                        file.stated = size[0].zip(size[1]).map(|(h, w)| [h, w]).filter(|s| !s.contains(&0));
+                        file.stated = stated(size[0], size[1]);
                         return Ok(Some(file));
                     }
                     _ => {}

@@ -103,6 +103,15 @@ fn pascal_voc_with_its_splits() {
     let targets = |list: &ImageList| list.entries.iter().map(|e| e.target.clone()).collect::<Vec<_>>();
     assert_eq!((targets(&inside), &inside.classes), (targets(&list), &list.classes));
 
+    // What is of no format, or of another one, changes nothing.
+    put(dir.path().join("notes.json"), "{ broken");
+    put(dir.path().join("VOC2007/table.csv"), "a,b\n1,2\n");
+    put(dir.path().join("VOC2007/coco.json"), COCO);
+    let other = objects(dir.path()).unwrap();
+    assert_eq!(targets(&other), targets(&list));
+    assert!(other.notes.iter().any(|n| n.contains("read from Pascal VOC XML; COCO is there too")), "{:?}", other.notes);
+    fs::remove_file(dir.path().join("VOC2007/coco.json")).unwrap();
+
     // What a run's list and a manifest keep.
     let run = dir.path().join("list.csv");
     fs::write(&run, write_run_list(&list)).unwrap();
@@ -201,6 +210,14 @@ fn damaged_xml_is_refused_with_its_line() {
     refused(with(&"<annotation>".repeat(100_000)), &["elements lie in each other"]);
     put(dir.path().join("a.xml"), b"<annotation>\xff</annotation>");
     refused(objects(dir.path()), &["not UTF-8"]);
+    put(dir.path().join("b.png"), "no image");
+    put(
+        dir.path().join("b.xml"),
+        xml(&[object("x", ["0", "0", "1e300", "5"], ""), object("x", ["0", "0", "7", "5"], "")]),
+    );
+    let list = with(&good).unwrap();
+    assert_eq!(boxes(&list, "b.png"), owned(&[("x", [0.0, 0.0, 7.0, 5.0])]), "of an image that cannot be read");
+    fs::remove_file(dir.path().join("b.xml")).unwrap();
     let odd = [
         ["NaN", "0", "5", "5"],
         ["0", "0", "inf", "5"],
@@ -416,6 +433,7 @@ fn tables_of_boxes() {
     for text in [
         "path,label,xmin,ymin,xmax,ymax\nimages/a.png,cat,1,2,11,9.5\nimages/a.png,dog,0,0,20,4\nimages/b.png,,,,,\n",
         "filename,width,height,class,xmin,ymin,xmax,ymax\na.png,20,10,cat,1,2,11,9.5\na.png,20,10,dog,0,0,20,4\nb.png,20,10,,,,,\n",
+        "image_name,x,y,w,h,species\na.png,1,2,10,7.5,cat\na.png,0,0,20,4,dog\nb.png,,,,,\n",
         "image_id;x;y;w;h;label;split\na;1;2;10;7.5;cat;train\na;0;0;20;4;dog;train\nb;;;;;;val\n",
     ] {
         put(table.clone(), text);
@@ -605,4 +623,81 @@ fn odd_trees_end() {
     let all = Annotations::open(dir.path()).unwrap();
     let error = convert(&all, Format::Coco, &dir.path().join("out"), &ConvertOptions::default()).unwrap_err();
     assert!(error.to_string().contains("not UTF-8"), "{error}");
+}
+
+/// A JPEG file of 4 rows and 7 columns with this orientation in an EXIF segment.
+fn turned_jpeg(orientation: u8) -> Vec<u8> {
+    let mut tiff = b"II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0".to_vec();
+    tiff.extend([orientation, 0, 0, 0, 0, 0, 0, 0]);
+    let exif = [&b"Exif\0\0"[..], &tiff].concat();
+    let mut plain = Vec::new();
+    let encoder = image::codecs::jpeg::JpegEncoder::new(&mut plain);
+    image::ImageEncoder::write_image(encoder, &[90; 28], 7, 4, image::ExtendedColorType::L8).unwrap();
+    [&plain[..2], b"\xff\xe1", &(exif.len() as u16 + 2).to_be_bytes(), &exif, &plain[2..]].concat()
+}
+
+#[test]
+fn boxes_and_outlines_are_turned_as_the_image_is() {
+    for orientation in 1..=8 {
+        let dir = tempfile::tempdir().unwrap();
+        put(dir.path().join("a.jpg"), turned_jpeg(orientation));
+        let json = r#"{"images":[{"id":1,"file_name":"a.jpg","width":7,"height":4}],"categories":[{"id":1,"name":"x"}],"annotations":
+            [{"id":1,"image_id":1,"category_id":1,"bbox":[1,0,2,3],"segmentation":[[1,0,3,0,3,3,1,3]]}]}"#;
+        put(dir.path().join("a.json"), json);
+        let list = objects(dir.path()).unwrap();
+        assert_eq!(list.issues.count(IssueKind::Size), 0);
+        let [(_, bbox)] = &boxes(&list, "a.jpg")[..] else { panic!("one box") };
+        let masks = ImageList::open_with(dir.path(), &options(TargetKind::Mask)).unwrap();
+        let Target::Mask(mask) = &masks.entries[0].target else { panic!("a mask") };
+        let mask = mask.classes().unwrap();
+        assert_eq!([mask.height, mask.width], if orientation < 5 { [4, 7] } else { [7, 4] });
+        let inside = |x: usize, y: usize| {
+            let [left, top, right, bottom] = bbox.map(|v| v as usize);
+            (left..right).contains(&x) && (top..bottom).contains(&y)
+        };
+        for y in 0..mask.height {
+            for x in 0..mask.width {
+                assert_eq!(mask.pixel(x, y), [u8::from(inside(x, y))], "orientation {orientation}: {x}, {y}, {bbox:?}");
+            }
+        }
+        let all = Annotations::open(dir.path()).unwrap();
+        for format in Format::ALL {
+            let out = tempfile::tempdir().unwrap();
+            convert(&all, format, out.path(), &ConvertOptions::default()).unwrap();
+            let again = objects(out.path()).unwrap();
+            let near = boxes(&again, "a.jpg")[0].1.iter().zip(bbox).all(|(a, b)| (a - b).abs() < 1e-5);
+            assert!(near, "{format:?}, orientation {orientation}: {:?} {bbox:?}", boxes(&again, "a.jpg"));
+        }
+        // Annotations of the upright image stay as they are.
+        if orientation > 4 {
+            put(dir.path().join("a.json"), json.replace("\"width\":7,\"height\":4", "\"width\":4,\"height\":7"));
+            assert_eq!(boxes(&objects(dir.path()).unwrap(), "a.jpg")[0].1, [1.0, 0.0, 3.0, 3.0]);
+        }
+    }
+}
+
+#[test]
+fn polygons_of_yolo_become_masks() {
+    let dir = tempfile::tempdir().unwrap();
+    image(dir.path().join("images/a.png"), [10, 20], 0);
+    put(dir.path().join("labels/a.txt"), "0 0 0 1 0 1 1 0 1\n1 0 0 0.5 0 0.5 0.5 0 0.5\n");
+    put(dir.path().join("classes.txt"), "cat\ndog\n");
+    let list = ImageList::open_with(dir.path(), &options(TargetKind::Mask)).unwrap();
+    assert_eq!(list.classes, ["background", "cat", "dog"]);
+    let Target::Mask(mask) = &list.entries[0].target else { panic!("a mask") };
+    let mask = mask.classes().unwrap();
+    assert_eq!([(0, 0), (9, 4), (10, 4), (9, 5), (19, 9)].map(|(x, y)| mask.pixel(x, y)[0]), [2, 2, 1, 1, 1]);
+    put(dir.path().join("labels/a.txt"), "0 0.5 0.5 0.1 0.1\n");
+    refused(ImageList::open_with(dir.path(), &options(TargetKind::Mask)), &["a.txt line 1", "no outline"]);
+    // An image whose size is not known.
+    put(dir.path().join("images/a.png"), "nonsense");
+    put(dir.path().join("labels/a.txt"), "0 0 0 1 0 1 1 0 1\n");
+    let list = ImageList::open_with(dir.path(), &options(TargetKind::Mask)).unwrap();
+    assert_eq!(list.issues.count(IssueKind::Unread), 1);
+    let run = dir.path().join("list.csv");
+    fs::write(&run, write_run_list(&list)).unwrap();
+    assert_eq!(read_run_list(&run, dir.path()).unwrap().entries, list.entries);
+    let huge = fs::read_to_string(&run).unwrap().replace("shapes 0 0 1", "shapes 99999999999 99999999999 1");
+    fs::write(&run, huge).unwrap();
+    assert!(read_run_list(&run, dir.path()).unwrap_err().to_string().contains("its mask"));
 }

@@ -81,12 +81,10 @@ fn annotation(image: &AnnotatedImage, object: &Annotation, [id, image_id, catego
         Some(Shape::Polygons(polygons)) => json!(polygons),
         Some(Shape::Rle(rle)) => json!({ "size": rle.size, "counts": rle.counts }),
     };
-    let drawn = |shape: &Shape| {
-        let size = match shape {
-            Shape::Rle(rle) => rle.size,
-            Shape::Polygons(_) => image.stated.or(image.size()).unwrap_or_default(),
-        };
-        Rle::of(shape, size).counts.iter().skip(1).step_by(2).map(|&n| f64::from(n)).sum::<f64>()
+    let covered = |rle: &Rle| rle.counts.iter().skip(1).step_by(2).map(|&n| f64::from(n)).sum::<f64>();
+    let drawn = |shape: &Shape| match shape {
+        Shape::Rle(rle) => covered(rle),
+        Shape::Polygons(_) => covered(&Rle::of(shape, image.stated.or(image.size()).unwrap_or_default())),
     };
     let area = object.area.or_else(|| object.shape.as_ref().map(drawn)).unwrap_or((right - left) * (bottom - top));
     json!({
