@@ -3,6 +3,7 @@
 use super::choice::one_of;
 use clap::{Args, Subcommand, value_parser};
 use std::path::PathBuf;
+use striate::data::annotations::Format;
 use striate::data::images::ListOptions;
 use striate::data::transforms::Augmentations;
 use striate::imaging::Filter;
@@ -164,7 +165,7 @@ fn png(text: &str) -> Result<PathBuf, String> {
     }
 }
 
-/// Look at images before training: check, split, show, stats.
+/// Look at images before training, and convert their annotations: check, split, show, stats, convert.
 #[derive(Debug, Args)]
 pub struct Data {
     #[command(subcommand)]
@@ -177,6 +178,43 @@ pub enum DataCommand {
     Split(Split),
     Show(Show),
     Stats(Stats),
+    Convert(Convert),
+}
+
+/// Write the boxes of images in another format: Pascal VOC, COCO, YOLO or a table; or their masks as PNG files with a palette.
+///
+/// The format that is there is told by the files. What the new one cannot hold is counted. The folder is complete or not there at all.
+#[derive(Debug, Args)]
+pub struct Convert {
+    /// Annotated images: a folder with Pascal VOC's XML, COCO's JSON, YOLO's text files or masks, or one such file, or a table.
+    #[arg(value_name = "DATA")]
+    pub data: PathBuf,
+    /// The format to write: voc, coco, yolo, csv (a line for each box) or masks.
+    #[arg(long, value_name = "voc|coco|yolo|csv|masks", value_parser = target_format)]
+    pub to: TargetFormat,
+    /// The folder to write, which must not exist or be empty.
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Copy the images. Without, they are linked where the file system can: the same file under two names.
+    #[arg(long)]
+    pub copy: bool,
+    /// Leave the images where they are and name them by their whole paths; for csv.
+    #[arg(long, conflicts_with = "copy")]
+    pub reference: bool,
+}
+
+/// What annotations are converted to.
+#[derive(Clone, Copy, Debug)]
+pub enum TargetFormat {
+    Objects(Format),
+    Masks,
+}
+
+fn target_format(text: &str) -> Result<TargetFormat, String> {
+    if text == "masks" {
+        return Ok(TargetFormat::Masks);
+    }
+    Format::named(text).map(TargetFormat::Objects).ok_or_else(|| "it must be voc, coco, yolo, csv or masks".into())
 }
 
 /// Find problems: unreadable files, the same or nearly the same image in two splits or under two labels, data that cannot be trained on.

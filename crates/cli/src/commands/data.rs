@@ -21,6 +21,7 @@ pub fn run(args: Data) -> Result<ExitCode, Failure> {
         DataCommand::Split(args) => write_split(&args),
         DataCommand::Show(args) => show(&args),
         DataCommand::Stats(args) => stats(&args),
+        DataCommand::Convert(args) => super::convert::run(&args),
     }
 }
 

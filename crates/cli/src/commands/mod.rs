@@ -2,6 +2,7 @@
 
 pub mod bench;
 pub mod completions;
+mod convert;
 pub mod data;
 pub mod eval;
 pub mod export;
@@ -52,6 +53,7 @@ pub fn needs_files(command: &DataCommand) -> Result<(), Failure> {
         DataCommand::Split(args) => &args.data,
         DataCommand::Show(args) => &args.data,
         DataCommand::Stats(args) => &args.data,
+        DataCommand::Convert(args) => &args.data,
     };
     if is_built_in(data) {
         return Err("mnist is the built-in data, which is split and checked: striate data is for images in folders, manifests and \

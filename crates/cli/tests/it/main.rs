@@ -7,6 +7,7 @@ mod before_a_run;
 mod bench;
 mod commands;
 mod common;
+mod dense;
 mod finetune;
 mod graph_models;
 mod honest;

@@ -1,0 +1,242 @@
+//! Detection and segmentation: through every verb.
+
+use crate::common::*;
+use serde_json::Value;
+use std::fs;
+use std::path::Path;
+
+const SIDE: usize = 64;
+const NAMES: [&str; 2] = ["blue", "red"];
+const COLOURS: [[u8; 3]; 2] = [[40, 60, 230], [230, 50, 40]];
+
+/// A box of an object: its class, and left, top, right and bottom edge.
+type Boxed = (usize, [usize; 4]);
+
+/// Red and blue rectangles on grey noise: images of that, with the objects of each.
+fn scenes(n: usize) -> Vec<(Vec<u8>, Vec<Boxed>)> {
+    let mut state = 3u32;
+    let mut random = move |below: usize| {
+        state = state.wrapping_mul(1664525).wrapping_add(1013904223);
+        (state >> 16) as usize % below
+    };
+    let mut all = Vec::new();
+    for _ in 0..n {
+        let mut pixels: Vec<u8> = (0..SIDE * SIDE).flat_map(|_| [90 + random(40) as u8; 3]).collect();
+        let mut objects = Vec::new();
+        // One in each half, so that none hides another.
+        for half in 0..2 {
+            if random(5) == 0 {
+                continue;
+            }
+            let (class, w, h) = (random(2), 14 + random(14), 14 + random(14));
+            let (x, y) = (half * SIDE / 2 + random(SIDE / 2 - w), random(SIDE - h));
+            for row in y..y + h {
+                for column in x..x + w {
+                    pixels[(row * SIDE + column) * 3..][..3].copy_from_slice(&COLOURS[class]);
+                }
+            }
+            objects.push((class, [x, y, x + w, y + h]));
+        }
+        all.push((pixels, objects));
+    }
+    all
+}
+
+fn ppm(pixels: &[u8]) -> Vec<u8> {
+    [format!("P6 {SIDE} {SIDE} 255\n").as_bytes(), pixels].concat()
+}
+
+fn split(i: usize) -> &'static str {
+    ["train", "train", "train", "val", "test"][i % 5]
+}
+
+/// A Pascal VOC folder of these scenes.
+fn voc(dir: &Path, scenes: &[(Vec<u8>, Vec<Boxed>)]) {
+    for folder in ["JPEGImages", "Annotations", "ImageSets/Main"] {
+        fs::create_dir_all(dir.join(folder)).unwrap();
+    }
+    for (i, (pixels, objects)) in scenes.iter().enumerate() {
+        fs::write(dir.join(format!("JPEGImages/{i:03}.ppm")), ppm(pixels)).unwrap();
+        let object = |(class, [l, t, r, b]): &Boxed| {
+            format!(
+                "<object><name>{}</name><bndbox><xmin>{l}</xmin><ymin>{t}</ymin><xmax>{r}</xmax><ymax>{b}</ymax></bndbox></object>\n",
+                NAMES[*class]
+            )
+        };
+        let xml = format!(
+            "<annotation><filename>{i:03}.ppm</filename><size><width>{SIDE}</width><height>{SIDE}</height></size>\n{}</annotation>",
+            objects.iter().map(object).collect::<String>()
+        );
+        fs::write(dir.join(format!("Annotations/{i:03}.xml")), xml).unwrap();
+    }
+    for name in ["train", "val", "test"] {
+        let stems: String = (0..scenes.len()).filter(|&i| split(i) == name).map(|i| format!("{i:03}\n")).collect();
+        fs::write(dir.join(format!("ImageSets/Main/{name}.txt")), stems).unwrap();
+    }
+}
+
+/// Images and grey masks of these scenes.
+fn pairs(dir: &Path, scenes: &[(Vec<u8>, Vec<Boxed>)]) {
+    for (i, (pixels, objects)) in scenes.iter().enumerate() {
+        let folder = dir.join(split(i));
+        fs::create_dir_all(folder.join("images")).unwrap();
+        fs::create_dir_all(folder.join("masks")).unwrap();
+        fs::write(folder.join(format!("images/{i:03}.ppm")), ppm(pixels)).unwrap();
+        let mut mask = vec![0u8; SIDE * SIDE];
+        for (class, [l, t, r, b]) in objects {
+            (*t..*b).for_each(|y| mask[y * SIDE + l..y * SIDE + r].fill(*class as u8 + 1));
+        }
+        let file = [format!("P5 {SIDE} {SIDE} 255\n").into_bytes(), mask].concat();
+        fs::write(folder.join(format!("masks/{i:03}.pgm")), file).unwrap();
+    }
+    fs::write(dir.join("classes.csv"), "name,value\nbackground,0\nblue,1\nred,2\n").unwrap();
+}
+
+fn json(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_else(|e| panic!("{e}: {text}"))
+}
+
+fn metric(measured: &Value, name: &str) -> f64 {
+    measured["metrics"][name].as_f64().unwrap_or_else(|| panic!("no {name} in {measured}"))
+}
+
+fn overlap(a: &[f64], b: [usize; 4]) -> f64 {
+    let b = b.map(|x| x as f64);
+    let across = (a[2].min(b[2]) - a[0].max(b[0])).max(0.0);
+    let down = (a[3].min(b[3]) - a[1].max(b[1])).max(0.0);
+    let area = |b: &[f64]| (b[2] - b[0]) * (b[3] - b[1]);
+    across * down / (area(a) + area(&b) - across * down)
+}
+
+const DETECTOR: &str = "shufflenet-v2-x0-5 + fpn 24 + fcos 1";
+
+#[test]
+fn objects_are_learnt_found_measured_and_exported() {
+    let dir = tempfile::tempdir().unwrap();
+    let d = dir.path();
+    let scenes = scenes(120);
+    voc(&d.join("voc"), &scenes);
+    let common = ["train", "voc", "--task", "detection", "--model", DETECTOR, "--size", "64"];
+    let said =
+        succeed(d, &[&common[..], &["--epochs", "30", "--lr", "0.004", "--augment", "flip", "--out", "run"]].concat());
+    assert!(said.contains("2 classes: blue, red)") && said.contains("mAP@[.5:.95]"), "{said}");
+    let csv = fs::read_to_string(d.join("run/metrics.csv")).unwrap();
+    assert!(csv.starts_with("steps,epoch,split,lr,grad_norm,loss,map,map50,"), "{csv}");
+    assert!(fs::read_to_string(d.join("run/precision-recall.svg")).unwrap().contains("red (AP "));
+
+    let measured = json(&succeed(d, &["eval", "run", "--json"]));
+    assert_eq!(measured["task"], "detection");
+    assert!(metric(&measured, "map50") > 0.8, "{measured}");
+    assert!(measured["classes"]["red"]["ap50"].as_f64().unwrap() > 0.7, "{measured}");
+    assert!(succeed(d, &["eval", "run"]).contains("AP at .5"));
+
+    // What is found is what is there, in the pixels of the image.
+    let (mut right, mut all) = (0, 0);
+    for (i, (_, objects)) in scenes.iter().enumerate().filter(|(i, _)| split(*i) == "test") {
+        let found = json(&succeed(d, &["predict", "run", &format!("voc/JPEGImages/{i:03}.ppm"), "--json"]));
+        let found = found["objects"].as_array().unwrap();
+        for (class, bbox) in objects {
+            let is_it = |o: &&Value| {
+                let edges: Vec<f64> = o["box"].as_array().unwrap().iter().map(|x| x.as_f64().unwrap()).collect();
+                o["class"] == NAMES[*class] && overlap(&edges, *bbox) > 0.5
+            };
+            right += found.iter().any(|o| is_it(&o)) as usize;
+            all += 1;
+        }
+    }
+    assert!(right * 10 >= all * 8, "{right} of {all} objects are found");
+    let text = succeed(d, &["predict", "run", "voc/JPEGImages", "--draw", "drawn", "--score", "0.3"]);
+    assert_eq!(text.lines().count(), scenes.len());
+    assert_eq!(fs::read_dir(d.join("drawn")).unwrap().count(), scenes.len());
+    assert!(succeed(d, &["inspect", "run"]).contains("2 classes"));
+
+    let said = succeed(d, &["export", "run", "--format", "onnx", "--nms", "--out", "model.onnx"]);
+    assert!(said.contains("detections [n, 7]"), "{said}");
+    succeed(d, &["import", "model.onnx", "--out", "imported.safetensors"]);
+    let again = json(&succeed(d, &["eval", "imported.safetensors", "voc", "--json"]));
+    assert!((metric(&again, "map") - metric(&measured, "map")).abs() < 0.01, "{again}");
+
+    // What has learnt already finds its classes in other data, and learns more.
+    let said = succeed(d, &["finetune", "voc", "--from", "run/model.safetensors", "--task", "detection", "--epochs", "1"]);
+    assert!(said.contains("head.cls is kept"), "{said}");
+}
+
+#[test]
+fn pixels_are_learnt_measured_and_exported() {
+    let dir = tempfile::tempdir().unwrap();
+    let d = dir.path();
+    let scenes = scenes(60);
+    pairs(&d.join("pairs"), &scenes);
+    let common = ["train", "pairs", "--task", "segmentation", "--model", "unet 6 2", "--size", "64", "--epochs", "12"];
+    let said = succeed(d, &[&common[..], &["--lr", "0.01", "--augment", "flip", "--out", "run"]].concat());
+    assert!(said.contains("3 classes: background, blue, red)"), "{said}");
+    assert!(d.join("run/confusion.svg").is_file());
+    let measured = json(&succeed(d, &["eval", "run", "--json"]));
+    assert!(metric(&measured, "mean_iou") > 0.85, "{measured}");
+    assert!(measured["classes"]["red"]["dice"].as_f64().unwrap() > 0.85, "{measured}");
+    assert!(succeed(d, &["eval", "run"]).contains("boundary F1"));
+
+    let image = "pairs/test/images/004.ppm";
+    let all = ["predict", "run", image, "--json", "--draw", "drawn", "--masks", "masks"];
+    let found = json(&succeed(d, &all));
+    let objects = &scenes[4].1;
+    let area = |class: usize| {
+        let area = |(c, [l, t, r, b]): &Boxed| if *c == class { (r - l) * (b - t) } else { 0 };
+        objects.iter().map(area).sum::<usize>() as f64 / (SIDE * SIDE) as f64
+    };
+    for (class, name) in NAMES.into_iter().enumerate() {
+        let fraction = found["classes"][name]["fraction"].as_f64().unwrap();
+        assert!((fraction - area(class)).abs() < 0.03, "{name}: {fraction}, {}: {found}", area(class));
+    }
+    assert!(d.join("drawn/004.png").is_file() && d.join("masks/004.png").is_file());
+    // In parts of the image's own size it is the same; in smaller ones nearly so.
+    let parts = json(&succeed(d, &["predict", "run", image, "--json", "--window", "64"]));
+    assert_eq!(parts["classes"], found["classes"]);
+    succeed(d, &["predict", "run", image, "--window", "40"]);
+
+    succeed(d, &["export", "run", "--format", "onnx", "--out", "model.onnx"]);
+    succeed(d, &["import", "model.onnx", "--out", "imported.safetensors"]);
+    let again = json(&succeed(d, &["eval", "imported.safetensors", "pairs", "--json"]));
+    assert!((metric(&again, "mean_iou") - metric(&measured, "mean_iou")).abs() < 1e-3, "{again}");
+}
+
+#[test]
+fn boxes_and_masks_are_shown_checked_and_converted() {
+    let dir = tempfile::tempdir().unwrap();
+    let d = dir.path();
+    let scenes = scenes(10);
+    voc(&d.join("voc"), &scenes);
+    pairs(&d.join("pairs"), &scenes);
+    succeed(d, &["data", "show", "voc", "--task", "detection", "--out", "boxes.png", "--images", "3", "--epochs", "2"]);
+    succeed(d, &["data", "show", "pairs", "--task", "segmentation", "--out", "masks.png", "--augment", "flip, rotate 20"]);
+    assert!(d.join("boxes.png").is_file() && d.join("masks.png").is_file());
+    let objects: usize = scenes.iter().map(|(_, objects)| objects.len()).sum();
+    for format in ["coco", "yolo", "csv"] {
+        let said = succeed(d, &["data", "convert", "voc", "--to", format, "--out", format]);
+        assert!(said.contains(&format!("10 images with {objects} objects")), "{said}");
+        let stats = succeed(d, &["data", "stats", format, "--task", "detection"]);
+        assert!(stats.contains("10 images of 2 classes"), "{stats}");
+    }
+    fail(d, &["data", "convert", "voc", "--to", "coco", "--out", "coco"], 1, &["coco"]);
+    succeed(d, &["data", "check", "pairs", "--task", "segmentation"]);
+}
+
+#[test]
+fn mistakes_have_one_clear_line() {
+    let dir = tempfile::tempdir().unwrap();
+    let d = dir.path();
+    voc(&d.join("voc"), &scenes(10));
+    let train = |more: &[&str], parts: &[&str]| {
+        fail(d, &[&["train", "voc", "--task", "detection"], more].concat(), 1, parts);
+    };
+    train(&["--model", "resnet18"], &["detection needs a network that gives boxes", "fpn 64 + fcos"]);
+    train(&["--model", "unet 8"], &["detection needs a network that gives boxes"]);
+    train(&["--augment", "mixup"], &["mixup", "mosaic"]);
+    train(&["--folds", "3"], &["--folds is 3"]);
+    train(&["--class-weights"], &["--class-weights"]);
+    fail(d, &["train", "voc", "--task", "segmentation"], 1, &["mask"]);
+    let images = d.join("voc/JPEGImages/000.ppm");
+    fs::write(d.join("voc/Annotations/000.xml"), "<annotation><object>").unwrap();
+    fail(d, &["train", "voc", "--task", "detection"], 1, &["000.xml"]);
+    assert!(images.is_file());
+}
