@@ -29,7 +29,7 @@ pub(crate) use stats::pixel_counts;
 pub use stats::{ObjectCount, PixelCount, object_counts};
 use std::path::PathBuf;
 use std::sync::Arc;
-use striate_imaging::{Header, Split};
+use striate_imaging::{DecodeOptions, Header, Split};
 
 pub(crate) use csv::{is_one as is_csv, write as write_csv};
 pub(crate) use masks::{check as check_masks, manifest as mask_manifest, open as open_masks};
@@ -140,10 +140,8 @@ impl AnnotatedImage {
     }
 }
 
-/// The longest side that an image may have.
-const SIDE: usize = 65_535;
-
-/// A size that annotations state, if an image can have it.
+/// A size that annotations state, if an image of it would be decoded.
 fn stated(height: Option<usize>, width: Option<usize>) -> Option<[usize; 2]> {
-    Some([height?, width?]).filter(|size| size.iter().all(|side| (1..=SIDE).contains(side)))
+    let pixels = height?.checked_mul(width?)? as u64;
+    (1..=DecodeOptions::default().pixel_limit).contains(&pixels).then_some([height?, width?])
 }

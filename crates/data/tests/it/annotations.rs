@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use striate_data::annotations::{Annotations, ConvertOptions, Format, IssueKind, Placement, convert};
+use striate_data::annotations::IssueKind;
 use striate_data::images::{
     CheckReport, ImageList, ListOptions, SplitOptions, read_moved_run_list, read_run_list, split, survey,
     write_manifest, write_run_list,
@@ -38,32 +38,32 @@ pub fn refused(result: Result<ImageList, DataError>, parts: &[&str]) {
     }
 }
 
-fn boxes(list: &ImageList, name: &str) -> Vec<(String, [f32; 4])> {
+pub fn boxes(list: &ImageList, name: &str) -> Vec<(String, [f32; 4])> {
     let entry = list.entries.iter().find(|e| e.name.ends_with(name)).unwrap_or_else(|| panic!("no {name}"));
     let Target::Objects(objects) = &entry.target else { panic!("objects") };
     objects.iter().map(|o| (list.classes[o.class].clone(), o.bbox)).collect()
 }
 
-fn owned(list: &[(&str, [f32; 4])]) -> Vec<(String, [f32; 4])> {
+pub fn owned(list: &[(&str, [f32; 4])]) -> Vec<(String, [f32; 4])> {
     list.iter().map(|(class, bbox)| (class.to_string(), *bbox)).collect()
 }
 
-fn splits(list: &ImageList) -> Vec<(&str, Option<Split>)> {
+pub fn splits(list: &ImageList) -> Vec<(&str, Option<Split>)> {
     list.entries.iter().map(|e| (e.name.rsplit('/').next().unwrap(), e.split)).collect()
 }
 
-fn object(class: &str, [a, b, c, d]: [&str; 4], more: &str) -> String {
+pub fn object(class: &str, [a, b, c, d]: [&str; 4], more: &str) -> String {
     format!(
         "<object><name>{class}</name>{more}<bndbox><xmin>{a}</xmin><ymin>{b}</ymin><xmax>{c}</xmax><ymax>{d}</ymax></bndbox></object>\n"
     )
 }
 
-fn xml(objects: &[String]) -> String {
+pub fn xml(objects: &[String]) -> String {
     format!("<annotation>\n<size><width>20</width><height>10</height></size>\n{}</annotation>", objects.concat())
 }
 
 /// Three images in Pascal VOC's layout, with splits.
-fn voc(root: &Path) {
+pub fn voc(root: &Path) {
     for (n, name) in ["a", "b", "c"].into_iter().enumerate() {
         image(root.join(format!("JPEGImages/{name}.png")), [10, 20], n);
     }
@@ -184,68 +184,7 @@ fn an_image_in_two_sets_stays_out_of_training() {
     assert_eq!(list.classes, ["cat", "dog"], "and so is its class");
 }
 
-#[test]
-fn damaged_xml_is_refused_with_its_line() {
-    let dir = tempfile::tempdir().unwrap();
-    image(dir.path().join("a.png"), [10, 20], 0);
-    let good = xml(&[object("x", ["0", "0", "5", "5"], "")]);
-    let with = |text: &str| {
-        put(dir.path().join("a.xml"), text);
-        objects(dir.path())
-    };
-    assert!(with(&good).is_ok());
-    for end in 1..good.len() - 1 {
-        if good.is_char_boundary(end) && good[..end].contains("<annotation>") {
-            refused(with(&good[..end]), &["a.xml: line "]);
-        }
-    }
-    let laughs = "<!DOCTYPE lolz [<!ENTITY lol \"lol\"><!ENTITY lol1 \"&lol;&lol;&lol;&lol;&lol;&lol;&lol;\">]>\n<annotation>&lol1;</annotation>";
-    refused(with(laughs), &["line 1", "document type (DTD)"]);
-    refused(with(&good.replace("<name>x", "<name>&secret;")), &["line 3", "the entity 'secret' is not expanded"]);
-    refused(with(&good.replace("<xmin>0", "<xmin>zero")), &["line 3", "'zero' in <xmin>"]);
-    refused(with(&good.replace("<xmin>0</xmin>", "")), &["line 3", "no <bndbox>"]);
-    refused(with(&good.replace("<name>x</name>", "")), &["line 3", "no <name>"]);
-    refused(with(&good.replace("</object>", "</objekt>")), &["line 3", "not well-formed"]);
-    refused(with(""), &["it is empty"]);
-    refused(with(&"<annotation>".repeat(100_000)), &["elements lie in each other"]);
-    put(dir.path().join("a.xml"), b"<annotation>\xff</annotation>");
-    refused(objects(dir.path()), &["not UTF-8"]);
-    put(dir.path().join("b.png"), "no image");
-    put(
-        dir.path().join("b.xml"),
-        xml(&[object("x", ["0", "0", "1e300", "5"], ""), object("x", ["0", "0", "7", "5"], "")]),
-    );
-    let list = with(&good).unwrap();
-    assert_eq!(boxes(&list, "b.png"), owned(&[("x", [0.0, 0.0, 7.0, 5.0])]), "of an image that cannot be read");
-    fs::remove_file(dir.path().join("b.xml")).unwrap();
-    let odd = [
-        ["NaN", "0", "5", "5"],
-        ["0", "0", "inf", "5"],
-        ["-9", "0", "-5", "5"],
-        ["5", "5", "2", "2"],
-        ["0", "0", "1e300", "9"],
-    ];
-    let list = with(&xml(&odd.map(|edges| object("x", edges, "")))).unwrap();
-    assert_eq!(boxes(&list, "a.png"), owned(&[("x", [0.0, 0.0, 20.0, 9.0])]));
-    for (kind, n) in [(IssueKind::NotANumber, 2), (IssueKind::NoArea, 2), (IssueKind::Outside, 1)] {
-        assert_eq!(list.issues.count(kind), n, "{kind:?}");
-    }
-}
-
-#[test]
-fn a_million_boxes_take_seconds() {
-    let dir = tempfile::tempdir().unwrap();
-    image(dir.path().join("images/a.png"), [1000, 1000], 0);
-    let line = |i: usize| format!("0 {:.4} {:.4} 0.01 0.01\n", (i % 1000) as f64 / 1000.0, (i / 1000) as f64 / 1000.0);
-    put(dir.path().join("labels/a.txt"), (0..1_000_000).map(line).collect::<String>());
-    let start = std::time::Instant::now();
-    let list = objects(dir.path()).unwrap();
-    assert_eq!(boxes(&list, "a.png").len(), 1_000_000);
-    assert!(start.elapsed().as_secs() < 60, "{:?}", start.elapsed());
-    assert!(list.issues.iter().count() <= 3000 && list.notes.len() < 20);
-}
-
-const COCO: &str = r#"{
+pub const COCO: &str = r#"{
  "images": [
   {"id": 7, "file_name": "a.png", "width": 20, "height": 10},
   {"id": 3, "file_name": "b.png", "width": 20, "height": 10}
@@ -306,56 +245,6 @@ fn coco_with_folders_of_splits() {
         read_run_list(&run, root).unwrap().entries.iter().map(|e| &e.target).collect::<Vec<_>>(),
         masks.entries.iter().map(|e| &e.target).collect::<Vec<_>>()
     );
-}
-
-#[test]
-fn damaged_coco_is_refused_with_its_place() {
-    let dir = tempfile::tempdir().unwrap();
-    for (n, name) in ["a.png", "b.png"].into_iter().enumerate() {
-        image(dir.path().join(name), [10, 20], n);
-    }
-    let file = dir.path().join("data.json");
-    let with = |from: &str, to: &str| {
-        assert!(COCO.contains(from));
-        put(file.clone(), COCO.replace(from, to));
-        objects(&file)
-    };
-    assert!(with("a.png", "a.png").is_ok());
-    for end in [1, 20, 200, 500, COCO.len() - 1] {
-        put(file.clone(), &COCO[..end]);
-        refused(objects(&file), &["data.json", "line "]);
-    }
-    refused(
-        with("\"category_id\": 90", "\"category_id\": 91"),
-        &["1 of its annotations are of no category", "annotations[0]", "category 91"],
-    );
-    refused(with("\"id\": 3", "\"id\": 7"), &["images[1]: the id 7 is that of another image"]);
-    refused(with("{\"id\": 5, \"name\": \"ape\"}", "{\"id\": 90, \"name\": \"ape\"}"), &["categories[1]"]);
-    refused(with("[1, 2, 10, 7.5]", "[1, 2, 10]"), &["annotations[0]", "3 numbers"]);
-    refused(with("[1, 2, 10, 7.5]", "[1, 2, 10, NaN]"), &["data.json", "line 7"]);
-    refused(with("[1, 2, 10, 7.5]", "[1, 2, 1e999, 1]"), &["data.json"]);
-    refused(with("[[1, 2, 11, 2, 11, 9.5, 1, 9.5]]", "7"), &["annotations[0]", "neither polygons nor runs"]);
-    refused(with("[0, 200]", "\"~~\""), &["annotations[1]", "character"]);
-    refused(with("\"file_name\": \"a.png\", ", ""), &["images[0]: missing field `file_name`"]);
-    // An outline that cannot be filled is left out, the box stays.
-    for (from, to) in [
-        ("[[1, 2, 11, 2, 11, 9.5, 1, 9.5]]", "[[1, 2, 11, 2]]"),
-        ("[0, 200]", "[0, 20]"),
-        ("[10, 20], \"counts\"", "[20, 10], \"counts\""),
-    ] {
-        let list = with(from, to).unwrap();
-        assert_eq!((list.issues.count(IssueKind::Outline), boxes(&list, "a.png").len()), (1, 2), "{to}");
-        assert!(ImageList::open_with(&file, &options(TargetKind::Mask)).is_ok());
-    }
-    put(file.clone(), "[1, 2]");
-    refused(objects(&file), &["not a COCO file"]);
-    put(file.clone(), format!("{}{}", "[".repeat(100_000), "]".repeat(100_000)));
-    refused(objects(&file), &["not a COCO file"]);
-    put(
-        file.clone(),
-        COCO.replace("[[1, 2, 11, 2, 11, 9.5, 1, 9.5]]", &format!("{}{}", "[".repeat(100_000), "]".repeat(100_000))),
-    );
-    refused(objects(&file), &["data.json"]);
 }
 
 #[test]
@@ -456,101 +345,6 @@ fn tables_of_boxes() {
     }
 }
 
-/// Name, split and boxes of an image.
-type Short = (String, Option<Split>, Vec<(String, [f64; 4])>);
-
-#[test]
-fn round_trips_between_formats() {
-    let dir = tempfile::tempdir().unwrap();
-    let at = |name: &str| dir.path().join(name);
-    voc(&at("start"));
-    let start = Annotations::open(&at("start")).unwrap();
-    let go = |from: &Annotations, format, to: &str| {
-        let report = convert(from, format, &at(to), &ConvertOptions::default()).unwrap();
-        (Annotations::open(&at(to)).unwrap(), report)
-    };
-    let (coco, report) = go(&start, Format::Coco, "coco");
-    assert_eq!((report.images, report.objects), (3, 3));
-    let lost: Vec<(&str, usize)> = report.lost.iter().map(|(k, n)| (*k, *n)).collect();
-    assert_eq!(lost, [("difficult flags", 1), ("poses", 1), ("truncated flags", 1)]);
-    let (yolo, _) = go(&coco, Format::Yolo, "yolo");
-    let (csv, _) = go(&yolo, Format::Csv, "csv");
-    let (end, _) = go(&csv, Format::Voc, "end");
-    let short = |all: &Annotations| -> Vec<Short> {
-        let mut images: Vec<_> = all
-            .images
-            .iter()
-            .map(|image| {
-                let objects = image.objects.iter().map(|o| (all.classes[o.class].clone(), o.bbox)).collect();
-                (image.name.rsplit('/').next().unwrap().to_string(), image.split, objects)
-            })
-            .collect();
-        images.sort_by(|a, b| a.0.cmp(&b.0));
-        images
-    };
-    assert_eq!(short(&coco), short(&start), "COCO keeps boxes as they are");
-    for all in [&yolo, &csv, &end] {
-        for (a, b) in short(all).iter().zip(short(&start)) {
-            assert_eq!((&a.0, a.1, a.2.len()), (&b.0, b.1, b.2.len()));
-            for ((class, bbox), (other, edges)) in a.2.iter().zip(&b.2) {
-                let near = bbox.iter().zip(edges).all(|(a, b)| (a - b).abs() < 20.0 * 2e-8);
-                assert!(class == other && near, "{bbox:?} {edges:?}");
-            }
-        }
-    }
-    let (again, report) = go(&start, Format::Voc, "again");
-    assert!(report.lost.is_empty() && report.lines().is_empty());
-    let whole = |all: &Annotations| -> Vec<_> {
-        all.images
-            .iter()
-            .flat_map(|i| &i.objects)
-            .map(|o| (o.class, o.bbox, o.difficult, o.truncated, o.pose.clone().unwrap_or("Unspecified".into())))
-            .collect()
-    };
-    assert_eq!(whole(&again), whole(&start));
-    // Bytes of the images are the same, and nothing that is there is overwritten.
-    assert_eq!(fs::read(at("end/JPEGImages/a.png")).unwrap(), fs::read(at("start/JPEGImages/a.png")).unwrap());
-    let error = convert(&start, Format::Coco, &at("start"), &ConvertOptions::default()).unwrap_err().to_string();
-    assert!(error.contains("not empty"), "{error}");
-    let refer = ConvertOptions { images: Placement::Reference };
-    assert!(convert(&start, Format::Yolo, &at("r"), &refer).is_err());
-    convert(&start, Format::Csv, &at("r"), &refer).unwrap();
-    assert_eq!(short(&Annotations::open(&at("r/boxes.csv")).unwrap()).len(), 3);
-    // A conversion that fails leaves nothing.
-    fs::remove_file(at("start/JPEGImages/b.png")).unwrap();
-    assert!(convert(&start, Format::Coco, &at("failed"), &ConvertOptions::default()).is_err());
-    assert!(!at("failed").exists());
-    assert!(fs::read_dir(dir.path()).unwrap().flatten().all(|e| !e.file_name().to_string_lossy().starts_with('.')));
-}
-
-#[test]
-fn coco_keeps_outlines_crowds_and_ids() {
-    let dir = tempfile::tempdir().unwrap();
-    for (n, name) in ["start/a.png", "start/b.png"].into_iter().enumerate() {
-        image(dir.path().join(name), [10, 20], n);
-    }
-    put(
-        dir.path().join("start/data.json"),
-        COCO.replace("{\"id\": 2, \"image_id\": 99", "{\"id\": 3, \"image_id\": 3"),
-    );
-    let start = Annotations::open(&dir.path().join("start")).unwrap();
-    let out = dir.path().join("out");
-    let report = convert(&start, Format::Coco, &out, &ConvertOptions::default()).unwrap();
-    assert!(report.lost.is_empty(), "{report:?}");
-    let end = Annotations::open(&out).unwrap();
-    let whole = |all: &Annotations| -> Vec<_> {
-        all.images
-            .iter()
-            .flat_map(|i| i.objects.iter().map(|o| (i.id, o.id, o.class, o.bbox, o.crowd, o.shape.clone())))
-            .collect()
-    };
-    assert_eq!((whole(&end), &end.classes, &end.category_ids), (whole(&start), &start.classes, &vec![5, 90]));
-    let report = convert(&start, Format::Yolo, &dir.path().join("yolo"), &ConvertOptions::default()).unwrap();
-    assert_eq!((report.objects, report.lost["crowds"], report.lost["outlines"]), (2, 1, 2));
-    let report = convert(&start, Format::Voc, &dir.path().join("voc"), &ConvertOptions::default()).unwrap();
-    assert_eq!((report.lost["crowd flags"], report.lost["outlines"], report.lost["ids"]), (1, 2, 3));
-}
-
 #[test]
 fn reports_and_splits_of_objects() {
     let dir = tempfile::tempdir().unwrap();
@@ -592,88 +386,6 @@ fn findings_name_files_and_lines() {
     assert!(!report.notes.iter().any(|note| note.contains("outside")), "said once: {:?}", report.notes);
     let page = striate_data::images::page(&report, &list);
     assert!(page.contains("<h2>Objects</h2>") && page.contains("a.xml line 4: dog"));
-}
-
-#[cfg(unix)]
-#[test]
-fn odd_trees_end() {
-    use std::os::unix::ffi::OsStringExt;
-    let dir = tempfile::tempdir().unwrap();
-    voc(dir.path());
-    std::os::unix::fs::symlink(dir.path(), dir.path().join("JPEGImages/loop")).unwrap();
-    let deep = (0..100).fold(dir.path().to_path_buf(), |path, _| path.join("d"));
-    fs::create_dir_all(deep).unwrap();
-    let odd = std::ffi::OsString::from_vec(b"caf\xe9.png".to_vec());
-    image(dir.path().join("JPEGImages").join("plain.png"), [10, 20], 9);
-    fs::rename(dir.path().join("JPEGImages/plain.png"), dir.path().join("JPEGImages").join(&odd)).unwrap();
-    let odd = std::ffi::OsString::from_vec(b"caf\xe9.xml".to_vec());
-    put(dir.path().join("Annotations").join(odd), xml(&[object("cat", ["0", "0", "5", "5"], "")]));
-    fs::remove_dir_all(dir.path().join("ImageSets")).unwrap();
-    let list = objects(dir.path()).unwrap();
-    assert_eq!(list.entries.len(), 4);
-    assert!(list.entries.iter().any(|e| e.name.ends_with("caf\\xe9.png")), "{:?}", list.entries);
-    let run = dir.path().join("list.csv");
-    fs::write(&run, write_run_list(&list)).unwrap();
-    assert_eq!(read_run_list(&run, dir.path()).unwrap().entries, list.entries);
-    fs::write(&run, write_manifest(&list)).unwrap();
-    assert_eq!(
-        objects(&run).unwrap().entries.iter().map(|e| &e.target).collect::<Vec<_>>(),
-        list.entries.iter().map(|e| &e.target).collect::<Vec<_>>()
-    );
-    let all = Annotations::open(dir.path()).unwrap();
-    let error = convert(&all, Format::Coco, &dir.path().join("out"), &ConvertOptions::default()).unwrap_err();
-    assert!(error.to_string().contains("not UTF-8"), "{error}");
-}
-
-/// A JPEG file of 4 rows and 7 columns with this orientation in an EXIF segment.
-fn turned_jpeg(orientation: u8) -> Vec<u8> {
-    let mut tiff = b"II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0".to_vec();
-    tiff.extend([orientation, 0, 0, 0, 0, 0, 0, 0]);
-    let exif = [&b"Exif\0\0"[..], &tiff].concat();
-    let mut plain = Vec::new();
-    let encoder = image::codecs::jpeg::JpegEncoder::new(&mut plain);
-    image::ImageEncoder::write_image(encoder, &[90; 28], 7, 4, image::ExtendedColorType::L8).unwrap();
-    [&plain[..2], b"\xff\xe1", &(exif.len() as u16 + 2).to_be_bytes(), &exif, &plain[2..]].concat()
-}
-
-#[test]
-fn boxes_and_outlines_are_turned_as_the_image_is() {
-    for orientation in 1..=8 {
-        let dir = tempfile::tempdir().unwrap();
-        put(dir.path().join("a.jpg"), turned_jpeg(orientation));
-        let json = r#"{"images":[{"id":1,"file_name":"a.jpg","width":7,"height":4}],"categories":[{"id":1,"name":"x"}],"annotations":
-            [{"id":1,"image_id":1,"category_id":1,"bbox":[1,0,2,3],"segmentation":[[1,0,3,0,3,3,1,3]]}]}"#;
-        put(dir.path().join("a.json"), json);
-        let list = objects(dir.path()).unwrap();
-        assert_eq!(list.issues.count(IssueKind::Size), 0);
-        let [(_, bbox)] = &boxes(&list, "a.jpg")[..] else { panic!("one box") };
-        let masks = ImageList::open_with(dir.path(), &options(TargetKind::Mask)).unwrap();
-        let Target::Mask(mask) = &masks.entries[0].target else { panic!("a mask") };
-        let mask = mask.classes().unwrap();
-        assert_eq!([mask.height, mask.width], if orientation < 5 { [4, 7] } else { [7, 4] });
-        let inside = |x: usize, y: usize| {
-            let [left, top, right, bottom] = bbox.map(|v| v as usize);
-            (left..right).contains(&x) && (top..bottom).contains(&y)
-        };
-        for y in 0..mask.height {
-            for x in 0..mask.width {
-                assert_eq!(mask.pixel(x, y), [u8::from(inside(x, y))], "orientation {orientation}: {x}, {y}, {bbox:?}");
-            }
-        }
-        let all = Annotations::open(dir.path()).unwrap();
-        for format in Format::ALL {
-            let out = tempfile::tempdir().unwrap();
-            convert(&all, format, out.path(), &ConvertOptions::default()).unwrap();
-            let again = objects(out.path()).unwrap();
-            let near = boxes(&again, "a.jpg")[0].1.iter().zip(bbox).all(|(a, b)| (a - b).abs() < 1e-5);
-            assert!(near, "{format:?}, orientation {orientation}: {:?} {bbox:?}", boxes(&again, "a.jpg"));
-        }
-        // Annotations of the upright image stay as they are.
-        if orientation > 4 {
-            put(dir.path().join("a.json"), json.replace("\"width\":7,\"height\":4", "\"width\":4,\"height\":7"));
-            assert_eq!(boxes(&objects(dir.path()).unwrap(), "a.jpg")[0].1, [1.0, 0.0, 3.0, 3.0]);
-        }
-    }
 }
 
 #[test]

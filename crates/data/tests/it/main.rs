@@ -1,5 +1,7 @@
 //! Data sets, images and loaders, as a user of the crate sees them.
 
+mod annotation_conversion;
+mod annotation_damage;
 mod annotations;
 mod any_list;
 mod idx;
