@@ -49,6 +49,7 @@ pub fn typed(learning: &Learning, images: &Images, run: &Run) -> Config {
         label_smoothing: learning.label_smoothing,
         dropout_scale: learning.dropout_scale,
         focal: learning.focal,
+        segmentation_loss: learning.segmentation_loss,
         winograd: run.compute.no_winograd.then_some(false),
         monitor: learning.monitor.clone(),
         min_delta: learning.min_delta,

@@ -269,6 +269,10 @@ pub fn import_onnx(path: &Path, asked: &OnnxImport) -> Result<Imported, ModelErr
         }
         None => model,
     };
+    let (model, others) = model.with_first_output();
+    if !others.is_empty() {
+        notes.push(format!("its outputs {} are left out", others.join(", ")));
+    }
     let network = Network::of_model(model, path)?;
     let input = Input::of(&network).map_err(bad)?;
     let preprocessing = match (&asked.preprocessing, preprocessing.and_then(|text| serde_json::from_str(&text).ok())) {
@@ -286,11 +290,6 @@ pub fn import_onnx(path: &Path, asked: &OnnxImport) -> Result<Imported, ModelErr
     })?;
     if input.is_nhwc {
         notes.push("it takes images with the channels last, which come from ours by a permutation".into());
-    }
-    if graph.outputs.len() > 1 {
-        let dropped: Vec<&str> = network.outputs()[1..].iter().map(|o| o.name.as_str()).collect();
-        notes.push(format!("its outputs {} are left out", dropped.join(", ")));
-        graph.outputs.truncate(1);
     }
     // Files of other programs and of earlier versions have a word there, or nothing.
     let task: TaskCard = task.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();

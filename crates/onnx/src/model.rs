@@ -101,6 +101,15 @@ impl Model {
         Some([before, after].map(|part| Model(ModelProto { graph: Some(needed(part)), ..self.0.clone() })))
     }
 
+    /// The model with its first output alone, without the nodes that are for others, and the names of those.
+    pub fn with_first_output(mut self) -> (Model, Vec<String>) {
+        let Some(mut graph) = self.0.graph.take() else { return (self, Vec::new()) };
+        let others = graph.output.split_off(graph.output.len().min(1));
+        let others: Vec<String> = others.iter().map(|info| info.name().to_string()).collect();
+        self.0.graph = Some(if others.is_empty() { graph } else { needed(graph) });
+        (self, others)
+    }
+
     /// A text that goes with the model.
     pub fn metadata(&self, key: &str) -> Option<&str> {
         self.0.metadata_props.iter().find(|e| e.key() == key).map(|e| e.value())

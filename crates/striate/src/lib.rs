@@ -87,8 +87,8 @@ pub mod prelude {
         Tensor, UnfoldOptions, gradcheck,
     };
     pub use striate_train::{
-        Classification, Config, Event, MultiLabel, OptimizerKind, Outcome, Regression, SchedulePlan, Session, Sink,
-        Trainer,
+        Classification, Config, Detection, Event, MultiLabel, OptimizerKind, Outcome, Regression, SchedulePlan,
+        Segmentation, Session, Sink, Trainer,
     };
 }
 

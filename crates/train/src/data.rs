@@ -240,13 +240,13 @@ pub(crate) fn load_for(
         ..Default::default()
     };
     if config.task != TaskKind::Classification {
-        let need = format!(
-            "classification: {} of images are read from a manifest of them",
-            match config.task {
-                TaskKind::Regression => "numbers",
-                _ => "labels",
-            }
-        );
+        let (what, from) = match config.task {
+            TaskKind::Regression => ("numbers", "a manifest of them"),
+            TaskKind::Detection => ("boxes", "annotations"),
+            TaskKind::Segmentation => ("masks", "files beside them"),
+            TaskKind::Classification | TaskKind::MultiLabel => ("labels", "a manifest of them"),
+        };
+        let need = format!("classification: {what} of images are read from {from}");
         return bad("task", config.task.name(), &need);
     }
     if config.images != plain {

@@ -47,6 +47,8 @@ pub struct Evaluation {
     pub loss: f64,
     /// What was measured, by the task.
     pub results: Results,
+    /// The names of the images that were measured on, in their order.
+    pub names: Vec<String>,
     /// Images that could not be read, and do not count.
     pub bad: Vec<BadImage>,
 }
@@ -198,6 +200,7 @@ pub fn evaluate(model: &Predictor, held_out: &HeldOut) -> Result<Evaluation, Tra
     }
     let mut results = Results::new(&model.card);
     let mut loss = 0.0;
+    let mut names = Vec::new();
     let loader = Loader::in_order(
         &data.test,
         &model.card.preprocessing,
@@ -209,6 +212,7 @@ pub fn evaluate(model: &Predictor, held_out: &HeldOut) -> Result<Evaluation, Tra
         if samples == 0 {
             continue;
         }
+        names.extend(loader.names(&batch));
         let output = model.try_logits(batch.images.clone());
         let output = output.map_err(|e| TrainError::Measuring { reason: e.to_string() })?;
         let original = |index: usize| {
@@ -225,5 +229,5 @@ pub fn evaluate(model: &Predictor, held_out: &HeldOut) -> Result<Evaluation, Tra
     if !loss.is_finite() {
         return Err(TrainError::Loss { loss, data: data.name.clone() });
     }
-    Ok(Evaluation { loss: loss / images as f64, results, bad })
+    Ok(Evaluation { loss: loss / images as f64, results, names, bad })
 }

@@ -6,10 +6,10 @@ use crate::events::Baseline;
 use crate::network;
 use crate::tasks::THRESHOLDS;
 use serde_json::Value;
-use striate_data::Target;
+use striate_data::{Target, parallel};
 use striate_imaging::class_colour;
 use striate_model::{Suppression, TaskCard};
-use striate_tensor::Tensor;
+use striate_tensor::{Tensor, num_threads};
 
 /// The mean and the standard deviation of numbers.
 pub(crate) struct Scale {
@@ -48,6 +48,24 @@ pub(crate) fn class_weights(images: &Images, classes: usize) -> Vec<f64> {
     let present = counts.iter().filter(|&&n| n > 0).count();
     let weight = |n: usize| if n == 0 { 0.0 } else { images.len() as f64 / (present * n) as f64 };
     counts.into_iter().map(weight).collect()
+}
+
+/// For each class the weight that makes all of them count the same over the pixels of all masks, 1 in the mean; 0 for one without pixels. Masks that cannot be read
+/// are left out here, as their images are in training.
+pub(crate) fn pixel_weights(images: &Images, classes: usize) -> Vec<f64> {
+    let counts = parallel::map(images.len(), num_threads(), |i| {
+        let mut counts = [0u64; 256];
+        if let Target::Mask(mask) = images.target(i)
+            && let Ok(mask) = mask.classes()
+        {
+            mask.data.iter().for_each(|&class| counts[class as usize] += 1);
+        }
+        counts
+    });
+    let count = |class: usize| counts.iter().map(|counts| counts[class]).sum::<u64>();
+    let counts: Vec<u64> = (0..classes).map(count).collect();
+    let (all, present) = (counts.iter().sum::<u64>(), counts.iter().filter(|&&n| n > 0).count());
+    counts.into_iter().map(|n| if n == 0 { 0.0 } else { all as f64 / (present as f64 * n as f64) }).collect()
 }
 
 /// For each label the number of images without it for each one with it: 1 for a label that all or no image has.

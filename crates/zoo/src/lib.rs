@@ -22,7 +22,7 @@ mod registry;
 pub mod text;
 
 pub use blueprint::{Blueprint, Description, title_of};
-pub use dense::{BOX_VALUES, Output};
+pub use dense::{BOX_VALUES, Backbone, Output};
 pub use nets::*;
 pub use published::{Interpolation, Published, Version, all_published, published};
 pub use recognize::{Resemblance, nearest};

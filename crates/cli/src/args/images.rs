@@ -67,7 +67,7 @@ pub struct Images {
 #[derive(Clone, Debug, Default, Args)]
 pub struct Listed {
     /// What images have, and so what a network learns: classification (one class each), multi-label (any number of labels, "cat;dog" in one column or a column
-    /// of 0 and 1 for each) or regression (numbers) [default: classification].
+    /// of 0 and 1 for each), regression (numbers), detection (objects with boxes: Pascal VOC, COCO, YOLO or a table) or segmentation (a mask for each image) [default: classification].
     #[arg(long, value_name = "TASK", value_parser = task)]
     pub task: Option<TaskKind>,
     #[command(flatten)]

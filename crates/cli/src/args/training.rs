@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum, value_parser};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use striate::prelude::OptimizerKind;
-use striate::train::{BatchSize, Recipe, SCHEDULE_FORMS, SchedulePlan};
+use striate::train::{BatchSize, Recipe, SCHEDULE_FORMS, SchedulePlan, SegmentationLoss};
 use striate::zoo::text::closest;
 
 fn optimizer(name: &str) -> Result<OptimizerKind, String> {
@@ -72,6 +72,10 @@ fn number(text: &str, right: impl Fn(f64) -> bool, need: &str) -> Result<f64, St
         Ok(x) if x.is_finite() && right(x) => Ok(x),
         _ => Err(format!("it must be {need}")),
     }
+}
+
+fn segmentation_loss(name: &str) -> Result<SegmentationLoss, String> {
+    one_of(name, &SegmentationLoss::ALL.map(|loss| (loss.name(), loss)))
 }
 
 fn batch_size(text: &str) -> Result<BatchSize, String> {
@@ -171,7 +175,7 @@ pub struct Train {
         value_name = "RUN",
         conflicts_with_all = [
             "model", "epoch_fraction", "batch_size", "lr", "optimizer", "weight_decay", "decay_bias_and_norm", "schedule",
-            "betas", "clip_norm", "accumulate", "ema", "label_smoothing", "dropout_scale", "focal", "folds", "lr_scales", "mix_off_epochs", "monitor", "min_delta", "time_budget", "fraction", "seed", "out", "checkpoint_every", "log_every", "recipe", "config", "show_config", "size", "channels", "filter", "background", "augment", "cache", "max_bad", "balance", "class_weights", "smoke",
+            "betas", "clip_norm", "accumulate", "ema", "label_smoothing", "dropout_scale", "segmentation_loss", "focal", "folds", "lr_scales", "mix_off_epochs", "monitor", "min_delta", "time_budget", "fraction", "seed", "out", "checkpoint_every", "log_every", "recipe", "config", "show_config", "size", "channels", "filter", "background", "augment", "cache", "max_bad", "balance", "class_weights", "smoke",
             "no_winograd", "task", "weights", "weights_entry", "patience", "val", "split_near_duplicates", "path_column", "label_column",
         ],
     )]
@@ -254,6 +258,9 @@ pub struct Learning {
     /// End a stage of the run after N epochs without a better one (early stopping); 0 never does. The best epoch's weights are the model either way.
     #[arg(long, value_name = "N", value_parser = value_parser!(u32))]
     pub patience: Option<u32>,
+    /// What a segmentation trains on: cross-entropy (of each pixel), dice, cross-entropy-dice (the sum of both) or lovasz.
+    #[arg(long, value_name = "LOSS", value_parser = segmentation_loss)]
+    pub segmentation_loss: Option<SegmentationLoss>,
     /// Train on the focal loss with this gamma, such as 2, which down-weights easy examples.
     #[arg(long, value_name = "GAMMA", value_parser = not_negative, allow_negative_numbers = true)]
     pub focal: Option<f64>,

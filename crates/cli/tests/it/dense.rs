@@ -157,7 +157,8 @@ fn objects_are_learnt_found_measured_and_exported() {
     assert!((metric(&again, "map") - metric(&measured, "map")).abs() < 0.01, "{again}");
 
     // What has learnt already finds its classes in other data, and learns more.
-    let said = succeed(d, &["finetune", "voc", "--from", "run/model.safetensors", "--task", "detection", "--epochs", "1"]);
+    let said =
+        succeed(d, &["finetune", "voc", "--from", "run/model.safetensors", "--task", "detection", "--epochs", "1"]);
     assert!(said.contains("head.cls is kept"), "{said}");
 }
 
@@ -167,8 +168,9 @@ fn pixels_are_learnt_measured_and_exported() {
     let d = dir.path();
     let scenes = scenes(60);
     pairs(&d.join("pairs"), &scenes);
-    let common = ["train", "pairs", "--task", "segmentation", "--model", "unet 6 2", "--size", "64", "--epochs", "12"];
-    let said = succeed(d, &[&common[..], &["--lr", "0.01", "--augment", "flip", "--out", "run"]].concat());
+    let common = ["train", "pairs", "--task", "segmentation", "--model", "unet 6 2", "--size", "64", "--epochs", "25"];
+    let said =
+        succeed(d, &[&common[..], &["--lr", "0.01", "--ema", "0.9", "--augment", "flip", "--out", "run"]].concat());
     assert!(said.contains("3 classes: background, blue, red)"), "{said}");
     assert!(d.join("run/confusion.svg").is_file());
     let measured = json(&succeed(d, &["eval", "run", "--json"]));
@@ -208,7 +210,10 @@ fn boxes_and_masks_are_shown_checked_and_converted() {
     voc(&d.join("voc"), &scenes);
     pairs(&d.join("pairs"), &scenes);
     succeed(d, &["data", "show", "voc", "--task", "detection", "--out", "boxes.png", "--images", "3", "--epochs", "2"]);
-    succeed(d, &["data", "show", "pairs", "--task", "segmentation", "--out", "masks.png", "--augment", "flip, rotate 20"]);
+    succeed(
+        d,
+        &["data", "show", "pairs", "--task", "segmentation", "--out", "masks.png", "--augment", "flip, rotate 20"],
+    );
     assert!(d.join("boxes.png").is_file() && d.join("masks.png").is_file());
     let objects: usize = scenes.iter().map(|(_, objects)| objects.len()).sum();
     for format in ["coco", "yolo", "csv"] {

@@ -122,16 +122,6 @@ impl ResolvedConfig {
         if self.task != TaskKind::Segmentation && self.segmentation_loss != SegmentationLoss::default() {
             return bad("segmentation_loss", self.segmentation_loss.name(), "left out: it is for segmentation");
         }
-        if self.task == TaskKind::Segmentation {
-            return match self.images.class_weights {
-                true => bad(
-                    "class_weights",
-                    true,
-                    "left out: pixels are not counted; segmentation_loss = \"dice\" weighs classes alike",
-                ),
-                false => Ok(()),
-            };
-        }
         if ![TaskKind::Regression, TaskKind::Detection].contains(&self.task) {
             return Ok(());
         }

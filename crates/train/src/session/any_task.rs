@@ -58,6 +58,10 @@ impl AnyTask {
                 let mut task =
                     Segmentation::new(outputs).label_smoothing(config.label_smoothing).loss(config.segmentation_loss);
                 task = config.focal.into_iter().fold(task, Segmentation::focal);
+                if config.images.class_weights {
+                    let weights = targets::pixel_weights(&data.train, outputs).into_iter().map(|w| w as f32).collect();
+                    task = task.class_weights(Tensor::from_vec(weights, [outputs]));
+                }
                 AnyTask::Segmentation(task)
             }
         }

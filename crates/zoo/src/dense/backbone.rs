@@ -20,8 +20,21 @@ pub(crate) struct Stage {
     pub channels: usize,
 }
 
-/// A ready network up to its maps: what it makes of an image at each size on the way. The linear layers after them are no part of it.
-pub(crate) struct Backbone {
+/// A ready network up to its maps: what it makes of an image at each size on the way. The layers after them are no part of it. Heads stand on it: those of the text
+/// networks (`resnet18 + fpn 64 + fcos`), or your own.
+///
+/// ```
+/// use striate_nn::Pass;
+/// use striate_tensor::{DType, Generator, Tensor};
+/// use striate_zoo::{Backbone, find};
+///
+/// let backbone = Backbone::new(find("resnet18").unwrap(), 3, &mut Generator::new(0))?;
+/// assert_eq!((backbone.strides(), backbone.channels(&[8, 32])), (vec![4, 8, 16, 32], vec![128, 512]));
+/// let maps = backbone.maps(Tensor::zeros([1, 3, 64, 96], DType::F32), &[8, 32], &Pass::eval());
+/// assert_eq!((maps[0].shape(), maps[1].shape()), (&[1, 128, 8, 12][..], &[1, 512, 2, 3][..]));
+/// # Ok::<(), String>(())
+/// ```
+pub struct Backbone {
     network: Box<dyn Classifier>,
     stages: Vec<Stage>,
     /// The layers after the maps.
@@ -39,7 +52,11 @@ impl Backbone {
         Ok(Backbone { network, stages, unused })
     }
 
-    /// The maps of the stages of these strides, for an image `[n, c, h, w]`. The side of a map is that of the image by the stride, rounded up.
+    /// The maps of these strides, for images `[n, c, h, w]`: the last one that the network has of each size. The side of a map is that of the image by the stride,
+    /// rounded up.
+    ///
+    /// # Panics
+    /// If it has no map of one of the strides.
     pub fn maps(&self, x: Tensor, strides: &[usize], pass: &Pass) -> Vec<Tensor> {
         let wanted: BTreeSet<String> = self.at(strides).map(|stage| stage.layer.clone()).collect();
         let (_, seen) =
@@ -57,6 +74,9 @@ impl Backbone {
     }
 
     /// Channels of the maps of these strides.
+    ///
+    /// # Panics
+    /// If it has no map of one of them.
     pub fn channels(&self, strides: &[usize]) -> Vec<usize> {
         self.at(strides).map(|stage| stage.channels).collect()
     }
@@ -64,7 +84,9 @@ impl Backbone {
     fn at<'a>(&'a self, strides: &'a [usize]) -> impl Iterator<Item = &'a Stage> {
         strides.iter().map(|&s| {
             let stage = self.stages.iter().find(|stage| stage.stride == s);
-            stage.expect("a backbone has been asked for its strides")
+            stage.unwrap_or_else(|| {
+                panic!("Backbone: there is no map at a stride of {s}, there are {:?}", self.strides())
+            })
         })
     }
 }

@@ -7,11 +7,11 @@ mod segmenter;
 mod semantic;
 mod unet;
 
+pub use backbone::Backbone;
 pub use detector::BOX_VALUES;
 
 use crate::registry::{ARCHITECTURES, Architecture, find};
 use crate::text::{Fault, Span, TextError, closest};
-use backbone::Backbone;
 use detector::Detector;
 use segmenter::Segmenter;
 use semantic::{DeepLab, SemanticPyramid};

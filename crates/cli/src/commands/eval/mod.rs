@@ -178,8 +178,12 @@ impl Measured<'_> {
             Results::Classification(results) => classes::json(&mut value, self.outputs, results),
             Results::MultiLabel(results) => labels::json(&mut value, self.outputs, self.task, results),
             Results::Regression { constant, .. } => numbers::json(&mut value, constant),
-            Results::Detection(results) => objects::detection_json(&mut value, self.outputs, results),
-            Results::Segmentation(results) => objects::segmentation_json(&mut value, self.outputs, results),
+            Results::Detection(results) => {
+                objects::detection_json(&mut value, self.outputs, results, &self.evaluation.names)
+            }
+            Results::Segmentation(results) => {
+                objects::segmentation_json(&mut value, self.outputs, results, &self.evaluation.names)
+            }
         }
         value
     }
@@ -199,8 +203,12 @@ impl Measured<'_> {
             Results::Classification(results) => classes::print(self.outputs, results, loss, all),
             Results::MultiLabel(results) => labels::print(self.outputs, self.task, results, loss, all),
             Results::Regression { model, constant } => numbers::print(self.outputs, model, constant, loss),
-            Results::Detection(results) => objects::print_detection(self.outputs, results, loss),
-            Results::Segmentation(results) => objects::print_segmentation(self.outputs, results, loss),
+            Results::Detection(results) => {
+                objects::print_detection(self.outputs, results, loss, &self.evaluation.names)
+            }
+            Results::Segmentation(results) => {
+                objects::print_segmentation(self.outputs, results, loss, &self.evaluation.names)
+            }
         }
     }
 }
