@@ -60,7 +60,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (train, held_out) = (DataLoader::new(Squares(0), 8).shuffle(0), DataLoader::new(Squares(1000), 16));
     let trainer = Trainer::new(&mut net, Detection::new(1, &[STRIDE])).optimizer(AdamW::new(0.003)).epochs(12);
     let outcome = trainer.fit(&train, &held_out)?;
-    println!("mAP at .5: {:.3}", outcome.best().and_then(|best| best.value("map50")).unwrap_or(f64::NAN));
+    println!("mAP at .5: {:.3}", outcome.best().map_or(f64::NAN, |best| best.value("map50")));
     let sample = Squares(1000).get(0)?;
     let outputs = net.forward(sample.image.unsqueeze(0), &Pass::eval());
     let found = detections(&outputs, &Places::new([SIDE, SIDE], &[STRIDE]), &Default::default());

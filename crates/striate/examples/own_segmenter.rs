@@ -64,6 +64,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (train, held_out) = (DataLoader::new(Discs(0), 4).shuffle(0), DataLoader::new(Discs(1000), 8));
     let trainer = Trainer::new(&mut net, Segmentation::new(2)).optimizer(AdamW::new(0.001)).epochs(3);
     let outcome = trainer.fit(&train, &held_out)?;
-    println!("mean IoU: {:.3}", outcome.best().and_then(|best| best.value("mean_iou")).unwrap_or(f64::NAN));
+    println!("mean IoU: {:.3}", outcome.best().map_or(f64::NAN, |best| best.value("mean_iou")));
     Ok(())
 }
