@@ -32,6 +32,8 @@ pub enum TaskCard {
         /// Which boxes are kept.
         #[serde(default)]
         suppression: Suppression,
+        /// For each class the score from which a box is an object.
+        thresholds: Vec<f32>,
     },
     /// A class for each pixel: the outputs are logits of each, `[n, classes, h, w]`.
     Segmentation {
@@ -84,10 +86,18 @@ impl TaskCard {
     /// # Panics
     /// If it is of another task, or the outputs are not those of such images.
     pub fn detections(&self, outputs: &Tensor, size: [usize; 2]) -> Vec<Vec<Detection>> {
-        let TaskCard::Detection { strides, suppression } = self else {
+        let TaskCard::Detection { strides, suppression, .. } = self else {
             panic!("TaskCard::detections: the task is {}", self.name())
         };
         detections(outputs, &Places::new(size, strides), suppression)
+    }
+
+    /// The score from which a box of a class is an object; 0 of other tasks.
+    pub fn threshold(&self, class: usize) -> f32 {
+        match self {
+            TaskCard::Detection { thresholds, .. } => thresholds[class],
+            _ => 0.0,
+        }
     }
 
     /// Shape and type of the outputs for `n` images of shape `[c, h, w]`.
@@ -110,9 +120,10 @@ impl TaskCard {
             TaskCard::MultiLabel { thresholds } => {
                 thresholds.len() == outputs && thresholds.iter().all(|t| t.is_finite())
             }
-            TaskCard::Detection { strides, suppression } => {
+            TaskCard::Detection { strides, suppression, thresholds } => {
                 let positive = strides.iter().all(|&stride| (1..=1 << 16).contains(&stride));
-                !strides.is_empty() && positive && (0.0..1.0).contains(&suppression.score_threshold)
+                let chosen = thresholds.len() == outputs && thresholds.iter().all(|t| t.is_finite());
+                !strides.is_empty() && positive && chosen && (0.0..1.0).contains(&suppression.score_threshold)
             }
             TaskCard::Segmentation { palette } => palette.len() == outputs,
             TaskCard::Regression { mean, std } => {

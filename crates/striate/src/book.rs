@@ -23,4 +23,6 @@ pages! {
     Questions: "questions.md",
     ComingFromPyTorch: "coming-from-pytorch.md",
     FineTuning: "finetuning.md",
+    Detection: "detection.md",
+    Segmentation: "segmentation.md",
 }

@@ -19,6 +19,11 @@ pub struct Preview {
     classes: Vec<String>,
 }
 
+/// The colour of a class in masks that are drawn; none of the background, which is left as it is.
+pub(crate) fn mask_colour(name: &str, class: usize) -> Option<[u8; 3]> {
+    (!name.eq_ignore_ascii_case("background")).then(|| class_colour(class))
+}
+
 impl Preview {
     /// For the images and settings that are asked for.
     ///
@@ -79,7 +84,7 @@ impl Preview {
             }
             Target::Mask(Mask::Classes(mask)) => {
                 let mut image = image.to_channels(3);
-                let colour = |class: u8| (usize::from(class) < self.classes.len()).then(|| class_colour(class.into()));
+                let colour = |class: u8| mask_colour(self.classes.get(usize::from(class))?, class.into());
                 image.draw_mask(&mask, OPACITY, colour);
                 image
             }

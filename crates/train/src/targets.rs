@@ -4,10 +4,10 @@ use crate::config::TaskKind;
 use crate::data::{Images, Splits};
 use crate::events::Baseline;
 use crate::network;
+use crate::preview::mask_colour;
 use crate::tasks::THRESHOLDS;
 use serde_json::Value;
 use striate_data::{Target, parallel};
-use striate_imaging::class_colour;
 use striate_model::{Suppression, TaskCard};
 use striate_tensor::{Tensor, num_threads};
 
@@ -77,23 +77,24 @@ pub(crate) fn pos_weight(images: &Images, labels: usize) -> Tensor {
 
 /// What a model file says of the task of a network of this architecture.
 pub(crate) fn task_card(task: TaskKind, model: &str, data: &Splits, calibration: &Value) -> TaskCard {
-    /// From which probability an image has a label where nothing was measured.
+    /// From which probability an image has a label, and from which score a box is an object, where nothing was measured.
     const USUAL: f32 = 0.5;
     let outputs = data.classes.len();
+    let chosen = |i: usize| calibration[THRESHOLDS][i].as_f64().map_or(USUAL, |t| t as f32);
     match task {
         TaskKind::Classification => TaskCard::Classification,
-        TaskKind::MultiLabel => {
-            let chosen = |i: usize| calibration[THRESHOLDS][i].as_f64().map_or(USUAL, |t| t as f32);
-            TaskCard::MultiLabel { thresholds: (0..outputs).map(chosen).collect() }
-        }
+        TaskKind::MultiLabel => TaskCard::MultiLabel { thresholds: (0..outputs).map(chosen).collect() },
         TaskKind::Regression => {
             let Scale { mean, std } = Scale::of(&data.train, outputs);
             TaskCard::Regression { mean, std }
         }
         TaskKind::Detection => {
-            TaskCard::Detection { strides: network::strides(model), suppression: Suppression::default() }
+            let (strides, suppression) = (network::strides(model), Suppression::default());
+            TaskCard::Detection { strides, suppression, thresholds: (0..outputs).map(chosen).collect() }
         }
-        TaskKind::Segmentation => TaskCard::Segmentation { palette: (0..outputs).map(class_colour).collect() },
+        TaskKind::Segmentation => TaskCard::Segmentation {
+            palette: (0..outputs).map(|class| mask_colour(&data.classes[class], class).unwrap_or([0; 3])).collect(),
+        },
     }
 }
 

@@ -55,7 +55,7 @@ pub struct Predict {
     /// the image.
     #[arg(long, value_name = "DIR")]
     pub masks: Option<PathBuf>,
-    /// Detection: the least score of a box [default: as the model says].
+    /// Detection: the least score of a box [default: for each class the one of the highest F1 on the validation images].
     #[arg(long, value_name = "SCORE", value_parser = score)]
     pub score: Option<f32>,
     /// Segmentation: go over larger images in squares of so many of their pixels, each of which the network sees at its own size. Take the side that the training

@@ -16,6 +16,8 @@ use striate::model::{Connectivity, Detection, Predictor, Region, Regions, Slidin
 const IMAGES: usize = 16;
 /// How opaque a mask is over its image.
 const OPACITY: f32 = 0.45;
+/// The colour of the class that is left as it is.
+const BACKGROUND: [u8; 3] = [0; 3];
 /// What a mask has where the network does not see the image.
 const UNSEEN: u8 = 255;
 /// Regions of fewer pixels are noise: they are left out of what is printed, and are in the mask.
@@ -25,7 +27,10 @@ pub fn run(args: &Predict, mut model: Predictor, found: Found) -> Result<ExitCod
     let window = window(args, &model)?;
     if let Some(score) = args.score {
         match &mut model.card.task {
-            TaskCard::Detection { suppression, .. } => suppression.score_threshold = score,
+            TaskCard::Detection { suppression, thresholds, .. } => {
+                suppression.score_threshold = suppression.score_threshold.min(score);
+                thresholds.fill(score);
+            }
             other => return Err(format!("--score is for detection, and the model's task is {}", other.name()).into()),
         }
     }
@@ -109,7 +114,8 @@ fn one(
     let cannot = |e: &dyn std::fmt::Display| format!("{}: the model cannot be run on it: {e}", name_of(input));
     let draw = |drawn: Image, file: PathBuf| drawn.write_png(&file).map_err(|e| e.to_string());
     if let TaskCard::Detection { .. } = model.card.task {
-        let found = model.detect(std::slice::from_ref(image)).map_err(|e| cannot(&e))?.swap_remove(0);
+        let mut found = model.detect(std::slice::from_ref(image)).map_err(|e| cannot(&e))?.swap_remove(0);
+        found.retain(|d| d.score >= model.card.task.threshold(d.class));
         if let Some(dir) = &args.draw {
             draw(boxes_over(image, &found, &model.card.classes), names.next(dir, input))?;
         }
@@ -122,7 +128,8 @@ fn one(
     let palette = palette(model);
     if let Some(dir) = &args.draw {
         let mut over = image.clone().into_bytes().to_channels(3);
-        over.draw_mask(&mask, OPACITY, |class| palette.get(class as usize).copied());
+        let colour = |class: u8| palette.get(class as usize).copied().filter(|colour| *colour != BACKGROUND);
+        over.draw_mask(&mask, OPACITY, colour);
         draw(over, names.next(dir, input))?;
     }
     if let Some(dir) = &args.masks {

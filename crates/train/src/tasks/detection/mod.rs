@@ -3,11 +3,13 @@
 mod assign;
 mod loss;
 
+use super::multi_label::THRESHOLDS;
 use crate::config::TaskKind;
 use crate::metrics::{Detail, DetectionMetrics};
 use crate::plots;
 use crate::task::Task;
 use assign::Truth;
+use serde_json::Value;
 use striate_data::{Batch, Object};
 use striate_model::{Places, Suppression, detections};
 use striate_nn::Forward;
@@ -64,6 +66,13 @@ fn objects(targets: &Tensor) -> Vec<Vec<Object>> {
     (0..n).map(of_image).collect()
 }
 
+/// The score from which boxes of a class are right most often, by F1 at an overlap of a half; none without objects of it.
+fn best_threshold(metrics: &DetectionMetrics, class: usize) -> Option<f32> {
+    let points = metrics.precision_recall(class);
+    let best = points.iter().filter(|point| point.f1.is_finite()).max_by(|a, b| a.f1.total_cmp(&b.f1));
+    best.map(|point| point.threshold)
+}
+
 impl<N: Forward> Task<N> for Detection {
     of_images!(N);
     type Metrics = DetectionMetrics;
@@ -82,6 +91,10 @@ impl<N: Forward> Task<N> for Detection {
         for (found, objects) in found.iter().zip(objects(&batch.targets)) {
             metrics.add(found, &objects);
         }
+    }
+    fn calibrate(&self, metrics: &DetectionMetrics) -> Value {
+        let thresholds: Vec<Option<f32>> = (0..self.classes).map(|class| best_threshold(metrics, class)).collect();
+        serde_json::json!({ THRESHOLDS: thresholds })
     }
     fn monitor(&self) -> &str {
         "map"
