@@ -177,7 +177,12 @@ def values(net: nn.Module, shape: list[int]) -> dict[str, torch.Tensor]:
         (grad,) = torch.autograd.grad(logits, x, hashed(0x10000, list(logits.shape)).double())
         tensors[f"{mode}.logits"] = logits
         sampled(tensors, f"{mode}.grad", grad)
-    state = net.state_dict().items()
-    running = [sum(v.sum().item() for k, v in state if k.endswith(end)) for end in ["running_mean", "running_var"]]
-    tensors["train.running"] = torch.tensor(running, dtype=torch.float64)
+    tensors["train.running"] = running_sums(net)
     return tensors
+
+
+def running_sums(net: nn.Module) -> torch.Tensor:
+    """Of all running means and of all running variances."""
+    state = net.state_dict().items()
+    sums = [sum(v.sum().item() for k, v in state if k.endswith(end)) for end in ["running_mean", "running_var"]]
+    return torch.tensor(sums, dtype=torch.float64)

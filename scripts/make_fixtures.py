@@ -22,6 +22,7 @@ import torch  # noqa: E402
 
 import fixture_activations  # noqa: E402
 import fixture_cases as cases  # noqa: E402
+import fixture_dense as dense  # noqa: E402
 import fixture_dense_losses as dense_losses  # noqa: E402
 import fixture_layers as layers  # noqa: E402
 import fixture_losses as losses  # noqa: E402
@@ -44,6 +45,8 @@ FILES = {
     "class_losses": losses.class_losses,
     "losses": losses.losses,
     "dense_losses": dense_losses.dense_losses,
+    "dense_nets": dense.networks,
+    "detection_loss": dense.detection_losses,
     "elementwise": cases.elementwise,
     "reduce": cases.reduce,
     "shape": cases.shape,

@@ -83,6 +83,11 @@ pub trait Classifier: Forward {
     /// What the last layer sees of `x`: `[n, features]`, or maps `[n, channels, h, w]` where that layer is a convolution.
     fn features(&self, x: Tensor, pass: &Pass) -> Tensor;
 
+    /// What a backbone computes of `x`: all of its maps, and not the convolutions that widen the last one before it becomes features. By default the features.
+    fn trunk(&self, x: Tensor, pass: &Pass) -> Tensor {
+        self.features(x, pass)
+    }
+
     /// The scores `[n, classes]` of features: the last layer, with the dropout before it and what comes after it.
     fn head(&self, features: Tensor, pass: &Pass) -> Tensor;
 
@@ -186,6 +191,9 @@ impl<F: Forward + ?Sized> Forward for Box<F> {
 impl<C: Classifier + ?Sized> Classifier for Box<C> {
     fn features(&self, x: Tensor, pass: &Pass) -> Tensor {
         (**self).features(x, pass)
+    }
+    fn trunk(&self, x: Tensor, pass: &Pass) -> Tensor {
+        (**self).trunk(x, pass)
     }
     fn head(&self, features: Tensor, pass: &Pass) -> Tensor {
         (**self).head(features, pass)

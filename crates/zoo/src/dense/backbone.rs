@@ -59,8 +59,7 @@ impl Backbone {
     /// If it has no map of one of the strides.
     pub fn maps(&self, x: Tensor, strides: &[usize], pass: &Pass) -> Vec<Tensor> {
         let wanted: BTreeSet<String> = self.at(strides).map(|stage| stage.layer.clone()).collect();
-        let (_, seen) =
-            pass.watch(&*self.network, move |name| wanted.contains(name), || self.network.features(x, pass));
+        let (_, seen) = pass.watch(&*self.network, move |name| wanted.contains(name), || self.network.trunk(x, pass));
         let map = |stage: &Stage| {
             let last = seen.iter().rev().find(|(name, _)| *name == stage.layer);
             last.expect("a network computes the same layers each time").1.clone()
@@ -210,6 +209,21 @@ mod tests {
             described("efficientnet-lite0"),
             "_blocks.0 16×2, _blocks.2 24×4, _blocks.4 40×8, _blocks.10 112×16, _blocks.15 320×32"
         );
+    }
+
+    #[test]
+    fn convolutions_after_the_last_map_are_not_computed() {
+        for name in ["efficientnet-lite0", "mnasnet0-5", "resnet18", "mobilenet-v2"] {
+            let backbone = Backbone::new(find(name).unwrap(), 3, &mut Generator::blank()).unwrap();
+            let image = Tensor::zeros([1, 3, 64, 64], DType::F32);
+            let pass = Pass::eval();
+            let run = || backbone.network.trunk(image.clone(), &pass);
+            let (_, seen) = pass.watch(&*backbone.network, |_| true, run);
+            let wasted: Vec<&String> =
+                seen.iter().map(|(layer, _)| layer).filter(|l| backbone.unused.contains(l)).collect();
+            assert!(wasted.is_empty(), "{name}: {wasted:?}");
+            assert_eq!(backbone.maps(image, &[8, 32], &pass)[1].shape()[2..], [2, 2], "{name}");
+        }
     }
 
     #[test]

@@ -182,11 +182,15 @@ forward_in_parts!(EfficientNetLite);
 
 impl Classifier for EfficientNetLite {
     fn features(&self, x: Tensor, pass: &Pass) -> Tensor {
-        let x = self._bn0.forward(self._conv_stem.forward(x, pass), pass).relu6();
-        let run = |x, block: &Block| pass.observe(block, block.forward(x, pass));
-        let x = pass.observe(&self._blocks, self._blocks.iter().fold(x, run));
+        let x = self.trunk(x, pass);
         let x = self._bn1.forward(self._conv_head.forward(x, pass), pass).relu6();
         x.adaptive_avg_pool2d([1, 1]).flatten(1, -1)
+    }
+
+    fn trunk(&self, x: Tensor, pass: &Pass) -> Tensor {
+        let x = self._bn0.forward(self._conv_stem.forward(x, pass), pass).relu6();
+        let run = |x, block: &Block| pass.observe(block, block.forward(x, pass));
+        pass.observe(&self._blocks, self._blocks.iter().fold(x, run))
     }
 
     fn head(&self, features: Tensor, pass: &Pass) -> Tensor {

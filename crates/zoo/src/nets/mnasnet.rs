@@ -18,6 +18,9 @@ pub struct MnasNetOptions {
     pub dropout: f64,
 }
 
+/// Layers before the stages.
+const BEFORE_STAGES: usize = 8;
+
 /// Kernel, stride of the first, expansion and number of the blocks of each stage.
 const STAGES: [(usize, usize, usize, usize); 6] =
     [(3, 2, 3, 3), (5, 2, 3, 3), (5, 2, 6, 3), (3, 1, 6, 2), (5, 2, 6, 4), (3, 1, 6, 1)];
@@ -62,6 +65,7 @@ impl MnasNetOptions {
         let layers = with_norm(layers.add(ReLU), depthwise, rng).add(ReLU);
         let mut layers = with_norm(layers, Conv2d::options(stem, first, 1), rng);
         let mut channels = first;
+        debug_assert_eq!(layers.len(), BEFORE_STAGES);
         for ((kernel, stride, expansion, blocks), to) in STAGES.into_iter().zip(widths) {
             let mut stage = Sequential::new();
             for i in 0..blocks {
@@ -121,6 +125,10 @@ forward_in_parts!(MnasNet);
 impl Classifier for MnasNet {
     fn features(&self, x: Tensor, pass: &Pass) -> Tensor {
         AdaptiveAvgPool2d::new(1).forward(self.layers.forward(x, pass), pass).flatten(1, -1)
+    }
+
+    fn trunk(&self, x: Tensor, pass: &Pass) -> Tensor {
+        self.layers.forward_range(..BEFORE_STAGES + STAGES.len(), x, pass)
     }
 
     fn head(&self, features: Tensor, pass: &Pass) -> Tensor {

@@ -6,6 +6,8 @@
 mod activations;
 mod batch_norm;
 mod dense_losses;
+mod dense_nets;
+mod detection_loss;
 mod elementwise;
 mod fixtures;
 mod image;

@@ -28,7 +28,7 @@ pub struct Truth {
 
 /// Gives each place its object by adaptive training sample selection (Zhang et al., ATSS, 2020): of the nine places of each map nearest to the middle of an object those
 /// learn it that lie in its box and overlap with it at least as much as the mean of all of them plus their standard deviation. A place that several objects want learns
-/// the one that it overlaps most with. An object that no place would learn has the candidate nearest to its middle that no other has.
+/// the one that it overlaps most with. Then, in the order of the objects, one that no place would learn has the candidate nearest to its middle that no other has.
 pub fn assign(places: &Places, truths: &[Truth]) -> Vec<Assigned> {
     let all = places.all();
     let mut best: Vec<(f32, Assigned)> = vec![(f32::NEG_INFINITY, Assigned::Background); all.len()];
@@ -39,33 +39,24 @@ pub fn assign(places: &Places, truths: &[Truth]) -> Vec<Assigned> {
             }
         }
     }
-    let mut alone = Vec::new();
-    for (number, truth) in truths.iter().enumerate().filter(|(_, truth)| !truth.ignored) {
+    let objects = || truths.iter().enumerate().filter(|(_, truth)| !truth.ignored);
+    for (number, truth) in objects() {
         let candidates = candidates(places, truth.bbox);
         let overlaps: Vec<f32> = candidates.iter().map(|&i| overlap(&all[i], truth.bbox)).collect();
         let threshold = mean_and_deviation(&overlaps);
-        let mut any = false;
         for (&i, &overlap) in candidates.iter().zip(&overlaps) {
             if overlap >= threshold && inside(all[i].distances(truth.bbox)) && overlap > best[i].0 {
                 best[i] = (overlap, Assigned::Object(number));
-                any = true;
             }
-        }
-        if !any {
-            alone.push((number, candidates));
         }
     }
     let is_free = |slot: &(f32, Assigned)| !matches!(slot.1, Assigned::Object(_));
-    // Another object may have taken all its places after it was looked at.
-    let taken = |number: usize, best: &[(f32, Assigned)]| best.iter().any(|slot| slot.1 == Assigned::Object(number));
-    for (number, truth) in truths.iter().enumerate().filter(|(_, truth)| !truth.ignored) {
-        if !taken(number, &best) && !alone.iter().any(|(other, _)| *other == number) {
-            alone.push((number, candidates(places, truth.bbox)));
+    for (number, truth) in objects() {
+        if best.iter().any(|slot| slot.1 == Assigned::Object(number)) {
+            continue;
         }
-    }
-    for (number, candidates) in alone {
-        let middle = middle(truths[number].bbox);
-        let near = candidates.into_iter().filter(|&i| is_free(&best[i])).min_by(|&a, &b| {
+        let middle = middle(truth.bbox);
+        let near = candidates(places, truth.bbox).into_iter().filter(|&i| is_free(&best[i])).min_by(|&a, &b| {
             distance(all[a].centre, middle).total_cmp(&distance(all[b].centre, middle)).then(a.cmp(&b))
         });
         if let Some(i) = near {
