@@ -245,3 +245,38 @@ fn mistakes_have_one_clear_line() {
     fail(d, &["train", "voc", "--task", "detection"], 1, &["000.xml"]);
     assert!(images.is_file());
 }
+
+#[test]
+fn the_same_seed_gives_the_same_bits() {
+    let dir = tempfile::tempdir().unwrap();
+    let d = dir.path();
+    let scenes = scenes(20);
+    voc(&d.join("voc"), &scenes);
+    pairs(&d.join("pairs"), &scenes);
+    let changes = ["--augment", "mosaic 0.5, scale-jitter 0.6 1.6, flip", "--epochs", "3", "--size", "64"];
+    let tasks = [
+        ["train", "voc", "--task", "detection", "--model", DETECTOR],
+        ["train", "pairs", "--task", "segmentation", "--model", "unet 4 2"],
+    ];
+    for task in tasks {
+        let name = task[3];
+        let args = |more: &[&'static str]| [&task[..], &changes, &["--quiet"], more].concat();
+        let last = |run: &str| weights(&d.join(run).join("last.safetensors"));
+        let out = |run: String| -> &'static str { run.leak() };
+        let [one, two, killed] = ["one", "two", "killed"].map(|run| out(format!("{name}-{run}")));
+        succeed(d, &args(&["--threads", "1", "--out", one]));
+        succeed(d, &args(&["--threads", "2", "--out", two]));
+        assert!(last(one) == last(two), "{name}: 2 threads end in other weights than 1");
+        let mut child = striate(d).args(args(&["--checkpoint-every", "1", "--out", killed])).spawn().unwrap();
+        while !d.join(killed).join("checkpoint.safetensors").exists() {
+            assert!(child.try_wait().unwrap().is_none(), "the run ended before its first checkpoint");
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+        std::thread::sleep(std::time::Duration::from_millis(150));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        // A run that was over already stays as it is.
+        run(d, &["train", "--quiet", "--resume", killed]);
+        assert!(last(one) == last(killed), "{name}: a killed run ends in other weights");
+    }
+}

@@ -79,8 +79,7 @@ impl Resolved {
         let images = asked.images.as_ref();
         let augment = images.and_then(|images| images.augment.as_deref());
         // What a preset does for classes has no meaning for numbers, boxes and masks, which may change with their image.
-        let numbers = task == TaskKind::Regression || task.is_dense();
-        let numbers = numbers && asked.task.is_none();
+        let numbers = asked.task.is_none() && (task == TaskKind::Regression || task.is_dense());
         let asked = if layer.is_preset && (numbers || augment == Some(SMALL_DATA) && !is_photos(&data)) {
             layer_config = asked.clone();
             layer_config.images.iter_mut().for_each(|images| images.augment = None);
