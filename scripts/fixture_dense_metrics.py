@@ -22,6 +22,7 @@ PACKAGES = ["numpy==2.4.6", "pycocotools==2.0.11", "scikit-learn==1.9.1", "sciki
 run_inside("dense-venv", PACKAGES, ("pycocotools", "sklearn", "skimage"))
 
 import numpy as np  # noqa: E402
+from fixture_metrics import plain  # noqa: E402
 from pycocotools.coco import COCO  # noqa: E402
 from pycocotools.cocoeval import COCOeval  # noqa: E402
 from scipy import ndimage  # noqa: E402
@@ -29,17 +30,6 @@ from skimage.measure import regionprops  # noqa: E402
 from sklearn import metrics  # noqa: E402
 
 NAMES = ["map", "map50", "map75", "map_small", "map_medium", "map_large", "ar1", "ar10", "ar100", "ar_small", "ar_medium", "ar_large"]
-
-
-def plain(value):
-    """As JSON, in which there is no NaN."""
-    if isinstance(value, dict):
-        return {name: plain(v) for name, v in value.items()}
-    if isinstance(value, (list, tuple, np.ndarray)):
-        return [plain(v) for v in value]
-    if isinstance(value, (float, np.floating)):
-        return float(value) if math.isfinite(value) else None
-    return value.item() if isinstance(value, np.generic) else value
 
 
 def write(path: str, value) -> None:

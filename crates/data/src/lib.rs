@@ -24,7 +24,7 @@ pub use error::DataError;
 pub use idx::{Idx, IdxFolder};
 pub use image_dataset::{ImageDataset, measure};
 pub use loader::{DataLoader, Epoch};
-pub use mask::{Mask, VOID};
+pub use mask::{Mask, VOID, class_numbers};
 pub use mnist::mnist;
 pub use object::Object;
 pub use target::{Target, TargetKind};

@@ -20,6 +20,12 @@ pub enum Mask {
     Shapes(Arc<MaskShapes>),
 }
 
+/// The classes of a mask as numbers, with the index that PyTorch's cross-entropy ignores for [`VOID`].
+pub fn class_numbers(mask: &Image) -> impl Iterator<Item = i64> {
+    const IGNORED: i64 = -100;
+    mask.data.iter().map(|&class| if class == VOID { IGNORED } else { class.into() })
+}
+
 impl Mask {
     /// The classes, one value for each pixel of the upright image; [`VOID`] for none. Nothing is kept: a file is read each time.
     ///
@@ -31,6 +37,16 @@ impl Mask {
             Mask::File(file) => file.read().map(Arc::new),
             Mask::Shapes(shapes) => Ok(Arc::new(shapes.draw())),
         }
+    }
+
+    /// How many pixels it has of each class, and of [`VOID`] in its place.
+    ///
+    /// # Errors
+    /// As [`Mask::classes`].
+    pub fn counts(&self) -> Result<[u64; 256], DataError> {
+        let mut counts = [0; 256];
+        self.classes()?.data.iter().for_each(|&class| counts[usize::from(class)] += 1);
+        Ok(counts)
     }
 
     /// The classes that occur in it, in ascending order, where that is known without reading a file.

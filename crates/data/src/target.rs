@@ -1,6 +1,6 @@
 //! [`Target`]: what a network is to give for a sample.
 
-use crate::mask::{Mask, VOID};
+use crate::mask::{Mask, class_numbers};
 use crate::object::Object;
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -180,9 +180,6 @@ fn stack_objects(targets: &[&Target]) -> Tensor {
 /// Values of a row of [`stack_objects`].
 const OBJECT_VALUES: usize = 6;
 
-/// What a tensor of masks has for [`VOID`]: the index that PyTorch's cross-entropy ignores.
-const IGNORED: i64 = -100;
-
 fn stack_masks(targets: &[&Target]) -> Result<Tensor, usize> {
     let (mut classes, mut size) = (Vec::new(), None);
     for (place, target) in targets.iter().enumerate() {
@@ -191,7 +188,7 @@ fn stack_masks(targets: &[&Target]) -> Result<Tensor, usize> {
         if *size.get_or_insert([mask.height, mask.width]) != [mask.height, mask.width] {
             return Err(place);
         }
-        classes.extend(mask.data.iter().map(|&class| if class == VOID { IGNORED } else { class.into() }));
+        classes.extend(class_numbers(&mask));
     }
     let [height, width] = size.unwrap_or([0, 0]);
     Ok(Tensor::from_vec(classes, [targets.len(), height, width]))

@@ -11,8 +11,7 @@ use crate::metrics::{
 };
 use crate::tasks::{Detection, Regression};
 use striate_data::images::{BadImage, ListOptions, text_path};
-use striate_data::{Batch, Target, VOID};
-use striate_imaging::Image;
+use striate_data::{Batch, Target, class_numbers};
 use striate_model::{EvalSplit, ModelCard, Predictor, TaskCard};
 use striate_nn::{BCEWithLogitsLoss, CrossEntropyLoss};
 use striate_tensor::Tensor;
@@ -149,7 +148,8 @@ impl Results {
                 let (sizes, targets) = originals();
                 for ((predicted, target), size) in model.class_maps(&output, &sizes).iter().zip(&targets).zip(&sizes) {
                     let Target::Mask(mask) = target else { unreachable!("images of a segmentation have masks") };
-                    let [predicted, wanted] = [predicted, &*mask.classes()?].map(class_numbers);
+                    let [predicted, wanted] =
+                        [predicted, &*mask.classes()?].map(|mask| class_numbers(mask).collect::<Vec<_>>());
                     metrics.add(&predicted, &wanted, [size[1], size[0]]);
                 }
                 CrossEntropyLoss::new().forward(output, &batch.targets)
@@ -158,12 +158,6 @@ impl Results {
         };
         Ok(loss.item::<f32>() as f64)
     }
-}
-
-/// The classes of a mask as numbers, where −100 is none.
-fn class_numbers(mask: &Image) -> Vec<i64> {
-    const IGNORED: i64 = -100;
-    mask.data.iter().map(|&class| if class == VOID { IGNORED } else { class.into() }).collect()
 }
 
 /// The images to measure the model of `card` on: those of `data`, or of what it was trained on, without what it has learnt from. Images of a folder have their

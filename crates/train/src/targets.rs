@@ -53,14 +53,9 @@ pub(crate) fn class_weights(images: &Images, classes: usize) -> Vec<f64> {
 /// For each class the weight that makes all of them count the same over the pixels of all masks, 1 in the mean; 0 for one without pixels. Masks that cannot be read
 /// are left out here, as their images are in training.
 pub(crate) fn pixel_weights(images: &Images, classes: usize) -> Vec<f64> {
-    let counts = parallel::map(images.len(), num_threads(), |i| {
-        let mut counts = [0u64; 256];
-        if let Target::Mask(mask) = images.target(i)
-            && let Ok(mask) = mask.classes()
-        {
-            mask.data.iter().for_each(|&class| counts[class as usize] += 1);
-        }
-        counts
+    let counts = parallel::map(images.len(), num_threads(), |i| match images.target(i) {
+        Target::Mask(mask) => mask.counts().unwrap_or([0; 256]),
+        _ => [0; 256],
     });
     let count = |class: usize| counts.iter().map(|counts| counts[class]).sum::<u64>();
     let counts: Vec<u64> = (0..classes).map(count).collect();

@@ -1,6 +1,6 @@
 //! An [`ImageList`] of annotations: boxes within their images, or masks drawn from outlines.
 
-use super::{AnnotatedImage, Annotation, Annotations, Issue, IssueKind, MaskShapes, Place, Shape};
+use super::{AnnotatedImage, Annotations, Issue, IssueKind, MaskShapes, Place, Shape};
 use crate::error::DataError;
 use crate::images::{Entry, ImageList};
 use crate::mask::{Mask, VOID};
@@ -173,13 +173,5 @@ fn unusable(shape: &Shape, size: [usize; 2]) -> Option<String> {
         }
         Shape::Rle(rle) if !rle.is_whole() => Some("runs that do not fill their size".into()),
         Shape::Rle(_) => None,
-    }
-}
-
-impl From<Annotation> for Object {
-    /// Its class and box alone, as they stand.
-    fn from(annotation: Annotation) -> Object {
-        let Annotation { class, bbox, crowd, difficult, .. } = annotation;
-        Object { class, bbox: bbox.map(|v| v as f32), crowd, difficult }
     }
 }

@@ -295,11 +295,7 @@ fn named(looked: &Looked) -> Result<Named, String> {
 pub fn check(list: &ImageList, threads: usize) -> (Issues, Vec<Option<Vec<u64>>>) {
     let mut issues = Issues::default();
     let read = parallel::map(list.entries.len(), threads, |i| match &list.entries[i].target {
-        Target::Mask(mask) => Some(mask.classes().map(|image| {
-            let mut pixels = vec![0; 256];
-            image.data.iter().for_each(|&class| pixels[usize::from(class)] += 1);
-            pixels
-        })),
+        Target::Mask(mask) => Some(mask.counts().map(Vec::from)),
         _ => None,
     });
     let mut counts = Vec::new();

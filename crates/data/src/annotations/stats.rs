@@ -37,8 +37,8 @@ pub struct PixelCount {
     pub class: String,
     /// Its pixels in all.
     pub pixels: u64,
-    /// Their share of all pixels that are not void, 0 to 1; of void, of all pixels.
-    pub share: f64,
+    /// Their fraction of all pixels that are not void, 0 to 1; of void, of all pixels.
+    pub fraction: f64,
 }
 
 /// The objects of a list, class by class; empty for other targets.
@@ -72,15 +72,15 @@ pub fn pixel_counts(list: &ImageList, masks: &[Option<Vec<u64>>]) -> Vec<PixelCo
     let void = sum(usize::from(crate::mask::VOID));
     let of: Vec<u64> = (0..list.classes.len().min(255)).map(sum).collect();
     let known = of.iter().sum::<u64>();
-    let share = |n: u64, all: u64| if all == 0 { 0.0 } else { n as f64 / all as f64 };
+    let fraction = |n: u64, all: u64| if all == 0 { 0.0 } else { n as f64 / all as f64 };
     let count = |(class, pixels): (&String, &u64)| PixelCount {
         class: class.clone(),
         pixels: *pixels,
-        share: share(*pixels, known),
+        fraction: fraction(*pixels, known),
     };
     let mut all: Vec<PixelCount> = list.classes.iter().zip(&of).map(count).collect();
     if void > 0 {
-        all.push(PixelCount { class: "void".into(), pixels: void, share: share(void, known + void) });
+        all.push(PixelCount { class: "void".into(), pixels: void, fraction: fraction(void, known + void) });
     }
     all
 }

@@ -67,11 +67,11 @@ fn write_page(out: &mut String, r: &CheckReport, list: &ImageList) -> std::fmt::
         out.push_str("</tr>");
     }
     if !r.pixels.is_empty() {
-        write!(out, "</table><h2>Pixels</h2><table><tr><th>class</th><th>pixels</th><th>share</th></tr>")?;
+        write!(out, "</table><h2>Pixels</h2><table><tr><th>class</th><th>pixels</th><th>fraction</th></tr>")?;
     }
     for c in &r.pixels {
-        let share = 100.0 * c.share;
-        write!(out, "<tr><td>{}</td><td>{}</td><td>{share:.2}%</td></tr>", escaped(&c.class), c.pixels)?;
+        let percent = 100.0 * c.fraction;
+        write!(out, "<tr><td>{}</td><td>{}</td><td>{percent:.2}%</td></tr>", escaped(&c.class), c.pixels)?;
     }
     write!(out, "</table><h2>Sizes</h2><table><tr><th></th><th>smallest</th><th>median</th><th>largest</th></tr>")?;
     for (name, range, digits) in [("width", r.width, 0), ("height", r.height, 0), ("width : height", r.aspect, 2)] {

@@ -17,6 +17,7 @@ pub use confusion::{Averages, ConfusionMatrix};
 pub use detection::{DetectionMetrics, ImageErrors};
 pub use interval::bootstrap_interval;
 pub use multi_label::MultiLabelMetrics;
+pub(crate) use ranking::best_f1;
 pub use ranking::{OperatingPoint, Ranking};
 pub use regression::RegressionMetrics;
 pub use segmentation::SegmentationMetrics;

@@ -97,11 +97,13 @@ impl Ranking {
 
     /// The point of the highest F1; of equal ones that of the highest threshold. None without positive samples.
     pub fn best_f1(&self) -> Option<OperatingPoint> {
-        if self.positives == 0 {
-            return None;
-        }
-        self.points.iter().copied().reduce(|best, point| if point.f1 > best.f1 { point } else { best })
+        if self.positives == 0 { None } else { best_f1(&self.points) }
     }
+}
+
+/// The point of the highest F1; of equal ones the first.
+pub(crate) fn best_f1(points: &[OperatingPoint]) -> Option<OperatingPoint> {
+    points.iter().copied().reduce(|best, point| if point.f1 > best.f1 { point } else { best })
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! [`Backbone`]: a ready network up to its maps.
 
 use crate::registry::Architecture;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, PoisonError};
 use striate_nn::module::join;
 use striate_nn::{Classifier, Entry, EntryMut, Module, Pass};
 use striate_tensor::{DType, Generator, Tensor};
@@ -91,17 +92,24 @@ impl Backbone {
 }
 
 /// What a network is as a backbone.
+#[derive(Clone)]
 pub(crate) struct Found {
     pub stages: Vec<Stage>,
     /// The layers after the maps.
     pub unused: Vec<String>,
 }
 
-/// The last map of each size that a network gives, finest first: of the layers that are made of several, for those give what comes after a normalization.
+/// The last map of each size that a network gives, finest first, which is found once in a process: of the layers that are made of several, for those give what comes after a normalization.
 ///
 /// # Errors
 /// As [`Backbone::new`].
 pub(crate) fn look_at(architecture: &Architecture) -> Result<Found, String> {
+    static SEEN: Mutex<BTreeMap<&str, Result<Found, String>>> = Mutex::new(BTreeMap::new());
+    let mut seen = SEEN.lock().unwrap_or_else(PoisonError::into_inner);
+    seen.entry(architecture.name).or_insert_with(|| probe(architecture)).clone()
+}
+
+fn probe(architecture: &Architecture) -> Result<Found, String> {
     let refuse = |why: &str| Err(format!("{} {why}: take another network as the backbone", architecture.name));
     if architecture.min_size.is_none() {
         return refuse(&format!("takes {} alone", architecture.sizes()));

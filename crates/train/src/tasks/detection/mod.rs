@@ -5,7 +5,7 @@ mod loss;
 
 use super::multi_label::THRESHOLDS;
 use crate::config::TaskKind;
-use crate::metrics::{Detail, DetectionMetrics};
+use crate::metrics::{Detail, DetectionMetrics, best_f1};
 use crate::plots;
 use crate::task::Task;
 use assign::Truth;
@@ -66,13 +66,6 @@ fn objects(targets: &Tensor) -> Vec<Vec<Object>> {
     (0..n).map(of_image).collect()
 }
 
-/// The score from which boxes of a class are right most often, by F1 at an overlap of a half; none without objects of it.
-fn best_threshold(metrics: &DetectionMetrics, class: usize) -> Option<f32> {
-    let points = metrics.precision_recall(class);
-    let best = points.iter().filter(|point| point.f1.is_finite()).max_by(|a, b| a.f1.total_cmp(&b.f1));
-    best.map(|point| point.threshold)
-}
-
 impl<N: Forward> Task<N> for Detection {
     of_images!(N);
     type Metrics = DetectionMetrics;
@@ -93,7 +86,8 @@ impl<N: Forward> Task<N> for Detection {
         }
     }
     fn calibrate(&self, metrics: &DetectionMetrics) -> Value {
-        let thresholds: Vec<Option<f32>> = (0..self.classes).map(|class| best_threshold(metrics, class)).collect();
+        let best = |class: usize| best_f1(&metrics.precision_recall(class)).filter(|p| p.f1 > 0.0).map(|p| p.threshold);
+        let thresholds: Vec<Option<f32>> = (0..self.classes).map(best).collect();
         serde_json::json!({ THRESHOLDS: thresholds })
     }
     fn monitor(&self) -> &str {
