@@ -45,6 +45,7 @@ pub use striate_imaging as imaging;
 pub use striate_model as model;
 pub use striate_nn as nn;
 pub use striate_onnx as onnx;
+pub use striate_report as report;
 pub use striate_tensor as tensor;
 pub use striate_tensor::*;
 pub use striate_train as train;

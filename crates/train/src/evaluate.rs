@@ -178,11 +178,33 @@ pub fn load_to_measure(
     HeldOut::of(load_data(data)?, card)
 }
 
+/// A batch that was measured, with what the network gave for it.
+pub struct MeasuredBatch<'a> {
+    /// The images and their targets.
+    pub batch: &'a Batch,
+    /// What the network gave.
+    pub output: &'a Tensor,
+    /// The names of the images.
+    pub names: &'a [String],
+}
+
 /// Runs `model` on images held out.
 ///
 /// # Errors
 /// If none of them can be read, the network cannot be run on them, or the loss is not finite.
 pub fn evaluate(model: &Predictor, held_out: &HeldOut) -> Result<Evaluation, TrainError> {
+    evaluate_each(model, held_out, |_| ())
+}
+
+/// As [`evaluate`]; `each` sees every batch that was measured, in the order of the images.
+///
+/// # Errors
+/// As [`evaluate`].
+pub fn evaluate_each(
+    model: &Predictor,
+    held_out: &HeldOut,
+    mut each: impl FnMut(&MeasuredBatch),
+) -> Result<Evaluation, TrainError> {
     let data = &held_out.data;
     let classes = &model.card.classes;
     if data.classes.len() > classes.len() {
@@ -206,9 +228,11 @@ pub fn evaluate(model: &Predictor, held_out: &HeldOut) -> Result<Evaluation, Tra
         if samples == 0 {
             continue;
         }
-        names.extend(loader.names(&batch));
+        let of_batch = loader.names(&batch);
         let output = model.try_logits(batch.images.clone());
         let output = output.map_err(|e| TrainError::Measuring { reason: e.to_string() })?;
+        each(&MeasuredBatch { batch: &batch, output: &output, names: &of_batch });
+        names.extend(of_batch);
         let original = |index: usize| {
             let size = loader.size_of(index).expect("an image of a batch has been read");
             (size, data.test.target(index))

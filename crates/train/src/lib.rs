@@ -51,7 +51,7 @@ pub use cross_validation::{CrossValidation, Spread, cross_validate, is_cross_val
 pub use data::{Images, MNIST, Splits, Watch, load_data};
 pub use defaults::Defaults;
 pub use error::TrainError;
-pub use evaluate::{Evaluation, HeldOut, Results, evaluate, load_to_measure};
+pub use evaluate::{Evaluation, HeldOut, MeasuredBatch, Results, evaluate, evaluate_each, load_to_measure};
 pub use events::{Baseline, Event, Finished, Sink, Started, StartedData};
 pub use finetune::{
     FewShot, FewShotResult, FineTune, FineTuneConfig, FineTuneMode, PrototypeReport, Source, prototypes,
