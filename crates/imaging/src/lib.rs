@@ -10,6 +10,7 @@ mod placement;
 mod preprocessing;
 mod resize;
 mod split;
+mod thumbnail;
 mod transforms;
 
 pub use decode::{

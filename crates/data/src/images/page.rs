@@ -4,19 +4,16 @@ use super::check::{CheckReport, Finding};
 use super::list::ImageList;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use image::codecs::jpeg::JpegEncoder;
-use image::{ExtendedColorType, ImageEncoder};
 use std::fmt::Write;
-use striate_imaging::{DecodeOptions, Filter, Image};
+use striate_imaging::{DecodeOptions, Image};
 
 /// Groups, and images of a group, that are shown.
 const GROUPS: usize = 12;
 const IMAGES: usize = 6;
 /// Lines of annotation files that are shown.
 const DETAILS: usize = 50;
-/// Pixels of the shorter side of a small image, and the most of the longer one.
+/// Pixels of the shorter side of a small image.
 const THUMB: usize = 96;
-const LONG_THUMB: usize = 6 * THUMB;
 
 const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}\
 table{border-collapse:collapse}td,th{padding:.2rem .8rem;text-align:right;border-bottom:1px solid #ddd}\
@@ -122,22 +119,7 @@ fn write_finding(out: &mut String, finding: &Finding, list: &ImageList) -> std::
 
 /// The image as part of a page's text.
 fn small(image: &Image) -> Option<String> {
-    let (short, long) = (image.width.min(image.height), image.width.max(image.height));
-    let resized;
-    let image = if long * THUMB.min(short) > LONG_THUMB * short {
-        let side = |n: usize| (n * LONG_THUMB / long).max(1);
-        resized = image.resized(side(image.width), side(image.height), Filter::Bilinear);
-        &resized
-    } else if short > THUMB {
-        resized = image.resized_shorter(THUMB, Filter::Bilinear);
-        &resized
-    } else {
-        image
-    };
-    let mut jpeg = Vec::new();
-    let kind = if image.channels == 1 { ExtendedColorType::L8 } else { ExtendedColorType::Rgb8 };
-    let (w, h) = (image.width as u32, image.height as u32);
-    JpegEncoder::new_with_quality(&mut jpeg, 80).write_image(&image.data, w, h, kind).ok()?;
+    let jpeg = image.thumbnail(THUMB).to_jpeg().ok()?;
     Some(format!("data:image/jpeg;base64,{}", BASE64_STANDARD.encode(jpeg)))
 }
 

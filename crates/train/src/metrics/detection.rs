@@ -136,6 +136,11 @@ impl DetectionMetrics {
         self.images
     }
 
+    /// How many objects of `class` count.
+    pub fn objects(&self, class: usize) -> usize {
+        self.classes[class].objects.iter().map(|of_image| of_image.counted[ALL]).sum()
+    }
+
     /// The numbers of one class: `ap`, `ap50`, `ap75` and `ar100`; NaN if no object of it counts.
     pub fn class_metrics(&self, class: usize) -> Vec<Metric> {
         let sums = self.classes[class].sums();

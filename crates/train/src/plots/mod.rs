@@ -15,6 +15,7 @@ mod svg;
 
 pub use confusion::confusion;
 pub use curves::{Series, curves, curves_over_log};
-pub(crate) use precision_recall::draw as precision_recall_curves;
-pub use precision_recall::precision_recall;
+pub(crate) use precision_recall::points as precision_recall_points;
+pub use precision_recall::{precision_recall, precision_recall_curves};
 pub use scatter::scatter;
+pub use svg::cell_colours;

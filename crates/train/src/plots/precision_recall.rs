@@ -25,12 +25,17 @@ const MOST: usize = 12;
 pub fn precision_recall(labels: &[(String, Ranking)]) -> String {
     let rated = labels
         .iter()
-        .filter_map(|(name, ranking)| Some((name.as_str(), ranking.points(), ranking.average_precision()?)));
-    draw(rated.collect())
+        .filter_map(|(name, ranking)| Some((name.as_str(), points(ranking.points()), ranking.average_precision()?)));
+    precision_recall_curves(rated.collect())
 }
 
-/// As [`precision_recall`], of points, one for each threshold, and an average precision that are known.
-pub(crate) fn draw(mut rated: Vec<(&str, &[OperatingPoint], f64)>) -> String {
+/// Recall and precision at each threshold.
+pub(crate) fn points(operating: &[OperatingPoint]) -> Vec<[f64; 2]> {
+    operating.iter().map(|point| [point.recall, point.precision]).collect()
+}
+
+/// As [`precision_recall`], of names, points `[recall, precision]`, those of the highest threshold first, and average precisions that are known.
+pub fn precision_recall_curves(mut rated: Vec<(&str, Vec<[f64; 2]>, f64)>) -> String {
     let all = rated.len();
     if all > MOST {
         rated.sort_by(|a, b| a.2.total_cmp(&b.2));
@@ -47,8 +52,8 @@ pub(crate) fn draw(mut rated: Vec<(&str, &[OperatingPoint], f64)>) -> String {
     if rated.is_empty() {
         panel.say(&mut svg, "no label has positive samples");
     }
-    for (index, (_, operating, _)) in rated.iter().enumerate() {
-        let points: Vec<Point> = steps(operating).into_iter().map(|[r, p]| (panel.x(r), Some(panel.y(p)))).collect();
+    for (index, (_, curve, _)) in rated.iter().enumerate() {
+        let points: Vec<Point> = steps(curve).into_iter().map(|[r, p]| (panel.x(r), Some(panel.y(p)))).collect();
         lines::draw(&mut svg, index, &points);
     }
     legend.draw(&mut svg, [INDENT, HEIGHT + Panel::around()]);
@@ -57,12 +62,12 @@ pub(crate) fn draw(mut rated: Vec<(&str, &[OperatingPoint], f64)>) -> String {
 
 /// The corners of the curve: each recall has the precision of the highest threshold that reaches it, which holds back to the recall before. So the area
 /// below is the average precision.
-fn steps(points: &[OperatingPoint]) -> Vec<[f64; 2]> {
-    let (mut corners, mut recall) = (Vec::new(), 0.0);
-    for point in points {
-        if point.recall > recall {
-            corners.extend([[recall, point.precision], [point.recall, point.precision]]);
-            recall = point.recall;
+fn steps(points: &[[f64; 2]]) -> Vec<[f64; 2]> {
+    let (mut corners, mut reached) = (Vec::new(), 0.0);
+    for &[recall, precision] in points {
+        if recall > reached {
+            corners.extend([[reached, precision], [recall, precision]]);
+            reached = recall;
         }
     }
     corners
@@ -78,7 +83,7 @@ mod tests {
             [0.9, 0.8, 0.8, 0.7, 0.6, 0.5, 0.5].into_iter().zip([true, false, true, false, false, true, false]),
         )
         .unwrap();
-        let corners = steps(ranking.points());
+        let corners = steps(&points(ranking.points()));
         let area: f64 = corners.chunks(2).map(|c| (c[1][0] - c[0][0]) * c[0][1]).sum();
         assert!((area - ranking.average_precision().unwrap()).abs() < 1e-12, "{area}");
         assert_eq!((corners[0][0], corners[corners.len() - 1][0]), (0.0, 1.0));

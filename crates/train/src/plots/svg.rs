@@ -73,6 +73,20 @@ fn colours(scheme: usize) -> String {
     css
 }
 
+/// Rules that give table cells of an HTML page the colours of those of a plot: classes `<prefix>0` for none to `<prefix>10` for all.
+pub fn cell_colours(prefix: &str) -> String {
+    let rules = |scheme: usize| -> String {
+        let paper = ["#ffffff", "#0f141a"][scheme];
+        let ink = ["#1f2328", "#e8edf2"][scheme];
+        let rule = |(i, colour): (usize, &[&str; 2])| {
+            let text = if i >= INVERTED[scheme] { paper } else { ink };
+            format!(".{prefix}{i}{{background:{};color:{text}}}", colour[scheme])
+        };
+        CELLS.iter().enumerate().map(rule).collect()
+    };
+    format!("{}@media (prefers-color-scheme:dark){{{}}}", rules(0), rules(1))
+}
+
 /// Which end of a text stands at its position.
 #[derive(Clone, Copy)]
 pub enum Anchor {

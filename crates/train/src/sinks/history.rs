@@ -82,6 +82,20 @@ fn extremes(points: &[[f64; 2]]) -> Vec<[f64; 2]> {
 }
 
 impl History {
+    /// Of the run in this directory, by its `metrics.csv`: empty if there is none. `metrics` say how those numbers are shown, `monitor` is the one by which the best
+    /// epoch was chosen.
+    pub fn of_run(run: &Path, metrics: &[Metric], monitor: Option<&str>) -> History {
+        let mut history = History { monitor: monitor.map(str::to_string), ..History::default() };
+        history.read(&run.join(crate::run_dir::METRICS), u64::MAX);
+        for line in &mut history.lines {
+            line.scale = metrics.iter().find(|metric| metric.name == line.name).map(|metric| metric.scale);
+            if line.name == LOSS {
+                line.scale = Some(Scale::Number);
+            }
+        }
+        history
+    }
+
     /// All lines, in the order in which they began.
     pub fn lines(&self) -> &[Line] {
         &self.lines

@@ -96,11 +96,11 @@ impl<N: Forward> Task<N> for Detection {
     fn picture(&self, metrics: &DetectionMetrics, outputs: &[String]) -> Option<(&'static str, String)> {
         let name = |class: usize| outputs.get(class).cloned().unwrap_or_else(|| class.to_string());
         let names: Vec<String> = (0..self.classes).map(name).collect();
-        let points: Vec<_> = (0..self.classes).map(|class| metrics.precision_recall(class)).collect();
         let at_half = |class: usize| {
             metrics.class_metrics(class).into_iter().find(|m| m.name == "ap50").map_or(f64::NAN, |m| m.value)
         };
-        let rated = (0..self.classes).map(|class| (names[class].as_str(), &points[class][..], at_half(class)));
+        let points = |class: usize| plots::precision_recall_points(&metrics.precision_recall(class));
+        let rated = (0..self.classes).map(|class| (names[class].as_str(), points(class), at_half(class)));
         let rated = rated.filter(|(_, _, ap)| !ap.is_nan()).collect();
         Some(("precision-recall.svg", plots::precision_recall_curves(rated)))
     }

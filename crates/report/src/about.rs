@@ -1,0 +1,125 @@
+//! [`About`]: what was measured, and on what.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use striate_model::{EvalSplit, ModelCard};
+use striate_train::{Evaluation, HeldOut};
+
+/// What was measured, and on what.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct About {
+    /// The model file.
+    pub model: String,
+    /// Its network.
+    pub network: String,
+    /// Its task.
+    pub task: String,
+    /// The classes, labels or numbers, in the order of the outputs.
+    pub outputs: Vec<String>,
+    /// How an image becomes the network's input.
+    pub preprocessing: String,
+    /// The data that was measured on.
+    pub data: String,
+    /// How many images were measured on.
+    pub images: usize,
+    /// What they are to the model: `test` if it has seen none of them, `validation` if its best epoch was chosen on some, `unknown` if its file does not say.
+    pub measured_on: &'static str,
+    /// How many images were left out because the model has learnt from them.
+    pub learnt_from_left_out: usize,
+    /// The fraction of other images that the model file takes for learnt from, by mistake.
+    pub learnt_from_error_rate: f64,
+    /// Images that could not be read, and why.
+    pub unreadable: Vec<Unreadable>,
+    /// The mean loss.
+    pub loss: f64,
+    /// How it was trained.
+    pub training: TrainingFacts,
+}
+
+/// An image that could not be read.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct Unreadable {
+    /// The file.
+    pub image: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// How a model was trained, as its file says.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct TrainingFacts {
+    /// Its data; null if not known.
+    pub data: Option<String>,
+    /// What it had learnt from before.
+    pub from: Option<String>,
+    /// Epochs.
+    pub epochs: usize,
+    /// The optimizer.
+    pub optimizer: String,
+    /// The learning rate.
+    pub lr: f64,
+    /// Samples in a step.
+    pub batch_size: usize,
+    /// What all random numbers came from.
+    pub seed: u64,
+    /// The version of Striate.
+    pub striate_version: String,
+}
+
+impl About {
+    /// Of an evaluation of the model of this card; `model` and `network` are their names.
+    pub fn new(card: &ModelCard, model: String, network: String, held_out: &HeldOut, evaluation: &Evaluation) -> About {
+        let training = &card.training;
+        let unreadable = |bad: &striate_data::images::BadImage| Unreadable {
+            image: bad.path.to_string_lossy().into_owned(),
+            reason: bad.reason.clone(),
+        };
+        About {
+            model,
+            network,
+            task: card.task.name().to_string(),
+            outputs: card.classes.clone(),
+            preprocessing: card.preprocessing.describe(),
+            data: held_out.data.name.clone(),
+            images: evaluation.results.images(),
+            measured_on: match held_out.split {
+                EvalSplit::Test => "test",
+                EvalSplit::Validation => "validation",
+                EvalSplit::Unknown => "unknown",
+            },
+            learnt_from_left_out: held_out.left_out,
+            learnt_from_error_rate: held_out.error_rate,
+            unreadable: evaluation.bad.iter().map(unreadable).collect(),
+            loss: evaluation.loss,
+            training: TrainingFacts {
+                data: (!training.data.is_empty()).then(|| training.data.clone()),
+                from: training.from.clone(),
+                epochs: training.epochs,
+                optimizer: training.optimizer.clone(),
+                lr: training.lr,
+                batch_size: training.batch_size,
+                seed: training.seed,
+                striate_version: training.striate_version.clone(),
+            },
+        }
+    }
+
+    /// What the images are to the model, in a sentence.
+    pub fn on_what(&self) -> String {
+        let n = self.images;
+        let left_out = match self.learnt_from_left_out {
+            0 => String::new(),
+            left_out => format!(" {left_out} further images were left out, because the model has learnt from them."),
+        };
+        let what = match self.measured_on {
+            "test" => format!("{n} test images: the model has not seen any of them."),
+            "validation" => format!(
+                "{n} validation images: the best epoch was chosen on them, so the numbers are somewhat better than on new images."
+            ),
+            _ => format!(
+                "{n} images. The model file does not say what it learnt from: these images may be among that, and then the numbers are too good."
+            ),
+        };
+        what + &left_out
+    }
+}

@@ -1,0 +1,147 @@
+//! Intervals of metrics that have no formula for one: resampled images, many metrics at once.
+
+use striate_data::parallel;
+use striate_tensor::{Generator, num_threads};
+
+/// How often images are resampled where that is cheap.
+pub const ROUNDS: usize = 1000;
+/// The fewest rounds where it is not.
+const FEWEST: usize = 200;
+/// About how many operations all rounds together may take.
+const BUDGET: usize = 4_000_000_000;
+/// Tells these draws from others of the same seed.
+const STREAM: u64 = u64::from_le_bytes(*b"reportbs");
+
+/// How many rounds there are where each takes about so many operations.
+pub fn rounds(operations: usize) -> usize {
+    (BUDGET / operations.max(1)).clamp(FEWEST, ROUNDS)
+}
+
+/// 95 % confidence intervals of several statistics of `n` samples, by the percentile bootstrap (Efron and Tibshirani, An Introduction to the Bootstrap, 1993,
+/// chapter 13). `statistics` gets how often each sample was drawn. NaN is left out of a statistic's rounds; none if nothing is left.
+///
+/// It depends on the numbers and the seed alone: each round has its own generator.
+pub fn intervals(
+    n: usize,
+    rounds: usize,
+    seed: u64,
+    statistics: impl Fn(&[u32]) -> Vec<f64> + Sync,
+) -> Vec<Option<[f64; 2]>> {
+    if n == 0 || rounds == 0 {
+        return statistics(&vec![0; n]).iter().map(|_| None).collect();
+    }
+    let drawn = parallel::map(rounds, num_threads(), |round| {
+        let mut generator = Generator::keyed([seed, STREAM, round as u64, 0]);
+        let mut times = vec![0u32; n];
+        (0..n).for_each(|_| times[generator.below(n as u64) as usize] += 1);
+        statistics(&times)
+    });
+    (0..drawn[0].len())
+        .map(|i| {
+            let mut values: Vec<f64> = drawn.iter().map(|round| round[i]).filter(|x| !x.is_nan()).collect();
+            values.sort_unstable_by(f64::total_cmp);
+            Some([quantile(&values, 0.025)?, quantile(&values, 0.975)?])
+        })
+        .collect()
+}
+
+/// The quantile `q` of sorted numbers, interpolated linearly as `numpy.quantile` does.
+fn quantile(sorted: &[f64], q: f64) -> Option<f64> {
+    let position = q * sorted.len().checked_sub(1)? as f64;
+    let (below, share) = (position.floor() as usize, position.fract());
+    let above = sorted[(below + 1).min(sorted.len() - 1)];
+    Some(if share == 0.0 { sorted[below] } else { sorted[below] * (1.0 - share) + above * share })
+}
+
+/// Samples in the order of a score, for the ROC-AUC and the average precision of any resample of them.
+pub struct Ranked {
+    /// Samples, the highest score first, with whether each is positive.
+    order: Vec<(u32, bool)>,
+    /// Where samples of the next score begin, for each score that occurs.
+    ends: Vec<u32>,
+}
+
+impl Ranked {
+    /// From each sample's score and whether it is positive; none if a score is NaN.
+    pub fn of(samples: impl IntoIterator<Item = (f32, bool)>) -> Option<Ranked> {
+        let samples: Vec<(f32, bool)> = samples.into_iter().collect();
+        if samples.iter().any(|(score, _)| score.is_nan()) {
+            return None;
+        }
+        let mut order: Vec<u32> = (0..samples.len() as u32).collect();
+        let score = |i: &u32| samples[*i as usize].0;
+        order.sort_by(|a, b| score(b).total_cmp(&score(a)));
+        // -0 and 0 are one score.
+        let mut ends = Vec::new();
+        let mut end = 0;
+        for same in order.chunk_by(|a, b| score(a) == score(b)) {
+            end += same.len() as u32;
+            ends.push(end);
+        }
+        Some(Ranked { order: order.into_iter().map(|i| (i, samples[i as usize].1)).collect(), ends })
+    }
+
+    /// The ROC-AUC and the average precision, with each sample as often as `times` says: those of [`striate_train::Ranking`]. NaN where they are not defined.
+    pub fn areas(&self, times: &[u32]) -> [f64; 2] {
+        let (mut found, mut wrong, mut pairs, mut precision) = (0u64, 0u64, 0u64, 0.0);
+        let mut begin = 0;
+        for &end in &self.ends {
+            let (mut positives, mut negatives) = (0u64, 0u64);
+            for &(sample, positive) in &self.order[begin..end as usize] {
+                let n = times[sample as usize] as u64;
+                if positive { positives += n } else { negatives += n }
+            }
+            pairs += negatives * (2 * found + positives);
+            (found, wrong) = (found + positives, wrong + negatives);
+            if positives > 0 {
+                precision += positives as f64 * (found as f64 / (found + wrong) as f64);
+            }
+            begin = end as usize;
+        }
+        [pairs as f64 / (2 * found * wrong) as f64, precision / found as f64]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use striate_train::Ranking;
+
+    #[test]
+    fn areas_are_those_of_the_repeated_samples() {
+        let mut rng = Generator::new(3);
+        for round in 0..20 {
+            // Few scores, so that many are equal.
+            let samples: Vec<(f32, bool)> = (0..17).map(|_| (rng.below(6) as f32 / 6.0, rng.below(3) == 0)).collect();
+            let times: Vec<u32> = (0..17).map(|_| rng.below(3) as u32).collect();
+            let repeated: Vec<(f32, bool)> =
+                samples.iter().zip(&times).flat_map(|(&s, &n)| std::iter::repeat_n(s, n as usize)).collect();
+            let [auc, ap] = Ranked::of(samples).unwrap().areas(&times);
+            let ranking = Ranking::of(repeated).unwrap();
+            let same = |a: f64, b: Option<f64>| b.map_or(a.is_nan(), |b| (a - b).abs() < 1e-12);
+            assert!(same(auc, ranking.roc_auc()) && same(ap, ranking.average_precision()), "{round}: {auc} {ap}");
+        }
+        assert!(Ranked::of([(f32::NAN, true)]).is_none());
+        assert!(Ranked::of([]).unwrap().areas(&[]).iter().all(|x| x.is_nan()));
+    }
+
+    #[test]
+    fn an_interval_of_a_mean_holds_it_and_does_not_depend_on_threads() {
+        let mean = |times: &[u32]| {
+            let sum: f64 = times.iter().enumerate().map(|(i, &n)| n as f64 * i as f64).sum();
+            vec![sum / 100.0, f64::NAN]
+        };
+        let many = intervals(100, 500, 1, mean);
+        let [low, high] = many[0].unwrap();
+        assert!(low > 42.0 && low < 48.0 && high > 51.0 && high < 57.0, "{low} {high}");
+        assert_eq!(many[1], None);
+        let one = striate_tensor::ComputeSettings { threads: Some(1), ..striate_tensor::ComputeSettings::current() };
+        assert_eq!(one.scope(|| intervals(100, 500, 1, mean)), many);
+        assert_eq!(intervals(0, 500, 1, |_| vec![0.0]), [None]);
+    }
+
+    #[test]
+    fn rounds_are_fewer_where_they_are_dear() {
+        assert_eq!((rounds(1000), rounds(8_000_000), rounds(usize::MAX)), (1000, 500, 200));
+    }
+}

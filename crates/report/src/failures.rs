@@ -1,0 +1,207 @@
+//! Images on which a model fails.
+
+use crate::observed::Observed;
+use schemars::JsonSchema;
+use serde::Serialize;
+use std::cmp::Reverse;
+use striate_train::{Evaluation, Results};
+
+/// Images on which the model fails in one way, the worst first.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct Failures {
+    /// In which way, such as `highest_loss`.
+    pub kind: &'static str,
+    /// The same for people.
+    pub title: &'static str,
+    /// The images.
+    pub images: Vec<Failure>,
+}
+
+/// An image on which the model fails.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct Failure {
+    /// Its name.
+    pub image: String,
+    /// Its place among the images that were to be measured on.
+    pub index: usize,
+    /// The actual class, labels or numbers.
+    pub actual: Option<String>,
+    /// What the model says.
+    pub predicted: Option<String>,
+    /// The probability of the predicted class.
+    pub confidence: Option<f64>,
+    /// The number that the images are in the order of.
+    pub score: Option<f64>,
+    /// That number in words.
+    pub note: String,
+}
+
+/// From which score a box counts where images are in the order of what is wrong in them.
+pub const BOX_SCORE: f32 = 0.5;
+
+/// The images on which the model fails in each way that its task has, at most `most` each.
+pub fn failures(evaluation: &Evaluation, observed: &Observed, outputs: &[String], most: usize) -> Vec<Failures> {
+    let names = &evaluation.names;
+    let at = |i: usize, score: f64, note: String| Failure {
+        image: names[i].clone(),
+        index: observed.indices()[i],
+        actual: None,
+        predicted: None,
+        confidence: None,
+        score: (!score.is_nan()).then_some(score),
+        note,
+    };
+    let ranked = |kind, title, mut scored: Vec<(usize, f64)>, of: &dyn Fn(usize, f64) -> Failure| {
+        // What is no number is worst of all.
+        let height = |score: f64| if score.is_nan() { f64::INFINITY } else { score };
+        scored.sort_by(|a, b| height(b.1).total_cmp(&height(a.1)).then(a.0.cmp(&b.0)));
+        let images = scored.into_iter().take(most).map(|(i, score)| of(i, score)).collect();
+        Failures { kind, title, images }
+    };
+    let lists = match (&evaluation.results, observed) {
+        (Results::Classification(_), Observed::Classes(answers)) => {
+            let all = || 0..answers.len();
+            let probabilities: Vec<Vec<f64>> = all().map(|i| answers.probabilities(i)).collect();
+            let predicted: Vec<Option<usize>> = all().map(|i| answers.predicted(i)).collect();
+            let confidence = |i: usize| predicted[i].map_or(f64::NAN, |class| probabilities[i][class]);
+            let of = |i: usize, score: f64, note: String| Failure {
+                actual: Some(outputs[answers.labels[i]].clone()),
+                predicted: predicted[i].map(|class| outputs[class].clone()),
+                confidence: predicted[i].map(|_| confidence(i)),
+                ..at(i, score, note)
+            };
+            let is_wrong = |&i: &usize| predicted[i] != Some(answers.labels[i]);
+            let wrong = || all().filter(is_wrong);
+            let margin = |i: usize| {
+                let mut p = probabilities[i].clone();
+                p.sort_unstable_by(|a, b| b.total_cmp(a));
+                if p.len() > 1 { p[0] - p[1] } else { p[0] }
+            };
+            vec![
+                ranked("highest_loss", "Highest loss", wrong().map(|i| (i, answers.loss(i))).collect(), &|i, loss| {
+                    of(i, loss, format!("loss {loss:.2}"))
+                }),
+                ranked(
+                    "confidently_wrong",
+                    "Most confidently wrong",
+                    wrong().map(|i| (i, confidence(i))).filter(|(_, c)| !c.is_nan()).collect(),
+                    &|i, p| of(i, p, format!("probability {:.1}%", 100.0 * p)),
+                ),
+                ranked(
+                    "least_certain",
+                    "Least certain",
+                    all().map(|i| (i, -margin(i))).filter(|(_, m)| !m.is_nan()).collect(),
+                    &|i, margin| of(i, -margin, format!("margin {:.1} points", -100.0 * margin)),
+                ),
+            ]
+        }
+        (Results::MultiLabel(_), Observed::Values(values)) => {
+            let loss = |i: usize| {
+                let (predicted, targets) = values.row(i);
+                let of = |(&p, &t): (&f32, &f32)| {
+                    let p = f64::from(if t > 0.5 { p } else { 1.0 - p });
+                    -p.max(1e-12).ln()
+                };
+                predicted.iter().zip(targets).map(of).sum::<f64>() / values.outputs as f64
+            };
+            let named = |row: &[f32], from: f32| {
+                let has: Vec<&str> =
+                    row.iter().zip(outputs).filter(|(x, _)| **x >= from).map(|(_, name)| name.as_str()).collect();
+                Some(if has.is_empty() { "no label".into() } else { has.join("; ") })
+            };
+            let of = |i: usize, loss: f64| Failure {
+                actual: named(values.row(i).1, 0.5),
+                predicted: named(values.row(i).0, 0.5),
+                ..at(i, loss, format!("loss {loss:.2}"))
+            };
+            let all = (0..values.len()).map(|i| (i, loss(i))).collect();
+            vec![ranked("highest_loss", "Highest loss", all, &of)]
+        }
+        (Results::Regression { .. }, Observed::Values(values)) => {
+            let error = |i: usize| {
+                let (predicted, targets) = values.row(i);
+                let sum: f64 = predicted.iter().zip(targets).map(|(p, t)| f64::from((p - t).abs())).sum();
+                sum / values.outputs as f64
+            };
+            let named = |row: &[f32]| {
+                let one = |(x, name): (&f32, &String)| match row.len() {
+                    1 => format!("{x:.4}"),
+                    _ => format!("{name} {x:.4}"),
+                };
+                Some(row.iter().zip(outputs).map(one).collect::<Vec<_>>().join("; "))
+            };
+            let of = |i: usize, error: f64| Failure {
+                actual: named(values.row(i).1),
+                predicted: named(values.row(i).0),
+                ..at(i, error, format!("off by {error:.4}"))
+            };
+            let all = (0..values.len()).map(|i| (i, error(i))).collect();
+            vec![ranked("largest_error", "Largest error", all, &of)]
+        }
+        (Results::Detection(results), _) => {
+            let mut all: Vec<_> = results.image_errors(BOX_SCORE).into_iter().enumerate().collect();
+            all.retain(|(_, errors)| errors.missed + errors.false_boxes > 0);
+            all.sort_by_key(|(_, errors)| Reverse(errors.missed + errors.false_boxes));
+            let of = |(i, errors): (usize, striate_train::ImageErrors)| {
+                let n = errors.missed + errors.false_boxes;
+                at(i, n as f64, format!("{} missed, {} false", errors.missed, errors.false_boxes))
+            };
+            let images = all.into_iter().take(most).map(of).collect();
+            vec![Failures { kind: "missed_and_false", title: "Most missed and false boxes", images }]
+        }
+        (Results::Segmentation(results), _) => {
+            let ious = results.image_ious().unwrap_or_default();
+            let all = ious.into_iter().enumerate().filter(|(_, iou)| !iou.is_nan()).map(|(i, iou)| (i, -iou));
+            let of = |i: usize, iou: f64| at(i, -iou, format!("mean IoU {:.1}%", -100.0 * iou));
+            vec![ranked("lowest_iou", "Lowest mean IoU", all.collect(), &of)]
+        }
+        _ => unreachable!("what was observed is of the results' task"),
+    };
+    lists.into_iter().filter(|list| !list.images.is_empty()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::answers::Answers;
+    use striate_train::{ClassificationMetrics, Detail};
+
+    fn lists(logits: &[f32], labels: &[usize]) -> Vec<Failures> {
+        let n = labels.len();
+        let mut answers = Answers::new(2);
+        (answers.logits, answers.labels) = (logits.to_vec(), labels.to_vec());
+        answers.indices = (10..10 + n).collect();
+        let names: Vec<String> = (0..n).map(|i| format!("{i}")).collect();
+        let mut metrics = ClassificationMetrics::new(2, Detail::Scores);
+        metrics.add(logits, 2, &labels.iter().map(|&l| l as i64).collect::<Vec<_>>());
+        let results = Results::Classification(metrics);
+        let evaluation = Evaluation { loss: 0.0, results, names, bad: Vec::new() };
+        failures(&evaluation, &Observed::Classes(answers), &["cat".into(), "dog".into()], 2)
+    }
+
+    #[test]
+    fn the_worst_images_come_first() {
+        // Right and sure; wrong and sure; wrong by a little; right by less; a NaN.
+        let lists = lists(&[5.0, 0.0, 4.0, 0.0, 0.5, 0.0, 0.1, 0.0, f32::NAN, 0.0], &[0, 1, 1, 0, 0]);
+        let shown: Vec<_> =
+            lists.iter().map(|l| (l.kind, l.images.iter().map(|f| f.image.as_str()).collect::<Vec<_>>())).collect();
+        assert_eq!(
+            shown,
+            [
+                ("highest_loss", vec!["4", "1"]),
+                ("confidently_wrong", vec!["1", "2"]),
+                ("least_certain", vec!["3", "2"])
+            ]
+        );
+        let worst = &lists[1].images[0];
+        assert_eq!((worst.index, worst.actual.as_deref(), worst.predicted.as_deref()), (11, Some("dog"), Some("cat")));
+        assert!((worst.confidence.unwrap() - 0.982).abs() < 1e-3 && worst.note == "probability 98.2%");
+        assert_eq!((lists[0].images[0].score, lists[0].images[0].predicted.clone()), (None, None));
+    }
+
+    #[test]
+    fn without_mistakes_the_least_certain_are_left() {
+        let lists = lists(&[5.0, 0.0, 0.0, 3.0], &[0, 1]);
+        assert_eq!(lists.iter().map(|l| l.kind).collect::<Vec<_>>(), ["least_certain"]);
+    }
+}

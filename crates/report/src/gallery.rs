@@ -1,0 +1,108 @@
+//! [`Gallery`]: the images that a page shows.
+
+use crate::drawing::{draw_classes, draw_objects, palette};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use std::collections::BTreeMap;
+use striate_data::{Target, parallel};
+use striate_imaging::{AnyImage, Image};
+use striate_model::{Predictor, TaskCard};
+use striate_tensor::num_threads;
+use striate_train::{HeldOut, Images};
+
+/// Pixels of the shorter side of an image of one class, and of one with boxes or classes of pixels.
+const SMALL: usize = 112;
+const LARGE: usize = 240;
+
+/// An image of a page.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Shot {
+    /// What it shows, where that is not the image itself.
+    pub caption: String,
+    /// The image, as a `data:` address.
+    pub uri: String,
+}
+
+impl Shot {
+    /// Of an image in grey or colour; none if it has no pixels.
+    pub fn new(caption: &str, image: &Image, side: usize) -> Option<Shot> {
+        let jpeg = image.thumbnail(side).to_jpeg().ok()?;
+        let uri = format!("data:image/jpeg;base64,{}", BASE64_STANDARD.encode(jpeg));
+        Some(Shot { caption: caption.to_string(), uri })
+    }
+}
+
+/// Images by their places among those that were measured on.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Gallery(BTreeMap<usize, Vec<Shot>>);
+
+impl Gallery {
+    /// Of these images, with what there is in them and what the model finds where that has a place. Images that cannot be read are left out.
+    pub fn of(model: &Predictor, held_out: &HeldOut, indices: impl IntoIterator<Item = usize>) -> Gallery {
+        let mut wanted: Vec<usize> = indices.into_iter().collect();
+        wanted.sort_unstable();
+        wanted.dedup();
+        let images = &held_out.data.test;
+        let read = parallel::map(wanted.len(), num_threads(), |i| original(images, wanted[i]));
+        let shots = |(index, image): (usize, Option<AnyImage>)| {
+            let image = image?;
+            Some((index, shots(model, &image, &images.target(index))))
+        };
+        Gallery(wanted.into_iter().zip(read).filter_map(shots).collect())
+    }
+
+    /// The shots of image `index`.
+    pub fn shots(&self, index: usize) -> &[Shot] {
+        self.0.get(&index).map_or(&[], Vec::as_slice)
+    }
+
+    /// Adds a shot of image `index`.
+    pub fn add(&mut self, index: usize, shot: Shot) {
+        self.0.entry(index).or_default().push(shot);
+    }
+}
+
+/// Image `index` as it is in its file; none if it cannot be read.
+pub fn original(images: &Images, index: usize) -> Option<AnyImage> {
+    match images {
+        Images::Memory(images) => (index < images.len()).then(|| AnyImage::U8(images.image(index))),
+        Images::Files { entries, .. } => entries.get(index)?.source.decode(&Default::default()).ok(),
+    }
+}
+
+fn shots(model: &Predictor, image: &AnyImage, target: &Target) -> Vec<Shot> {
+    let (card, classes) = (&model.card, &model.card.classes);
+    let pair = |actual: Option<Image>, predicted: Option<Image>| {
+        let shot = |caption: &str, image: Option<Image>| Shot::new(caption, &image?, LARGE);
+        [shot("actual", actual), shot("predicted", predicted)].into_iter().flatten().collect()
+    };
+    match &card.task {
+        TaskCard::Detection { .. } => {
+            let actual: Vec<_> = target.objects().iter().map(|o| (o.class, o.bbox, None)).collect();
+            let found = model.detect(std::slice::from_ref(image)).map(|mut all| all.swap_remove(0)).ok();
+            let found = found.map(|found| {
+                let kept = found.iter().filter(|d| d.score >= card.task.threshold(d.class));
+                let boxes: Vec<_> = kept.map(|d| (d.class, d.bbox, Some(d.score))).collect();
+                draw_objects(image, &boxes, classes)
+            });
+            pair(Some(draw_objects(image, &actual, classes)), found)
+        }
+        TaskCard::Segmentation { .. } => {
+            let palette = palette(&card.task, classes.len());
+            let fits = |mask: &Image| [mask.width, mask.height] == [image.width(), image.height()];
+            let over = |mask: &Image| fits(mask).then(|| draw_classes(image, mask, &palette));
+            let actual = match target {
+                Target::Mask(mask) => mask.classes().ok().and_then(|mask| over(&mask)),
+                _ => None,
+            };
+            pair(actual, model.segment(image, None).ok().and_then(|mask| over(&mask)))
+        }
+        _ => Shot::new("", &bytes(image), SMALL).into_iter().collect(),
+    }
+}
+
+/// In grey or colour.
+fn bytes(image: &AnyImage) -> Image {
+    let image = image.clone().into_bytes();
+    if image.channels == 1 { image } else { image.to_channels(3) }
+}

@@ -1,0 +1,227 @@
+//! A report as one HTML page that needs no other file.
+
+use crate::about::About;
+use crate::classes::{ClassRow, Confusion};
+use crate::gallery::{Gallery, Shot};
+use crate::number::Number;
+use crate::report::{Curve, Report};
+use askama::Template;
+use std::fmt::Write;
+use striate_train::Scale;
+use striate_train::plots::{self, Series};
+
+/// More classes than these are not all shown, nor is a larger matrix.
+const CLASSES: usize = 40;
+const MATRIX: usize = 20;
+/// Colours of a cell from none to all.
+const SHADES: usize = 10;
+
+#[derive(Template)]
+#[template(path = "report.html")]
+struct Page<'a> {
+    report: &'a Report,
+    about: &'a About,
+    gallery: &'a Gallery,
+    style: &'static str,
+    matrix_style: String,
+    loss: String,
+    /// A heading, and a word, for what outputs are.
+    each: &'static str,
+    one: &'static str,
+    /// What there are so many of.
+    counted: &'static str,
+    counted_capital: &'static str,
+    classes_shown: Vec<&'a ClassRow>,
+    matrix: Option<Matrix<'a>>,
+    precision_recall: Option<String>,
+    curves: Option<String>,
+    /// Whether images are shown large, several of each.
+    wide: bool,
+}
+
+struct Matrix<'a> {
+    classes: Vec<&'a str>,
+    rows: Vec<Vec<Cell>>,
+}
+
+struct Cell {
+    count: usize,
+    share: String,
+    shade: usize,
+}
+
+impl Report {
+    /// The report as one HTML page that needs no other file and no network: light and dark, for wide and narrow screens, and paper.
+    pub fn page(&self, gallery: &Gallery) -> String {
+        let task = self.about.task.as_str();
+        let (each, one) = match task {
+            "multi-label" => ("Each label", "label"),
+            _ => ("Each class", "class"),
+        };
+        let (counted, counted_capital) = match task {
+            "detection" => ("objects", "Objects"),
+            "segmentation" => ("pixels", "Pixels"),
+            _ => ("images", "Images"),
+        };
+        let page = Page {
+            report: self,
+            about: &self.about,
+            gallery,
+            style: include_str!("../templates/style.css"),
+            matrix_style: plots::cell_colours("m"),
+            loss: format!("{:.4}", self.about.loss),
+            each,
+            one,
+            counted,
+            counted_capital,
+            classes_shown: self.classes_shown(),
+            matrix: self.confusion.as_ref().and_then(|c| matrix(c, &self.about.outputs)),
+            precision_recall: (!self.precision_recall.is_empty()).then(|| self.precision_recall_plot()),
+            curves: (!self.training_curves.is_empty()).then(|| self.training_plot()),
+            wide: matches!(task, "detection" | "segmentation"),
+        };
+        page.render().expect("a template of text and numbers is written into memory")
+    }
+
+    /// All classes, or those that do worst by their first metric that all have.
+    fn classes_shown(&self) -> Vec<&ClassRow> {
+        let mut rows: Vec<&ClassRow> = self.classes.iter().collect();
+        if rows.len() > CLASSES {
+            let score = |row: &&ClassRow| {
+                let of = ["f1", "ap", "iou"];
+                let metric = row.metrics.iter().find(|metric| of.contains(&metric.name.as_str()));
+                metric.and_then(|metric| metric.value).unwrap_or(f64::INFINITY)
+            };
+            rows.sort_by(|a, b| score(a).total_cmp(&score(b)));
+            rows.truncate(CLASSES);
+        }
+        rows
+    }
+
+    fn precision_recall_plot(&self) -> String {
+        let average = |name: &str| {
+            let row = self.classes.iter().find(|row| row.class == name)?;
+            row.metrics.iter().find(|metric| ["average_precision", "ap50"].contains(&metric.name.as_str()))?.value
+        };
+        let curve = |c: &'_ Curve| (c.points.clone(), average(&c.name).unwrap_or(f64::NAN));
+        let curves: Vec<_> = self.precision_recall.iter().map(|c| (c.name.as_str(), curve(c))).collect();
+        plots::precision_recall_curves(curves.into_iter().map(|(name, (points, ap))| (name, points, ap)).collect())
+    }
+
+    fn training_plot(&self) -> String {
+        let series = |curve: &Curve| Series {
+            name: curve.name.clone(),
+            points: curve.points.clone(),
+            scale: match (curve.fraction, curve.name.contains(' ')) {
+                (true, _) => Some(Scale::Fraction),
+                // Losses are named by their split alone.
+                (false, true) => Some(Scale::Number),
+                (false, false) => None,
+            },
+        };
+        plots::curves(&self.training_curves.iter().map(series).collect::<Vec<_>>(), "step")
+    }
+}
+
+impl Page<'_> {
+    /// Where the sections are, and their titles.
+    fn sections(&self) -> Vec<(&'static str, &'static str)> {
+        let report = self.report;
+        let all = [
+            ("metrics", "How good it is", true),
+            ("classes", self.each, !report.classes.is_empty()),
+            ("confusion", "What is taken for what", report.confusion.is_some()),
+            ("failures", "Where it fails", !report.failures.is_empty()),
+            ("training", "How it was trained", self.curves.is_some()),
+            ("about", "About this report", true),
+        ];
+        all.into_iter().filter(|(.., has)| *has).map(|(id, title, _)| (id, title)).collect()
+    }
+
+    fn guess(&self, metric: &usize) -> Option<&Number> {
+        self.report.constant_guess.get(*metric)
+    }
+
+    fn shots(&self, index: &usize) -> &[Shot] {
+        self.gallery.shots(*index)
+    }
+
+    fn percent(&self, x: impl std::borrow::Borrow<f64>) -> String {
+        percent(*x.borrow())
+    }
+}
+
+fn percent(x: f64) -> String {
+    let mut text = String::new();
+    let digits = if x != 0.0 && x.abs() < 0.0005 { 3 } else { 1 };
+    let _ = write!(text, "{:.digits$}%", 100.0 * x);
+    text
+}
+
+/// The whole matrix, or that of the classes that are confused most.
+fn matrix<'a>(confusion: &Confusion, names: &'a [String]) -> Option<Matrix<'a>> {
+    let counts = confusion.counts.as_ref()?;
+    let mut kept: Vec<usize> = (0..names.len()).collect();
+    if kept.len() > MATRIX {
+        kept.clear();
+        for class in confusion.most_confused.iter().flat_map(|pair| [pair.actual, pair.predicted]) {
+            if kept.len() < MATRIX && !kept.contains(&class) {
+                kept.push(class);
+            }
+        }
+        kept.sort_unstable();
+    }
+    if kept.is_empty() {
+        return None;
+    }
+    let row = |&actual: &usize| {
+        let total: usize = counts[actual].iter().sum();
+        let cell = |&predicted: &usize| {
+            let count = counts[actual][predicted];
+            let share = if total == 0 { 0.0 } else { count as f64 / total as f64 };
+            // Anything at all is seen.
+            let shade = ((share * SHADES as f64).round() as usize).max(usize::from(count > 0)).min(SHADES);
+            Cell { count, share: percent(share), shade }
+        };
+        kept.iter().map(cell).collect()
+    };
+    Some(Matrix { rows: kept.iter().map(row).collect(), classes: kept.iter().map(|&c| names[c].as_str()).collect() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tests::report;
+
+    #[test]
+    fn names_are_text_and_nothing_is_loaded() {
+        let page = report().page(&Gallery::default());
+        assert!(!page.contains("<script") && !page.contains("<b>") && page.contains("b&#38;b.png"), "{page}");
+        for address in ["http:", "https:", "src=\"/", "url(", "@import"] {
+            // SVG's namespace is a name, not an address that is asked for.
+            assert!(!page.replace("http://www.w3.org/2000/svg", "").contains(address), "{address}");
+        }
+    }
+
+    #[test]
+    fn each_section_can_be_reached() {
+        let page = report().page(&Gallery::default());
+        let targets: Vec<&str> = page.split("href=\"#").skip(1).map(|rest| &rest[..rest.find('"').unwrap()]).collect();
+        assert_eq!(targets, ["main", "metrics", "classes", "confusion", "failures", "about"]);
+        assert!(targets.iter().all(|id| page.contains(&format!("id=\"{id}\""))));
+    }
+
+    #[test]
+    fn a_large_matrix_shows_the_classes_that_are_confused() {
+        let names: Vec<String> = (0..30).map(|i| i.to_string()).collect();
+        let mut confusion = striate_train::ConfusionMatrix::new(30);
+        (0..30).for_each(|class| confusion.add_many(class, class, 10));
+        confusion.add_many(7, 21, 3);
+        let matrix = matrix(&Confusion::of(&confusion), &names).unwrap();
+        assert_eq!(matrix.classes, ["7", "21"]);
+        assert_eq!(
+            (matrix.rows[0][1].count, matrix.rows[0][1].share.as_str(), matrix.rows[1][0].shade),
+            (3, "23.1%", 0)
+        );
+    }
+}

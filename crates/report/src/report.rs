@@ -1,0 +1,196 @@
+//! [`Report`]: all that was measured of a model.
+
+use crate::about::About;
+use crate::classes::{self, ClassRow, Confusion};
+use crate::failures::{Failures, failures};
+use crate::number::Number;
+use crate::observed::Observed;
+use crate::values;
+use schemars::JsonSchema;
+use serde::Serialize;
+use std::path::Path;
+use striate_model::TaskCard;
+use striate_train::sinks::History;
+use striate_train::{DetectionMetrics, Evaluation, Metric, Metrics, Results, SegmentationMetrics};
+
+/// The version of the layout of `report.json`.
+pub const FORMAT: u32 = 1;
+
+/// All that was measured of a model. What its task does not have is null or empty.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[schemars(title = "Striate report")]
+pub struct Report {
+    /// The version of this layout.
+    pub format: u32,
+    /// The version of Striate that wrote it.
+    pub striate_version: String,
+    /// What was measured, and on what.
+    pub about: About,
+    /// The metrics over all images.
+    pub metrics: Vec<Number>,
+    /// How often images were resampled for intervals by bootstrap.
+    pub bootstrap_rounds: usize,
+    /// What random numbers came from.
+    pub seed: u64,
+    /// What always guessing the mean of the training images gives, of a regression.
+    pub constant_guess: Vec<Number>,
+    /// The metrics of each class or label.
+    pub classes: Vec<ClassRow>,
+    /// Which classes are taken for which: images of a classification, pixels of a segmentation.
+    pub confusion: Option<Confusion>,
+    /// Precision and recall at each threshold, of each class or label of a detection or multi-label model, thinned to 200 points.
+    pub precision_recall: Vec<Curve>,
+    /// Losses and metrics during training, if the run's files are there.
+    pub training_curves: Vec<Curve>,
+    /// Images on which the model fails.
+    pub failures: Vec<Failures>,
+}
+
+/// A line of a plot.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct Curve {
+    /// What it is.
+    pub name: String,
+    /// Its points, `[x, y]`.
+    pub points: Vec<[f64; 2]>,
+    /// Whether `y` is a fraction from 0 to 1.
+    pub fraction: bool,
+}
+
+/// What a report is made with.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ReportOptions {
+    /// What random numbers come from.
+    pub seed: u64,
+    /// How many images each list of failures has.
+    pub failures: usize,
+}
+
+impl Default for ReportOptions {
+    fn default() -> Self {
+        ReportOptions { seed: 0, failures: 12 }
+    }
+}
+
+const POINTS: usize = 200;
+/// Rounds of the bootstrap of objects and masks, each of which takes long.
+const SLOW_ROUNDS: usize = 200;
+
+impl Report {
+    /// Of an evaluation. `run` is the directory of the run that made the model, for its curves.
+    pub fn new(
+        about: About,
+        task: &TaskCard,
+        evaluation: &Evaluation,
+        observed: &Observed,
+        run: Option<(&Path, &[Metric], Option<&str>)>,
+        options: &ReportOptions,
+    ) -> Report {
+        let names = &about.outputs;
+        let failures = failures(evaluation, observed, names, options.failures);
+        let mut report = Report {
+            format: FORMAT,
+            striate_version: env!("CARGO_PKG_VERSION").to_string(),
+            metrics: Vec::new(),
+            bootstrap_rounds: 0,
+            seed: options.seed,
+            constant_guess: Vec::new(),
+            classes: Vec::new(),
+            confusion: None,
+            precision_recall: Vec::new(),
+            training_curves: run.map_or_else(Vec::new, |run| training_curves(run)),
+            failures,
+            about: about.clone(),
+        };
+        match (&evaluation.results, observed) {
+            (Results::Classification(metrics), Observed::Classes(answers)) => {
+                (report.metrics, report.classes, report.bootstrap_rounds) =
+                    classes::measured(metrics, answers, names, options.seed);
+                report.confusion = metrics.confusion().map(Confusion::of);
+            }
+            (Results::MultiLabel(metrics), Observed::Values(values)) => {
+                let TaskCard::MultiLabel { thresholds } = task else { unreachable!("results are of the card's task") };
+                (report.metrics, report.classes, report.bootstrap_rounds) =
+                    values::labels(metrics, values, names, thresholds, options.seed);
+                let curve = |(label, name): (usize, &String)| {
+                    let ranking = metrics.ranking(label).filter(|_| metrics.positives(label) > 0)?;
+                    Some(Curve::precision_recall(name, ranking.points()))
+                };
+                report.precision_recall = names.iter().enumerate().filter_map(curve).collect();
+            }
+            (Results::Regression { model, constant }, Observed::Values(values)) => {
+                (report.metrics, report.bootstrap_rounds) = values::numbers(model, values, options.seed);
+                report.constant_guess = constant.finish().iter().map(Number::of).collect();
+            }
+            (Results::Detection(metrics), _) => report.detection(metrics, names),
+            (Results::Segmentation(metrics), _) => report.segmentation(metrics, names),
+            _ => unreachable!("what was observed is of the results' task"),
+        }
+        report
+    }
+
+    fn detection(&mut self, metrics: &DetectionMetrics, names: &[String]) {
+        self.bootstrap_rounds = SLOW_ROUNDS;
+        let map = metrics.map_interval(SLOW_ROUNDS, self.seed);
+        let number = |metric: &Metric| Number::of(metric).bootstrapped(map.filter(|_| metric.name == "map"));
+        self.metrics = metrics.finish().iter().map(number).collect();
+        for (class, name) in names.iter().enumerate() {
+            let of_class = metrics.class_metrics(class);
+            let count = metrics.objects(class);
+            self.classes.push(ClassRow {
+                class: name.clone(),
+                count,
+                metrics: of_class.iter().map(Number::of).collect(),
+            });
+            let points = metrics.precision_recall(class);
+            if count > 0 {
+                self.precision_recall.push(Curve::precision_recall(name, &points));
+            }
+        }
+    }
+
+    fn segmentation(&mut self, metrics: &SegmentationMetrics, names: &[String]) {
+        self.bootstrap_rounds = SLOW_ROUNDS;
+        let iou = metrics.mean_iou_interval(SLOW_ROUNDS, self.seed);
+        let number = |metric: &Metric| {
+            // A pixel tells little that its neighbours do not: intervals over pixels would be far too narrow.
+            let metric = Metric { interval_95: None, ..metric.clone() };
+            Number::of(&metric).bootstrapped(iou.filter(|_| metric.name == "mean_iou"))
+        };
+        self.metrics = metrics.finish().iter().map(number).collect();
+        let row = |(class, name): (usize, &String)| ClassRow {
+            class: name.clone(),
+            count: metrics.confusion().actual(class),
+            metrics: metrics.class_metrics(class).iter().map(number).collect(),
+        };
+        self.classes = names.iter().enumerate().map(row).collect();
+        self.confusion = Some(Confusion::of(metrics.confusion()));
+    }
+
+    /// The images that its page shows, by their places among those that were measured on.
+    pub fn shown_images(&self) -> impl Iterator<Item = usize> + '_ {
+        self.failures.iter().flat_map(|list| list.images.iter().map(|failure| failure.index))
+    }
+}
+
+impl Curve {
+    fn precision_recall(name: &str, points: &[striate_train::OperatingPoint]) -> Curve {
+        let step = points.len().div_ceil(POINTS).max(1);
+        let last = points.len().saturating_sub(1);
+        let kept = points.iter().enumerate().filter(|(i, _)| i % step == 0 || *i == last);
+        let points = kept.map(|(_, p)| [p.recall, p.precision]).filter(|[r, p]| r.is_finite() && p.is_finite());
+        Curve { name: name.to_string(), points: points.collect(), fraction: true }
+    }
+}
+
+/// Losses and metrics of a run, thinned to what a plot shows.
+fn training_curves((run, metrics, monitor): (&Path, &[Metric], Option<&str>)) -> Vec<Curve> {
+    let series = History::of_run(run, metrics, monitor).series();
+    let curve = |series: striate_train::plots::Series| {
+        let step = series.points.len().div_ceil(5 * POINTS).max(1);
+        let points = series.points.iter().step_by(step).copied().filter(|p| p.iter().all(|x| x.is_finite()));
+        let fraction = series.scale == Some(striate_train::Scale::Fraction);
+        Curve { name: series.name.clone(), points: points.collect(), fraction }
+    };
+    series.into_iter().map(curve).collect()
+}

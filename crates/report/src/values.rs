@@ -1,0 +1,144 @@
+//! Intervals of metrics of labels and numbers, over resampled images.
+
+use crate::bootstrap::{self, Ranked};
+use crate::classes::ClassRow;
+use crate::number::Number;
+use crate::observed::Values;
+use striate_train::{Metrics, MultiLabelMetrics, RegressionMetrics};
+
+/// Metrics of labels, over all and of each. How often images were resampled comes third.
+pub fn labels(
+    metrics: &MultiLabelMetrics,
+    values: &Values,
+    names: &[String],
+    thresholds: &[f32],
+    seed: u64,
+) -> (Vec<Number>, Vec<ClassRow>, usize) {
+    let (n, outputs) = (values.len(), values.outputs);
+    let of_label = |label: usize| {
+        let column = |numbers: &'_ [f32]| numbers.iter().skip(label).step_by(outputs).copied().collect::<Vec<f32>>();
+        let (scores, targets) = (column(&values.predicted), column(&values.targets));
+        Ranked::of(scores.into_iter().zip(targets.into_iter().map(|t| t > 0.5)))
+    };
+    let ranked: Vec<Option<Ranked>> = (0..outputs).map(of_label).collect();
+    let rounds = bootstrap::rounds(n * outputs * 2);
+    let intervals = bootstrap::intervals(n, rounds, seed, |times| {
+        let mut counts = vec![[0u64; 3]; outputs];
+        for (i, &n) in times.iter().enumerate().filter(|(_, n)| **n > 0) {
+            let (predicted, targets) = values.row(i);
+            for label in 0..outputs {
+                let (has, said) = (targets[label] > 0.5, predicted[label] >= thresholds[label]);
+                let kinds = [has && said, has, said];
+                counts[label].iter_mut().zip(kinds).for_each(|(c, kind)| *c += u64::from(kind) * u64::from(n));
+            }
+        }
+        let f1 = |[both, has, said]: [u64; 3]| 2.0 * both as f64 / (has + said) as f64;
+        let f1s: Vec<f64> = counts.iter().map(|&c| f1(c)).collect();
+        let aps: Vec<f64> = ranked.iter().map(|r| r.as_ref().map_or(f64::NAN, |r| r.areas(times)[1])).collect();
+        let sums = counts.iter().fold([0; 3], |sum, c| [sum[0] + c[0], sum[1] + c[1], sum[2] + c[2]]);
+        let mut all = vec![f1(sums), mean(&f1s), mean(&aps)];
+        f1s.into_iter().zip(aps).for_each(|(f1, ap)| all.extend([f1, ap]));
+        all
+    });
+    let (overall, by_label) = intervals.split_at(3);
+    let number = |metric: &striate_train::Metric| {
+        let place = ["f1_micro", "f1_macro", "mean_average_precision"].iter().position(|name| *name == metric.name);
+        Number::of(metric).bootstrapped(place.and_then(|i| overall[i]))
+    };
+    let row = |(label, name): (usize, &String)| {
+        let number = |metric: &striate_train::Metric| {
+            let place = ["f1", "average_precision"].iter().position(|name| *name == metric.name);
+            Number::of(metric).bootstrapped(place.and_then(|i| by_label[2 * label + i]))
+        };
+        let metrics = metrics.label_metrics(label).iter().map(number).collect();
+        let count = (0..n).filter(|&i| values.row(i).1[label] > 0.5).count();
+        ClassRow { class: name.clone(), count, metrics }
+    };
+    (metrics.finish().iter().map(number).collect(), names.iter().enumerate().map(row).collect(), rounds)
+}
+
+/// Metrics of numbers. How often images were resampled comes second.
+pub fn numbers(metrics: &RegressionMetrics, values: &Values, seed: u64) -> (Vec<Number>, usize) {
+    let (n, outputs) = (values.len(), values.outputs);
+    let rounds = bootstrap::rounds(n * outputs * 4);
+    let intervals = bootstrap::intervals(n, rounds, seed, |times| {
+        let columns: Vec<[f64; 3]> = (0..outputs).map(|column| errors(values, column, times)).collect();
+        let over = |i: usize| columns.iter().map(|c| c[i]).sum::<f64>() / outputs as f64;
+        let mut all = vec![over(0), over(1), over(2)];
+        if outputs > 1 {
+            all.extend(columns.iter().flatten());
+        }
+        all
+    });
+    let numbers = metrics.finish();
+    assert_eq!(numbers.len(), intervals.len(), "metrics of numbers and their intervals are in one order");
+    let numbers = numbers.iter().zip(intervals).map(|(metric, interval)| Number::of(metric).bootstrapped(interval));
+    (numbers.collect(), rounds)
+}
+
+/// MAE, RMSE and R² of a column.
+fn errors(values: &Values, column: usize, times: &[u32]) -> [f64; 3] {
+    let each = || {
+        let of = |(i, &n): (usize, &u32)| {
+            let (predicted, targets) = values.row(i);
+            (f64::from(n), f64::from(predicted[column]), f64::from(targets[column]))
+        };
+        times.iter().enumerate().filter(|(_, n)| **n > 0).map(of)
+    };
+    let total: f64 = each().map(|(n, ..)| n).sum();
+    let mean = each().map(|(n, _, target)| n * target).sum::<f64>() / total;
+    let absolute: f64 = each().map(|(n, predicted, target)| n * (predicted - target).abs()).sum();
+    let squares: f64 = each().map(|(n, predicted, target)| n * (predicted - target).powi(2)).sum();
+    let spread: f64 = each().map(|(n, _, target)| n * (target - mean).powi(2)).sum();
+    let r2 = match (spread > 0.0, squares == 0.0) {
+        (true, _) => 1.0 - squares / spread,
+        (false, true) => 1.0,
+        (false, false) => 0.0,
+    };
+    [absolute / total, (squares / total).sqrt(), r2]
+}
+
+/// The mean of those that are defined.
+fn mean(values: &[f64]) -> f64 {
+    let defined: Vec<f64> = values.iter().copied().filter(|x| !x.is_nan()).collect();
+    defined.iter().sum::<f64>() / defined.len() as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use striate_train::Detail;
+
+    #[test]
+    fn numbers_have_intervals_that_hold_them() {
+        let n = 60;
+        let targets: Vec<f32> = (0..2 * n).map(|i| (i % 17) as f32).collect();
+        let predicted: Vec<f32> = targets.iter().enumerate().map(|(i, t)| t + (i % 5) as f32 - 2.0).collect();
+        let mut metrics = RegressionMetrics::new(vec!["x".into(), "y".into()]);
+        metrics.add(&predicted, &targets);
+        let values = Values { outputs: 2, predicted, targets, indices: (0..n).collect() };
+        let (numbers, rounds) = numbers(&metrics, &values, 0);
+        assert_eq!((numbers.len(), rounds), (9, 1000));
+        for number in &numbers {
+            let (value, interval) = (number.value.unwrap(), number.interval_95.unwrap());
+            assert!(interval.low < value && value < interval.high, "{number:?}");
+        }
+    }
+
+    #[test]
+    fn labels_have_intervals_that_hold_them() {
+        let n = 80;
+        let targets: Vec<f32> = (0..2 * n).map(|i| (i % 3 == 0) as u8 as f32).collect();
+        let predicted: Vec<f32> =
+            targets.iter().enumerate().map(|(i, t)| 0.3 + 0.4 * t + ((i * 7) % 10) as f32 / 20.0).collect();
+        let thresholds = [0.6, 0.7];
+        let mut metrics = MultiLabelMetrics::new(2, Detail::Scores).thresholds(&thresholds);
+        metrics.add_probabilities(&predicted, &targets);
+        let values = Values { outputs: 2, predicted, targets, indices: (0..n).collect() };
+        let (overall, rows, _) = labels(&metrics, &values, &["a".into(), "b".into()], &thresholds, 0);
+        for number in overall.iter().chain(rows.iter().flat_map(|row| &row.metrics)) {
+            let (value, interval) = (number.value.unwrap(), number.interval_95.unwrap_or_else(|| panic!("{number:?}")));
+            assert!(interval.low <= value && value <= interval.high, "{number:?}");
+        }
+    }
+}
