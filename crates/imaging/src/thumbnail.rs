@@ -33,7 +33,10 @@ impl Image {
             1 => ExtendedColorType::L8,
             3 => ExtendedColorType::Rgb8,
             n => {
-                return Err(ImageError::image(Path::new("JPEG"), format!("an image of {n} channels cannot be written")));
+                return Err(ImageError::image(
+                    Path::new("JPEG"),
+                    format!("an image of {n} channels cannot be written"),
+                ));
             }
         };
         let mut jpeg = Vec::new();

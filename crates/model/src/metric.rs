@@ -122,7 +122,7 @@ impl Metric {
 }
 
 /// Names that are no plain words.
-const TITLES: [(&str, &str); 34] = [
+const TITLES: [(&str, &str); 36] = [
     ("top_5_accuracy", "top-5 accuracy"),
     ("precision_macro", "precision (macro)"),
     ("recall_macro", "recall (macro)"),
@@ -131,6 +131,8 @@ const TITLES: [(&str, &str); 34] = [
     ("f1_micro", "F1 (micro)"),
     ("cohen_kappa", "Cohen's kappa"),
     ("mcc", "MCC"),
+    ("roc_auc", "ROC-AUC"),
+    ("average_precision", "average precision"),
     ("roc_auc_macro", "ROC-AUC (macro)"),
     ("average_precision_macro", "average precision (macro)"),
     ("mean_average_precision", "mAP"),

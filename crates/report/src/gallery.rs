@@ -13,6 +13,8 @@ use striate_train::{HeldOut, Images};
 /// Pixels of the shorter side of an image of one class, and of one with boxes or classes of pixels.
 const SMALL: usize = 112;
 const LARGE: usize = 240;
+/// Smaller images are shown in whole multiples of their size up to this.
+const ENLARGED: usize = 96;
 
 /// An image of a page.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,14 +23,23 @@ pub struct Shot {
     pub caption: String,
     /// The image, as a `data:` address.
     pub uri: String,
+    /// How wide it is shown, in pixels.
+    pub width: usize,
+    /// How high.
+    pub height: usize,
+    /// Whether that is larger than it is.
+    pub enlarged: bool,
 }
 
 impl Shot {
     /// Of an image in grey or colour; none if it has no pixels.
     pub fn new(caption: &str, image: &Image, side: usize) -> Option<Shot> {
-        let jpeg = image.thumbnail(side).to_jpeg().ok()?;
+        let small = image.thumbnail(side);
+        let jpeg = small.to_jpeg().ok()?;
         let uri = format!("data:image/jpeg;base64,{}", BASE64_STANDARD.encode(jpeg));
-        Some(Shot { caption: caption.to_string(), uri })
+        let times = (ENLARGED / small.width.max(small.height)).max(1);
+        let (width, height) = (small.width * times, small.height * times);
+        Some(Shot { caption: caption.to_string(), uri, width, height, enlarged: times > 1 })
     }
 }
 

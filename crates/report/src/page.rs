@@ -146,9 +146,26 @@ impl Page<'_> {
         self.gallery.shots(*index)
     }
 
+    fn thousands(&self, n: impl std::borrow::Borrow<usize>) -> String {
+        thousands(*n.borrow())
+    }
+
     fn percent(&self, x: impl std::borrow::Borrow<f64>) -> String {
         percent(*x.borrow())
     }
+}
+
+/// `12,345`
+fn thousands(n: usize) -> String {
+    let digits = n.to_string();
+    let mut out = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
 }
 
 fn percent(x: f64) -> String {

@@ -167,6 +167,11 @@ impl Report {
         self.confusion = Some(Confusion::of(metrics.confusion()));
     }
 
+    /// The JSON schema of a report, which is committed as `schema.json`.
+    pub fn schema() -> serde_json::Value {
+        schemars::schema_for!(Report).to_value()
+    }
+
     /// The images that its page shows, by their places among those that were measured on.
     pub fn shown_images(&self) -> impl Iterator<Item = usize> + '_ {
         self.failures.iter().flat_map(|list| list.images.iter().map(|failure| failure.index))

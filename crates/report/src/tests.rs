@@ -44,3 +44,24 @@ pub fn report() -> Report {
     let observed = Observed::Classes(answers);
     Report::new(about(), &TaskCard::Classification, &evaluation, &observed, None, &ReportOptions::default())
 }
+
+/// With `STRIATE_WRITE_SCHEMA` set, the committed schema is written anew.
+#[test]
+fn the_committed_schema_is_that_of_the_types() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/schema.json");
+    let schema = serde_json::to_string_pretty(&Report::schema()).unwrap() + "\n";
+    if std::env::var_os("STRIATE_WRITE_SCHEMA").is_some() {
+        std::fs::write(path, &schema).unwrap();
+    }
+    assert_eq!(std::fs::read_to_string(path).unwrap(), schema);
+}
+
+#[test]
+fn a_report_is_valid_by_its_schema() {
+    let validator = jsonschema::validator_for(&Report::schema()).unwrap();
+    let mut value = serde_json::to_value(report()).unwrap();
+    let errors: Vec<String> = validator.iter_errors(&value).map(|e| e.to_string()).collect();
+    assert!(errors.is_empty(), "{errors:?}");
+    value["metrics"][0]["value"] = "much".into();
+    assert!(!validator.is_valid(&value));
+}

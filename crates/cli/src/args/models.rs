@@ -23,6 +23,10 @@ pub struct Eval {
     /// Write the whole confusion matrix to a file: a row for each actual class, a column for each predicted one.
     #[arg(long, value_name = "FILE.csv")]
     pub csv: Option<PathBuf>,
+    /// Write a report into this folder: report.html, a page that needs no other file, with what is right and wrong, how sure that is, and the images on which the
+    /// model fails; all its numbers as report.json; and MODEL_CARD.md, in which only what its author must write is left open, and stays when it is written again.
+    #[arg(long, value_name = "DIR")]
+    pub report: Option<PathBuf>,
     /// Print all classes and the whole confusion matrix where there are more than 20 classes, too. By default these are the 20 classes of
     /// the lowest recall and the 20 pairs of classes that are confused most often.
     #[arg(long)]

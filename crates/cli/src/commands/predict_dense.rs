@@ -9,15 +9,12 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use striate::data::parallel;
-use striate::imaging::{AnyImage, Image, class_colour, write_indexed_png};
+use striate::imaging::{AnyImage, Image, write_indexed_png};
 use striate::model::{Connectivity, Detection, Predictor, Region, Regions, SlidingWindow, TaskCard};
+use striate::report::{draw_classes, draw_objects, palette};
 
 /// Images that are decoded at once.
 const IMAGES: usize = 16;
-/// How opaque a mask is over its image.
-const OPACITY: f32 = 0.45;
-/// The colour of the class that is left as it is.
-const BACKGROUND: [u8; 3] = [0; 3];
 /// What a mask has where the network does not see the image.
 const UNSEEN: u8 = 255;
 /// Regions of fewer pixels are noise: they are left out of what is printed, and are in the mask.
@@ -117,7 +114,8 @@ fn one(
         let mut found = model.detect(std::slice::from_ref(image)).map_err(|e| cannot(&e))?.swap_remove(0);
         found.retain(|d| d.score >= model.card.task.threshold(d.class));
         if let Some(dir) = &args.draw {
-            draw(boxes_over(image, &found, &model.card.classes), names.next(dir, input))?;
+            let boxes: Vec<_> = found.iter().map(|d| (d.class, d.bbox, Some(d.score))).collect();
+            draw(draw_objects(image, &boxes, &model.card.classes), names.next(dir, input))?;
         }
         return Ok(match args.json {
             true => Said::Json(objects_json(model, input, image, &found)),
@@ -125,12 +123,9 @@ fn one(
         });
     }
     let mask = model.segment(image, window).map_err(|e| cannot(&e))?;
-    let palette = palette(model);
+    let palette = palette(&model.card.task, model.card.classes.len());
     if let Some(dir) = &args.draw {
-        let mut over = image.clone().into_bytes().to_channels(3);
-        let colour = |class: u8| palette.get(class as usize).copied().filter(|colour| *colour != BACKGROUND);
-        over.draw_mask(&mask, OPACITY, colour);
-        draw(over, names.next(dir, input))?;
+        draw(draw_classes(image, &mask, &palette), names.next(dir, input))?;
     }
     if let Some(dir) = &args.masks {
         write_indexed_png(&mask, &names.next(dir, input), &palette).map_err(|e| e.to_string())?;
@@ -140,27 +135,6 @@ fn one(
         true => Said::Json(seen.json(model, input, &mask)),
         false => Said::Text(seen.text(model)),
     })
-}
-
-/// The colours of the classes in masks.
-fn palette(model: &Predictor) -> Vec<[u8; 3]> {
-    match &model.card.task {
-        TaskCard::Segmentation { palette } => palette.clone(),
-        _ => (0..model.card.classes.len()).map(class_colour).collect(),
-    }
-}
-
-/// An image with its objects: boxes with class and score.
-fn boxes_over(image: &AnyImage, found: &[Detection], classes: &[String]) -> Image {
-    let mut out = image.clone().into_bytes().to_channels(3);
-    let scale = (out.width.max(out.height) / 640).max(1);
-    // Those of high scores come last, over the others.
-    for d in found.iter().rev() {
-        let colour = class_colour(d.class);
-        out.draw_box(d.bbox, 2 * scale, colour);
-        out.draw_label([d.bbox[0], d.bbox[1]], &format!("{} {:.2}", classes[d.class], d.score), scale, colour);
-    }
-    out
 }
 
 fn image_json(input: &Input) -> Value {

@@ -81,6 +81,7 @@ pub fn conduct(mut session: Session, args: &Run, stop: &Arc<AtomicBool>) -> Resu
         profile::start();
     }
     let hint = hint(session.config());
+    let directory = session.directory().to_path_buf();
     let outcome = session.run_until(stop, &mut listener);
     // Gives the terminal back, if it was taken.
     listener.inner = None;
@@ -92,6 +93,12 @@ pub fn conduct(mut session: Session, args: &Run, stop: &Arc<AtomicBool>) -> Resu
     if let Some(profile) = &profile {
         let print = if args.log == Log::Json { profile_table::print_json } else { profile_table::print };
         print(profile)?;
+    }
+    if args.report && matches!(outcome, Outcome::Finished { .. }) {
+        let page = super::eval::report_of_run(&directory, args.quiet)?;
+        if talks {
+            say(format_args!("Report:      {}", shown_path(&page)))?;
+        }
     }
     Ok(match outcome {
         Outcome::Finished { .. } => ExitCode::SUCCESS,

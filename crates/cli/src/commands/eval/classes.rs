@@ -4,32 +4,11 @@ use super::{MANY, described};
 use crate::output::{Failure, say, thousands};
 use crate::table::Table;
 use serde_json::{Value, json};
+use striate::report::Confusion;
 use striate::train::{ClassificationMetrics, ConfusionMatrix, Metric, Metrics};
 
 fn percent(x: Option<f64>) -> String {
     x.map_or("–".into(), |x| format!("{:.2}%", 100.0 * x))
-}
-
-/// Classes that are taken for each other: how often, and in which fraction of the images of the actual one.
-struct Confused {
-    actual: usize,
-    predicted: usize,
-    count: usize,
-    fraction: f64,
-}
-
-/// Pairs of classes of which the one is taken for the other, the most frequent ones first.
-fn confused(confusion: &ConfusionMatrix) -> Vec<Confused> {
-    let mut pairs = Vec::new();
-    for (actual, row) in confusion.counts().iter().enumerate() {
-        let images: usize = row.iter().sum();
-        for (predicted, &count) in row.iter().enumerate().filter(|&(predicted, &n)| n > 0 && predicted != actual) {
-            pairs.push(Confused { actual, predicted, count, fraction: count as f64 / images as f64 });
-        }
-    }
-    // A stable sort: pairs of one count are in the order of their fractions, then of the classes.
-    pairs.sort_by(|a, b| b.count.cmp(&a.count).then(b.fraction.total_cmp(&a.fraction)));
-    pairs
 }
 
 /// How often each class was taken for each.
@@ -115,38 +94,23 @@ fn print_matrix(classes: &[String], confusion: &ConfusionMatrix) -> Result<(), F
 }
 
 fn print_confused(classes: &[String], confusion: &ConfusionMatrix) -> Result<(), Failure> {
-    let pairs = confused(confusion);
+    let Confusion { most_confused: pairs, confused_pairs, .. } = Confusion::of(confusion);
     if pairs.is_empty() {
         return say("\nNo class was taken for another.");
     }
     let mut table = Table::new(&["actual", "predicted", "images", "of actual"]).left(2);
     for pair in pairs.iter().take(MANY) {
         let name = |c: usize| classes[c].clone();
-        let fraction = percent(Some(pair.fraction));
-        table.row(vec![name(pair.actual), name(pair.predicted), thousands(pair.count), fraction]);
+        let fraction = percent(Some(pair.fraction_of_actual));
+        table.row(vec![name(pair.actual), name(pair.predicted), thousands(pair.images), fraction]);
     }
     say(format_args!("\n{table}"))?;
     let n = pairs.len().min(MANY);
     say(format_args!(
         "These are the {n} of {} pairs that are confused most often; --csv FILE.csv writes the whole matrix, --json has it.",
-        thousands(pairs.len())
+        thousands(confused_pairs)
     ))
 }
 
 /// What stands above the classes of the rows.
 const CORNER: &str = "actual \\ predicted";
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_most_confused_pairs_come_first() {
-        let mut m = ConfusionMatrix::new(4);
-        for (actual, predicted, n) in [(0, 0, 9), (0, 1, 1), (1, 0, 3), (2, 1, 3), (2, 2, 3), (3, 3, 5)] {
-            (0..n).for_each(|_| m.add(actual, predicted));
-        }
-        let pairs: Vec<_> = confused(&m).iter().map(|p| (p.actual, p.predicted, p.count, p.fraction)).collect();
-        assert_eq!(pairs, [(1, 0, 3, 1.0), (2, 1, 3, 0.5), (0, 1, 1, 0.1)]);
-    }
-}

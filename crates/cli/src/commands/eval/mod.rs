@@ -4,6 +4,7 @@ mod classes;
 mod labels;
 mod numbers;
 mod objects;
+pub mod report;
 
 use super::is_same_file;
 use super::run::watched;
@@ -12,11 +13,12 @@ use crate::args::Eval;
 use crate::model_arg::model_path;
 use crate::output::{Failure, count_of, json_path, note, say, say_json, shown, shown_path, thousands};
 use serde_json::{Value, json};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use striate::data::images::path_text;
+use striate::data::images::{ListOptions, path_text};
 use striate::model::{EvalSplit, Predictor, TaskCard};
-use striate::train::{Evaluation, HeldOut, MNIST, Metric, Results, evaluate, load_to_measure};
+use striate::report::Observed;
+use striate::train::{Evaluation, HeldOut, MNIST, Metric, Results, load_to_measure};
 
 /// More classes or labels than these are not printed one by one, nor is the matrix.
 const MANY: usize = 20;
@@ -39,6 +41,7 @@ pub fn run(args: Eval) -> Result<ExitCode, Failure> {
     super::set_up(&args.compute);
     let file = model_path(&args.model)?;
     check_csv(&args, &file)?;
+    args.report.as_deref().map(report::make).transpose()?;
     let model = Predictor::load(&file)?;
     if args.csv.is_some() && model.card.task != TaskCard::Classification {
         let task = model.card.task.name();
@@ -50,7 +53,7 @@ pub fn run(args: Eval) -> Result<ExitCode, Failure> {
     let held_out = watched(quiet, |watch| load_to_measure(&model.card, typed.as_deref(), &options, watch))
         .map_err(advice::failure)?;
     held_out.data.notes.iter().for_each(|text| note(text));
-    let evaluation = evaluate(&model, &held_out).map_err(advice::failure)?;
+    let (evaluation, observed) = Observed::evaluate(&model, &held_out).map_err(advice::failure)?;
     let measured = Measured {
         model: &file,
         network: striate::zoo::title_of(&model.card.architecture),
@@ -69,7 +72,39 @@ pub fn run(args: Eval) -> Result<ExitCode, Failure> {
     } else {
         measured.print(args.all)?;
     }
+    if let Some(dir) = &args.report {
+        let evaluated = report::Evaluated {
+            file: &file,
+            model: &model,
+            held_out: &held_out,
+            evaluation: &evaluation,
+            observed: &observed,
+        };
+        let page = report::write(dir, &evaluated)?;
+        if !args.json {
+            say(format_args!("\nReport:  {}", shown_path(&page)))?;
+        }
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Writes the report of a finished run into its directory, on the images that its data holds out, and gives the path of its page.
+pub fn report_of_run(run: &Path, quiet: bool) -> Result<PathBuf, Failure> {
+    let dir = run.join("report");
+    report::make(&dir)?;
+    let file = model_path(run)?;
+    let model = Predictor::load(&file)?;
+    let held_out = watched(quiet, |watch| load_to_measure(&model.card, None, &ListOptions::default(), watch));
+    let held_out = held_out.map_err(advice::failure)?;
+    let (evaluation, observed) = Observed::evaluate(&model, &held_out).map_err(advice::failure)?;
+    let evaluated = report::Evaluated {
+        file: &file,
+        model: &model,
+        held_out: &held_out,
+        evaluation: &evaluation,
+        observed: &observed,
+    };
+    report::write(&dir, &evaluated)
 }
 
 /// The data as it was typed. A file or folder called mnist comes before what is built in.

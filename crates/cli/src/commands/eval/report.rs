@@ -1,0 +1,50 @@
+//! `--report`: the page, its numbers and the model card.
+
+use crate::output::{Failure, shown_path};
+use std::path::{Path, PathBuf};
+use striate::formats::write_atomic;
+use striate::model::Predictor;
+use striate::report::{About, Gallery, Observed, Report, ReportOptions};
+use striate::train::{Evaluation, HeldOut};
+
+const PAGE: &str = "report.html";
+const NUMBERS: &str = "report.json";
+const CARD: &str = "MODEL_CARD.md";
+
+/// What was evaluated.
+pub struct Evaluated<'a> {
+    pub file: &'a Path,
+    pub model: &'a Predictor,
+    pub held_out: &'a HeldOut,
+    pub evaluation: &'a Evaluation,
+    pub observed: &'a Observed,
+}
+
+/// Makes the directory of a report: what takes long comes after.
+pub fn make(dir: &Path) -> Result<(), Failure> {
+    std::fs::create_dir_all(dir)
+        .map_err(|e| format!("cannot make the folder {} for the report: {e}", shown_path(dir)).into())
+}
+
+/// Writes the report into `dir`, and gives the path of its page.
+pub fn write(dir: &Path, evaluated: &Evaluated) -> Result<PathBuf, Failure> {
+    let Evaluated { file, model, held_out, evaluation, observed } = evaluated;
+    let card = &model.card;
+    let network = striate::zoo::title_of(&card.architecture);
+    let about = About::new(card, file.to_string_lossy().into_owned(), network, held_out, evaluation);
+    let run = file.parent().map(|dir| (dir, &card.training.metrics[..], card.training.monitor.as_deref()));
+    let report = Report::new(about, &card.task, evaluation, observed, run, &ReportOptions::default());
+    let gallery = Gallery::of(model, held_out, report.shown_images());
+    let page = dir.join(PAGE);
+    write_atomic(&page, report.page(&gallery).as_bytes())?;
+    write_atomic(&dir.join(NUMBERS), &serde_json::to_vec_pretty(&report)?)?;
+    let card = dir.join(CARD);
+    let before = match std::fs::read(&card) {
+        Ok(bytes) => String::from_utf8(bytes).map_err(|_| {
+            format!("{} is not UTF-8, and what its author wrote would be lost: move it away", shown_path(&card))
+        })?,
+        Err(_) => String::new(),
+    };
+    write_atomic(&card, report.model_card(&before).as_bytes())?;
+    Ok(page)
+}

@@ -1,0 +1,138 @@
+//! `eval --report`: the page, its numbers and the model card.
+
+use crate::common::*;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+/// Photographs of two classes, one of which is called like markup, as a table of images.
+fn photos(d: &Path) {
+    const NAMES: [&str; 2] = ["<b>dark</b> & \"cold\"", "bright|warm"];
+    let mut state = 3u32;
+    let mut random = move |below: u32| {
+        state = state.wrapping_mul(1664525).wrapping_add(1013904223);
+        (state >> 16) % below
+    };
+    fs::create_dir_all(d.join("photos")).unwrap();
+    let mut table = csv_row(&["path", "label", "split"]);
+    for i in 0..90 {
+        let class = i % 2;
+        // Some of either class look like the other.
+        let level = if random(6) == 0 { 1 - class } else { class } as u32 * 90;
+        let pixels: Vec<u8> = (0..20 * 16 * 3).map(|_| (level + random(120)) as u8).collect();
+        fs::write(d.join(format!("photos/{i:02}.ppm")), [&b"P6 20 16 255\n"[..], &pixels].concat()).unwrap();
+        let split = ["train", "train", "val", "test", "test"][i / 2 % 5];
+        table += &csv_row(&[&format!("photos/{i:02}.ppm"), NAMES[class], split]);
+    }
+    fs::write(d.join("photos.csv"), table).unwrap();
+}
+
+fn csv_row(cells: &[&str]) -> String {
+    cells.iter().map(|cell| format!("\"{}\"", cell.replace('"', "\"\""))).collect::<Vec<_>>().join(",") + "\n"
+}
+
+const NET: &str = "conv 8 3, batchnorm, relu, globalavgpool, linear";
+
+#[test]
+fn a_report_is_a_page_with_its_numbers_and_a_card() {
+    let dir = tempfile::tempdir().unwrap();
+    let d = dir.path();
+    photos(d);
+    let train =
+        ["train", "photos.csv", "--model", NET, "--epochs", "4", "--batch-size", "8", "--size", "16", "--out", "run"];
+    succeed(d, &[&train[..], &["--report"]].concat());
+    let read = |file: &str| fs::read_to_string(d.join("run/report").join(file)).unwrap();
+    let (page, card) = (read("report.html"), read("MODEL_CARD.md"));
+    let numbers: serde_json::Value = serde_json::from_str(&read("report.json")).unwrap();
+    assert_eq!(numbers["about"]["measured_on"], "test");
+    assert_eq!(numbers["about"]["images"], 36);
+    assert!(page.contains("&#60;b&#62;dark&#60;/b&#62;") && !page.contains("<b>dark"), "names are text");
+    assert!(page.contains("data:image/jpeg;base64,") && page.contains("<svg"), "images and curves are in the page");
+    assert!(card.contains("&lt;b&gt;dark") && card.contains("bright\\|warm"), "{card}");
+
+    // The numbers are those that eval says.
+    let said: serde_json::Value =
+        serde_json::from_str(&succeed(d, &["eval", "run", "--json", "--report", "again"])).unwrap();
+    let metric = |name: &str| {
+        let all = numbers["metrics"].as_array().unwrap();
+        all.iter().find(|m| m["name"] == name).unwrap_or_else(|| panic!("{name}: {all:?}")).clone()
+    };
+    assert_eq!(metric("accuracy")["value"], said["accuracy"]);
+    assert_eq!(metric("f1_macro")["value"], said["metrics"]["f1_macro"]);
+    let kappa = metric("cohen_kappa");
+    let [low, high] = ["low", "high"].map(|end| kappa["interval_95"][end].as_f64().unwrap());
+    assert!(low < kappa["value"].as_f64().unwrap() && kappa["value"].as_f64().unwrap() < high, "{kappa}");
+
+    // Written again, on one thread, it is the same to the byte, but for what the author has written.
+    let asked = "Who answers for the model, and under which licence it may be used.";
+    fs::write(
+        d.join("run/report/MODEL_CARD.md"),
+        card.replace(&format!("*To be written by the author.* {asked}"), "Ada."),
+    )
+    .unwrap();
+    succeed(d, &["eval", "run", "--threads", "1", "--report", "run/report"]);
+    assert!(read("report.html") == page, "the page depends on the number of threads");
+    let again = read("MODEL_CARD.md");
+    assert!(again.contains("\nAda.\n") && !again.contains(asked), "{again}");
+
+    check_page(&[d.join("run/report/report.html").as_path()]);
+}
+
+#[test]
+fn a_report_of_other_tasks() {
+    let dir = tempfile::tempdir().unwrap();
+    let d = dir.path();
+    photos(d);
+    let table = fs::read_to_string(d.join("photos.csv")).unwrap();
+    let rows: Vec<&str> = table.lines().skip(1).collect();
+    let mut other = "path,labels,level,split\n".to_string();
+    for (i, row) in rows.iter().enumerate() {
+        let split = row.rsplit(',').next().unwrap();
+        let labels = ["", "bright", "cold", "bright;cold"][i % 4];
+        other += &format!("photos/{i:02}.ppm,{labels},{},{split}\n", i % 7);
+    }
+    fs::write(d.join("other.csv"), other).unwrap();
+    let common = ["--model", NET, "--epochs", "2", "--batch-size", "8", "--size", "16", "--report"];
+    let mut pages = Vec::new();
+    for (task, column) in [("multi-label", "labels"), ("regression", "level")] {
+        let train = ["train", "other.csv", "--task", task, "--label-column", column, "--out", task];
+        succeed(d, &[&train[..], &common[..]].concat());
+        let numbers = fs::read(d.join(task).join("report/report.json")).unwrap();
+        let numbers: serde_json::Value = serde_json::from_slice(&numbers).unwrap();
+        assert_eq!(numbers["about"]["task"], task);
+        assert!(numbers["failures"][0]["images"].as_array().unwrap().len() == 12, "{numbers}");
+        assert_eq!(numbers["constant_guess"].as_array().unwrap().is_empty(), task == "multi-label");
+        pages.push(d.join(task).join("report/report.html"));
+    }
+    check_page(&pages.iter().map(|page| page.as_path()).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_report_says_what_is_wrong() {
+    let dir = tempfile::tempdir().unwrap();
+    let d = dir.path();
+    photos(d);
+    succeed(d, &["train", "photos.csv", "--model", NET, "--epochs", "1", "--size", "16", "--out", "run"]);
+    fs::write(d.join("taken"), "a file").unwrap();
+    fail(d, &["eval", "run", "--report", "taken"], 1, &["cannot make the folder taken"]);
+    fs::create_dir(d.join("report")).unwrap();
+    fs::write(d.join("report/MODEL_CARD.md"), b"caf\xe9").unwrap();
+    let output = run(d, &["eval", "run", "--report", "report"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("MODEL_CARD.md is not UTF-8"), "{}", stderr(&output));
+    assert_eq!(fs::read(d.join("report/MODEL_CARD.md")).unwrap(), b"caf\xe9");
+}
+
+/// Opens pages in headless Chromium, where it is installed.
+fn check_page(pages: &[&Path]) {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../scripts/check_report.py");
+    let Ok(output) = Command::new("python3").arg(script).args(pages).output() else {
+        eprintln!("skipped: there is no python3, so the pages were not opened");
+        return;
+    };
+    match output.status.code() {
+        Some(0) => {}
+        Some(77) => eprintln!("{}, so the pages were not opened", stdout(&output).trim()),
+        _ => panic!("{}{}", stdout(&output), stderr(&output)),
+    }
+}
