@@ -65,3 +65,39 @@ fn a_report_is_valid_by_its_schema() {
     value["metrics"][0]["value"] = "much".into();
     assert!(!validator.is_valid(&value));
 }
+
+/// 10,000 images of 100 classes: the page stays small.
+#[test]
+fn a_large_report_is_a_small_page() {
+    let (n, classes) = (10_000, 100);
+    let rng = &mut striate_tensor::Generator::new(1);
+    let mut answers = Answers::new(classes);
+    for i in 0..n {
+        let label = i % classes;
+        answers
+            .logits
+            .extend((0..classes).map(|c| rng.below(1000) as f32 / 300.0 + if c == label { 2.0 } else { 0.0 }));
+        answers.labels.push(label);
+        answers.names.push(format!("images/class-{label:03}/photograph-{i:05}.jpg"));
+        answers.indices.push(i);
+    }
+    let mut metrics = ClassificationMetrics::new(classes, Detail::Scores);
+    metrics.add(&answers.logits, classes, &answers.labels.iter().map(|&l| l as i64).collect::<Vec<_>>());
+    let evaluation = Evaluation {
+        loss: 0.5,
+        results: Results::Classification(metrics),
+        names: answers.names.clone(),
+        bad: Vec::new(),
+    };
+    let outputs = (0..classes).map(|c| format!("class-{c:03}")).collect();
+    let about = About { outputs, images: n, ..about() };
+    let observed = Observed::Classes(answers);
+    let report = Report::new(about, &TaskCard::Classification, &evaluation, &observed, None, &ReportOptions::default());
+    let mut gallery = Gallery::default();
+    let noise = (0..112 * 112 * 3).map(|_| rng.below(256) as u8).collect();
+    let image = striate_imaging::Image::new(112, 112, 3, noise);
+    report.shown_images().for_each(|index| gallery.add(index, Shot::new("", &image, 112).unwrap()));
+    let page = report.page(&gallery);
+    assert!(page.len() < 5_000_000 && page.len() > 100_000, "{}", page.len());
+    assert_eq!(report.classes.len(), 100);
+}
