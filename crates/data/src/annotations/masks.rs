@@ -163,8 +163,17 @@ pub fn open(tree: &Tree) -> Result<Option<ImageList>, DataError> {
         parts.last().and_then(|name| name.to_str()).is_some_and(|name| PALETTES.contains(&name.to_lowercase().as_str()))
     });
     let palette = palette.min_by_key(|(parts, _)| parts.len()).map(|(_, source)| source.clone());
+    let palette = palette.or_else(|| beside_split(&tree.path));
     let list = ImageList { path: tree.path.clone(), kind: TargetKind::Mask, notes, issues, ..ImageList::default() };
     with_pairs(list, pairs, palette).map(Some)
+}
+
+/// The table beside the folder of one split, such as `test`, where the whole data has it.
+fn beside_split(folder: &Path) -> Option<Source> {
+    let folder = folder.canonicalize().ok()?;
+    tree::split_of_folders(&[folder.file_name()?.to_os_string()])?;
+    let table = PALETTES.iter().map(|name| folder.with_file_name(name)).find(|table| table.is_file())?;
+    Some(Source::File(table))
 }
 
 /// The images that a manifest pairs with masks; `palette` finds a table beside it.

@@ -91,6 +91,23 @@ fn indices_and_numbers_are_classes_and_255_is_void() {
 }
 
 #[test]
+fn a_folder_of_one_split_has_the_palette_of_all() {
+    let dir = tempfile::tempdir().unwrap();
+    let mask = png(png::ColorType::Grayscale, png::BitDepth::Eight, [2, 1], &[0, 255]);
+    for folder in ["test", "photos"] {
+        let folder = dir.path().join(folder);
+        std::fs::create_dir(&folder).unwrap();
+        pairs(&folder, ["images", "masks"], &[mask.clone()]);
+    }
+    put(dir.path().join("classes.csv"), "value,class\n255,cell\n0,membrane\n");
+    let list = masks(&dir.path().join("test")).unwrap();
+    assert_eq!(list.classes, ["cell", "membrane"]);
+    assert!(list.notes.iter().any(|note| note.contains("classes.csv")), "{:?}", list.notes);
+    // Another folder's table may be of something else.
+    assert_ne!(masks(&dir.path().join("photos")).unwrap().classes, ["cell", "membrane"]);
+}
+
+#[test]
 fn palettes_name_values_and_colours() {
     let dir = tempfile::tempdir().unwrap();
     let colours = |data: &[u8]| png(png::ColorType::Rgb, png::BitDepth::Eight, [2, 3], data);
