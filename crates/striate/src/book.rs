@@ -25,4 +25,5 @@ pages! {
     FineTuning: "finetuning.md",
     Detection: "detection.md",
     Segmentation: "segmentation.md",
+    Report: "report.md",
 }
