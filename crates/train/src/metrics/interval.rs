@@ -17,20 +17,34 @@ use striate_tensor::Generator;
 /// assert!(low > 40.0 && low < 49.5 && 49.5 < high && high < 59.0);
 /// ```
 pub fn bootstrap_interval(n: usize, rounds: usize, seed: u64, statistic: impl Fn(&[usize]) -> f64) -> Option<[f64; 2]> {
-    if n == 0 {
-        return None;
-    }
+    bootstrap_intervals(n, rounds, seed, 1, |indices| vec![statistic(indices)])[0]
+}
+
+/// As [`bootstrap_interval`], of several statistics of the same resamples.
+///
+/// # Panics
+/// If `statistics` does not give `count` numbers.
+pub fn bootstrap_intervals(
+    n: usize,
+    rounds: usize,
+    seed: u64,
+    count: usize,
+    statistics: impl Fn(&[usize]) -> Vec<f64>,
+) -> Vec<Option<[f64; 2]>> {
+    let mut drawn = vec![Vec::new(); count];
     let mut indices = vec![0; n];
-    let mut statistics: Vec<f64> = (0..rounds)
-        .map(|round| {
-            let mut generator = Generator::keyed([seed, BOOTSTRAP, round as u64, 0]);
-            indices.fill_with(|| generator.below(n as u64) as usize);
-            statistic(&indices)
-        })
-        .filter(|x| !x.is_nan())
-        .collect();
-    statistics.sort_unstable_by(f64::total_cmp);
-    Some([quantile(&statistics, 0.025)?, quantile(&statistics, 0.975)?])
+    for round in 0..if n == 0 { 0 } else { rounds } {
+        let mut generator = Generator::keyed([seed, BOOTSTRAP, round as u64, 0]);
+        indices.fill_with(|| generator.below(n as u64) as usize);
+        let found = statistics(&indices);
+        assert_eq!(found.len(), count, "bootstrap_intervals: {} statistics, not {count}", found.len());
+        drawn.iter_mut().zip(found).filter(|(_, x)| !x.is_nan()).for_each(|(drawn, x)| drawn.push(x));
+    }
+    let interval = |mut statistics: Vec<f64>| {
+        statistics.sort_unstable_by(f64::total_cmp);
+        Some([quantile(&statistics, 0.025)?, quantile(&statistics, 0.975)?])
+    };
+    drawn.into_iter().map(interval).collect()
 }
 
 /// Tells these draws from others of the same seed.

@@ -1,6 +1,7 @@
 //! Measuring a model on images that it has not learnt from.
 
 mod classes;
+mod groups;
 mod labels;
 mod numbers;
 mod objects;
@@ -14,9 +15,11 @@ use crate::output::{Failure, count_of, json_path, note, say, say_json, shown, sh
 use serde_json::{Value, json};
 use std::path::Path;
 use std::process::ExitCode;
-use striate::data::images::path_text;
+use striate::data::images::{ListOptions, path_text};
 use striate::model::{EvalSplit, Predictor, TaskCard};
-use striate::train::{Evaluation, HeldOut, MNIST, Metric, Results, evaluate, load_to_measure};
+use striate::report::Outcomes;
+use striate::report::groups::{GroupOptions, Grouping, groups};
+use striate::train::{Evaluation, HeldOut, MNIST, Metric, Results, load_to_measure};
 
 /// More classes or labels than these are not printed one by one, nor is the matrix.
 const MANY: usize = 20;
@@ -45,12 +48,19 @@ pub fn run(args: Eval) -> Result<ExitCode, Failure> {
         return Err(format!("--csv writes a confusion matrix, and the model's task is {task}: --json has all").into());
     }
     let typed = args.data.as_deref().map(data_to_measure).transpose()?;
-    let options = args.columns.options();
+    let options = ListOptions { attribute_column: args.groups.group_column.clone(), ..args.columns.options() };
     let quiet = args.json;
     let held_out = watched(quiet, |watch| load_to_measure(&model.card, typed.as_deref(), &options, watch))
         .map_err(advice::failure)?;
     held_out.data.notes.iter().for_each(|text| note(text));
-    let evaluation = evaluate(&model, &held_out).map_err(advice::failure)?;
+    let (outcomes, evaluation) = Outcomes::measure(&model, &held_out).map_err(advice::failure)?;
+    let groups = match &args.groups.group_column {
+        Some(column) => {
+            let grouping = Grouping::of(&held_out, column)?;
+            Some(groups(&outcomes, &model.card.classes, &grouping, &GroupOptions::default())?)
+        }
+        None => None,
+    };
     let measured = Measured {
         model: &file,
         network: striate::zoo::title_of(&model.card.architecture),
@@ -64,16 +74,22 @@ pub fn run(args: Eval) -> Result<ExitCode, Failure> {
     if let (Some(csv), Results::Classification(results)) = (&args.csv, &evaluation.results) {
         striate::formats::write_atomic(csv, &classes::csv(measured.outputs, classes::matrix(results))?)?;
     }
+    groups.iter().for_each(groups::notes);
     if args.json {
-        say_json(&measured.json())?;
+        let mut value = measured.json();
+        if let Some(groups) = &groups {
+            value["groups"] = serde_json::to_value(groups)?;
+        }
+        say_json(&value)?;
     } else {
         measured.print(args.all)?;
+        groups.iter().try_for_each(groups::print)?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
 /// The data as it was typed. A file or folder called mnist comes before what is built in.
-fn data_to_measure(typed: &Path) -> Result<String, Failure> {
+pub(super) fn data_to_measure(typed: &Path) -> Result<String, Failure> {
     let name = path_text(typed);
     Ok(if name == MNIST && typed.exists() { format!("./{name}") } else { name })
 }
