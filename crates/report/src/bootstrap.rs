@@ -1,7 +1,6 @@
 //! Intervals of metrics that have no formula for one: resampled images, many metrics at once.
 
-use striate_data::parallel;
-use striate_tensor::{Generator, num_threads};
+use striate_train::bootstrap_intervals;
 
 /// How often images are resampled where that is cheap.
 pub const ROUNDS: usize = 1000;
@@ -9,48 +8,25 @@ pub const ROUNDS: usize = 1000;
 const FEWEST: usize = 200;
 /// About how many operations all rounds together may take.
 const BUDGET: usize = 4_000_000_000;
-/// Tells these draws from others of the same seed.
-const STREAM: u64 = u64::from_le_bytes(*b"reportbs");
 
 /// How many rounds there are where each takes about so many operations.
 pub fn rounds(operations: usize) -> usize {
     (BUDGET / operations.max(1)).clamp(FEWEST, ROUNDS)
 }
 
-/// 95 % confidence intervals of several statistics of `n` samples, by the percentile bootstrap (Efron and Tibshirani, An Introduction to the Bootstrap, 1993,
-/// chapter 13). `statistics` gets how often each sample was drawn. NaN is left out of a statistic's rounds; none if nothing is left.
-///
-/// It depends on the numbers and the seed alone: each round has its own generator.
+/// 95 % confidence intervals of `count` statistics of `n` samples by [`bootstrap_intervals`]. `statistics` gets how often each sample was drawn.
 pub fn intervals(
     n: usize,
     rounds: usize,
     seed: u64,
+    count: usize,
     statistics: impl Fn(&[u32]) -> Vec<f64> + Sync,
 ) -> Vec<Option<[f64; 2]>> {
-    if n == 0 || rounds == 0 {
-        return statistics(&vec![0; n]).iter().map(|_| None).collect();
-    }
-    let drawn = parallel::map(rounds, num_threads(), |round| {
-        let mut generator = Generator::keyed([seed, STREAM, round as u64, 0]);
+    bootstrap_intervals(n, rounds, seed, count, |drawn| {
         let mut times = vec![0u32; n];
-        (0..n).for_each(|_| times[generator.below(n as u64) as usize] += 1);
+        drawn.iter().for_each(|&i| times[i] += 1);
         statistics(&times)
-    });
-    (0..drawn[0].len())
-        .map(|i| {
-            let mut values: Vec<f64> = drawn.iter().map(|round| round[i]).filter(|x| !x.is_nan()).collect();
-            values.sort_unstable_by(f64::total_cmp);
-            Some([quantile(&values, 0.025)?, quantile(&values, 0.975)?])
-        })
-        .collect()
-}
-
-/// The quantile `q` of sorted numbers, interpolated linearly as `numpy.quantile` does.
-fn quantile(sorted: &[f64], q: f64) -> Option<f64> {
-    let position = q * sorted.len().checked_sub(1)? as f64;
-    let (below, share) = (position.floor() as usize, position.fract());
-    let above = sorted[(below + 1).min(sorted.len() - 1)];
-    Some(if share == 0.0 { sorted[below] } else { sorted[below] * (1.0 - share) + above * share })
+    })
 }
 
 /// Samples in the order of a score, for the ROC-AUC and the average precision of any resample of them.
@@ -105,6 +81,7 @@ impl Ranked {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use striate_tensor::Generator;
     use striate_train::Ranking;
 
     #[test]
@@ -131,13 +108,13 @@ mod tests {
             let sum: f64 = times.iter().enumerate().map(|(i, &n)| n as f64 * i as f64).sum();
             vec![sum / 100.0, f64::NAN]
         };
-        let many = intervals(100, 500, 1, mean);
+        let many = intervals(100, 500, 1, 2, mean);
         let [low, high] = many[0].unwrap();
         assert!(low > 42.0 && low < 48.0 && high > 51.0 && high < 57.0, "{low} {high}");
         assert_eq!(many[1], None);
         let one = striate_tensor::ComputeSettings { threads: Some(1), ..striate_tensor::ComputeSettings::current() };
-        assert_eq!(one.scope(|| intervals(100, 500, 1, mean)), many);
-        assert_eq!(intervals(0, 500, 1, |_| vec![0.0]), [None]);
+        assert_eq!(one.scope(|| intervals(100, 500, 1, 2, mean)), many);
+        assert_eq!(intervals(0, 500, 1, 1, |_| vec![0.0]), [None]);
     }
 
     #[test]

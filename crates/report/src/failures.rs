@@ -1,10 +1,9 @@
 //! Images on which a model fails.
 
-use crate::observed::Observed;
+use crate::outcomes::{Outcomes, TaskAnswers};
 use schemars::JsonSchema;
 use serde::Serialize;
 use std::cmp::Reverse;
-use striate_train::{Evaluation, Results};
 
 /// Images on which the model fails in one way, the worst first.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
@@ -40,11 +39,10 @@ pub struct Failure {
 pub const BOX_SCORE: f32 = 0.5;
 
 /// The images on which the model fails in each way that its task has, at most `most` each.
-pub fn failures(evaluation: &Evaluation, observed: &Observed, outputs: &[String], most: usize) -> Vec<Failures> {
-    let names = &evaluation.names;
+pub fn failures(outcomes: &Outcomes, outputs: &[String], most: usize) -> Vec<Failures> {
     let at = |i: usize, score: f64, note: String| Failure {
-        image: names[i].clone(),
-        index: observed.indices()[i],
+        image: outcomes.names[i].clone(),
+        index: outcomes.indices[i],
         actual: None,
         predicted: None,
         confidence: None,
@@ -58,8 +56,8 @@ pub fn failures(evaluation: &Evaluation, observed: &Observed, outputs: &[String]
         let images = scored.into_iter().take(most).map(|(i, score)| of(i, score)).collect();
         Failures { kind, title, images }
     };
-    let lists = match (&evaluation.results, observed) {
-        (Results::Classification(_), Observed::Classes(answers)) => {
+    let lists = match &outcomes.answers {
+        TaskAnswers::Classification(answers) => {
             let all = || 0..answers.len();
             let probabilities: Vec<Vec<f64>> = all().map(|i| answers.probabilities(i)).collect();
             let predicted: Vec<Option<usize>> = all().map(|i| answers.predicted(i)).collect();
@@ -95,34 +93,29 @@ pub fn failures(evaluation: &Evaluation, observed: &Observed, outputs: &[String]
                 ),
             ]
         }
-        (Results::MultiLabel(_), Observed::Values(values)) => {
+        TaskAnswers::MultiLabel(answers) => {
+            let labels = answers.thresholds.len();
             let loss = |i: usize| {
-                let (predicted, targets) = values.row(i);
-                let of = |(&p, &t): (&f32, &f32)| {
-                    let p = f64::from(if t > 0.5 { p } else { 1.0 - p });
-                    -p.max(1e-12).ln()
+                let of = |label: usize| {
+                    let p = f64::from(answers.probabilities[i * labels + label]);
+                    -(if answers.target(i, label) { p } else { 1.0 - p }).max(1e-12).ln()
                 };
-                predicted.iter().zip(targets).map(of).sum::<f64>() / values.outputs as f64
+                (0..labels).map(of).sum::<f64>() / labels as f64
             };
-            let named = |row: &[f32], from: f32| {
-                let has: Vec<&str> =
-                    row.iter().zip(outputs).filter(|(x, _)| **x >= from).map(|(_, name)| name.as_str()).collect();
+            let named = |has: &dyn Fn(usize) -> bool| {
+                let has: Vec<&str> = (0..labels).filter(|&label| has(label)).map(|i| outputs[i].as_str()).collect();
                 Some(if has.is_empty() { "no label".into() } else { has.join("; ") })
             };
             let of = |i: usize, loss: f64| Failure {
-                actual: named(values.row(i).1, 0.5),
-                predicted: named(values.row(i).0, 0.5),
+                actual: named(&|label| answers.target(i, label)),
+                predicted: named(&|label| answers.decided(i, label) == Some(true)),
                 ..at(i, loss, format!("loss {loss:.2}"))
             };
-            let all = (0..values.len()).map(|i| (i, loss(i))).collect();
+            let all = (0..outcomes.len()).map(|i| (i, loss(i))).collect();
             vec![ranked("highest_loss", "Highest loss", all, &of)]
         }
-        (Results::Regression { .. }, Observed::Values(values)) => {
-            let error = |i: usize| {
-                let (predicted, targets) = values.row(i);
-                let sum: f64 = predicted.iter().zip(targets).map(|(p, t)| f64::from((p - t).abs())).sum();
-                sum / values.outputs as f64
-            };
+        TaskAnswers::Regression(answers) => {
+            let n = answers.columns.len();
             let named = |row: &[f32]| {
                 let one = |(x, name): (&f32, &String)| match row.len() {
                     1 => format!("{x:.4}"),
@@ -131,14 +124,14 @@ pub fn failures(evaluation: &Evaluation, observed: &Observed, outputs: &[String]
                 Some(row.iter().zip(outputs).map(one).collect::<Vec<_>>().join("; "))
             };
             let of = |i: usize, error: f64| Failure {
-                actual: named(values.row(i).1),
-                predicted: named(values.row(i).0),
+                actual: named(&answers.targets[i * n..][..n]),
+                predicted: named(&answers.predicted[i * n..][..n]),
                 ..at(i, error, format!("off by {error:.4}"))
             };
-            let all = (0..values.len()).map(|i| (i, error(i))).collect();
+            let all = (0..outcomes.len()).map(|i| (i, answers.error(i))).collect();
             vec![ranked("largest_error", "Largest error", all, &of)]
         }
-        (Results::Detection(results), _) => {
+        TaskAnswers::Detection(results) => {
             let mut all: Vec<_> = results.image_errors(BOX_SCORE).into_iter().enumerate().collect();
             all.retain(|(_, errors)| errors.missed + errors.false_boxes > 0);
             all.sort_by_key(|(_, errors)| Reverse(errors.missed + errors.false_boxes));
@@ -149,13 +142,12 @@ pub fn failures(evaluation: &Evaluation, observed: &Observed, outputs: &[String]
             let images = all.into_iter().take(most).map(of).collect();
             vec![Failures { kind: "missed_and_false", title: "Most missed and false boxes", images }]
         }
-        (Results::Segmentation(results), _) => {
+        TaskAnswers::Segmentation(results) => {
             let ious = results.image_ious().unwrap_or_default();
             let all = ious.into_iter().enumerate().filter(|(_, iou)| !iou.is_nan()).map(|(i, iou)| (i, -iou));
             let of = |i: usize, iou: f64| at(i, -iou, format!("mean IoU {:.1}%", -100.0 * iou));
             vec![ranked("lowest_iou", "Lowest mean IoU", all.collect(), &of)]
         }
-        _ => unreachable!("what was observed is of the results' task"),
     };
     lists.into_iter().filter(|list| !list.images.is_empty()).collect()
 }
@@ -164,19 +156,15 @@ pub fn failures(evaluation: &Evaluation, observed: &Observed, outputs: &[String]
 mod tests {
     use super::*;
     use crate::answers::Answers;
-    use striate_train::{ClassificationMetrics, Detail};
 
     fn lists(logits: &[f32], labels: &[usize]) -> Vec<Failures> {
         let n = labels.len();
         let mut answers = Answers::new(2);
         (answers.logits, answers.labels) = (logits.to_vec(), labels.to_vec());
-        answers.indices = (10..10 + n).collect();
-        let names: Vec<String> = (0..n).map(|i| format!("{i}")).collect();
-        let mut metrics = ClassificationMetrics::new(2, Detail::Scores);
-        metrics.add(logits, 2, &labels.iter().map(|&l| l as i64).collect::<Vec<_>>());
-        let results = Results::Classification(metrics);
-        let evaluation = Evaluation { loss: 0.0, results, names, bad: Vec::new() };
-        failures(&evaluation, &Observed::Classes(answers), &["cat".into(), "dog".into()], 2)
+        let names = (0..n).map(|i| format!("{i}")).collect();
+        let indices = (10..10 + n).collect();
+        let outcomes = Outcomes { names, indices, answers: TaskAnswers::Classification(answers) };
+        failures(&outcomes, &["cat".into(), "dog".into()], 2)
     }
 
     #[test]

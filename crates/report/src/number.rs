@@ -14,17 +14,6 @@ pub enum IntervalMethod {
     Bootstrap,
 }
 
-/// A 95 % confidence interval.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, JsonSchema)]
-pub struct Interval {
-    /// Its lower end.
-    pub low: f64,
-    /// Its upper end.
-    pub high: f64,
-    /// How it was found.
-    pub method: IntervalMethod,
-}
-
 /// A number that was measured.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Number {
@@ -32,10 +21,12 @@ pub struct Number {
     pub name: String,
     /// Its name for people.
     pub title: String,
-    /// The number; null where it is not defined.
+    /// The number; null where it is not defined, such as the accuracy on no images.
     pub value: Option<f64>,
-    /// How far it can be off, given that there are no more images.
-    pub interval_95: Option<Interval>,
+    /// Its 95 % confidence interval, where one is known: how far it may be off because there are no more images.
+    pub interval_95: Option<[f64; 2]>,
+    /// How that interval was found.
+    pub interval_method: Option<IntervalMethod>,
     /// Whether it is a fraction from 0 to 1, shown as a percentage.
     pub fraction: bool,
     /// Whether more of it is better.
@@ -45,12 +36,12 @@ pub struct Number {
 impl Number {
     /// A metric, with the interval that it has by itself.
     pub fn of(metric: &Metric) -> Number {
-        let method = IntervalMethod::Wilson;
         Number {
             name: metric.name.clone(),
             title: metric.heading(),
-            value: (!metric.value.is_nan()).then_some(metric.value),
-            interval_95: metric.interval_95.map(|[low, high]| Interval { low, high, method }),
+            value: defined(metric.value),
+            interval_95: metric.interval_95,
+            interval_method: metric.interval_95.map(|_| IntervalMethod::Wilson),
             fraction: metric.scale == Scale::Fraction,
             more_is_better: metric.direction == Direction::Maximize,
         }
@@ -59,8 +50,8 @@ impl Number {
     /// With an interval over resampled images, unless it has one.
     pub fn bootstrapped(mut self, interval: Option<[f64; 2]>) -> Number {
         if self.interval_95.is_none() && self.value.is_some() {
-            let method = IntervalMethod::Bootstrap;
-            self.interval_95 = interval.map(|[low, high]| Interval { low, high, method });
+            self.interval_95 = interval;
+            self.interval_method = interval.map(|_| IntervalMethod::Bootstrap);
         }
         self
     }
@@ -76,7 +67,18 @@ impl Number {
 
     /// The interval for people, or nothing.
     pub fn shown_interval(&self) -> String {
-        let of = |i: &Interval| format!("{} to {}", self.format(i.low), self.format(i.high));
-        self.interval_95.as_ref().map_or(String::new(), of)
+        let of = |[low, high]: [f64; 2]| format!("{} to {}", self.format(low), self.format(high));
+        self.interval_95.map_or(String::new(), of)
+    }
+}
+
+/// A number that may be NaN.
+pub(crate) fn defined(x: f64) -> Option<f64> {
+    x.is_finite().then_some(x)
+}
+
+impl From<&Metric> for Number {
+    fn from(metric: &Metric) -> Number {
+        Number::of(metric)
     }
 }

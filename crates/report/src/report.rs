@@ -4,12 +4,11 @@ use crate::about::About;
 use crate::classes::{self, ClassRow, Confusion};
 use crate::failures::{Failures, failures};
 use crate::number::Number;
-use crate::observed::Observed;
+use crate::outcomes::{Outcomes, TaskAnswers};
 use crate::values;
 use schemars::JsonSchema;
 use serde::Serialize;
 use std::path::Path;
-use striate_model::TaskCard;
 use striate_train::sinks::History;
 use striate_train::{DetectionMetrics, Evaluation, Metric, Metrics, Results, SegmentationMetrics};
 
@@ -80,14 +79,13 @@ impl Report {
     /// Of an evaluation. `run` is the directory of the run that made the model, for its curves.
     pub fn new(
         about: About,
-        task: &TaskCard,
         evaluation: &Evaluation,
-        observed: &Observed,
+        outcomes: &Outcomes,
         run: Option<(&Path, &[Metric], Option<&str>)>,
         options: &ReportOptions,
     ) -> Report {
         let names = &about.outputs;
-        let failures = failures(evaluation, observed, names, options.failures);
+        let failures = failures(outcomes, names, options.failures);
         let mut report = Report {
             format: FORMAT,
             striate_version: env!("CARGO_PKG_VERSION").to_string(),
@@ -102,29 +100,28 @@ impl Report {
             failures,
             about: about.clone(),
         };
-        match (&evaluation.results, observed) {
-            (Results::Classification(metrics), Observed::Classes(answers)) => {
+        match (&evaluation.results, &outcomes.answers) {
+            (Results::Classification(metrics), TaskAnswers::Classification(answers)) => {
                 (report.metrics, report.classes, report.bootstrap_rounds) =
                     classes::measured(metrics, answers, names, options.seed);
                 report.confusion = metrics.confusion().map(Confusion::of);
             }
-            (Results::MultiLabel(metrics), Observed::Values(values)) => {
-                let TaskCard::MultiLabel { thresholds } = task else { unreachable!("results are of the card's task") };
+            (Results::MultiLabel(metrics), TaskAnswers::MultiLabel(answers)) => {
                 (report.metrics, report.classes, report.bootstrap_rounds) =
-                    values::labels(metrics, values, names, thresholds, options.seed);
+                    values::labels(metrics, answers, names, options.seed);
                 let curve = |(label, name): (usize, &String)| {
                     let ranking = metrics.ranking(label).filter(|_| metrics.positives(label) > 0)?;
                     Some(Curve::precision_recall(name, ranking.points()))
                 };
                 report.precision_recall = names.iter().enumerate().filter_map(curve).collect();
             }
-            (Results::Regression { model, constant }, Observed::Values(values)) => {
-                (report.metrics, report.bootstrap_rounds) = values::numbers(model, values, options.seed);
+            (Results::Regression { model, constant }, TaskAnswers::Regression(answers)) => {
+                (report.metrics, report.bootstrap_rounds) = values::numbers(model, answers, options.seed);
                 report.constant_guess = constant.finish().iter().map(Number::of).collect();
             }
             (Results::Detection(metrics), _) => report.detection(metrics, names),
             (Results::Segmentation(metrics), _) => report.segmentation(metrics, names),
-            _ => unreachable!("what was observed is of the results' task"),
+            _ => unreachable!("answers are of the results' task"),
         }
         report
     }

@@ -1,7 +1,6 @@
 //! A small report for tests.
 
 use crate::*;
-use striate_model::TaskCard;
 use striate_train::{ClassificationMetrics, Detail, Evaluation, Results};
 
 pub fn about() -> About {
@@ -35,14 +34,13 @@ pub fn about() -> About {
 pub fn report() -> Report {
     let mut answers = Answers::new(2);
     (answers.logits, answers.labels) = (vec![2.0, 0.0, 0.0, 1.0, 3.0, 0.0], vec![0, 1, 1]);
-    answers.names = ["a.png", "b&b.png", "<b>.png"].map(String::from).to_vec();
-    answers.indices = vec![0, 1, 2];
+    let names = ["a.png", "b&b.png", "<b>.png"].map(String::from).to_vec();
     let mut metrics = ClassificationMetrics::new(2, Detail::Scores);
     metrics.add(&answers.logits, 2, &[0, 1, 1]);
     let results = Results::Classification(metrics);
-    let evaluation = Evaluation { loss: 0.5, results, names: answers.names.clone(), bad: Vec::new() };
-    let observed = Observed::Classes(answers);
-    Report::new(about(), &TaskCard::Classification, &evaluation, &observed, None, &ReportOptions::default())
+    let evaluation = Evaluation { loss: 0.5, results, names: names.clone(), bad: Vec::new() };
+    let outcomes = Outcomes { names, indices: vec![0, 1, 2], answers: TaskAnswers::Classification(answers) };
+    Report::new(about(), &evaluation, &outcomes, None, &ReportOptions::default())
 }
 
 /// With `STRIATE_WRITE_SCHEMA` set, the committed schema is written anew.
@@ -71,28 +69,23 @@ fn a_report_is_valid_by_its_schema() {
 fn a_large_report_is_a_small_page() {
     let (n, classes) = (10_000, 100);
     let rng = &mut striate_tensor::Generator::new(1);
-    let mut answers = Answers::new(classes);
+    let (mut answers, mut names) = (Answers::new(classes), Vec::new());
     for i in 0..n {
         let label = i % classes;
         answers
             .logits
             .extend((0..classes).map(|c| rng.below(1000) as f32 / 300.0 + if c == label { 2.0 } else { 0.0 }));
         answers.labels.push(label);
-        answers.names.push(format!("images/class-{label:03}/photograph-{i:05}.jpg"));
-        answers.indices.push(i);
+        names.push(format!("images/class-{label:03}/photograph-{i:05}.jpg"));
     }
     let mut metrics = ClassificationMetrics::new(classes, Detail::Scores);
     metrics.add(&answers.logits, classes, &answers.labels.iter().map(|&l| l as i64).collect::<Vec<_>>());
-    let evaluation = Evaluation {
-        loss: 0.5,
-        results: Results::Classification(metrics),
-        names: answers.names.clone(),
-        bad: Vec::new(),
-    };
+    let results = Results::Classification(metrics);
+    let evaluation = Evaluation { loss: 0.5, results, names: names.clone(), bad: Vec::new() };
     let outputs = (0..classes).map(|c| format!("class-{c:03}")).collect();
     let about = About { outputs, images: n, ..about() };
-    let observed = Observed::Classes(answers);
-    let report = Report::new(about, &TaskCard::Classification, &evaluation, &observed, None, &ReportOptions::default());
+    let outcomes = Outcomes { names, indices: (0..n).collect(), answers: TaskAnswers::Classification(answers) };
+    let report = Report::new(about, &evaluation, &outcomes, None, &ReportOptions::default());
     let mut gallery = Gallery::default();
     let noise = (0..112 * 112 * 3).map(|_| rng.below(256) as u8).collect();
     let image = striate_imaging::Image::new(112, 112, 3, noise);

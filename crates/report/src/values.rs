@@ -3,31 +3,28 @@
 use crate::bootstrap::{self, Ranked};
 use crate::classes::ClassRow;
 use crate::number::Number;
-use crate::observed::Values;
+use crate::outcomes::{LabelAnswers, NumberAnswers};
 use striate_train::{Metrics, MultiLabelMetrics, RegressionMetrics};
 
 /// Metrics of labels, over all and of each. How often images were resampled comes third.
 pub fn labels(
     metrics: &MultiLabelMetrics,
-    values: &Values,
+    answers: &LabelAnswers,
     names: &[String],
-    thresholds: &[f32],
     seed: u64,
 ) -> (Vec<Number>, Vec<ClassRow>, usize) {
-    let (n, outputs) = (values.len(), values.outputs);
+    let outputs = answers.thresholds.len();
+    let n = answers.targets.len() / outputs;
     let of_label = |label: usize| {
-        let column = |numbers: &'_ [f32]| numbers.iter().skip(label).step_by(outputs).copied().collect::<Vec<f32>>();
-        let (scores, targets) = (column(&values.predicted), column(&values.targets));
-        Ranked::of(scores.into_iter().zip(targets.into_iter().map(|t| t > 0.5)))
+        Ranked::of((0..n).map(|i| (answers.probabilities[i * outputs + label], answers.target(i, label))))
     };
     let ranked: Vec<Option<Ranked>> = (0..outputs).map(of_label).collect();
     let rounds = bootstrap::rounds(n * outputs * 2);
-    let intervals = bootstrap::intervals(n, rounds, seed, |times| {
+    let intervals = bootstrap::intervals(n, rounds, seed, 3 + 2 * outputs, |times| {
         let mut counts = vec![[0u64; 3]; outputs];
         for (i, &n) in times.iter().enumerate().filter(|(_, n)| **n > 0) {
-            let (predicted, targets) = values.row(i);
             for label in 0..outputs {
-                let (has, said) = (targets[label] > 0.5, predicted[label] >= thresholds[label]);
+                let (has, said) = (answers.target(i, label), answers.decided(i, label) == Some(true));
                 let kinds = [has && said, has, said];
                 counts[label].iter_mut().zip(kinds).for_each(|(c, kind)| *c += u64::from(kind) * u64::from(n));
             }
@@ -51,18 +48,20 @@ pub fn labels(
             Number::of(metric).bootstrapped(place.and_then(|i| by_label[2 * label + i]))
         };
         let metrics = metrics.label_metrics(label).iter().map(number).collect();
-        let count = (0..n).filter(|&i| values.row(i).1[label] > 0.5).count();
+        let count = (0..n).filter(|&i| answers.target(i, label)).count();
         ClassRow { class: name.clone(), count, metrics }
     };
     (metrics.finish().iter().map(number).collect(), names.iter().enumerate().map(row).collect(), rounds)
 }
 
 /// Metrics of numbers. How often images were resampled comes second.
-pub fn numbers(metrics: &RegressionMetrics, values: &Values, seed: u64) -> (Vec<Number>, usize) {
-    let (n, outputs) = (values.len(), values.outputs);
+pub fn numbers(metrics: &RegressionMetrics, answers: &NumberAnswers, seed: u64) -> (Vec<Number>, usize) {
+    let outputs = answers.columns.len();
+    let n = answers.targets.len() / outputs;
     let rounds = bootstrap::rounds(n * outputs * 4);
-    let intervals = bootstrap::intervals(n, rounds, seed, |times| {
-        let columns: Vec<[f64; 3]> = (0..outputs).map(|column| errors(values, column, times)).collect();
+    let count = metrics.finish().len();
+    let intervals = bootstrap::intervals(n, rounds, seed, count, |times| {
+        let columns: Vec<[f64; 3]> = (0..outputs).map(|column| errors(answers, column, times)).collect();
         let over = |i: usize| columns.iter().map(|c| c[i]).sum::<f64>() / outputs as f64;
         let mut all = vec![over(0), over(1), over(2)];
         if outputs > 1 {
@@ -77,11 +76,11 @@ pub fn numbers(metrics: &RegressionMetrics, values: &Values, seed: u64) -> (Vec<
 }
 
 /// MAE, RMSE and R² of a column.
-fn errors(values: &Values, column: usize, times: &[u32]) -> [f64; 3] {
+fn errors(answers: &NumberAnswers, column: usize, times: &[u32]) -> [f64; 3] {
     let each = || {
         let of = |(i, &n): (usize, &u32)| {
-            let (predicted, targets) = values.row(i);
-            (f64::from(n), f64::from(predicted[column]), f64::from(targets[column]))
+            let at = i * answers.columns.len() + column;
+            (f64::from(n), f64::from(answers.predicted[at]), f64::from(answers.targets[at]))
         };
         times.iter().enumerate().filter(|(_, n)| **n > 0).map(of)
     };
@@ -116,12 +115,12 @@ mod tests {
         let predicted: Vec<f32> = targets.iter().enumerate().map(|(i, t)| t + (i % 5) as f32 - 2.0).collect();
         let mut metrics = RegressionMetrics::new(vec!["x".into(), "y".into()]);
         metrics.add(&predicted, &targets);
-        let values = Values { outputs: 2, predicted, targets, indices: (0..n).collect() };
-        let (numbers, rounds) = numbers(&metrics, &values, 0);
+        let answers = NumberAnswers { columns: vec!["x".into(), "y".into()], predicted, targets };
+        let (numbers, rounds) = numbers(&metrics, &answers, 0);
         assert_eq!((numbers.len(), rounds), (9, 1000));
         for number in &numbers {
-            let (value, interval) = (number.value.unwrap(), number.interval_95.unwrap());
-            assert!(interval.low < value && value < interval.high, "{number:?}");
+            let (value, [low, high]) = (number.value.unwrap(), number.interval_95.unwrap());
+            assert!(low < value && value < high, "{number:?}");
         }
     }
 
@@ -134,11 +133,13 @@ mod tests {
         let thresholds = [0.6, 0.7];
         let mut metrics = MultiLabelMetrics::new(2, Detail::Scores).thresholds(&thresholds);
         metrics.add_probabilities(&predicted, &targets);
-        let values = Values { outputs: 2, predicted, targets, indices: (0..n).collect() };
-        let (overall, rows, _) = labels(&metrics, &values, &["a".into(), "b".into()], &thresholds, 0);
+        let targets = targets.iter().map(|t| *t > 0.5).collect();
+        let answers = LabelAnswers { thresholds: thresholds.to_vec(), probabilities: predicted, targets };
+        let (overall, rows, _) = labels(&metrics, &answers, &["a".into(), "b".into()], 0);
         for number in overall.iter().chain(rows.iter().flat_map(|row| &row.metrics)) {
-            let (value, interval) = (number.value.unwrap(), number.interval_95.unwrap_or_else(|| panic!("{number:?}")));
-            assert!(interval.low <= value && value <= interval.high, "{number:?}");
+            let (value, [low, high]) =
+                (number.value.unwrap(), number.interval_95.unwrap_or_else(|| panic!("{number:?}")));
+            assert!(low <= value && value <= high, "{number:?}");
         }
     }
 }

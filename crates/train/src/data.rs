@@ -129,6 +129,7 @@ impl Images {
 }
 
 /// Training and test images with one set of classes.
+#[derive(Clone)]
 pub struct Splits {
     /// A short name, such as `mnist`.
     pub name: String,

@@ -11,7 +11,8 @@ use crate::metrics::{
 };
 use crate::tasks::{Detection, Regression};
 use striate_data::images::{BadImage, ListOptions, text_path};
-use striate_data::{Batch, Target, class_numbers};
+use striate_data::{Batch, DataError, Target, class_numbers};
+use striate_imaging::shown;
 use striate_model::{EvalSplit, ModelCard, Predictor, TaskCard};
 use striate_nn::{BCEWithLogitsLoss, CrossEntropyLoss};
 use striate_tensor::Tensor;
@@ -26,6 +27,8 @@ pub struct HeldOut {
     pub left_out: usize,
     /// The fraction of other images that the model file takes for learnt from, by mistake.
     pub error_rate: f64,
+    /// Where each image of a part stands among all.
+    places: Option<Vec<usize>>,
 }
 
 impl HeldOut {
@@ -35,7 +38,31 @@ impl HeldOut {
         let left_out = provenance.map_or(Ok(0), |p| data.leave_out(&p.learnt_from))?;
         let split = EvalSplit::of(provenance, data.test.fingerprints().into_iter().flatten());
         let error_rate = provenance.map_or(0.0, |p| p.learnt_from.error_rate());
-        Ok(HeldOut { data, split, left_out, error_rate })
+        Ok(HeldOut { data, split, left_out, error_rate, places: None })
+    }
+
+    /// `n` of the images, evenly spread; all if there are no more. Images keep their names.
+    pub fn spread(&self, n: usize) -> HeldOut {
+        let all = self.data.test.len();
+        let n = n.min(all);
+        let places = (0..n).map(|i| i * all / n).map(|i| self.places.as_ref().map_or(i, |places| places[i])).collect();
+        let data = Splits {
+            train: self.data.train.spread(0),
+            test: self.data.test.spread(n),
+            run_files: Vec::new(),
+            ..self.data.clone()
+        };
+        HeldOut { data, places: Some(places), ..*self }
+    }
+
+    /// The names of a batch's images, where images without names are known by their places among all.
+    fn renamed(&self, batch: &Batch, names: Vec<String>) -> Vec<String> {
+        match (&self.places, &self.data.test) {
+            (Some(places), Images::Memory(_)) => {
+                batch.indices.iter().map(|&i| format!("image {}", places[i])).collect()
+            }
+            _ => names,
+        }
     }
 }
 
@@ -73,15 +100,15 @@ pub enum Results {
 }
 
 impl Results {
-    fn new(card: &ModelCard) -> Results {
+    fn new(card: &ModelCard, detail: Detail) -> Results {
         let outputs = card.classes.len();
         match &card.task {
-            TaskCard::Classification => Results::Classification(ClassificationMetrics::new(outputs, Detail::Scores)),
+            TaskCard::Classification => Results::Classification(ClassificationMetrics::new(outputs, detail)),
             TaskCard::MultiLabel { thresholds } => {
-                Results::MultiLabel(MultiLabelMetrics::new(outputs, Detail::Scores).thresholds(thresholds))
+                Results::MultiLabel(MultiLabelMetrics::new(outputs, detail).thresholds(thresholds))
             }
             TaskCard::Detection { .. } => Results::Detection(DetectionMetrics::new(outputs)),
-            TaskCard::Segmentation { .. } => Results::Segmentation(SegmentationMetrics::new(outputs, Detail::Scores)),
+            TaskCard::Segmentation { .. } => Results::Segmentation(SegmentationMetrics::new(outputs, detail)),
             TaskCard::Regression { .. } => {
                 let new = || RegressionMetrics::new(card.classes.clone());
                 Results::Regression { model: new(), constant: new() }
@@ -172,10 +199,36 @@ pub fn load_to_measure(
     if data.is_empty() {
         return Err(TrainError::NoTrainingData);
     }
+    if let Some(column) = &options.attribute_column
+        && (data == MNIST || !images::are_images(&text_path(data)))
+    {
+        let reason = format!("there is no column '{}': it has no manifest", shown(column));
+        return Err(DataError::Images { path: text_path(data), reason }.into());
+    }
     if data != MNIST && images::are_images(&text_path(data)) {
         return images::to_measure(&text_path(data), card, options, watch);
     }
     HeldOut::of(load_data(data)?, card)
+}
+
+/// The same images for two models: those of `data` that neither has learnt from, each as [`load_to_measure`] gives them.
+///
+/// # Errors
+/// As [`load_to_measure`] of either.
+pub fn load_to_compare(
+    cards: [&ModelCard; 2],
+    data: &str,
+    options: &ListOptions,
+    watch: &Watch,
+) -> Result<[HeldOut; 2], TrainError> {
+    let load = |card, other: &ModelCard| {
+        let mut held_out = load_to_measure(card, Some(data), options, watch)?;
+        if let Some(provenance) = &other.training.provenance {
+            held_out.left_out += held_out.data.leave_out(&provenance.learnt_from)?;
+        }
+        Ok::<_, TrainError>(held_out)
+    };
+    Ok([load(cards[0], cards[1])?, load(cards[1], cards[0])?])
 }
 
 /// A batch that was measured, with what the network gave for it.
@@ -205,6 +258,33 @@ pub fn evaluate_each(
     held_out: &HeldOut,
     mut each: impl FnMut(&MeasuredBatch),
 ) -> Result<Evaluation, TrainError> {
+    let images = |batch: &Batch, _: &[String], _: usize| batch.images.clone();
+    let mut evaluations = evaluate_variants(model, held_out, 1, Detail::Scores, images, |_, measured| each(measured))?;
+    let evaluation = evaluations.swap_remove(0);
+    if !evaluation.loss.is_finite() {
+        return Err(TrainError::Loss { loss: evaluation.loss, data: held_out.data.name.clone() });
+    }
+    Ok(evaluation)
+}
+
+/// Runs `model` on several variants of images held out, each of which is read once. `images` gives those of a batch, prepared as its own are, given the names of
+/// its images and the number of the variant; `each` sees every batch of every variant that was measured. What is kept of each image is up to `detail`. The loss of
+/// a variant may be NaN.
+///
+/// # Errors
+/// If no image can be read, or the network cannot be run on them.
+///
+/// # Panics
+/// If there are no variants.
+pub fn evaluate_variants(
+    model: &Predictor,
+    held_out: &HeldOut,
+    variants: usize,
+    detail: Detail,
+    mut images: impl FnMut(&Batch, &[String], usize) -> Tensor,
+    mut each: impl FnMut(usize, &MeasuredBatch),
+) -> Result<Vec<Evaluation>, TrainError> {
+    assert!(variants > 0, "evaluate_variants: there are no variants");
     let data = &held_out.data;
     let classes = &model.card.classes;
     if data.classes.len() > classes.len() {
@@ -214,8 +294,8 @@ pub fn evaluate_each(
     if let Images::Memory(_) = data.test {
         data.check_size(&model.card.architecture, &model.card.preprocessing)?;
     }
-    let mut results = Results::new(&model.card);
-    let mut loss = 0.0;
+    let mut results = vec![Results::new(&model.card, detail); variants];
+    let mut losses = vec![0.0; variants];
     let mut names = Vec::new();
     let loader = Loader::in_order(
         &data.test,
@@ -228,24 +308,29 @@ pub fn evaluate_each(
         if samples == 0 {
             continue;
         }
-        let of_batch = loader.names(&batch);
-        let output = model.try_logits(batch.images.clone());
-        let output = output.map_err(|e| TrainError::Measuring { reason: e.to_string() })?;
-        each(&MeasuredBatch { batch: &batch, output: &output, names: &of_batch });
-        names.extend(of_batch);
+        let of_batch = held_out.renamed(&batch, loader.names(&batch));
         let original = |index: usize| {
             let size = loader.size_of(index).expect("an image of a batch has been read");
             (size, data.test.target(index))
         };
-        loss += results.add(model, output, &batch, &original)? * samples as f64;
+        for (variant, (results, loss)) in results.iter_mut().zip(&mut losses).enumerate() {
+            let output = model.try_logits(images(&batch, &of_batch, variant));
+            let output = output.map_err(|e| TrainError::Measuring { reason: e.to_string() })?;
+            each(variant, &MeasuredBatch { batch: &batch, output: &output, names: &of_batch });
+            *loss += results.add(model, output, &batch, &original)? * samples as f64;
+        }
+        names.extend(of_batch);
     }
     let bad = [data.bad.clone(), loader.bad()].concat();
-    let images = results.images();
+    let images = results[0].images();
     if images == 0 {
         return Err(TrainError::NothingMeasured { measured: data.measured });
     }
-    if !loss.is_finite() {
-        return Err(TrainError::Loss { loss, data: data.name.clone() });
-    }
-    Ok(Evaluation { loss: loss / images as f64, results, names, bad })
+    let evaluation = |(results, loss): (Results, f64)| Evaluation {
+        loss: loss / images as f64,
+        results,
+        names: names.clone(),
+        bad: bad.clone(),
+    };
+    Ok(results.into_iter().zip(losses).map(evaluation).collect())
 }

@@ -38,6 +38,7 @@ fn list_options(config: &ResolvedConfig) -> ListOptions {
         path_column: config.images.path_column.clone(),
         label_column: config.images.label_column.clone(),
         target: config.task.target(),
+        attribute_column: None,
     }
 }
 

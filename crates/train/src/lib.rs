@@ -51,7 +51,10 @@ pub use cross_validation::{CrossValidation, Spread, cross_validate, is_cross_val
 pub use data::{Images, MNIST, Splits, Watch, load_data};
 pub use defaults::Defaults;
 pub use error::TrainError;
-pub use evaluate::{Evaluation, HeldOut, MeasuredBatch, Results, evaluate, evaluate_each, load_to_measure};
+pub use evaluate::{
+    Evaluation, HeldOut, MeasuredBatch, Results, evaluate, evaluate_each, evaluate_variants, load_to_compare,
+    load_to_measure,
+};
 pub use events::{Baseline, Event, Finished, Sink, Started, StartedData};
 pub use finetune::{
     FewShot, FewShotResult, FineTune, FineTuneConfig, FineTuneMode, PrototypeReport, Source, prototypes,
@@ -64,7 +67,7 @@ pub use lr_find::{LrFind, LrFindEnd, LrFindOptions, LrPoint};
 pub use metrics::{
     Averages, ClassificationMetrics, ConfusionMatrix, Detail, DetectionMetrics, Direction, ImageErrors, Metric,
     Metrics, MultiLabelMetrics, OperatingPoint, Ranking, RegressionMetrics, Scale, SegmentationMetrics,
-    bootstrap_interval, boundary_f1, wilson_interval,
+    bootstrap_interval, bootstrap_intervals, boundary_f1, wilson_interval,
 };
 pub use overfit::{Overfit, OverfitVerdict};
 pub use preview::Preview;

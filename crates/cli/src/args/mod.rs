@@ -8,6 +8,7 @@ mod lr_find;
 mod models;
 mod networks;
 mod recipe;
+mod report;
 mod runs;
 mod sweep;
 mod training;
@@ -19,6 +20,7 @@ pub use lr_find::*;
 pub use models::*;
 pub use networks::*;
 pub use recipe::*;
+pub use report::*;
 pub use runs::*;
 pub use sweep::*;
 pub use training::*;
@@ -40,6 +42,7 @@ pub enum Command {
     Finetune(Box<Finetune>),
     LrFind(Box<LrFind>),
     Eval(Eval),
+    Compare(CompareModels),
     Predict(Predict),
     Inspect(Inspect),
     Models(Models),

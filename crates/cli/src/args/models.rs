@@ -2,6 +2,7 @@
 
 use super::compute::Compute;
 use super::images::Columns;
+use super::report::GroupArgs;
 use clap::{Args, ValueEnum, value_parser};
 use std::path::PathBuf;
 
@@ -17,6 +18,8 @@ pub struct Eval {
     pub data: Option<PathBuf>,
     #[command(flatten)]
     pub columns: Columns,
+    #[command(flatten)]
+    pub groups: GroupArgs,
     /// Print one JSON object, with the whole confusion matrix.
     #[arg(long)]
     pub json: bool,

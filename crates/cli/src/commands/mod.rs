@@ -1,6 +1,7 @@
 //! The commands.
 
 pub mod bench;
+pub mod compare;
 pub mod completions;
 mod convert;
 pub mod data;

@@ -50,6 +50,7 @@ pub struct Columns {
     pub labels: Vec<usize>,
     pub split: Option<usize>,
     pub group: Option<usize>,
+    pub attribute: Option<usize>,
     /// Whether paths are escaped, as a column `path_escaped` says.
     pub escaped: bool,
     /// Whether the labels are paths of masks.
@@ -71,14 +72,19 @@ fn is_index(name: &str) -> bool {
     name.is_empty() || name.strip_prefix("Unnamed: ").is_some_and(|n| n.parse::<u32>().is_ok())
 }
 
+/// The column of this name.
+fn named_column(header: &[&str], name: &str) -> Result<usize, String> {
+    let exact = header.iter().position(|h| *h == name);
+    let found = exact.or_else(|| header.iter().position(|h| plain(h) == plain(name)));
+    found.ok_or_else(|| format!("no column '{}': the columns are {}", shown(name), shown_header(header)))
+}
+
 /// The column that is asked for, has its own name, or else one of the usual names.
 fn column(header: &[&str], asked: &Option<String>, own: &[&str], usual: &[&str], what: &str) -> Result<usize, String> {
-    let there = format!("the columns are {}", shown_header(header));
-    if let Some(asked) = asked {
-        let exact = header.iter().position(|h| h == asked);
-        let found = exact.or_else(|| header.iter().position(|h| plain(h) == plain(asked)));
-        return found.ok_or_else(|| format!("no column '{}': {there}", shown(asked)));
+    if let Some(name) = asked {
+        return named_column(header, name);
     }
+    let there = format!("the columns are {}", shown_header(header));
     let named = |names: &[&str]| -> Vec<usize> {
         (0..header.len()).filter(|&i| names.contains(&plain(header[i]).as_str())).collect()
     };
@@ -141,9 +147,10 @@ impl Columns {
             }
         };
         let (split, group) = (other("split")?, other("group")?);
+        let attribute = options.attribute_column.as_ref().map(|name| named_column(header, name)).transpose()?;
         let escaped = options.path_column.is_none() && plain(header[path]) == "path_escaped";
         let masks = options.target == TargetKind::Mask;
-        Ok(Columns { path, labels, split, group, escaped, masks })
+        Ok(Columns { path, labels, split, group, attribute, escaped, masks })
     }
 
     /// What is to be said of them.
@@ -157,7 +164,7 @@ impl Columns {
             let what = if self.masks { "mask" } else { "label" };
             notes.push(format!("the column '{path}' is read as path, '{labels}' as {what}"));
         }
-        let mut used = vec![Some(self.path), self.split, self.group];
+        let mut used = vec![Some(self.path), self.split, self.group, self.attribute];
         used.extend(self.labels.iter().map(|&i| Some(i)));
         let rest = |index: bool| -> Vec<&str> {
             let unused = (0..header.len()).filter(|i| !used.contains(&Some(*i)) && is_index(header[*i]) == index);

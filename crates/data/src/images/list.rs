@@ -21,6 +21,8 @@ pub struct Entry {
     pub split: Option<Split>,
     /// What must stay on one side of a split, such as all images of one patient.
     pub group: Option<String>,
+    /// What results are told apart by, such as the hospital that it comes from: its field of [`ListOptions::attribute_column`], unless that is empty.
+    pub attribute: Option<String>,
     /// What its content is known by (see [`fingerprint`](super::fingerprint)), if that has been looked at.
     pub fingerprint: Option<u64>,
 }
@@ -28,7 +30,8 @@ pub struct Entry {
 impl Entry {
     /// An image with this target of which nothing else is known.
     pub fn new(source: Source, name: impl Into<String>, target: impl Into<Target>) -> Entry {
-        Entry { source, name: name.into(), target: target.into(), split: None, group: None, fingerprint: None }
+        let (split, group, attribute, fingerprint) = Default::default();
+        Entry { source, name: name.into(), target: target.into(), split, group, attribute, fingerprint }
     }
 }
 
@@ -40,6 +43,8 @@ pub struct ListOptions {
     /// The column of a manifest that holds the classes, if it is not to be found by its name. Of labels or numbers it may be several, with a comma between
     /// them.
     pub label_column: Option<String>,
+    /// A column of a manifest by which results are told apart: see [`Entry::attribute`]. It has no say in how images are split.
+    pub attribute_column: Option<String>,
     /// What the images have: a class, labels or numbers; objects or a mask, which are read from annotations.
     pub target: TargetKind,
 }

@@ -22,6 +22,7 @@ struct Line {
     labels: Vec<String>,
     split: Option<Split>,
     group: Option<String>,
+    attribute: Option<String>,
 }
 
 impl Line {
@@ -70,7 +71,7 @@ pub fn parse(path: &Path, bytes: &[u8], files: &dyn Files, options: &ListOptions
     let root = files.root();
     let entry = |((line, target), (source, name)): ((Line, Target), (Source, PathBuf))| {
         let name = name_of(&root.join(name), &root);
-        Entry { split: line.split, group: line.group, ..Entry::new(source, name, target) }
+        Entry { split: line.split, group: line.group, attribute: line.attribute, ..Entry::new(source, name, target) }
     };
     if options.target == TargetKind::Mask {
         let masks = lines.iter().map(Line::mask).collect::<Result<Vec<_>, _>>();
@@ -127,9 +128,11 @@ fn lines(path: &Path, bytes: &[u8], options: &ListOptions, notes: &mut Vec<Strin
                 bad(format!("line {number}: the split is '{}', it must be train, val or test", shown(word)))
             })?),
         };
-        if let Some((other, before)) = seen.insert(path.clone(), (labels.clone(), number)) {
-            if other != labels {
-                let (other, label) = (shown(other.join(", ")), shown(labels.join(", ")));
+        let attribute = field(columns.attribute).map(String::from);
+        let said: Vec<String> = labels.iter().chain(&attribute).cloned().collect();
+        if let Some((other, before)) = seen.insert(path.clone(), (said.clone(), number)) {
+            if other != said {
+                let (other, label) = (shown(other.join(", ")), shown(said.join(", ")));
                 let name = shown(name);
                 return Err(bad(format!("{name} is '{other}' in line {before} and '{label}' in line {number}")));
             }
@@ -137,7 +140,7 @@ fn lines(path: &Path, bytes: &[u8], options: &ListOptions, notes: &mut Vec<Strin
             continue;
         }
         let group = field(columns.group).map(String::from);
-        lines.push(Line { number, path, labels, split, group });
+        lines.push(Line { number, path, labels, split, group, attribute });
     }
     if !repeated.is_empty() {
         notes.push(format!("{} an image named before: {}", repeats(repeated.len()), some(&repeated)));

@@ -28,6 +28,10 @@ impl ImageList {
     /// # Errors
     /// As [`ImageList::open`], or if there are no such columns.
     pub fn open_with(path: &Path, options: &ListOptions) -> Result<ImageList, DataError> {
+        if options.attribute_column.is_some() && matches!(options.target, TargetKind::Objects | TargetKind::Mask) {
+            let reason = "a column to tell results apart by is read from a manifest of classes, labels or numbers, not of objects or masks";
+            return Err(DataError::images(path, reason));
+        }
         let list = match DataKind::of(path)? {
             DataKind::Folder => folder::open(path, options)?,
             DataKind::Manifest => open_table(path, options)?,
@@ -73,7 +77,8 @@ fn open_table(path: &Path, options: &ListOptions) -> Result<ImageList, DataError
         };
     }
     let bytes = read_file(path, table::BYTE_LIMIT)?;
-    if options.path_column.is_none() && options.label_column.is_none() && run_list::is_one(&bytes) {
+    let named = [&options.path_column, &options.label_column, &options.attribute_column];
+    if named.iter().all(|column| column.is_none()) && run_list::is_one(&bytes) {
         let root = path.parent().unwrap_or(Path::new(""));
         return run_list::read_files(path, &bytes, root, root);
     }

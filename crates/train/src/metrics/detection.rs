@@ -195,13 +195,18 @@ impl DetectionMetrics {
 
     /// A 95 % confidence interval of `map`, by resampling the images ([`bootstrap_interval`]).
     pub fn map_interval(&self, rounds: usize, seed: u64) -> Option<[f64; 2]> {
+        bootstrap_interval(self.images, rounds, seed, self.map_of())
+    }
+
+    /// `map` of some of the images, given their numbers in the order in which they were added, each as often as it is there.
+    pub fn map_of(&self) -> impl Fn(&[usize]) -> f64 + '_ {
         let orders: Vec<Vec<&Found>> = self.classes.iter().map(Class::by_score).collect();
-        bootstrap_interval(self.images, rounds, seed, |images| {
+        move |images| {
             let mut times = vec![0; self.images];
             images.iter().for_each(|&image| times[image] += 1);
             let of_class = |(class, order): (&Class, &Vec<&Found>)| class.sums_of(order, ALL, |image| times[image]);
             mean(self.classes.iter().zip(&orders).filter_map(of_class).flat_map(|sums| sums.precision))
-        })
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! How far a number that was measured on few samples can be off.
 
-use striate_tensor::Generator;
+use striate_data::parallel;
+use striate_tensor::{Generator, num_threads};
 
 /// A 95 % confidence interval for any statistic of `n` samples, by the percentile bootstrap (Efron and Tibshirani, An Introduction to the Bootstrap, 1993,
 /// chapter 13): the statistic of `rounds` resamples, each of `n` indices drawn with replacement, and of these the percentiles 2.5 and 97.5.
@@ -16,21 +17,40 @@ use striate_tensor::Generator;
 /// let [low, high] = bootstrap_interval(errors.len(), 1000, 0, mean).unwrap();
 /// assert!(low > 40.0 && low < 49.5 && 49.5 < high && high < 59.0);
 /// ```
-pub fn bootstrap_interval(n: usize, rounds: usize, seed: u64, statistic: impl Fn(&[usize]) -> f64) -> Option<[f64; 2]> {
-    if n == 0 {
-        return None;
-    }
-    let mut indices = vec![0; n];
-    let mut statistics: Vec<f64> = (0..rounds)
-        .map(|round| {
-            let mut generator = Generator::keyed([seed, BOOTSTRAP, round as u64, 0]);
-            indices.fill_with(|| generator.below(n as u64) as usize);
-            statistic(&indices)
-        })
-        .filter(|x| !x.is_nan())
-        .collect();
-    statistics.sort_unstable_by(f64::total_cmp);
-    Some([quantile(&statistics, 0.025)?, quantile(&statistics, 0.975)?])
+pub fn bootstrap_interval(
+    n: usize,
+    rounds: usize,
+    seed: u64,
+    statistic: impl Fn(&[usize]) -> f64 + Sync,
+) -> Option<[f64; 2]> {
+    bootstrap_intervals(n, rounds, seed, 1, |indices| vec![statistic(indices)])[0]
+}
+
+/// As [`bootstrap_interval`], of several statistics of the same resamples.
+///
+/// # Panics
+/// If `statistics` does not give `count` numbers.
+pub fn bootstrap_intervals(
+    n: usize,
+    rounds: usize,
+    seed: u64,
+    count: usize,
+    statistics: impl Fn(&[usize]) -> Vec<f64> + Sync,
+) -> Vec<Option<[f64; 2]>> {
+    let rounds = if n == 0 { 0 } else { rounds };
+    let drawn = parallel::map(rounds, num_threads(), |round| {
+        let mut generator = Generator::keyed([seed, BOOTSTRAP, round as u64, 0]);
+        let indices: Vec<usize> = (0..n).map(|_| generator.below(n as u64) as usize).collect();
+        let found = statistics(&indices);
+        assert_eq!(found.len(), count, "bootstrap_intervals: {} statistics, not {count}", found.len());
+        found
+    });
+    let interval = |i: usize| {
+        let mut values: Vec<f64> = drawn.iter().map(|round| round[i]).filter(|x| !x.is_nan()).collect();
+        values.sort_unstable_by(f64::total_cmp);
+        Some([quantile(&values, 0.025)?, quantile(&values, 0.975)?])
+    };
+    (0..count).map(interval).collect()
 }
 
 /// Tells these draws from others of the same seed.

@@ -152,8 +152,13 @@ impl SegmentationMetrics {
 
     /// A 95 % confidence interval of `mean_iou`, by resampling the images ([`bootstrap_interval`]); none with [`Detail::Running`].
     pub fn mean_iou_interval(&self, rounds: usize, seed: u64) -> Option<[f64; 2]> {
+        bootstrap_interval(self.images, rounds, seed, self.mean_iou_of()?)
+    }
+
+    /// `mean_iou` of some of the images, given their numbers in the order in which they were added; none with [`Detail::Running`].
+    pub fn mean_iou_of(&self) -> Option<impl Fn(&[usize]) -> f64 + '_> {
         let (by_image, classes) = (self.by_image.as_ref()?, self.classes());
-        bootstrap_interval(self.images, rounds, seed, |images| {
+        Some(move |images: &[usize]| {
             let mut sums = vec![[0u64; 3]; classes];
             for &image in images {
                 for (sum, pixels) in sums.iter_mut().zip(&by_image.pixels[image * classes..]) {

@@ -1,6 +1,7 @@
 //! Measuring a model on images that it has not learnt from.
 
 mod classes;
+mod groups;
 mod labels;
 mod numbers;
 mod objects;
@@ -17,7 +18,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use striate::data::images::{ListOptions, path_text};
 use striate::model::{EvalSplit, Predictor, TaskCard};
-use striate::report::Observed;
+use striate::report::Outcomes;
+use striate::report::groups::{GroupOptions, Grouping, groups};
 use striate::train::{Evaluation, HeldOut, MNIST, Metric, Results, load_to_measure};
 
 /// More classes or labels than these are not printed one by one, nor is the matrix.
@@ -48,12 +50,19 @@ pub fn run(args: Eval) -> Result<ExitCode, Failure> {
         return Err(format!("--csv writes a confusion matrix, and the model's task is {task}: --json has all").into());
     }
     let typed = args.data.as_deref().map(data_to_measure).transpose()?;
-    let options = args.columns.options();
+    let options = ListOptions { attribute_column: args.groups.group_column.clone(), ..args.columns.options() };
     let quiet = args.json;
     let held_out = watched(quiet, |watch| load_to_measure(&model.card, typed.as_deref(), &options, watch))
         .map_err(advice::failure)?;
     held_out.data.notes.iter().for_each(|text| note(text));
-    let (evaluation, observed) = Observed::evaluate(&model, &held_out).map_err(advice::failure)?;
+    let (outcomes, evaluation) = Outcomes::measure(&model, &held_out).map_err(advice::failure)?;
+    let groups = match &args.groups.group_column {
+        Some(column) => {
+            let grouping = Grouping::of(&held_out, column)?;
+            Some(groups(&outcomes, &model.card.classes, &grouping, &GroupOptions::default())?)
+        }
+        None => None,
+    };
     let measured = Measured {
         model: &file,
         network: striate::zoo::title_of(&model.card.architecture),
@@ -67,10 +76,16 @@ pub fn run(args: Eval) -> Result<ExitCode, Failure> {
     if let (Some(csv), Results::Classification(results)) = (&args.csv, &evaluation.results) {
         striate::formats::write_atomic(csv, &classes::csv(measured.outputs, classes::matrix(results))?)?;
     }
+    groups.iter().for_each(groups::notes);
     if args.json {
-        say_json(&measured.json())?;
+        let mut value = measured.json();
+        if let Some(groups) = &groups {
+            value["groups"] = serde_json::to_value(groups)?;
+        }
+        say_json(&value)?;
     } else {
         measured.print(args.all)?;
+        groups.iter().try_for_each(groups::print)?;
     }
     if let Some(dir) = &args.report {
         let evaluated = report::Evaluated {
@@ -78,7 +93,7 @@ pub fn run(args: Eval) -> Result<ExitCode, Failure> {
             model: &model,
             held_out: &held_out,
             evaluation: &evaluation,
-            observed: &observed,
+            outcomes: &outcomes,
         };
         let page = report::write(dir, &evaluated)?;
         if !args.json {
@@ -96,19 +111,19 @@ pub fn report_of_run(run: &Path, quiet: bool) -> Result<PathBuf, Failure> {
     let model = Predictor::load(&file)?;
     let held_out = watched(quiet, |watch| load_to_measure(&model.card, None, &ListOptions::default(), watch));
     let held_out = held_out.map_err(advice::failure)?;
-    let (evaluation, observed) = Observed::evaluate(&model, &held_out).map_err(advice::failure)?;
+    let (outcomes, evaluation) = Outcomes::measure(&model, &held_out).map_err(advice::failure)?;
     let evaluated = report::Evaluated {
         file: &file,
         model: &model,
         held_out: &held_out,
         evaluation: &evaluation,
-        observed: &observed,
+        outcomes: &outcomes,
     };
     report::write(&dir, &evaluated)
 }
 
 /// The data as it was typed. A file or folder called mnist comes before what is built in.
-fn data_to_measure(typed: &Path) -> Result<String, Failure> {
+pub(super) fn data_to_measure(typed: &Path) -> Result<String, Failure> {
     let name = path_text(typed);
     Ok(if name == MNIST && typed.exists() { format!("./{name}") } else { name })
 }

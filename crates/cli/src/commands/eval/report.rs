@@ -4,7 +4,7 @@ use crate::output::{Failure, shown_path};
 use std::path::{Path, PathBuf};
 use striate::formats::write_atomic;
 use striate::model::Predictor;
-use striate::report::{About, Gallery, Observed, Report, ReportOptions};
+use striate::report::{About, Gallery, Outcomes, Report, ReportOptions};
 use striate::train::{Evaluation, HeldOut};
 
 const PAGE: &str = "report.html";
@@ -17,7 +17,7 @@ pub struct Evaluated<'a> {
     pub model: &'a Predictor,
     pub held_out: &'a HeldOut,
     pub evaluation: &'a Evaluation,
-    pub observed: &'a Observed,
+    pub outcomes: &'a Outcomes,
 }
 
 /// Makes the directory of a report: what takes long comes after.
@@ -28,12 +28,12 @@ pub fn make(dir: &Path) -> Result<(), Failure> {
 
 /// Writes the report into `dir`, and gives the path of its page.
 pub fn write(dir: &Path, evaluated: &Evaluated) -> Result<PathBuf, Failure> {
-    let Evaluated { file, model, held_out, evaluation, observed } = evaluated;
+    let Evaluated { file, model, held_out, evaluation, outcomes } = evaluated;
     let card = &model.card;
     let network = striate::zoo::title_of(&card.architecture);
     let about = About::new(card, file.to_string_lossy().into_owned(), network, held_out, evaluation);
     let run = file.parent().map(|dir| (dir, &card.training.metrics[..], card.training.monitor.as_deref()));
-    let report = Report::new(about, &card.task, evaluation, observed, run, &ReportOptions::default());
+    let report = Report::new(about, evaluation, outcomes, run, &ReportOptions::default());
     let gallery = Gallery::of(model, held_out, report.shown_images());
     let page = dir.join(PAGE);
     write_atomic(&page, report.page(&gallery).as_bytes())?;
