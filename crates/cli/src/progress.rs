@@ -59,6 +59,14 @@ pub fn images_bar(n: usize) -> ProgressBar {
     counting_bar(n, "{wide_bar} {pos}/{len} images looked at, ETA {eta}")
 }
 
+/// A bar for `n` passes of a network, hidden where nobody watches.
+pub fn passes_bar(n: usize) -> ProgressBar {
+    if !io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    counting_bar(n, "{wide_bar} {pos}/{len} passes, ETA {eta}")
+}
+
 fn counting_bar(n: usize, template: &str) -> ProgressBar {
     let style = ProgressStyle::with_template(template).expect("the template is well-formed");
     ProgressBar::with_draw_target(Some(n as u64), ProgressDrawTarget::stderr_with_hz(10)).with_style(style)

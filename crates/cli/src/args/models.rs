@@ -2,7 +2,7 @@
 
 use super::compute::Compute;
 use super::images::Columns;
-use super::report::GroupArgs;
+use super::report::{GroupArgs, RobustnessArgs};
 use clap::{Args, ValueEnum, value_parser};
 use std::path::PathBuf;
 
@@ -20,6 +20,8 @@ pub struct Eval {
     pub columns: Columns,
     #[command(flatten)]
     pub groups: GroupArgs,
+    #[command(flatten)]
+    pub robustness: RobustnessArgs,
     /// Print one JSON object, with the whole confusion matrix.
     #[arg(long)]
     pub json: bool,

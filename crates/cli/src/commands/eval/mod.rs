@@ -6,6 +6,7 @@ mod labels;
 mod numbers;
 mod objects;
 pub mod report;
+mod robustness;
 
 use super::is_same_file;
 use super::run::watched;
@@ -77,15 +78,18 @@ pub fn run(args: Eval) -> Result<ExitCode, Failure> {
         striate::formats::write_atomic(csv, &classes::csv(measured.outputs, classes::matrix(results))?)?;
     }
     groups.iter().for_each(groups::notes);
+    let robustness = robustness::measure(&args, &file, &model, &held_out)?;
     if args.json {
         let mut value = measured.json();
         if let Some(groups) = &groups {
             value["groups"] = serde_json::to_value(groups)?;
         }
+        robustness.add_to(&mut value)?;
         say_json(&value)?;
     } else {
         measured.print(args.all)?;
         groups.iter().try_for_each(groups::print)?;
+        robustness.print()?;
     }
     if let Some(dir) = &args.report {
         let evaluated = report::Evaluated {
