@@ -3,6 +3,7 @@
 mod choice;
 mod compute;
 mod defaults;
+mod explain;
 mod images;
 mod lr_find;
 mod models;
@@ -14,6 +15,7 @@ mod training;
 
 pub use compute::Compute;
 pub use defaults::with_defaults;
+pub use explain::*;
 pub use images::*;
 pub use lr_find::*;
 pub use models::*;
@@ -41,6 +43,7 @@ pub enum Command {
     LrFind(Box<LrFind>),
     Eval(Eval),
     Predict(Predict),
+    Explain(Box<Explain>),
     Inspect(Inspect),
     Models(Models),
     Export(Export),
