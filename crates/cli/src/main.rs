@@ -65,6 +65,7 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Eval(args) => commands::eval::run(args),
         Command::Compare(args) => commands::compare::run(args),
         Command::Predict(args) => commands::predict::run(args),
+        Command::Explain(args) => commands::explain::run(*args),
         Command::Inspect(args) => commands::inspect::run(args),
         Command::Models(args) => commands::models::run(args),
         Command::Export(args) => commands::export::run(args),

@@ -4,7 +4,7 @@ use crate::module::{Entry, Module};
 use crate::parameter::{Buffer, LayerId, Parameter};
 use crate::tap::Taps;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use striate_tensor::backend::Backend;
 use striate_tensor::{Generator, Tensor};
 
@@ -127,7 +127,8 @@ pub struct Pass {
     /// How often each layer has drawn random numbers, those without a name together.
     draws: Mutex<HashMap<u64, u64>>,
     taps: Option<Taps>,
-    watch: Mutex<Option<Watch>>,
+    /// The innermost part that is watched comes last.
+    watches: Mutex<Vec<Watch>>,
     place: Option<Arc<dyn Backend>>,
     statistics: Statistics,
     dropout: f64,
@@ -151,7 +152,7 @@ impl Pass {
             names: None,
             draws: Mutex::default(),
             taps: None,
-            watch: Mutex::default(),
+            watches: Mutex::default(),
             place: None,
             statistics: Statistics::OfBatch,
             dropout: 1.0,
@@ -238,30 +239,29 @@ impl Pass {
             None => y,
             Some(taps) => taps.observe(layer, y),
         };
-        if let Some(watch) = &mut *self.watch.lock().unwrap_or_else(PoisonError::into_inner) {
+        for watch in &mut *self.watches() {
             watch.observe(layer, &y);
         }
         y
     }
 
     /// Runs `run`, and gives what it gives with the outputs of the layers of `part` that `wanted` takes by their names within it, in the order in which they were
-    /// computed. Gradients flow through them: what a backbone gives at several strides goes on into other layers. A `part` within another that is watched takes its
-    /// place meanwhile.
+    /// computed. Gradients flow through them: what a backbone gives at several strides goes on into other layers. A `part` within another may be
+    /// watched as well.
     pub fn watch<T>(
         &self,
         part: &dyn Module,
         wanted: impl Fn(&str) -> bool + Send + 'static,
         run: impl FnOnce() -> T,
     ) -> (T, Vec<(String, Tensor)>) {
-        let watch = Watch { names: Names::of(part), wanted: Box::new(wanted), seen: Vec::new() };
-        let set = |to: Option<Watch>| {
-            let mut watch = self.watch.lock().unwrap_or_else(PoisonError::into_inner);
-            std::mem::replace(&mut *watch, to)
-        };
-        let outer = set(Some(watch));
+        self.watches().push(Watch { names: Names::of(part), wanted: Box::new(wanted), seen: Vec::new() });
         let result = run();
-        let seen = set(outer).map_or_else(Vec::new, |watch| watch.seen);
+        let seen = self.watches().pop().map_or_else(Vec::new, |watch| watch.seen);
         (result, seen)
+    }
+
+    fn watches(&self) -> MutexGuard<'_, Vec<Watch>> {
+        self.watches.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What a layer with the dropout rate `p` leaves out in this pass.

@@ -18,6 +18,7 @@ pub mod robustness;
 #[cfg(test)]
 mod tests;
 mod values;
+pub mod explain;
 
 pub use about::{About, TrainingFacts, Unreadable};
 pub use answers::Answers;
@@ -28,3 +29,4 @@ pub use gallery::{Gallery, Shot};
 pub use number::{IntervalMethod, Number};
 pub use outcomes::{LabelAnswers, MetricOf, NumberAnswers, Outcomes, TaskAnswers};
 pub use report::{Curve, FORMAT, Report, ReportOptions};
+pub use explain::{ExplainError, Explainer, Explanation, Method, Options as ExplainOptions};

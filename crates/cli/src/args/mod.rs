@@ -3,6 +3,7 @@
 mod choice;
 mod compute;
 mod defaults;
+mod explain;
 mod images;
 mod lr_find;
 mod models;
@@ -15,6 +16,7 @@ mod training;
 
 pub use compute::Compute;
 pub use defaults::with_defaults;
+pub use explain::*;
 pub use images::*;
 pub use lr_find::*;
 pub use models::*;
@@ -44,6 +46,7 @@ pub enum Command {
     Eval(Eval),
     Compare(CompareModels),
     Predict(Predict),
+    Explain(Box<Explain>),
     Inspect(Inspect),
     Models(Models),
     Export(Export),

@@ -6,6 +6,7 @@ pub mod completions;
 mod convert;
 pub mod data;
 pub mod eval;
+pub mod explain;
 pub mod export;
 pub mod finetune;
 mod folds;

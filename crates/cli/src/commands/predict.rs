@@ -7,7 +7,7 @@ use std::io::{IsTerminal, Read, stdin};
 use std::path::Path;
 use std::process::ExitCode;
 use striate::data::parallel;
-use striate::imaging::{AnyImage, Prepared, decode_bytes, decode_image};
+use striate::imaging::{AnyImage, DecodeOptions, Prepared, decode_bytes, decode_image};
 use striate::model::{Predictor, TaskCard};
 use striate::prelude::Tensor;
 
@@ -105,9 +105,13 @@ fn check_flags(args: &Predict, model: &Predictor) -> Result<(), Failure> {
 
 /// Reads an image.
 pub fn decode(model: &Predictor, input: &Input) -> Result<AnyImage, String> {
-    let options = model.card.preprocessing.decoding();
+    decode_with(&model.card.preprocessing.decoding(), input)
+}
+
+/// Reads an image as these options say.
+pub fn decode_with(options: &DecodeOptions, input: &Input) -> Result<AnyImage, String> {
     match input {
-        Input::File(path) => decode_image(path, &options).map_err(|e| e.to_string()),
+        Input::File(path) => decode_image(path, options).map_err(|e| e.to_string()),
         Input::Stdin => {
             let name = Path::new(STDIN);
             if stdin().is_terminal() {
@@ -119,7 +123,7 @@ pub fn decode(model: &Predictor, input: &Input) -> Result<AnyImage, String> {
             if bytes.len() as u64 > limit {
                 return Err(format!("{STDIN} has more than {limit} bytes, the limit for an image"));
             }
-            decode_bytes(&bytes, name, &options).map_err(|e| e.to_string())
+            decode_bytes(&bytes, name, options).map_err(|e| e.to_string())
         }
         Input::Problem(line) => Err(line.clone()),
     }

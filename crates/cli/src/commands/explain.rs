@@ -1,0 +1,191 @@
+//! Explanations of a model's answers.
+
+use super::predict::{decode_with, name_of};
+use crate::args::Explain;
+use crate::image_args::{Input, find};
+use crate::model_arg::model_path;
+use crate::output::{Failure, by, complain, count_of, json_path, note, say, say_json, shown, shown_path};
+use crate::table::Table;
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use striate::formats::npy;
+use striate::imaging::AnyImage;
+use striate::model::Model;
+use striate::prelude::Tensor;
+use striate::report::explain::{Layer, TargetKind, overlay};
+use striate::report::{ExplainOptions, Explainer, Explanation};
+
+pub fn run(args: Explain) -> Result<ExitCode, Failure> {
+    super::set_up(&args.compute);
+    let model = Model::load(&model_path(&args.model)?)?;
+    let explainer = Explainer::new(&model);
+    drop(model);
+    if args.list_layers {
+        list_layers(&args, &explainer)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let options = options(&args, &explainer)?;
+    let found = find(&args.images);
+    if found.others > 0 {
+        let files = count_of(found.others, "file");
+        note(&format!("{files} in the folders left out, with endings that images do not have"));
+    }
+    std::fs::create_dir_all(&args.out).map_err(|e| format!("cannot make the folder {}: {e}", shown_path(&args.out)))?;
+    let (mut names, mut failed) = (Names::default(), false);
+    for input in &found.inputs {
+        let image = decode_with(&explainer.card().preprocessing.decoding(), input);
+        match image.and_then(|image| one(&args, &explainer, &options, input, &image, &mut names)) {
+            Ok(said) if args.json => say_json(&said.json)?,
+            Ok(said) => say(said.text)?,
+            Err(line) => {
+                complain(&line);
+                failed = true;
+            }
+        }
+    }
+    Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// What was asked for; a layer or class that does not exist is found before any image is read.
+fn options(args: &Explain, explainer: &Explainer) -> Result<ExplainOptions, Failure> {
+    if let Some(layer) = &args.layer {
+        explainer.layer(layer)?;
+    }
+    let class = args.class.as_deref().map(|class| explainer.class(class)).transpose()?;
+    Ok(ExplainOptions {
+        layer: args.layer.clone(),
+        class,
+        object: args.object as usize - 1,
+        baseline: args.baseline.into(),
+        samples: args.samples as usize,
+        window: args.window.map(|n| n as usize),
+        seed: args.seed,
+        ..ExplainOptions::default()
+    })
+}
+
+fn list_layers(args: &Explain, explainer: &Explainer) -> Result<(), Failure> {
+    let default = explainer.default_layer().map(|layer| layer.name.clone());
+    if args.json {
+        return say_json(&json!({ "layers": explainer.layers(), "default": default }));
+    }
+    let mut table = Table::new(&["layer", "op", "output", ""]).left(2);
+    for layer in explainer.layers() {
+        let Layer { name, op, shape, aliases, .. } = layer;
+        let name = [std::slice::from_ref(name), aliases].concat().join(", ");
+        let mark = if default.as_ref() == Some(&layer.name) { "default" } else { "" };
+        table.row(vec![name, op.clone(), by(shape), mark.into()]);
+    }
+    say(table)
+}
+
+/// What is printed of an image.
+struct Said {
+    json: Value,
+    text: String,
+}
+
+/// The beginnings of names of files that are written, each once.
+#[derive(Default)]
+struct Names(BTreeSet<String>);
+
+impl Names {
+    /// The name of `input` without its ending, with a number where another image has it.
+    fn next(&mut self, input: &Input) -> String {
+        let stem = match input {
+            Input::File(path) => path.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
+            _ => "image".into(),
+        };
+        let name = |number: usize| if number > 1 { format!("{stem}-{number}") } else { stem.clone() };
+        let free = (1..).map(name).find(|name| !self.0.contains(name)).expect("there are numbers enough");
+        self.0.insert(free.clone());
+        free
+    }
+}
+
+fn one(
+    args: &Explain,
+    explainer: &Explainer,
+    options: &ExplainOptions,
+    input: &Input,
+    image: &AnyImage,
+    names: &mut Names,
+) -> Result<Said, String> {
+    let failed = |e: &dyn std::fmt::Display| format!("{}: {e}", name_of(input));
+    let name = names.next(input);
+    let mut explanations = Vec::new();
+    for method in args.methods() {
+        let found = explainer.explain(image, method, options).map_err(|e| failed(&e))?;
+        let files = write(args, explainer, &found, image, &name)?;
+        explanations.push((found, files));
+    }
+    let (image, bytes) = match input {
+        Input::File(path) => json_path(path),
+        _ => ("-".into(), None),
+    };
+    let first = explanations.first().map(|(found, _)| &found.target);
+    let mut json = json!({ "image": image, "target": first });
+    bytes.into_iter().for_each(|bytes| json["image_bytes"] = bytes.into());
+    let mut lines = vec![format!("{}: {}", name_of(input), first.map_or(String::new(), described))];
+    let mut listed = Vec::new();
+    for (found, files) in &explanations {
+        let mut value = serde_json::to_value(found).map_err(|e| e.to_string())?;
+        value["overlay"] = json_path(&files.overlay).0.into();
+        value["map"] = json_path(&files.map).0.into();
+        listed.push(value);
+        lines.push(line(found, files));
+    }
+    json["explanations"] = listed.into();
+    Ok(Said { json, text: lines.join("\n") })
+}
+
+struct Files {
+    overlay: PathBuf,
+    map: PathBuf,
+}
+
+fn write(
+    args: &Explain,
+    explainer: &Explainer,
+    found: &Explanation,
+    image: &AnyImage,
+    name: &str,
+) -> Result<Files, String> {
+    let file = |ending: &str| args.out.join(format!("{name}-{}.{ending}", found.method));
+    let files = Files { overlay: file("png"), map: file("npy") };
+    let drawn = overlay(found, image, &explainer.card().preprocessing);
+    drawn.write_png(&files.overlay).map_err(|e| e.to_string())?;
+    npy::write(&files.map, &Tensor::from_slice(&found.map, found.size)).map_err(|e| e.to_string())?;
+    Ok(files)
+}
+
+/// `tabby (92.1%)`
+fn described(target: &striate::report::explain::Target) -> String {
+    let name = shown(&target.name);
+    match (&target.kind, target.probability) {
+        (TargetKind::Pixels { count }, _) => format!("{name} ({})", count_of(*count, "pixel")),
+        (_, Some(p)) => format!("{name} ({:.1}%)", 100.0 * p),
+        (_, None) => format!("{name} {:.4}", target.value),
+    }
+}
+
+fn line(found: &Explanation, files: &Files) -> String {
+    let layer = found.layer.as_ref().map_or(String::new(), |layer| format!(" at {}", shown(layer)));
+    let file = |path: &Path| shown_path(path);
+    let mut text = format!("  {}{layer}: {}, {}", found.method, file(&files.overlay), file(&files.map));
+    if found.is_empty {
+        text += "; the map is 0 everywhere: it shows nothing";
+    }
+    if let Some(complete) = found.completeness.as_ref().filter(|found| !found.complete) {
+        text += &format!(
+            "; not complete: the attributions sum to {:.4}, the difference is {:.4}, {:.1}% off after {} steps",
+            complete.sum,
+            complete.difference,
+            100.0 * complete.error,
+            complete.steps
+        );
+    }
+    text
+}
