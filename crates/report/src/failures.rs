@@ -35,6 +35,9 @@ pub struct Failure {
     pub note: String,
 }
 
+/// The list of images on which the model is right.
+pub const CERTAINLY_RIGHT: &str = "certainly_right";
+
 /// From which score a box counts where images are in the order of what is wrong in them.
 pub const BOX_SCORE: f32 = 0.5;
 
@@ -90,6 +93,12 @@ pub fn failures(outcomes: &Outcomes, outputs: &[String], most: usize) -> Vec<Fai
                     "Least certain",
                     all().map(|i| (i, -margin(i))).filter(|(_, m)| !m.is_nan()).collect(),
                     &|i, margin| of(i, -margin, format!("margin {:.1} points", -100.0 * margin)),
+                ),
+                ranked(
+                    CERTAINLY_RIGHT,
+                    "Most certain and right",
+                    all().filter(|i| !is_wrong(i)).map(|i| (i, confidence(i))).collect(),
+                    &|i, p| of(i, p, format!("probability {:.1}%", 100.0 * p)),
                 ),
             ]
         }
@@ -178,7 +187,8 @@ mod tests {
             [
                 ("highest_loss", vec!["4", "1"]),
                 ("confidently_wrong", vec!["1", "2"]),
-                ("least_certain", vec!["3", "2"])
+                ("least_certain", vec!["3", "2"]),
+                ("certainly_right", vec!["0", "3"])
             ]
         );
         let worst = &lists[1].images[0];
@@ -188,8 +198,8 @@ mod tests {
     }
 
     #[test]
-    fn without_mistakes_the_least_certain_are_left() {
+    fn without_mistakes_no_list_of_these_is_left() {
         let lists = lists(&[5.0, 0.0, 0.0, 3.0], &[0, 1]);
-        assert_eq!(lists.iter().map(|l| l.kind).collect::<Vec<_>>(), ["least_certain"]);
+        assert_eq!(lists.iter().map(|l| l.kind).collect::<Vec<_>>(), ["least_certain", "certainly_right"]);
     }
 }

@@ -6,6 +6,8 @@ mod bootstrap;
 mod classes;
 pub mod compare;
 mod drawing;
+pub mod explain;
+mod explanations;
 mod failures;
 mod gallery;
 pub mod groups;
@@ -18,15 +20,15 @@ pub mod robustness;
 #[cfg(test)]
 mod tests;
 mod values;
-pub mod explain;
 
 pub use about::{About, TrainingFacts, Unreadable};
 pub use answers::Answers;
 pub use classes::{ClassRow, Confused, Confusion};
 pub use drawing::{draw_classes, draw_objects, palette};
+pub use explain::{ExplainError, Explainer, Explanation, Method, Options as ExplainOptions};
+pub use explanations::{Checked, Explanations};
 pub use failures::{Failure, Failures};
 pub use gallery::{Gallery, Shot};
 pub use number::{IntervalMethod, Number};
 pub use outcomes::{LabelAnswers, MetricOf, NumberAnswers, Outcomes, TaskAnswers};
 pub use report::{Curve, FORMAT, Report, ReportOptions};
-pub use explain::{ExplainError, Explainer, Explanation, Method, Options as ExplainOptions};

@@ -2,11 +2,15 @@
 
 use crate::about::About;
 use crate::classes::{ClassRow, Confusion};
+use crate::failures::{CERTAINLY_RIGHT, Failures};
 use crate::gallery::{Gallery, Shot};
+use crate::groups::{GapKind, Groups};
 use crate::number::Number;
 use crate::report::{Curve, Report};
+use crate::robustness::{AttackExample, Attacks, CorruptionExample, Robustness, STRENGTHS};
 use askama::Template;
 use std::fmt::Write;
+use striate_imaging::decode_bytes;
 use striate_train::Scale;
 use striate_train::plots::{self, Series};
 
@@ -37,6 +41,11 @@ struct Page<'a> {
     curves: Option<String>,
     /// Whether images are shown large, several of each.
     wide: bool,
+    failing: Vec<&'a Failures>,
+    right: Option<&'a Failures>,
+    gaps: Vec<GapRow>,
+    corrupted: Vec<Shot>,
+    attacked: Vec<Shot>,
 }
 
 struct Matrix<'a> {
@@ -78,7 +87,12 @@ impl Report {
             matrix: self.confusion.as_ref().and_then(|c| matrix(c, &self.about.outputs)),
             precision_recall: (!self.precision_recall.is_empty()).then(|| self.precision_recall_plot()),
             curves: (!self.training_curves.is_empty()).then(|| self.training_plot()),
-            wide: matches!(task, "detection" | "segmentation"),
+            wide: self.explanations.is_some() || matches!(task, "detection" | "segmentation"),
+            failing: self.failures.iter().filter(|list| list.kind != CERTAINLY_RIGHT).collect(),
+            right: self.failures.iter().find(|list| list.kind == CERTAINLY_RIGHT),
+            gaps: self.groups.as_ref().map_or_else(Vec::new, gap_rows),
+            corrupted: self.robustness.as_ref().map_or_else(Vec::new, corrupted),
+            attacked: self.attacks.as_ref().map_or_else(Vec::new, attacked),
         };
         page.render().expect("a template of text and numbers is written into memory")
     }
@@ -131,7 +145,12 @@ impl Page<'_> {
             ("metrics", "How good it is", true),
             ("classes", self.each, !report.classes.is_empty()),
             ("confusion", "What is taken for what", report.confusion.is_some()),
-            ("failures", "Where it fails", !report.failures.is_empty()),
+            ("failures", "Where it fails", !self.failing.is_empty()),
+            ("right", "Where it is right", self.right.is_some()),
+            ("explanations", "What it looks at", report.explanations.is_some()),
+            ("groups", "Groups", report.groups.is_some()),
+            ("robustness", "Robustness", report.robustness.is_some()),
+            ("attacks", "Attacks", report.attacks.is_some()),
             ("training", "How it was trained", self.curves.is_some()),
             ("about", "About this report", true),
         ];
@@ -146,6 +165,18 @@ impl Page<'_> {
         self.gallery.shots(*index)
     }
 
+    fn two(&self, x: impl std::borrow::Borrow<f64>) -> String {
+        format!("{:.2}", x.borrow())
+    }
+
+    fn maybe(&self, x: impl std::borrow::Borrow<Option<f64>>) -> String {
+        x.borrow().map_or("–".into(), |x| format!("{x:.2}"))
+    }
+
+    fn maybe_percent(&self, x: impl std::borrow::Borrow<Option<f64>>) -> String {
+        x.borrow().map_or("–".into(), percent)
+    }
+
     fn thousands(&self, n: impl std::borrow::Borrow<usize>) -> String {
         thousands(*n.borrow())
     }
@@ -153,6 +184,82 @@ impl Page<'_> {
     fn percent(&self, x: impl std::borrow::Borrow<f64>) -> String {
         percent(*x.borrow())
     }
+}
+
+/// A gap between groups, for people.
+struct GapRow {
+    what: String,
+    size: String,
+    lowest: String,
+    highest: String,
+    p: String,
+    adjusted: String,
+    verdict: &'static str,
+}
+
+/// The chance below which a gap counts as more than that.
+const SIGNIFICANT: f64 = 0.05;
+
+fn gap_rows(groups: &Groups) -> Vec<GapRow> {
+    let kinds = [
+        (GapKind::Main, groups.main_metric.replace('_', " ")),
+        (GapKind::Calibration, "calibration error".into()),
+        (GapKind::EqualOpportunity, "recall (equal opportunity)".into()),
+        (GapKind::PredictiveParity, "precision (predictive parity)".into()),
+        (GapKind::DemographicParity, "share of predictions (demographic parity)".into()),
+    ];
+    let row = |(kind, what): (GapKind, String)| {
+        let gap = groups.largest(kind)?;
+        let group = |place: Option<usize>| {
+            place.map_or("–".into(), |i| groups.groups[i].value.clone().unwrap_or_else(|| "(no value)".into()))
+        };
+        let p = |p: Option<f64>| p.map_or("–".into(), |p| format!("{p:.3}"));
+        let points = kind != GapKind::Main || groups.main_metric != "mae";
+        let size = gap.difference.map_or("–".into(), |x| match points {
+            true => format!("{:.1} points", 100.0 * x),
+            false => format!("{x:.4}"),
+        });
+        Some(GapRow {
+            what: gap.output.as_ref().map_or(what.clone(), |output| format!("{what} of {output}")),
+            size,
+            lowest: group(gap.lowest),
+            highest: group(gap.highest),
+            p: p(gap.p_value),
+            adjusted: p(gap.p_adjusted),
+            verdict: match gap.p_adjusted {
+                Some(p) if p < SIGNIFICANT => "yes",
+                Some(_) => "not shown",
+                None => "not tested",
+            },
+        })
+    };
+    kinds.into_iter().filter_map(row).collect()
+}
+
+/// Pixels of the shorter side of an example.
+const EXAMPLE: usize = 112;
+
+fn shot(caption: String, png: &[u8]) -> Option<Shot> {
+    let image = decode_bytes(png, "example.png".as_ref(), &Default::default()).ok()?.into_bytes();
+    Shot::new(&caption, &image, EXAMPLE)
+}
+
+/// The image of each corruption at its middle strength, after the clean one.
+fn corrupted(robustness: &Robustness) -> Vec<Shot> {
+    let shown = robustness.examples.iter().filter(|e| e.corruption.is_none() || e.strength == STRENGTHS.div_ceil(2));
+    let one = |e: &CorruptionExample| {
+        let caption = e.corruption.map_or("as it is".into(), |c| format!("{}, strength {}", c.name(), e.strength));
+        shot(caption, &e.png)
+    };
+    shown.filter_map(one).collect()
+}
+
+fn attacked(attacks: &Attacks) -> Vec<Shot> {
+    let three = |e: &AttackExample| {
+        let attack = format!("{}, ε = {}/255", e.attack.name(), e.epsilon);
+        [shot(e.image.clone(), &e.original), shot(attack, &e.attacked), shot("difference".into(), &e.difference)]
+    };
+    attacks.examples.iter().flat_map(three).flatten().collect()
 }
 
 /// `12,345`
@@ -224,7 +331,7 @@ mod tests {
     fn each_section_can_be_reached() {
         let page = report().page(&Gallery::default());
         let targets: Vec<&str> = page.split("href=\"#").skip(1).map(|rest| &rest[..rest.find('"').unwrap()]).collect();
-        assert_eq!(targets, ["main", "metrics", "classes", "confusion", "failures", "about"]);
+        assert_eq!(targets, ["main", "metrics", "classes", "confusion", "failures", "right", "about"]);
         assert!(targets.iter().all(|id| page.contains(&format!("id=\"{id}\""))));
     }
 

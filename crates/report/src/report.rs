@@ -2,9 +2,12 @@
 
 use crate::about::About;
 use crate::classes::{self, ClassRow, Confusion};
+use crate::explanations::Explanations;
 use crate::failures::{Failures, failures};
+use crate::groups::Groups;
 use crate::number::Number;
 use crate::outcomes::{Outcomes, TaskAnswers};
+use crate::robustness::{Attacks, Robustness};
 use crate::values;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -41,8 +44,16 @@ pub struct Report {
     pub precision_recall: Vec<Curve>,
     /// Losses and metrics during training, if the run's files are there.
     pub training_curves: Vec<Curve>,
-    /// Images on which the model fails.
+    /// Images on which the model fails, and of a classification those on which it is right and most certain.
     pub failures: Vec<Failures>,
+    /// Explanations of these images, and whether they can be trusted.
+    pub explanations: Option<Explanations>,
+    /// The metrics by the values of a column, if one was named.
+    pub groups: Option<Groups>,
+    /// The metric on corrupted images, if that was asked for.
+    pub robustness: Option<Robustness>,
+    /// The metric under attack, if that was asked for.
+    pub attacks: Option<Attacks>,
 }
 
 /// A line of a plot.
@@ -98,6 +109,10 @@ impl Report {
             precision_recall: Vec::new(),
             training_curves: run.map_or_else(Vec::new, |run| training_curves(run)),
             failures,
+            explanations: None,
+            groups: None,
+            robustness: None,
+            attacks: None,
             about: about.clone(),
         };
         match (&evaluation.results, &outcomes.answers) {

@@ -99,7 +99,8 @@ pub fn run(args: Eval) -> Result<ExitCode, Failure> {
             evaluation: &evaluation,
             outcomes: &outcomes,
         };
-        let page = report::write(dir, &evaluated)?;
+        let (robustness, attacks) = robustness.into_parts();
+        let page = report::write(dir, &evaluated, report::Beside { groups, robustness, attacks })?;
         if !args.json {
             say(format_args!("\nReport:  {}", shown_path(&page)))?;
         }
@@ -123,7 +124,7 @@ pub fn report_of_run(run: &Path, quiet: bool) -> Result<PathBuf, Failure> {
         evaluation: &evaluation,
         outcomes: &outcomes,
     };
-    report::write(&dir, &evaluated)
+    report::write(&dir, &evaluated, report::Beside::default())
 }
 
 /// The data as it was typed. A file or folder called mnist comes before what is built in.

@@ -3,13 +3,23 @@
 use crate::output::{Failure, shown_path};
 use std::path::{Path, PathBuf};
 use striate::formats::write_atomic;
-use striate::model::Predictor;
-use striate::report::{About, Gallery, Outcomes, Report, ReportOptions};
+use striate::model::{Model, Predictor};
+use striate::report::groups::Groups;
+use striate::report::robustness::{Attacks, Robustness};
+use striate::report::{About, Explainer, Explanations, Gallery, Outcomes, Report, ReportOptions};
 use striate::train::{Evaluation, HeldOut};
 
 const PAGE: &str = "report.html";
 const NUMBERS: &str = "report.json";
 const CARD: &str = "MODEL_CARD.md";
+
+/// What was measured beside, because it was asked for.
+#[derive(Default)]
+pub struct Beside {
+    pub groups: Option<Groups>,
+    pub robustness: Option<Robustness>,
+    pub attacks: Option<Attacks>,
+}
 
 /// What was evaluated.
 pub struct Evaluated<'a> {
@@ -27,14 +37,18 @@ pub fn make(dir: &Path) -> Result<(), Failure> {
 }
 
 /// Writes the report into `dir`, and gives the path of its page.
-pub fn write(dir: &Path, evaluated: &Evaluated) -> Result<PathBuf, Failure> {
+pub fn write(dir: &Path, evaluated: &Evaluated, beside: Beside) -> Result<PathBuf, Failure> {
     let Evaluated { file, model, held_out, evaluation, outcomes } = evaluated;
     let card = &model.card;
     let network = striate::zoo::title_of(&card.architecture);
     let about = About::new(card, file.to_string_lossy().into_owned(), network, held_out, evaluation);
     let run = file.parent().map(|dir| (dir, &card.training.metrics[..], card.training.monitor.as_deref()));
-    let report = Report::new(about, evaluation, outcomes, run, &ReportOptions::default());
-    let gallery = Gallery::of(model, held_out, report.shown_images());
+    let mut report = Report::new(about, evaluation, outcomes, run, &ReportOptions::default());
+    let mut gallery = Gallery::of(model, held_out, report.shown_images());
+    let explainer = Explainer::new(&Model::load(file)?);
+    report.explanations =
+        Explanations::of(&explainer, &held_out.data.test, &report.failures, &mut gallery, report.seed)?;
+    (report.groups, report.robustness, report.attacks) = (beside.groups, beside.robustness, beside.attacks);
     let page = dir.join(PAGE);
     write_atomic(&page, report.page(&gallery).as_bytes())?;
     write_atomic(&dir.join(NUMBERS), &serde_json::to_vec_pretty(&report)?)?;

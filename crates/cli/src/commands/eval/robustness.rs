@@ -108,6 +108,11 @@ fn title(name: &str) -> &str {
 }
 
 impl Measured {
+    /// What was measured on corrupted images, and under attack.
+    pub fn into_parts(self) -> (Option<Robustness>, Option<Attacks>) {
+        (self.corrupted, self.attacked)
+    }
+
     /// Adds what was measured to a JSON object.
     pub fn add_to(&self, value: &mut Value) -> Result<(), Failure> {
         if let Some(corrupted) = &self.corrupted {

@@ -1,0 +1,86 @@
+//! [`Explanations`]: Grad-CAM of the images that a report shows, and whether that can be trusted.
+
+use crate::explain::{ExplainError, Explainer, Method, Options, Scores, overlay};
+use crate::failures::Failures;
+use crate::gallery::{Gallery, Shot, original};
+use schemars::JsonSchema;
+use serde::Serialize;
+use striate_train::Images;
+
+/// The explanations that a report shows.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct Explanations {
+    /// The method.
+    pub method: Method,
+    /// The layer that it explains by.
+    pub layer: Option<String>,
+    /// How many images are explained.
+    pub images: usize,
+    /// The images on which the explanations were checked.
+    pub checked: Vec<Checked>,
+}
+
+/// A check of an explanation.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct Checked {
+    /// The image.
+    pub image: String,
+    /// What was explained.
+    pub target: String,
+    /// What came of it, in words.
+    pub verdict: String,
+    /// The numbers.
+    pub scores: Scores,
+}
+
+/// Images on which explanations are checked: each takes hundreds of passes.
+const CHECKED: usize = 3;
+/// Pixels of the shorter side.
+const SIDE: usize = 112;
+
+impl Explanations {
+    /// Adds Grad-CAM of the predicted class to the images of `lists` in `gallery`, and checks it on the first images of the lists. None if the network has no layer
+    /// whose output is a map.
+    ///
+    /// # Errors
+    /// If the network cannot be run, or gives NaN.
+    pub fn of(
+        explainer: &Explainer,
+        images: &Images,
+        lists: &[Failures],
+        gallery: &mut Gallery,
+        seed: u64,
+    ) -> Result<Option<Explanations>, ExplainError> {
+        let Some(layer) = explainer.default_layer().map(|layer| layer.name.clone()) else { return Ok(None) };
+        let (method, options) = (Method::GradCam, Options { seed, ..Options::default() });
+        let mut found = Explanations { method, layer: Some(layer), images: 0, checked: Vec::new() };
+        // The first of every list, then the second of every list.
+        let longest = lists.iter().map(|list| list.images.len()).max().unwrap_or(0);
+        let in_turn = (0..longest).flat_map(|place| lists.iter().filter_map(move |list| list.images.get(place)));
+        let mut seen = std::collections::BTreeSet::new();
+        for failure in in_turn.filter(|failure| seen.insert(failure.index)) {
+            let Some(image) = original(images, failure.index) else { continue };
+            let explanation = match explainer.explain(&image, method, &options) {
+                Ok(explanation) => explanation,
+                // Nothing was found in it, so there is nothing to explain.
+                Err(ExplainError::NoObject(_) | ExplainError::NoPixels { .. } | ExplainError::NotFinite) => continue,
+                Err(other) => return Err(other),
+            };
+            let drawn = overlay(&explanation, &image, &explainer.card().preprocessing);
+            let caption = format!("Grad-CAM of {}", explanation.target.name);
+            Shot::new(&caption, &drawn, SIDE).into_iter().for_each(|shot| gallery.add(failure.index, shot));
+            found.images += 1;
+            if found.checked.len() < CHECKED {
+                let question = explainer.ask(&image, &options)?;
+                let scores = explainer.score(&question, std::slice::from_ref(&explanation), &options)?.swap_remove(0);
+                found.checked.push(Checked {
+                    image: failure.image.clone(),
+                    target: explanation.target.name.clone(),
+                    verdict: scores.verdict.describe().to_string(),
+                    scores,
+                });
+            }
+        }
+        Ok((found.images > 0).then_some(found))
+    }
+}
