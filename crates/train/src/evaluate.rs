@@ -184,6 +184,8 @@ pub struct MeasuredBatch<'a> {
     pub batch: &'a Batch,
     /// What the network gave.
     pub output: &'a Tensor,
+    /// The features `[n, features]` of the images, of a model that was loaded with them.
+    pub features: Option<&'a Tensor>,
     /// The names of the images.
     pub names: &'a [String],
 }
@@ -229,9 +231,9 @@ pub fn evaluate_each(
             continue;
         }
         let of_batch = loader.names(&batch);
-        let output = model.try_logits(batch.images.clone());
-        let output = output.map_err(|e| TrainError::Measuring { reason: e.to_string() })?;
-        each(&MeasuredBatch { batch: &batch, output: &output, names: &of_batch });
+        let given = model.try_logits_and_features(batch.images.clone());
+        let (output, features) = given.map_err(|e| TrainError::Measuring { reason: e.to_string() })?;
+        each(&MeasuredBatch { batch: &batch, output: &output, features: features.as_ref(), names: &of_batch });
         names.extend(of_batch);
         let original = |index: usize| {
             let size = loader.size_of(index).expect("an image of a batch has been read");

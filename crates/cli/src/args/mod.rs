@@ -1,5 +1,6 @@
 //! What can be typed: each flag's name, help and type stand here alone.
 
+mod calibrate;
 mod choice;
 mod compute;
 mod defaults;
@@ -12,6 +13,7 @@ mod runs;
 mod sweep;
 mod training;
 
+pub use calibrate::*;
 pub use compute::Compute;
 pub use defaults::with_defaults;
 pub use images::*;
@@ -40,6 +42,7 @@ pub enum Command {
     Finetune(Box<Finetune>),
     LrFind(Box<LrFind>),
     Eval(Eval),
+    Calibrate(Calibrate),
     Predict(Predict),
     Inspect(Inspect),
     Models(Models),

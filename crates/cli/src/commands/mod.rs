@@ -1,6 +1,7 @@
 //! The commands.
 
 pub mod bench;
+pub mod calibrate;
 pub mod completions;
 mod convert;
 pub mod data;
@@ -8,6 +9,7 @@ pub mod eval;
 pub mod export;
 pub mod finetune;
 mod folds;
+mod held_out;
 pub mod import;
 pub mod inspect;
 pub mod lr_find;

@@ -1,27 +1,28 @@
 //! Measuring a model on images that it has not learnt from.
 
+mod calibrated;
 mod classes;
 mod labels;
 mod numbers;
 mod objects;
 
-use super::is_same_file;
+use super::calibrate::failure;
 use super::run::watched;
+use super::{held_out, is_same_file};
 use crate::advice;
 use crate::args::Eval;
 use crate::model_arg::model_path;
-use crate::output::{Failure, count_of, json_path, note, say, say_json, shown, shown_path, thousands};
+use crate::output::{Failure, json_path, note, say, say_json, shown, shown_path};
+use calibrated::Calibrated;
 use serde_json::{Value, json};
 use std::path::Path;
 use std::process::ExitCode;
-use striate::data::images::path_text;
-use striate::model::{EvalSplit, Predictor, TaskCard};
-use striate::train::{Evaluation, HeldOut, MNIST, Metric, Results, evaluate, load_to_measure};
+use striate::model::{Predictor, TaskCard};
+use striate::report::held_out_answers;
+use striate::train::{Evaluation, HeldOut, Metric, Results, evaluate, load_to_measure};
 
 /// More classes or labels than these are not printed one by one, nor is the matrix.
 const MANY: usize = 20;
-/// How many reasons a line gives.
-const REASONS: usize = 3;
 
 /// What is printed.
 struct Measured<'a> {
@@ -31,8 +32,8 @@ struct Measured<'a> {
     /// The names of the outputs.
     outputs: &'a [String],
     task: &'a TaskCard,
-    imported_from: Option<&'a str>,
     evaluation: &'a Evaluation,
+    calibrated: Option<Calibrated<'a>>,
 }
 
 pub fn run(args: Eval) -> Result<ExitCode, Failure> {
@@ -44,23 +45,27 @@ pub fn run(args: Eval) -> Result<ExitCode, Failure> {
         let task = model.card.task.name();
         return Err(format!("--csv writes a confusion matrix, and the model's task is {task}: --json has all").into());
     }
-    let typed = args.data.as_deref().map(data_to_measure).transpose()?;
+    let typed = args.data.as_deref().map(held_out::data_name);
     let options = args.columns.options();
     let quiet = args.json;
     let held_out = watched(quiet, |watch| load_to_measure(&model.card, typed.as_deref(), &options, watch))
         .map_err(advice::failure)?;
     held_out.data.notes.iter().for_each(|text| note(text));
-    let evaluation = evaluate(&model, &held_out).map_err(advice::failure)?;
+    let (answers, evaluation) = match &model.card.calibration {
+        Some(_) => held_out_answers(&model, &held_out).map(|(answers, e)| (Some(answers), e)).map_err(failure)?,
+        None => (None, evaluate(&model, &held_out).map_err(advice::failure)?),
+    };
     let measured = Measured {
         model: &file,
         network: striate::zoo::title_of(&model.card.architecture),
         held_out: &held_out,
         outputs: &model.card.classes,
         task: &model.card.task,
-        imported_from: model.card.imported_from(),
         evaluation: &evaluation,
+        calibrated: answers.and_then(|answers| Calibrated::of(&model.card, &held_out, &answers)),
     };
-    [measured.unreadable(), measured.learnt_from()].into_iter().flatten().for_each(|line| note(&line));
+    held_out::notes(&held_out, &model.card, &evaluation.bad).iter().for_each(|line| note(line));
+    measured.calibrated.iter().for_each(Calibrated::warn);
     if let (Some(csv), Results::Classification(results)) = (&args.csv, &evaluation.results) {
         striate::formats::write_atomic(csv, &classes::csv(measured.outputs, classes::matrix(results))?)?;
     }
@@ -70,12 +75,6 @@ pub fn run(args: Eval) -> Result<ExitCode, Failure> {
         measured.print(args.all)?;
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// The data as it was typed. A file or folder called mnist comes before what is built in.
-fn data_to_measure(typed: &Path) -> Result<String, Failure> {
-    let name = path_text(typed);
-    Ok(if name == MNIST && typed.exists() { format!("./{name}") } else { name })
 }
 
 /// What is read is not written over.
@@ -108,56 +107,8 @@ fn intervals(metrics: &[Metric]) -> Value {
 }
 
 impl Measured<'_> {
-    /// What was learnt from, or that this is not known, in one line.
-    fn learnt_from(&self) -> Option<String> {
-        let HeldOut { split, left_out, error_rate, .. } = self.held_out;
-        match (split, left_out) {
-            (EvalSplit::Unknown, _) => {
-                let origin = match self.imported_from {
-                    Some(file) => format!("the model comes from {}, which", shown(file)),
-                    None => "this model file is of an earlier version and".into(),
-                };
-                Some(format!(
-                    "{origin} does not say what it learnt from: these images may be among that, and then the numbers are too good"
-                ))
-            }
-            (_, 0) => None,
-            (_, n) => {
-                let by_mistake = match error_rate {
-                    0.0 => String::new(),
-                    rate => format!(" ({:.2}% of other images are taken for such, by mistake)", 100.0 * rate),
-                };
-                let images = count_of(*n, "image");
-                Some(format!(
-                    "{images} left out, for the model has learnt from {}{by_mistake}",
-                    if *n == 1 { "it" } else { "them" }
-                ))
-            }
-        }
-    }
-
-    /// Images that could not be read, in one line.
-    fn unreadable(&self) -> Option<String> {
-        let bad = &self.evaluation.bad;
-        let reasons: Vec<&str> = bad.iter().take(REASONS).map(|bad| bad.reason.as_str()).collect();
-        let more = bad.len().saturating_sub(REASONS);
-        let more = if more > 0 { format!("; and {more} more") } else { String::new() };
-        let line = || {
-            format!("{} left out, for they cannot be read: {}{more}", count_of(bad.len(), "image"), reasons.join("; "))
-        };
-        (!bad.is_empty()).then(line)
-    }
-
     fn json(&self) -> Value {
         let (model, model_bytes) = json_path(self.model);
-        let unreadable: Vec<Value> = (self.evaluation.bad.iter())
-            .map(|bad| {
-                let (image, bytes) = json_path(&bad.path);
-                let mut value = json!({ "image": image, "reason": bad.reason });
-                bytes.into_iter().for_each(|bytes| value["image_bytes"] = bytes.into());
-                value
-            })
-            .collect();
         let metrics = self.evaluation.results.metrics();
         let mut value = json!({
             "model": model,
@@ -167,13 +118,16 @@ impl Measured<'_> {
             "measured_on": self.held_out.split,
             "learnt_from_left_out": self.held_out.left_out,
             "learnt_from_error_rate": self.held_out.error_rate,
-            "unreadable": unreadable.len(),
-            "unreadable_images": unreadable,
+            "unreadable": self.evaluation.bad.len(),
+            "unreadable_images": held_out::unreadable_json(self.evaluation),
             "loss": self.evaluation.loss,
             "metrics": by_name(&metrics),
             "intervals_95": intervals(&metrics),
         });
         model_bytes.into_iter().for_each(|bytes| value["model_bytes"] = bytes.into());
+        if let Some(calibrated) = &self.calibrated {
+            value["calibration"] = calibrated.json();
+        }
         match &self.evaluation.results {
             Results::Classification(results) => classes::json(&mut value, self.outputs, results),
             Results::MultiLabel(results) => labels::json(&mut value, self.outputs, self.task, results),
@@ -190,13 +144,10 @@ impl Measured<'_> {
 
     fn print(&self, all: bool) -> Result<(), Failure> {
         say(format_args!(
-            "{}: {} on {} ({} {}{})",
+            "{}: {} on {}",
             shown_path(self.model),
             shown(&self.network),
-            shown(&self.held_out.data.name),
-            thousands(self.evaluation.results.images()),
-            self.held_out.split.images(),
-            if self.held_out.split == EvalSplit::Validation { ": its best epoch was chosen on them" } else { "" }
+            held_out::described(self.held_out, self.evaluation.results.images())
         ))?;
         let loss = self.evaluation.loss;
         match &self.evaluation.results {
@@ -209,6 +160,11 @@ impl Measured<'_> {
             Results::Segmentation(results) => {
                 objects::print_segmentation(self.outputs, results, loss, &self.evaluation.names)
             }
+        }?;
+        if let Some(calibrated) = &self.calibrated {
+            say("")?;
+            calibrated.print()?;
         }
+        Ok(())
     }
 }
