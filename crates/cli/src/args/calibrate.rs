@@ -51,3 +51,35 @@ pub fn fraction(text: &str) -> Result<f64, String> {
     let number = text.trim().parse().ok().filter(|x| *x > 0.0 && *x < 1.0);
     number.ok_or_else(|| "it must be a number between 0 and 1, such as 0.95".into())
 }
+
+/// List images whose label is likely wrong, by confident learning.
+///
+/// An image is suspected if a model that has not learnt from it is surer of another class than it usually is of images with that label. Best are the answers of a
+/// cross-validation (train --folds), which looks at every image; of a model the images that it has not learnt from are looked at.
+///
+/// What is listed is to be looked at by a person: rare kinds of images look like wrong labels.
+#[derive(Debug, Args)]
+pub struct LabelErrors {
+    /// The directory of a cross-validation or its predictions.csv; or a model file (model.safetensors), or the directory of the run that made it.
+    #[arg(value_name = "FOLDS|MODEL|RUN")]
+    pub source: PathBuf,
+    /// Of a model: images (see train --help), or mnist [default: the data that it was trained on].
+    #[arg(value_name = "DATA")]
+    pub data: Option<PathBuf>,
+    #[command(flatten)]
+    pub columns: Columns,
+    /// Suspect fewer images, of which more are wrong: those that are also among the least likely of their class.
+    #[arg(long)]
+    pub strict: bool,
+    /// How many to print; --csv and --json have all.
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    pub top: usize,
+    /// Write all suspects to a file: image, label, suggested class, and the probabilities of both.
+    #[arg(long, value_name = "FILE.csv")]
+    pub csv: Option<PathBuf>,
+    /// Print one JSON object.
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub compute: Compute,
+}

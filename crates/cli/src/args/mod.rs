@@ -43,6 +43,7 @@ pub enum Command {
     LrFind(Box<LrFind>),
     Eval(Eval),
     Calibrate(Calibrate),
+    LabelErrors(LabelErrors),
     Predict(Predict),
     Inspect(Inspect),
     Models(Models),

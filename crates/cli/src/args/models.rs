@@ -19,6 +19,10 @@ pub struct Eval {
     pub data: Option<PathBuf>,
     #[command(flatten)]
     pub columns: Columns,
+    /// Classes: measure how well scores tell these images, which the model was not made for, from DATA: maximum softmax, energy, and the Mahalanobis distance of features.
+    /// Classes of theirs are not looked at.
+    #[arg(long, value_name = "OTHER")]
+    pub out_of_distribution: Option<PathBuf>,
     /// Print one JSON object, with the whole confusion matrix.
     #[arg(long)]
     pub json: bool,

@@ -12,6 +12,7 @@ mod folds;
 mod held_out;
 pub mod import;
 pub mod inspect;
+pub mod label_errors;
 pub mod lr_find;
 pub mod models;
 mod overfit;

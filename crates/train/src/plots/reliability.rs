@@ -11,6 +11,8 @@ const HEIGHT: f64 = 340.0;
 const BARS: f64 = 70.0;
 const INDENT: f64 = 24.0;
 const DOT: f64 = 6.0;
+/// The width of a bar.
+const BAR: f64 = 8.0;
 /// Half the width of the ends of an interval.
 const CAP: f64 = 3.0;
 
@@ -65,11 +67,11 @@ pub fn reliability(series: &[(String, Vec<ReliabilityPoint>)], x: &str, y: &str)
     let all: usize = first.iter().map(|bin| bin.count).sum();
     let fraction = |bin: &ReliabilityPoint| bin.count as f64 / all as f64;
     let up = Axis::new(0.0, 1.0, Unit::Percent);
-    let labels = Labels { title: "Predictions by confidence", x, y: "" };
+    let labels = Labels { title: "Predictions in each bin", x, y: "fraction" };
     let bars = Panel::draw(&mut svg, [0.0, below, WIDTH, BARS], [axis, up], &labels);
     for bin in first.iter().filter(|bin| bin.count > 0) {
         let (at, top, bottom) = (bars.x(bin.confidence), bars.y(fraction(bin)), bars.y(0.0));
-        svg.path("l0", &format!("M{} {}V{}", n(at), n(bottom), n(top)), 8.0);
+        svg.area("c7", &format!("M{} {}h{}V{}h-{}z", n(at - BAR / 2.0), n(bottom), n(BAR), n(top), n(BAR)), None);
     }
     legend.draw(&mut svg, [INDENT, below + BARS + Panel::around()]);
     svg.finish()

@@ -5,6 +5,7 @@ mod classes;
 mod labels;
 mod numbers;
 mod objects;
+mod out_of_distribution;
 
 use super::calibrate::failure;
 use super::run::watched;
@@ -14,15 +15,16 @@ use crate::args::Eval;
 use crate::model_arg::model_path;
 use crate::output::{Failure, json_path, note, say, say_json, shown, shown_path};
 use calibrated::Calibrated;
+use out_of_distribution::Outside;
 use serde_json::{Value, json};
 use std::path::Path;
 use std::process::ExitCode;
 use striate::model::{Predictor, TaskCard};
-use striate::report::held_out_answers;
-use striate::train::{Evaluation, HeldOut, Metric, Results, evaluate, load_to_measure};
+use striate::report::{HeldOutAnswers, Representations, held_out_answers};
+use striate::train::{Evaluation, HeldOut, Metric, Results, evaluate, evaluate_each, load_to_measure};
 
 /// More classes or labels than these are not printed one by one, nor is the matrix.
-const MANY: usize = 20;
+pub const MANY: usize = 20;
 
 /// What is printed.
 struct Measured<'a> {
@@ -34,16 +36,21 @@ struct Measured<'a> {
     task: &'a TaskCard,
     evaluation: &'a Evaluation,
     calibrated: Option<Calibrated<'a>>,
+    outside: Option<Outside>,
 }
 
 pub fn run(args: Eval) -> Result<ExitCode, Failure> {
     super::set_up(&args.compute);
     let file = model_path(&args.model)?;
     check_csv(&args, &file)?;
-    let model = Predictor::load(&file)?;
+    let model = load(&file, args.out_of_distribution.is_some())?;
     if args.csv.is_some() && model.card.task != TaskCard::Classification {
         let task = model.card.task.name();
         return Err(format!("--csv writes a confusion matrix, and the model's task is {task}: --json has all").into());
+    }
+    if args.out_of_distribution.is_some() && model.card.task != TaskCard::Classification {
+        let task = model.card.task.name();
+        return Err(format!("--out-of-distribution is for models of classes, and the model's task is {task}").into());
     }
     let typed = args.data.as_deref().map(held_out::data_name);
     let options = args.columns.options();
@@ -51,9 +58,20 @@ pub fn run(args: Eval) -> Result<ExitCode, Failure> {
     let held_out = watched(quiet, |watch| load_to_measure(&model.card, typed.as_deref(), &options, watch))
         .map_err(advice::failure)?;
     held_out.data.notes.iter().for_each(|text| note(text));
-    let (answers, evaluation) = match &model.card.calibration {
-        Some(_) => held_out_answers(&model, &held_out).map(|(answers, e)| (Some(answers), e)).map_err(failure)?,
-        None => (None, evaluate(&model, &held_out).map_err(advice::failure)?),
+    let other = args.out_of_distribution.as_deref();
+    let other = other.map(|other| out_of_distribution::load(&model, &held_out, other, quiet)).transpose()?;
+    let (answers, evaluation, outside) = match (&model.card.calibration, &other) {
+        (_, Some(other)) => {
+            let mut inside = Representations::new(model.card.classes.len());
+            let evaluation = evaluate_each(&model, &held_out, |batch| inside.add(batch)).map_err(advice::failure)?;
+            let outside = Outside::measure(&model, &inside, other)?;
+            (Some(HeldOutAnswers::Classes(inside.answers)), evaluation, Some(outside))
+        }
+        (Some(_), None) => {
+            let (answers, evaluation) = held_out_answers(&model, &held_out).map_err(failure)?;
+            (Some(answers), evaluation, None)
+        }
+        (None, None) => (None, evaluate(&model, &held_out).map_err(advice::failure)?, None),
     };
     let measured = Measured {
         model: &file,
@@ -62,6 +80,7 @@ pub fn run(args: Eval) -> Result<ExitCode, Failure> {
         outputs: &model.card.classes,
         task: &model.card.task,
         evaluation: &evaluation,
+        outside,
         calibrated: answers.and_then(|answers| Calibrated::of(&model.card, &held_out, &answers)),
     };
     held_out::notes(&held_out, &model.card, &evaluation.bad).iter().for_each(|line| note(line));
@@ -75,6 +94,12 @@ pub fn run(args: Eval) -> Result<ExitCode, Failure> {
         measured.print(args.all)?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The model, with its features where they are asked for and it has some.
+fn load(file: &Path, features: bool) -> Result<Predictor, Failure> {
+    let with_features = features.then(|| Predictor::load_with_features(file)).and_then(Result::ok);
+    Ok(with_features.map_or_else(|| Predictor::load(file), Ok)?)
 }
 
 /// What is read is not written over.
@@ -128,6 +153,9 @@ impl Measured<'_> {
         if let Some(calibrated) = &self.calibrated {
             value["calibration"] = calibrated.json();
         }
+        if let Some(outside) = &self.outside {
+            value["out_of_distribution"] = outside.json();
+        }
         match &self.evaluation.results {
             Results::Classification(results) => classes::json(&mut value, self.outputs, results),
             Results::MultiLabel(results) => labels::json(&mut value, self.outputs, self.task, results),
@@ -165,6 +193,6 @@ impl Measured<'_> {
             say("")?;
             calibrated.print()?;
         }
-        Ok(())
+        self.outside.as_ref().map_or(Ok(()), Outside::print)
     }
 }
