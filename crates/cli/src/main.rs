@@ -64,6 +64,8 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Finetune(args) => commands::finetune::run(*args),
         Command::Eval(args) => commands::eval::run(args),
         Command::Compare(args) => commands::compare::run(args),
+        Command::Calibrate(args) => commands::calibrate::run(args),
+        Command::LabelErrors(args) => commands::label_errors::run(args),
         Command::Predict(args) => commands::predict::run(args),
         Command::Explain(args) => commands::explain::run(*args),
         Command::Inspect(args) => commands::inspect::run(args),

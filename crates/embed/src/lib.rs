@@ -12,7 +12,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 use striate_graph::{capture, passes};
-use striate_model::{Model, ModelCard, Predictor, SelfTest, Training, save_graph, save_graph_half};
+use striate_model::{Calibration, Model, ModelCard, Predictor, SelfTest, Training, save_graph, save_graph_half};
 use striate_tensor::DType;
 use tar::Archive;
 use tempfile::tempdir_in;
@@ -102,5 +102,6 @@ fn rounded_tests(card: &ModelCard, rounded: &Predictor) -> Result<Vec<SelfTest>,
 /// What a card says of the network, without what it says of the data that it learnt from.
 fn public(card: &ModelCard) -> ModelCard {
     let unsaid = Training { data: String::new(), from: None, provenance: None, ..card.training.clone() };
-    ModelCard { training: unsaid, ..card.clone() }
+    let calibration = card.calibration.as_ref().map(Calibration::without_data);
+    ModelCard { training: unsaid, calibration, ..card.clone() }
 }

@@ -1,5 +1,6 @@
 //! [`ModelCard`]: what a model file says about its weights.
 
+use crate::calibration::Calibration;
 use crate::file::FORMAT_VERSION;
 use crate::metric::Metric;
 use crate::provenance::Provenance;
@@ -36,6 +37,9 @@ pub struct ModelCard {
     pub preprocessing: Preprocessing,
     /// How it was trained.
     pub training: Training,
+    /// What makes its probabilities honest, if that was fitted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calibration: Option<Calibration>,
     /// Images with the outputs that they must give.
     pub self_test: Vec<SelfTest>,
 }
@@ -135,12 +139,27 @@ impl ModelCard {
         let self_test = images.iter().map(|image| SelfTest::record(network, &preprocessing, image)).collect();
         let architecture = architecture.to_string();
         let task = TaskCard::Classification;
-        ModelCard { format_version: FORMAT_VERSION, architecture, task, classes, preprocessing, training, self_test }
+        let (format_version, calibration) = (FORMAT_VERSION, None);
+        ModelCard { format_version, architecture, task, classes, preprocessing, training, calibration, self_test }
     }
 
     /// Of another task than classification.
     pub fn for_task(self, task: TaskCard) -> ModelCard {
         ModelCard { task, ..self }
+    }
+
+    /// What the network's outputs say: [`TaskCard::answers`] of scores that are divided by the temperatures of the calibration, where there is one.
+    pub fn answers(&self, outputs: Tensor) -> Tensor {
+        let calibration = self.calibration.as_ref().filter(|calibration| calibration.changes_probabilities());
+        let outputs = match calibration {
+            Some(calibration) => {
+                let factors: Vec<f32> = calibration.temperatures.iter().map(|t| (1.0 / t) as f32).collect();
+                let n = factors.len();
+                outputs * &Tensor::from_vec(factors, [1, n])
+            }
+            None => outputs,
+        };
+        self.task.answers(outputs)
     }
 
     /// Whether `logits` gives the outputs that this promises.

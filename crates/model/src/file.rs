@@ -1,5 +1,6 @@
 //! The model file: weights and all that is needed to use them, in one safetensors file.
 
+use crate::calibration::Calibration;
 use crate::card::ModelCard;
 use crate::error::ModelError;
 use std::collections::BTreeMap;
@@ -109,6 +110,28 @@ fn write(path: &Path, card: &ModelCard, tensors: &StateDict, graph: Option<Strin
     Ok(safetensors::write(path, tensors, &metadata)?)
 }
 
+/// Writes the model file at `path` to `out`, which may be the same, with this calibration in the place of the one that it has. The weights stay as they are, bit for
+/// bit, and so does all else that the file says. Whatever happens, `out` holds either the old file or the new one.
+///
+/// # Errors
+/// If the file is no model file of a version that this program reads, the calibration does not fit it, or it cannot be written.
+pub fn save_calibration(path: &Path, out: &Path, calibration: Option<&Calibration>) -> Result<(), ModelError> {
+    let Opened { card, contents } = Opened::new(safetensors::read(path)?, path)?;
+    let refuse = |reason: String| ModelError::NotWritten { path: out.to_path_buf(), reason };
+    calibration.map_or(Ok(()), |c| c.check(&card.task, card.classes.len())).map_err(refuse)?;
+    // What a newer program has written there, too, is kept.
+    let mut texts = contents.metadata;
+    let mut said: serde_json::Value = serde_json::from_str(&texts[KEY]).expect("the card has been read");
+    match calibration {
+        Some(calibration) => {
+            said["calibration"] = serde_json::to_value(calibration).expect("a calibration is plain values");
+        }
+        None => drop(said.as_object_mut().and_then(|card| card.remove("calibration"))),
+    }
+    texts.insert(KEY.into(), said.to_string());
+    Ok(safetensors::write(out, &contents.tensors.into_iter().collect(), &texts)?)
+}
+
 /// Whether the texts of a safetensors file are those of a model file, of whatever version.
 pub fn is_model_file(metadata: &BTreeMap<String, String>) -> bool {
     metadata.contains_key(KEY)
@@ -155,7 +178,8 @@ impl Opened {
             None => return Err(bad("damaged metadata: no format version".into())),
         }
         let card: ModelCard = serde_json::from_value(raw).map_err(|e| bad(format!("damaged metadata: {e}")))?;
-        card.task.check(card.classes.len()).map_err(bad)?;
+        card.task.check(card.classes.len()).map_err(&bad)?;
+        card.calibration.as_ref().map_or(Ok(()), |c| c.check(&card.task, card.classes.len())).map_err(bad)?;
         Ok(Opened { card, contents })
     }
 }

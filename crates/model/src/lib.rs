@@ -1,7 +1,9 @@
 //! The model file: a network with its classes, its preprocessing and its self-tests; loading it, and predicting with it.
 
 mod boxes;
+mod calibration;
 mod card;
+mod conformal;
 mod error;
 mod file;
 mod fingerprints;
@@ -17,9 +19,13 @@ mod segment;
 mod task;
 
 pub use boxes::{Detection, Suppression, SuppressionMethod, box_area, iou};
+pub use calibration::{Calibration, FittedOn};
 pub use card::{ModelCard, SelfTest, Training};
+pub use conformal::{ConformalMethod, ConformalScores, PredictionSet};
 pub use error::ModelError;
-pub use file::{FORMAT_VERSION, GRAPH, Model, card_of, is_model_file, save, save_graph, save_graph_half};
+pub use file::{
+    FORMAT_VERSION, GRAPH, Model, card_of, is_model_file, save, save_calibration, save_graph, save_graph_half,
+};
 pub use fingerprints::Fingerprints;
 pub use interval::wilson_interval;
 pub use metric::{Direction, Metric, Scale};

@@ -1,6 +1,7 @@
 //! Model files as ONNX files, and ONNX files as model files.
 
 use crate::boxes::{Suppression, SuppressionMethod};
+use crate::calibration::Calibration;
 use crate::card::{ModelCard, SelfTest, Training, thinned};
 use crate::error::ModelError;
 use crate::file::Model;
@@ -21,6 +22,8 @@ use striate_zoo::BOX_VALUES;
 const CLASSES: &str = "classes";
 const TASK: &str = "task";
 const PREPROCESSING: &str = "preprocessing";
+const CALIBRATION: &str = "calibration";
+const TEMPERATURE: &str = "temperature";
 /// How far, as a fraction of the largest output, an output of the written file may be off; and with weights of 16 bits.
 const TOLERANCE: f32 = 1e-3;
 const HALF_TOLERANCE: f32 = 3e-2;
@@ -72,7 +75,7 @@ pub fn raw_images(p: &Preprocessing) -> Result<RawImages, String> {
     })
 }
 
-/// Writes a model as ONNX with its classes and preprocessing in the metadata, reads it back and runs the model's own tests on it. A file that prepares images
+/// Writes a model as ONNX with its classes, preprocessing and calibration in the metadata, reads it back and runs the model's own tests on it. A file that prepares images
 /// itself ([`raw_images`]) must prepare these as the model does, at other sizes, too.
 ///
 /// # Errors
@@ -94,6 +97,13 @@ pub fn export_onnx(model: &Model, path: &Path, options: &ExportOptions) -> Resul
         (PREPROCESSING.into(), json(&card.preprocessing)),
         ("architecture".into(), card.architecture.clone()),
     ]);
+    if let Some(calibration) = &card.calibration {
+        options.metadata.push((CALIBRATION.into(), json(&calibration.without_data())));
+        if let [temperature] = calibration.temperatures[..] {
+            options.metadata.push((TEMPERATURE.into(), temperature.to_string()));
+            options.temperature = temperature;
+        }
+    }
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let failed = |cause: io::Error| OnnxError::Io { path: path.to_path_buf(), cause };
     // What is there already stays until the new file has been checked.
@@ -185,7 +195,7 @@ fn check_written(card: &ModelCard, written: &Path, path: &Path, options: &Export
         };
         let got = thinned(network.run(vec![x], &Pass::eval())?.swap_remove(0).to_vec());
         let want = Tensor::from_vec(test.output.clone(), [1, test.output.len()]);
-        let want = if options.softmax { want.softmax(1) } else { want }.to_vec::<f32>();
+        let want = if options.softmax { card.answers(want) } else { want }.to_vec::<f32>();
         let scale = want.iter().fold(if options.softmax { 0.0f32 } else { 1.0 }, |m, x| m.max(x.abs()));
         let close = got.len() == want.len() && got.iter().zip(&want).all(|(a, b)| (a - b).abs() <= tolerance * scale);
         if !close {
@@ -266,6 +276,7 @@ pub fn import_onnx(path: &Path, asked: &OnnxImport) -> Result<Imported, ModelErr
     let model = OnnxModel::read(path)?;
     let written = |key: &str| model.metadata(key).map(str::to_string);
     let (classes, preprocessing, task) = (written(CLASSES), written(PREPROCESSING), written(TASK));
+    let calibration = written(CALIBRATION).and_then(|text| serde_json::from_str::<Calibration>(&text).ok());
     let mut notes = Vec::new();
     let model = match model.split_at_prepared() {
         Some([_, network]) => {
@@ -302,7 +313,9 @@ pub fn import_onnx(path: &Path, asked: &OnnxImport) -> Result<Imported, ModelErr
     if !is_dense {
         flatten_scores(&mut graph);
     }
-    if !is_dense && without_softmax(&mut graph) {
+    // Scores before a softmax that was written here are divided by the temperature already.
+    let had_softmax = !is_dense && without_softmax(&mut graph);
+    if had_softmax {
         notes.push("its last softmax is left out: scores become probabilities in predict".into());
     }
     passes::drop_dead(&mut graph);
@@ -326,8 +339,12 @@ pub fn import_onnx(path: &Path, asked: &OnnxImport) -> Result<Imported, ModelErr
         return Err(bad(format!("has {count} outputs, there are {} names of classes", classes.len())));
     }
     task.check(count).map_err(bad)?;
-    let card =
+    let mut card =
         card(path, task, classes, preprocessing, &graph).map_err(|e| bad(format!("cannot be run on noise: {e}")))?;
+    card.calibration = calibration.filter(|c| c.check(&card.task, count).is_ok());
+    if let Some(calibration) = card.calibration.as_mut().filter(|_| had_softmax) {
+        calibration.temperatures.fill(1.0);
+    }
     Ok(Imported { card, graph, notes })
 }
 
@@ -348,6 +365,7 @@ fn card(
         architecture: crate::GRAPH.into(),
         classes,
         training: Training::elsewhere(&name),
+        calibration: None,
         self_test,
         preprocessing,
     })

@@ -5,15 +5,17 @@ use crate::card::ModelCard;
 use crate::error::ModelError;
 use crate::file::{GRAPH, Model, Opened, read_graph};
 use std::path::Path;
-use striate_graph::{Executable, RunError, capture};
+use striate_graph::{Executable, Graph, RunError, ValueId, capture};
 use striate_imaging::{AnyImage, decode_bytes};
-use striate_tensor::Tensor;
+use striate_tensor::{Op, Tensor};
 
 /// A model for use alone: its network's optimized graph, without the memory of the network that it was made from.
 pub struct Predictor {
     /// What the model's file says about it.
     pub card: ModelCard,
     executable: Executable,
+    /// Whether the features are an output, too.
+    has_features: bool,
 }
 
 /// What a model says of an image.
@@ -31,11 +33,30 @@ impl Predictor {
     /// # Errors
     /// As [`Model::load`].
     pub fn load(path: &Path) -> Result<Predictor, ModelError> {
+        Predictor::read(path, false)
+    }
+
+    /// As [`Predictor::load`], with the features of images at hand: see [`Predictor::try_logits_and_features`].
+    ///
+    /// # Errors
+    /// As [`Model::load`], and if the network has no linear layer or convolution that its features could be the input of.
+    pub fn load_with_features(path: &Path) -> Result<Predictor, ModelError> {
+        Predictor::read(path, true)
+    }
+
+    fn read(path: &Path, has_features: bool) -> Result<Predictor, ModelError> {
         let Model { card, network } = Model::untested(path)?;
         let [c, h, w] = card.preprocessing.output_shape();
-        let graph = capture(&*network, &[1, c, h, w]);
+        let mut graph = capture(&*network, &[1, c, h, w]);
         drop(network);
-        let predictor = Predictor { card, executable: Executable::new(graph) };
+        if has_features {
+            let features = features(&graph).ok_or_else(|| ModelError::Unusable {
+                path: path.to_path_buf(),
+                reason: "its network has no last linear layer or convolution, whose input would be its features".into(),
+            })?;
+            graph.outputs.push(features);
+        }
+        let predictor = Predictor { card, executable: Executable::new(graph), has_features };
         // What loading and folding leave idle is not needed again.
         striate_tensor::trim_memory();
         predictor.self_test().map_err(|reason| ModelError::Unusable { path: path.to_path_buf(), reason })?;
@@ -55,7 +76,7 @@ impl Predictor {
             return Err(ModelError::Unusable { path: path.to_path_buf(), reason });
         }
         let graph = read_graph(contents, &card, path)?;
-        Ok(Predictor { card, executable: Executable::new(graph) })
+        Ok(Predictor { card, executable: Executable::new(graph), has_features: false })
     }
 
     /// Whether it gives the outputs that its file promises; if not, which it does not.
@@ -82,12 +103,26 @@ impl Predictor {
         Ok(self.executable.try_run(&[images])?.swap_remove(0))
     }
 
-    /// What the model says of a batch of preprocessed images: the probability of each class or label, or the numbers: see [`TaskCard::answers`](crate::TaskCard::answers).
+    /// The logits for a batch of preprocessed images and, if it was loaded with them, their features `[n, features]`: what the last linear layer or convolution
+    /// takes. Of maps the mean over all places.
+    ///
+    /// # Errors
+    /// As [`Predictor::try_logits`].
+    pub fn try_logits_and_features(&self, images: Tensor) -> Result<(Tensor, Option<Tensor>), RunError> {
+        let mut outputs = self.executable.try_run(&[images])?;
+        let features = self.has_features.then(|| outputs.swap_remove(1)).map(|features| match features.shape().len() {
+            4 => features.mean(&[2, 3]),
+            _ => features.flatten(1, -1),
+        });
+        Ok((outputs.swap_remove(0), features))
+    }
+
+    /// What the model says of a batch of preprocessed images: the probability of each class or label, or the numbers: see [`ModelCard::answers`].
     ///
     /// # Errors
     /// As [`Predictor::try_logits`].
     pub fn answers(&self, images: Tensor) -> Result<Tensor, RunError> {
-        Ok(self.card.task.answers(self.try_logits(images)?))
+        Ok(self.card.answers(self.try_logits(images)?))
     }
 
     /// The objects in each of some images, in their own pixels and clipped to them; those of the highest scores first.
@@ -137,7 +172,7 @@ impl Predictor {
         let image = decode_bytes(image, path, &preprocessing.decoding())?;
         let logits = self.try_logits(preprocessing.apply_image(&image).0);
         let logits = logits.map_err(|cause| ModelError::Run { path: path.to_path_buf(), cause })?;
-        let probabilities = logits.softmax(1).to_vec::<f32>();
+        let probabilities = self.card.answers(logits).to_vec::<f32>();
         if !probabilities.iter().all(|p| p.is_finite()) {
             let reason = "the model gives NaN for this image".into();
             return Err(ModelError::Unusable { path: path.to_path_buf(), reason });
@@ -145,5 +180,23 @@ impl Predictor {
         let likeliest = |&a: &usize, &b: &usize| probabilities[a].total_cmp(&probabilities[b]).then(b.cmp(&a));
         let class = (0..probabilities.len()).max_by(likeliest).expect("a model has classes");
         Ok(Prediction { class, probabilities })
+    }
+}
+
+/// What the last linear layer or convolution takes, seen from the output.
+fn features(graph: &Graph) -> Option<ValueId> {
+    let mut at = *graph.outputs.first()?;
+    loop {
+        let node = graph.producer(at)?;
+        let is_layer = match node.op {
+            Op::Linear | Op::Conv2d { .. } => true,
+            Op::MatMul => graph.value(node.inputs[1]).is_known(),
+            _ => false,
+        };
+        let depends = |id: &&ValueId| graph.value(**id).dims.iter().any(|d| d.per_sample > 0);
+        at = *node.inputs.iter().find(depends)?;
+        if is_layer {
+            return Some(at);
+        }
     }
 }

@@ -41,8 +41,8 @@ pub const CERTAINLY_RIGHT: &str = "certainly_right";
 /// From which score a box counts where images are in the order of what is wrong in them.
 pub const BOX_SCORE: f32 = 0.5;
 
-/// The images on which the model fails in each way that its task has, at most `most` each.
-pub fn failures(outcomes: &Outcomes, outputs: &[String], most: usize) -> Vec<Failures> {
+/// The images on which the model fails in each way that its task has, at most `most` each, with the logits of classes divided by `temperature`.
+pub fn failures(outcomes: &Outcomes, outputs: &[String], most: usize, temperature: f64) -> Vec<Failures> {
     let at = |i: usize, score: f64, note: String| Failure {
         image: outcomes.names[i].clone(),
         index: outcomes.indices[i],
@@ -62,7 +62,8 @@ pub fn failures(outcomes: &Outcomes, outputs: &[String], most: usize) -> Vec<Fai
     let lists = match &outcomes.answers {
         TaskAnswers::Classification(answers) => {
             let all = || 0..answers.len();
-            let probabilities: Vec<Vec<f64>> = all().map(|i| answers.probabilities(i)).collect();
+            let logs: Vec<Vec<f64>> = all().map(|i| answers.log_probabilities(i, temperature)).collect();
+            let probabilities: Vec<Vec<f64>> = logs.iter().map(|p| p.iter().map(|x| x.exp()).collect()).collect();
             let predicted: Vec<Option<usize>> = all().map(|i| answers.predicted(i)).collect();
             let confidence = |i: usize| predicted[i].map_or(f64::NAN, |class| probabilities[i][class]);
             let of = |i: usize, score: f64, note: String| Failure {
@@ -79,9 +80,12 @@ pub fn failures(outcomes: &Outcomes, outputs: &[String], most: usize) -> Vec<Fai
                 if p.len() > 1 { p[0] - p[1] } else { p[0] }
             };
             vec![
-                ranked("highest_loss", "Highest loss", wrong().map(|i| (i, answers.loss(i))).collect(), &|i, loss| {
-                    of(i, loss, format!("loss {loss:.2}"))
-                }),
+                ranked(
+                    "highest_loss",
+                    "Highest loss",
+                    wrong().map(|i| (i, -logs[i][answers.labels[i]])).collect(),
+                    &|i, loss| of(i, loss, format!("loss {loss:.2}")),
+                ),
                 ranked(
                     "confidently_wrong",
                     "Most confidently wrong",
@@ -173,7 +177,7 @@ mod tests {
         let names = (0..n).map(|i| format!("{i}")).collect();
         let indices = (10..10 + n).collect();
         let outcomes = Outcomes { names, indices, answers: TaskAnswers::Classification(answers) };
-        failures(&outcomes, &["cat".into(), "dog".into()], 2)
+        failures(&outcomes, &["cat".into(), "dog".into()], 2, 1.0)
     }
 
     #[test]

@@ -151,7 +151,7 @@ impl Outcomes {
     pub fn add(&mut self, card: &ModelCard, measured: &MeasuredBatch) {
         self.names.extend_from_slice(measured.names);
         self.indices.extend_from_slice(&measured.batch.indices);
-        let answers = |output: &Tensor| card.task.answers(output.clone()).to_vec::<f32>();
+        let answers = |output: &Tensor| card.answers(output.clone()).to_vec::<f32>();
         match &mut self.answers {
             TaskAnswers::Classification(of) => of.add(measured),
             TaskAnswers::MultiLabel(of) => {

@@ -1,6 +1,8 @@
 //! A report as one HTML page that needs no other file.
 
 use crate::about::About;
+use crate::calibration::{CalibrationMeasures, CalibrationReport};
+use crate::certainty::{Certainty, SUSPECT_LABELS};
 use crate::classes::{ClassRow, Confusion};
 use crate::failures::{CERTAINLY_RIGHT, Failures};
 use crate::gallery::{Gallery, Shot};
@@ -46,6 +48,12 @@ struct Page<'a> {
     gaps: Vec<GapRow>,
     corrupted: Vec<Shot>,
     attacked: Vec<Shot>,
+    reliability: String,
+    /// What the temperature is that the model file holds.
+    stored: String,
+    coverage_plot: Option<String>,
+    calibration_rows: Vec<CalibrationRow>,
+    suspect_list: Option<&'a Failures>,
 }
 
 struct Matrix<'a> {
@@ -88,8 +96,24 @@ impl Report {
             precision_recall: (!self.precision_recall.is_empty()).then(|| self.precision_recall_plot()),
             curves: (!self.training_curves.is_empty()).then(|| self.training_plot()),
             wide: self.explanations.is_some() || matches!(task, "detection" | "segmentation"),
-            failing: self.failures.iter().filter(|list| list.kind != CERTAINLY_RIGHT).collect(),
+            failing: self
+                .failures
+                .iter()
+                .filter(|list| ![CERTAINLY_RIGHT, SUSPECT_LABELS].contains(&list.kind))
+                .collect(),
             right: self.failures.iter().find(|list| list.kind == CERTAINLY_RIGHT),
+            suspect_list: self.failures.iter().find(|list| list.kind == SUSPECT_LABELS),
+            stored: match self.certainty.as_ref().map_or(&[][..], |certainty| &certainty.stored_temperatures) {
+                [one] => format!(" of {one:.2}"),
+                _ => " for each label".into(),
+            },
+            reliability: self.certainty.as_ref().map_or(String::new(), Certainty::reliability_plot),
+            coverage_plot: self.certainty.as_ref().and_then(Certainty::coverage_plot),
+            calibration_rows: self
+                .certainty
+                .as_ref()
+                .and_then(|certainty| certainty.calibration.as_ref())
+                .map_or_else(Vec::new, calibration_rows),
             gaps: self.groups.as_ref().map_or_else(Vec::new, gap_rows),
             corrupted: self.robustness.as_ref().map_or_else(Vec::new, corrupted),
             attacked: self.attacks.as_ref().map_or_else(Vec::new, attacked),
@@ -147,6 +171,9 @@ impl Page<'_> {
             ("confusion", "What is taken for what", report.confusion.is_some()),
             ("failures", "Where it fails", !self.failing.is_empty()),
             ("right", "Where it is right", self.right.is_some()),
+            ("certainty", "How sure it may be", report.certainty.is_some()),
+            ("labels", "Labels that may be wrong", report.label_errors.is_some()),
+            ("outside", "Images of another kind", report.out_of_distribution.is_some()),
             ("explanations", "What it looks at", report.explanations.is_some()),
             ("groups", "Groups", report.groups.is_some()),
             ("robustness", "Robustness", report.robustness.is_some()),
@@ -169,6 +196,10 @@ impl Page<'_> {
         format!("{:.2}", x.borrow())
     }
 
+    fn range(&self, [low, high]: &[f64; 2]) -> String {
+        format!("{} to {}", percent(*low), percent(*high))
+    }
+
     fn maybe(&self, x: impl std::borrow::Borrow<Option<f64>>) -> String {
         x.borrow().map_or("–".into(), |x| format!("{x:.2}"))
     }
@@ -184,6 +215,37 @@ impl Page<'_> {
     fn percent(&self, x: impl std::borrow::Borrow<f64>) -> String {
         percent(*x.borrow())
     }
+}
+
+/// A number of the calibration, before and after, for people.
+struct CalibrationRow {
+    name: &'static str,
+    before: String,
+    after: String,
+}
+
+fn calibration_rows(report: &CalibrationReport) -> Vec<CalibrationRow> {
+    type Of = fn(&CalibrationMeasures) -> Option<f64>;
+    let rows: [(&str, Of, bool); 7] = [
+        ("Accuracy", |m| m.accuracy, true),
+        ("Mean confidence", |m| m.confidence, true),
+        ("ECE, bins of equal width", |m| m.ece, true),
+        ("ECE, bins of equal mass", |m| m.ece_equal_mass, true),
+        ("Largest gap of a bin (MCE)", |m| m.mce, true),
+        ("Brier score", |m| m.brier, false),
+        ("Negative log-likelihood", |m| m.nll, false),
+    ];
+    let shown = |x: Option<f64>, fraction: bool| match x {
+        None => "–".into(),
+        Some(x) if fraction => percent(x),
+        Some(x) => format!("{x:.4}"),
+    };
+    let row = |(name, of, fraction): (&'static str, Of, bool)| CalibrationRow {
+        name,
+        before: shown(of(&report.before), fraction),
+        after: shown(report.after.as_ref().and_then(of), fraction),
+    };
+    rows.into_iter().map(row).collect()
 }
 
 /// A gap between groups, for people.
@@ -331,7 +393,7 @@ mod tests {
     fn each_section_can_be_reached() {
         let page = report().page(&Gallery::default());
         let targets: Vec<&str> = page.split("href=\"#").skip(1).map(|rest| &rest[..rest.find('"').unwrap()]).collect();
-        assert_eq!(targets, ["main", "metrics", "classes", "confusion", "failures", "right", "about"]);
+        assert_eq!(targets, ["main", "metrics", "classes", "confusion", "failures", "right", "labels", "about"]);
         assert!(targets.iter().all(|id| page.contains(&format!("id=\"{id}\""))));
     }
 

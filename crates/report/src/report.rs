@@ -1,11 +1,14 @@
 //! [`Report`]: all that was measured of a model.
 
 use crate::about::About;
+use crate::certainty::{Certainty, suspects};
 use crate::classes::{self, ClassRow, Confusion};
 use crate::explanations::Explanations;
 use crate::failures::{Failures, failures};
 use crate::groups::Groups;
+use crate::label_errors::LabelErrors;
 use crate::number::Number;
+use crate::out_of_distribution::OutOfDistribution;
 use crate::outcomes::{Outcomes, TaskAnswers};
 use crate::robustness::{Attacks, Robustness};
 use crate::values;
@@ -46,6 +49,12 @@ pub struct Report {
     pub training_curves: Vec<Curve>,
     /// Images on which the model fails, and of a classification those on which it is right and most certain.
     pub failures: Vec<Failures>,
+    /// Labels that are likely wrong, of a classification.
+    pub label_errors: Option<LabelErrors>,
+    /// How far the probabilities can be trusted, of a classification and a multi-label model.
+    pub certainty: Option<Certainty>,
+    /// How well images of a second folder are told from these, if one was named.
+    pub out_of_distribution: Option<OutOfDistribution>,
     /// Explanations of these images, and whether they can be trusted.
     pub explanations: Option<Explanations>,
     /// The metrics by the values of a column, if one was named.
@@ -74,11 +83,13 @@ pub struct ReportOptions {
     pub seed: u64,
     /// How many images each list of failures has.
     pub failures: usize,
+    /// What the logits of classes are divided by.
+    pub temperature: f64,
 }
 
 impl Default for ReportOptions {
     fn default() -> Self {
-        ReportOptions { seed: 0, failures: 12 }
+        ReportOptions { seed: 0, failures: 12, temperature: 1.0 }
     }
 }
 
@@ -96,7 +107,9 @@ impl Report {
         options: &ReportOptions,
     ) -> Report {
         let names = &about.outputs;
-        let failures = failures(outcomes, names, options.failures);
+        let mut failures = failures(outcomes, names, options.failures, options.temperature);
+        let (label_errors, list) = suspects(outcomes, names, options.failures).unzip();
+        failures.extend(list.filter(|list| !list.images.is_empty()));
         let mut report = Report {
             format: FORMAT,
             striate_version: env!("CARGO_PKG_VERSION").to_string(),
@@ -109,6 +122,9 @@ impl Report {
             precision_recall: Vec::new(),
             training_curves: run.map_or_else(Vec::new, |run| training_curves(run)),
             failures,
+            label_errors,
+            certainty: None,
+            out_of_distribution: None,
             explanations: None,
             groups: None,
             robustness: None,

@@ -325,6 +325,14 @@ pub enum TrainError {
         /// How many there are.
         images: usize,
     },
+    /// All images of a second folder are among the first ones, or were learnt from.
+    #[error("{data}: all {images} images are among those that are measured on, or were learnt from: name others")]
+    AllKnown {
+        /// The data.
+        data: String,
+        /// How many there are.
+        images: usize,
+    },
     /// A finished run cannot have more epochs, because its schedule was made for as many as it had.
     #[error(
         "the schedule '{schedule}' is laid out over {epochs} epochs, so more of them would change those that are done: start a new run from the weights \

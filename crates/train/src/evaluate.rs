@@ -237,6 +237,8 @@ pub struct MeasuredBatch<'a> {
     pub batch: &'a Batch,
     /// What the network gave.
     pub output: &'a Tensor,
+    /// The features `[n, features]` of the images, of a model that was loaded with them.
+    pub features: Option<&'a Tensor>,
     /// The names of the images.
     pub names: &'a [String],
 }
@@ -314,9 +316,10 @@ pub fn evaluate_variants(
             (size, data.test.target(index))
         };
         for (variant, (results, loss)) in results.iter_mut().zip(&mut losses).enumerate() {
-            let output = model.try_logits(images(&batch, &of_batch, variant));
-            let output = output.map_err(|e| TrainError::Measuring { reason: e.to_string() })?;
-            each(variant, &MeasuredBatch { batch: &batch, output: &output, names: &of_batch });
+            let given = model.try_logits_and_features(images(&batch, &of_batch, variant));
+            let (output, features) = given.map_err(|e| TrainError::Measuring { reason: e.to_string() })?;
+            let (batch, features) = (&batch, features.as_ref());
+            each(variant, &MeasuredBatch { batch, output: &output, features, names: &of_batch });
             *loss += results.add(model, output, &batch, &original)? * samples as f64;
         }
         names.extend(of_batch);

@@ -42,6 +42,7 @@ mod targets;
 mod task;
 mod tasks;
 mod trainer;
+mod unlabelled;
 mod weights;
 
 pub use batches::{Batches, Stream};
@@ -83,3 +84,4 @@ pub use sweep::{Method, Space, SweepPlan, Swept, Trial, Values, is_sweep, resume
 pub use task::{Evaluate, Task};
 pub use tasks::{Classification, Detection, Evaluator, MultiLabel, Regression, Segmentation, SegmentationLoss};
 pub use trainer::{Outcome, Trainer};
+pub use unlabelled::{Unlabelled, infer_each, load_unlabelled};

@@ -1,5 +1,6 @@
 //! What can be typed: each flag's name, help and type stand here alone.
 
+mod calibrate;
 mod choice;
 mod compute;
 mod defaults;
@@ -14,6 +15,7 @@ mod runs;
 mod sweep;
 mod training;
 
+pub use calibrate::*;
 pub use compute::Compute;
 pub use defaults::with_defaults;
 pub use explain::*;
@@ -45,6 +47,8 @@ pub enum Command {
     LrFind(Box<LrFind>),
     Eval(Eval),
     Compare(CompareModels),
+    Calibrate(Calibrate),
+    LabelErrors(LabelErrors),
     Predict(Predict),
     Explain(Box<Explain>),
     Inspect(Inspect),

@@ -1,10 +1,12 @@
 //! What can be typed to use a trained model.
 
+use super::calibrate::fraction;
 use super::compute::Compute;
 use super::images::Columns;
 use super::report::{GroupArgs, RobustnessArgs};
 use clap::{Args, ValueEnum, value_parser};
 use std::path::PathBuf;
+use striate::model::ConformalMethod;
 
 /// Measure a model on images that it has not learnt from: accuracy, loss, precision and recall per class, confusion matrix.
 #[derive(Debug, Args)]
@@ -22,6 +24,10 @@ pub struct Eval {
     pub groups: GroupArgs,
     #[command(flatten)]
     pub robustness: RobustnessArgs,
+    /// Classes: measure how well scores tell these images, which the model was not made for, from DATA: maximum softmax, energy, and the Mahalanobis distance of features.
+    /// Classes of theirs are not looked at.
+    #[arg(long, value_name = "OTHER")]
+    pub out_of_distribution: Option<PathBuf>,
     /// Print one JSON object, with the whole confusion matrix.
     #[arg(long)]
     pub json: bool,
@@ -74,6 +80,13 @@ pub struct Predict {
     /// How far these squares overlap, as a fraction of their side.
     #[arg(long, value_name = "FRACTION", default_value = "0.5", value_parser = overlap, requires = "window")]
     pub overlap: f64,
+    /// Classes: print the set of classes that holds the actual one so often, such as 0.95, for images like those that striate calibrate has seen.
+    #[arg(long, value_name = "FRACTION", value_parser = fraction)]
+    pub coverage: Option<f64>,
+    /// How sets are made: lac (classes from a probability on: the smallest sets) or aps (the likeliest classes up to a probability in all: coverage is more even over easy and
+    /// hard images).
+    #[arg(long, value_name = "lac|aps", default_value = "lac", requires = "coverage")]
+    pub sets: ConformalMethod,
     /// Print one JSON object per image. For a path that is not UTF-8, image has � in its place, and image_bytes all its bytes, percent-encoded
     /// (caf%E9.png).
     #[arg(long)]

@@ -1,6 +1,6 @@
 //! Two models on the same images.
 
-use super::eval::data_to_measure;
+use super::held_out::data_name;
 use super::run::watched;
 use crate::advice;
 use crate::args::CompareModels;
@@ -30,7 +30,7 @@ pub fn run(args: CompareModels) -> Result<ExitCode, Failure> {
     let models = [Predictor::load(&files[0])?, Predictor::load(&files[1])?];
     let cards = [&models[0].card, &models[1].card];
     check_comparable(cards[0], cards[1])?;
-    let (data, options) = (data_to_measure(&args.data)?, args.columns.options());
+    let (data, options) = (data_name(&args.data), args.columns.options());
     let held_out =
         watched(args.json, |watch| load_to_compare(cards, &data, &options, watch)).map_err(advice::failure)?;
     held_out[0].data.notes.iter().for_each(|text| note(text));

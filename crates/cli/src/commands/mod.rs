@@ -1,6 +1,7 @@
 //! The commands.
 
 pub mod bench;
+pub mod calibrate;
 pub mod compare;
 pub mod completions;
 mod convert;
@@ -10,8 +11,10 @@ pub mod explain;
 pub mod export;
 pub mod finetune;
 mod folds;
+mod held_out;
 pub mod import;
 pub mod inspect;
+pub mod label_errors;
 pub mod lr_find;
 pub mod models;
 mod overfit;

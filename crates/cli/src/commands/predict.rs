@@ -1,19 +1,22 @@
+use super::held_out::fitted_on;
 use crate::args::Predict;
 use crate::image_args::{Input, find};
 use crate::model_arg::model_path;
-use crate::output::{Failure, complain, count_of, json_path, note, say, say_json, shown, shown_path};
+use crate::output::{Failure, complain, count_of, json_path, note, program, quoted, say, say_json, shown, shown_path};
 use serde_json::{Value, json};
 use std::io::{IsTerminal, Read, stdin};
 use std::path::Path;
 use std::process::ExitCode;
 use striate::data::parallel;
 use striate::imaging::{AnyImage, DecodeOptions, Prepared, decode_bytes, decode_image};
-use striate::model::{Predictor, TaskCard};
+use striate::model::{ConformalScores, Predictor, TaskCard};
 use striate::prelude::Tensor;
 
 /// How many of the likeliest classes are listed, in JSON and in text.
 const TOP_JSON: usize = 3;
 const TOP_TEXT: usize = 2;
+/// More classes of a set are counted, not listed.
+const MANY: usize = 20;
 /// How many numbers of images that wait for the network may lie in memory, and how many images.
 const NUMBERS: usize = 1 << 23;
 const IMAGES: usize = 64;
@@ -49,6 +52,7 @@ pub fn run(args: Predict) -> Result<ExitCode, Failure> {
             count_of(found.others, "file")
         ));
     }
+    calibration(&args, &model)?;
     if let TaskCard::Detection { .. } | TaskCard::Segmentation { .. } = model.card.task {
         return super::predict_dense::run(&args, model, found);
     }
@@ -58,23 +62,72 @@ pub fn run(args: Predict) -> Result<ExitCode, Failure> {
     for inputs in found.inputs.chunks((NUMBERS / (c * h * w).max(1)).clamp(1, IMAGES)) {
         for (input, ready) in inputs.iter().zip(prepare(&model, inputs)) {
             match ready {
-                Ok((x, prepared)) => {
-                    let answers = model.answers(x).map(|answers| answers.to_vec::<f32>());
-                    match answers {
-                        Ok(answers) if answers.iter().all(|p| p.is_finite()) => {
-                            print(&args, &model, input, &answers, prepared)?;
-                            continue;
-                        }
-                        Ok(_) => complain(&format!("{}: the model gives NaN for this image", input.name())),
-                        Err(e) => complain(&format!("{}: the model cannot be run on it: {e}", input.name())),
+                Ok((x, prepared)) => match model.try_logits(x).map(|logits| Answer::of(&model, logits)) {
+                    Ok(answer) if answer.shown.iter().all(|p| p.is_finite()) => {
+                        print(&args, &model, input, &answer, prepared)?;
+                        continue;
                     }
-                }
+                    Ok(_) => complain(&format!("{}: the model gives NaN for this image", input.name())),
+                    Err(e) => complain(&format!("{}: the model cannot be run on it: {e}", input.name())),
+                },
                 Err(line) => complain(&line),
             }
             failed = true;
         }
     }
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// What the model says of an image.
+struct Answer {
+    logits: Vec<f32>,
+    /// What is printed.
+    shown: Vec<f32>,
+    /// The same without temperatures: what thresholds were chosen on.
+    plain: Vec<f32>,
+}
+
+impl Answer {
+    fn of(model: &Predictor, logits: Tensor) -> Answer {
+        let card = &model.card;
+        let (shown, plain) = (card.answers(logits.clone()), card.task.answers(logits.clone()));
+        Answer { logits: logits.to_vec(), shown: shown.to_vec(), plain: plain.to_vec() }
+    }
+}
+
+/// Says what probabilities are, and refuses sets of which nothing is known.
+fn calibration(args: &Predict, model: &Predictor) -> Result<(), Failure> {
+    let calibration = model.card.calibration.as_ref();
+    if let Some(calibration) = calibration.filter(|calibration| calibration.changes_probabilities()) {
+        let temperature = match calibration.temperatures[..] {
+            [t] => format!("a temperature of {t:.4}"),
+            _ => "a temperature for each label".into(),
+        };
+        let on = &calibration.fitted_on;
+        note(&format!("probabilities are those at {temperature}, fitted on {}", fitted_on(on)));
+    }
+    let Some(coverage) = args.coverage else { return Ok(()) };
+    if model.card.task != TaskCard::Classification {
+        let task = model.card.task.name();
+        return Err(format!("--coverage makes sets of classes, and the model's task is {task}").into());
+    }
+    let scores = calibration.and_then(|c| c.conformal.iter().find(|scores| scores.method == args.sets));
+    let Some(scores) = scores else {
+        let (program, model) = (program(), quoted(&args.model));
+        return Err(format!(
+            "{} holds no scores for sets of classes: {program} calibrate {model} fits them first",
+            shown_path(&args.model)
+        )
+        .into());
+    };
+    if scores.quantile(coverage).is_none() {
+        note(&format!(
+            "it was calibrated on {}, too few for sets of this coverage: all have all classes; {} or more are needed",
+            count_of(scores.images(), "image"),
+            ConformalScores::images_needed(coverage)
+        ));
+    }
+    Ok(())
 }
 
 /// Reads and scales the images, on as many threads as there are to be had.
@@ -129,7 +182,8 @@ pub fn decode_with(options: &DecodeOptions, input: &Input) -> Result<AnyImage, S
     }
 }
 
-fn print(args: &Predict, model: &Predictor, input: &Input, answers: &[f32], prepared: Prepared) -> Result<(), Failure> {
+fn print(args: &Predict, model: &Predictor, input: &Input, answer: &Answer, prepared: Prepared) -> Result<(), Failure> {
+    let answers = &answer.shown[..];
     if args.json {
         let (image, bytes) = match input {
             Input::File(path) => json_path(path),
@@ -138,12 +192,15 @@ fn print(args: &Predict, model: &Predictor, input: &Input, answers: &[f32], prep
         let mut value = json!({ "image": image });
         match &model.card.task {
             TaskCard::Classification => add_classes(&mut value, args, model, answers),
-            TaskCard::MultiLabel { thresholds } => add_labels(&mut value, model, answers, thresholds),
+            TaskCard::MultiLabel { thresholds } => add_labels(&mut value, model, answer, thresholds),
             TaskCard::Detection { .. } | TaskCard::Segmentation { .. } => unreachable!("they are printed elsewhere"),
             TaskCard::Regression { .. } => {
                 let numbers = model.card.classes.iter().cloned().zip(answers.iter().map(|&x| x.into()));
                 value["numbers"] = numbers.collect::<serde_json::Map<_, _>>().into();
             }
+        }
+        if let Some(coverage) = args.coverage {
+            add_set(&mut value, args, model, answer, coverage);
         }
         value["inverted"] = prepared.inverted.into();
         bytes.into_iter().for_each(|bytes| value["image_bytes"] = bytes.into());
@@ -154,10 +211,11 @@ fn print(args: &Predict, model: &Predictor, input: &Input, answers: &[f32], prep
         TaskCard::Classification => {
             let likeliest = likeliest(answers);
             let top = likeliest.into_iter().take(args.top.map_or(TOP_TEXT, |n| n as usize));
-            listed(&top.map(|c| format!("{} ({:.1}%)", name(c), 100.0 * answers[c])).collect::<Vec<_>>())
+            let said = listed(&top.map(|c| format!("{} ({:.1}%)", name(c), 100.0 * answers[c])).collect::<Vec<_>>());
+            said + &args.coverage.map_or(String::new(), |coverage| set(args, model, answer, coverage))
         }
         TaskCard::MultiLabel { thresholds } => {
-            let has = likeliest(answers).into_iter().filter(|&l| answers[l] >= thresholds[l]);
+            let has = likeliest(answers).into_iter().filter(|&l| answer.plain[l] >= thresholds[l]);
             let labels: Vec<String> = has.map(|l| format!("{} ({:.1}%)", name(l), 100.0 * answers[l])).collect();
             if labels.is_empty() { "no label".into() } else { labels.join(", ") }
         }
@@ -191,9 +249,31 @@ fn add_classes(value: &mut Value, args: &Predict, model: &Predictor, probabiliti
     value["top"] = top.into();
 }
 
-fn add_labels(value: &mut Value, model: &Predictor, probabilities: &[f32], thresholds: &[f32]) {
+/// `; 95% set: cat, dog`
+fn set(args: &Predict, model: &Predictor, answer: &Answer, coverage: f64) -> String {
+    let calibration = model.card.calibration.as_ref().expect("the model has been found to be calibrated");
+    let set = calibration.prediction_set(&answer.logits, args.sets, coverage).expect("scores have been found");
+    let names: Vec<String> = set.classes.iter().map(|&c| shown(&model.card.classes[c])).collect();
+    let all = names.len() > MANY;
+    let names = if all { format!("{} classes", names.len()) } else { names.join(", ") };
+    let unlike =
+        if set.would_be_empty { " (no class is near enough: unlike the images of the calibration)" } else { "" };
+    format!("; {}% set: {names}{unlike}", (1e6 * coverage).round() / 1e4)
+}
+
+fn add_set(value: &mut Value, args: &Predict, model: &Predictor, answer: &Answer, coverage: f64) {
+    let calibration = model.card.calibration.as_ref().expect("the model has been found to be calibrated");
+    let set = calibration.prediction_set(&answer.logits, args.sets, coverage).expect("scores have been found");
+    let names: Vec<&str> = set.classes.iter().map(|&c| model.card.classes[c].as_str()).collect();
+    value["set"] = json!({
+        "coverage": coverage, "method": args.sets.name(), "classes": names, "would_be_empty": set.would_be_empty,
+    });
+}
+
+fn add_labels(value: &mut Value, model: &Predictor, answer: &Answer, thresholds: &[f32]) {
+    let probabilities = &answer.shown[..];
     let named = |l: usize| (model.card.classes[l].clone(), probabilities[l].into());
-    let has = likeliest(probabilities).into_iter().filter(|&l| probabilities[l] >= thresholds[l]);
+    let has = likeliest(probabilities).into_iter().filter(|&l| answer.plain[l] >= thresholds[l]);
     value["labels"] = has.map(|l| model.card.classes[l].as_str()).collect();
     value["probabilities"] = (0..probabilities.len()).map(named).collect::<serde_json::Map<_, _>>().into();
 }

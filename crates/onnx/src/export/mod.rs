@@ -41,6 +41,8 @@ pub struct ExportOptions {
     pub opset: i64,
     /// Whether a softmax over the last dimension follows, so that the outputs are probabilities.
     pub softmax: bool,
+    /// What the outputs are divided by before that softmax.
+    pub temperature: f64,
     /// Whether weights of two and more dimensions are stored in 16 bits. Runtimes widen them and compute in 32.
     pub half: bool,
     /// What the outputs are called, in their order [default: `output`, `output_1`, …].
@@ -58,6 +60,7 @@ impl Default for ExportOptions {
         ExportOptions {
             opset: 17,
             softmax: false,
+            temperature: 1.0,
             half: false,
             names: Vec::new(),
             nms: None,
@@ -97,6 +100,10 @@ impl Model {
         for (i, &id) in graph.outputs.iter().enumerate() {
             let mut name = b.value(id);
             if options.softmax {
+                if options.temperature != 1.0 {
+                    let temperature = b.scalar(options.temperature, graph.value(id).spec.dtype);
+                    name = b.node("Div", &[&name, &temperature], vec![]);
+                }
                 name = b.node("Softmax", &[&name], vec![attributes::int("axis", -1)]);
             }
             let usual = || if i == 0 { OUTPUT.to_string() } else { format!("{OUTPUT}_{i}") };

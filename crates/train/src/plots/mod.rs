@@ -6,16 +6,20 @@
 
 mod axis;
 mod confusion;
+mod coverage;
 mod curves;
 mod lines;
 mod panel;
 mod precision_recall;
+mod reliability;
 mod scatter;
 mod svg;
 
 pub use confusion::confusion;
+pub use coverage::coverage;
 pub use curves::{Series, curves, curves_over_log};
 pub(crate) use precision_recall::points as precision_recall_points;
 pub use precision_recall::{precision_recall, precision_recall_curves};
+pub use reliability::{ReliabilityPoint, reliability};
 pub use scatter::scatter;
 pub use svg::cell_colours;

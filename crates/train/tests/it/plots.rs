@@ -1,7 +1,9 @@
 //! Plots: well-formed, inside their frame, of bounded size, whatever is drawn.
 
 use roxmltree::{Document, Node};
-use striate_train::plots::{Series, confusion, curves, curves_over_log, precision_recall, scatter};
+use striate_train::plots::{
+    ReliabilityPoint, Series, confusion, coverage, curves, curves_over_log, precision_recall, reliability, scatter,
+};
 use striate_train::{Ranking, Scale};
 
 /// Numbers that look random and are the same each time.
@@ -33,6 +35,17 @@ const HOSTILE: [&str; 5] = [
     "",
     "每一个类别都有一个很长很长的名字，比格子宽得多",
 ];
+
+/// Bins of a network that is too sure of itself by `gap`.
+fn bins(n: usize, gap: f64) -> Vec<ReliabilityPoint> {
+    let bin = |i: usize| {
+        let confidence = (i as f64 + 0.5) / n as f64;
+        let accuracy = (confidence - gap * confidence).clamp(0.0, 1.0);
+        let interval = [(accuracy - 0.04).max(0.0), (accuracy + 0.05).min(1.0)];
+        ReliabilityPoint { confidence, accuracy, interval, count: 10 + i * i * i }
+    };
+    (0..n).map(bin).collect()
+}
 
 /// Plots of all kinds, by name.
 fn plots() -> Vec<(&'static str, String)> {
@@ -134,6 +147,32 @@ fn plots() -> Vec<(&'static str, String)> {
         ("precision and recall of many", precision_recall(&many_labels)),
         ("precision and recall of nothing", precision_recall(&[("none".into(), Ranking::of([(0.5, false)]).unwrap())])),
         ("precision and recall of hostile names", precision_recall(&hostile_labels)),
+        (
+            "reliability",
+            reliability(
+                &[("before".into(), bins(15, 0.12)), ("after".into(), bins(15, 0.01))],
+                "confidence",
+                "accuracy",
+            ),
+        ),
+        ("reliability of nothing", reliability(&[("before".into(), Vec::new())], "confidence", "accuracy")),
+        ("reliability of no series", reliability(&[], "confidence", "accuracy")),
+        ("reliability of one", reliability(&[("before".into(), bins(1, 0.0))], "confidence", "accuracy")),
+        (
+            "reliability of hostile names",
+            reliability(&HOSTILE.map(|name| (name.to_string(), bins(8, 0.1))), HOSTILE[0], HOSTILE[4]),
+        ),
+        (
+            "coverage",
+            coverage(&[(
+                "the surest first".into(),
+                (1..=200).map(|i| [i as f64 / 200.0, 1.0 - (i * i) as f64 / 6e5]).collect(),
+            )]),
+        ),
+        ("coverage of one", coverage(&[("x".into(), vec![[1.0, 0.0]])])),
+        ("coverage of nothing", coverage(&[])),
+        ("coverage of nan", coverage(&[("x".into(), vec![[f64::NAN, 0.5], [0.5, f64::NAN]])])),
+        ("coverage of hostile names", coverage(&HOSTILE.map(|name| (name.to_string(), vec![[0.5, 0.9], [1.0, 0.8]])))),
     ]
 }
 

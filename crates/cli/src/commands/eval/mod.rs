@@ -1,32 +1,34 @@
 //! Measuring a model on images that it has not learnt from.
 
+mod calibrated;
 mod classes;
 mod groups;
 mod labels;
 mod numbers;
 mod objects;
+mod out_of_distribution;
 pub mod report;
 mod robustness;
 
-use super::is_same_file;
 use super::run::watched;
+use super::{held_out, is_same_file};
 use crate::advice;
 use crate::args::Eval;
 use crate::model_arg::model_path;
-use crate::output::{Failure, count_of, json_path, note, say, say_json, shown, shown_path, thousands};
+use crate::output::{Failure, json_path, note, say, say_json, shown, shown_path};
+use calibrated::Calibrated;
+use out_of_distribution::Outside;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use striate::data::images::{ListOptions, path_text};
-use striate::model::{EvalSplit, Predictor, TaskCard};
-use striate::report::Outcomes;
+use striate::data::images::ListOptions;
+use striate::model::{Predictor, TaskCard};
 use striate::report::groups::{GroupOptions, Grouping, groups};
-use striate::train::{Evaluation, HeldOut, MNIST, Metric, Results, load_to_measure};
+use striate::report::{HeldOutAnswers, LabelLogits, Outcomes, Representations, TaskAnswers};
+use striate::train::{Evaluation, HeldOut, Metric, Results, evaluate_each, load_to_measure};
 
 /// More classes or labels than these are not printed one by one, nor is the matrix.
-const MANY: usize = 20;
-/// How many reasons a line gives.
-const REASONS: usize = 3;
+pub const MANY: usize = 20;
 
 /// What is printed.
 struct Measured<'a> {
@@ -36,8 +38,9 @@ struct Measured<'a> {
     /// The names of the outputs.
     outputs: &'a [String],
     task: &'a TaskCard,
-    imported_from: Option<&'a str>,
     evaluation: &'a Evaluation,
+    calibrated: Option<Calibrated<'a>>,
+    outside: Option<Outside>,
 }
 
 pub fn run(args: Eval) -> Result<ExitCode, Failure> {
@@ -45,22 +48,33 @@ pub fn run(args: Eval) -> Result<ExitCode, Failure> {
     let file = model_path(&args.model)?;
     check_csv(&args, &file)?;
     args.report.as_deref().map(report::make).transpose()?;
-    let model = Predictor::load(&file)?;
+    let model = load(&file, args.out_of_distribution.is_some())?;
     if args.csv.is_some() && model.card.task != TaskCard::Classification {
         let task = model.card.task.name();
         return Err(format!("--csv writes a confusion matrix, and the model's task is {task}: --json has all").into());
     }
-    let typed = args.data.as_deref().map(data_to_measure).transpose()?;
+    if args.out_of_distribution.is_some() && model.card.task != TaskCard::Classification {
+        let task = model.card.task.name();
+        return Err(format!("--out-of-distribution is for models of classes, and the model's task is {task}").into());
+    }
+    let typed = args.data.as_deref().map(held_out::data_name);
     let options = ListOptions { attribute_column: args.groups.group_column.clone(), ..args.columns.options() };
     let quiet = args.json;
     let held_out = watched(quiet, |watch| load_to_measure(&model.card, typed.as_deref(), &options, watch))
         .map_err(advice::failure)?;
     held_out.data.notes.iter().for_each(|text| note(text));
-    let (outcomes, evaluation) = Outcomes::measure(&model, &held_out).map_err(advice::failure)?;
+    let other = args.out_of_distribution.as_deref();
+    let other = other.map(|other| out_of_distribution::load(&model, &held_out, other, quiet)).transpose()?;
+    let given = Given::of(&model, &held_out, other.is_some())?;
+    let (outcomes, evaluation) = (&given.outcomes, &given.evaluation);
+    let outside = match (&other, &given.inside) {
+        (Some(other), Some(inside)) => Some(Outside::measure(&model, inside, other)?),
+        _ => None,
+    };
     let groups = match &args.groups.group_column {
         Some(column) => {
             let grouping = Grouping::of(&held_out, column)?;
-            Some(groups(&outcomes, &model.card.classes, &grouping, &GroupOptions::default())?)
+            Some(groups(outcomes, &model.card.classes, &grouping, &GroupOptions::default())?)
         }
         None => None,
     };
@@ -70,10 +84,12 @@ pub fn run(args: Eval) -> Result<ExitCode, Failure> {
         held_out: &held_out,
         outputs: &model.card.classes,
         task: &model.card.task,
-        imported_from: model.card.imported_from(),
-        evaluation: &evaluation,
+        evaluation,
+        outside,
+        calibrated: given.answers().and_then(|answers| Calibrated::of(&model.card, &held_out, &answers)),
     };
-    [measured.unreadable(), measured.learnt_from()].into_iter().flatten().for_each(|line| note(&line));
+    held_out::notes(&held_out, &model.card, &evaluation.bad).iter().for_each(|line| note(line));
+    measured.calibrated.iter().for_each(Calibrated::warn);
     if let (Some(csv), Results::Classification(results)) = (&args.csv, &evaluation.results) {
         striate::formats::write_atomic(csv, &classes::csv(measured.outputs, classes::matrix(results))?)?;
     }
@@ -92,20 +108,52 @@ pub fn run(args: Eval) -> Result<ExitCode, Failure> {
         robustness.print()?;
     }
     if let Some(dir) = &args.report {
-        let evaluated = report::Evaluated {
-            file: &file,
-            model: &model,
-            held_out: &held_out,
-            evaluation: &evaluation,
-            outcomes: &outcomes,
-        };
+        let evaluated = report::Evaluated { file: &file, model: &model, held_out: &held_out, given: &given };
         let (robustness, attacks) = robustness.into_parts();
-        let page = report::write(dir, &evaluated, report::Beside { groups, robustness, attacks })?;
+        let out_of_distribution = measured.outside.map(Outside::into_found);
+        let beside = report::Beside { groups, robustness, attacks, out_of_distribution };
+        let page = report::write(dir, &evaluated, beside)?;
         if !args.json {
             say(format_args!("\nReport:  {}", shown_path(&page)))?;
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What a model gives for images held out.
+pub struct Given {
+    outcomes: Outcomes,
+    evaluation: Evaluation,
+    /// Logits and features of a classification, if features were asked for.
+    inside: Option<Representations>,
+    /// The logits of labels.
+    labels: Option<LabelLogits>,
+}
+
+impl Given {
+    fn of(model: &Predictor, held_out: &HeldOut, features: bool) -> Result<Given, Failure> {
+        let (card, outputs) = (&model.card, model.card.classes.len());
+        let mut outcomes = Outcomes::new(card);
+        let mut inside = features.then(|| Representations::new(outputs));
+        let mut labels = matches!(card.task, TaskCard::MultiLabel { .. }).then(|| LabelLogits::new(outputs));
+        let evaluation = evaluate_each(model, held_out, |batch| {
+            outcomes.add(card, batch);
+            inside.iter_mut().for_each(|inside| inside.add(batch));
+            labels.iter_mut().for_each(|labels| labels.add(batch));
+        });
+        let evaluation = evaluation.map_err(advice::failure)?;
+        outcomes.complete(&evaluation.results);
+        Ok(Given { outcomes, evaluation, inside, labels })
+    }
+
+    /// The logits that calibration is of.
+    fn answers(&self) -> Option<HeldOutAnswers> {
+        match (&self.outcomes.answers, &self.labels) {
+            (TaskAnswers::Classification(answers), _) => Some(HeldOutAnswers::Classes(answers.clone())),
+            (_, Some(labels)) => Some(HeldOutAnswers::Labels(labels.clone())),
+            _ => None,
+        }
+    }
 }
 
 /// Writes the report of a finished run into its directory, on the images that its data holds out, and gives the path of its page.
@@ -116,21 +164,15 @@ pub fn report_of_run(run: &Path, quiet: bool) -> Result<PathBuf, Failure> {
     let model = Predictor::load(&file)?;
     let held_out = watched(quiet, |watch| load_to_measure(&model.card, None, &ListOptions::default(), watch));
     let held_out = held_out.map_err(advice::failure)?;
-    let (outcomes, evaluation) = Outcomes::measure(&model, &held_out).map_err(advice::failure)?;
-    let evaluated = report::Evaluated {
-        file: &file,
-        model: &model,
-        held_out: &held_out,
-        evaluation: &evaluation,
-        outcomes: &outcomes,
-    };
+    let given = Given::of(&model, &held_out, false)?;
+    let evaluated = report::Evaluated { file: &file, model: &model, held_out: &held_out, given: &given };
     report::write(&dir, &evaluated, report::Beside::default())
 }
 
-/// The data as it was typed. A file or folder called mnist comes before what is built in.
-pub(super) fn data_to_measure(typed: &Path) -> Result<String, Failure> {
-    let name = path_text(typed);
-    Ok(if name == MNIST && typed.exists() { format!("./{name}") } else { name })
+/// The model, with its features where they are asked for and it has some.
+fn load(file: &Path, features: bool) -> Result<Predictor, Failure> {
+    let with_features = features.then(|| Predictor::load_with_features(file)).and_then(Result::ok);
+    Ok(with_features.map_or_else(|| Predictor::load(file), Ok)?)
 }
 
 /// What is read is not written over.
@@ -163,56 +205,8 @@ fn intervals(metrics: &[Metric]) -> Value {
 }
 
 impl Measured<'_> {
-    /// What was learnt from, or that this is not known, in one line.
-    fn learnt_from(&self) -> Option<String> {
-        let HeldOut { split, left_out, error_rate, .. } = self.held_out;
-        match (split, left_out) {
-            (EvalSplit::Unknown, _) => {
-                let origin = match self.imported_from {
-                    Some(file) => format!("the model comes from {}, which", shown(file)),
-                    None => "this model file is of an earlier version and".into(),
-                };
-                Some(format!(
-                    "{origin} does not say what it learnt from: these images may be among that, and then the numbers are too good"
-                ))
-            }
-            (_, 0) => None,
-            (_, n) => {
-                let by_mistake = match error_rate {
-                    0.0 => String::new(),
-                    rate => format!(" ({:.2}% of other images are taken for such, by mistake)", 100.0 * rate),
-                };
-                let images = count_of(*n, "image");
-                Some(format!(
-                    "{images} left out, for the model has learnt from {}{by_mistake}",
-                    if *n == 1 { "it" } else { "them" }
-                ))
-            }
-        }
-    }
-
-    /// Images that could not be read, in one line.
-    fn unreadable(&self) -> Option<String> {
-        let bad = &self.evaluation.bad;
-        let reasons: Vec<&str> = bad.iter().take(REASONS).map(|bad| bad.reason.as_str()).collect();
-        let more = bad.len().saturating_sub(REASONS);
-        let more = if more > 0 { format!("; and {more} more") } else { String::new() };
-        let line = || {
-            format!("{} left out, for they cannot be read: {}{more}", count_of(bad.len(), "image"), reasons.join("; "))
-        };
-        (!bad.is_empty()).then(line)
-    }
-
     fn json(&self) -> Value {
         let (model, model_bytes) = json_path(self.model);
-        let unreadable: Vec<Value> = (self.evaluation.bad.iter())
-            .map(|bad| {
-                let (image, bytes) = json_path(&bad.path);
-                let mut value = json!({ "image": image, "reason": bad.reason });
-                bytes.into_iter().for_each(|bytes| value["image_bytes"] = bytes.into());
-                value
-            })
-            .collect();
         let metrics = self.evaluation.results.metrics();
         let mut value = json!({
             "model": model,
@@ -222,13 +216,19 @@ impl Measured<'_> {
             "measured_on": self.held_out.split,
             "learnt_from_left_out": self.held_out.left_out,
             "learnt_from_error_rate": self.held_out.error_rate,
-            "unreadable": unreadable.len(),
-            "unreadable_images": unreadable,
+            "unreadable": self.evaluation.bad.len(),
+            "unreadable_images": held_out::unreadable_json(self.evaluation),
             "loss": self.evaluation.loss,
             "metrics": by_name(&metrics),
             "intervals_95": intervals(&metrics),
         });
         model_bytes.into_iter().for_each(|bytes| value["model_bytes"] = bytes.into());
+        if let Some(calibrated) = &self.calibrated {
+            value["calibration"] = calibrated.json();
+        }
+        if let Some(outside) = &self.outside {
+            value["out_of_distribution"] = outside.json();
+        }
         match &self.evaluation.results {
             Results::Classification(results) => classes::json(&mut value, self.outputs, results),
             Results::MultiLabel(results) => labels::json(&mut value, self.outputs, self.task, results),
@@ -245,13 +245,10 @@ impl Measured<'_> {
 
     fn print(&self, all: bool) -> Result<(), Failure> {
         say(format_args!(
-            "{}: {} on {} ({} {}{})",
+            "{}: {} on {}",
             shown_path(self.model),
             shown(&self.network),
-            shown(&self.held_out.data.name),
-            thousands(self.evaluation.results.images()),
-            self.held_out.split.images(),
-            if self.held_out.split == EvalSplit::Validation { ": its best epoch was chosen on them" } else { "" }
+            held_out::described(self.held_out, self.evaluation.results.images())
         ))?;
         let loss = self.evaluation.loss;
         match &self.evaluation.results {
@@ -264,6 +261,11 @@ impl Measured<'_> {
             Results::Segmentation(results) => {
                 objects::print_segmentation(self.outputs, results, loss, &self.evaluation.names)
             }
+        }?;
+        if let Some(calibrated) = &self.calibrated {
+            say("")?;
+            calibrated.print()?;
         }
+        self.outside.as_ref().map_or(Ok(()), Outside::print)
     }
 }

@@ -1,13 +1,14 @@
 //! `--report`: the page, its numbers and the model card.
 
+use super::Given;
 use crate::output::{Failure, shown_path};
 use std::path::{Path, PathBuf};
 use striate::formats::write_atomic;
 use striate::model::{Model, Predictor};
 use striate::report::groups::Groups;
 use striate::report::robustness::{Attacks, Robustness};
-use striate::report::{About, Explainer, Explanations, Gallery, Outcomes, Report, ReportOptions};
-use striate::train::{Evaluation, HeldOut};
+use striate::report::{About, Certainty, Explainer, Explanations, Gallery, OutOfDistribution, Report, ReportOptions};
+use striate::train::HeldOut;
 
 const PAGE: &str = "report.html";
 const NUMBERS: &str = "report.json";
@@ -19,6 +20,7 @@ pub struct Beside {
     pub groups: Option<Groups>,
     pub robustness: Option<Robustness>,
     pub attacks: Option<Attacks>,
+    pub out_of_distribution: Option<OutOfDistribution>,
 }
 
 /// What was evaluated.
@@ -26,8 +28,7 @@ pub struct Evaluated<'a> {
     pub file: &'a Path,
     pub model: &'a Predictor,
     pub held_out: &'a HeldOut,
-    pub evaluation: &'a Evaluation,
-    pub outcomes: &'a Outcomes,
+    pub given: &'a Given,
 }
 
 /// Makes the directory of a report: what takes long comes after.
@@ -38,17 +39,23 @@ pub fn make(dir: &Path) -> Result<(), Failure> {
 
 /// Writes the report into `dir`, and gives the path of its page.
 pub fn write(dir: &Path, evaluated: &Evaluated, beside: Beside) -> Result<PathBuf, Failure> {
-    let Evaluated { file, model, held_out, evaluation, outcomes } = evaluated;
+    let Evaluated { file, model, held_out, given } = evaluated;
+    let (evaluation, outcomes) = (&given.evaluation, &given.outcomes);
     let card = &model.card;
     let network = striate::zoo::title_of(&card.architecture);
     let about = About::new(card, file.to_string_lossy().into_owned(), network, held_out, evaluation);
     let run = file.parent().map(|dir| (dir, &card.training.metrics[..], card.training.monitor.as_deref()));
-    let mut report = Report::new(about, evaluation, outcomes, run, &ReportOptions::default());
+    let temperature = card.calibration.as_ref().map_or(1.0, |calibration| calibration.temperature(0));
+    let options = ReportOptions { temperature, ..ReportOptions::default() };
+    let mut report = Report::new(about, evaluation, outcomes, run, &options);
     let mut gallery = Gallery::of(model, held_out, report.shown_images());
     let explainer = Explainer::new(&Model::load(file)?);
     report.explanations =
         Explanations::of(&explainer, &held_out.data.test, &report.failures, &mut gallery, report.seed)?;
-    (report.groups, report.robustness, report.attacks) = (beside.groups, beside.robustness, beside.attacks);
+    let Beside { groups, robustness, attacks, out_of_distribution } = beside;
+    report.certainty = given.answers().map(|answers| Certainty::of(&answers, card, &report.about.outputs, report.seed));
+    (report.groups, report.robustness, report.attacks) = (groups, robustness, attacks);
+    report.out_of_distribution = out_of_distribution;
     let page = dir.join(PAGE);
     write_atomic(&page, report.page(&gallery).as_bytes())?;
     write_atomic(&dir.join(NUMBERS), &serde_json::to_vec_pretty(&report)?)?;
