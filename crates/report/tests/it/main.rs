@@ -1,0 +1,3 @@
+//! The crate against other programs.
+
+mod calibration;
