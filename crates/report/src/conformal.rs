@@ -139,7 +139,7 @@ mod tests {
                 let found = prediction_sets(&answers, method, wanted, 0);
                 let coverage = found.coverage.unwrap();
                 assert!(
-                    coverage > wanted - 0.02 && (coverage < wanted + 0.02 || found.would_be_empty > 0),
+                    coverage > wanted - 0.02 && (coverage < wanted + 0.02 || found.mean_size.unwrap() < 1.1),
                     "{found:?}"
                 );
                 assert!(found.mean_size.unwrap() >= last && !found.too_few);

@@ -1,5 +1,6 @@
-//! What is said of models, against the programs that the field uses: fixtures by `scripts/make_robustness.py`.
+//! What is said of models, against the programs that the field uses: fixtures by `scripts/make_robustness.py`, `make_calibration.py` and `make_explanations.py`.
 
+mod calibration;
 mod compare;
 mod groups;
 
