@@ -14,7 +14,7 @@ use striate::formats::npy;
 use striate::imaging::AnyImage;
 use striate::model::Model;
 use striate::prelude::Tensor;
-use striate::report::explain::{Layer, TargetKind, overlay};
+use striate::report::explain::{Faithfulness, Layer, Scores, Target, TargetKind, overlay};
 use striate::report::{ExplainOptions, Explainer, Explanation};
 
 pub fn run(args: Explain) -> Result<ExitCode, Failure> {
@@ -115,29 +115,42 @@ fn one(
 ) -> Result<Said, String> {
     let failed = |e: &dyn std::fmt::Display| format!("{}: {e}", name_of(input));
     let name = names.next(input);
-    let mut explanations = Vec::new();
+    let (mut explanations, mut files) = (Vec::new(), Vec::new());
     for method in args.methods() {
         let found = explainer.explain(image, method, options).map_err(|e| failed(&e))?;
-        let files = write(args, explainer, &found, image, &name)?;
-        explanations.push((found, files));
+        files.push(write(args, explainer, &found, image, &name)?);
+        explanations.push(found);
     }
+    let scores = match args.score {
+        true => {
+            let question = explainer.ask(image, options).map_err(|e| failed(&e))?;
+            explainer.score(&question, &explanations, options).map_err(|e| failed(&e))?
+        }
+        false => Vec::new(),
+    };
     let (image, bytes) = match input {
         Input::File(path) => json_path(path),
         _ => ("-".into(), None),
     };
-    let first = explanations.first().map(|(found, _)| &found.target);
+    let first = explanations.first().map(|found| &found.target);
     let mut json = json!({ "image": image, "target": first });
     bytes.into_iter().for_each(|bytes| json["image_bytes"] = bytes.into());
     let mut lines = vec![format!("{}: {}", name_of(input), first.map_or(String::new(), described))];
     let mut listed = Vec::new();
-    for (found, files) in &explanations {
+    for (i, (found, files)) in explanations.iter().zip(&files).enumerate() {
         let mut value = serde_json::to_value(found).map_err(|e| e.to_string())?;
+        if let Some(scores) = scores.get(i) {
+            value["scores"] = serde_json::to_value(scores).map_err(|e| e.to_string())?;
+        }
         value["overlay"] = json_path(&files.overlay).0.into();
         value["map"] = json_path(&files.map).0.into();
         listed.push(value);
         lines.push(line(found, files));
     }
     json["explanations"] = listed.into();
+    if !scores.is_empty() {
+        lines.push(score_table(&explanations, &scores));
+    }
     Ok(Said { json, text: lines.join("\n") })
 }
 
@@ -162,7 +175,7 @@ fn write(
 }
 
 /// `tabby (92.1%)`
-fn described(target: &striate::report::explain::Target) -> String {
+fn described(target: &Target) -> String {
     let name = shown(&target.name);
     match (&target.kind, target.probability) {
         (TargetKind::Pixels { count }, _) => format!("{name} ({})", count_of(*count, "pixel")),
@@ -188,4 +201,24 @@ fn line(found: &Explanation, files: &Files) -> String {
         );
     }
     text
+}
+
+/// The scores of all methods, and what is to be thought of each.
+fn score_table(explanations: &[Explanation], scores: &[Scores]) -> String {
+    let mut table = Table::new(&["method", "insertion", "deletion", "difference", "random", "top", "all", ""]);
+    let number = |x: Option<f64>| x.map_or("-".into(), |x| format!("{x:.3}"));
+    for (found, Scores { faithfulness, randomization, verdict }) in explanations.iter().zip(scores) {
+        let of = |value: fn(&Faithfulness) -> f64| number(faithfulness.as_ref().map(value));
+        table.row(vec![
+            found.method.name().into(),
+            of(|f| f.insertion.area),
+            of(|f| f.deletion.area),
+            of(|f| f.difference),
+            of(|f| f.random_mean),
+            number(randomization.top),
+            number(randomization.all),
+            verdict.describe().into(),
+        ]);
+    }
+    table.to_string().lines().map(|line| format!("  {line}")).collect::<Vec<_>>().join("\n")
 }
