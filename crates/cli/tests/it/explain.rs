@@ -164,3 +164,29 @@ fn a_network_without_maps_takes_methods_of_the_image() {
     let complete = &said[0]["explanations"][1]["completeness"];
     assert!(complete["error"].as_f64().unwrap() < 1e-3 && complete["steps"] == 32, "{complete}");
 }
+
+#[test]
+fn filters_maps_and_neighbours_are_drawn() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    trained(dir);
+    let args = ["explain", "run", "data/val/left/0.ppm", "--filters", "--feature-maps", "--nearest", "data/train"];
+    let said = json(dir, &[&args[..], &["--neighbours", "5", "--json"]].concat());
+    assert_eq!((&said[0]["filters"]["layer"], &said[0]["filters"]["count"]), (&"0".into(), &8.into()));
+    let maps = &said[1]["feature_maps"];
+    assert_eq!((&maps["layer"], &maps["count"], &maps["size"]), (&"relu_2".into(), &8.into(), &vec![12, 12].into()));
+    let near = said[1]["nearest"]["images"].as_array().unwrap();
+    assert_eq!(near.len(), 5);
+    assert!(near.iter().all(|image| image["image"].as_str().unwrap().contains("left")), "{near:?}");
+    let similarity: Vec<f64> = near.iter().map(|image| image["similarity"].as_f64().unwrap()).collect();
+    assert!(similarity.is_sorted_by(|a, b| a >= b) && similarity[0] <= 1.0, "{similarity:?}");
+    for file in [&said[0]["filters"]["file"], &maps["file"], &said[1]["nearest"]["file"]] {
+        image::open(dir.join(file.as_str().unwrap())).unwrap();
+    }
+    // Without an image there are filters alone.
+    let text = succeed(dir, &["explain", "run", "--filters", "--out", "only"]);
+    assert!(text.contains("8 filters of 0: only/filters.png"), "{text}");
+    assert_eq!(fs::read_dir(dir.join("only")).unwrap().count(), 1);
+    fs::create_dir(dir.join("empty")).unwrap();
+    fail(dir, &["explain", "run", "data/val/left/0.ppm", "--nearest", "empty"], 1, &["no images in this folder"]);
+}

@@ -336,7 +336,11 @@ impl Explainer {
     }
 }
 
-fn verdict(explanation: &Explanation, faithfulness: Option<&Faithfulness>, randomization: &Randomization) -> Verdict {
+pub(crate) fn verdict(
+    explanation: &Explanation,
+    faithfulness: Option<&Faithfulness>,
+    randomization: &Randomization,
+) -> Verdict {
     match (faithfulness.map(|found| found.better_than_random), randomization.depends_on_weights) {
         _ if explanation.is_empty => Verdict::Empty,
         (_, Some(false)) => Verdict::IndependentOfWeights,
