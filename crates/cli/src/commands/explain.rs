@@ -305,7 +305,7 @@ fn near(
     for neighbour in &found {
         let path = &corpus.paths[neighbour.index];
         let decoded = decode_with(&explainer.card().preprocessing.decoding(), &Input::File(path.clone()))?;
-        let file = path.file_name().map_or(String::new(), |name| shown(name));
+        let file = path.file_name().map_or(String::new(), shown);
         images.push((decoded, format!("{:.3} {file}", neighbour.similarity)));
         listed.push(json!({
             "image": json_path(path).0,
