@@ -14,7 +14,7 @@ use striate::formats::npy;
 use striate::imaging::AnyImage;
 use striate::model::Model;
 use striate::prelude::Tensor;
-use striate::report::explain::{Layer, TargetKind, overlay};
+use striate::report::explain::{Faithfulness, Grid, Layer, Scores, Target, TargetKind, nearest, nearest_grid, overlay};
 use striate::report::{ExplainOptions, Explainer, Explanation};
 
 pub fn run(args: Explain) -> Result<ExitCode, Failure> {
@@ -33,10 +33,14 @@ pub fn run(args: Explain) -> Result<ExitCode, Failure> {
         note(&format!("{files} in the folders left out, with endings that images do not have"));
     }
     std::fs::create_dir_all(&args.out).map_err(|e| format!("cannot make the folder {}: {e}", shown_path(&args.out)))?;
+    if args.filters {
+        filters(&args, &explainer)?;
+    }
+    let corpus = args.nearest.as_ref().map(|folder| Corpus::read(folder, &explainer)).transpose()?;
     let (mut names, mut failed) = (Names::default(), false);
     for input in &found.inputs {
         let image = decode_with(&explainer.card().preprocessing.decoding(), input);
-        match image.and_then(|image| one(&args, &explainer, &options, input, &image, &mut names)) {
+        match image.and_then(|image| one(&args, &explainer, &options, corpus.as_ref(), input, &image, &mut names)) {
             Ok(said) if args.json => say_json(&said.json)?,
             Ok(said) => say(said.text)?,
             Err(line) => {
@@ -109,35 +113,59 @@ fn one(
     args: &Explain,
     explainer: &Explainer,
     options: &ExplainOptions,
+    corpus: Option<&Corpus>,
     input: &Input,
     image: &AnyImage,
     names: &mut Names,
 ) -> Result<Said, String> {
     let failed = |e: &dyn std::fmt::Display| format!("{}: {e}", name_of(input));
     let name = names.next(input);
-    let mut explanations = Vec::new();
+    let (mut explanations, mut files) = (Vec::new(), Vec::new());
     for method in args.methods() {
         let found = explainer.explain(image, method, options).map_err(|e| failed(&e))?;
-        let files = write(args, explainer, &found, image, &name)?;
-        explanations.push((found, files));
+        files.push(write(args, explainer, &found, image, &name)?);
+        explanations.push(found);
     }
+    let scores = match args.score {
+        true => {
+            let question = explainer.ask(image, options).map_err(|e| failed(&e))?;
+            explainer.score(&question, &explanations, options).map_err(|e| failed(&e))?
+        }
+        false => Vec::new(),
+    };
+    let maps =
+        args.feature_maps.then(|| feature_maps(args, explainer, image, &name)).transpose().map_err(|e| failed(&e))?;
+    let nearest = corpus.map(|corpus| near(args, explainer, corpus, input, image, &name));
+    let nearest = nearest.transpose().map_err(|e| failed(&e))?;
     let (image, bytes) = match input {
         Input::File(path) => json_path(path),
         _ => ("-".into(), None),
     };
-    let first = explanations.first().map(|(found, _)| &found.target);
+    let first = explanations.first().map(|found| &found.target);
     let mut json = json!({ "image": image, "target": first });
     bytes.into_iter().for_each(|bytes| json["image_bytes"] = bytes.into());
     let mut lines = vec![format!("{}: {}", name_of(input), first.map_or(String::new(), described))];
     let mut listed = Vec::new();
-    for (found, files) in &explanations {
+    for (i, (found, files)) in explanations.iter().zip(&files).enumerate() {
         let mut value = serde_json::to_value(found).map_err(|e| e.to_string())?;
+        if let Some(scores) = scores.get(i) {
+            value["scores"] = serde_json::to_value(scores).map_err(|e| e.to_string())?;
+        }
         value["overlay"] = json_path(&files.overlay).0.into();
         value["map"] = json_path(&files.map).0.into();
         listed.push(value);
         lines.push(line(found, files));
     }
     json["explanations"] = listed.into();
+    if !scores.is_empty() {
+        lines.push(score_table(&explanations, &scores));
+    }
+    for (key, said) in [("feature_maps", maps), ("nearest", nearest)] {
+        if let Some(said) = said {
+            json[key] = said.json;
+            lines.push(said.text);
+        }
+    }
     Ok(Said { json, text: lines.join("\n") })
 }
 
@@ -162,7 +190,7 @@ fn write(
 }
 
 /// `tabby (92.1%)`
-fn described(target: &striate::report::explain::Target) -> String {
+fn described(target: &Target) -> String {
     let name = shown(&target.name);
     match (&target.kind, target.probability) {
         (TargetKind::Pixels { count }, _) => format!("{name} ({})", count_of(*count, "pixel")),
@@ -188,4 +216,106 @@ fn line(found: &Explanation, files: &Files) -> String {
         );
     }
     text
+}
+
+/// The scores of all methods, and what is to be thought of each.
+fn score_table(explanations: &[Explanation], scores: &[Scores]) -> String {
+    let mut table = Table::new(&["method", "insertion", "deletion", "difference", "random", "top", "all", ""]);
+    let number = |x: Option<f64>| x.map_or("-".into(), |x| format!("{x:.3}"));
+    for (found, Scores { faithfulness, randomization, verdict }) in explanations.iter().zip(scores) {
+        let of = |value: fn(&Faithfulness) -> f64| number(faithfulness.as_ref().map(value));
+        table.row(vec![
+            found.method.name().into(),
+            of(|f| f.insertion.area),
+            of(|f| f.deletion.area),
+            of(|f| f.difference),
+            of(|f| f.random_mean),
+            number(randomization.top),
+            number(randomization.all),
+            verdict.describe().into(),
+        ]);
+    }
+    table.to_string().lines().map(|line| format!("  {line}")).collect::<Vec<_>>().join("\n")
+}
+
+/// What is said of a grid that was written.
+fn said_of(grid: &Grid, what: &str, file: &Path) -> Result<Said, String> {
+    grid.image.write_png(file).map_err(|e| e.to_string())?;
+    let mut json = serde_json::to_value(grid).map_err(|e| e.to_string())?;
+    json["file"] = json_path(file).0.into();
+    let drawn = if grid.drawn < grid.count { format!("the first {} of ", grid.drawn) } else { String::new() };
+    let text = format!("  {drawn}{} {what} of {}: {}", grid.count, shown(&grid.layer), shown_path(file));
+    Ok(Said { json, text })
+}
+
+fn filters(args: &Explain, explainer: &Explainer) -> Result<(), Failure> {
+    let said = said_of(&explainer.filters()?, "filters", &args.out.join("filters.png"))?;
+    if args.json { say_json(&json!({ "filters": said.json })) } else { say(said.text.trim_start()) }
+}
+
+fn feature_maps(args: &Explain, explainer: &Explainer, image: &AnyImage, name: &str) -> Result<Said, String> {
+    let grid = explainer.feature_maps(image, args.layer.as_deref()).map_err(|e| e.to_string())?;
+    said_of(&grid, "maps", &args.out.join(format!("{name}-maps.png")))
+}
+
+/// The images among which the nearest are found.
+struct Corpus {
+    paths: Vec<PathBuf>,
+    features: Vec<Vec<f32>>,
+}
+
+impl Corpus {
+    fn read(folder: &Path, explainer: &Explainer) -> Result<Corpus, Failure> {
+        let (mut paths, mut features) = (Vec::new(), Vec::new());
+        let mut bad = Vec::new();
+        for input in find(&[folder.to_path_buf()]).inputs {
+            let image = decode_with(&explainer.card().preprocessing.decoding(), &input);
+            let found =
+                image.and_then(|image| explainer.features(&image).map_err(|e| format!("{}: {e}", name_of(&input))));
+            match (found, input) {
+                (Ok(of_image), Input::File(path)) => {
+                    paths.push(path);
+                    features.push(of_image);
+                }
+                (Ok(_), _) => return Err("the images to search are a folder or files".into()),
+                (Err(line), _) => bad.push(line),
+            }
+        }
+        match bad.first() {
+            Some(line) if features.is_empty() => return Err(line.as_str().into()),
+            Some(line) => note(&format!("{} to search left out: {line}", count_of(bad.len(), "image"))),
+            None => (),
+        }
+        Ok(Corpus { paths, features })
+    }
+}
+
+fn near(
+    args: &Explain,
+    explainer: &Explainer,
+    corpus: &Corpus,
+    input: &Input,
+    image: &AnyImage,
+    name: &str,
+) -> Result<Said, String> {
+    let features = explainer.features(image).map_err(|e| e.to_string())?;
+    let found = nearest(&features, &corpus.features, args.neighbours as usize);
+    let mut images = vec![(image.clone(), name_of(input))];
+    let (mut listed, mut names) = (Vec::new(), Vec::new());
+    for neighbour in &found {
+        let path = &corpus.paths[neighbour.index];
+        let decoded = decode_with(&explainer.card().preprocessing.decoding(), &Input::File(path.clone()))?;
+        let file = path.file_name().map_or(String::new(), shown);
+        images.push((decoded, format!("{:.3} {file}", neighbour.similarity)));
+        listed.push(json!({
+            "image": json_path(path).0,
+            "similarity": neighbour.similarity,
+            "distance": neighbour.distance,
+        }));
+        names.push(format!("{} {:.3}", shown_path(path), neighbour.similarity));
+    }
+    let file = args.out.join(format!("{name}-nearest.png"));
+    nearest_grid(&images).write_png(&file).map_err(|e| e.to_string())?;
+    let text = format!("  nearest: {}: {}", names.join(", "), shown_path(&file));
+    Ok(Said { json: json!({ "file": json_path(&file).0, "images": listed }), text })
 }

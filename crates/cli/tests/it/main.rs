@@ -8,6 +8,7 @@ mod bench;
 mod commands;
 mod common;
 mod dense;
+mod explain;
 mod finetune;
 mod graph_models;
 mod honest;

@@ -32,12 +32,10 @@ pub enum ExplainError {
     },
     /// No layer of the network has maps.
     #[error(
-        "no layer of the network has an output [c, h, w] with h and w above 1: {method} needs one, saliency and integrated-gradients do not"
+        "no layer of the network has an output [c, h, w] with h and w above 1, which methods named cam and feature maps need; saliency and \
+             integrated-gradients do not"
     )]
-    NoMaps {
-        /// The method.
-        method: super::Method,
-    },
+    NoMaps,
     /// There is no class of this name or number.
     #[error("the model has no {kind} '{}'; the nearest names first, it has {}", shown(name), listed(classes))]
     NoClass {

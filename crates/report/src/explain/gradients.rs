@@ -17,7 +17,7 @@ pub struct Completeness {
     pub sum: f64,
     /// The target for the image less the target for the baseline.
     pub difference: f64,
-    /// How far they are apart, as a fraction of the larger one of the difference and a thousandth of the target.
+    /// How far they are apart, as a fraction of the larger one of the difference and a hundredth of the target.
     pub error: f64,
     /// The error that was to be reached.
     pub tolerance: f64,
@@ -180,7 +180,7 @@ pub(crate) fn integrated_gradients(
 
 pub(crate) fn completeness(sum: f64, value: f64, at_baseline: f64, tolerance: f64, steps: usize) -> Completeness {
     let difference = value - at_baseline;
-    let scale = difference.abs().max(1e-3 * value.abs().max(at_baseline.abs())).max(f64::MIN_POSITIVE);
+    let scale = difference.abs().max(1e-2 * value.abs().max(at_baseline.abs())).max(f64::MIN_POSITIVE);
     let error = (sum - difference).abs() / scale;
     Completeness { sum, difference, error, tolerance, steps, complete: error <= tolerance }
 }

@@ -14,6 +14,7 @@
 mod cam;
 mod error;
 mod gradients;
+mod grids;
 mod maps;
 mod method;
 mod network;
@@ -25,6 +26,7 @@ mod target;
 
 pub use error::ExplainError;
 pub use gradients::Completeness;
+pub use grids::{Grid, Neighbour, nearest, nearest_grid};
 pub use method::Method;
 pub use network::Layer;
 pub use options::{Baseline, Options};
@@ -100,6 +102,7 @@ pub struct Explainer {
     network: Network,
     whole: OnceLock<Executable>,
     cuts: Mutex<HashMap<ValueId, Arc<Cut>>>,
+    features: OnceLock<Option<Executable>>,
 }
 
 /// Explains an answer of a model: see [`Explainer::explain`], which is faster for many images.
@@ -122,7 +125,7 @@ impl Explainer {
     }
 
     fn with(card: ModelCard, network: Network) -> Explainer {
-        Explainer { card, network, whole: OnceLock::new(), cuts: Mutex::default() }
+        Explainer { card, network, whole: OnceLock::new(), cuts: Mutex::default(), features: OnceLock::new() }
     }
 
     /// The layers whose output can be asked for, in the order in which they run.
@@ -144,13 +147,16 @@ impl Explainer {
     }
 
     /// The layer that methods explain by if nothing is said: the last one whose output is a map with more than one row and column, and that is not a pooled, padded,
-    /// scaled or rearranged one. Of detectors and segmenters, whose last maps are their answers, the last one of the most channels: the end of the backbone.
+    /// scaled or rearranged one. Of detectors and segmenters, whose last maps are their answers, the last one of the most channels that is not
+    /// joined of several: the end of the backbone.
     pub fn default_layer(&self) -> Option<&Layer> {
         let maps = self.network.layers.iter().filter(|layer| {
             layer.map_size().is_some() && layer.value != self.network.output() && !MOVED.contains(&layer.op.as_str())
         });
         match self.card.task {
-            TaskCard::Detection { .. } | TaskCard::Segmentation { .. } => maps.max_by_key(|layer| layer.shape[0]),
+            TaskCard::Detection { .. } | TaskCard::Segmentation { .. } => {
+                maps.filter(|layer| layer.op != "cat").max_by_key(|layer| layer.shape[0])
+            }
             _ => maps.last(),
         }
     }
@@ -167,9 +173,9 @@ impl Explainer {
         })
     }
 
-    /// The layer whose maps a method explains by.
-    fn map_layer(&self, method: Method, name: Option<&str>) -> Result<&Layer, ExplainError> {
-        let Some(name) = name else { return self.default_layer().ok_or(ExplainError::NoMaps { method }) };
+    /// The layer of this name, which must have maps; the default one if none is named.
+    fn map_layer(&self, name: Option<&str>) -> Result<&Layer, ExplainError> {
+        let Some(name) = name else { return self.default_layer().ok_or(ExplainError::NoMaps) };
         let layer = self.layer(name)?;
         if layer.shape.len() == 3 {
             return Ok(layer);
@@ -246,7 +252,7 @@ impl Explainer {
                 return self.by_layer(x, method, options, |_| Ok(aim.clone()));
             }
             Method::ScoreCam => {
-                let layer = self.map_layer(method, options.layer.as_deref())?;
+                let layer = self.map_layer(options.layer.as_deref())?;
                 let map = cam::by_score(network, self.whole(), &self.cut(layer.value), x, aim)?;
                 return self.of_layer(method, layer, map, target.clone());
             }
@@ -283,7 +289,7 @@ impl Explainer {
         options: &Options,
         aim: impl FnOnce(&Tensor) -> Result<Aim, ExplainError>,
     ) -> Result<Explanation, ExplainError> {
-        let layer = self.map_layer(method, options.layer.as_deref())?;
+        let layer = self.map_layer(options.layer.as_deref())?;
         let (looked, outputs, aim) = cam::look(&self.network, &self.cut(layer.value), x, aim)?;
         self.of_layer(method, layer, cam::by_gradient(method, &looked), aim.described(&self.card, &outputs)?)
     }
@@ -343,5 +349,7 @@ fn caught<T>(run: impl FnOnce() -> Result<T, ExplainError>) -> Result<T, Explain
     catch_panic(run).unwrap_or_else(|message| Err(ExplainError::Run(message)))
 }
 
+#[cfg(test)]
+mod model_tests;
 #[cfg(test)]
 mod tests;

@@ -131,6 +131,21 @@ impl Network {
         with_parameters.filter_map(|(node, _)| node.layer.clone()).next_back()
     }
 
+    /// What the last linear layer reads, if that is `[n, features]`.
+    pub fn last_linear(&self) -> Option<ValueId> {
+        let needed = needed_for(&self.graph, &self.graph.outputs);
+        let nodes = self.graph.nodes.iter().zip(needed).filter(|(_, needed)| *needed).map(|(node, _)| node);
+        let input = nodes.rev().find(|node| matches!(node.op, Op::Linear))?.inputs[0];
+        (self.graph.value(input).spec.shape.rank() == 2).then_some(input)
+    }
+
+    /// The network up to a value, for inference.
+    pub fn up_to(&self, value: ValueId) -> Executable {
+        let needed = needed_for(&self.graph, &[value]);
+        let nodes = self.graph.nodes.iter().zip(needed).filter(|(_, needed)| *needed).map(|(node, _)| node.clone());
+        Executable::new(Graph { nodes: nodes.collect(), outputs: vec![value], ..self.graph.clone() })
+    }
+
     /// The whole network for inference.
     pub fn executable(&self) -> Executable {
         Executable::new(self.graph.clone())

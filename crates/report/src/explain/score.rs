@@ -19,6 +19,8 @@ const DRAWS: usize = 3;
 const SIGNIFICANT: f64 = 0.05;
 /// The correlation from which a map counts as independent of the weights.
 const SAME_MAP: f64 = 0.5;
+/// The correlation from which it counts as independent of the last layer, which tells classes apart.
+const SAME_CLASS: f64 = 0.9;
 /// The standard deviation of the blur that insertion starts from is this part of the shorter side.
 const BLUR: f64 = 22.0;
 
@@ -67,10 +69,14 @@ pub struct Randomization {
     pub top: Option<f64>,
     /// Where all weights are shuffled.
     pub all: Option<f64>,
-    /// The correlation from which a map counts as independent of the weights.
+    /// The correlation with all weights shuffled from which a map counts as independent of them.
     pub limit: f64,
-    /// Whether the correlation with all weights shuffled is below it.
+    /// Whether it is below that.
     pub depends_on_weights: Option<bool>,
+    /// The correlation with the last layer's weights shuffled from which a map counts as the same for all classes.
+    pub top_limit: f64,
+    /// Whether it is below that.
+    pub depends_on_class: Option<bool>,
 }
 
 /// What is to be thought of an explanation.
@@ -85,6 +91,8 @@ pub enum Verdict {
     IndependentOfWeights,
     /// Deleting and inserting what it shows works no better than with random maps.
     NoBetterThanRandom,
+    /// The map stays much the same when the last layer's weights are randomized: it shows what the network looks at, whatever the class.
+    IndependentOfClass,
     /// A test could not be made.
     Unknown,
 }
@@ -97,6 +105,7 @@ impl Verdict {
             Verdict::Empty => "shows nothing: the map is 0 everywhere",
             Verdict::IndependentOfWeights => "explains nothing: the map hardly depends on the network's weights",
             Verdict::NoBetterThanRandom => "explains nothing: no better than random maps",
+            Verdict::IndependentOfClass => "does not tell classes apart: the map hardly depends on the last layer",
             Verdict::Unknown => "cannot be tested",
         }
     }
@@ -303,6 +312,8 @@ impl Explainer {
             all,
             limit: SAME_MAP,
             depends_on_weights: all.map(|all| all < SAME_MAP),
+            top_limit: SAME_CLASS,
+            depends_on_class: top.map(|top| top < SAME_CLASS),
         };
         top.into_iter().zip(all).map(of).collect()
     }
@@ -325,11 +336,16 @@ impl Explainer {
     }
 }
 
-fn verdict(explanation: &Explanation, faithfulness: Option<&Faithfulness>, randomization: &Randomization) -> Verdict {
+pub(crate) fn verdict(
+    explanation: &Explanation,
+    faithfulness: Option<&Faithfulness>,
+    randomization: &Randomization,
+) -> Verdict {
     match (faithfulness.map(|found| found.better_than_random), randomization.depends_on_weights) {
         _ if explanation.is_empty => Verdict::Empty,
         (_, Some(false)) => Verdict::IndependentOfWeights,
         (Some(false), _) => Verdict::NoBetterThanRandom,
+        (Some(true), Some(true)) if randomization.depends_on_class == Some(false) => Verdict::IndependentOfClass,
         (Some(true), Some(true)) => Verdict::Passed,
         _ => Verdict::Unknown,
     }
