@@ -25,4 +25,7 @@ pages! {
     FineTuning: "finetuning.md",
     Detection: "detection.md",
     Segmentation: "segmentation.md",
+    Robustness: "robustness.md",
+    Groups: "groups.md",
+    Compare: "compare.md",
 }

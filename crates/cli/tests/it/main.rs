@@ -16,6 +16,7 @@ mod inputs;
 mod lr_find;
 mod many_runs;
 mod onnx;
+mod robustness;
 mod run_files;
 mod runs;
 mod same_bits;

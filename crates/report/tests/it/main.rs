@@ -1,6 +1,8 @@
 //! What is said of models, against the programs that the field uses: fixtures by `scripts/make_robustness.py`.
 
+mod attack;
 mod compare;
+mod corruptions;
 mod groups;
 
 use serde_json::Value;

@@ -43,6 +43,7 @@ pub fn run(args: Eval) -> Result<ExitCode, Failure> {
     super::set_up(&args.compute);
     let file = model_path(&args.model)?;
     check_csv(&args, &file)?;
+    robustness::check(&args)?;
     let model = Predictor::load(&file)?;
     if args.csv.is_some() && model.card.task != TaskCard::Classification {
         let task = model.card.task.name();
@@ -53,15 +54,11 @@ pub fn run(args: Eval) -> Result<ExitCode, Failure> {
     let quiet = args.json;
     let held_out = watched(quiet, |watch| load_to_measure(&model.card, typed.as_deref(), &options, watch))
         .map_err(advice::failure)?;
+    let grouping = args.groups.group_column.as_ref().map(|column| Grouping::of(&held_out, column)).transpose()?;
     held_out.data.notes.iter().for_each(|text| note(text));
     let (outcomes, evaluation) = Outcomes::measure(&model, &held_out).map_err(advice::failure)?;
-    let groups = match &args.groups.group_column {
-        Some(column) => {
-            let grouping = Grouping::of(&held_out, column)?;
-            Some(groups(&outcomes, &model.card.classes, &grouping, &GroupOptions::default())?)
-        }
-        None => None,
-    };
+    let by_group = |grouping| groups(&outcomes, &model.card.classes, &grouping, &GroupOptions::default());
+    let groups = grouping.map(by_group).transpose()?;
     let measured = Measured {
         model: &file,
         network: striate::zoo::title_of(&model.card.architecture),
