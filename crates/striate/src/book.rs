@@ -26,4 +26,7 @@ pages! {
     Detection: "detection.md",
     Segmentation: "segmentation.md",
     Report: "report.md",
+    Robustness: "robustness.md",
+    Groups: "groups.md",
+    Compare: "compare.md",
 }

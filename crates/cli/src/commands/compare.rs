@@ -94,6 +94,10 @@ fn value(x: Option<f64>, fraction: bool) -> String {
     }
 }
 
+fn p_value(p: f64) -> String {
+    if p < 1e-4 { "<0.0001".into() } else { format!("{p:.4}") }
+}
+
 /// A difference with its sign: points of a fraction.
 fn signed(x: f64, fraction: bool) -> String {
     if fraction { format!("{:+.2}", 100.0 * x) } else { format!("{x:+.4}") }
@@ -157,7 +161,7 @@ fn difference(comparison: &Comparison) -> Result<(), Failure> {
 }
 
 fn mcnemar(test: &McNemar) -> Result<(), Failure> {
-    say(format_args!("McNemar's test: p = {:.4} (exact), {:.4} (mid-p)", test.p_exact, test.p_mid))?;
+    say(format_args!("McNemar's test: p = {} (exact), {} (mid-p)", p_value(test.p_exact), p_value(test.p_mid)))?;
     let mut table = Table::new(&["", "B right", "B wrong"]);
     table.row(vec!["A right".into(), thousands(test.both_right), thousands(test.only_a_right)]);
     table.row(vec!["A wrong".into(), thousands(test.only_b_right), thousands(test.both_wrong)]);
@@ -181,7 +185,7 @@ fn classes(comparison: &Comparison, all: bool) -> Result<(), Failure> {
             value(class.recall_b.value, true),
             class.difference.value.map_or("–".into(), |x| signed(x, true)),
             class.difference.interval_95.map_or("–".into(), both),
-            format!("{:.4}", class.p_exact),
+            p_value(class.p_exact),
             thousands(class.images),
         ]);
     }

@@ -18,6 +18,7 @@ mod lr_find;
 mod many_runs;
 mod onnx;
 mod report;
+mod robustness;
 mod run_files;
 mod runs;
 mod same_bits;

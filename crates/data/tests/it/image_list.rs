@@ -540,3 +540,30 @@ fn errors_show_names_escaped() {
     assert!(!line.contains('\u{1b}'));
     assert_eq!(shown("a\u{202e}b"), "a\\u{202e}b");
 }
+
+#[test]
+fn a_column_to_tell_results_apart_has_no_say_in_splits() {
+    let dir = tempfile::tempdir().unwrap();
+    (0..3).for_each(|n| put(dir.path().join(format!("{n}.png")), n));
+    let table = dir.path().join("images.csv");
+    fs::write(&table, "path,label,group,Site\n0.png,cat,p1,north\n1.png,dog,p2,\n2.png,cat,p1,south\n").unwrap();
+    let named = |column: &str| ListOptions { attribute_column: Some(column.into()), ..ListOptions::default() };
+    let list = ImageList::open_with(&table, &named("site")).unwrap();
+    let of =
+        |f: &dyn Fn(&striate_data::images::Entry) -> Option<String>| list.entries.iter().map(f).collect::<Vec<_>>();
+    assert_eq!(of(&|e| e.attribute.clone()), [Some("north".into()), None, Some("south".into())]);
+    assert_eq!(of(&|e| e.group.clone()), [Some("p1".into()), Some("p2".into()), Some("p1".into())]);
+    assert!(!list.notes.iter().any(|n| n.contains("ignored")), "{:?}", list.notes);
+    // The column that keeps images together may tell results apart as well, and so may the class.
+    let by_patient = ImageList::open_with(&table, &named("group")).unwrap();
+    assert_eq!(by_patient.entries[0].attribute, by_patient.entries[0].group);
+    assert_eq!(ImageList::open_with(&table, &named("label")).unwrap().entries[1].attribute.as_deref(), Some("dog"));
+    assert!(ImageList::open(&table).unwrap().entries.iter().all(|e| e.attribute.is_none()));
+    refused(ImageList::open_with(&table, &named("town")), &["no column 'town'", "path, label, group, Site"]);
+    put(dir.path().join("folders/cat/1.png"), 7);
+    refused(ImageList::open_with(&dir.path().join("folders"), &named("site")), &["no table"]);
+    let masks = ListOptions { target: striate_data::TargetKind::Mask, ..named("site") };
+    refused(ImageList::open_with(&table, &masks), &["not of objects or masks"]);
+    fs::write(&table, "path,label,site\n0.png,cat,north\n0.png,cat,south\n").unwrap();
+    refused(ImageList::open_with(&table, &named("site")), &["line 2", "line 3", "cat, north", "cat, south"]);
+}

@@ -144,11 +144,11 @@ impl Corruption {
         let parameter = self.parameters()[strength - 1];
         let shorter = image.width.min(image.height) as f64;
         let each = |f: &mut dyn FnMut(f64) -> f64| {
-            let values: Vec<f32> = image.data.iter().map(|&v| (255.0 * f(f64::from(v) / 255.0)) as f32).collect();
+            let values: Vec<f32> = image.data.iter().map(|&v| f(f64::from(v)) as f32).collect();
             image_of(image, &values)
         };
         match self {
-            Corruption::GaussianNoise => each(&mut |x| x + parameter * draw.normal()),
+            Corruption::GaussianNoise => each(&mut |v| v + 255.0 * parameter * draw.normal()),
             Corruption::ShotNoise => {
                 let table = &PHOTONS[strength - 1];
                 let shot = |&v: &u8| (255.0 * photons(&table[usize::from(v)], draw.uniform()) / parameter) as f32;
@@ -158,7 +158,7 @@ impl Corruption {
             Corruption::GaussianBlur => gaussian_blur(image, parameter * shorter),
             Corruption::MotionBlur => motion_blur(image, parameter * shorter, PI * draw.uniform()),
             Corruption::Jpeg => jpeg(image, parameter as u8),
-            Corruption::Brightness => each(&mut |x| x + parameter),
+            Corruption::Brightness => each(&mut |v| v + 255.0 * parameter),
             Corruption::Contrast => contrast(image, parameter),
             Corruption::Rotation => {
                 let angle = parameter.to_radians() * if draw.uniform() < 0.5 { -1.0 } else { 1.0 };

@@ -58,13 +58,13 @@ fn add_sample(source: &[f32], [w, h, c]: [usize; 3], x: f64, y: f64, out: &mut [
     }
 }
 
-/// Each pixel is the mean of those along a line of this length in pixels and this angle through it, at most a pixel apart.
+/// Each pixel is the mean along a line of this length in pixels and this angle through it: of the middles of equal parts of it, of a pixel at most.
 pub(super) fn motion_blur(image: &Image, length: f64, angle: f64) -> Image {
     let size = [image.width, image.height, image.channels];
     let source = levels(image);
     let steps = length.ceil().max(1.0) as usize;
-    let along: Vec<[f64; 2]> = (0..=steps)
-        .map(|k| length * (k as f64 / steps as f64 - 0.5))
+    let along: Vec<[f64; 2]> = (0..steps)
+        .map(|k| length * ((k as f64 + 0.5) / steps as f64 - 0.5))
         .map(|t| [t * angle.cos(), t * angle.sin()])
         .collect();
     let mut blurred = vec![0.0; source.len()];
@@ -91,7 +91,7 @@ pub(super) fn seen_through(image: &Image, [a, b, c, d]: [f64; 4]) -> Image {
 }
 
 /// The image in cells, so many on its shorter side, each in the mean of its pixels: as Pillow's `resize` with `BOX` and back with `NEAREST`. A pixel is of the
-/// cell that its middle lies in.
+/// cell that its middle lies in, and of the first of two where it lies between them.
 pub(super) fn pixelated(image: &Image, cells: usize) -> Image {
     let Image { width: w, height: h, channels: c, .. } = *image;
     let shorter = w.min(h);
@@ -100,7 +100,7 @@ pub(super) fn pixelated(image: &Image, cells: usize) -> Image {
     }
     let count = |side: usize| ((side * cells) as f64 / shorter as f64).round() as usize;
     let (columns, rows) = (count(w), count(h));
-    let cell = |i: usize, side: usize, cells: usize| (2 * i + 1) * cells / (2 * side);
+    let cell = |i: usize, side: usize, cells: usize| ((2 * i + 1) * cells - 1) / (2 * side);
     let places: Vec<usize> = (0..w * h).map(|i| cell(i / w, h, rows) * columns + cell(i % w, w, columns)).collect();
     let (mut sums, mut counts) = (vec![0u64; columns * rows * c], vec![0u64; columns * rows]);
     for (pixel, &place) in image.data.chunks_exact(c).zip(&places) {

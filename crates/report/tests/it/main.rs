@@ -1,7 +1,9 @@
 //! What is said of models, against the programs that the field uses: fixtures by `scripts/make_robustness.py`, `make_calibration.py` and `make_explanations.py`.
 
+mod attack;
 mod calibration;
 mod compare;
+mod corruptions;
 mod groups;
 
 use serde_json::Value;

@@ -48,6 +48,7 @@ pub fn run(args: Eval) -> Result<ExitCode, Failure> {
     let file = model_path(&args.model)?;
     check_csv(&args, &file)?;
     args.report.as_deref().map(report::make).transpose()?;
+    robustness::check(&args)?;
     let model = load(&file, args.out_of_distribution.is_some())?;
     if args.csv.is_some() && model.card.task != TaskCard::Classification {
         let task = model.card.task.name();
@@ -62,6 +63,7 @@ pub fn run(args: Eval) -> Result<ExitCode, Failure> {
     let quiet = args.json;
     let held_out = watched(quiet, |watch| load_to_measure(&model.card, typed.as_deref(), &options, watch))
         .map_err(advice::failure)?;
+    let grouping = args.groups.group_column.as_ref().map(|column| Grouping::of(&held_out, column)).transpose()?;
     held_out.data.notes.iter().for_each(|text| note(text));
     let other = args.out_of_distribution.as_deref();
     let other = other.map(|other| out_of_distribution::load(&model, &held_out, other, quiet)).transpose()?;
@@ -71,13 +73,8 @@ pub fn run(args: Eval) -> Result<ExitCode, Failure> {
         (Some(other), Some(inside)) => Some(Outside::measure(&model, inside, other)?),
         _ => None,
     };
-    let groups = match &args.groups.group_column {
-        Some(column) => {
-            let grouping = Grouping::of(&held_out, column)?;
-            Some(groups(outcomes, &model.card.classes, &grouping, &GroupOptions::default())?)
-        }
-        None => None,
-    };
+    let by_group = |grouping| groups(outcomes, &model.card.classes, &grouping, &GroupOptions::default());
+    let groups = grouping.map(by_group).transpose()?;
     let measured = Measured {
         model: &file,
         network: striate::zoo::title_of(&model.card.architecture),

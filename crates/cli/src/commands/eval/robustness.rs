@@ -20,16 +20,18 @@ pub struct Measured {
     attacked: Option<Attacks>,
 }
 
+/// Makes the folder of examples, if there is something to show.
+pub fn check(args: &Eval) -> Result<(), Failure> {
+    let Some(folder) = &args.robustness.robustness_examples else { return Ok(()) };
+    if !args.robustness.robustness && args.robustness.attack.is_empty() {
+        return Err("--robustness-examples shows what --robustness and --attack measure: add one of them".into());
+    }
+    fs::create_dir_all(folder).map_err(|e| format!("{}: cannot make the folder: {e}", shown_path(folder)).into())
+}
+
 pub fn measure(args: &Eval, file: &Path, model: &Predictor, held_out: &HeldOut) -> Result<Measured, Failure> {
     let asked = &args.robustness;
     let images = asked.robustness_images as usize;
-    let folder = asked.robustness_examples.as_deref();
-    if let Some(folder) = folder {
-        if !asked.robustness && asked.attack.is_empty() {
-            return Err("--robustness-examples shows what --robustness and --attack measure: add one of them".into());
-        }
-        fs::create_dir_all(folder).map_err(|e| format!("{}: cannot make the folder: {e}", shown_path(folder)))?;
-    }
     let mut measured = Measured { corrupted: None, attacked: None };
     if asked.robustness {
         let options = RobustnessOptions { images, ..RobustnessOptions::default() };
@@ -53,7 +55,9 @@ pub fn measure(args: &Eval, file: &Path, model: &Predictor, held_out: &HeldOut) 
         let run = |progress: &mut dyn FnMut(usize, usize)| attacks(model, &*network, held_out, &options, progress);
         measured.attacked = Some(with_bar(args.json, run)?);
     }
-    folder.map_or(Ok(()), |folder| measured.write_examples(folder))?;
+    if let Some(folder) = &asked.robustness_examples {
+        measured.write_examples(folder)?;
+    }
     Ok(measured)
 }
 
