@@ -16,7 +16,7 @@ pub struct Explanations {
     pub layer: Option<String>,
     /// How many images are explained.
     pub images: usize,
-    /// The images on which the explanations were checked.
+    /// The images on which the explanations were checked: none of a network of which that takes too long.
     pub checked: Vec<Checked>,
 }
 
@@ -33,8 +33,11 @@ pub struct Checked {
     pub scores: Scores,
 }
 
-/// Images on which explanations are checked: each takes hundreds of passes.
-const CHECKED: usize = 3;
+/// Images on which explanations are checked, at most.
+const CHECKED: u64 = 3;
+/// About how many passes a check takes, and how many multiply-adds all checks may take: half a minute on two cores.
+const PASSES: u64 = 700;
+const BUDGET: u64 = 3_000_000_000_000;
 /// Pixels of the shorter side.
 const SIDE: usize = 112;
 
@@ -54,6 +57,7 @@ impl Explanations {
         let Some(layer) = explainer.default_layer().map(|layer| layer.name.clone()) else { return Ok(None) };
         let (method, options) = (Method::GradCam, Options { seed, ..Options::default() });
         let mut found = Explanations { method, layer: Some(layer), images: 0, checked: Vec::new() };
+        let checks = (BUDGET / (PASSES * explainer.macs().max(1))).min(CHECKED) as usize;
         // The first of every list, then the second of every list.
         let longest = lists.iter().map(|list| list.images.len()).max().unwrap_or(0);
         let in_turn = (0..longest).flat_map(|place| lists.iter().filter_map(move |list| list.images.get(place)));
@@ -70,7 +74,7 @@ impl Explanations {
             let caption = format!("Grad-CAM of {}", explanation.target.name);
             Shot::new(&caption, &drawn, SIDE).into_iter().for_each(|shot| gallery.add(failure.index, shot));
             found.images += 1;
-            if found.checked.len() < CHECKED {
+            if found.checked.len() < checks {
                 let question = explainer.ask(&image, &options)?;
                 let scores = explainer.score(&question, std::slice::from_ref(&explanation), &options)?.swap_remove(0);
                 found.checked.push(Checked {

@@ -133,6 +133,12 @@ impl Explainer {
         &self.network.layers
     }
 
+    /// The multiply-adds of a pass.
+    pub fn macs(&self) -> u64 {
+        let graph = &self.network.graph;
+        graph.nodes.iter().map(|node| graph.macs(node)).sum()
+    }
+
     /// What the model's file says about it.
     pub fn card(&self) -> &ModelCard {
         &self.card
