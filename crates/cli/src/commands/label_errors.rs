@@ -28,7 +28,9 @@ struct Given {
 
 pub fn run(args: Arguments) -> Result<ExitCode, Failure> {
     super::set_up(&args.compute);
-    let table = table_of(&args.source);
+    // The directory of a fold holds both, and other images are for its model.
+    let is_model = args.data.is_some() && model_path(&args.source).is_ok_and(|model| model.is_file());
+    let table = table_of(&args.source).filter(|table| !is_model || *table == args.source);
     let reads = [Some(&args.source), args.data.as_ref(), table.as_ref()];
     if let Some(csv) = args.csv.as_ref().filter(|csv| reads.into_iter().flatten().any(|read| is_same_file(csv, read))) {
         return Err(format!("--csv {} would write over what is read: name another file", shown_path(csv)).into());
@@ -131,7 +133,7 @@ fn print(args: &Arguments, given: &Given, found: &LabelErrors) -> Result<(), Fai
     if args.top > 0 {
         say(format_args!("\n{table}"))?;
     }
-    if suspects > args.top {
+    if args.top > 0 && suspects > args.top {
         say(format_args!(
             "These are the {} least likely labels of {}; --csv FILE.csv writes all, --json has them.",
             args.top.min(suspects),

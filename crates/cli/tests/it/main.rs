@@ -5,6 +5,7 @@ mod bad_input;
 mod batch_size;
 mod before_a_run;
 mod bench;
+mod calibration;
 mod commands;
 mod common;
 mod dense;

@@ -71,7 +71,11 @@ pub fn reliability(series: &[(String, Vec<ReliabilityPoint>)], x: &str, y: &str)
     let bars = Panel::draw(&mut svg, [0.0, below, WIDTH, BARS], [axis, up], &labels);
     for bin in first.iter().filter(|bin| bin.count > 0) {
         let (at, top, bottom) = (bars.x(bin.confidence), bars.y(fraction(bin)), bars.y(0.0));
-        svg.area("c7", &format!("M{} {}h{}V{}h-{}z", n(at - BAR / 2.0), n(bottom), n(BAR), n(top), n(BAR)), None);
+        svg.area(
+            "c7",
+            &format!("M{} {}h{}v{}h-{}z", n(at - BAR / 2.0), n(bottom), n(BAR), n(top - bottom), n(BAR)),
+            None,
+        );
     }
     legend.draw(&mut svg, [INDENT, below + BARS + Panel::around()]);
     svg.finish()
@@ -81,5 +85,5 @@ fn whisker(panel: &Panel, bin: &ReliabilityPoint) -> String {
     let at = panel.x(bin.confidence);
     let [low, high] = bin.interval.map(|y| panel.y(y));
     let cap = |y: f64| format!("M{} {}h{}", n(at - CAP), n(y), n(2.0 * CAP));
-    format!("M{} {}V{}{}{}", n(at), n(low), n(high), cap(low), cap(high))
+    format!("M{} {}v{}{}{}", n(at), n(low), n(high - low), cap(low), cap(high))
 }

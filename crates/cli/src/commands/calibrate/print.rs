@@ -115,7 +115,7 @@ fn thresholds(thresholds: &[ThresholdForAccuracy]) -> Result<(), Failure> {
         return Ok(());
     }
     let mut table =
-        Table::new(&["accuracy wanted", "probability from", "images", "accuracy", "on other folds", "95% interval"]);
+        Table::new(&["accuracy wanted", "probability from", "coverage", "accuracy", "on other folds", "95% interval"]);
     for found in thresholds {
         let chosen = found.chosen.as_ref();
         table.row(vec![
@@ -135,7 +135,7 @@ fn sets(sets: &[PredictionSets]) -> Result<(), Failure> {
         return Ok(());
     }
     let mut table =
-        Table::new(&["coverage wanted", "method", "coverage", "95% interval", "classes", "least of a class"]);
+        Table::new(&["coverage wanted", "method", "coverage", "95% interval", "classes in a set", "lowest of a class"]);
     for found in sets {
         let least = found.classes.iter().filter_map(|class| class.coverage).reduce(f64::min);
         table.row(vec![
@@ -148,9 +148,7 @@ fn sets(sets: &[PredictionSets]) -> Result<(), Failure> {
         ]);
     }
     say(format_args!("\n{table}"))?;
-    say(
-        "Sets of classes: each half of the images with the scores of the other; classes: how many a set has on average.",
-    )?;
+    say("Sets of classes: each half of the images with the scores of the other.")?;
     for found in sets.iter().filter(|found| found.too_few && found.method == "lac") {
         note(&format!(
             "{} are too few for sets of {} coverage from one half: these have all classes",
