@@ -161,7 +161,9 @@ fn difference(comparison: &Comparison) -> Result<(), Failure> {
 }
 
 fn mcnemar(test: &McNemar) -> Result<(), Failure> {
-    say(format_args!("McNemar's test: p = {} (exact), {} (mid-p)", p_value(test.p_exact), p_value(test.p_mid)))?;
+    let [exact, mid] =
+        [test.p_exact, test.p_mid].map(|p| if p < 1e-4 { "< 0.0001".into() } else { format!("= {p:.4}") });
+    say(format_args!("McNemar's test: p {exact} (exact), p {mid} (mid-p)"))?;
     let mut table = Table::new(&["", "B right", "B wrong"]);
     table.row(vec!["A right".into(), thousands(test.both_right), thousands(test.only_a_right)]);
     table.row(vec!["A wrong".into(), thousands(test.only_b_right), thousands(test.both_wrong)]);

@@ -105,6 +105,9 @@ fn gap(groups: &Groups, gap: &Gap, what: &str, fraction: bool) -> Result<(), Fai
     let (Some(difference), Some(lowest), Some(highest)) = (gap.difference, gap.lowest, gap.highest) else {
         return say(format_args!("Largest gap in {what}: – (fewer than two groups have enough images)"));
     };
+    if difference == 0.0 {
+        return say(format_args!("Largest gap in {what}: none, over {} groups", gap.compared));
+    }
     let size = if fraction { format!("{:.2} points", 100.0 * difference) } else { format!("{difference:.4}") };
     let of = gap.output.as_ref().map_or(String::new(), |output| format!(" of {}", shown(output)));
     let [low, high] = [lowest, highest].map(|group| shown(title(&groups.groups[group])));
