@@ -20,7 +20,7 @@ fn sites(d: &Path, n: usize) {
         let mut pixels: Vec<u8> = (0..SIDE * SIDE).map(|_| 60 + random(80) as u8).collect();
         let (right, site) = (i % 2 == 1, ["a", "b", ""][i / 2 % 3]);
         for (y, x) in (6..14).flat_map(|y| (2..8).map(move |x| (y, x + 10 * usize::from(right)))) {
-            pixels[y * SIDE + x] += if site == "b" { 8 } else { 100 };
+            pixels[y * SIDE + x] += if site == "b" { 4 } else { 100 };
         }
         let file = [format!("P5 {SIDE} {SIDE} 255\n").into_bytes(), pixels].concat();
         fs::write(d.join(format!("images/{i:03}.pgm")), file).unwrap();
@@ -57,7 +57,7 @@ fn a_gap_between_sites_is_found_and_models_are_compared() {
     assert_eq!(images, found["images"].as_u64().unwrap());
     let gap = &found["gaps"][0];
     assert_eq!(gap["lowest"], 1, "{gap}");
-    assert!(gap["difference"].as_f64().unwrap() > 0.15 && gap["p_value"].as_f64().unwrap() < 0.01, "{gap}");
+    assert!(gap["difference"].as_f64().unwrap() > 0.1 && gap["p_value"].as_f64().unwrap() < 0.01, "{gap}");
     assert_eq!(found["gaps"].as_array().unwrap().len(), 2 + 3 * 2);
     let text = succeed(d, &["eval", "good", "sites.csv", "--group-column", "Site"]);
     assert!(
@@ -139,10 +139,10 @@ fn changed_images_are_measured_and_attacks_refused_where_there_is_no_loss() {
         let image = image::open(d.join("seen").join(file)).unwrap_or_else(|e| panic!("{file}: {e}"));
         assert_eq!((image.width(), image.height()), (size, size), "{file}");
     }
-    let again = |threads: &str| json(&succeed(d, &[&robust[..5], &attack, &["--json", "--threads", threads]].concat()));
+    let again = |threads: &str| json(&succeed(d, &[&robust[..6], &attack, &["--json", "--threads", threads]].concat()));
     assert_eq!(again("1")["robustness"], again("3")["robustness"]);
     assert_eq!(again("1")["attacks"], found["attacks"]);
-    let text = succeed(d, &[&robust[..5], &attack].concat());
+    let text = succeed(d, &[&robust[..6], &attack].concat());
     for part in [
         "On corrupted images (40 images): clean accuracy ",
         "gaussian noise",
