@@ -20,6 +20,7 @@ pages! {
     TrainingLoop: "training-loop.md",
     Trainer: "trainer.md",
     Evaluation: "evaluation.md",
+    Explanations: "explanations.md",
     Calibration: "calibration.md",
     Questions: "questions.md",
     ComingFromPyTorch: "coming-from-pytorch.md",

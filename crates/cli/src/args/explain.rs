@@ -20,8 +20,8 @@ pub struct Explain {
     /// The images: files; folders, for all images in them; patterns such as 'photos/*.jpg'; or - for one image from standard input.
     #[arg(value_name = "IMAGE|FOLDER|-", required_unless_present_any = ["list_layers", "filters"])]
     pub images: Vec<PathBuf>,
-    /// How to explain: grad-cam, grad-cam++, score-cam and layer-cam by the output of a layer; saliency, smooth-grad, integrated-gradients, guided-backprop and
-    /// gradient-shap by gradients of the image; occlusion by covering it. Several with commas between them; all for all.
+    /// How to explain: grad-cam, grad-cam++, score-cam and layer-cam by the output of a layer; saliency, smooth-grad, integrated-gradients, guided-backprop,
+    /// gradient-shap and deep-lift by gradients of the image; occlusion by covering it. Several with commas between them; all for all.
     #[arg(long = "method", value_name = "NAME,…", default_value = "grad-cam", value_delimiter = ',', value_parser = methods)]
     pub methods: Vec<Methods>,
     /// The layer that the methods named cam explain by, such as layer4 or features.5 [default: the last one whose output is a map; of detectors and segmenters the
@@ -41,7 +41,7 @@ pub struct Explain {
     /// whether the map changes when the network's weights are randomized.
     #[arg(long)]
     pub score: bool,
-    /// What integrated gradients start from, and what occlusion and deletion cover with.
+    /// What integrated gradients and DeepLIFT start from, and what occlusion and deletion cover with.
     #[arg(long, value_enum, value_name = "IMAGE", default_value = "mean")]
     pub baseline: BaselineArg,
     /// SmoothGrad and gradient SHAP: how many random points.

@@ -208,11 +208,11 @@ fn line(found: &Explanation, files: &Files) -> String {
     }
     if let Some(complete) = found.completeness.as_ref().filter(|found| !found.complete) {
         text += &format!(
-            "; not complete: the attributions sum to {:.4}, the difference is {:.4}, {:.1}% off after {} steps",
+            "; not complete: the attributions sum to {:.4}, the difference is {:.4}, {:.1}% off after {}",
             complete.sum,
             complete.difference,
             100.0 * complete.error,
-            complete.steps
+            count_of(complete.steps, "step")
         );
     }
     text
@@ -300,13 +300,17 @@ fn near(
 ) -> Result<Said, String> {
     let features = explainer.features(image).map_err(|e| e.to_string())?;
     let found = nearest(&features, &corpus.features, args.neighbours as usize);
-    let mut images = vec![(image.clone(), name_of(input))];
+    let file_name = |path: &Path| path.file_name().map_or(String::new(), shown);
+    let own = match input {
+        Input::File(path) => file_name(path),
+        _ => name_of(input),
+    };
+    let mut images = vec![(image.clone(), own)];
     let (mut listed, mut names) = (Vec::new(), Vec::new());
     for neighbour in &found {
         let path = &corpus.paths[neighbour.index];
         let decoded = decode_with(&explainer.card().preprocessing.decoding(), &Input::File(path.clone()))?;
-        let file = path.file_name().map_or(String::new(), shown);
-        images.push((decoded, format!("{:.3} {file}", neighbour.similarity)));
+        images.push((decoded, format!("{:.3} {}", neighbour.similarity, file_name(path))));
         listed.push(json!({
             "image": json_path(path).0,
             "similarity": neighbour.similarity,

@@ -67,7 +67,7 @@ fn every_method_writes_a_map_and_an_overlay() {
     for (said, class) in all.iter().zip(["left", "right"]) {
         assert_eq!(said["target"]["name"], class);
         let explanations = said["explanations"].as_array().unwrap();
-        assert_eq!(explanations.len(), 10);
+        assert_eq!(explanations.len(), 11);
         for found in explanations {
             let method = found["method"].as_str().unwrap();
             let (shape, numbers) = map(&dir.join(found["map"].as_str().unwrap()));

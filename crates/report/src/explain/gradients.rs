@@ -21,7 +21,7 @@ pub struct Completeness {
     pub error: f64,
     /// The error that was to be reached.
     pub tolerance: f64,
-    /// The steps that were taken at last.
+    /// The steps that were taken at last; 1 of DeepLIFT.
     pub steps: usize,
     /// Whether it was.
     pub complete: bool,
@@ -163,14 +163,13 @@ pub(crate) fn integrated_gradients(
     x: &Tensor,
     baseline: &Tensor,
     aim: &Aim,
-    [value, at_baseline]: [f64; 2],
+    values: [f64; 2],
     options: &Options,
 ) -> (Vec<f32>, Completeness) {
     let mut steps = options.steps;
     loop {
         let attributions = integrated(network, x, baseline, aim, steps);
-        let sum: f64 = attributions.iter().map(|&x| f64::from(x)).sum();
-        let found = completeness(sum, value, at_baseline, options.tolerance, steps);
+        let found = completeness(&attributions, values, options.tolerance, steps);
         if found.complete || steps * 2 > options.max_steps {
             return (attributions, found);
         }
@@ -178,7 +177,14 @@ pub(crate) fn integrated_gradients(
     }
 }
 
-pub(crate) fn completeness(sum: f64, value: f64, at_baseline: f64, tolerance: f64, steps: usize) -> Completeness {
+/// How complete attributions are, of a target that has one value for the image and another for the baseline.
+pub(crate) fn completeness(
+    attributions: &[f32],
+    [value, at_baseline]: [f64; 2],
+    tolerance: f64,
+    steps: usize,
+) -> Completeness {
+    let sum: f64 = attributions.iter().map(|&x| f64::from(x)).sum();
     let difference = value - at_baseline;
     let scale = difference.abs().max(1e-2 * value.abs().max(at_baseline.abs())).max(f64::MIN_POSITIVE);
     let error = (sum - difference).abs() / scale;

@@ -36,11 +36,14 @@ pub enum Method {
     /// Gradients at random points on the ways from random baselines to the image, times the ways (Lundberg and Lee, 2017; `GradientShap`).
     #[serde(rename = "gradient-shap")]
     GradientShap,
+    /// How far each number brings the answer from that for a baseline to that for the image, by the rescale rule (Shrikumar et al., 2017; `DeepLift`).
+    #[serde(rename = "deep-lift")]
+    DeepLift,
 }
 
 impl Method {
     /// All of them.
-    pub const ALL: [Method; 10] = [
+    pub const ALL: [Method; 11] = [
         Method::GradCam,
         Method::GradCamPlusPlus,
         Method::ScoreCam,
@@ -51,6 +54,7 @@ impl Method {
         Method::GuidedBackprop,
         Method::Occlusion,
         Method::GradientShap,
+        Method::DeepLift,
     ];
 
     /// Its name: `grad-cam`, `integrated-gradients`.
@@ -66,6 +70,7 @@ impl Method {
             Method::GuidedBackprop => "guided-backprop",
             Method::Occlusion => "occlusion",
             Method::GradientShap => "gradient-shap",
+            Method::DeepLift => "deep-lift",
         }
     }
 
@@ -76,7 +81,14 @@ impl Method {
 
     /// Whether its numbers may be negative: of what speaks against the answer.
     pub fn is_signed(self) -> bool {
-        matches!(self, Method::IntegratedGradients | Method::GuidedBackprop | Method::Occlusion | Method::GradientShap)
+        matches!(
+            self,
+            Method::IntegratedGradients
+                | Method::GuidedBackprop
+                | Method::Occlusion
+                | Method::GradientShap
+                | Method::DeepLift
+        )
     }
 }
 

@@ -12,6 +12,7 @@
 //! ```
 
 mod cam;
+mod deep_lift;
 mod error;
 mod gradients;
 mod grids;
@@ -81,7 +82,7 @@ pub struct Explanation {
     /// The attributions of each number that the network sees, `[c, h, w]`; none of methods that explain by a layer.
     #[serde(skip)]
     pub attributions: Option<Vec<f32>>,
-    /// Of integrated gradients how far they are from complete.
+    /// Of integrated gradients and DeepLIFT how far they are from complete.
     pub completeness: Option<Completeness>,
     /// Whether the map is 0 everywhere: it shows nothing.
     pub is_empty: bool,
@@ -269,12 +270,18 @@ impl Explainer {
                 let points = gradients::random_points(&self.card.preprocessing, options);
                 gradients::gradient_shap(network, x, aim, &points)
             }
-            Method::IntegratedGradients => {
+            Method::IntegratedGradients | Method::DeepLift => {
                 let baseline = baseline();
                 let value = |x: &Tensor| Ok(f64::from(aim.values(self.run(x)?).to_vec::<f32>()[0]));
                 let values = [value(x)?, value(&baseline)?];
-                let (attributions, completeness) =
-                    gradients::integrated_gradients(network, x, &baseline, aim, values, options);
+                let (attributions, completeness) = match method {
+                    Method::DeepLift => {
+                        let attributions = deep_lift::deep_lift(network, x, &baseline, aim);
+                        let complete = gradients::completeness(&attributions, values, options.tolerance, 1);
+                        (attributions, complete)
+                    }
+                    _ => gradients::integrated_gradients(network, x, &baseline, aim, values, options),
+                };
                 let explanation = self.of_input(method, attributions, target.clone())?;
                 return Ok(Explanation { completeness: Some(completeness), ..explanation });
             }

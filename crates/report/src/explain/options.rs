@@ -42,7 +42,7 @@ pub struct Options {
     pub class: Option<usize>,
     /// Detection: which of the objects that are found, from 0 for the one of the highest score.
     pub object: usize,
-    /// What integrated gradients start from, and what occlusion covers with.
+    /// What integrated gradients and DeepLIFT start from, and what occlusion covers with.
     pub baseline: Baseline,
     /// Integrated gradients: the steps that are taken at first. They are doubled until the attributions are complete.
     pub steps: usize,

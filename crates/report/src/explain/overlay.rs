@@ -1,7 +1,7 @@
 //! Explanations laid over their image.
 
-use super::Explanation;
 use super::maps::sample;
+use super::{Explanation, Method};
 use striate_imaging::{AnyImage, Depth, Fit, Image, Preprocessing};
 
 /// Smaller images are drawn larger, by a whole number.
@@ -55,10 +55,10 @@ pub fn overlay(explanation: &Explanation, image: &AnyImage, preprocessing: &Prep
             _ if explanation.method.is_signed() => FOR,
             _ => heat(strength),
         };
-        let is_cam = explanation.method.is_cam();
-        let alpha = if is_cam { OPACITY * strength } else { strength.sqrt() };
+        let is_thin = !explanation.method.is_cam() && explanation.method != Method::Occlusion;
+        let alpha = if is_thin { strength } else { OPACITY * strength };
         for (channel, colour) in pixel.iter_mut().zip(colour) {
-            let pale = if is_cam {
+            let pale = if !is_thin {
                 grey + SATURATION * (f32::from(*channel) - grey)
             } else {
                 LIGHT + CONTRAST * (grey - 128.0)

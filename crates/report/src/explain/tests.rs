@@ -8,8 +8,8 @@ use striate_formats::safetensors;
 use striate_imaging::{Fit, Preprocessing};
 use striate_model::Training;
 use striate_nn::{
-    AdaptiveAvgPool2d, BatchNorm2d, Conv2d, Flatten, Linear, MaxPool2d, ReLU, Sequential, Sigmoid, StateDict,
-    load_state_dict,
+    AdaptiveAvgPool2d, AvgPool2d, BatchNorm2d, Conv2d, Flatten, Forward, Linear, MaxPool2d, ReLU, Sequential, Sigmoid,
+    StateDict, load_state_dict,
 };
 use striate_tensor::Generator;
 
@@ -36,12 +36,16 @@ fn explainer(mut network: Sequential, prefix: &str, task: TaskCard, tensors: &Te
 }
 
 fn classifier(tensors: &Tensors) -> Explainer {
+    classifier_with(MaxPool2d::new(2), tensors)
+}
+
+fn classifier_with(pool: impl Forward + 'static, tensors: &Tensors) -> Explainer {
     let rng = &mut Generator::new(0);
     let network = Sequential::new()
         .add(Conv2d::options(3, 6, 3).padding(1).build(rng))
         .add(BatchNorm2d::new(6))
         .add(ReLU)
-        .add(MaxPool2d::new(2))
+        .add(pool)
         .add(Conv2d::options(6, 8, 3).padding(1).build(rng))
         .add(Sigmoid)
         .add(Conv2d::new(8, 10, 3, rng))
@@ -75,11 +79,16 @@ fn ask(explainer: &Explainer, x: &Tensor, class: Option<usize>) -> Question {
 /// Within rounding of the largest number.
 #[track_caller]
 fn close(got: &[f32], expected: &Tensor, what: &str) {
+    close_by(2e-5, got, expected, what);
+}
+
+#[track_caller]
+fn close_by(tolerance: f32, got: &[f32], expected: &Tensor, what: &str) {
     let expected = expected.to_vec::<f32>();
     assert_eq!(got.len(), expected.len(), "{what}");
     let scale = expected.iter().fold(0.0f32, |m, x| m.max(x.abs()));
     let worst = got.iter().zip(&expected).map(|(a, b)| (a - b).abs()).fold(0.0f32, f32::max);
-    assert!(scale > 0.0 && worst <= 2e-5 * scale, "{what}: off by {worst} of {scale}");
+    assert!(scale > 0.0 && worst <= tolerance * scale, "{what}: off by {worst} of {scale}");
 }
 
 #[test]
@@ -123,6 +132,24 @@ fn attributions_are_those_of_captum() {
             let found = occlusion::occlusion(network, explainer.whole(), x, baseline, aim, square).unwrap();
             let [window, stride] = square;
             close(&found, &fixture[&format!("occlusion/{window}/{stride}/{class}")], "occlusion");
+        }
+    }
+}
+
+#[test]
+fn deep_lift_is_that_of_captum_and_complete() {
+    let fixture = fixture();
+    let (x, baseline) = (&fixture["input"], &fixture["baseline"]);
+    let explainer = classifier_with(AvgPool2d::new(2), &fixture);
+    let found = deep_lift::deep_lift(&explainer.network, x, baseline, &ask(&explainer, x, Some(1)).aim);
+    // Quotients of small differences carry their rounding along.
+    close_by(1e-4, &found, &fixture["deep-lift/1"], "DeepLIFT");
+    for explainer in [explainer, classifier(&fixture)] {
+        for class in 0..CLASSES {
+            let question = ask(&explainer, x, Some(class));
+            let found = explainer.answer(&question, Method::DeepLift, &Options::default()).unwrap();
+            let complete = found.completeness.unwrap();
+            assert!(complete.error < 1e-3 && complete.steps == 1, "{complete:?}");
         }
     }
 }
