@@ -320,7 +320,7 @@ pub fn evaluate_variants(
             let (output, features) = given.map_err(|e| TrainError::Measuring { reason: e.to_string() })?;
             let (batch, features) = (&batch, features.as_ref());
             each(variant, &MeasuredBatch { batch, output: &output, features, names: &of_batch });
-            *loss += results.add(model, output, &batch, &original)? * samples as f64;
+            *loss += results.add(model, output, batch, &original)? * samples as f64;
         }
         names.extend(of_batch);
     }

@@ -97,7 +97,7 @@ fn a_folder_of_one_split_has_the_palette_of_all() {
     for folder in ["test", "photos"] {
         let folder = dir.path().join(folder);
         std::fs::create_dir(&folder).unwrap();
-        pairs(&folder, ["images", "masks"], &[mask.clone()]);
+        pairs(&folder, ["images", "masks"], std::slice::from_ref(&mask));
     }
     put(dir.path().join("classes.csv"), "value,class\n255,cell\n0,membrane\n");
     let list = masks(&dir.path().join("test")).unwrap();
