@@ -155,8 +155,8 @@ impl Folds<'_> {
 
     /// A run with the settings of the first fold's, so that all have the same.
     fn start(&self, fold: usize, dir: &Path) -> Result<Session, TrainError> {
-        let config = Config::read(&fold_dir(&self.run, 1).join("config.toml"))?;
-        let asked = Layers::default().add("fold 1", config).add("folds", Config::default().fold(fold));
+        let config = ResolvedConfig::read(&fold_dir(&self.run, 1).join("config.toml"))?;
+        let asked = Layers::of_run(config).add("folds", Config::default().fold(fold));
         Session::start_watched(&asked, Some(dir), self.watch)
     }
 

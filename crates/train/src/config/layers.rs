@@ -9,7 +9,11 @@ use striate_data::images::text_path;
 
 /// Settings from several places, such as a recipe, a file and the command line. What comes later wins.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Layers(Vec<Layer>);
+pub struct Layers {
+    layers: Vec<Layer>,
+    /// What stands in the place of defaults.
+    base: Option<Box<ResolvedConfig>>,
+}
 
 #[derive(Clone, Debug, PartialEq)]
 struct Layer {
@@ -37,21 +41,26 @@ impl From<Config> for Layers {
 }
 
 impl Layers {
+    /// Over the settings that another run had: nothing is filled in that it had left out, such as changes of images.
+    pub(crate) fn of_run(config: ResolvedConfig) -> Layers {
+        Layers { layers: Vec::new(), base: Some(Box::new(config)) }
+    }
+
     /// With settings over those that are there. `origin` is what [`Resolved::origins`] call them.
     pub fn add(mut self, origin: impl Into<String>, config: Config) -> Layers {
-        self.0.push(Layer { origin: origin.into(), config, is_preset: false });
+        self.layers.push(Layer { origin: origin.into(), config, is_preset: false });
         self
     }
 
     /// As [`Layers::add`], of settings that were made for any data: a recipe's.
     pub fn preset(mut self, origin: impl Into<String>, config: Config) -> Layers {
-        self.0.push(Layer { origin: origin.into(), config, is_preset: true });
+        self.layers.push(Layer { origin: origin.into(), config, is_preset: true });
         self
     }
 
     /// The task that is asked for.
     pub(crate) fn task(&self) -> TaskKind {
-        self.0.iter().rev().find_map(|layer| layer.config.task).unwrap_or_default()
+        self.layers.iter().rev().find_map(|layer| layer.config.task).unwrap_or_else(|| self.base.as_ref().map_or_else(TaskKind::default, |base| base.task))
     }
 
     /// The settings, over `defaults`, in whose place a recipe stands if there is one.
@@ -59,11 +68,15 @@ impl Layers {
     /// Some settings go together. Betas and a weight decay go with their optimizer and are dropped with it; patience keeps its ratio to the epochs; the focal loss
     /// drops label smoothing and CutMix that were not asked for beside it.
     pub fn over(&self, defaults: ResolvedConfig) -> Resolved {
-        let has_preset = self.0.iter().any(|layer| layer.is_preset);
-        let config = if has_preset { ResolvedConfig::default() } else { defaults };
+        let has_preset = self.layers.iter().any(|layer| layer.is_preset);
+        let config = match &self.base {
+            Some(base) => ResolvedConfig::clone(base),
+            None if has_preset => ResolvedConfig::default(),
+            None => defaults,
+        };
         let mut resolved = Resolved { config, origins: BTreeMap::new(), is_auto_batch: false };
-        let task = self.0.iter().rev().find_map(|layer| layer.config.task).unwrap_or(resolved.config.task);
-        for layer in &self.0 {
+        let task = self.layers.iter().rev().find_map(|layer| layer.config.task).unwrap_or(resolved.config.task);
+        for layer in &self.layers {
             resolved.put(layer, task);
         }
         resolved
