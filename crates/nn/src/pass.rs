@@ -335,3 +335,26 @@ impl Entry<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Conv2d, Forward, Sequential};
+    use striate_tensor::DType;
+
+    #[test]
+    fn a_part_within_another_is_watched_by_both() {
+        let rng = &mut Generator::new(0);
+        let inner = Sequential::new().add(Conv2d::new(1, 2, 1, rng)).add(Conv2d::new(2, 1, 1, rng));
+        let outer = Sequential::new().add(inner);
+        let pass = Pass::eval();
+        let run = || outer.forward(Tensor::ones([1, 1, 2, 2], DType::F32), &pass);
+        let inside = || pass.watch(&outer, |name| name == "0.1", run);
+        let ((_, within), all) = pass.watch(&outer, |name| !name.is_empty(), inside);
+        let names = |seen: Vec<(String, Tensor)>| seen.into_iter().map(|(name, _)| name).collect::<Vec<_>>();
+        assert!(names(within).iter().all(|name| name == "0.1"));
+        let all = names(all);
+        assert!(["0.0", "0.1", "0"].iter().all(|name| all.iter().any(|seen| seen == name)), "{all:?}");
+        assert!(pass.watches().is_empty());
+    }
+}
