@@ -54,6 +54,13 @@ fn each_image_is_held_out_once() {
     for fold in ["1", "2", "3"] {
         assert_eq!(held_out.values().filter(|f| **f == fold).count(), 10, "folds are of one size");
     }
+    // All have the settings of the first, also what it was told to leave out.
+    let settings_of = |fold: &str| {
+        let text = fs::read_to_string(d.join(format!("cv/fold-{fold}/config.toml"))).unwrap();
+        text.lines().filter(|line| !line.starts_with("fold = ")).map(String::from).collect::<Vec<_>>()
+    };
+    assert!(!settings_of("2").iter().any(|line| line.starts_with("augment")), "{:?}", settings_of("2"));
+    assert_eq!((settings_of("2"), settings_of("3")), (settings_of("1"), settings_of("1")));
     let right = rows[1..].iter().filter(|row| row[2] == row[3]).count();
     let all: serde_json::Value =
         serde_json::from_str(&fs::read_to_string(d.join("cv/cross-validation.json")).unwrap()).unwrap();

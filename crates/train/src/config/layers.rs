@@ -60,7 +60,11 @@ impl Layers {
 
     /// The task that is asked for.
     pub(crate) fn task(&self) -> TaskKind {
-        self.layers.iter().rev().find_map(|layer| layer.config.task).unwrap_or_else(|| self.base.as_ref().map_or_else(TaskKind::default, |base| base.task))
+        self.layers
+            .iter()
+            .rev()
+            .find_map(|layer| layer.config.task)
+            .unwrap_or_else(|| self.base.as_ref().map_or_else(TaskKind::default, |base| base.task))
     }
 
     /// The settings, over `defaults`, in whose place a recipe stands if there is one.
