@@ -2,6 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::Serialize;
+use striate_data::images::BadImage;
 use striate_model::{EvalSplit, ModelCard};
 use striate_train::{Evaluation, HeldOut};
 
@@ -22,7 +23,8 @@ pub struct About {
     pub data: String,
     /// How many images were measured on.
     pub images: usize,
-    /// What they are to the model: `test` if it has seen none of them, `validation` if its best epoch was chosen on some, `unknown` if its file does not say.
+    /// What they are to the model: `test` if it has seen none of them, `validation` if its best epoch was chosen on some, `unknown` if its file does not say; `unlabelled`
+    /// of images without labels, of which nothing is measured.
     pub measured_on: &'static str,
     /// How many images were left out because the model has learnt from them.
     pub learnt_from_left_out: usize,
@@ -30,8 +32,8 @@ pub struct About {
     pub learnt_from_error_rate: f64,
     /// Images that could not be read, and why.
     pub unreadable: Vec<Unreadable>,
-    /// The mean loss.
-    pub loss: f64,
+    /// The mean loss; null without labels.
+    pub loss: Option<f64>,
     /// How it was trained.
     pub training: TrainingFacts,
 }
@@ -66,20 +68,13 @@ pub struct TrainingFacts {
     pub striate_version: String,
 }
 
+/// The name of what was measured on, of images without labels.
+pub(crate) const UNLABELLED: &str = "unlabelled";
+
 impl About {
     /// Of an evaluation of the model of this card; `model` and `network` are their names.
     pub fn new(card: &ModelCard, model: String, network: String, held_out: &HeldOut, evaluation: &Evaluation) -> About {
-        let training = &card.training;
-        let unreadable = |bad: &striate_data::images::BadImage| Unreadable {
-            image: bad.path.to_string_lossy().into_owned(),
-            reason: bad.reason.clone(),
-        };
         About {
-            model,
-            network,
-            task: card.task.name().to_string(),
-            outputs: card.classes.clone(),
-            preprocessing: card.preprocessing.describe(),
             data: held_out.data.name.clone(),
             images: evaluation.results.images(),
             measured_on: match held_out.split {
@@ -89,8 +84,39 @@ impl About {
             },
             learnt_from_left_out: held_out.left_out,
             learnt_from_error_rate: held_out.error_rate,
-            unreadable: evaluation.bad.iter().map(unreadable).collect(),
-            loss: evaluation.loss,
+            loss: Some(evaluation.loss),
+            ..About::of_model(card, model, network, &evaluation.bad)
+        }
+    }
+
+    /// Of so many images without labels in `data`, of which some could not be read.
+    pub fn unlabelled(
+        card: &ModelCard,
+        model: String,
+        network: String,
+        (data, images): (String, usize),
+        bad: &[BadImage],
+    ) -> About {
+        About { data, images, ..About::of_model(card, model, network, bad) }
+    }
+
+    fn of_model(card: &ModelCard, model: String, network: String, bad: &[BadImage]) -> About {
+        let training = &card.training;
+        let unreadable =
+            |bad: &BadImage| Unreadable { image: bad.path.to_string_lossy().into_owned(), reason: bad.reason.clone() };
+        About {
+            model,
+            network,
+            task: card.task.name().to_string(),
+            outputs: card.classes.clone(),
+            preprocessing: card.preprocessing.describe(),
+            data: String::new(),
+            images: 0,
+            measured_on: UNLABELLED,
+            learnt_from_left_out: 0,
+            learnt_from_error_rate: 0.0,
+            unreadable: bad.iter().map(unreadable).collect(),
+            loss: None,
             training: TrainingFacts {
                 data: (!training.data.is_empty()).then(|| training.data.clone()),
                 from: training.from.clone(),
@@ -116,6 +142,7 @@ impl About {
             "validation" => format!(
                 "{n} validation images: the best epoch was chosen on them, so the numbers are somewhat better than on new images."
             ),
+            UNLABELLED => format!("{n} images without labels: how right the model is on them is not known."),
             _ => format!(
                 "{n} images. The model file does not say what it learnt from: these images may be among that, and then the numbers are too good."
             ),

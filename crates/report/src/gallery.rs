@@ -8,7 +8,7 @@ use striate_data::{Target, parallel};
 use striate_imaging::{AnyImage, Image};
 use striate_model::{Predictor, TaskCard};
 use striate_tensor::num_threads;
-use striate_train::{HeldOut, Images};
+use striate_train::Images;
 
 /// Pixels of the shorter side of an image of one class, and of one with boxes or classes of pixels.
 const SMALL: usize = 112;
@@ -49,11 +49,10 @@ pub struct Gallery(BTreeMap<usize, Vec<Shot>>);
 
 impl Gallery {
     /// Of these images, with what there is in them and what the model finds where that has a place. Images that cannot be read are left out.
-    pub fn of(model: &Predictor, held_out: &HeldOut, indices: impl IntoIterator<Item = usize>) -> Gallery {
+    pub fn of(model: &Predictor, images: &Images, indices: impl IntoIterator<Item = usize>) -> Gallery {
         let mut wanted: Vec<usize> = indices.into_iter().collect();
         wanted.sort_unstable();
         wanted.dedup();
-        let images = &held_out.data.test;
         let read = parallel::map(wanted.len(), num_threads(), |i| original(images, wanted[i]));
         let shots = |(index, image): (usize, Option<AnyImage>)| {
             let image = image?;

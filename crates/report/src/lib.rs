@@ -27,6 +27,7 @@ mod report;
 pub mod robustness;
 #[cfg(test)]
 mod tests;
+mod unlabelled;
 mod values;
 
 pub use about::{About, TrainingFacts, Unreadable};

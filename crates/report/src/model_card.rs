@@ -1,6 +1,6 @@
 //! `MODEL_CARD.md`: what a run tells by itself, and places for what only its author knows (after Mitchell et al., "Model Cards for Model Reporting", 2019).
 
-use crate::about::About;
+use crate::about::{About, UNLABELLED};
 use crate::report::Report;
 use askama::Template;
 
@@ -36,6 +36,7 @@ impl Report {
             "validation" => limits.push(
                 "It was measured on images on which its best epoch was chosen: on new ones it does worse.".into(),
             ),
+            UNLABELLED => limits.push("How right it is was not measured: the images have no labels.".into()),
             "unknown" => {
                 limits.push("It is not known whether it has learnt from the images it was measured on.".into())
             }
@@ -54,6 +55,7 @@ impl Report {
             "segmentation" => "pixels",
             _ => "images",
         };
+        let is_measured = self.about.loss.is_some();
         for name in ["recall", "ap", "iou"] {
             if let Some((row, number, _)) = weakest(name) {
                 let interval = match number.shown_interval() {
@@ -72,7 +74,7 @@ impl Report {
         }
         let empty: Vec<&str> =
             self.classes.iter().filter(|row| row.count == 0).map(|row| row.class.as_str()).take(10).collect();
-        if !empty.is_empty() {
+        if is_measured && !empty.is_empty() {
             limits.push(format!("Not measured at all, for there were no {counted} of them: {}.", empty.join(", ")));
         }
         if let Some(pair) = self.confusion.as_ref().and_then(|confusion| confusion.most_confused.first()) {
@@ -87,10 +89,64 @@ impl Report {
             let sure = list.images.first().and_then(|failure| failure.confidence);
             limits.extend(sure.map(|p| format!("It can be wrong and sure: up to a probability of {:.1}%.", 100.0 * p)));
         }
+        limits.extend(self.calibration_limit());
+        limits.extend(self.group_limit());
+        limits.extend(self.robustness_limit());
         if limits.is_empty() {
             limits.push("None on these images.".into());
         }
         limits
+    }
+}
+
+/// A gap between groups counts as more than chance below this.
+const SIGNIFICANT: f64 = 0.05;
+
+impl Report {
+    /// What is to be said of its probabilities, if they are further off than chance alone makes them.
+    fn calibration_limit(&self) -> Option<String> {
+        let before = &self.certainty.as_ref()?.calibration.as_ref()?.before;
+        let (ece, chance) = (before.ece?, before.ece_if_calibrated?.quantile_95);
+        let (confidence, accuracy) = (before.confidence?, before.accuracy?);
+        let way = if confidence > accuracy { "too sure" } else { "not sure enough" };
+        let line = || format!("Its probabilities are {:.1} points off on average (ECE), mostly {way}.", 100.0 * ece);
+        (ece > chance).then(line)
+    }
+
+    /// The largest gap between groups, if it is more than chance.
+    fn group_limit(&self) -> Option<String> {
+        let groups = self.groups.as_ref()?;
+        let gap = groups.main_gap();
+        let name = |place: usize| groups.groups[place].value.clone().unwrap_or_else(|| "no value".into());
+        let (difference, lowest, highest) = (gap.difference?, name(gap.lowest?), name(gap.highest?));
+        let size = match groups.main_metric.as_str() {
+            "mae" => format!("{difference:.4}"),
+            _ => format!("{:.1} points", 100.0 * difference),
+        };
+        let metric = groups.main_metric.replace('_', " ");
+        let line = || {
+            format!(
+                "By {}, {metric} differs by {size} between {lowest} and {highest}, more than by chance.",
+                groups.column
+            )
+        };
+        gap.p_adjusted.is_some_and(|p| p < SIGNIFICANT).then(line)
+    }
+
+    /// Under which corruption it does worst.
+    fn robustness_limit(&self) -> Option<String> {
+        let robustness = self.robustness.as_ref()?;
+        let rows = robustness.corruptions.iter().filter_map(|row| Some((row, row.error_increase?)));
+        let (worst, _) = rows.max_by(|a, b| a.1.total_cmp(&b.1))?;
+        let strongest = worst.strengths.last()?;
+        let changes = if robustness.clean.more_is_better { "falls" } else { "rises" };
+        Some(format!(
+            "{} {changes} from {} to {} under {} at its strongest.",
+            robustness.clean.title,
+            robustness.clean.shown(),
+            strongest.metric.shown(),
+            worst.corruption.name()
+        ))
     }
 }
 

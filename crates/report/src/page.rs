@@ -31,6 +31,7 @@ struct Page<'a> {
     style: &'static str,
     matrix_style: String,
     loss: String,
+    failing_title: &'static str,
     /// A heading, and a word, for what outputs are.
     each: &'static str,
     one: &'static str,
@@ -76,6 +77,7 @@ impl Report {
             _ => ("Each class", "class"),
         };
         let (counted, counted_capital) = match task {
+            _ if self.about.loss.is_none() => ("predicted", "Predicted"),
             "detection" => ("objects", "Objects"),
             "segmentation" => ("pixels", "Pixels"),
             _ => ("images", "Images"),
@@ -86,7 +88,8 @@ impl Report {
             gallery,
             style: include_str!("../templates/style.css"),
             matrix_style: plots::cell_colours("m"),
-            loss: format!("{:.4}", self.about.loss),
+            loss: self.about.loss.map_or(String::new(), |loss| format!("{loss:.4}")),
+            failing_title: if self.about.loss.is_some() { "Where it fails" } else { "How certain it is" },
             each,
             one,
             counted,
@@ -166,10 +169,10 @@ impl Page<'_> {
     fn sections(&self) -> Vec<(&'static str, &'static str)> {
         let report = self.report;
         let all = [
-            ("metrics", "How good it is", true),
+            ("metrics", "How good it is", !report.metrics.is_empty()),
             ("classes", self.each, !report.classes.is_empty()),
             ("confusion", "What is taken for what", report.confusion.is_some()),
-            ("failures", "Where it fails", !self.failing.is_empty()),
+            ("failures", self.failing_title, !self.failing.is_empty()),
             ("right", "Where it is right", self.right.is_some()),
             ("certainty", "How sure it may be", report.certainty.is_some()),
             ("labels", "Labels that may be wrong", report.label_errors.is_some()),

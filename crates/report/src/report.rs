@@ -111,25 +111,10 @@ impl Report {
         let (label_errors, list) = suspects(outcomes, names, options.failures).unzip();
         failures.extend(list.filter(|list| !list.images.is_empty()));
         let mut report = Report {
-            format: FORMAT,
-            striate_version: env!("CARGO_PKG_VERSION").to_string(),
-            metrics: Vec::new(),
-            bootstrap_rounds: 0,
-            seed: options.seed,
-            constant_guess: Vec::new(),
-            classes: Vec::new(),
-            confusion: None,
-            precision_recall: Vec::new(),
             training_curves: run.map_or_else(Vec::new, |run| training_curves(run)),
             failures,
             label_errors,
-            certainty: None,
-            out_of_distribution: None,
-            explanations: None,
-            groups: None,
-            robustness: None,
-            attacks: None,
-            about: about.clone(),
+            ..Report::empty(about.clone(), options)
         };
         match (&evaluation.results, &outcomes.answers) {
             (Results::Classification(metrics), TaskAnswers::Classification(answers)) => {
@@ -155,6 +140,31 @@ impl Report {
             _ => unreachable!("answers are of the results' task"),
         }
         report
+    }
+
+    /// Of which nothing is measured yet.
+    pub(crate) fn empty(about: About, options: &ReportOptions) -> Report {
+        Report {
+            format: FORMAT,
+            striate_version: env!("CARGO_PKG_VERSION").to_string(),
+            about,
+            metrics: Vec::new(),
+            bootstrap_rounds: 0,
+            seed: options.seed,
+            constant_guess: Vec::new(),
+            classes: Vec::new(),
+            confusion: None,
+            precision_recall: Vec::new(),
+            training_curves: Vec::new(),
+            failures: Vec::new(),
+            label_errors: None,
+            certainty: None,
+            out_of_distribution: None,
+            explanations: None,
+            groups: None,
+            robustness: None,
+            attacks: None,
+        }
     }
 
     fn detection(&mut self, metrics: &DetectionMetrics, names: &[String]) {

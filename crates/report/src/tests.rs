@@ -16,7 +16,7 @@ pub fn about() -> About {
         learnt_from_left_out: 0,
         learnt_from_error_rate: 0.0,
         unreadable: Vec::new(),
-        loss: 0.5,
+        loss: Some(0.5),
         training: TrainingFacts {
             data: Some("photos".into()),
             from: None,

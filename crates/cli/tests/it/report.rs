@@ -108,6 +108,26 @@ fn a_report_of_other_tasks() {
 }
 
 #[test]
+fn images_without_labels_are_reported_without_measures() {
+    let dir = tempfile::tempdir().unwrap();
+    let d = dir.path();
+    photos(d);
+    succeed(d, &["train", "photos.csv", "--model", NET, "--epochs", "2", "--size", "16", "--out", "run"]);
+    let said = succeed(d, &["eval", "run", "photos", "--unlabelled", "--report", "report"]);
+    assert!(
+        said.contains("90 images of photos without labels") && said.contains("Report:  report/report.html"),
+        "{said}"
+    );
+    let page = fs::read_to_string(d.join("report/report.html")).unwrap();
+    assert!(page.contains("How certain it is") && !page.contains("How good it is") && !page.contains("95% interval"));
+    let numbers: serde_json::Value = serde_json::from_slice(&fs::read(d.join("report/report.json")).unwrap()).unwrap();
+    let counts: u64 = numbers["classes"].as_array().unwrap().iter().map(|row| row["count"].as_u64().unwrap()).sum();
+    assert_eq!((counts, &numbers["about"]["loss"]), (90, &serde_json::Value::Null));
+    check_page(&[d.join("report/report.html").as_path()]);
+    fail(d, &["eval", "run", "--unlabelled"], 2, &["<DATA>"]);
+}
+
+#[test]
 fn a_report_says_what_is_wrong() {
     let dir = tempfile::tempdir().unwrap();
     let d = dir.path();

@@ -9,6 +9,7 @@ mod objects;
 mod out_of_distribution;
 pub mod report;
 mod robustness;
+mod unlabelled;
 
 use super::run::watched;
 use super::{held_out, is_same_file};
@@ -57,6 +58,9 @@ pub fn run(args: Eval) -> Result<ExitCode, Failure> {
     if args.out_of_distribution.is_some() && model.card.task != TaskCard::Classification {
         let task = model.card.task.name();
         return Err(format!("--out-of-distribution is for models of classes, and the model's task is {task}").into());
+    }
+    if args.unlabelled {
+        return unlabelled::run(&args, &file, &model);
     }
     let typed = args.data.as_deref().map(held_out::data_name);
     let options = ListOptions { attribute_column: args.groups.group_column.clone(), ..args.columns.options() };

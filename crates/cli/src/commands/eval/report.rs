@@ -2,13 +2,14 @@
 
 use super::Given;
 use crate::output::{Failure, shown_path};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use striate::formats::write_atomic;
 use striate::model::{Model, Predictor};
 use striate::report::groups::Groups;
 use striate::report::robustness::{Attacks, Robustness};
 use striate::report::{About, Certainty, Explainer, Explanations, Gallery, OutOfDistribution, Report, ReportOptions};
-use striate::train::HeldOut;
+use striate::train::{HeldOut, Images};
 
 const PAGE: &str = "report.html";
 const NUMBERS: &str = "report.json";
@@ -48,24 +49,39 @@ pub fn write(dir: &Path, evaluated: &Evaluated, beside: Beside) -> Result<PathBu
     let temperature = card.calibration.as_ref().map_or(1.0, |calibration| calibration.temperature(0));
     let options = ReportOptions { temperature, ..ReportOptions::default() };
     let mut report = Report::new(about, evaluation, outcomes, run, &options);
-    let mut gallery = Gallery::of(model, held_out, report.shown_images());
-    let explainer = Explainer::new(&Model::load(file)?);
-    report.explanations =
-        Explanations::of(&explainer, &held_out.data.test, &report.failures, &mut gallery, report.seed)?;
     let Beside { groups, robustness, attacks, out_of_distribution } = beside;
     report.certainty = given.answers().map(|answers| Certainty::of(&answers, card, &report.about.outputs, report.seed));
     (report.groups, report.robustness, report.attacks) = (groups, robustness, attacks);
     report.out_of_distribution = out_of_distribution;
-    let page = dir.join(PAGE);
-    write_atomic(&page, report.page(&gallery).as_bytes())?;
-    write_atomic(&dir.join(NUMBERS), &serde_json::to_vec_pretty(&report)?)?;
+    finish(dir, &Shown { file, model, images: &held_out.data.test }, report)
+}
+
+/// What a report shows images of.
+pub struct Shown<'a> {
+    pub file: &'a Path,
+    pub model: &'a Predictor,
+    pub images: &'a Images,
+}
+
+/// Explains the images of a report and writes it into `dir`. Gives the path of its page.
+pub fn finish(dir: &Path, shown: &Shown, mut report: Report) -> Result<PathBuf, Failure> {
+    let Shown { file, model, images } = shown;
+    let mut gallery = Gallery::of(model, images, report.shown_images());
+    let explainer = Explainer::new(&Model::load(file)?);
+    report.explanations = Explanations::of(&explainer, images, &report.failures, &mut gallery, report.seed)?;
     let card = dir.join(CARD);
     let before = match std::fs::read(&card) {
         Ok(bytes) => String::from_utf8(bytes).map_err(|_| {
             format!("{} is not UTF-8, and what its author wrote would be lost: move it away", shown_path(&card))
         })?,
-        Err(_) => String::new(),
+        Err(e) if e.kind() == ErrorKind::NotFound => String::new(),
+        Err(e) => {
+            return Err(format!("cannot read {}, whose author's parts would be kept: {e}", shown_path(&card)).into());
+        }
     };
+    let page = dir.join(PAGE);
+    write_atomic(&page, report.page(&gallery).as_bytes())?;
+    write_atomic(&dir.join(NUMBERS), &serde_json::to_vec_pretty(&report)?)?;
     write_atomic(&card, report.model_card(&before).as_bytes())?;
     Ok(page)
 }
