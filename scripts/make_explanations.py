@@ -10,11 +10,9 @@ environment in target.
 import sys
 
 sys.dont_write_bytecode = True
-from torch_venv import PACKAGES, ROOT, run_inside  # noqa: E402
+from torch_venv import EXPLAIN, EXPLAIN_ALONE, ROOT, run_inside  # noqa: E402
 
-# grad-cam asks for a desktop build of OpenCV, which needs libraries that a server lacks: it is installed by itself.
-NEEDED = ["captum==0.9.0", "ttach==0.0.3", "tqdm", "scikit-learn", "matplotlib", "opencv-python-headless"]
-run_inside("explain-venv", [*PACKAGES, *NEEDED, "grad-cam==1.5.7"], ("torch", "captum", "pytorch_grad_cam"))
+run_inside("explain-venv", EXPLAIN, ("torch", "captum", "pytorch_grad_cam"), EXPLAIN_ALONE)
 
 import numpy as np  # noqa: E402
 import pytorch_grad_cam as cam  # noqa: E402
