@@ -1,6 +1,5 @@
 //! [`Certainty`]: how far a model's probabilities can be trusted.
 
-use crate::answers::Answers;
 use crate::calibrate::HeldOutAnswers;
 use crate::calibration::{
     CalibrationOptions, CalibrationReport, LabelCalibration, ReliabilityBin, calibration, calibration_of_labels,
@@ -8,11 +7,11 @@ use crate::calibration::{
 use crate::conformal::{PredictionSets, prediction_sets};
 use crate::coverage::{RiskCoverage, ThresholdForAccuracy, risk_coverage, threshold_for_accuracy};
 use crate::failures::{Failure, Failures};
-use crate::label_errors::{LabelErrors, LabelledProbabilities, SuspectedBy, label_errors};
+use crate::folds::finite;
+use crate::label_errors::{LabelErrors, LabelSuspect, LabelledProbabilities, SuspectedBy, label_errors};
 use crate::outcomes::{Outcomes, TaskAnswers};
 use schemars::JsonSchema;
 use serde::Serialize;
-use std::collections::HashMap;
 use striate_model::{ConformalMethod, ModelCard};
 use striate_train::plots::{self, ReliabilityPoint};
 
@@ -131,22 +130,19 @@ pub(crate) fn suspects(outcomes: &Outcomes, names: &[String], most: usize) -> Op
     if answers.classes < 2 || answers.is_empty() {
         return None;
     }
-    let named = Answers { names: outcomes.names.clone(), ..answers.clone() };
-    let found = label_errors(&LabelledProbabilities::of(&named, names), SuspectedBy::default());
-    let places: HashMap<&str, usize> =
-        outcomes.names.iter().enumerate().map(|(i, name)| (name.as_str(), outcomes.indices[i])).collect();
-    let failure = |suspect: &crate::label_errors::LabelSuspect| {
-        Some(Failure {
-            image: suspect.image.clone(),
-            index: *places.get(suspect.image.as_str())?,
-            actual: Some(suspect.given.clone()),
-            predicted: Some(suspect.suggested.clone()),
-            confidence: Some(suspect.suggested_probability),
-            score: Some(suspect.score),
-            note: format!("probability of its label {:.1}%", 100.0 * suspect.score),
-        })
+    let found = label_errors(&LabelledProbabilities::of(answers, names), SuspectedBy::default());
+    // The images that were looked at are those of finite logits.
+    let looked_at = finite(answers);
+    let failure = |suspect: &LabelSuspect| Failure {
+        image: suspect.image.clone(),
+        index: outcomes.indices[looked_at[suspect.index]],
+        actual: Some(suspect.given.clone()),
+        predicted: Some(suspect.suggested.clone()),
+        confidence: Some(suspect.suggested_probability),
+        score: Some(suspect.score),
+        note: format!("probability of its label {:.1}%", 100.0 * suspect.score),
     };
-    let images = found.suspects.iter().take(most).filter_map(failure).collect();
+    let images = found.suspects.iter().take(most).map(failure).collect();
     let list = Failures { kind: SUSPECT_LABELS, title: "Labels that may be wrong", images };
     Some((found, list))
 }

@@ -106,11 +106,11 @@ impl Report {
     /// What is to be said of its probabilities, if they are further off than chance alone makes them.
     fn calibration_limit(&self) -> Option<String> {
         let before = &self.certainty.as_ref()?.calibration.as_ref()?.before;
-        let (ece, chance) = (before.ece?, before.ece_if_calibrated?.quantile_95);
+        let ece = before.ece?;
         let (confidence, accuracy) = (before.confidence?, before.accuracy?);
         let way = if confidence > accuracy { "too sure" } else { "not sure enough" };
         let line = || format!("Its probabilities are {:.1} points off on average (ECE), mostly {way}.", 100.0 * ece);
-        (ece > chance).then(line)
+        before.is_miscalibrated().then(line)
     }
 
     /// The largest gap between groups, if it is more than chance.

@@ -8,6 +8,7 @@ mod temperature;
 pub use labels::{LabelCalibration, LabelLogits, calibration_of_label_at, calibration_of_labels};
 pub use measures::{CalibrationMeasures, ExpectedCalibrationError};
 pub use reliability::ReliabilityBin;
+pub(crate) use reliability::{equal_width, errors};
 pub use temperature::{TEMPERATURE_BOUNDS, TemperatureFit};
 
 use crate::answers::Answers;

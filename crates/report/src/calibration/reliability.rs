@@ -93,6 +93,16 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_error_by_hand() {
+        let events = [(0.95, true), (0.9, false), (0.55, true), (0.2, false), (0.0, false), (1.0, true)];
+        // Ten bins: 0.2 in the second, 0.9 in the ninth, 0.95 and 1.0 in the last.
+        let wanted = (0.0 + 0.2 + 0.45 + 0.9 + (0.05 + 0.0)) / 6.0;
+        assert!((errors(&equal_width(&events, 10)).unwrap()[0] - wanted).abs() < 1e-12);
+        assert!((errors(&equal_width(&[(0.75, true), (0.25, true)], 1)).unwrap()[0] - 0.5).abs() < 1e-12);
+        assert_eq!(errors(&equal_width(&[], 10)), None);
+    }
+
+    #[test]
     fn edges_belong_to_the_bin_below() {
         for bins in [1, 3, 10, 15, 20, 100] {
             for i in 1..=bins {

@@ -1,14 +1,13 @@
 //! Every metric by group, and whether the groups differ by more than chance.
 
 mod adjust;
-mod calibration;
 mod grouping;
 mod permutation;
 
 pub use adjust::benjamini_hochberg;
-pub use calibration::equal_width_ece;
 pub use grouping::{GroupError, Grouping, MOST_GROUPS};
 
+use crate::calibration::{equal_width, errors};
 use crate::number::{Number, defined};
 use crate::outcomes::{Outcomes, TaskAnswers};
 use permutation::{Shares, Shuffles, Widest, widest};
@@ -219,7 +218,11 @@ impl Decisions<'_> {
             (predicted.map_or(f64::NAN, |class| of.probabilities(i)[class]), predicted == Some(of.labels[i]))
         };
         let images: Vec<(f64, bool)> = (0..of.len()).map(image).collect();
-        Some(move |of: &[usize]| equal_width_ece(of.iter().map(|&i| images[i]), BINS))
+        Some(move |of: &[usize]| {
+            let events: Vec<(f64, bool)> = of.iter().map(|&i| images[i]).collect();
+            let is_known = events.iter().all(|(confidence, _)| !confidence.is_nan());
+            errors(&equal_width(&events, BINS)).map(|[mean, _]| mean).filter(|_| is_known)
+        })
     }
 }
 

@@ -71,7 +71,8 @@ pub fn run(args: Eval) -> Result<ExitCode, Failure> {
     held_out.data.notes.iter().for_each(|text| note(text));
     let other = args.out_of_distribution.as_deref();
     let other = other.map(|other| out_of_distribution::load(&model, &held_out, other, quiet)).transpose()?;
-    let given = Given::of(&model, &held_out, other.is_some())?;
+    let keeps = args.report.is_some() || args.groups.group_column.is_some() || model.card.calibration.is_some();
+    let given = Given::of(&model, &held_out, keeps, other.is_some())?;
     let (outcomes, evaluation) = (&given.outcomes, &given.evaluation);
     let outside = match (&other, &given.inside) {
         (Some(other), Some(inside)) => Some(Outside::measure(&model, inside, other)?),
@@ -79,6 +80,7 @@ pub fn run(args: Eval) -> Result<ExitCode, Failure> {
     };
     let by_group = |grouping| groups(outcomes, &model.card.classes, &grouping, &GroupOptions::default());
     let groups = grouping.map(by_group).transpose()?;
+    let logits = model.card.calibration.as_ref().and_then(|_| given.answers());
     let measured = Measured {
         model: &file,
         network: striate::zoo::title_of(&model.card.architecture),
@@ -87,7 +89,7 @@ pub fn run(args: Eval) -> Result<ExitCode, Failure> {
         task: &model.card.task,
         evaluation,
         outside,
-        calibrated: given.answers().and_then(|answers| Calibrated::of(&model.card, &held_out, &answers)),
+        calibrated: logits.and_then(|answers| Calibrated::of(&model.card, &held_out, &answers)),
     };
     held_out::notes(&held_out, &model.card, &evaluation.bad).iter().for_each(|line| note(line));
     measured.calibrated.iter().for_each(Calibrated::warn);
@@ -123,6 +125,7 @@ pub fn run(args: Eval) -> Result<ExitCode, Failure> {
 
 /// What a model gives for images held out.
 pub struct Given {
+    /// Of no images where nothing needs what is said of each.
     outcomes: Outcomes,
     evaluation: Evaluation,
     /// Logits and features of a classification, if features were asked for.
@@ -132,18 +135,22 @@ pub struct Given {
 }
 
 impl Given {
-    fn of(model: &Predictor, held_out: &HeldOut, features: bool) -> Result<Given, Failure> {
+    fn of(model: &Predictor, held_out: &HeldOut, keeps: bool, features: bool) -> Result<Given, Failure> {
         let (card, outputs) = (&model.card, model.card.classes.len());
         let mut outcomes = Outcomes::new(card);
         let mut inside = features.then(|| Representations::new(outputs));
-        let mut labels = matches!(card.task, TaskCard::MultiLabel { .. }).then(|| LabelLogits::new(outputs));
+        let mut labels = (keeps && matches!(card.task, TaskCard::MultiLabel { .. })).then(|| LabelLogits::new(outputs));
         let evaluation = evaluate_each(model, held_out, |batch| {
-            outcomes.add(card, batch);
+            if keeps {
+                outcomes.add(card, batch);
+            }
             inside.iter_mut().for_each(|inside| inside.add(batch));
             labels.iter_mut().for_each(|labels| labels.add(batch));
         });
         let evaluation = evaluation.map_err(advice::failure)?;
-        outcomes.complete(&evaluation.results);
+        if keeps {
+            outcomes.complete(&evaluation.results);
+        }
         Ok(Given { outcomes, evaluation, inside, labels })
     }
 
@@ -165,7 +172,7 @@ pub fn report_of_run(run: &Path, quiet: bool) -> Result<PathBuf, Failure> {
     let model = Predictor::load(&file)?;
     let held_out = watched(quiet, |watch| load_to_measure(&model.card, None, &ListOptions::default(), watch));
     let held_out = held_out.map_err(advice::failure)?;
-    let given = Given::of(&model, &held_out, false)?;
+    let given = Given::of(&model, &held_out, true, false)?;
     let evaluated = report::Evaluated { file: &file, model: &model, held_out: &held_out, given: &given };
     report::write(&dir, &evaluated, report::Beside::default())
 }
