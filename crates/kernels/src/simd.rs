@@ -31,6 +31,12 @@ pub trait Simd: Copy + Send + Sync + 'static {
     fn mul(self, a: Self::F32, b: Self::F32) -> Self::F32;
     /// `a * b + c`, rounded once where the instruction set has fused multiply-add.
     fn mul_add(self, a: Self::F32, b: Self::F32, c: Self::F32) -> Self::F32;
+    /// `a / b`
+    fn div(self, a: Self::F32, b: Self::F32) -> Self::F32;
+    /// `v · 2^n` for whole numbers `n` from -160 to 200.
+    fn scale(self, v: Self::F32, n: Self::F32) -> Self::F32;
+    /// `a` where it is below `b`, else `b`: where either is NaN, `b`.
+    fn min(self, a: Self::F32, b: Self::F32) -> Self::F32;
     /// `a` where it is above `b`, else `b`: where either is NaN, `b`.
     fn max(self, a: Self::F32, b: Self::F32) -> Self::F32;
     /// The larger of the two; NaN where either is.
@@ -120,6 +126,15 @@ pub trait Simd: Copy + Send + Sync + 'static {
     }
 }
 
+/// `v · 2^n`, in two factors, as 2^n may lie outside the range of normal numbers.
+#[inline(always)]
+pub(crate) fn scaled(v: f32, n: f32) -> f32 {
+    let n = n as i32;
+    let half = n >> 1;
+    let power = |n: i32| f32::from_bits((n.wrapping_add(127) as u32) << 23);
+    v * power(half) * power(n.wrapping_sub(half))
+}
+
 /// No vector has more lanes.
 pub const MAX_LANES: usize = 16;
 
@@ -162,6 +177,18 @@ impl Simd for Portable {
         std::array::from_fn(|i| a[i] * b[i] + c[i])
     }
     #[inline(always)]
+    fn div(self, a: [f32; 8], b: [f32; 8]) -> [f32; 8] {
+        std::array::from_fn(|i| a[i] / b[i])
+    }
+    #[inline(always)]
+    fn scale(self, v: [f32; 8], n: [f32; 8]) -> [f32; 8] {
+        std::array::from_fn(|i| scaled(v[i], n[i]))
+    }
+    #[inline(always)]
+    fn min(self, a: [f32; 8], b: [f32; 8]) -> [f32; 8] {
+        std::array::from_fn(|i| if a[i] < b[i] { a[i] } else { b[i] })
+    }
+    #[inline(always)]
     fn max(self, a: [f32; 8], b: [f32; 8]) -> [f32; 8] {
         std::array::from_fn(|i| if a[i] > b[i] { a[i] } else { b[i] })
     }
@@ -190,7 +217,7 @@ pub mod x86 {
     use std::arch::x86_64::*;
 
     macro_rules! x86_simd {
-        ($name:ident, $lanes:literal, $vec:ty, $doc:literal, $splat:ident, $load:ident, $store:ident, $add:ident, $sub:ident, $mul:ident, $fma:ident, $max:ident, $max_or_nan:expr, $unless:expr, $at_least:expr, $at_most:expr, $load_first:expr, $store_first:expr, $sum:expr, $better:expr, $bytes:expr) => {
+        ($name:ident, $lanes:literal, $vec:ty, $doc:literal, $splat:ident, $load:ident, $store:ident, $add:ident, $sub:ident, $mul:ident, $div:ident, $fma:ident, $max:ident, $min:ident, $scale:expr, $max_or_nan:expr, $unless:expr, $at_least:expr, $at_most:expr, $load_first:expr, $store_first:expr, $sum:expr, $better:expr, $bytes:expr) => {
             #[doc = $doc]
             #[derive(Clone, Copy, Debug)]
             pub struct $name(());
@@ -242,6 +269,18 @@ pub mod x86 {
                 #[inline(always)]
                 fn max(self, a: $vec, b: $vec) -> $vec {
                     unsafe { $max(a, b) }
+                }
+                #[inline(always)]
+                fn div(self, a: $vec, b: $vec) -> $vec {
+                    unsafe { $div(a, b) }
+                }
+                #[inline(always)]
+                fn scale(self, v: $vec, n: $vec) -> $vec {
+                    unsafe { $scale(v, n) }
+                }
+                #[inline(always)]
+                fn min(self, a: $vec, b: $vec) -> $vec {
+                    unsafe { $min(a, b) }
                 }
                 #[inline(always)]
                 fn max_or_nan(self, a: $vec, b: $vec) -> $vec {
@@ -299,8 +338,11 @@ pub mod x86 {
         _mm256_add_ps,
         _mm256_sub_ps,
         _mm256_mul_ps,
+        _mm256_div_ps,
         _mm256_fmadd_ps,
         _mm256_max_ps,
+        _mm256_min_ps,
+        scale_8,
         |a, b| _mm256_blendv_ps(_mm256_max_ps(a, b), a, _mm256_cmp_ps::<_CMP_UNORD_Q>(a, a)),
         |x, v| _mm256_and_ps(_mm256_cmp_ps::<_CMP_NLE_UQ>(x, _mm256_setzero_ps()), v),
         |low, v| _mm256_blendv_ps(v, low, _mm256_cmp_ps::<_CMP_LE_OQ>(v, low)),
@@ -325,8 +367,11 @@ pub mod x86 {
         _mm512_add_ps,
         _mm512_sub_ps,
         _mm512_mul_ps,
+        _mm512_div_ps,
         _mm512_fmadd_ps,
         _mm512_max_ps,
+        _mm512_min_ps,
+        _mm512_scalef_ps,
         |a, b| _mm512_mask_mov_ps(_mm512_max_ps(a, b), _mm512_cmp_ps_mask::<_CMP_UNORD_Q>(a, a), a),
         |x, v| _mm512_maskz_mov_ps(_mm512_cmp_ps_mask::<_CMP_NLE_UQ>(x, _mm512_setzero_ps()), v),
         |low, v| _mm512_mask_mov_ps(v, _mm512_cmp_ps_mask::<_CMP_LE_OQ>(v, low), low),
@@ -340,6 +385,23 @@ pub mod x86 {
         },
         |v| std::mem::transmute::<__m128i, [u8; 16]>(_mm512_cvtepi32_epi8(_mm512_cvttps_epi32(v)))
     );
+
+    /// In two factors, as 2^n may lie outside the range of normal numbers.
+    ///
+    /// # Safety
+    /// The machine must have AVX2.
+    #[inline(always)]
+    unsafe fn scale_8(v: __m256, n: __m256) -> __m256 {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let n = _mm256_cvttps_epi32(n);
+            let half = _mm256_srai_epi32::<1>(n);
+            let bias = _mm256_set1_epi32(127);
+            let first = _mm256_castsi256_ps(_mm256_slli_epi32::<23>(_mm256_add_epi32(half, bias)));
+            let rest = _mm256_add_epi32(_mm256_sub_epi32(n, half), bias);
+            _mm256_mul_ps(_mm256_mul_ps(v, first), _mm256_castsi256_ps(_mm256_slli_epi32::<23>(rest)))
+        }
+    }
 
     /// # Safety
     /// The machine must have AVX2.

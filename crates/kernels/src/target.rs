@@ -104,6 +104,18 @@ pub(crate) mod tests {
             std::array::from_fn(|i| a[i] * b[i] + c[i])
         }
         #[inline(always)]
+        fn div(self, a: [f32; 16], b: [f32; 16]) -> [f32; 16] {
+            std::array::from_fn(|i| a[i] / b[i])
+        }
+        #[inline(always)]
+        fn scale(self, v: [f32; 16], n: [f32; 16]) -> [f32; 16] {
+            std::array::from_fn(|i| crate::simd::scaled(v[i], n[i]))
+        }
+        #[inline(always)]
+        fn min(self, a: [f32; 16], b: [f32; 16]) -> [f32; 16] {
+            std::array::from_fn(|i| if a[i] < b[i] { a[i] } else { b[i] })
+        }
+        #[inline(always)]
         fn max(self, a: [f32; 16], b: [f32; 16]) -> [f32; 16] {
             std::array::from_fn(|i| if a[i] > b[i] { a[i] } else { b[i] })
         }

@@ -1,24 +1,62 @@
 //! The thread pool: one parallel loop, run by the caller and a few helper threads.
 //!
-//! Which thread runs which task is left to chance; what the tasks are is not. A task must therefore write only
-//! what belongs to its index, and the number of tasks must come from the problem's size, so that results are
+//! Each thread begins with its own share of neighbouring tasks, the same one in every loop: what it wrote in one loop is in its cache in the next.
+//! A thread that is done takes tasks of the others, from the end of their shares. So which thread runs which task is left to chance; what the tasks are is
+//! not. A task must therefore write only what belongs to its index, and the number of tasks must come from the problem's size, so that results are
 //! the same on any number of threads.
 
 use crate::settings::ComputeSettings;
 use std::any::Any;
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, OnceLock};
 
 /// How often an idle helper looks for work before it goes to sleep: a few tens of microseconds.
 const SPINS: u32 = 4000;
 
+/// The most shares that tasks are cut into; more threads only take tasks of others.
+const MAX_SHARES: usize = 64;
+
 type Task = dyn Fn(usize) + Sync;
+
+/// The tasks that a thread begins with and nobody has taken yet, on a cache line of its own: the first in the low half, the end in the high half.
+#[derive(Default)]
+#[repr(align(128))]
+struct Share(AtomicU64);
+
+impl Share {
+    fn set(&self, tasks: Range<usize>) {
+        self.0.store(tasks.start as u64 | (tasks.end as u64) << 32, Ordering::Relaxed);
+    }
+
+    fn take(&self, of: impl Fn(u64, u64) -> (usize, u64)) -> Option<usize> {
+        let mut seen = self.0.load(Ordering::Relaxed);
+        loop {
+            let (first, end) = (seen & 0xFFFF_FFFF, seen >> 32);
+            if first >= end {
+                return None;
+            }
+            let (task, rest) = of(first, end);
+            match self.0.compare_exchange_weak(seen, rest, Ordering::Relaxed, Ordering::Relaxed) {
+                Ok(_) => return Some(task),
+                Err(other) => seen = other,
+            }
+        }
+    }
+
+    fn first(&self) -> Option<usize> {
+        self.take(|first, end| (first as usize, (first + 1) | end << 32))
+    }
+
+    fn last(&self) -> Option<usize> {
+        self.take(|first, end| (end as usize - 1, first | (end - 1) << 32))
+    }
+}
 
 #[derive(Clone, Copy)]
 struct Job {
     task: *const Task,
-    tasks: usize,
     helpers: usize,
     /// Those of the caller.
     settings: ComputeSettings,
@@ -29,12 +67,14 @@ unsafe impl Send for Job {}
 #[derive(Default)]
 struct State {
     job: Option<Job>,
-    joined: usize,
     spawned: usize,
+    /// Helpers that wait for `wake`.
+    asleep: usize,
+    /// Whether the caller waits for `done`.
+    waits: bool,
     panic: Option<Box<dyn Any + Send>>,
 }
 
-#[derive(Default)]
 struct Pool {
     /// Held by the thread whose loop the pool is running.
     owner: Mutex<()>,
@@ -43,8 +83,23 @@ struct Pool {
     done: Condvar,
     /// Counts jobs, so that a spinning helper sees a new one without taking the lock.
     generation: AtomicUsize,
-    next: AtomicUsize,
+    /// Those of the caller, of the first helper, and so on; the rest are empty.
+    shares: [Share; MAX_SHARES],
     busy: AtomicUsize,
+}
+
+impl Default for Pool {
+    fn default() -> Self {
+        Pool {
+            owner: Mutex::default(),
+            state: Mutex::default(),
+            wake: Condvar::default(),
+            done: Condvar::default(),
+            generation: AtomicUsize::new(0),
+            shares: std::array::from_fn(|_| Share::default()),
+            busy: AtomicUsize::new(0),
+        }
+    }
 }
 
 static POOL: OnceLock<Pool> = OnceLock::new();
@@ -84,7 +139,7 @@ pub fn parallel_for(tasks: usize, task: impl Fn(usize) + Sync) {
     let _flush = FlushDenormals::set();
     let settings = ComputeSettings::current();
     let helpers = threads_of(settings).min(tasks) - 1;
-    if helpers > 0 {
+    if helpers > 0 && u32::try_from(tasks).is_ok() {
         let pool = POOL.get_or_init(Pool::default);
         if let Ok(_owner) = pool.owner.try_lock() {
             return pool.run(tasks, helpers, settings, &task);
@@ -126,25 +181,31 @@ impl Pool {
     fn run(&'static self, tasks: usize, helpers: usize, settings: ComputeSettings, task: &(dyn Fn(usize) + Sync + '_)) {
         // SAFETY: only the lifetime is changed; this function returns after the last helper has left the job.
         let task: &'static Task = unsafe { std::mem::transmute::<&(dyn Fn(usize) + Sync + '_), &'static Task>(task) };
-        self.next.store(0, Ordering::Relaxed);
-        {
+        let shares = (helpers + 1).min(MAX_SHARES);
+        for (i, share) in self.shares[..shares].iter().enumerate() {
+            share.set(tasks * i / shares..tasks * (i + 1) / shares);
+        }
+        let asleep = {
             let mut state = self.lock();
             while state.spawned < helpers {
-                let name = format!("striate-{}", state.spawned + 1);
-                let spawned = std::thread::Builder::new().name(name).spawn(|| self.help());
+                let number = state.spawned + 1;
+                let spawned =
+                    std::thread::Builder::new().name(format!("striate-{number}")).spawn(move || self.help(number));
                 if spawned.is_err() {
                     break;
                 }
                 state.spawned += 1;
             }
-            state.joined = 0;
-            state.job = Some(Job { task, tasks, helpers: helpers.min(state.spawned), settings });
+            state.job = Some(Job { task, helpers, settings });
             self.generation.fetch_add(1, Ordering::Release);
+            state.asleep
+        };
+        if asleep > 0 {
+            self.wake.notify_all();
         }
-        self.wake.notify_all();
-        let mine = catch_unwind(AssertUnwindSafe(|| self.work(task, tasks)));
+        let mine = catch_unwind(AssertUnwindSafe(|| self.work(task, 0, shares)));
         if mine.is_err() {
-            self.next.store(tasks, Ordering::Relaxed);
+            self.drop_tasks();
         }
         // No helper may join any more; those that did are waited for.
         self.lock().job = None;
@@ -155,10 +216,12 @@ impl Pool {
                 std::hint::spin_loop();
                 continue;
             }
-            let state = self.lock();
-            if self.busy.load(Ordering::Acquire) > 0 {
-                drop(self.done.wait(state).unwrap_or_else(|e| e.into_inner()));
+            let mut state = self.lock();
+            while self.busy.load(Ordering::Acquire) > 0 {
+                state.waits = true;
+                state = self.done.wait(state).unwrap_or_else(|e| e.into_inner());
             }
+            state.waits = false;
         }
         let theirs = self.lock().panic.take();
         if let Some(panic) = mine.err().or(theirs) {
@@ -166,17 +229,26 @@ impl Pool {
         }
     }
 
-    fn work(&self, task: &Task, tasks: usize) {
-        loop {
-            let i = self.next.fetch_add(1, Ordering::Relaxed);
-            if i >= tasks {
-                return;
+    /// The tasks of share `own`, then those that are left of the others.
+    fn work(&self, task: &Task, own: usize, shares: usize) {
+        if own < shares {
+            while let Some(i) = self.shares[own].first() {
+                task(i);
             }
-            task(i);
+        }
+        for other in 1..=shares {
+            while let Some(i) = self.shares[(own + other) % shares].last() {
+                task(i);
+            }
         }
     }
 
-    fn help(&self) {
+    /// So that nobody begins another task.
+    fn drop_tasks(&self) {
+        self.shares.iter().for_each(|share| share.set(0..0));
+    }
+
+    fn help(&self, number: usize) {
         let _flush = FlushDenormals::set();
         let mut seen = 0;
         loop {
@@ -188,12 +260,13 @@ impl Pool {
             let job = {
                 let mut state = self.lock();
                 while self.generation.load(Ordering::Acquire) == seen {
+                    state.asleep += 1;
                     state = self.wake.wait(state).unwrap_or_else(|e| e.into_inner());
+                    state.asleep -= 1;
                 }
                 seen = self.generation.load(Ordering::Acquire);
                 match state.job {
-                    Some(job) if state.joined < job.helpers => {
-                        state.joined += 1;
+                    Some(job) if number <= job.helpers => {
                         self.busy.fetch_add(1, Ordering::AcqRel);
                         job
                     }
@@ -203,12 +276,13 @@ impl Pool {
             job.settings.adopt();
             // SAFETY: `busy` was raised under the lock while the job was there, so `run` waits for this helper.
             let task = unsafe { &*job.task };
-            if let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.work(task, job.tasks))) {
-                self.next.store(job.tasks, Ordering::Relaxed);
+            let shares = (job.helpers + 1).min(MAX_SHARES);
+            if let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.work(task, number, shares))) {
+                self.drop_tasks();
                 self.lock().panic.get_or_insert(panic);
             }
             let state = self.lock();
-            if self.busy.fetch_sub(1, Ordering::AcqRel) == 1 {
+            if self.busy.fetch_sub(1, Ordering::AcqRel) == 1 && state.waits {
                 self.done.notify_all();
             }
             drop(state);

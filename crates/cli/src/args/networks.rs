@@ -38,14 +38,20 @@ pub struct Inspect {
 /// The machine: the most multiply-adds that one thread and all can do, and how fast memory is copied. Then each convolution and linear layer
 /// by itself, on random numbers: milliseconds of the forward pass, the input's gradient and the weight's, GFLOP/s counted by the plain
 /// algorithm, and that as a fraction of the most (a faster algorithm may give more than 100%). Last a training step of the whole.
+///
+/// With --infer the nodes of a network in use, as its optimized graph runs them one after the other: milliseconds, and the least that this machine
+/// allows for their arithmetic and their bytes.
 #[derive(Debug, Args)]
 pub struct Bench {
     /// The network: a ready one, its layers, or @FILE that holds them (see train --help).
     #[arg(long, value_name = "NAME|LAYERS|@FILE", default_value = "mnist-net")]
     pub model: OsString,
-    /// Images in a batch.
-    #[arg(long, value_name = "N", default_value_t = 100, value_parser = value_parser!(u32).range(1..))]
-    pub batch_size: u32,
+    /// Measure inference alone, node by node: of a model file, the directory of a run, or a network as --model takes it.
+    #[arg(long, value_name = "MODEL|RUN|NAME|LAYERS|@FILE", conflicts_with = "model")]
+    pub infer: Option<OsString>,
+    /// Images in a batch [default: 100; with --infer 1].
+    #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..))]
+    pub batch_size: Option<u32>,
     /// Channels, height and width of the images, for a network that takes several [default: 1x28x28 for one written as its layers].
     #[arg(long, value_name = "CxHxW", value_parser = input_shape)]
     pub input: Option<[usize; 3]>,

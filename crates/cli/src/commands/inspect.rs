@@ -2,6 +2,7 @@ use crate::args::Inspect;
 use crate::model_arg::{self, Fresh, ready};
 use crate::output::{Failure, by, count_of, say, say_json, shown, shown_path, thousands};
 use crate::table::Table;
+use std::ffi::OsStr;
 use std::path::Path;
 use std::process::ExitCode;
 use striate::graph::{Executable, Summary, capture};
@@ -13,27 +14,29 @@ use striate::zoo::Description;
 const CLASSES: usize = 10;
 
 /// A network, the shape of its images, and what to say of it.
-type Inspected = (Box<dyn Forward>, [usize; 3], String);
+pub type Inspected = (Box<dyn Forward>, [usize; 3], String);
 
-fn find(args: &Inspect) -> Result<Inspected, Failure> {
-    let path = Path::new(&args.model);
+/// What `typed` names: a model file, a run, or a network with fresh weights for images of shape `input` and so many classes, [`CLASSES`] where
+/// nothing says how many.
+pub fn find(typed: &OsStr, input: Option<[usize; 3]>, classes: Option<u32>) -> Result<Inspected, Failure> {
+    let path = Path::new(typed);
     let name = || shown_path(path);
     // A folder may have a network's name.
     let model = model_arg::model_path(path);
-    let is_network = || args.model.to_str().is_some_and(|name| ready(name).is_some());
-    if path.exists() && model_arg::text_file(&args.model).is_none() && (model.is_ok() || !is_network()) {
+    let is_network = || typed.to_str().is_some_and(|name| ready(name).is_some());
+    if path.exists() && model_arg::text_file(typed).is_none() && (model.is_ok() || !is_network()) {
         let fixed = |option: &str| format!("{option} is for networks that are not trained yet: {}", name());
-        return match (args.input, args.classes) {
+        return match (input, classes) {
             (Some(_), _) => Err(fixed("--input").into()),
             (_, Some(_)) => Err(fixed("--classes").into()),
             (None, None) => trained(&model?),
         };
     }
-    let classes = args.classes.map_or(CLASSES, |n| n as usize);
-    match model_arg::read(&args.model)?.fresh(args.input, classes)? {
+    let classes = classes.map_or(CLASSES, |n| n as usize);
+    match model_arg::read(typed)?.fresh(input, classes)? {
         Some(Fresh { network, input, title }) => Ok((network, input, title)),
         None => {
-            let advice = Description::advice(&args.model.to_string_lossy());
+            let advice = Description::advice(&typed.to_string_lossy());
             Err(format!("'{}' is neither a file nor a network: {advice}", name()).into())
         }
     }
@@ -67,7 +70,7 @@ fn training(card: &ModelCard) -> String {
 }
 
 pub fn run(args: Inspect) -> Result<ExitCode, Failure> {
-    let (network, shape, title) = find(&args)?;
+    let (network, shape, title) = find(&args.model, args.input, args.classes)?;
     let input = [args.batch_size as usize, shape[0], shape[1], shape[2]];
     let graph = capture(&*network, &input);
     let summary = Summary::of(&graph);

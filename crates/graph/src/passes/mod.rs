@@ -1,5 +1,6 @@
 //! Passes: small functions from graph to graph, for inference.
 
+mod chain;
 mod dead;
 mod fold_batch_norm;
 mod fold_constants;
@@ -10,6 +11,7 @@ mod lower_prelu;
 mod scalars;
 mod transposes;
 
+pub use chain::chain_convolutions;
 pub use dead::drop_dead;
 pub use fold_batch_norm::fold_batch_norm;
 pub use fold_constants::fold_constants;
@@ -34,6 +36,7 @@ pub fn optimize(mut graph: Graph) -> Graph {
     fold_padding(&mut graph);
     lower_prelu(&mut graph);
     fuse_epilogues(&mut graph);
+    chain_convolutions(&mut graph);
     drop_dead(&mut graph);
     graph
 }

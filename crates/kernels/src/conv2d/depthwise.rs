@@ -3,6 +3,7 @@
 //! There is nothing to multiply as matrices: a vector holds adjacent channels of one pixel, and each kernel element is one
 //! multiply-add of it.
 
+use super::depthwise_block::{self, DepthwiseBlock};
 use super::epilogue::Epilogue;
 use super::input::{Input, zero_unless_positive};
 use super::shape::Conv2dShape;
@@ -88,7 +89,7 @@ impl Taps {
 }
 
 /// Kernel elements as rows of whole vectors, `at(channel, element)`.
-fn pack(lanes: usize, channels: usize, elements: usize, at: impl Fn(usize, usize) -> f32) -> Buffer<f32> {
+pub(super) fn pack(lanes: usize, channels: usize, elements: usize, at: impl Fn(usize, usize) -> f32) -> Buffer<f32> {
     let stride = channels.next_multiple_of(lanes);
     let mut packed = Buffer::zeroed(elements * stride);
     for c in 0..channels {
@@ -111,6 +112,10 @@ pub fn forward(
     if epilogue.residual.is_some() {
         forward(s, input, weight, bias, Epilogue::NONE, output);
         return epilogue.apply(output);
+    }
+    if depthwise_block::can(s) {
+        let block = DepthwiseBlock { shape: s, expand: None, weight: *weight, bias, epilogue, project: None };
+        return depthwise_block::depthwise_block(&block, input, output);
     }
     let target = Target::current();
     let elements = s.kernel[0] * s.kernel[1];

@@ -6,7 +6,7 @@ use super::epilogue::{Epilogue, InRegisters};
 use super::input::Input;
 use super::shape::Conv2dShape;
 use super::window::{Band, Bands, Window};
-use crate::gemm::tile::{self, MAX_ROWS, Panels, Walk};
+use crate::gemm::tile::{self, Panels, Walk};
 use crate::isa::Kernel;
 use crate::packed::Weights;
 use crate::simd::Simd;
@@ -229,13 +229,14 @@ impl<F: Fn(usize) -> Range<usize>> Kernel for Task<'_, F> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        if S::LANES == 16 { self.all::<S, MAX_ROWS>(simd) } else { self.all::<S, 6>(simd) }
+        if S::LANES == 16 { self.all::<S, 14, 7>(simd) } else { self.all::<S, 6, 2>(simd) }
     }
 }
 
 impl<F: Fn(usize) -> Range<usize>> Task<'_, F> {
+    /// In tiles of `R` rows, and of `REST` where no more are left.
     #[inline(always)]
-    fn all<S: Simd, const R: usize>(self, simd: S) {
+    fn all<S: Simd, const R: usize, const REST: usize>(self, simd: S) {
         let c = self.c;
         let [ci, co] = c.group();
         let [kh, kw] = c.kernel;
@@ -274,9 +275,9 @@ impl<F: Fn(usize) -> Range<usize>> Task<'_, F> {
                 unsafe {
                     let output = self.output.add(first);
                     if tile::is_narrow(S::LANES, cols) {
-                        job.tiles::<S, R, 1>(simd, self.epilogue.in_registers(simd), output)
+                        job.tiles::<S, R, REST, 1>(simd, self.epilogue.in_registers(simd), output)
                     } else {
-                        job.tiles::<S, R, 2>(simd, self.epilogue.in_registers(simd), output)
+                        job.tiles::<S, R, REST, 2>(simd, self.epilogue.in_registers(simd), output)
                     }
                 }
             }
@@ -301,7 +302,7 @@ impl Columns<'_> {
     /// # Safety
     /// `output` must be valid for writing `cols` values at a multiple of `out_stride` for each offset, which nobody else touches.
     #[inline(always)]
-    unsafe fn tiles<S: Simd, const R: usize, const V: usize>(
+    unsafe fn tiles<S: Simd, const R: usize, const REST: usize, const V: usize>(
         &self,
         simd: S,
         epilogue: InRegisters<S>,
@@ -311,45 +312,146 @@ impl Columns<'_> {
         let pixels = self.offsets.len();
         let reaches = |x: &[f32]| x.len() >= (pixels - 1) * self.out_stride + self.cols;
         assert!(self.before_relu.is_none_or(reaches) && self.residual.is_none_or(reaches));
-        let mut start = [[simd.splat(0.0); V]; R];
-        if let Some(bias) = self.bias {
-            // SAFETY: the bias has `cols` values.
-            let row = unsafe { tile::load::<S, 1, V>(simd, bias.as_ptr(), 0, 1, bias.len().min(self.cols)) };
-            start = [row[0]; R];
+        let mut bias = [simd.splat(0.0); V];
+        if let Some(values) = self.bias {
+            // SAFETY: the bias has as many values as are read.
+            bias = unsafe { tile::load::<S, 1, V>(simd, values.as_ptr(), 0, 1, values.len().min(self.cols)) }[0];
         }
-        for q in (0..pixels).step_by(R) {
-            let mut rows = [self.data.as_ptr(); R];
-            for r in 0..R {
-                rows[r] = self.data.as_ptr().wrapping_add(self.offsets[(q + r).min(pixels - 1)]);
-            }
-            let (at, count) = (q * self.out_stride, R.min(pixels - q));
-            // SAFETY: every offset plus the walk's last lies within `data`, as the caller asserts, and `b` has a row
-            // of `V` vectors for every step of the walk; `before_relu` and the residual are as long as the output from here on.
+        let mut q = 0;
+        while q < pixels {
+            // SAFETY: the caller's promise, with what was asserted above.
             unsafe {
-                let mut acc = tile::multiply(simd, &rows, self.walk, self.b.as_ptr(), V * S::LANES, start);
-                if let Some(x) = self.residual {
-                    let x = tile::load::<S, R, V>(simd, x.as_ptr().add(at), self.out_stride, count, self.cols);
-                    for r in 0..R {
-                        for v in 0..V {
-                            acc[r][v] = epilogue.of(simd, acc[r][v], Some(x[r][v]));
-                        }
-                    }
+                if pixels - q > REST {
+                    self.tile::<S, R, V>(simd, epilogue, bias, q, output);
+                    q += R;
                 } else {
-                    for r in 0..R {
-                        for v in 0..V {
-                            acc[r][v] = epilogue.of(simd, acc[r][v], None);
-                        }
+                    self.tile::<S, REST, V>(simd, epilogue, bias, q, output);
+                    q += REST;
+                }
+            }
+        }
+    }
+
+    /// The tile whose first row is pixel `q`.
+    ///
+    /// # Safety
+    /// As [`Columns::tiles`], with `b` a panel of `V` vectors for every step of the walk, `before_relu` and the residual as long as the output, and `q` a pixel.
+    #[inline(always)]
+    unsafe fn tile<S: Simd, const R: usize, const V: usize>(
+        &self,
+        simd: S,
+        epilogue: InRegisters<S>,
+        bias: [S::F32; V],
+        q: usize,
+        output: *mut f32,
+    ) {
+        let pixels = self.offsets.len();
+        let mut rows = [self.data.as_ptr(); R];
+        for r in 0..R {
+            rows[r] = self.data.as_ptr().wrapping_add(self.offsets[(q + r).min(pixels - 1)]);
+        }
+        let (at, count) = (q * self.out_stride, R.min(pixels - q));
+        // SAFETY: every offset plus the walk's last lies within `data`, as the caller asserts, and `b` has a row
+        // of `V` vectors for every step of the walk; `before_relu` and the residual are as long as the output from here on.
+        unsafe {
+            let mut acc = tile::multiply(simd, &rows, self.walk, self.b.as_ptr(), V * S::LANES, [bias; R]);
+            if let Some(x) = self.residual {
+                let x = tile::load::<S, R, V>(simd, x.as_ptr().add(at), self.out_stride, count, self.cols);
+                for r in 0..R {
+                    for v in 0..V {
+                        acc[r][v] = epilogue.of(simd, acc[r][v], Some(x[r][v]));
                     }
                 }
-                if let Some(x) = self.before_relu {
-                    let x = tile::load::<S, R, V>(simd, x.as_ptr().add(at), self.out_stride, count, self.cols);
-                    for r in 0..R {
-                        for v in 0..V {
-                            acc[r][v] = simd.zero_unless_positive(x[r][v], acc[r][v]);
-                        }
+            } else {
+                for r in 0..R {
+                    for v in 0..V {
+                        acc[r][v] = epilogue.of(simd, acc[r][v], None);
                     }
                 }
-                tile::store(simd, &acc, output.add(at), self.out_stride, count, self.cols);
+            }
+            if let Some(x) = self.before_relu {
+                let x = tile::load::<S, R, V>(simd, x.as_ptr().add(at), self.out_stride, count, self.cols);
+                for r in 0..R {
+                    for v in 0..V {
+                        acc[r][v] = simd.zero_unless_positive(x[r][v], acc[r][v]);
+                    }
+                }
+            }
+            tile::store(simd, &acc, output.add(at), self.out_stride, count, self.cols);
+        }
+    }
+}
+
+/// The product of some pixels with columns of one pointwise convolution, on the calling thread.
+pub(super) struct RowProduct<'a> {
+    pub data: &'a [f32],
+    /// Where each pixel begins.
+    pub offsets: &'a [usize],
+    pub panels: &'a Panels,
+    /// Those of whole panels.
+    pub columns: Range<usize>,
+    /// Of all columns.
+    pub bias: Option<&'a [f32]>,
+    pub epilogue: Epilogue<'a, f32>,
+    /// The distance of two pixels of the output, which has the columns alone.
+    pub stride: usize,
+    pub output: &'a mut [f32],
+}
+
+impl RowProduct<'_> {
+    pub fn run(mut self, target: Target) {
+        target.run(Panelwise(&mut self));
+        if self.epilogue.activation.is_some() {
+            self.epilogue.activate(self.output);
+        }
+    }
+}
+
+struct Panelwise<'a, 'b>(&'a mut RowProduct<'b>);
+
+impl Kernel for Panelwise<'_, '_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        if S::LANES == 16 { self.all::<S, 14, 7>(simd) } else { self.all::<S, 6, 2>(simd) }
+    }
+}
+
+impl Panelwise<'_, '_> {
+    #[inline(always)]
+    fn all<S: Simd, const R: usize, const REST: usize>(self, simd: S) {
+        let product = self.0;
+        let walk = Walk::run(product.panels.depth(), 1);
+        let furthest = product.offsets.iter().max().copied().unwrap_or(0);
+        assert!(!product.offsets.is_empty() && furthest + walk.len <= product.data.len());
+        let epilogue = product.epilogue.in_registers(simd);
+        let Range { start, end } = product.columns;
+        let width = tile::tile_cols(S::LANES);
+        assert!(start.is_multiple_of(width));
+        for j in start / width..end.div_ceil(width) {
+            let (first, cols, b) = product.panels.get(j);
+            let (pixels, to) = (product.offsets.len(), first - start);
+            assert!(first + cols <= end && to + cols <= product.stride);
+            assert!((pixels - 1) * product.stride + to + cols <= product.output.len());
+            let job = Columns {
+                data: product.data,
+                offsets: product.offsets,
+                walk: &walk,
+                b,
+                bias: product.bias.map(|bias| &bias[first..][..cols]),
+                before_relu: None,
+                residual: product.epilogue.residual.map(|x| &x[to..]),
+                out_stride: product.stride,
+                cols,
+            };
+            // SAFETY: the output has `cols` values at each pixel from `to` on, as asserted, and is borrowed exclusively; every pixel has `depth` values.
+            unsafe {
+                let output = product.output.as_mut_ptr().add(to);
+                if tile::is_narrow(S::LANES, cols) {
+                    job.tiles::<S, R, REST, 1>(simd, epilogue, output)
+                } else {
+                    job.tiles::<S, R, REST, 2>(simd, epilogue, output)
+                }
             }
         }
     }

@@ -4,6 +4,8 @@
 
 mod crop;
 mod depthwise;
+mod depthwise_block;
+mod depthwise_row;
 mod direct;
 mod epilogue;
 mod implicit;
@@ -18,6 +20,7 @@ use crate::packed::Weights;
 use crate::settings::ComputeSettings;
 use crate::{Buffer, Float};
 use crop::Crop;
+pub use depthwise_block::{DepthwiseBlock, Pointwise, depthwise_block, fits_block, serves_block};
 pub use epilogue::Epilogue;
 pub use input::Input;
 use input::zero_unless_positive;

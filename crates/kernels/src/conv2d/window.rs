@@ -33,6 +33,8 @@ impl Bands {
     /// With at least `tasks` tasks, if there are so many images.
     pub fn new(batch: usize, [height, width]: [usize; 2], tasks: usize) -> Bands {
         let rows = (BAND_PIXELS / width.max(1)).clamp(1, height.max(1));
+        // Two threads then keep to their halves of a single image, from layer to layer.
+        let rows = if batch == 1 { rows.min(height.div_ceil(2).max(1)) } else { rows };
         let most = (GROUP_PIXELS / (height * width).max(1)).max(1);
         let images = if rows < height { 1 } else { most.min(batch.div_ceil(tasks)).max(1) };
         Bands { batch, height, rows, images }

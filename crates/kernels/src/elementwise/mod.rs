@@ -6,6 +6,7 @@ mod cast;
 mod clamp;
 mod half;
 pub(crate) mod math;
+mod silu;
 mod unary;
 mod visit;
 

@@ -205,6 +205,11 @@ impl Panels {
         4 * self.data.len()
     }
 
+    /// How many rows the matrix has.
+    pub fn depth(&self) -> usize {
+        self.depth
+    }
+
     /// How many panels there are.
     pub fn len(&self) -> usize {
         self.cols.div_ceil(tile_cols(self.lanes))

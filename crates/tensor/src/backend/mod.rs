@@ -103,19 +103,19 @@ pub fn run_packed(op: &Op, packed: Option<&Packed>, inputs: Vec<Array>) -> Vec<A
     })
 }
 
-/// What a backend makes of the constant weight of one op that runs many times.
+/// What a backend makes of the constant weights of one op that runs many times, up to three.
 #[derive(Default)]
-pub struct Packed(PackedWeight);
+pub struct Packed([PackedWeight; 3]);
 
 impl Packed {
-    /// A place to keep it, if `op` has a weight that packing helps.
+    /// A place to keep it, if `op` has weights that packing helps.
     pub fn of(op: &Op) -> Option<Packed> {
-        matches!(op, Op::Conv2d { .. } | Op::FusedConv2d(_) | Op::Linear).then(Packed::default)
+        matches!(op, Op::Conv2d { .. } | Op::FusedConv2d(_) | Op::ConvChain(_) | Op::Linear).then(Packed::default)
     }
 
     /// How many bytes it takes.
     pub fn bytes(&self) -> usize {
-        self.0.bytes()
+        self.0.iter().map(PackedWeight::bytes).sum()
     }
 }
 

@@ -27,7 +27,7 @@ impl FusedConv2d {
     }
 
     /// How many operands it takes.
-    pub(crate) fn operands(&self) -> usize {
+    pub fn operands(&self) -> usize {
         2 + usize::from(self.bias) + usize::from(self.residual)
     }
 
@@ -47,4 +47,16 @@ impl FusedConv2d {
         let grows = self.activation.is_none_or(|f| as_clamp(f).is_some());
         !self.residual && !self.max_pool2 && grows
     }
+}
+
+/// What each convolution of a chain takes beside the result of the one before.
+pub(crate) fn operands_of_chain<'a, T>(chain: &[FusedConv2d], operands: &'a [T]) -> Vec<&'a [T]> {
+    let mut rest = &operands[1..];
+    let part = |f: &FusedConv2d| rest.split_off(..f.operands() - 1).expect("as many as were checked");
+    chain.iter().map(part).collect()
+}
+
+/// How many operands a chain takes.
+pub(crate) fn count_of_chain(chain: &[FusedConv2d]) -> usize {
+    1 + chain.iter().map(|f| f.operands() - 1).sum::<usize>()
 }

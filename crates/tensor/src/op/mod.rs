@@ -13,6 +13,7 @@ mod rule;
 mod spec;
 
 pub use fused::FusedConv2d;
+pub(crate) use fused::{count_of_chain, operands_of_chain};
 pub(crate) use join::join;
 pub use options::{Conv2dOptions, ConvTranspose2dOptions, Interpolation, PaddingMode, Pool2dOptions, Resize};
 pub(crate) use rule::{
@@ -186,6 +187,9 @@ pub enum Op {
     /// A convolution with what follows it, in one pass; see [`FusedConv2d`] for the operands.
     #[serde(skip)]
     FusedConv2d(FusedConv2d),
+    /// Convolutions of which each takes the result of the one before. Operands: `x`, then those of each, as in `FusedConv2d`, without its `x`.
+    #[serde(skip)]
+    ConvChain(Vec<FusedConv2d>),
     /// The gradient of `Conv2d` for its input: `grad`, `weight`, and, if the convolution applied a ReLU to its input, that input before it.
     #[serde(skip)]
     Conv2dInputGrad {
@@ -497,6 +501,7 @@ ops! {
     Op::IndexAdd { .. } => "index_add", Shape, 2..=2;
     Op::Conv2d { .. } => "conv2d", Convolution, 2..=3;
     Op::FusedConv2d(f) => "fused_conv2d", Convolution, f.operands()..=f.operands();
+    Op::ConvChain(chain) => "conv_chain", Convolution, count_of_chain(chain)..=count_of_chain(chain);
     Op::Conv2dInputGrad { .. } => "conv2d_input_grad", Convolution, 2..=3;
     Op::Conv2dWeightGrad { .. } => "conv2d_weight_grad", Convolution, 2..=2;
     Op::ConvTranspose2d { .. } => "conv_transpose2d", Convolution, 2..=3;
@@ -556,6 +561,16 @@ impl Op {
             Op::FusedConv2d(f) => {
                 let pixels = if f.max_pool2 { 4 } else { 1 };
                 numel(self.outputs(inputs)[0].shape) * pixels * rest(inputs[1].shape)
+            }
+            Op::ConvChain(chain) => {
+                let (mut x, mut sum) = (inputs[0], 0);
+                for (f, rest) in chain.iter().zip(operands_of_chain(chain, inputs)) {
+                    let op = Op::FusedConv2d(*f);
+                    let inputs = [&[x], rest].concat();
+                    sum += op.macs(&inputs);
+                    x = op.outputs(&inputs)[0];
+                }
+                sum
             }
             Op::ConvTranspose2d { .. } | Op::Conv2dInputGrad { .. } => numel(inputs[0].shape) * rest(inputs[1].shape),
             Op::Conv2dWeightGrad { weight, .. } => numel(inputs[1].shape) * rest(*weight),

@@ -36,7 +36,7 @@ use crate::deferred;
 use crate::dtype::DType;
 use crate::op::{
     Activation, Binary, Compare, Op, PaddingMode, Reduce, Resize, Spec, Unary, ensure, flattened, has_dim, index_list,
-    must, needs_index, needs_number, reduced, same_dtype,
+    must, needs_index, needs_number, operands_of_chain, reduced, same_dtype,
 };
 use crate::shape::Shape;
 use crate::tensor::Tensor;
@@ -185,6 +185,13 @@ pub(crate) fn rule(op: &Op, inputs: &[Spec]) -> Result<Vec<Spec>, String> {
             }
             if f.max_pool2 { y.reshaped(pool2d::rule("max_pool2d", &y, &2.into())?.shape) } else { y }
         }
+        Op::ConvChain(chain) => {
+            let mut y = *x;
+            for (f, rest) in chain.iter().zip(operands_of_chain(chain, inputs)) {
+                y = rule(&Op::FusedConv2d(*f), &[&[y], rest].concat())?[0];
+            }
+            y
+        }
         Op::Conv2dInputGrad { input, .. } => x.reshaped(*input),
         Op::Conv2dWeightGrad { weight, .. } => x.reshaped(*weight),
         Op::ConvTranspose2d { options } => conv_transpose::rule("conv_transpose2d", inputs, options)?,
@@ -263,7 +270,7 @@ impl Op {
     ///
     /// # Panics
     /// If the operands do not fit ([`Op::outputs`]) or are on two devices, or if one has a gradient and the op belongs to inference
-    /// ([`Op::FusedConv2d`]).
+    /// ([`Op::FusedConv2d`], [`Op::ConvChain`]).
     pub fn apply(&self, operands: Vec<Tensor>) -> Vec<Tensor> {
         let specs: Vec<_> = operands.iter().map(Tensor::spec).collect();
         self.outputs(&specs);
@@ -382,7 +389,7 @@ impl Op {
             Op::LocalResponseNorm { size, alpha, beta, k } => x.local_response_norm(*size, *alpha, *beta, *k),
             Op::Softmax { dim } => x.softmax(*dim as isize),
             Op::LogSoftmax { dim } => x.log_softmax(*dim as isize),
-            Op::FusedConv2d(_) => {
+            Op::FusedConv2d(_) | Op::ConvChain(_) => {
                 assert!(!rest.iter().any(Tensor::has_grad), "{}: has no gradient: it is for inference", self.name());
                 return self.without_gradient(rest);
             }

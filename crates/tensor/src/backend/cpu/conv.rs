@@ -1,6 +1,6 @@
 //! Convolution.
 
-use super::{TRAINING, by_float, elementwise, pool, take, take_more, views};
+use super::{TRAINING, by_float, conv_chain, elementwise, pool, take, take_more, views};
 use crate::array::Array;
 use crate::dtype::Stored;
 use crate::op::{Binary, Conv2dOptions, ConvTranspose2dOptions, FusedConv2d, Op, Pool2dOptions, Spec, as_clamp};
@@ -11,8 +11,10 @@ use striate_kernels::elementwise::Clamp;
 use striate_kernels::{Buffer, Float, PackedWeight, Weights};
 
 /// The results of an op of this family.
-pub fn run(op: &Op, packed: Option<&PackedWeight>, inputs: Vec<Array>, outputs: &[Spec]) -> Vec<Array> {
+pub fn run(op: &Op, packed: Option<&[PackedWeight; 3]>, inputs: Vec<Array>, outputs: &[Spec]) -> Vec<Array> {
     let shape = outputs[0].shape;
+    let each = packed;
+    let packed = packed.map(|p| &p[0]);
     let one = match op {
         Op::Conv2d { options, input_relu } => {
             let ([x, weight], bias) = take_more(inputs);
@@ -26,6 +28,7 @@ pub fn run(op: &Op, packed: Option<&PackedWeight>, inputs: Vec<Array>, outputs: 
             ))
         }
         Op::FusedConv2d(f) => by_float!(inputs[0], "conv2d", |T| fused_conv2d::<T>(f, packed, inputs)),
+        Op::ConvChain(chain) => conv_chain::run(chain, each, inputs),
         Op::Conv2dInputGrad { options, input } if TRAINING => {
             let ([g, weight], mask) = take_more(inputs);
             by_float!(g, "conv2d", |T| conv2d_input_grad::<T>(&g, &weight, mask.as_ref(), *input, options))
@@ -56,7 +59,7 @@ impl<'a> Weight<'a> {
     }
 }
 
-fn conv_shape(input: Shape, weight: Shape, o: &Conv2dOptions) -> Conv2dShape {
+pub(super) fn conv_shape(input: Shape, weight: Shape, o: &Conv2dOptions) -> Conv2dShape {
     Conv2dShape {
         batch: input[0],
         in_channels: input[1],
@@ -97,7 +100,7 @@ fn conv2d<T: Stored + Float>(
 }
 
 /// `inputs` are input, weight, perhaps bias, and perhaps those of a normalization.
-fn fused_conv2d<T: Stored + Float>(f: &FusedConv2d, packed: Option<&PackedWeight>, inputs: Vec<Array>) -> Array {
+pub(super) fn fused_conv2d<T: Stored + Float>(f: &FusedConv2d, packed: Option<&PackedWeight>, inputs: Vec<Array>) -> Array {
     let mut inputs = inputs.into_iter();
     let (x, weight) = (inputs.next().expect("an input"), inputs.next().expect("a weight"));
     let weight = Weight { array: &weight, packed };

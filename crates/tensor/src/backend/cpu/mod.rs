@@ -1,6 +1,7 @@
 //! The CPU's side of the seam: each op calls a kernel, or is made of ops that have some. A file for each family or two.
 
 mod conv;
+mod conv_chain;
 mod elementwise;
 mod index;
 mod matrix;
@@ -9,6 +10,8 @@ mod pool;
 mod resample;
 mod softmax;
 mod views;
+
+pub use conv_chain::is_one_pass;
 
 use super::{Backend, Packed};
 use crate::array::Array;
@@ -73,12 +76,12 @@ fn take_more<const N: usize>(mut inputs: Vec<Array>) -> ([Array; N], Option<Arra
     (take(inputs), more)
 }
 
-/// The results of an op; `packed` is where the packed form of its weight is kept, if it is.
-fn run(op: &Op, packed: Option<&PackedWeight>, inputs: Vec<Array>, outputs: &[Spec]) -> Vec<Array> {
+/// The results of an op; `packed` is where the packed form of its weights is kept, if it is.
+fn run(op: &Op, packed: Option<&[PackedWeight; 3]>, inputs: Vec<Array>, outputs: &[Spec]) -> Vec<Array> {
     match op.family() {
         Family::Shape => views::run(op, inputs, outputs),
         Family::Elementwise | Family::Reduction => elementwise::run(op, inputs, outputs),
-        Family::Matrix => matrix::run(op, packed, inputs, outputs),
+        Family::Matrix => matrix::run(op, packed.map(|p| &p[0]), inputs, outputs),
         Family::Convolution => conv::run(op, packed, inputs, outputs),
         Family::Pooling => pool::run(op, inputs, outputs),
         Family::Resampling => resample::run(op, inputs, outputs),

@@ -4,7 +4,7 @@ use super::elementwise::{relu, unary};
 use super::grid::{Grid, indices};
 use super::pool::{Windows, max_pool};
 use crate::dtype::DType;
-use crate::op::{Conv2dOptions, ConvTranspose2dOptions, FusedConv2d, Op, Pool2dOptions};
+use crate::op::{Conv2dOptions, ConvTranspose2dOptions, FusedConv2d, Op, Pool2dOptions, operands_of_chain};
 use crate::ops::conv2d::out_size;
 use crate::ops::pool2d;
 use crate::shape::Shape;
@@ -14,6 +14,10 @@ pub fn compute(op: &Op, x: &[Grid], dtype: DType, shape: Shape) -> Vec<Grid> {
     let one = match op {
         Op::Conv2d { options, input_relu } => conv2d(&input(&x[0], *input_relu), &x[1], x.get(2), options, shape),
         Op::FusedConv2d(f) => fused_conv2d(f, x, dtype),
+        Op::ConvChain(chain) => {
+            let step = |y: Grid, (f, rest): (&FusedConv2d, &[Grid])| fused_conv2d(f, &[&[y], rest].concat(), dtype);
+            chain.iter().zip(operands_of_chain(chain, x)).fold(x[0].clone(), step)
+        }
         Op::Conv2dInputGrad { options, .. } => input_grad(&x[0], &x[1], x.get(2), options, shape),
         Op::Conv2dWeightGrad { options, input_relu, .. } => {
             weight_grad(&input(&x[0], *input_relu), &x[1], options, shape)
@@ -148,7 +152,7 @@ pub mod cases {
     use crate::shape::Shape;
 
     pub fn all() -> Vec<Case> {
-        let all = [conv2d(), fused_conv2d(), conv2d_input_grad(), conv2d_weight_grad(), conv_transpose2d()];
+        let all = [conv2d(), fused_conv2d(), conv_chain(), conv2d_input_grad(), conv2d_weight_grad(), conv_transpose2d()];
         all.into_iter().flatten().collect()
     }
 
@@ -230,6 +234,58 @@ pub mod cases {
                     }
                     cases.push(Case::largest(Op::FusedConv2d(f), inputs));
                 }
+            }
+        }
+        cases
+    }
+
+    /// Depthwise convolutions with pointwise ones before and after them.
+    fn conv_chain() -> Vec<Case> {
+        let part = |options, bias, activation| FusedConv2d { activation, ..FusedConv2d::new(options, false, bias) };
+        let relu6 = Some(Unary::Activation(Activation::Hardtanh(0.0, 6.0)));
+        let silu = Some(Unary::Activation(Activation::Silu));
+        let mut cases = Vec::new();
+        // Batch, input channels, channels between, output channels, height and width, kernel, stride, padding.
+        for (i, [n, ci, c, co, h, w, k, stride, p]) in [
+            [1, 16, 96, 24, 28, 28, 3, 2, 1],
+            [2, 24, 40, 24, 15, 17, 3, 1, 1],
+            [3, 3, 33, 5, 9, 31, 5, 1, 2],
+            [1, 8, 48, 8, 31, 30, 5, 2, 2],
+            [1, 5, 17, 7, 16, 16, 3, 1, 0],
+            [0, 4, 8, 4, 16, 16, 3, 1, 1],
+            [2, 8, 32, 8, 7, 7, 3, 1, 1],
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let padding = [[p, p], [p, p]];
+            let options = Conv2dOptions { stride: [stride; 2], padding, dilation: [1; 2], groups: c };
+            let plain = Conv2dOptions::default();
+            let size = |size: usize| (size + 2 * p - k) / stride + 1;
+            for (expands, projects, residual) in
+                [(true, true, false), (true, true, true), (false, true, true), (true, false, false)]
+            {
+                let (bias, activation) = (i % 2 == 0, [relu6, silu, Some(Unary::Relu), None][i % 4]);
+                let from = if expands { ci } else { c };
+                let (mut chain, mut inputs) = (Vec::new(), vec![numbers([n, from, h, w], 1)]);
+                let mut add = |f: FusedConv2d, weight: [usize; 4], seed| {
+                    inputs.push(numbers(weight, seed));
+                    if f.bias {
+                        inputs.push(numbers([weight[0]], seed + 1));
+                    }
+                    chain.push(f);
+                };
+                if expands {
+                    add(part(plain, bias, activation), [c, ci, 1, 1], 2);
+                }
+                add(part(options, true, activation), [c, 1, k, k], 4);
+                if projects {
+                    add(FusedConv2d { residual, ..part(plain, bias, None) }, [co, c, 1, 1], 6);
+                    if residual {
+                        inputs.push(numbers([n, co, size(h), size(w)], 8));
+                    }
+                }
+                cases.push(Case::largest(Op::ConvChain(chain), inputs));
             }
         }
         cases

@@ -1,3 +1,5 @@
+mod infer;
+
 use crate::args::Bench;
 use crate::model_arg;
 use crate::output::{Failure, by, say, shown, thousands};
@@ -9,6 +11,8 @@ use striate::prelude::*;
 use striate::{ComputeSettings, isa, num_threads, peak, profile};
 
 const CLASSES: usize = 10;
+/// Images in a batch, where nothing says how many.
+const BATCH: u32 = 100;
 /// Steps of which the mean counts, after one that does not.
 const STEPS: u64 = 5;
 
@@ -25,6 +29,25 @@ impl Machine {
         let one_thread = ComputeSettings { threads: Some(1), ..ComputeSettings::current() };
         let one_thread = one_thread.scope(peak::gflops);
         Machine { threads: num_threads(), one_thread, all_threads: peak::gflops(), copy: peak::copy_bandwidth() }
+    }
+
+    fn say(&self) -> Result<(), Failure> {
+        say(format_args!(
+            "This machine: {:.1} GFLOP/s on one thread, {:.1} on {} ({}, multiply-adds in registers); copy {:.1} GB/s, read and written",
+            self.one_thread,
+            self.all_threads,
+            self.threads,
+            isa::isa().name(),
+            self.copy
+        ))?;
+        Ok(())
+    }
+
+    fn json(&self) -> serde_json::Value {
+        serde_json::json!({
+            "isa": isa::isa().name(), "threads": self.threads, "gflops_one_thread": self.one_thread,
+            "gflops": self.all_threads, "copy_gb_per_s": self.copy,
+        })
     }
 }
 
@@ -82,20 +105,16 @@ fn step(network: &mut dyn Forward, input: &[usize]) -> Vec<(&'static str, f64)> 
 
 pub fn run(args: Bench) -> Result<ExitCode, Failure> {
     super::set_up(&args.compute);
+    if let Some(model) = &args.infer {
+        return infer::run(&args, model);
+    }
     let model = model_arg::read(&args.model)?;
     let fresh = model.fresh(args.input, CLASSES)?.ok_or_else(|| model.unknown())?;
     let mut network = fresh.network;
-    let input = [args.batch_size as usize, fresh.input[0], fresh.input[1], fresh.input[2]];
+    let input = [args.batch_size.unwrap_or(BATCH) as usize, fresh.input[0], fresh.input[1], fresh.input[2]];
     let machine = Machine::measure();
     if !args.json {
-        say(format_args!(
-            "This machine: {:.1} GFLOP/s on one thread, {:.1} on {} ({}, multiply-adds in registers); copy {:.1} GB/s, read and written",
-            machine.one_thread,
-            machine.all_threads,
-            machine.threads,
-            isa::isa().name(),
-            machine.copy
-        ))?;
+        machine.say()?;
         say(format_args!("{}: input {}", shown(&fresh.title), by(&input)))?;
     }
     let layers = time_layers(&capture(&*network, &input));
@@ -122,10 +141,7 @@ fn print_json(
         .collect();
     let step: serde_json::Map<_, _> = step.iter().map(|(phase, ms)| (format!("{phase}_ms"), (*ms).into())).collect();
     say(serde_json::json!({
-        "machine": {
-            "isa": isa::isa().name(), "threads": machine.threads, "gflops_one_thread": machine.one_thread,
-            "gflops": machine.all_threads, "copy_gb_per_s": machine.copy,
-        },
+        "machine": machine.json(),
         "model": args.model.to_string_lossy(), "input": input, "layers": layers, "training_step": step,
     }))?;
     Ok(ExitCode::SUCCESS)
