@@ -9,9 +9,9 @@ use super::window::{Band, Bands, Window};
 use crate::gemm::tile::{self, Panels, Walk};
 use crate::isa::Kernel;
 use crate::packed::Weights;
-use crate::simd::Simd;
+use crate::simd::{MAX_LANES, Simd};
 use crate::target::Target;
-use crate::threads;
+use crate::{Buffer, threads};
 use std::ops::Range;
 
 /// Fewer tasks than this are split further.
@@ -71,17 +71,22 @@ impl Correlation {
 
     /// What of the input lies under a band.
     pub fn window<'a>(&self, input: Input<'a, f32>, band: Band) -> Window<'a> {
+        self.window_apart(input, band, self.in_channels)
+    }
+
+    /// As [`Correlation::window`], with pixels `pixel` numbers apart.
+    fn window_apart<'a>(&self, input: Input<'a, f32>, band: Band, pixel: usize) -> Window<'a> {
         let len = self.in_size[0] * self.in_size[1] * self.in_channels;
         let corner = [(band.first * self.stride[0]) as isize - self.before[0], -self.before[1]];
         let out = [band.rows, self.out_size[1]];
         let size = [0, 1].map(|d| (out[d] - 1) * self.stride[d] + self.dilation[d] * (self.kernel[d] - 1) + 1);
         let images = Input { values: &input.values[band.image * len..][..band.images * len], ..input };
-        Window::new(images, self.in_size, self.in_channels, corner, size)
+        Window::new(images, self.in_size, self.in_channels, pixel, corner, size)
     }
 
-    /// Where the window of each output pixel of a band starts.
-    pub fn pixel_offsets(&self, band: Band, row_stride: usize, image_stride: usize) -> Vec<usize> {
-        let (down, right) = (self.stride[0] * row_stride, self.stride[1] * self.in_channels);
+    /// Where the window of each output pixel of a band starts, in rows of pixels that are `pixel` numbers apart.
+    pub fn pixel_offsets(&self, band: Band, pixel: usize, row_stride: usize, image_stride: usize) -> Vec<usize> {
+        let (down, right) = (self.stride[0] * row_stride, self.stride[1] * pixel);
         let mut offsets = Vec::with_capacity(band.images * band.rows * self.out_size[1]);
         for image in 0..band.images {
             for y in 0..band.rows {
@@ -90,6 +95,71 @@ impl Correlation {
             }
         }
         offsets
+    }
+}
+
+/// Where the rows of a register tile lie a page apart they share few sets of the first-level cache, and would drive each other out.
+const PAGE: usize = 1024;
+
+/// What the patches of a band are read from.
+struct Patches<'a> {
+    from: Source<'a>,
+    /// Where each patch begins.
+    offsets: Vec<usize>,
+    /// The distance of two pixels, and of two rows.
+    pixel: usize,
+    row_stride: usize,
+}
+
+enum Source<'a> {
+    Window(Window<'a>),
+    Gathered(Buffer<f32>),
+}
+
+impl<'a> Patches<'a> {
+    fn of(c: &Correlation, input: Input<'a, f32>, band: Band, lanes: usize) -> Patches<'a> {
+        let channels = c.in_channels;
+        let moves = Patches::move_pixels(c, lanes);
+        let pixel = if moves { channels + MAX_LANES } else { channels };
+        if moves && c.kernel == [1, 1] && c.before == [0, 0] && !input.relu {
+            return Patches::gather(c, input.values, band, pixel);
+        }
+        let window = c.window_apart(input, band, pixel);
+        let row_stride = window.row_stride;
+        let offsets = c.pixel_offsets(band, pixel, row_stride, window.image_stride);
+        Patches { from: Source::Window(window), offsets, pixel, row_stride }
+    }
+
+    /// Only the pixels that are read.
+    fn gather(c: &Correlation, input: &[f32], band: Band, pixel: usize) -> Patches<'a> {
+        let row_stride = c.in_size[1] * c.in_channels;
+        let from = c.pixel_offsets(band, c.in_channels, row_stride, c.in_size[0] * row_stride);
+        let start = band.image * c.in_size[0] * row_stride + band.first * c.stride[0] * row_stride;
+        let mut values = Buffer::unspecified(from.len() * pixel);
+        for (at, to) in from.iter().zip(values.chunks_exact_mut(pixel)) {
+            to[..c.in_channels].copy_from_slice(&input[start + at..][..c.in_channels]);
+        }
+        let offsets = (0..from.len()).map(|p| p * pixel).collect();
+        Patches { from: Source::Gathered(values), offsets, pixel, row_stride: 0 }
+    }
+
+    /// Whether pixels are better moved to other distances.
+    fn move_pixels(c: &Correlation, lanes: usize) -> bool {
+        lanes == MAX_LANES && c.groups == 1 && (c.stride[1] * c.in_channels).is_multiple_of(PAGE)
+    }
+
+    /// Whether some band's are a copy.
+    fn are_copied(c: &Correlation, input: Input<f32>, lanes: usize) -> bool {
+        let whole = [0, 1].map(|d| (c.out_size[d] - 1) * c.stride[d] + c.dilation[d] * (c.kernel[d] - 1) + 1);
+        let reaches = |d: usize| c.before[d] > 0 || whole[d] as isize - c.before[d] > c.in_size[d] as isize;
+        input.relu || reaches(0) || reaches(1) || Patches::move_pixels(c, lanes)
+    }
+
+    fn data(&self) -> &[f32] {
+        match &self.from {
+            Source::Window(window) => window.data(),
+            Source::Gathered(values) => values,
+        }
     }
 }
 
@@ -158,15 +228,29 @@ fn correlate(
     let widest = panels_of_groups.iter().map(Panels::len).max().unwrap_or(0);
     let splits = MIN_TASKS.div_ceil(bands.len()).min(widest).max(1);
     let row = ow * c.out_channels;
+    let lanes = target.lanes();
+    // Several tasks of a band share what is copied for it.
+    let shares = splits > 1 && Patches::are_copied(c, input, lanes);
+    let mut shared: Vec<Option<Patches>> = (0..if shares { bands.len() } else { 0 }).map(|_| None).collect();
+    threads::parallel_chunks(&mut shared, 1, |i, patches| {
+        patches[0] = Some(Patches::of(c, input, bands.get(i), lanes));
+    });
     let out = threads::SendPtr(output.as_mut_ptr());
     threads::parallel_for(bands.len() * splits, |task| {
         let (band, split) = (bands.get(task / splits), task % splits);
+        let own;
+        let patches = match shared.get(task / splits) {
+            Some(patches) => patches.as_ref().expect("all are made"),
+            None => {
+                own = Patches::of(c, input, band, lanes);
+                &own
+            }
+        };
         let (start, pixels) = ((band.image * oh + band.first) * row, band.images * band.rows * ow);
         let panels = |len: usize| len * split / splits..len * (split + 1) / splits;
         target.run(Task {
             c,
-            band,
-            window: c.window(input, band),
+            patches,
             all: panels_of_groups,
             panels: &panels,
             bias,
@@ -212,8 +296,7 @@ fn activate(
 
 struct Task<'a, F> {
     c: &'a Correlation,
-    band: Band,
-    window: Window<'a>,
+    patches: &'a Patches<'a>,
     all: &'a [Panels],
     /// Which of a group's panels are this task's, of so many.
     panels: &'a F,
@@ -240,16 +323,14 @@ impl<F: Fn(usize) -> Range<usize>> Task<'_, F> {
         let c = self.c;
         let [ci, co] = c.group();
         let [kh, kw] = c.kernel;
-        let row_stride = self.window.row_stride;
-        let down = c.dilation[0] * row_stride;
-        let walk = if c.groups == 1 && c.dilation[1] == 1 {
+        let down = c.dilation[0] * self.patches.row_stride;
+        let right = c.dilation[1] * self.patches.pixel;
+        let walk = if c.groups == 1 && right == ci {
             Walk { outer: kh, outer_stride: down, inner: 1, inner_stride: 0, len: kw * ci, step: 1 }
         } else {
-            let right = c.dilation[1] * c.in_channels;
             Walk { outer: kh, outer_stride: down, inner: kw, inner_stride: right, len: ci, step: 1 }
         };
-        let offsets = c.pixel_offsets(self.band, row_stride, self.window.image_stride);
-        let data = self.window.data();
+        let (offsets, data) = (&self.patches.offsets, self.patches.data());
         let last = offsets[offsets.len() - 1] + (c.groups - 1) * ci;
         assert!(walk.last().is_none_or(|w| last + w < data.len()));
         let is_whole = |x: &[f32]| x.len() == offsets.len() * c.out_channels;
@@ -261,7 +342,7 @@ impl<F: Fn(usize) -> Range<usize>> Task<'_, F> {
                 assert!(first + cols <= c.out_channels);
                 let job = Columns {
                     data: &data[(g * ci).min(data.len())..],
-                    offsets: &offsets,
+                    offsets,
                     walk: &walk,
                     b,
                     bias: self.bias.map(|bias| &bias[first..][..cols]),

@@ -266,7 +266,7 @@ impl Scatter<'_> {
         let [ci, co] = c.group();
         let [kh, kw] = c.kernel;
         let depth = kh * kw * ci;
-        let offsets = c.pixel_offsets(self.band, self.row_stride, self.size[0] * self.row_stride);
+        let offsets = c.pixel_offsets(self.band, c.in_channels, self.row_stride, self.size[0] * self.row_stride);
         let mut patches = Buffer::<f32>::unspecified(R * depth);
         for (g, panels) in self.panels.iter().enumerate() {
             for q in (0..offsets.len()).step_by(R) {

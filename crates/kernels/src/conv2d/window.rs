@@ -70,23 +70,24 @@ enum Data<'a> {
 }
 
 impl<'a> Window<'a> {
-    /// The `size` rectangles whose corners lie at `corner` of `images` images (H × W × `channels`) that follow one another.
+    /// The `size` rectangles whose corners lie at `corner` of `images` images (H × W × `channels`) that follow one another, with pixels `pixel` numbers apart.
     pub fn new(
         images: Input<'a, f32>,
         in_size: [usize; 2],
         channels: usize,
+        pixel: usize,
         corner: [isize; 2],
         size: [usize; 2],
     ) -> Self {
         let Input { values, relu } = images;
         let image = in_size[0] * in_size[1] * channels;
         let inside = |d: usize| corner[d] >= 0 && corner[d] as usize + size[d] <= in_size[d];
-        if inside(0) && inside(1) && !relu {
+        if inside(0) && inside(1) && !relu && pixel == channels {
             let row_stride = in_size[1] * channels;
             let start = corner[0] as usize * row_stride + corner[1] as usize * channels;
             return Window { data: Data::Inside(&values[start..]), row_stride, image_stride: image };
         }
-        let row_stride = size[1] * channels;
+        let row_stride = size[1] * pixel;
         let image_stride = size[0] * row_stride;
         let mut data = Buffer::zeroed(values.len() / image.max(1) * image_stride);
         let (x0, x1) = overlap(corner[1], size[1], in_size[1]);
@@ -96,11 +97,19 @@ impl<'a> Window<'a> {
                     let y = corner[0] + i as isize;
                     if y >= 0 && (y as usize) < in_size[0] {
                         let start = (y as usize * in_size[1]).wrapping_add_signed(corner[1] + x0 as isize) * channels;
-                        let to = &mut row[x0 * channels..x1 * channels];
+                        let to = &mut row[x0 * pixel..x1 * pixel];
                         let from = &image[start..][..(x1 - x0) * channels];
-                        to.copy_from_slice(from);
-                        if relu {
-                            zero_unless_positive(from, to);
+                        let copy = |from: &[f32], to: &mut [f32]| {
+                            to.copy_from_slice(from);
+                            if relu {
+                                zero_unless_positive(from, to);
+                            }
+                        };
+                        if pixel == channels {
+                            copy(from, to);
+                        } else {
+                            let pixels = from.chunks_exact(channels).zip(to.chunks_exact_mut(pixel));
+                            pixels.for_each(|(from, to)| copy(from, &mut to[..channels]));
                         }
                     }
                 }
