@@ -10,19 +10,26 @@ use std::sync::OnceLock;
 pub struct PackedWeight {
     /// Kernels in another order, with the vector length that they are for.
     kernels: OnceLock<(usize, Buffer<f32>)>,
+    /// Kernels transformed for tiles of 2 × 2 pixels, which are for fewer images than the others.
+    small_tiles: OnceLock<(usize, Buffer<f32>)>,
     panels: OnceLock<(usize, Vec<Panels>)>,
 }
 
 impl PackedWeight {
     /// How many bytes it takes.
     pub fn bytes(&self) -> usize {
-        let kernels = self.kernels.get().map_or(0, |(_, kernels)| 4 * kernels.len());
-        kernels + self.panels.get().map_or(0, |(_, all)| all.iter().map(Panels::bytes).sum())
+        let kernels = [&self.kernels, &self.small_tiles].map(|k| k.get().map_or(0, |(_, kernels)| 4 * kernels.len()));
+        kernels.iter().sum::<usize>() + self.panels.get().map_or(0, |(_, all)| all.iter().map(Panels::bytes).sum())
     }
 
     /// Transformed kernels, or those of one channel each.
     pub(crate) fn kernels(&self, lanes: usize, make: impl FnOnce() -> Buffer<f32>) -> Option<&Buffer<f32>> {
         let (own, kernels) = self.kernels.get_or_init(|| (lanes, make()));
+        (*own == lanes).then_some(kernels)
+    }
+
+    pub(crate) fn small_tiles(&self, lanes: usize, make: impl FnOnce() -> Buffer<f32>) -> Option<&Buffer<f32>> {
+        let (own, kernels) = self.small_tiles.get_or_init(|| (lanes, make()));
         (*own == lanes).then_some(kernels)
     }
 

@@ -76,7 +76,11 @@ pub struct DepthwiseBlock<'a> {
 /// Whether a depthwise convolution of this shape can be computed row by row.
 pub(super) fn can(s: &Conv2dShape) -> bool {
     let [k, stride] = [s.kernel[0], s.stride[0]];
-    s.kernel == [k; 2] && matches!(k, 3 | 5) && s.stride == [stride; 2] && matches!(stride, 1 | 2) && s.dilation == [1; 2]
+    s.kernel == [k; 2]
+        && matches!(k, 3 | 5)
+        && s.stride == [stride; 2]
+        && matches!(stride, 1 | 2)
+        && s.dilation == [1; 2]
 }
 
 /// Whether [`depthwise_block()`] serves a depthwise convolution of this shape, and is the faster way for some batches.

@@ -81,7 +81,8 @@ pub fn conv2d_fused<'a, T: Float>(
     let fast = (input.as_f32(), weight.as_f32(), epilogue.as_f32(), T::as_f32_mut(output));
     if let (Some(input), Some(weight), Some(epilogue), Some(output)) = fast {
         let bias = bias.and_then(T::as_f32);
-        if takes_winograd(s) {
+        let kept = weight.packed.is_some() && ComputeSettings::current().winograd && winograd::applies_kept(s);
+        if kept || takes_winograd(s) {
             winograd::forward(s, input, &weight, bias, Epilogue { activation: None, ..epilogue }, false, output);
             Epilogue { activation: epilogue.activation, ..Epilogue::NONE }.apply(output);
         } else if depthwise::applies(s) {

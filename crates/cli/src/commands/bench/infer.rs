@@ -75,7 +75,9 @@ pub fn run(args: &Bench, model: &OsStr) -> Result<ExitCode, Failure> {
     }
     machine.say()?;
     say(format_args!("{title}: input {}", by(&input)))?;
-    let mut table = Table::new(&["node", "op", "output", "multiply-adds", "ms", "of run", "GFLOP/s", "floor ms", "of floor"]).left(2);
+    let mut table =
+        Table::new(&["node", "op", "output", "multiply-adds", "ms", "of run", "GFLOP/s", "floor ms", "of floor"])
+            .left(2);
     let run = ms(times.run);
     for (node, floor) in times.nodes.iter().zip(&floors) {
         let took = ms(node.time);
@@ -97,7 +99,17 @@ pub fn run(args: &Bench, model: &OsStr) -> Result<ExitCode, Failure> {
     }
     let macs: u64 = times.nodes.iter().map(|node| node.macs).sum();
     let speed = format!("{:.1}", 2e-6 * macs as f64 / run);
-    let whole = ["run", "", &by(&input), &thousands(macs), &format!("{run:.3}"), "", &speed, &format!("{floor:.3}"), &share(floor, run)];
+    let whole = [
+        "run",
+        "",
+        &by(&input),
+        &thousands(macs),
+        &format!("{run:.3}"),
+        "",
+        &speed,
+        &format!("{floor:.3}"),
+        &share(floor, run),
+    ];
     table.row(whole.map(String::from).to_vec());
     say(format_args!("\n{table}"))?;
     let inside: f64 = times.nodes.iter().map(|node| ms(node.time)).sum();

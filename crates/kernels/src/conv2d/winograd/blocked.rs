@@ -3,6 +3,7 @@
 use super::kernels::kernel_panel;
 use super::output::Output;
 use super::tiles::{Grid, Images, POINTS, point_stride, transform_input};
+use super::transform::Four;
 use crate::gemm::tile::{self, MAX_ROWS, Walk, tile_cols};
 use crate::isa::Kernel;
 use crate::simd::Simd;
@@ -54,11 +55,11 @@ impl Block<'_> {
             let (n, at) = self.grid.get(self.first + t);
             let corner = [at[0] as isize - self.before[0], at[1] as isize - self.before[1]];
             let to = &mut points[t * channels..];
-            transform_input(simd, &self.images, n, corner, &zeros, to, point);
+            transform_input::<S, Four>(simd, &self.images, n, corner, &zeros, to, point);
         }
         for column in (0..self.to.channels()).step_by(width) {
             let cols = width.min(self.to.channels() - column);
-            let kernels = kernel_panel(self.kernels, ci, column, width);
+            let kernels = kernel_panel::<Four>(self.kernels, ci, column, width);
             if tile::is_narrow(S::LANES, cols) {
                 self.columns::<S, R, 1>(simd, kernels, column, cols, &points, &mut products)
             } else {
@@ -110,7 +111,7 @@ impl Block<'_> {
             for v in 0..V {
                 let from = &products[t * width + v * S::LANES..];
                 // SAFETY: the tile is this task's.
-                unsafe { to.write(simd, from, product, v * S::LANES, bias[v]) };
+                unsafe { to.write::<S, Four>(simd, from, product, v * S::LANES, bias[v]) };
             }
         }
     }

@@ -3,6 +3,7 @@
 
 use super::kernel_grad::KernelGrad;
 use super::tiles::{Grid, Images, POINTS, point_stride, transform_input, transform_output_grad};
+use super::transform::Four;
 use crate::gemm::tile::{self, MAX_ROWS, Walk, tile_cols};
 use crate::isa::Kernel;
 use crate::simd::Simd;
@@ -98,7 +99,7 @@ impl Part<'_> {
                 let (n, at) = self.grid.get(first + t);
                 let corner = [at[0] as isize - self.before[0], at[1] as isize - self.before[1]];
                 let to = &mut inputs[t * in_stride..];
-                transform_input(simd, &self.input, n, corner, &zeros, to, in_point);
+                transform_input::<S, Four>(simd, &self.input, n, corner, &zeros, to, in_point);
                 let to = &mut grads[t * out_stride..];
                 transform_output_grad(simd, &self.grad, n, at, &zeros, to, out_point);
             }

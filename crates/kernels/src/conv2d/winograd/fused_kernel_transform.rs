@@ -7,11 +7,13 @@ use super::kernel_grad::KernelGrad;
 use super::kernels::{KernelPanel, Kernels};
 use super::output::Output;
 use super::tiles::{Grid, Images, POINTS, point_stride, tile_stride};
+use super::transform::Four;
 use crate::gemm::tile::{self, MAX_ROWS, Walk, tile_cols};
 use crate::isa::Kernel;
 use crate::simd::Simd;
 use crate::target::Target;
 use crate::{Buffer, threads};
+use std::marker::PhantomData;
 
 /// Input channels whose kernels are transformed at once: with those of one panel of output channels they fit the second-level cache.
 const DEPTH: usize = if cfg!(test) { 32 } else { 128 };
@@ -89,7 +91,15 @@ impl Panel<'_> {
             let inputs = start..self.ci.min(start + DEPTH);
             let depth = inputs.len();
             let panel = &mut transformed[..POINTS * point_stride(depth * width)];
-            KernelPanel { kernels: self.kernels, inputs, first: self.first, channels: self.cols, panel }.run(simd);
+            KernelPanel {
+                kernels: self.kernels,
+                inputs,
+                first: self.first,
+                channels: self.cols,
+                panel,
+                tile: PhantomData::<Four>,
+            }
+            .run(simd);
             for point in 0..POINTS {
                 let kernels = &transformed[point * point_stride(depth * width)..][..depth * width];
                 let products = &mut products[point * product..][..product];
@@ -147,7 +157,7 @@ impl Panel<'_> {
             for v in 0..V {
                 let from = &products[t * width + v * S::LANES..];
                 // SAFETY: these channels are this task's.
-                unsafe { to.write(simd, from, product, v * S::LANES, bias[v]) };
+                unsafe { to.write::<S, Four>(simd, from, product, v * S::LANES, bias[v]) };
             }
         }
     }

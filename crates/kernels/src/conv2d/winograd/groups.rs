@@ -1,6 +1,7 @@
 //! Tiles in groups, whose transforms lie point after point.
 
 use super::tiles::{Grid, Images, POINTS, point_stride, tile_stride, transform_input, transform_output_grad};
+use super::transform::Four;
 use crate::isa::Kernel;
 use crate::simd::Simd;
 
@@ -36,7 +37,7 @@ impl Kernel for Inputs<'_> {
             let (n, at) = self.grid.get(self.tiles.0 + t);
             let corner = [at[0] as isize - self.before[0], at[1] as isize - self.before[1]];
             let to = &mut self.points[t * stride..];
-            transform_input(simd, self.images, n, corner, &zeros, to, point_stride(GROUP * stride));
+            transform_input::<S, Four>(simd, self.images, n, corner, &zeros, to, point_stride(GROUP * stride));
         }
     }
 }

@@ -1,13 +1,14 @@
 //! The transforms of kernels, laid out as right operands of the products.
 
-use super::tiles::{POINTS, point_stride};
-use super::transform;
+use super::tiles::point_stride;
+use super::transform::Tile;
 use crate::copy::transpose::transpose;
 use crate::gemm::tile::tile_cols;
 use crate::isa::Kernel;
 use crate::simd::{MAX_LANES, Simd};
 use crate::target::Target;
 use crate::{Buffer, threads};
+use std::marker::PhantomData;
 use std::ops::Range;
 
 /// The kernels of a convolution, or of the one that gives its input gradient.
@@ -25,15 +26,22 @@ pub(super) struct Kernels<'a> {
 impl Kernels<'_> {
     /// All of them, transformed, as panels of adjacent output channels: panel × point × input channel × output channel, points
     /// [`point_stride`] apart.
-    pub fn transformed(self, target: Target) -> Buffer<f32> {
+    pub fn transformed<F: Tile>(self, target: Target) -> Buffer<f32> {
         let Kernels { inputs, outputs, .. } = self;
         let (lanes, width) = (target.lanes(), tile_cols(target.lanes()));
-        let panel = |channels: usize| POINTS * point_stride(inputs * channels.next_multiple_of(lanes));
+        let panel = |channels: usize| F::POINTS * point_stride(inputs * channels.next_multiple_of(lanes));
         let rest = if outputs.is_multiple_of(width) { 0 } else { panel(outputs % width) };
         let mut kernels = Buffer::unspecified(outputs / width * panel(width) + rest);
         threads::parallel_chunks(&mut kernels, panel(width), |j, panel| {
             let channels = width.min(outputs - j * width);
-            target.run(KernelPanel { kernels: self, inputs: 0..inputs, first: j * width, channels, panel });
+            target.run(KernelPanel {
+                kernels: self,
+                inputs: 0..inputs,
+                first: j * width,
+                channels,
+                panel,
+                tile: PhantomData::<F>,
+            });
         });
         kernels
     }
@@ -69,12 +77,12 @@ impl Kernels<'_> {
 }
 
 /// Of [`Kernels::transformed`], the panel that begins at output channel `column`, a multiple of `width`.
-pub(super) fn kernel_panel(kernels: &[f32], ci: usize, column: usize, width: usize) -> &[f32] {
-    &kernels[column / width * POINTS * point_stride(ci * width)..]
+pub(super) fn kernel_panel<F: Tile>(kernels: &[f32], ci: usize, column: usize, width: usize) -> &[f32] {
+    &kernels[column / width * F::POINTS * point_stride(ci * width)..]
 }
 
 /// Transforms the kernels of a few output channels, and of all or some input channels.
-pub(super) struct KernelPanel<'a> {
+pub(super) struct KernelPanel<'a, F> {
     pub kernels: Kernels<'a>,
     pub inputs: Range<usize>,
     /// The panel's first output channel, and how many it has.
@@ -82,6 +90,8 @@ pub(super) struct KernelPanel<'a> {
     pub channels: usize,
     /// point × input channel × output channel, points [`point_stride`] apart
     pub panel: &'a mut [f32],
+    /// The tiles that they are for.
+    pub tile: PhantomData<F>,
 }
 
 /// Input channels that are read together: elements of a kernel that share a cache line.
@@ -89,14 +99,14 @@ const TOGETHER: usize = 16;
 /// Values of one element that are gathered: those of a whole panel.
 const GATHERED: usize = TOGETHER * tile_cols(MAX_LANES);
 
-impl Kernel for KernelPanel<'_> {
+impl<F: Tile> Kernel for KernelPanel<'_, F> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
         let stored = self.channels.next_multiple_of(S::LANES);
         let inputs = self.inputs.len();
         let point = point_stride(inputs * stored);
-        assert!(self.panel.len() >= (POINTS - 1) * point + inputs * stored && stored <= tile_cols(S::LANES));
+        assert!(self.panel.len() >= (F::POINTS - 1) * point + inputs * stored && stored <= tile_cols(S::LANES));
         // Rotated kernels are read where they lie.
         let gathers = !self.kernels.rotated || self.channels < stored;
         let mut elements = [[0.0f32; GATHERED]; 9];
@@ -122,15 +132,15 @@ impl Kernel for KernelPanel<'_> {
                             // SAFETY: the slice that is taken first is as long as the vector.
                             column[y] = unsafe { simd.load(from[..S::LANES].as_ptr()) };
                         }
-                        let column = transform::kernel(simd, column);
-                        for j in 0..6 {
+                        let column = F::kernel(simd, column);
+                        for j in 0..F::SIZE {
                             half[j][x] = column[j];
                         }
                     }
-                    for y in 0..6 {
-                        let row = transform::kernel(simd, half[y]);
-                        for x in 0..6 {
-                            let to = (y * 6 + x) * point + (start + i) * stored + o;
+                    for y in 0..F::SIZE {
+                        let row = F::kernel(simd, half[y]);
+                        for x in 0..F::SIZE {
+                            let to = (y * F::SIZE + x) * point + (start + i) * stored + o;
                             // SAFETY: the panel has `inputs * stored` numbers at each point, as asserted.
                             unsafe { simd.store(self.panel.as_mut_ptr().add(to), row[x]) };
                         }

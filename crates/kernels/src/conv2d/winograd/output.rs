@@ -1,7 +1,7 @@
 //! Where a Winograd convolution's result goes, and the way back from the products to pixels.
 
-use super::tiles::{Grid, POINTS, STEP};
-use super::transform;
+use super::tiles::Grid;
+use super::transform::Tile;
 use crate::conv2d::epilogue::Epilogue;
 use crate::gemm::tile;
 use crate::simd::Simd;
@@ -77,7 +77,7 @@ impl<'a> Output<'a> {
             residual: self.epilogue.residual.map(|x| x[start..].as_ptr()),
             row_stride: w * c,
             pixel_stride: c,
-            size: [(STEP / part).min(h - y), (STEP / part).min(w - x)],
+            size: [(self.grid.step / part).min(h - y), (self.grid.step / part).min(w - x)],
             channels: cols,
             epilogue: self.epilogue,
             pool: self.pool,
@@ -105,17 +105,17 @@ impl OutputTile<'_> {
     /// # Safety
     /// The output that the tile is of must still be borrowed, and nobody else may touch these channels of the tile.
     #[inline(always)]
-    pub unsafe fn write<S: Simd>(&self, simd: S, from: &[f32], stride: usize, first: usize, bias: S::F32) {
+    pub unsafe fn write<S: Simd, F: Tile>(&self, simd: S, from: &[f32], stride: usize, first: usize, bias: S::F32) {
         assert!(first < self.channels);
         let lanes = S::LANES.min(self.channels - first);
-        let pixels = back(simd, from, stride);
-        for i in 0..STEP {
-            for j in 0..STEP {
+        let pixels = back::<S, F>(simd, from, stride);
+        for i in 0..F::STEP {
+            for j in 0..F::STEP {
                 if i >= self.size[0] || j >= self.size[1] {
                     continue;
                 }
                 let mut value = pixels[i][j];
-                if self.pool && i < STEP / 2 && j < STEP / 2 {
+                if self.pool && i < F::STEP / 2 && j < F::STEP / 2 {
                     let [upper, lower] = [pixels[2 * i], pixels[2 * i + 1]];
                     let (x, y) = (2 * j, 2 * j + 1);
                     value = simd.max_or_nan(simd.max_or_nan(upper[x], upper[y]), simd.max_or_nan(lower[x], lower[y]));
@@ -154,23 +154,23 @@ impl OutputTile<'_> {
 
 /// Transforms one vector of channels back; point p is at `from[p * stride]`.
 #[inline(always)]
-fn back<S: Simd>(simd: S, from: &[f32], stride: usize) -> [[S::F32; STEP]; STEP] {
-    assert!(from.len() >= (POINTS - 1) * stride + S::LANES);
-    let mut half = [[simd.splat(0.0); 6]; STEP];
-    for j in 0..6 {
+fn back<S: Simd, F: Tile>(simd: S, from: &[f32], stride: usize) -> [[S::F32; 4]; 4] {
+    assert!(from.len() >= (F::POINTS - 1) * stride + S::LANES);
+    let mut half = [[simd.splat(0.0); 6]; 4];
+    for j in 0..F::SIZE {
         let mut column = [simd.splat(0.0); 6];
-        for i in 0..6 {
+        for i in 0..F::SIZE {
             // SAFETY: asserted above.
-            column[i] = unsafe { simd.load(from.as_ptr().add((i * 6 + j) * stride)) };
+            column[i] = unsafe { simd.load(from.as_ptr().add((i * F::SIZE + j) * stride)) };
         }
-        let column = transform::output(simd, column);
-        for i in 0..STEP {
+        let column = F::output(simd, column);
+        for i in 0..F::STEP {
             half[i][j] = column[i];
         }
     }
-    let mut pixels = [[simd.splat(0.0); STEP]; STEP];
-    for i in 0..STEP {
-        pixels[i] = transform::output(simd, half[i]);
+    let mut pixels = [[simd.splat(0.0); 4]; 4];
+    for i in 0..F::STEP {
+        pixels[i] = F::output(simd, half[i]);
     }
     pixels
 }

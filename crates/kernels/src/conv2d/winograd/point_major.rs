@@ -6,6 +6,7 @@ use super::kernel_grad::KernelGrad;
 use super::kernels::kernel_panel;
 use super::output::Output;
 use super::tiles::{Grid, Images, POINTS, point_stride, tile_stride};
+use super::transform::Four;
 use crate::gemm::tile::{self, MAX_ROWS, Walk, tile_cols};
 use crate::isa::Kernel;
 use crate::simd::Simd;
@@ -78,7 +79,7 @@ impl Products<'_> {
         let width = tile_cols(S::LANES);
         for column in (0..self.co).step_by(width) {
             let stored = width.min(self.co - column).next_multiple_of(S::LANES);
-            let panel = kernel_panel(self.kernels, self.ci, column, width);
+            let panel = kernel_panel::<Four>(self.kernels, self.ci, column, width);
             let kernels = &panel[self.point * point_stride(self.ci * stored)..];
             if tile::is_narrow(S::LANES, stored) {
                 self.columns::<S, R, 1>(simd, kernels, column)
@@ -139,7 +140,7 @@ impl Kernel for Outputs<'_> {
                 let [bias] = self.to.bias::<S, 1>(simd, first, S::LANES.min(channels - first));
                 let from = &self.products[t * stride + first..];
                 // SAFETY: the tile is this task's.
-                unsafe { to.write(simd, from, point_stride(GROUP * stride), first, bias) };
+                unsafe { to.write::<S, Four>(simd, from, point_stride(GROUP * stride), first, bias) };
             }
         }
     }

@@ -1,14 +1,80 @@
-//! The transforms of F(4×4, 3×3): Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks" (2015).
+//! The transforms of F(4×4, 3×3) and F(2×2, 3×3): Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks" (2015).
 //!
-//! With the matrices of that paper an output tile is Aᵀ[(G g Gᵀ) ⊙ (Bᵀ d B)]A for a kernel g and a 6 × 6 input tile d,
-//! so the gradient of g is Gᵀ[(A y Aᵀ) ⊙ (Bᵀ d B)]G for the gradient y of the 4 × 4 output tile.
+//! With the matrices of that paper an output tile is Aᵀ[(G g Gᵀ) ⊙ (Bᵀ d B)]A for a kernel g and an input tile d that is larger by 2,
+//! so with 4 × 4 pixels the gradient of g is Gᵀ[(A y Aᵀ) ⊙ (Bᵀ d B)]G for the gradient y of the 4 × 4 output tile.
 //!
-//! The matrices follow from five points at which polynomials are evaluated, and infinity. The paper's are 0, ±1 and ±2.
-//! Here they are 0, ±P and ±Q, chosen for a smaller rounding error (Barabasz, Anderson, Soodhalter and Gregg, "Error
+//! The matrices follow from points at which polynomials are evaluated, and infinity. For 2 × 2 pixels they are the paper's 0 and ±1; for 4 × 4 the
+//! paper's are 0, ±1 and ±2. Here they are 0, ±P and ±Q, chosen for a smaller rounding error (Barabasz, Anderson, Soodhalter and Gregg, "Error
 //! Analysis and Improving the Accuracy of Winograd Convolution for Deep Neural Networks", 2020); the constants of A and B are
 //! exact in `f32`.
 
 use crate::simd::Simd;
+
+/// A size of tiles, with its transforms. Arrays have room for the larger size.
+pub(super) trait Tile: Copy + Send + Sync {
+    /// Output pixels in each direction.
+    const STEP: usize;
+    /// Input pixels in each direction.
+    const SIZE: usize = Self::STEP + 2;
+    /// Elements of a transformed tile.
+    const POINTS: usize = Self::SIZE * Self::SIZE;
+
+    /// G g
+    fn kernel<S: Simd>(s: S, g: [S::F32; 3]) -> [S::F32; 6];
+    /// Bᵀ d
+    fn input<S: Simd>(s: S, d: [S::F32; 6]) -> [S::F32; 6];
+    /// Aᵀ m
+    fn output<S: Simd>(s: S, m: [S::F32; 6]) -> [S::F32; 4];
+}
+
+/// 4 × 4 pixels.
+#[derive(Clone, Copy)]
+pub(super) struct Four;
+
+/// 2 × 2 pixels.
+#[derive(Clone, Copy)]
+pub(super) struct Two;
+
+impl Tile for Four {
+    const STEP: usize = 4;
+
+    #[inline(always)]
+    fn kernel<S: Simd>(s: S, g: [S::F32; 3]) -> [S::F32; 6] {
+        kernel(s, g)
+    }
+    #[inline(always)]
+    fn input<S: Simd>(s: S, d: [S::F32; 6]) -> [S::F32; 6] {
+        input(s, d)
+    }
+    #[inline(always)]
+    fn output<S: Simd>(s: S, m: [S::F32; 6]) -> [S::F32; 4] {
+        output(s, m)
+    }
+}
+
+impl Tile for Two {
+    const STEP: usize = 2;
+
+    #[inline(always)]
+    fn kernel<S: Simd>(s: S, [g0, g1, g2]: [S::F32; 3]) -> [S::F32; 6] {
+        let half = s.splat(0.5);
+        let even = s.mul(half, s.add(g0, g2));
+        let odd = s.mul(half, g1);
+        let zero = s.splat(0.0);
+        [g0, s.add(even, odd), s.sub(even, odd), g2, zero, zero]
+    }
+    #[inline(always)]
+    fn input<S: Simd>(s: S, d: [S::F32; 6]) -> [S::F32; 6] {
+        let zero = s.splat(0.0);
+        [s.sub(d[0], d[2]), s.add(d[1], d[2]), s.sub(d[2], d[1]), s.sub(d[1], d[3]), zero, zero]
+    }
+    #[inline(always)]
+    fn output<S: Simd>(s: S, m: [S::F32; 6]) -> [S::F32; 4] {
+        let zero = s.splat(0.0);
+        let [sum, difference] = [s.add(m[1], m[2]), s.sub(m[1], m[2])];
+        [s.add(m[0], sum), s.sub(difference, m[3]), zero, zero]
+    }
+}
 
 const P: f64 = 0.75;
 const Q: f64 = 1.5;
@@ -26,7 +92,7 @@ const GQ: f64 = g(Q2, P2);
 
 /// G g
 #[inline(always)]
-pub(super) fn kernel<S: Simd>(s: S, g: [S::F32; 3]) -> [S::F32; 6] {
+fn kernel<S: Simd>(s: S, g: [S::F32; 3]) -> [S::F32; 6] {
     let c = |x: f64| s.splat(x as f32);
     let p_even = s.mul_add(c(GP * P2), g[2], s.mul(c(GP), g[0]));
     let q_even = s.mul_add(c(GQ * Q2), g[2], s.mul(c(GQ), g[0]));
@@ -57,7 +123,7 @@ pub(super) fn kernel_grad<S: Simd>(s: S, w: [S::F32; 6]) -> [S::F32; 3] {
 
 /// Bᵀ d
 #[inline(always)]
-pub(super) fn input<S: Simd>(s: S, d: [S::F32; 6]) -> [S::F32; 6] {
+fn input<S: Simd>(s: S, d: [S::F32; 6]) -> [S::F32; 6] {
     let (product, minus_sum) = (s.splat((P2 * Q2) as f32), s.splat(-(P2 + Q2) as f32));
     let (minus_p2, minus_q2) = (s.splat(-P2 as f32), s.splat(-Q2 as f32));
     let (p_even, p_odd) = (s.mul_add(minus_q2, d[2], d[4]), s.mul_add(minus_q2, d[1], d[3]));
@@ -74,7 +140,7 @@ pub(super) fn input<S: Simd>(s: S, d: [S::F32; 6]) -> [S::F32; 6] {
 
 /// Aᵀ m
 #[inline(always)]
-pub(super) fn output<S: Simd>(s: S, m: [S::F32; 6]) -> [S::F32; 4] {
+fn output<S: Simd>(s: S, m: [S::F32; 6]) -> [S::F32; 4] {
     let (p_even, p_odd) = (s.add(m[1], m[2]), s.sub(m[1], m[2]));
     let (q_even, q_odd) = (s.add(m[3], m[4]), s.sub(m[3], m[4]));
     let both = |p: f64, x: S::F32, q: f64, y: S::F32| s.mul_add(s.splat(p as f32), x, s.mul(s.splat(q as f32), y));

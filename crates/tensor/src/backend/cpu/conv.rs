@@ -100,7 +100,11 @@ fn conv2d<T: Stored + Float>(
 }
 
 /// `inputs` are input, weight, perhaps bias, and perhaps those of a normalization.
-pub(super) fn fused_conv2d<T: Stored + Float>(f: &FusedConv2d, packed: Option<&PackedWeight>, inputs: Vec<Array>) -> Array {
+pub(super) fn fused_conv2d<T: Stored + Float>(
+    f: &FusedConv2d,
+    packed: Option<&PackedWeight>,
+    inputs: Vec<Array>,
+) -> Array {
     let mut inputs = inputs.into_iter();
     let (x, weight) = (inputs.next().expect("an input"), inputs.next().expect("a weight"));
     let weight = Weight { array: &weight, packed };

@@ -33,7 +33,8 @@ impl<'a> Parts<'a> {
             [a, b, c] => (Some(a), b, Some(c)),
             _ => return None,
         };
-        let is_plain = |f: &FusedConv2d| f.options.groups == 1 && f.options.stride == [1; 2] && f.options.padding == [[0; 2]; 2];
+        let is_plain =
+            |f: &FusedConv2d| f.options.groups == 1 && f.options.stride == [1; 2] && f.options.padding == [[0; 2]; 2];
         let fits = depthwise.options.groups > 1
             && !depthwise.residual
             && expand.is_none_or(|f| is_plain(f) && !f.residual && !f.input_relu && !depthwise.input_relu)
@@ -101,12 +102,7 @@ impl<'a> Values<'a> {
 }
 
 /// In one pass, if that is faster for this batch and these threads.
-fn block(
-    chain: &[FusedConv2d],
-    packed: Option<&[PackedWeight; 3]>,
-    x: &Array,
-    operands: &[&[Array]],
-) -> Option<Array> {
+fn block(chain: &[FusedConv2d], packed: Option<&[PackedWeight; 3]>, x: &Array, operands: &[&[Array]]) -> Option<Array> {
     let parts = Parts::of(chain)?;
     if x.dtype() != DType::F32 {
         return None;

@@ -152,7 +152,8 @@ pub mod cases {
     use crate::shape::Shape;
 
     pub fn all() -> Vec<Case> {
-        let all = [conv2d(), fused_conv2d(), conv_chain(), conv2d_input_grad(), conv2d_weight_grad(), conv_transpose2d()];
+        let all =
+            [conv2d(), fused_conv2d(), conv_chain(), conv2d_input_grad(), conv2d_weight_grad(), conv_transpose2d()];
         all.into_iter().flatten().collect()
     }
 

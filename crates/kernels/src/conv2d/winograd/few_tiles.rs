@@ -1,0 +1,153 @@
+//! The convolution by 2 × 2 pixels, for few tiles and kernels that were transformed before: most of the time goes into reading these.
+
+use super::kernels::kernel_panel;
+use super::output::Output;
+use super::tiles::{Grid, Images, point_stride, transform_input};
+use super::transform::{Tile, Two};
+use crate::gemm::tile::{self, Walk, tile_cols};
+use crate::isa::Kernel;
+use crate::simd::Simd;
+use crate::target::Target;
+use crate::{Buffer, threads};
+use std::ops::Range;
+
+/// The most tiles of a block: twice the rows of a register tile.
+const BLOCK: usize = if cfg!(test) { 12 } else { 28 };
+/// Fewer tasks than this are split by output channels, too.
+const MIN_TASKS: usize = 4;
+
+pub(super) fn correlate(target: Target, images: Images, before: [isize; 2], grid: Grid, kernels: &[f32], to: Output) {
+    let blocks = grid.len().div_ceil(BLOCK);
+    let panels = to.channels().div_ceil(tile_cols(target.lanes()));
+    let splits = MIN_TASKS.div_ceil(blocks).min(panels);
+    threads::parallel_for(blocks * splits, |task| {
+        let (first, split) = (task / splits * BLOCK, task % splits);
+        let count = BLOCK.min(grid.len() - first);
+        let panels = panels * split / splits..panels * (split + 1) / splits;
+        target.run(Block { images, before, kernels, grid, first, count, panels, to: &to });
+    });
+}
+
+struct Block<'a> {
+    images: Images<'a>,
+    before: [isize; 2],
+    /// panel × point × input channel × output channel
+    kernels: &'a [f32],
+    grid: Grid,
+    first: usize,
+    count: usize,
+    panels: Range<usize>,
+    /// The output, of which this task writes the channels of its panels at the pixels of its tiles, and nobody else does.
+    to: &'a Output<'a>,
+}
+
+impl Kernel for Block<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        if S::LANES == 16 { self.all::<S, 14, 8>(simd) } else { self.all::<S, 6, 4>(simd) }
+    }
+}
+
+impl Block<'_> {
+    #[inline(always)]
+    fn all<S: Simd, const R: usize, const SHORT: usize>(self, simd: S) {
+        let ci = self.images.channels;
+        let width = tile_cols(S::LANES);
+        let row = point_stride(ci);
+        let zeros = vec![0.0; ci];
+        let point = self.count * row;
+        let mut points = Buffer::<f32>::unspecified(Two::POINTS * point);
+        let mut products = Buffer::<f32>::unspecified(Two::POINTS * point_stride(self.count * width));
+        for t in 0..self.count {
+            let (n, at) = self.grid.get(self.first + t);
+            let corner = [at[0] as isize - self.before[0], at[1] as isize - self.before[1]];
+            let to = &mut points[t * row..];
+            transform_input::<S, Two>(simd, &self.images, n, corner, &zeros, to, point);
+        }
+        for column in self.panels.clone().map(|panel| panel * width) {
+            let cols = width.min(self.to.channels() - column);
+            let kernels = kernel_panel::<Two>(self.kernels, ci, column, width);
+            if tile::is_narrow(S::LANES, cols) {
+                self.columns::<S, R, SHORT, 1>(simd, kernels, column, cols, &points, &mut products)
+            } else {
+                self.columns::<S, R, SHORT, 2>(simd, kernels, column, cols, &points, &mut products)
+            }
+        }
+    }
+
+    /// The output channels of one panel, for all tiles of the block.
+    #[inline(always)]
+    fn columns<S: Simd, const R: usize, const SHORT: usize, const V: usize>(
+        &self,
+        simd: S,
+        kernels: &[f32],
+        column: usize,
+        cols: usize,
+        points: &[f32],
+        products: &mut [f32],
+    ) {
+        let ci = self.images.channels;
+        let (row, width) = (point_stride(ci), V * S::LANES);
+        let (point, product, kernel) = (self.count * row, point_stride(self.count * width), point_stride(ci * width));
+        assert!(kernels.len() >= Two::POINTS * kernel && points.len() == Two::POINTS * point);
+        assert!(products.len() >= Two::POINTS * product && cols <= width && ci <= row);
+        for p in 0..Two::POINTS {
+            let mut t = 0;
+            while t < self.count {
+                let left = self.count - t;
+                let (from, to) = (points[p * point + t * row..].as_ptr(), &mut products[p * product + t * width..]);
+                // SAFETY: the rows from `t` on are tiles of this point, and the panel has `ci` rows for it, within the lengths asserted above.
+                unsafe {
+                    let b = kernels.as_ptr().add(p * kernel);
+                    // Two short tiles, rather than a long one and a part of another.
+                    if left > 2 * SHORT || (SHORT < left && left <= R) {
+                        rows::<S, R, V>(simd, from, row, ci, b, left, to.as_mut_ptr());
+                        t += R;
+                    } else {
+                        rows::<S, SHORT, V>(simd, from, row, ci, b, left, to.as_mut_ptr());
+                        t += SHORT;
+                    }
+                }
+            }
+        }
+        let bias = self.to.bias::<S, V>(simd, column, cols);
+        for t in 0..self.count {
+            let Some(to) = self.to.tile(self.first + t, column, cols) else { continue };
+            for v in 0..V {
+                if v * S::LANES >= cols {
+                    continue;
+                }
+                let from = &products[t * width + v * S::LANES..];
+                // SAFETY: the tile's channels of this panel are this task's.
+                unsafe { to.write::<S, Two>(simd, from, product, v * S::LANES, bias[v]) };
+            }
+        }
+    }
+}
+
+/// The products of at most `R` rows with a panel of `ci` rows.
+///
+/// # Safety
+/// `from` must be valid for reading `ci` values at the first `count` multiples of `stride`, `b` for `ci` rows of `V` vectors, and `to` for writing `count` of them.
+#[inline(always)]
+unsafe fn rows<S: Simd, const R: usize, const V: usize>(
+    simd: S,
+    from: *const f32,
+    stride: usize,
+    ci: usize,
+    b: *const f32,
+    count: usize,
+    to: *mut f32,
+) {
+    let count = count.min(R);
+    let mut rows = [from; R];
+    for r in 0..R {
+        rows[r] = from.wrapping_add(r.min(count - 1) * stride);
+    }
+    // SAFETY: the caller's promise.
+    unsafe {
+        let acc = tile::multiply(simd, &rows, &Walk::run(ci, 1), b, V * S::LANES, [[simd.splat(0.0); V]; R]);
+        tile::store(simd, &acc, to, V * S::LANES, count, V * S::LANES);
+    }
+}
