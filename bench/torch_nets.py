@@ -63,8 +63,22 @@ class UNet(nn.Module):
         return self.head(self.conv1(torch.cat([large, self.up1(x)], 1)))
 
 
+def efficientnet_lite0() -> nn.Module:
+    """EfficientNet-B0 without squeeze-and-excitation, and with ReLU6."""
+    from torchvision.models.efficientnet import SqueezeExcitation, efficientnet_b0
+
+    net = efficientnet_b0(num_classes=10)
+    for module in list(net.modules()):
+        for name, child in module.named_children():
+            if isinstance(child, SqueezeExcitation):
+                setattr(module, name, nn.Identity())
+            elif isinstance(child, nn.SiLU):
+                setattr(module, name, nn.ReLU6(inplace=True))
+    return net
+
+
 def build(name: str) -> nn.Module:
-    own = {"mnist-net": MnistNet, "lenet": LeNet, "unet": UNet}
+    own = {"mnist-net": MnistNet, "lenet": LeNet, "unet": UNet, "efficientnet-lite0": efficientnet_lite0}
     if name in own:
         return own[name]()
     from torchvision import models

@@ -77,7 +77,7 @@ pub struct DepthwiseBlock<'a> {
 pub(super) fn can(s: &Conv2dShape) -> bool {
     let [k, stride] = [s.kernel[0], s.stride[0]];
     s.kernel == [k; 2]
-        && matches!(k, 3 | 5)
+        && matches!(k, 3 | 5 | 7)
         && s.stride == [stride; 2]
         && matches!(stride, 1 | 2)
         && s.dilation == [1; 2]
@@ -88,7 +88,7 @@ pub fn fits_block(s: &Conv2dShape) -> bool {
     super::depthwise::applies(s)
         && can(s)
         && s.in_size[1].min(s.out_size()[1]) >= MIN_WIDTH
-        && Rows::of(s, Target::current().lanes()).bytes() <= MOST
+        && Rows::of(s, Target::current().lanes(), true).bytes() <= MOST
 }
 
 /// Whether [`depthwise_block()`] is faster than one convolution after another, with a pointwise convolution before the depthwise one or only one after it.
@@ -120,14 +120,15 @@ struct Rows {
 }
 
 impl Rows {
-    fn of(s: &Conv2dShape, lanes: usize) -> Rows {
+    /// For vectors of `lanes` channels; planes of whole panels if they are written by a pointwise convolution.
+    fn of(s: &Conv2dShape, lanes: usize, expands: bool) -> Rows {
         let seen = (s.out_size()[1] - 1) * s.stride[1] + s.kernel[1];
         let (columns, count) = (seen.max(s.padding[1][0] + s.in_size[1]), s.kernel[0]);
-        let panel = tile_cols(lanes);
-        let panels = s.in_channels.div_ceil(panel);
-        let fitting = (PLANE / (4 * columns * count * panel)).clamp(1, panels);
-        let planes = panels.div_ceil(fitting);
-        Rows { chunk: panels.div_ceil(planes) * panel, planes, columns, count }
+        let unit = if expands { tile_cols(lanes) } else { lanes };
+        let units = s.in_channels.div_ceil(unit);
+        let fitting = (PLANE / (4 * columns * count * unit)).clamp(1, units);
+        let planes = units.div_ceil(fitting);
+        Rows { chunk: units.div_ceil(planes) * unit, planes, columns, count }
     }
 
     fn row(&self) -> usize {
@@ -209,7 +210,7 @@ impl Run<'_> {
         let oh = s.out_size()[0];
         let alone = self.expand.is_none() && self.project.is_none();
         let bands = if alone { oh.div_ceil(BAND).max(oh.min(2)) } else { bands_of_threads(s.batch).min(oh) };
-        let rows = Rows::of(s, self.target.lanes());
+        let rows = Rows::of(s, self.target.lanes(), self.expand.is_some());
         let image = output.len() / s.batch;
         let row = image / oh;
         let residual = self.block.project.and_then(|p| p.epilogue.residual);
@@ -297,7 +298,7 @@ impl Run<'_> {
                 }
             }
             next = next.max(end);
-            let mut taps = [(0, 0); 5];
+            let mut taps = [(0, 0); 7];
             let mut count = 0;
             for k in 0..kernel {
                 if let Some(row) = (y * stride + k).checked_sub(top).filter(|&row| row < h) {

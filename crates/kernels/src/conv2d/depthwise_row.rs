@@ -12,7 +12,7 @@ pub(super) struct DepthwiseRow<'a> {
     pub taps: &'a [(usize, usize)],
     /// The distance of two pixels of the input.
     pub pixel: usize,
-    /// Its size, 3 or 5.
+    /// Its size: 3, 5 or 7.
     pub kernel: usize,
     /// 1 or 2.
     pub stride: usize,
@@ -49,6 +49,8 @@ impl Kernel for Row<'_, '_> {
             (3, 2) => self.all::<S, 3, 2>(simd),
             (5, 1) => self.all::<S, 5, 1>(simd),
             (5, 2) => self.all::<S, 5, 2>(simd),
+            (7, 1) => self.all::<S, 7, 1>(simd),
+            (7, 2) => self.all::<S, 7, 2>(simd),
             other => unreachable!("a kernel and stride of {other:?}"),
         }
     }

@@ -184,6 +184,31 @@ pub fn forward(
     }
 }
 
+/// The product of `rows` rows, one after another, with a packed matrix of `outputs` columns: a convolution of pixels by themselves.
+pub(crate) fn pointwise(
+    target: Target,
+    rows: usize,
+    x: &[f32],
+    panels: &Panels,
+    outputs: usize,
+    bias: Option<&[f32]>,
+    output: &mut [f32],
+) {
+    let c = Correlation {
+        batch: 1,
+        in_channels: panels.depth(),
+        in_size: [rows, 1],
+        out_channels: outputs,
+        out_size: [rows, 1],
+        kernel: [1, 1],
+        stride: [1, 1],
+        dilation: [1, 1],
+        groups: 1,
+        before: [0, 0],
+    };
+    correlate(target, &c, x.into(), std::slice::from_ref(panels), bias, Epilogue::NONE, None, output);
+}
+
 /// As [`super::conv2d_input_grad`], for stride 1: the convolution with the kernel rotated by 180° and its channels
 /// exchanged.
 pub fn input_grad(
@@ -223,7 +248,7 @@ fn correlate(
     if output.is_empty() {
         return;
     }
-    let bands = Bands::new(c.batch, c.out_size, MIN_TASKS);
+    let bands = Bands::of_channels(c.batch, c.out_size, MIN_TASKS, c.in_channels);
     // Small outputs are split by columns as well, so that there is work for several threads.
     let widest = panels_of_groups.iter().map(Panels::len).max().unwrap_or(0);
     let splits = MIN_TASKS.div_ceil(bands.len()).min(widest).max(1);

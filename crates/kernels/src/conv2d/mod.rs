@@ -22,6 +22,7 @@ use crate::{Buffer, Float};
 use crop::Crop;
 pub use depthwise_block::{DepthwiseBlock, Pointwise, depthwise_block, fits_block, serves_block};
 pub use epilogue::Epilogue;
+pub(crate) use implicit::pointwise;
 pub use input::Input;
 use input::zero_unless_positive;
 pub use shape::Conv2dShape;

@@ -5,6 +5,9 @@ use crate::Buffer;
 
 /// About how many output pixels a band has: its patches should stay in the second-level cache.
 const BAND_PIXELS: usize = 512;
+/// About how many values the pixels of a band have, as far as they are at least so many pixels.
+const BAND_VALUES: usize = 128 << 10;
+const LEAST_PIXELS: usize = 112;
 /// About how many output pixels small images are put together to: so many share one way through the weights.
 const GROUP_PIXELS: usize = 192;
 /// How the output of a convolution is cut into tasks: bands of rows of one image, or several whole images.
@@ -31,8 +34,17 @@ pub(super) struct Band {
 
 impl Bands {
     /// With at least `tasks` tasks, if there are so many images.
-    pub fn new(batch: usize, [height, width]: [usize; 2], tasks: usize) -> Bands {
-        let rows = (BAND_PIXELS / width.max(1)).clamp(1, height.max(1));
+    pub fn new(batch: usize, size: [usize; 2], tasks: usize) -> Bands {
+        Bands::of_pixels(batch, size, tasks, BAND_PIXELS)
+    }
+
+    /// As [`Bands::new`], with fewer pixels where they have many channels.
+    pub fn of_channels(batch: usize, size: [usize; 2], tasks: usize, channels: usize) -> Bands {
+        Bands::of_pixels(batch, size, tasks, (BAND_VALUES / channels.max(1)).clamp(LEAST_PIXELS, BAND_PIXELS))
+    }
+
+    fn of_pixels(batch: usize, [height, width]: [usize; 2], tasks: usize, pixels: usize) -> Bands {
+        let rows = (pixels / width.max(1)).clamp(1, height.max(1));
         // Two threads then keep to their halves of a single image, from layer to layer.
         let rows = if batch == 1 { rows.min(height.div_ceil(2).max(1)) } else { rows };
         let most = (GROUP_PIXELS / (height * width).max(1)).max(1);

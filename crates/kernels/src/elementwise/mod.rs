@@ -6,8 +6,8 @@ mod cast;
 mod clamp;
 mod half;
 pub(crate) mod math;
-mod silu;
 mod unary;
+mod vector;
 mod visit;
 
 pub use activation::Activation;

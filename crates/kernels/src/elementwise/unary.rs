@@ -3,7 +3,7 @@
 use super::activation::{self, Activation};
 use super::clamp::clamped;
 use super::math;
-use super::silu::silu_assign_here;
+use super::vector::VectorFn;
 use super::visit::WithUnary;
 use crate::float::Float;
 use crate::isa::{Kernel, dispatch};
@@ -227,8 +227,8 @@ impl<T: Float> WithUnary<T> for AssignHere<'_, T> {
 
 /// As [`unary_assign`], on this thread alone: for a part that it has just written.
 pub(crate) fn unary_assign_here<T: Float>(op: Unary, x: &mut [T]) {
-    match (op, T::as_f32_mut(x)) {
-        (Unary::Activation(Activation::Silu), Some(x)) => silu_assign_here(x),
+    match (VectorFn::of(op), T::as_f32_mut(x)) {
+        (Some(f), Some(x)) => f.assign_here(x),
         _ => with_unary(op, AssignHere(x)),
     }
 }
@@ -241,10 +241,10 @@ pub(crate) fn unary_assign_here<T: Float>(op: Unary, x: &mut [T]) {
 /// If the lengths differ.
 pub fn unary<T: Float>(op: Unary, x: &[T], out: &mut [T]) {
     assert_eq!(x.len(), out.len(), "{op:?}: {} inputs, {} outputs", x.len(), out.len());
-    match (op, T::as_f32(x), T::as_f32_mut(out)) {
-        (Unary::Activation(Activation::Silu), Some(x), Some(out)) => parallel_chunks(out, CHUNK, |i, out| {
+    match (VectorFn::of(op), T::as_f32(x), T::as_f32_mut(out)) {
+        (Some(f), Some(x), Some(out)) => parallel_chunks(out, CHUNK, |i, out| {
             out.copy_from_slice(&x[i * CHUNK..][..out.len()]);
-            silu_assign_here(out);
+            f.assign_here(out);
         }),
         _ => with_unary(op, Write { x, out }),
     }
@@ -252,8 +252,8 @@ pub fn unary<T: Float>(op: Unary, x: &[T], out: &mut [T]) {
 
 /// `x[i] = op(x[i])`.
 pub fn unary_assign<T: Float>(op: Unary, x: &mut [T]) {
-    match (op, T::as_f32_mut(x)) {
-        (Unary::Activation(Activation::Silu), Some(x)) => parallel_chunks(x, CHUNK, |_, x| silu_assign_here(x)),
+    match (VectorFn::of(op), T::as_f32_mut(x)) {
+        (Some(f), Some(x)) => parallel_chunks(x, CHUNK, |_, x| f.assign_here(x)),
         _ => with_unary(op, Assign(x)),
     }
 }

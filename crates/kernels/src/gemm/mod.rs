@@ -6,7 +6,9 @@ mod matrix;
 mod split;
 pub(crate) mod tile;
 
+use crate::conv2d::pointwise;
 use crate::packed::Weights;
+use crate::strided::CHUNK;
 use crate::target::Target;
 use crate::{Float, threads};
 use blocked::Right;
@@ -63,7 +65,7 @@ pub fn batched_gemm<T: Float>(
     });
 }
 
-/// The product with a transposed weight, `c = x · weightᵀ`, as [`gemm`] computes it.
+/// The product with a transposed weight, `c = x · weightᵀ`, as [`gemm`] computes it, plus a bias for each column.
 ///
 /// `x` is `rows` × `inputs`, `weight` is dense row-major `outputs` × `inputs`, `c` is dense `rows` × `outputs`.
 ///
@@ -75,6 +77,7 @@ pub fn linear<'a, T: Float>(
     outputs: usize,
     x: Matrix<T>,
     weight: impl Into<Weights<'a, T>>,
+    bias: Option<&[T]>,
     c: &mut [T],
 ) {
     let weight = weight.into();
@@ -85,13 +88,26 @@ pub fn linear<'a, T: Float>(
         c.len()
     );
     check(rows, outputs, inputs, &x, &b, x.data.len(), b.data.len());
+    assert!(bias.is_none_or(|b| b.len() == outputs), "linear: {outputs} columns, but the bias has another length");
     if let (Some(panels), Some(x_data)) = (packed_panels(rows, inputs, outputs, &weight), T::as_f32(x.data))
         && let Some(c) = T::as_f32_mut(c)
     {
+        if x.col_stride == 1 && x.row_stride == inputs {
+            let bias = bias.and_then(T::as_f32);
+            return pointwise(Target::current(), rows, &x_data[..rows * inputs], panels, outputs, bias, c);
+        }
         let x = Matrix { data: x_data, row_stride: x.row_stride, col_stride: x.col_stride };
-        return blocked::gemm(Target::current(), rows, outputs, inputs, x, Right::Packed(panels), c, false);
+        blocked::gemm(Target::current(), rows, outputs, inputs, x, Right::Packed(panels), c, false);
+    } else {
+        dispatch(rows, outputs, inputs, x, b, c, false);
     }
-    dispatch(rows, outputs, inputs, x, b, c, false);
+    if let Some(bias) = bias.filter(|b| !b.is_empty()) {
+        threads::parallel_chunks(c, outputs * CHUNK.div_ceil(outputs), |_, c| {
+            for row in c.chunks_exact_mut(outputs) {
+                row.iter_mut().zip(bias).for_each(|(c, &bias)| *c = *c + bias);
+            }
+        });
+    }
 }
 
 /// The packed weight, where [`dispatch`] would pack it too.

@@ -80,7 +80,7 @@ fn a_linear_layer_has_the_same_bits_whether_its_weight_is_kept_or_not() {
                     gemm(m, n, k, x, Matrix::row_major(&weight, k).t(), &mut want, false);
                     for time in 0..3 {
                         let mut got = vec![f32::NAN; m * n];
-                        linear(m, k, n, x, &weight, &mut got);
+                        linear(m, k, n, x, &weight, None, &mut got);
                         assert_eq!(got, want, "{target:?} {m}×{n}×{k}, time {time}");
                     }
                 }

@@ -19,8 +19,8 @@ pub fn run(op: &Op, packed: Option<&PackedWeight>, inputs: Vec<Array>, outputs: 
         Op::Linear => {
             let ([x, weight], bias) = take_more(inputs);
             let x = as_rows(x);
-            let y = by_float!(x, "linear", |T| linear::<T>(x, weight, packed));
-            views::reshape(with_bias(y, bias), shape)
+            let y = by_float!(x, "linear", |T| linear::<T>(x, weight, bias, packed));
+            views::reshape(y, shape)
         }
         _ => unreachable!("{} is no product", op.name()),
     };
@@ -40,16 +40,17 @@ fn matrix<T: Stored>(x: &Array) -> Matrix<'_, T> {
     Matrix { data: x.data(), row_stride: x.strides[rank - 2], col_stride: x.strides[rank - 1] }
 }
 
-/// `x · weightᵀ`
-pub fn linear<T: Stored + Float>(x: Array, weight: Array, packed: Option<&PackedWeight>) -> Array {
+/// `x · weightᵀ`, plus a bias.
+pub fn linear<T: Stored + Float>(x: Array, weight: Array, bias: Option<Array>, packed: Option<&PackedWeight>) -> Array {
     let [rows, inputs, outputs] = [x.shape[0], x.shape[1], weight.shape[0]];
     if !weight.is_dense_in(&[0, 1]) {
-        return matmul::<T>(x, views::permute(weight, &[1, 0]));
+        return with_bias(matmul::<T>(x, views::permute(weight, &[1, 0])), bias);
     }
     let mut out = Buffer::unspecified(rows * outputs);
     let values = &weight.data::<T>()[..inputs * outputs];
     let weight = packed.map_or(values.into(), |packed| Weights::packed(values, packed));
-    gemm::linear(rows, inputs, outputs, matrix::<T>(&x), weight, &mut out);
+    let bias = bias.as_ref().map(|b| b.packed_default::<T>());
+    gemm::linear(rows, inputs, outputs, matrix::<T>(&x), weight, bias.as_deref(), &mut out);
     Array::from_buffer(out, Shape::from([rows, outputs]))
 }
 
