@@ -209,4 +209,6 @@ pub fn conv2d_weight_grad<'a, T: Float>(
 }
 
 #[cfg(test)]
+mod block_tests;
+#[cfg(test)]
 mod tests;

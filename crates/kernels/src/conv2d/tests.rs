@@ -3,7 +3,7 @@ use crate::elementwise::{Activation, Unary, unary_assign};
 use crate::target::tests::on_every_target;
 
 /// Values in -1..1 that look random and are the same each time.
-fn noise(len: usize, seed: u32) -> Vec<f64> {
+pub(super) fn noise(len: usize, seed: u32) -> Vec<f64> {
     let mut state = seed;
     (0..len)
         .map(|_| {
