@@ -6,7 +6,7 @@ use crate::passes::optimize;
 use crate::plan::MemoryPlan;
 use crate::run::RunError;
 use striate_nn::Forward;
-use striate_tensor::{Array, Tensor, backend};
+use striate_tensor::{Array, Running, Tensor, backend};
 
 /// A network for inference: its optimized graph, which nodes read which values last, and what each node's weights are packed to.
 ///
@@ -103,6 +103,7 @@ impl Executable {
         inputs: &[Tensor],
         watch: impl FnMut(&[Option<Array>]),
     ) -> Result<Vec<Tensor>, RunError> {
+        let _running = Running::begin();
         let graph = &self.graph;
         let batch = graph.check_inputs(inputs).map_err(RunError::Inputs)?;
         let step = |i: usize, operands: Vec<Array>| {

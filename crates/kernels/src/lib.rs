@@ -3,7 +3,7 @@
 //! The only room that holds `unsafe` code and instruction-set specific code. Everything here works on
 //! plain slices; tensors, autograd and layers live above.
 //!
-//! Two rules keep results the same on any number of threads: work is split by the problem's size,
+//! Two rules keep results the same on any number of threads: sums are split by the problem's size,
 //! never by the number of threads, and partial sums are added in a fixed order.
 
 pub mod batch_norm;

@@ -14,6 +14,8 @@ use std::sync::{Condvar, Mutex, OnceLock};
 
 /// How often an idle helper looks for work before it goes to sleep: a few tens of microseconds.
 const SPINS: u32 = 4000;
+/// The same while a network is running: some milliseconds.
+const SPINS_IN_RUN: u32 = 100 * SPINS;
 
 /// The most shares that tasks are cut into; more threads only take tasks of others.
 const MAX_SHARES: usize = 64;
@@ -113,8 +115,40 @@ pub fn num_threads() -> usize {
 }
 
 fn threads_of(settings: ComputeSettings) -> usize {
-    let available = || std::thread::available_parallelism().map_or(1, |n| n.get());
-    settings.threads.unwrap_or_else(|| *AVAILABLE.get_or_init(available))
+    settings.threads.unwrap_or_else(available)
+}
+
+fn available() -> usize {
+    *AVAILABLE.get_or_init(|| std::thread::available_parallelism().map_or(1, |n| n.get()))
+}
+
+/// The number of threads that a parallel loop of the calling thread keeps busy: not more than the process may use, for threads that wait for a processor hold up
+/// the others, and shared among the runs that are going on.
+pub(crate) fn busy_threads() -> usize {
+    let wanted = threads_of(ComputeSettings::current());
+    // Tests run with more threads than the machine has.
+    let most = if cfg!(test) { wanted } else { wanted.min(available()) };
+    most.div_ceil(RUNS.load(Ordering::Relaxed).max(1)).max(1)
+}
+
+/// How many there are of [`Running`].
+static RUNS: AtomicUsize = AtomicUsize::new(0);
+
+/// While it lives, a network is running: helpers stay awake between its parallel loops, and several that run at once share the threads.
+pub struct Running(());
+
+impl Running {
+    /// Begins a run.
+    pub fn begin() -> Running {
+        RUNS.fetch_add(1, Ordering::Relaxed);
+        Running(())
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        RUNS.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// Sets the number of threads of every later parallel loop of the calling thread.
@@ -138,7 +172,7 @@ pub fn parallel_for(tasks: usize, task: impl Fn(usize) + Sync) {
     }
     let _flush = FlushDenormals::set();
     let settings = ComputeSettings::current();
-    let helpers = threads_of(settings).min(tasks) - 1;
+    let helpers = busy_threads().min(tasks) - 1;
     if helpers > 0 && u32::try_from(tasks).is_ok() {
         let pool = POOL.get_or_init(Pool::default);
         if let Ok(_owner) = pool.owner.try_lock() {
@@ -253,7 +287,9 @@ impl Pool {
         let mut seen = 0;
         loop {
             let mut spins = 0;
-            while self.generation.load(Ordering::Acquire) == seen && spins < SPINS {
+            while self.generation.load(Ordering::Acquire) == seen
+                && (spins < SPINS || (spins < SPINS_IN_RUN && RUNS.load(Ordering::Relaxed) > 0))
+            {
                 std::hint::spin_loop();
                 spins += 1;
             }

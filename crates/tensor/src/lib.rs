@@ -55,5 +55,5 @@ pub use striate_kernels::buffer::{held as memory_held, peak_during as peak_memor
 pub use striate_kernels::isa;
 pub use striate_kernels::peak;
 pub use striate_kernels::settings::ComputeSettings;
-pub use striate_kernels::threads::{num_threads, set_num_threads};
+pub use striate_kernels::threads::{Running, num_threads, set_num_threads};
 pub use tensor::Tensor;

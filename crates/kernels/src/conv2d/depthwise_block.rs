@@ -103,7 +103,7 @@ pub fn serves_block(s: &Conv2dShape, expands: bool) -> bool {
 
 /// How many parts each image has, so that all threads have work.
 fn bands_of_threads(batch: usize) -> usize {
-    let threads = threads::num_threads();
+    let threads = threads::busy_threads();
     if batch.is_multiple_of(threads) || batch >= 4 * threads { 1 } else { threads }
 }
 
