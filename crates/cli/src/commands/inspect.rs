@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use striate::graph::{Executable, Summary, capture};
 use striate::model::{Model, ModelCard};
 use striate::nn::Forward;
+use striate::{DType, Tensor};
 use striate::zoo::Description;
 
 /// Classes where nothing says how many.
@@ -74,7 +75,11 @@ pub fn run(args: Inspect) -> Result<ExitCode, Failure> {
     let input = [args.batch_size as usize, shape[0], shape[1], shape[2]];
     let graph = capture(&*network, &input);
     let summary = Summary::of(&graph);
-    let arena = Executable::new(graph).memory_plan(input[0]).arena;
+    let executable = Executable::new(graph);
+    let arena = executable.memory_plan(input[0]).arena;
+    // Weights are packed by the first run.
+    executable.run(&[Tensor::zeros(input, DType::F32)]);
+    let packed = executable.packed_bytes();
     if args.json {
         let layers: Vec<_> = summary
             .rows
@@ -89,6 +94,7 @@ pub fn run(args: Inspect) -> Result<ExitCode, Failure> {
         say_json(&serde_json::json!({
             "input": input, "layers": layers, "parameters": summary.parameters,
             "multiply_adds": summary.macs, "activation_bytes": summary.activation_bytes, "inference_bytes": arena,
+            "packed_weight_bytes": packed,
         }))?;
         return Ok(ExitCode::SUCCESS);
     }
@@ -105,9 +111,10 @@ pub fn run(args: Inspect) -> Result<ExitCode, Failure> {
     table.row(["total".into()].into_iter().chain(totals).chain([kilobytes(summary.activation_bytes)]).collect());
     say(format_args!("\n{table}"))?;
     say(format_args!(
-        "Predicting a batch of {} needs {} for results at a time; training keeps them all.",
+        "Predicting a batch of {} needs {} for results at a time, and {} for weights that are packed for it. Training keeps all results.",
         input[0],
-        kilobytes(arena)
+        kilobytes(arena),
+        kilobytes(packed)
     ))?;
     Ok(ExitCode::SUCCESS)
 }

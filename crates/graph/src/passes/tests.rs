@@ -295,3 +295,61 @@ fn a_computed_position_out_of_range_is_an_error() {
     let e = run.try_run(&[Tensor::ones([2, 4], DType::F32)]).unwrap_err();
     assert!(matches!(e, RunError::Inputs(_)), "{e}");
 }
+
+/// An inverted residual block between two other convolutions.
+#[derive(striate_nn::Module)]
+struct Inverted {
+    stem: Conv2d,
+    expand: Conv2d,
+    depthwise: Conv2d,
+    project: Conv2d,
+    head: Conv2d,
+}
+
+impl Forward for Inverted {
+    fn forward(&self, x: Tensor, pass: &Pass) -> Tensor {
+        let x = self.stem.forward(x, pass);
+        let y = self.expand.forward(x.clone(), pass).relu();
+        let y = self.depthwise.forward(y, pass).silu();
+        let y = self.project.forward(y, pass) + x;
+        self.head.forward(y, pass)
+    }
+}
+
+#[test]
+fn a_depthwise_convolution_and_its_neighbours_become_one_node() {
+    let rng = &mut Generator::new(0);
+    let mut net = |size: usize| {
+        let conv = |i, o, k, groups, rng: &mut Generator| Conv2d::options(i, o, k).padding(k / 2).groups(groups).build(rng);
+        let block = Inverted {
+            stem: conv(3, 6, 3, 1, rng),
+            expand: conv(6, 24, 1, 1, rng),
+            depthwise: conv(24, 24, 5, 24, rng),
+            project: conv(24, 6, 1, 1, rng),
+            head: conv(6, 2, 3, 1, rng),
+        };
+        (block, [2, 3, size, size])
+    };
+    fn fuse(graph: &mut Graph) {
+        fuse_epilogues(graph);
+        chain_convolutions(graph);
+    }
+    let (block, input) = net(17);
+    let graph = check(&block, &input, fuse, &["conv2d", "conv_chain", "conv2d"]);
+    let Op::ConvChain(chain) = &graph.nodes[1].op else { panic!("a chain") };
+    assert_eq!(chain.iter().map(|f| (f.residual, f.activation.is_some())).collect::<Vec<_>>(), [
+        (false, true),
+        (false, true),
+        (true, false)
+    ]);
+    // At any batch size.
+    let run = Executable::of(&block, &input);
+    for batch in [0, 1, 5] {
+        let x = Tensor::randn([batch, 3, 17, 17], DType::F32, &mut Generator::new(2));
+        let want = block.forward(x.clone(), &Pass::eval());
+        assert!(run.forward(x).allclose(&want, 1e-4, 1e-5), "{batch}");
+    }
+    // Narrow images are put together instead.
+    let (block, input) = net(7);
+    check(&block, &input, fuse, &["conv2d", "fused_conv2d", "fused_conv2d", "fused_conv2d", "conv2d"]);
+}
