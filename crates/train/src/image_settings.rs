@@ -109,6 +109,11 @@ impl ImageSettings {
         self.augmentations(32).map(|_| ())
     }
 
+    /// Whether images are changed at random.
+    pub(crate) fn changes(&self) -> bool {
+        self.augment.as_deref().is_some_and(|changes| changes != NO_CHANGES)
+    }
+
     /// The random changes of images of this size.
     pub(crate) fn augmentations(&self, size: usize) -> Result<Augmentations, TrainError> {
         let text = match self.augment.as_deref() {

@@ -67,7 +67,7 @@ impl ResolvedConfig {
         match finetune.mode {
             FineTuneMode::Full => vec![whole(0..self.epochs)],
             FineTuneMode::Head => {
-                let part = if self.images.augment.is_some() { Part::Head } else { Part::HeadOnFeatures };
+                let part = if self.images.changes() { Part::Head } else { Part::HeadOnFeatures };
                 vec![Phase { part, epochs: 0..self.epochs, lr: self.lr }]
             }
             FineTuneMode::Gradual => {

@@ -8,8 +8,8 @@ use std::process::ExitCode;
 use striate::graph::{Executable, Summary, capture};
 use striate::model::{Model, ModelCard};
 use striate::nn::Forward;
-use striate::{DType, Tensor};
 use striate::zoo::Description;
+use striate::{DType, Tensor};
 
 /// Classes where nothing says how many.
 const CLASSES: usize = 10;

@@ -42,6 +42,35 @@ fn bench_measures_the_machine_and_each_layer() {
 }
 
 #[test]
+fn bench_infer_times_each_node_beside_its_floor() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = json(&succeed(dir.path(), &["bench", "--infer", "lenet", "--threads", "2", "--json"]));
+    assert_eq!(out["input"], serde_json::json!([1, 1, 32, 32]));
+    let nodes = out["nodes"].as_array().unwrap();
+    let of = |name: &str| nodes.iter().find(|n| n["name"] == name).unwrap_or_else(|| panic!("{name}: {out}"));
+    assert_eq!(of("fc1")["op"], "linear");
+    assert!(of("conv1")["op"].as_str().unwrap().starts_with("conv 5×5"), "{out}");
+    let peak = positive(&out["machine"]["gflops"]);
+    for node in nodes.iter().filter(|n| n["multiply_adds"] != 0) {
+        positive(&node["ms"]);
+        let floor = 2e-6 * positive(&node["multiply_adds"]) / peak;
+        assert!((positive(&node["compute_floor_ms"]) / floor - 1.0).abs() < 1e-6, "{node}");
+    }
+    let floor: f64 =
+        nodes.iter().map(|n| n["compute_floor_ms"].as_f64().unwrap().max(n["memory_floor_ms"].as_f64().unwrap())).sum();
+    assert!((positive(&out["floor_ms"]) / floor - 1.0).abs() < 1e-6);
+    for key in ["run_ms", "packed_weight_bytes", "arena_bytes"] {
+        positive(&out[key]);
+    }
+    let text = succeed(dir.path(), &["bench", "--infer", "conv 4 3, relu, flatten, linear", "--batch-size", "3"]);
+    assert!(text.contains("input 3×1×28×28") && text.contains("conv 3×3 + relu"), "{text}");
+    assert!(text.contains("Outside of nodes ") && text.contains("Packed weights "), "{text}");
+    fail(dir.path(), &["bench", "--infer", "resnet81"], 1, &["'resnet81' is neither a file nor a network"]);
+    fail(dir.path(), &["bench", "--infer", "lenet", "--model", "lenet"], 2, &["--infer", "--model"]);
+    fail(dir.path(), &["bench", "--infer", "lenet", "--input", "3x32x32"], 1, &["lenet takes 1×32×32 images"]);
+}
+
+#[test]
 fn bench_prints_a_table_for_any_network_and_input() {
     let dir = tempfile::tempdir().unwrap();
     let net = "conv 4 3, batchnorm, relu, globalavgpool, linear";

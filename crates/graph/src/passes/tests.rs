@@ -320,7 +320,8 @@ impl Forward for Inverted {
 fn a_depthwise_convolution_and_its_neighbours_become_one_node() {
     let rng = &mut Generator::new(0);
     let mut net = |size: usize| {
-        let conv = |i, o, k, groups, rng: &mut Generator| Conv2d::options(i, o, k).padding(k / 2).groups(groups).build(rng);
+        let conv =
+            |i, o, k, groups, rng: &mut Generator| Conv2d::options(i, o, k).padding(k / 2).groups(groups).build(rng);
         let block = Inverted {
             stem: conv(3, 6, 3, 1, rng),
             expand: conv(6, 24, 1, 1, rng),
@@ -337,11 +338,10 @@ fn a_depthwise_convolution_and_its_neighbours_become_one_node() {
     let (block, input) = net(17);
     let graph = check(&block, &input, fuse, &["conv2d", "conv_chain", "conv2d"]);
     let Op::ConvChain(chain) = &graph.nodes[1].op else { panic!("a chain") };
-    assert_eq!(chain.iter().map(|f| (f.residual, f.activation.is_some())).collect::<Vec<_>>(), [
-        (false, true),
-        (false, true),
-        (true, false)
-    ]);
+    assert_eq!(
+        chain.iter().map(|f| (f.residual, f.activation.is_some())).collect::<Vec<_>>(),
+        [(false, true), (false, true), (true, false)]
+    );
     // At any batch size.
     let run = Executable::of(&block, &input);
     for batch in [0, 1, 5] {

@@ -4,8 +4,8 @@ use super::tests::noise;
 use super::*;
 use crate::elementwise::{Activation, Unary};
 use crate::packed::PackedWeight;
-use crate::threads::set_num_threads;
 use crate::target::tests::on_every_target;
+use crate::threads::set_num_threads;
 
 fn values(len: usize, seed: u32) -> Vec<f32> {
     noise(len, seed).into_iter().map(|x| x as f32).collect()
@@ -34,7 +34,14 @@ fn pointwise(batch: usize, size: [usize; 2], channels: [usize; 2]) -> Conv2dShap
     }
 }
 
-fn depthwise(batch: usize, size: [usize; 2], c: usize, k: usize, stride: usize, padding: [[usize; 2]; 2]) -> Conv2dShape {
+fn depthwise(
+    batch: usize,
+    size: [usize; 2],
+    c: usize,
+    k: usize,
+    stride: usize,
+    padding: [[usize; 2]; 2],
+) -> Conv2dShape {
     Conv2dShape { kernel: [k; 2], stride: [stride; 2], padding, groups: c, ..pointwise(batch, size, [c; 2]) }
 }
 

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use striate::graph::{Batch, Executable, Graph, GraphModule, capture};
 use striate::nn::EntryMut;
 use striate::prelude::*;
-use striate::zoo;
+use striate::{ComputeSettings, zoo};
 
 /// Fills a network with numbers that look like those of a trained one, faster than an initializer draws them.
 fn fill(net: &mut dyn Module) {
@@ -102,5 +102,30 @@ fn a_graph_trains_as_the_network_does() {
         assert_eq!(a.item::<f32>().to_bits(), b.item::<f32>().to_bits(), "step {step}");
         one.step(&mut net, &a.backward());
         other.step(&mut graph, &b.backward());
+    }
+}
+
+#[test]
+fn an_executable_gives_the_same_bits_on_any_number_of_threads() {
+    for name in ["resnet18", "mobilenet-v2", "efficientnet-b0", "convnext-tiny"] {
+        let architecture = zoo::find(name).expect("it is in the zoo");
+        let mut net = architecture.build_for([3, 224, 224], 7, &mut Generator::blank());
+        fill(&mut net);
+        for batch in [1, 3] {
+            let x = Tensor::randn([batch, 3, 224, 224], DType::F32, &mut Generator::new(1));
+            let run = Executable::of(&*net, x.shape());
+            let on = |threads: usize| {
+                let settings = ComputeSettings { threads: Some(threads), ..ComputeSettings::current() };
+                settings.scope(|| run.forward(x.clone())).to_vec::<f32>()
+            };
+            let one = on(1);
+            for threads in [2, 5] {
+                assert_eq!(on(threads), one, "{name} on {threads} threads");
+            }
+            let want = net.forward(x.clone(), &Pass::eval()).to_vec::<f32>();
+            let largest = want.iter().fold(0.0f32, |m, x| m.max(x.abs()));
+            let error = want.iter().zip(&one).fold(0.0f32, |m, (a, b)| m.max((a - b).abs()));
+            assert!(error <= 1e-5 * largest, "{name}: off by {error} of {largest}");
+        }
     }
 }

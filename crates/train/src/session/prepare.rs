@@ -6,6 +6,7 @@ use crate::config::{AUTO, Layers, Resolved, ResolvedConfig, TaskKind};
 use crate::data::{MNIST, Resumed, Splits, Validation, Wanted, Watch, load_for};
 use crate::error::TrainError;
 use crate::finetune::Source;
+use crate::image_settings::NO_CHANGES;
 use crate::images;
 use crate::network::{self, Plan};
 use crate::published::resolve_weights;
@@ -73,7 +74,8 @@ pub(crate) fn prepare(asked: &Layers, validation: Validation, watch: &Watch) -> 
     config.model = plan.name().to_string();
     let changes = config.images.augmentations(preprocessing.size[0])?;
     changes.check(data.kind).map_err(|reason| TrainError::Augmentation { text: changes.to_string(), reason })?;
-    config.images.augment = (!changes.is_empty()).then(|| changes.to_string());
+    // Written out, for otherwise another run with these settings would get the usual changes again.
+    config.images.augment = Some(if changes.is_empty() { NO_CHANGES.to_string() } else { changes.to_string() });
     if resolved.is_auto_batch {
         network = batch_size::choose(config, &mut data, &preprocessing, network)?;
     }
