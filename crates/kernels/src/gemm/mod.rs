@@ -104,7 +104,7 @@ pub fn linear<'a, T: Float>(
     if let Some(bias) = bias.filter(|b| !b.is_empty()) {
         threads::parallel_chunks(c, outputs * CHUNK.div_ceil(outputs), |_, c| {
             for row in c.chunks_exact_mut(outputs) {
-                row.iter_mut().zip(bias).for_each(|(c, &bias)| *c = *c + bias);
+                row.iter_mut().zip(bias).for_each(|(c, &bias)| *c += bias);
             }
         });
     }
