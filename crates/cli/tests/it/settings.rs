@@ -27,12 +27,18 @@ fn a_recipe_sets_what_was_not_typed() {
     let typed = ["--recipe", "fast", "--dropout-scale", "1", "--augment", "none", "--out", "typed", "--quiet"];
     succeed(d, &[&["train", "squares"][..], &typed].concat());
     let text = config(d, "typed");
-    assert!(text.contains("dropout_scale = 1.0") && !text.contains("augment"), "what was typed wins: {text}");
+    assert!(text.contains("dropout_scale = 1.0") && text.contains("augment = \"none\""), "what was typed wins: {text}");
+    let again = ["--config", "typed/config.toml", "--recipe", "fast", "--out", "again", "--quiet"];
+    succeed(d, &[&["train", "squares"][..], &again].concat());
+    assert!(
+        config(d, "again").contains("augment = \"none\""),
+        "what a run left out, another with its settings leaves out"
+    );
     succeed(d, &["train", "squares", "--recipe", "fast", "--optimizer", "sgd", "--out", "sgd", "--quiet"]);
     assert!(!config(d, "sgd").contains("betas"), "a recipe's betas go with its optimizer");
     let photos = ["--recipe", "small-data", "--epochs", "1", "--out", "photos", "--quiet"];
     succeed(d, &[&["train", "squares"][..], &photos].concat());
-    assert!(!config(d, "photos").contains("augment"), "what suits photos is not done to digits");
+    assert!(config(d, "photos").contains("augment = \"none\""), "what suits photos is not done to digits");
     for share in ["0", "1.5", "nan"] {
         fail(d, &["train", "squares", "--epoch-fraction", share], 2, &["--epoch-fraction", "above 0 and at most 1"]);
     }
