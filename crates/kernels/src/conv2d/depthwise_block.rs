@@ -18,6 +18,8 @@ use std::ops::Range;
 const PLANE: usize = 24 << 10;
 /// The most bytes of all planes: they should stay in the second-level cache.
 const MOST: usize = 384 << 10;
+/// An image of at most so many bytes fits the second-level cache.
+const SMALL_IMAGE: usize = 768 << 10;
 /// Narrower images are better put together than taken row by row.
 const MIN_WIDTH: usize = 14;
 /// About how many rows the parts have that an image is cut into for a depthwise convolution alone.
@@ -211,6 +213,9 @@ impl Run<'_> {
         let alone = self.expand.is_none() && self.project.is_none();
         let bands = if alone { oh.div_ceil(BAND).max(oh.min(2)) } else { bands_of_threads(s.batch).min(oh) };
         let rows = Rows::of(s, self.target.lanes(), self.expand.is_some());
+        // Channels of a depthwise convolution do not meet. Of an image that fits the second-level cache it takes a plane at a time; a larger one is read row by row.
+        let size = 4 * s.in_size[0] * s.in_size[1] * s.in_channels;
+        let by_plane = alone && (size <= SMALL_IMAGE || rows.bytes() > MOST);
         let image = output.len() / s.batch;
         let row = image / oh;
         let residual = self.block.project.and_then(|p| p.epilogue.residual);
@@ -222,8 +227,7 @@ impl Run<'_> {
             // SAFETY: the lines of different tasks do not overlap and lie within the output, which is borrowed exclusively.
             let output = unsafe { std::slice::from_raw_parts_mut(out.get().add(start), values) };
             let residual = residual.map(|x| &x[start..][..values]);
-            if alone {
-                // Channels of a depthwise convolution do not meet, so one plane is enough.
+            if by_plane {
                 let mut ring = self.ring(rows, 1);
                 for plane in 0..rows.planes {
                     self.band(n, lines.clone(), rows, plane..plane + 1, &mut ring, residual, output);
