@@ -2,7 +2,7 @@
 //!
 //! Each thread begins with its own share of neighbouring tasks, the same one in every loop: what it wrote in one loop is in its cache in the next.
 //! A thread that is done takes tasks of the others, from the end of their shares. So which thread runs which task is left to chance; what the tasks are is
-//! not. A task must therefore write only what belongs to its index, and the number of tasks must come from the problem's size, so that results are
+//! not. A task must therefore write only what belongs to its index, and no sum may depend on how many tasks or threads there are, so that results are
 //! the same on any number of threads.
 
 use crate::settings::ComputeSettings;

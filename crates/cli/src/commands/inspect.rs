@@ -77,8 +77,10 @@ pub fn run(args: Inspect) -> Result<ExitCode, Failure> {
     let summary = Summary::of(&graph);
     let executable = Executable::new(graph);
     let arena = executable.memory_plan(input[0]).arena;
-    // Weights are packed by the first run.
-    executable.run(&[Tensor::zeros(input, DType::F32)]);
+    // Weights are packed by the first run, for which one image is enough.
+    let image = Tensor::zeros([1, shape[0], shape[1], shape[2]], DType::F32);
+    let takes_one = executable.takes(std::slice::from_ref(&image));
+    executable.run(&[if takes_one { image } else { Tensor::zeros(input, DType::F32) }]);
     let packed = executable.packed_bytes();
     if args.json {
         let layers: Vec<_> = summary
@@ -111,7 +113,7 @@ pub fn run(args: Inspect) -> Result<ExitCode, Failure> {
     table.row(["total".into()].into_iter().chain(totals).chain([kilobytes(summary.activation_bytes)]).collect());
     say(format_args!("\n{table}"))?;
     say(format_args!(
-        "Predicting a batch of {} needs {} for results at a time, and {} for weights that are packed for it. Training keeps all results.",
+        "Predicting a batch of {} needs {} for results at a time, and {} for packed weights. Training keeps all results.",
         input[0],
         kilobytes(arena),
         kilobytes(packed)

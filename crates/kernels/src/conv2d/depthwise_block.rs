@@ -156,7 +156,7 @@ impl Rows {
     }
 }
 
-/// The convolutions of `block`, one of the other. `input` and `output` are NHWC; writes `output` in full.
+/// The convolutions of `block`, one after another. `input` and `output` are NHWC; writes `output` in full.
 ///
 /// # Panics
 /// If the depthwise convolution is none that [`serves_block`] could serve, or lengths do not fit.

@@ -115,9 +115,6 @@ impl Block<'_> {
         for t in 0..self.count {
             let Some(to) = self.to.tile(self.first + t, column, cols) else { continue };
             for v in 0..V {
-                if v * S::LANES >= cols {
-                    continue;
-                }
                 let from = &products[t * width + v * S::LANES..];
                 // SAFETY: the tile's channels of this panel are this task's.
                 unsafe { to.write::<S, Two>(simd, from, product, v * S::LANES, bias[v]) };
