@@ -111,15 +111,9 @@ impl Block<'_> {
                 }
             }
         }
-        let bias = self.to.bias::<S, V>(simd, column, cols);
-        for t in 0..self.count {
-            let Some(to) = self.to.tile(self.first + t, column, cols) else { continue };
-            for v in 0..V {
-                let from = &products[t * width + v * S::LANES..];
-                // SAFETY: the tile's channels of this panel are this task's.
-                unsafe { to.write::<S, Two>(simd, from, product, v * S::LANES, bias[v]) };
-            }
-        }
+        let tiles = [self.first, self.count];
+        // SAFETY: the tiles' channels of this panel are this task's.
+        unsafe { self.to.write_panel::<S, Two, V>(simd, tiles, [column, cols], products, product) };
     }
 }
 

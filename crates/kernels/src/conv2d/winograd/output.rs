@@ -59,6 +59,30 @@ impl<'a> Output<'a> {
         row
     }
 
+    /// Writes `cols` channels from `first` on of `count` tiles from `tile` on: point p of tile t is at `products[p * stride + t * V * LANES]`.
+    ///
+    /// # Safety
+    /// Nobody else may touch these channels of the tiles.
+    #[inline(always)]
+    pub unsafe fn write_panel<S: Simd, F: Tile, const V: usize>(
+        &self,
+        simd: S,
+        [tile, count]: [usize; 2],
+        [first, cols]: [usize; 2],
+        products: &[f32],
+        stride: usize,
+    ) {
+        let bias = self.bias::<S, V>(simd, first, cols);
+        for t in 0..count {
+            let Some(to) = self.tile(tile + t, first, cols) else { continue };
+            for v in 0..V {
+                let from = &products[(t * V + v) * S::LANES..];
+                // SAFETY: the caller's promise; the output is borrowed as long as this is there.
+                unsafe { to.write::<S, F>(simd, from, stride, v * S::LANES, bias[v]) };
+            }
+        }
+    }
+
     /// Where `cols` channels from `first` on of tile `t` go; none if no pooled pixel comes of it.
     #[inline(always)]
     pub fn tile(&self, t: usize, first: usize, cols: usize) -> Option<OutputTile<'a>> {
