@@ -4,6 +4,9 @@ use crate::gemm::tile::Panels;
 use crate::{Buffer, Element, Float};
 use std::sync::OnceLock;
 
+/// Makes the buffer of what is packed: [`Buffer::kept`] for what stays, else [`Buffer::unspecified`].
+pub(crate) type NewBuffer = fn(usize) -> Buffer<f32>;
+
 /// What kernels make of the weight of one convolution or linear layer. It belongs to whoever runs the layer many times with the same values, and fills when
 /// they first run; one that runs with another instruction set later packs anew each time.
 #[derive(Default)]
@@ -23,18 +26,22 @@ impl PackedWeight {
     }
 
     /// Transformed kernels, or those of one channel each.
-    pub(crate) fn kernels(&self, lanes: usize, make: impl FnOnce() -> Buffer<f32>) -> Option<&Buffer<f32>> {
-        let (own, kernels) = self.kernels.get_or_init(|| (lanes, make()));
+    pub(crate) fn kernels(&self, lanes: usize, make: impl FnOnce(NewBuffer) -> Buffer<f32>) -> Option<&Buffer<f32>> {
+        let (own, kernels) = self.kernels.get_or_init(|| (lanes, make(Buffer::kept)));
         (*own == lanes).then_some(kernels)
     }
 
-    pub(crate) fn small_tiles(&self, lanes: usize, make: impl FnOnce() -> Buffer<f32>) -> Option<&Buffer<f32>> {
-        let (own, kernels) = self.small_tiles.get_or_init(|| (lanes, make()));
+    pub(crate) fn small_tiles(
+        &self,
+        lanes: usize,
+        make: impl FnOnce(NewBuffer) -> Buffer<f32>,
+    ) -> Option<&Buffer<f32>> {
+        let (own, kernels) = self.small_tiles.get_or_init(|| (lanes, make(Buffer::kept)));
         (*own == lanes).then_some(kernels)
     }
 
-    pub(crate) fn panels(&self, lanes: usize, make: impl FnOnce() -> Vec<Panels>) -> Option<&[Panels]> {
-        let (own, panels) = self.panels.get_or_init(|| (lanes, make()));
+    pub(crate) fn panels(&self, lanes: usize, make: impl FnOnce(NewBuffer) -> Vec<Panels>) -> Option<&[Panels]> {
+        let (own, panels) = self.panels.get_or_init(|| (lanes, make(Buffer::kept)));
         (*own == lanes).then_some(panels)
     }
 }

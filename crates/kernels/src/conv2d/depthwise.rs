@@ -8,7 +8,7 @@ use super::epilogue::Epilogue;
 use super::input::{Input, zero_unless_positive};
 use super::shape::Conv2dShape;
 use crate::isa::Kernel;
-use crate::packed::Weights;
+use crate::packed::{NewBuffer, Weights};
 use crate::simd::Simd;
 use crate::target::Target;
 use crate::{Buffer, threads};
@@ -89,9 +89,16 @@ impl Taps {
 }
 
 /// Kernel elements as rows of whole vectors, `at(channel, element)`.
-pub(super) fn pack(lanes: usize, channels: usize, elements: usize, at: impl Fn(usize, usize) -> f32) -> Buffer<f32> {
+pub(super) fn pack(
+    new: NewBuffer,
+    lanes: usize,
+    channels: usize,
+    elements: usize,
+    at: impl Fn(usize, usize) -> f32,
+) -> Buffer<f32> {
     let stride = channels.next_multiple_of(lanes);
-    let mut packed = Buffer::zeroed(elements * stride);
+    let mut packed = new(elements * stride);
+    packed.fill(0.0);
     for c in 0..channels {
         for k in 0..elements {
             packed[k * stride + c] = at(c, k);
@@ -119,14 +126,15 @@ pub fn forward(
     }
     let target = Target::current();
     let elements = s.kernel[0] * s.kernel[1];
-    let make = || pack(target.lanes(), s.in_channels, elements, |c, k| weight.values[c * elements + k]);
+    let make =
+        |new: NewBuffer| pack(new, target.lanes(), s.in_channels, elements, |c, k| weight.values[c * elements + k]);
     let taps = [0, 1].map(|d| Taps::forward(s, d));
     let mut run = |weights: &[f32]| {
         correlate(target, s, &taps, input, s.in_size, weights, bias, epilogue, None, output, s.out_size());
     };
     match weight.packed.and_then(|packed| packed.kernels(target.lanes(), make)) {
         Some(weights) => run(weights),
-        None => run(&make()),
+        None => run(&make(Buffer::unspecified)),
     }
 }
 
@@ -140,7 +148,9 @@ pub fn input_grad(
 ) {
     let target = Target::current();
     let elements = s.kernel[0] * s.kernel[1];
-    let weights = pack(target.lanes(), s.in_channels, elements, |c, k| weight[c * elements + elements - 1 - k]);
+    let weights = pack(Buffer::unspecified, target.lanes(), s.in_channels, elements, |c, k| {
+        weight[c * elements + elements - 1 - k]
+    });
     let taps = [0, 1].map(|d| Taps::backward(s, d));
     let out_size = s.out_size();
     let source = grad_output.into();

@@ -8,7 +8,7 @@ use super::input::Input;
 use super::shape::Conv2dShape;
 use crate::gemm::tile::{Panels, tile_cols};
 use crate::isa::Kernel;
-use crate::packed::Weights;
+use crate::packed::{NewBuffer, Weights};
 use crate::simd::Simd;
 use crate::target::Target;
 use crate::{Buffer, threads};
@@ -50,10 +50,11 @@ impl Pointwise<'_> {
 
     fn with_panels<R>(&self, target: Target, run: impl FnOnce(&Panels) -> R) -> R {
         let [inputs, outputs] = self.channels;
-        let pack = || vec![Panels::from_columns(target.lanes(), inputs, outputs, self.weight.values)];
+        let pack =
+            |new: NewBuffer| vec![Panels::from_columns(new, target.lanes(), inputs, outputs, self.weight.values)];
         match self.weight.packed.and_then(|packed| packed.panels(target.lanes(), pack)) {
             Some(panels) => run(&panels[0]),
-            None => run(&pack()[0]),
+            None => run(&pack(Buffer::unspecified)[0]),
         }
     }
 }
@@ -177,12 +178,14 @@ pub fn depthwise_block(block: &DepthwiseBlock, input: Input<f32>, output: &mut [
     }
     let target = Target::current();
     let elements = s.kernel[0] * s.kernel[1];
-    let make = || super::depthwise::pack(target.lanes(), c, elements, |c, k| block.weight.values[c * elements + k]);
+    let make = |new: NewBuffer| {
+        super::depthwise::pack(new, target.lanes(), c, elements, |c, k| block.weight.values[c * elements + k])
+    };
     let own;
     let weights: &[f32] = match block.weight.packed.and_then(|packed| packed.kernels(target.lanes(), make)) {
         Some(kernels) => kernels,
         None => {
-            own = make();
+            own = make(Buffer::unspecified);
             &own
         }
     };

@@ -8,7 +8,7 @@ use super::shape::Conv2dShape;
 use super::window::{Band, Bands, Window};
 use crate::gemm::tile::{self, Panels, Walk};
 use crate::isa::Kernel;
-use crate::packed::Weights;
+use crate::packed::{NewBuffer, Weights};
 use crate::simd::{MAX_LANES, Simd};
 use crate::target::Target;
 use crate::{Buffer, threads};
@@ -177,10 +177,12 @@ pub fn forward(
     let [ci, co] = c.group();
     let depth = s.kernel[0] * s.kernel[1] * ci;
     let lanes = target.lanes();
-    let pack = || weight.values.chunks_exact(co * depth).map(|w| Panels::from_columns(lanes, depth, co, w)).collect();
+    let pack = |new: NewBuffer| {
+        weight.values.chunks_exact(co * depth).map(|w| Panels::from_columns(new, lanes, depth, co, w)).collect()
+    };
     match weight.packed.and_then(|packed| packed.panels(lanes, pack)) {
         Some(panels) => correlate(target, &c, input, panels, bias, epilogue, None, output),
-        None => correlate(target, &c, input, &pack(), bias, epilogue, None, output),
+        None => correlate(target, &c, input, &pack(Buffer::unspecified), bias, epilogue, None, output),
     }
 }
 

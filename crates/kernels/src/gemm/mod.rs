@@ -125,7 +125,7 @@ fn packed_panels<'a, T: Float>(
         return None;
     }
     let lanes = Target::current().lanes();
-    packed?.panels(lanes, || vec![Panels::from_columns(lanes, inputs, outputs, values)])?.first()
+    packed?.panels(lanes, |new| vec![Panels::from_columns(new, lanes, inputs, outputs, values)])?.first()
 }
 
 fn check<T>(m: usize, n: usize, k: usize, a: &Matrix<T>, b: &Matrix<T>, a_len: usize, b_len: usize) {

@@ -5,6 +5,7 @@
 //! them out. The right operand comes as rows of adjacent columns: usually a packed panel.
 
 use crate::copy::transpose::transpose;
+use crate::packed::NewBuffer;
 use crate::simd::{MAX_LANES, Simd};
 use crate::{Buffer, threads};
 
@@ -161,7 +162,7 @@ pub(crate) struct Panels {
 impl Panels {
     /// Packs a matrix of `depth` × `cols` whose row `p` is what `row(p)` begins with.
     pub fn from_rows<'a>(lanes: usize, depth: usize, cols: usize, row: impl Fn(usize) -> &'a [f32] + Sync) -> Panels {
-        Panels::fill(lanes, depth, cols, |first, used, panel| {
+        Panels::fill(Buffer::unspecified, lanes, depth, cols, |first, used, panel| {
             let stored = panel.len() / depth;
             for (p, to) in panel.chunks_exact_mut(stored).enumerate() {
                 to[..used].copy_from_slice(&row(p)[first..][..used]);
@@ -171,9 +172,9 @@ impl Panels {
     }
 
     /// Packs the transpose of a matrix of `cols` × `depth`, whose rows lie one after the other.
-    pub fn from_columns(lanes: usize, depth: usize, cols: usize, matrix: &[f32]) -> Panels {
+    pub fn from_columns(new: NewBuffer, lanes: usize, depth: usize, cols: usize, matrix: &[f32]) -> Panels {
         assert!(matrix.len() >= cols * depth);
-        Panels::fill(lanes, depth, cols, |first, used, panel| {
+        Panels::fill(new, lanes, depth, cols, |first, used, panel| {
             let stored = panel.len() / depth;
             let columns = &matrix[first * depth..][..used * depth];
             if used == stored {
@@ -189,9 +190,15 @@ impl Panels {
     }
 
     /// `write` gets each panel's first column, how many of its columns are used, and its rows.
-    fn fill(lanes: usize, depth: usize, cols: usize, write: impl Fn(usize, usize, &mut [f32]) + Sync) -> Panels {
+    fn fill(
+        new: NewBuffer,
+        lanes: usize,
+        depth: usize,
+        cols: usize,
+        write: impl Fn(usize, usize, &mut [f32]) + Sync,
+    ) -> Panels {
         let width = tile_cols(lanes);
-        let mut data = Buffer::unspecified(depth * cols.next_multiple_of(lanes));
+        let mut data = new(depth * cols.next_multiple_of(lanes));
         if !data.is_empty() {
             threads::parallel_chunks(&mut data, depth * width, |j, panel| {
                 write(j * width, width.min(cols - j * width), panel);

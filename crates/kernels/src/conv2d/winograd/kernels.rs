@@ -5,6 +5,7 @@ use super::transform::Tile;
 use crate::copy::transpose::transpose;
 use crate::gemm::tile::tile_cols;
 use crate::isa::Kernel;
+use crate::packed::NewBuffer;
 use crate::simd::{MAX_LANES, Simd};
 use crate::target::Target;
 use crate::{Buffer, threads};
@@ -26,12 +27,12 @@ pub(super) struct Kernels<'a> {
 impl Kernels<'_> {
     /// All of them, transformed, as panels of adjacent output channels: panel × point × input channel × output channel, points
     /// [`point_stride`] apart.
-    pub fn transformed<F: Tile>(self, target: Target) -> Buffer<f32> {
+    pub fn transformed<F: Tile>(self, target: Target, new: NewBuffer) -> Buffer<f32> {
         let Kernels { inputs, outputs, .. } = self;
         let (lanes, width) = (target.lanes(), tile_cols(target.lanes()));
         let panel = |channels: usize| F::POINTS * point_stride(inputs * channels.next_multiple_of(lanes));
         let rest = if outputs.is_multiple_of(width) { 0 } else { panel(outputs % width) };
-        let mut kernels = Buffer::unspecified(outputs / width * panel(width) + rest);
+        let mut kernels = new(outputs / width * panel(width) + rest);
         threads::parallel_chunks(&mut kernels, panel(width), |j, panel| {
             let channels = width.min(outputs - j * width);
             target.run(KernelPanel {

@@ -22,7 +22,8 @@ mod transform;
 use super::epilogue::Epilogue;
 use super::input::Input;
 use super::shape::Conv2dShape;
-use crate::packed::Weights;
+use crate::Buffer;
+use crate::packed::{NewBuffer, Weights};
 use crate::target::Target;
 use kernels::Kernels;
 use output::Output;
@@ -106,7 +107,7 @@ pub fn forward(
     let before = [s.padding[0][0] as isize, s.padding[1][0] as isize];
     let kernels = Kernels { values: weight.values, inputs: ci, outputs: co, rotated: false };
     if let Some(packed) = weight.packed.filter(|_| !pool && applies_kept(s))
-        && let Some(transformed) = packed.small_tiles(target.lanes(), || kernels.transformed::<Two>(target))
+        && let Some(transformed) = packed.small_tiles(target.lanes(), |new| kernels.transformed::<Two>(target, new))
     {
         let grid = Grid::of::<Two>(s.batch, s.out_size());
         let to = Output::new(grid, s.out_size(), co, bias, epilogue, None, false, output);
@@ -121,11 +122,11 @@ pub fn forward(
             return fused_kernel_transform::correlate(target, images, before, grid, kernels, to);
         }
     };
-    let transform = || kernels.transformed::<Four>(target);
+    let transform = |new: NewBuffer| kernels.transformed::<Four>(target, new);
     let packed = weight.packed.filter(|_| POINTS * ci * co <= KEPT);
     match packed.and_then(|packed| packed.kernels(target.lanes(), transform)) {
         Some(transformed) => run(target, images, before, grid, transformed, to),
-        None => run(target, images, before, grid, &transform(), to),
+        None => run(target, images, before, grid, &transform(Buffer::unspecified), to),
     }
 }
 
@@ -143,7 +144,7 @@ pub fn input_grad(
     let grid = Grid::new(s.batch, s.in_size);
     let to = Output::new(grid, s.in_size, ci, None, Epilogue::NONE, before_relu, false, grad_input);
     let kernels = Kernels { values: weight, inputs: co, outputs: ci, rotated: true };
-    let transformed = || kernels.transformed::<Four>(target);
+    let transformed = || kernels.transformed::<Four>(target, Buffer::unspecified);
     match Algorithm::of(grid, co, ci) {
         Algorithm::Blocked => blocked::correlate(target, images, before, grid, &transformed(), to),
         Algorithm::PointMajor => point_major::correlate(target, images, before, grid, &transformed(), to),
