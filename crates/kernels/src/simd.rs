@@ -23,6 +23,9 @@ pub trait Simd: Copy + Send + Sync + 'static {
     /// # Safety
     /// `to` must be valid for writing `LANES` values; it need not be aligned.
     unsafe fn store(self, to: *mut f32, v: Self::F32);
+    /// Asks for a line of memory in the second cache, wherever it lies; nothing where the instruction set cannot.
+    #[inline(always)]
+    fn prefetch(self, _: *const u8) {}
     /// `a + b`
     fn add(self, a: Self::F32, b: Self::F32) -> Self::F32;
     /// `a - b`
@@ -245,6 +248,10 @@ pub mod x86 {
                 #[inline(always)]
                 unsafe fn load(self, from: *const f32) -> $vec {
                     unsafe { $load(from) }
+                }
+                #[inline(always)]
+                fn prefetch(self, at: *const u8) {
+                    unsafe { _mm_prefetch::<_MM_HINT_T1>(at.cast()) }
                 }
                 #[inline(always)]
                 unsafe fn store(self, to: *mut f32, v: $vec) {

@@ -6,7 +6,7 @@ use super::epilogue::{Epilogue, InRegisters};
 use super::input::Input;
 use super::shape::Conv2dShape;
 use super::window::{Band, Bands, Window};
-use crate::gemm::tile::{self, Panels, Walk};
+use crate::gemm::tile::{self, Ahead, Panels, Walk};
 use crate::isa::Kernel;
 use crate::packed::{NewBuffer, Weights};
 use crate::simd::{MAX_LANES, Simd};
@@ -425,18 +425,20 @@ impl Columns<'_> {
             // SAFETY: the bias has as many values as are read.
             bias = unsafe { tile::load::<S, 1, V>(simd, values.as_ptr(), 0, 1, values.len().min(self.cols)) }[0];
         }
-        let mut q = 0;
+        let (mut q, mut index, tiles) = (0, 0, pixels.div_ceil(R));
         while q < pixels {
+            let ahead = Ahead::of(self.b, V * S::LANES, index, tiles);
             // SAFETY: the caller's promise, with what was asserted above.
             unsafe {
                 if pixels - q > REST {
-                    self.tile::<S, R, V>(simd, epilogue, bias, q, output);
+                    self.tile::<S, R, V>(simd, epilogue, bias, q, ahead, output);
                     q += R;
                 } else {
-                    self.tile::<S, REST, V>(simd, epilogue, bias, q, output);
+                    self.tile::<S, REST, V>(simd, epilogue, bias, q, ahead, output);
                     q += REST;
                 }
             }
+            index += 1;
         }
     }
 
@@ -451,6 +453,7 @@ impl Columns<'_> {
         epilogue: InRegisters<S>,
         bias: [S::F32; V],
         q: usize,
+        ahead: Ahead,
         output: *mut f32,
     ) {
         let pixels = self.offsets.len();
@@ -462,7 +465,7 @@ impl Columns<'_> {
         // SAFETY: every offset plus the walk's last lies within `data`, as the caller asserts, and `b` has a row
         // of `V` vectors for every step of the walk; `before_relu` and the residual are as long as the output from here on.
         unsafe {
-            let mut acc = tile::multiply(simd, &rows, self.walk, self.b.as_ptr(), V * S::LANES, [bias; R]);
+            let mut acc = tile::multiply_ahead(simd, &rows, self.walk, self.b.as_ptr(), V * S::LANES, [bias; R], ahead);
             if let Some(x) = self.residual {
                 let x = tile::load::<S, R, V>(simd, x.as_ptr().add(at), self.out_stride, count, self.cols);
                 for r in 0..R {

@@ -63,9 +63,75 @@ pub(crate) unsafe fn multiply<S: Simd, const R: usize, const V: usize>(
     simd: S,
     rows: &[*const f32; R],
     walk: &Walk,
+    b: *const f32,
+    b_step: usize,
+    acc: [[S::F32; V]; R],
+) -> [[S::F32; V]; R] {
+    // SAFETY: the caller's promise.
+    unsafe { multiply_each(simd, rows, walk, b, b_step, acc, || ()) }
+}
+
+/// As [`multiply`], and fetches what comes after `b`.
+///
+/// # Safety
+/// As [`multiply`].
+#[inline(always)]
+pub(crate) unsafe fn multiply_ahead<S: Simd, const R: usize, const V: usize>(
+    simd: S,
+    rows: &[*const f32; R],
+    walk: &Walk,
+    b: *const f32,
+    b_step: usize,
+    acc: [[S::F32; V]; R],
+    ahead: Ahead,
+) -> [[S::F32; V]; R] {
+    let mut at = ahead.from.cast::<u8>();
+    let each = || {
+        simd.prefetch(at);
+        at = at.wrapping_add(ahead.step);
+    };
+    // SAFETY: the caller's promise.
+    unsafe { multiply_each(simd, rows, walk, b, b_step, acc, each) }
+}
+
+/// What a product fetches into the cache while it computes: at each step of its walk the place that is `step` bytes after the last.
+#[derive(Clone, Copy)]
+pub(crate) struct Ahead {
+    from: *const f32,
+    step: usize,
+}
+
+impl Ahead {
+    /// Over how many tiles of rows the next panel is spread: more would fetch each line more often, fewer in a burst that memory does not keep up with.
+    const TILES: usize = 4;
+    /// A panel of more bytes would drive itself out of the cache.
+    const MOST: usize = 1 << 18;
+
+    /// For tile `index` of `tiles` that all multiply by `panel`, whose rows have `row` values: a part of what lies behind the panel.
+    #[inline(always)]
+    pub fn of(panel: &[f32], row: usize, index: usize, tiles: usize) -> Ahead {
+        let parts = tiles.min(Ahead::TILES);
+        if index >= parts || size_of_val(panel) > Ahead::MOST {
+            return Ahead { from: panel.as_ptr(), step: 0 };
+        }
+        let from = panel.as_ptr().wrapping_add(panel.len() + panel.len() * index / parts);
+        Ahead { from, step: size_of::<f32>() * row / parts }
+    }
+}
+
+/// As [`multiply`], with a call of `each` at each step.
+///
+/// # Safety
+/// As [`multiply`].
+#[inline(always)]
+unsafe fn multiply_each<S: Simd, const R: usize, const V: usize>(
+    simd: S,
+    rows: &[*const f32; R],
+    walk: &Walk,
     mut b: *const f32,
     b_step: usize,
     mut acc: [[S::F32; V]; R],
+    mut each: impl FnMut(),
 ) -> [[S::F32; V]; R] {
     let rows = *rows;
     for outer in 0..walk.outer {
@@ -77,6 +143,7 @@ pub(crate) unsafe fn multiply<S: Simd, const R: usize, const V: usize>(
                     // SAFETY: the caller's promise about `b`.
                     y[v] = unsafe { simd.load(b.add(v * S::LANES)) };
                 }
+                each();
                 for r in 0..R {
                     // SAFETY: the caller's promise about the rows.
                     let x = simd.splat(unsafe { *rows[r].add(at) });

@@ -4,7 +4,7 @@ use super::kernels::kernel_panel;
 use super::output::Output;
 use super::tiles::{Grid, Images, point_stride, transform_input};
 use super::transform::{Tile, Two};
-use crate::gemm::tile::{self, Walk, tile_cols};
+use crate::gemm::tile::{self, Ahead, Walk, tile_cols};
 use crate::isa::Kernel;
 use crate::simd::Simd;
 use crate::target::Target;
@@ -93,19 +93,21 @@ impl Block<'_> {
         assert!(kernels.len() >= Two::POINTS * kernel && points.len() == Two::POINTS * point);
         assert!(products.len() >= Two::POINTS * product && cols <= width && ci <= row);
         for p in 0..Two::POINTS {
-            let mut t = 0;
+            let b = &kernels[p * kernel..][..ci * width];
+            let (mut t, mut index, tiles) = (0, 0, self.count.div_ceil(R));
             while t < self.count {
+                let ahead = Ahead::of(b, width, index, tiles);
+                index += 1;
                 let left = self.count - t;
                 let (from, to) = (points[p * point + t * row..].as_ptr(), &mut products[p * product + t * width..]);
-                // SAFETY: the rows from `t` on are tiles of this point, and the panel has `ci` rows for it, within the lengths asserted above.
+                // SAFETY: the rows from `t` on are tiles of this point, of `ci` values each, within the lengths asserted above.
                 unsafe {
-                    let b = kernels.as_ptr().add(p * kernel);
                     // Two short tiles, rather than a long one and a part of another.
                     if left > 2 * SHORT || (SHORT < left && left <= R) {
-                        rows::<S, R, V>(simd, from, row, ci, b, left, to.as_mut_ptr());
+                        rows::<S, R, V>(simd, from, row, b, ahead, left, to.as_mut_ptr());
                         t += R;
                     } else {
-                        rows::<S, SHORT, V>(simd, from, row, ci, b, left, to.as_mut_ptr());
+                        rows::<S, SHORT, V>(simd, from, row, b, ahead, left, to.as_mut_ptr());
                         t += SHORT;
                     }
                 }
@@ -117,17 +119,17 @@ impl Block<'_> {
     }
 }
 
-/// The products of at most `R` rows with a panel of `ci` rows.
+/// The products of at most `R` rows with the panel `b`.
 ///
 /// # Safety
-/// `from` must be valid for reading `ci` values at the first `count` multiples of `stride`, `b` for `ci` rows of `V` vectors, and `to` for writing `count` of them.
+/// `from` must be valid for reading as many values as the panel has rows at the first `count` multiples of `stride`, and `to` for writing `count` rows of `V` vectors.
 #[inline(always)]
 unsafe fn rows<S: Simd, const R: usize, const V: usize>(
     simd: S,
     from: *const f32,
     stride: usize,
-    ci: usize,
-    b: *const f32,
+    b: &[f32],
+    ahead: Ahead,
     count: usize,
     to: *mut f32,
 ) {
@@ -136,9 +138,10 @@ unsafe fn rows<S: Simd, const R: usize, const V: usize>(
     for r in 0..R {
         rows[r] = from.wrapping_add(r.min(count - 1) * stride);
     }
-    // SAFETY: the caller's promise.
+    let (walk, zeros) = (Walk::run(b.len() / (V * S::LANES), 1), [[simd.splat(0.0); V]; R]);
+    // SAFETY: the caller's promise, and the walk has as many steps as the panel rows.
     unsafe {
-        let acc = tile::multiply(simd, &rows, &Walk::run(ci, 1), b, V * S::LANES, [[simd.splat(0.0); V]; R]);
+        let acc = tile::multiply_ahead(simd, &rows, &walk, b.as_ptr(), V * S::LANES, zeros, ahead);
         tile::store(simd, &acc, to, V * S::LANES, count, V * S::LANES);
     }
 }
