@@ -105,6 +105,8 @@ fn numbers_are_learnt_measured_and_predicted() {
     let train = ["train", "shapes.csv", "--model", NET, "--out", "run"];
     let said = succeed(d, &[&train[..], &columns, &settings].concat());
     assert!(said.contains("2 numbers: squares, crosses)") && said.contains("validation MAE"), "{said}");
+    let scatter = fs::read_to_string(d.join("run/scatter.svg")).unwrap();
+    assert!(scatter.contains("predicted squares") && scatter.contains("actual crosses"), "{scatter}");
     let measured = json(&succeed(d, &["eval", "run", "shapes.csv", "--json"]));
     let of = |what: &str, metric: &str| measured[what][metric].as_f64().unwrap();
     assert!(of("metrics", "mae") < 0.5 * of("constant", "mae"), "{measured}");

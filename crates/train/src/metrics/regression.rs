@@ -27,6 +27,17 @@ use serde::{Deserialize, Serialize};
 pub struct RegressionMetrics {
     samples: usize,
     columns: Vec<Column>,
+    /// Every column's predicted and actual numbers, where they are kept.
+    pairs: Option<Vec<Pairs>>,
+}
+
+/// The numbers of a column, in the order in which they were added.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Pairs {
+    #[serde(with = "nan_as_null::list")]
+    predicted: Vec<f32>,
+    #[serde(with = "nan_as_null::list")]
+    actual: Vec<f32>,
 }
 
 /// One of the numbers that a sample has.
@@ -93,7 +104,24 @@ impl RegressionMetrics {
     pub fn new(columns: Vec<String>) -> Self {
         assert!(!columns.is_empty(), "RegressionMetrics::new: there are no columns");
         let column = |name| Column { name, mean: 0.0, spread: 0.0, absolute: 0.0, squared: 0.0 };
-        RegressionMetrics { samples: 0, columns: columns.into_iter().map(column).collect() }
+        RegressionMetrics { samples: 0, columns: columns.into_iter().map(column).collect(), pairs: None }
+    }
+
+    /// Keeps the numbers of every sample too, for [`RegressionMetrics::pairs`].
+    ///
+    /// # Panics
+    /// If there are samples already.
+    pub fn keep_pairs(mut self) -> Self {
+        assert_eq!(self.samples, 0, "RegressionMetrics::keep_pairs: samples were added without");
+        self.pairs = Some(vec![Pairs::default(); self.columns.len()]);
+        self
+    }
+
+    /// Each column's name, its predicted and its actual numbers, in the order in which they were added; nothing without
+    /// [`RegressionMetrics::keep_pairs`].
+    pub fn pairs(&self) -> impl Iterator<Item = (&str, &[f32], &[f32])> {
+        let pairs = self.pairs.iter().flatten();
+        self.columns.iter().zip(pairs).map(|(column, p)| (&column.name[..], &p.predicted[..], &p.actual[..]))
     }
 
     /// Adds samples: predictions and targets, both [samples, columns].
@@ -111,6 +139,10 @@ impl RegressionMetrics {
                 column.add(self.samples, *predicted as f64, *target as f64);
             }
         }
+        for (i, pairs) in self.pairs.iter_mut().flatten().enumerate() {
+            pairs.predicted.extend(predicted.iter().skip(i).step_by(columns));
+            pairs.actual.extend(targets.iter().skip(i).step_by(columns));
+        }
     }
 
     /// Samples added.
@@ -123,6 +155,7 @@ impl Metrics for RegressionMetrics {
     fn merge(&mut self, other: &Self) {
         let names = |metrics: &Self| metrics.columns.iter().map(|c| c.name.clone()).collect::<Vec<_>>();
         assert_eq!(names(self), names(other), "RegressionMetrics::merge: other columns");
+        assert_eq!(self.pairs.is_some(), other.pairs.is_some(), "RegressionMetrics::merge: one of two keeps pairs");
         if other.samples == 0 {
             return;
         }
@@ -130,6 +163,10 @@ impl Metrics for RegressionMetrics {
             column.merge(self.samples as f64, other_column, other.samples as f64);
         }
         self.samples += other.samples;
+        for (pairs, others) in self.pairs.iter_mut().flatten().zip(other.pairs.iter().flatten()) {
+            pairs.predicted.extend(&others.predicted);
+            pairs.actual.extend(&others.actual);
+        }
     }
 
     fn finish(&self) -> Vec<Metric> {
@@ -188,6 +225,21 @@ mod tests {
         assert_eq!(names, ["mae", "rmse", "r2", "mae/a", "rmse/a", "r2/a", "mae/b", "rmse/b", "r2/b"]);
         let defined: Vec<bool> = finished.iter().map(|m| !m.value.is_nan()).collect();
         assert_eq!(defined, [false, false, false, false, false, false, true, true, true]);
+    }
+
+    #[test]
+    fn pairs_are_kept_by_column() {
+        let new = || RegressionMetrics::new(vec!["a".into(), "b".into()]).keep_pairs();
+        let (mut metrics, mut more) = (new(), new());
+        metrics.add(&[1.0, 2.0, 3.0, 4.0], &[5.0, 6.0, 7.0, 8.0]);
+        more.add(&[9.0, 10.0], &[11.0, 12.0]);
+        metrics.merge(&more);
+        let kept: Vec<_> = metrics.pairs().collect();
+        assert_eq!(kept[0], ("a", &[1.0, 3.0, 9.0][..], &[5.0, 7.0, 11.0][..]));
+        assert_eq!(kept[1], ("b", &[2.0, 4.0, 10.0][..], &[6.0, 8.0, 12.0][..]));
+        let mut without = RegressionMetrics::new(vec!["a".into()]);
+        without.add(&[1.0], &[2.0]);
+        assert_eq!(without.pairs().count(), 0);
     }
 
     #[test]

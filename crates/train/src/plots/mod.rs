@@ -21,5 +21,5 @@ pub use curves::{Series, curves, curves_over_log};
 pub(crate) use precision_recall::points as precision_recall_points;
 pub use precision_recall::{precision_recall, precision_recall_curves};
 pub use reliability::{ReliabilityPoint, reliability};
-pub use scatter::scatter;
+pub use scatter::{scatter, scatters};
 pub use svg::cell_colours;

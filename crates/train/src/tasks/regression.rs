@@ -2,6 +2,7 @@
 
 use crate::config::TaskKind;
 use crate::metrics::{Detail, RegressionMetrics};
+use crate::plots;
 use crate::task::Task;
 use striate_data::Batch;
 use striate_nn::{Forward, SmoothL1Loss};
@@ -58,8 +59,9 @@ impl<N: Forward> Task<N> for Regression {
     fn loss(&self, output: Tensor, batch: &Batch) -> Tensor {
         self.smooth_l1(output, &batch.targets)
     }
-    fn metrics(&self, _: Detail) -> RegressionMetrics {
-        RegressionMetrics::new(self.names.clone())
+    fn metrics(&self, detail: Detail) -> RegressionMetrics {
+        let metrics = RegressionMetrics::new(self.names.clone());
+        if detail == Detail::Running { metrics } else { metrics.keep_pairs() }
     }
     fn measure(&self, output: &Tensor, batch: &Batch, metrics: &mut RegressionMetrics) {
         let numbers = output.detach() * &row(&self.std) + &row(&self.mean);
@@ -67,5 +69,8 @@ impl<N: Forward> Task<N> for Regression {
     }
     fn monitor(&self) -> &str {
         "mae"
+    }
+    fn picture(&self, metrics: &RegressionMetrics, _: &[String]) -> Option<(&'static str, String)> {
+        Some(("scatter.svg", plots::scatters(&metrics.pairs().collect::<Vec<_>>())))
     }
 }
