@@ -320,7 +320,7 @@ fn grids(features: &Features) -> Vec<Shot> {
     let caption = |what: &str, grid: &Grid, of: &str| {
         let some = if grid.drawn < grid.count { format!("{} of ", grid.drawn) } else { String::new() };
         let [h, w] = grid.size;
-        format!("{some}{} {what} ({h}×{w}) of {}{of}", thousands(grid.count), grid.layer)
+        format!("{some}{} {what} ({h}×{w}) of layer {}{of}", thousands(grid.count), grid.layer)
     };
     let filters = features.filters.iter().map(|grid| (caption("filters", grid, ""), grid));
     let maps = features.maps.iter().map(|of| (caption("maps", &of.grid, &format!(": {}", of.image)), &of.grid));
