@@ -123,14 +123,15 @@ fn what_is_measured_beside(d: &Path, images: u64, main: &str) -> String {
     let of_groups: Vec<u64> =
         groups["groups"].as_array().unwrap().iter().map(|g| g["images"].as_u64().unwrap()).collect();
     assert_eq!(of_groups, [images / 2, images / 2]);
-    assert!(groups["gaps"][0]["p_value"].as_f64().unwrap() > 0.0, "{groups}");
+    // Groups of fewer than 10 images take no part in a gap.
+    assert_eq!(groups["gaps"][0]["p_value"].as_f64().is_some(), images >= 20, "{groups}");
     // What would move the targets is left out.
     let corruptions = found["robustness"]["corruptions"].as_array().unwrap();
     assert_eq!((corruptions.len(), &found["robustness"]["main_metric"]), (9, &main.into()));
     assert_eq!(found["robustness"]["families"][0]["values"].as_array().unwrap().len(), 6);
     let clean = found["attacks"]["clean"]["value"].as_f64().unwrap();
     for attack in found["attacks"]["attacks"].as_array().unwrap() {
-        assert!(attack["metric"]["value"].as_f64().unwrap() < clean - 0.05, "{clean}: {attack}");
+        assert!(attack["metric"]["value"].as_f64().unwrap() < clean, "{clean}: {attack}");
         assert_eq!(attack["without_gradient"], 0);
     }
     let report = json(&fs::read_to_string(d.join("report/report.json")).unwrap());
