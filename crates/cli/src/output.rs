@@ -5,6 +5,7 @@ use std::fmt::{Display, Write as _};
 use std::io::{self, Write};
 use std::path::Path;
 pub use striate::data::images::plural;
+pub use striate::data::images::thousands;
 pub use striate::imaging::shown;
 pub use striate::train::sinks::json_path;
 
@@ -97,17 +98,9 @@ pub fn quoted(path: &Path) -> String {
     }
 }
 
-/// `1234567` as `1,234,567`.
-pub fn thousands(n: impl Display) -> String {
-    let digits = n.to_string();
-    let mut out = String::new();
-    for (i, d) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(d);
-    }
-    out
+/// `98.32%`; `–` where there is no number.
+pub fn percent(x: impl Into<Option<f64>>) -> String {
+    x.into().map_or("–".into(), |x| format!("{:.2}%", 100.0 * x))
 }
 
 /// `1 image`, `1,000 images`
@@ -129,6 +122,7 @@ mod tests {
         for (n, text) in [(0u64, "0"), (999, "999"), (1000, "1,000"), (1_199_882, "1,199,882")] {
             assert_eq!(thousands(n), text);
         }
+        assert_eq!([percent(0.98316), percent(None)], ["98.32%", "–"]);
         assert_eq!((count_of(1, "image"), count_of(1000, "image")), ("1 image".into(), "1,000 images".into()));
     }
 

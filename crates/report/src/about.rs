@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use striate_data::images::BadImage;
 use striate_model::{EvalSplit, ModelCard};
-use striate_train::{Evaluation, HeldOut};
+use striate_train::{Evaluation, HeldOut, OutOfFold};
 
 /// What was measured, and on what.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
@@ -23,9 +23,11 @@ pub struct About {
     pub data: String,
     /// How many images were measured on.
     pub images: usize,
-    /// What they are to the model: `test` if it has seen none of them, `validation` if its best epoch was chosen on some, `unknown` if its file does not say; `unlabelled`
-    /// of images without labels, of which nothing is measured.
+    /// What they are to the model: `test` if it has seen none of them, `validation` if its best epoch was chosen on some, `unknown` if its file does not say;
+    /// `out_of_fold` of a cross-validation, each by the model of the fold that held it out; `unlabelled` of images without labels, of which nothing is measured.
     pub measured_on: &'static str,
+    /// How many folds there are, of a cross-validation.
+    pub folds: Option<usize>,
     /// How many images were left out because the model has learnt from them.
     pub learnt_from_left_out: usize,
     /// The fraction of other images that the model file takes for learnt from, by mistake.
@@ -70,6 +72,8 @@ pub struct TrainingFacts {
 
 /// The name of what was measured on, of images without labels.
 pub(crate) const UNLABELLED: &str = "unlabelled";
+/// That of the images of a cross-validation.
+pub(crate) const OUT_OF_FOLD: &str = "out_of_fold";
 
 impl About {
     /// Of an evaluation of the model of this card; `model` and `network` are their names.
@@ -86,6 +90,18 @@ impl About {
             learnt_from_error_rate: held_out.error_rate,
             loss: Some(evaluation.loss),
             ..About::of_model(card, model, network, &evaluation.bad)
+        }
+    }
+
+    /// Of a cross-validation in the directory `model`, whose images were measured together.
+    pub fn out_of_fold(all: &OutOfFold, model: String, network: String, evaluation: &Evaluation) -> About {
+        About {
+            data: all.folds[0].held_out.data.name.clone(),
+            images: evaluation.results.images(),
+            measured_on: OUT_OF_FOLD,
+            folds: Some(all.folds.len()),
+            loss: Some(evaluation.loss),
+            ..About::of_model(&all.card, model, network, &evaluation.bad)
         }
     }
 
@@ -113,6 +129,7 @@ impl About {
             data: String::new(),
             images: 0,
             measured_on: UNLABELLED,
+            folds: None,
             learnt_from_left_out: 0,
             learnt_from_error_rate: 0.0,
             unreadable: bad.iter().map(unreadable).collect(),
@@ -141,6 +158,10 @@ impl About {
             "test" => format!("{n} test images: the model has not seen any of them."),
             "validation" => format!(
                 "{n} validation images: the best epoch was chosen on them, so the numbers are somewhat better than on new images."
+            ),
+            OUT_OF_FOLD => format!(
+                "{n} images of {} folds, each by the model of the fold that held it out: no model has learnt from an image that it was measured on. The best epoch of each was chosen on its fold, so the numbers are somewhat better than on new images.",
+                self.folds.unwrap_or_default()
             ),
             UNLABELLED => format!("{n} images without labels: how right the model is on them is not known."),
             _ => format!(

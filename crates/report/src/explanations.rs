@@ -2,10 +2,9 @@
 
 use crate::explain::{ExplainError, Explainer, Method, Options, Scores, overlay};
 use crate::failures::Failures;
-use crate::gallery::{Gallery, Shot, original};
+use crate::gallery::{Gallery, Part, Shot};
 use schemars::JsonSchema;
 use serde::Serialize;
-use striate_train::Images;
 
 /// The explanations that a report shows.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
@@ -42,14 +41,14 @@ const BUDGET: u64 = 3_000_000_000_000;
 const SIDE: usize = 112;
 
 impl Explanations {
-    /// Adds Grad-CAM of the predicted class to the images of `lists` in `gallery`, and checks it on the first images of the lists. None if the network has no layer
-    /// whose output is a map.
+    /// Adds Grad-CAM of the predicted class to those images of `lists` in `gallery` that are of this part, and checks it on a few if it is the first part. None if the network
+    /// has no layer whose output is a map.
     ///
     /// # Errors
     /// If the network cannot be run, or gives NaN.
     pub fn of(
         explainer: &Explainer,
-        images: &Images,
+        part: &Part,
         lists: &[Failures],
         gallery: &mut Gallery,
         seed: u64,
@@ -57,13 +56,14 @@ impl Explanations {
         let Some(layer) = explainer.default_layer().map(|layer| layer.name.clone()) else { return Ok(None) };
         let (method, options) = (Method::GradCam, Options { seed, ..Options::default() });
         let mut found = Explanations { method, layer: Some(layer), images: 0, checked: Vec::new() };
-        let checks = (BUDGET / (PASSES * explainer.macs().max(1))).min(CHECKED) as usize;
+        let checks = if part.first == 0 { BUDGET / (PASSES * explainer.macs().max(1)) } else { 0 };
+        let checks = checks.min(CHECKED) as usize;
         // The first of every list, then the second of every list.
         let longest = lists.iter().map(|list| list.images.len()).max().unwrap_or(0);
         let in_turn = (0..longest).flat_map(|place| lists.iter().filter_map(move |list| list.images.get(place)));
         let mut seen = std::collections::BTreeSet::new();
         for failure in in_turn.filter(|failure| seen.insert(failure.index)) {
-            let Some(image) = original(images, failure.index) else { continue };
+            let Some(image) = part.original(failure.index) else { continue };
             let explanation = match explainer.explain(&image, method, &options) {
                 Ok(explanation) => explanation,
                 // Nothing was found in it, so there is nothing to explain.
@@ -86,5 +86,11 @@ impl Explanations {
             }
         }
         Ok((found.images > 0).then_some(found))
+    }
+
+    /// With those of another part of the images.
+    pub fn join(mut self, other: &Explanations) -> Explanations {
+        self.images += other.images;
+        self
     }
 }

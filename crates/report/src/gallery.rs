@@ -47,18 +47,39 @@ impl Shot {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Gallery(BTreeMap<usize, Vec<Shot>>);
 
+/// Images that one model has answered, of those that a report is of: all, but for a cross-validation.
+#[derive(Clone, Copy)]
+pub struct Part<'a> {
+    /// The images.
+    pub images: &'a Images,
+    /// The place of the first of them among all.
+    pub first: usize,
+}
+
+impl Part<'_> {
+    /// The image at this place among all as it is in its file; none if it is of another part or cannot be read.
+    pub fn original(&self, index: usize) -> Option<AnyImage> {
+        original(self.images, index.checked_sub(self.first)?)
+    }
+
+    fn has(&self, index: usize) -> bool {
+        (self.first..self.first + self.images.len()).contains(&index)
+    }
+}
+
 impl Gallery {
-    /// Of these images, with what there is in them and what the model finds where that has a place. Images that cannot be read are left out.
-    pub fn of(model: &Predictor, images: &Images, indices: impl IntoIterator<Item = usize>) -> Gallery {
-        let mut wanted: Vec<usize> = indices.into_iter().collect();
+    /// Adds those of these images that are of a part, with what there is in them and what its model finds where that has a place. Images that cannot be read are
+    /// left out.
+    pub fn add_images(&mut self, model: &Predictor, part: &Part, indices: impl IntoIterator<Item = usize>) {
+        let mut wanted: Vec<usize> = indices.into_iter().filter(|&index| part.has(index)).collect();
         wanted.sort_unstable();
         wanted.dedup();
-        let read = parallel::map(wanted.len(), num_threads(), |i| original(images, wanted[i]));
+        let read = parallel::map(wanted.len(), num_threads(), |i| part.original(wanted[i]));
         let shots = |(index, image): (usize, Option<AnyImage>)| {
             let image = image?;
-            Some((index, shots(model, &image, &images.target(index))))
+            Some((index, shots(model, &image, &part.images.target(index - part.first))))
         };
-        Gallery(wanted.into_iter().zip(read).filter_map(shots).collect())
+        self.0.extend(wanted.into_iter().zip(read).filter_map(shots));
     }
 
     /// The shots of image `index`.

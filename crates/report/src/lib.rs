@@ -14,6 +14,7 @@ mod drawing;
 pub mod explain;
 mod explanations;
 mod failures;
+mod features;
 mod folds;
 mod gallery;
 pub mod groups;
@@ -25,6 +26,7 @@ mod outcomes;
 mod page;
 mod report;
 pub mod robustness;
+mod roc;
 #[cfg(test)]
 mod tests;
 mod unlabelled;
@@ -42,11 +44,13 @@ pub use drawing::{draw_classes, draw_objects, palette};
 pub use explain::{ExplainError, Explainer, Explanation, Method, Options as ExplainOptions};
 pub use explanations::{Checked, Explanations};
 pub use failures::{Failure, Failures};
-pub use gallery::{Gallery, Shot};
+pub use features::{FeatureMaps, Features, NearImage, NearestImages};
+pub use gallery::{Gallery, Part, Shot};
 pub use label_errors::*;
 pub use number::{IntervalMethod, Number};
 pub use out_of_distribution::{
     Mahalanobis, OutOfDistribution, OutOfDistributionScore, Representations, out_of_distribution,
 };
-pub use outcomes::{LabelAnswers, MetricOf, NumberAnswers, Outcomes, TaskAnswers};
-pub use report::{Curve, FORMAT, Report, ReportOptions};
+pub use outcomes::{LabelAnswers, MetricOf, MetricsOf, NumberAnswers, Outcomes, TaskAnswers};
+pub use report::{Curve, FORMAT, FoldRow, Report, ReportOptions};
+pub use roc::RocCurve;

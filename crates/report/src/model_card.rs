@@ -1,6 +1,6 @@
 //! `MODEL_CARD.md`: what a run tells by itself, and places for what only its author knows (after Mitchell et al., "Model Cards for Model Reporting", 2019).
 
-use crate::about::{About, UNLABELLED};
+use crate::about::{About, OUT_OF_FOLD, UNLABELLED};
 use crate::report::Report;
 use askama::Template;
 
@@ -35,6 +35,9 @@ impl Report {
         match self.about.measured_on {
             "validation" => limits.push(
                 "It was measured on images on which its best epoch was chosen: on new ones it does worse.".into(),
+            ),
+            OUT_OF_FOLD => limits.push(
+                "Each fold's best epoch was chosen on the images it was measured on: on new ones it does worse. A model of all images was not measured.".into(),
             ),
             UNLABELLED => limits.push("How right it is was not measured: the images have no labels.".into()),
             "unknown" => {
@@ -123,7 +126,7 @@ impl Report {
             "mae" => format!("{difference:.4}"),
             _ => format!("{:.1} points", 100.0 * difference),
         };
-        let metric = groups.main_metric.replace('_', " ");
+        let metric = groups.main_title();
         let line = || {
             format!(
                 "By {}, {metric} differs by {size} between {lowest} and {highest}, more than by chance.",

@@ -11,6 +11,9 @@ use striate_train::{
 /// A metric over some of the images, given their numbers, each as often as it is there.
 pub type MetricOf<'a> = Box<dyn Fn(&[usize]) -> f64 + Sync + 'a>;
 
+/// The metrics over some of the images, as [`MetricOf`].
+pub type MetricsOf<'a> = Box<dyn Fn(&[usize]) -> Vec<Metric> + Sync + 'a>;
+
 /// What a model gave for each of some images.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Outcomes {
@@ -221,34 +224,35 @@ impl Outcomes {
         }
     }
 
-    /// All metrics of the task over some of the images, given their numbers; none of objects and masks.
-    pub fn metrics_of(&self, of: &[usize]) -> Vec<Metric> {
+    /// The metrics of the task over some of the images, given their numbers, each as often as it is there: all but those of objects by size.
+    pub fn metrics_of(&self) -> MetricsOf<'_> {
         fn rows<T: Copy>(values: &[T], width: usize, of: &[usize]) -> Vec<T> {
             of.iter().flat_map(|&i| &values[i * width..][..width]).copied().collect()
         }
         match &self.answers {
-            TaskAnswers::Classification(answers) => {
+            TaskAnswers::Classification(answers) => Box::new(move |of| {
                 let n = answers.classes;
                 let mut metrics = ClassificationMetrics::new(n, Detail::Scores);
                 let labels: Vec<i64> = of.iter().map(|&i| answers.labels[i] as i64).collect();
                 metrics.add(&rows(&answers.logits, n, of), n, &labels);
                 metrics.finish()
-            }
-            TaskAnswers::MultiLabel(answers) => {
+            }),
+            TaskAnswers::MultiLabel(answers) => Box::new(move |of| {
                 let n = answers.thresholds.len();
                 let mut metrics = MultiLabelMetrics::new(n, Detail::Full).thresholds(&answers.thresholds);
                 let targets: Vec<f32> =
                     rows(&answers.targets, n, of).into_iter().map(|has| f32::from(u8::from(has))).collect();
                 metrics.add_probabilities(&rows(&answers.probabilities, n, of), &targets);
                 metrics.finish()
-            }
-            TaskAnswers::Regression(answers) => {
+            }),
+            TaskAnswers::Regression(answers) => Box::new(move |of| {
                 let n = answers.columns.len();
                 let mut metrics = RegressionMetrics::new(answers.columns.clone());
                 metrics.add(&rows(&answers.predicted, n, of), &rows(&answers.targets, n, of));
                 metrics.finish()
-            }
-            TaskAnswers::Detection(_) | TaskAnswers::Segmentation(_) => Vec::new(),
+            }),
+            TaskAnswers::Detection(of) => Box::new(of.metrics_of()),
+            TaskAnswers::Segmentation(of) => Box::new(of.metrics_of().expect("it was made with all detail")),
         }
     }
 }
@@ -305,7 +309,7 @@ mod tests {
         ] {
             let outcomes = Outcomes { names: vec!["a".into(), "b".into()], indices: vec![0, 1], answers };
             let value = outcomes.main_metric_of()(&[0, 1]);
-            let all = outcomes.metrics_of(&[0, 1]);
+            let all = outcomes.metrics_of()(&[0, 1]);
             let metric = all.iter().find(|m| m.name == outcomes.main_metric()).unwrap();
             assert!((metric.value - value).abs() < 1e-12, "{metric:?} {value}");
             assert_eq!(outcomes.as_metric(value).direction, metric.direction);

@@ -4,14 +4,18 @@ use crate::about::About;
 use crate::calibration::{CalibrationMeasures, CalibrationReport};
 use crate::certainty::{Certainty, SUSPECT_LABELS};
 use crate::classes::{ClassRow, Confusion};
+use crate::explain::Grid;
 use crate::failures::{CERTAINLY_RIGHT, Failures};
+use crate::features::Features;
 use crate::gallery::{Gallery, Shot};
 use crate::groups::{GapKind, Groups};
 use crate::number::Number;
 use crate::report::{Curve, Report};
 use crate::robustness::{AttackExample, Attacks, CorruptionExample, Robustness, STRENGTHS};
+use crate::roc;
 use askama::Template;
 use std::fmt::Write;
+use striate_data::images::thousands;
 use striate_imaging::decode_bytes;
 use striate_train::Scale;
 use striate_train::plots::{self, Series};
@@ -40,7 +44,10 @@ struct Page<'a> {
     counted_capital: &'static str,
     classes_shown: Vec<&'a ClassRow>,
     matrix: Option<Matrix<'a>>,
+    roc: Option<String>,
     precision_recall: Option<String>,
+    strengths: Option<String>,
+    grids: Vec<Shot>,
     curves: Option<String>,
     /// Whether images are shown large, several of each.
     wide: bool,
@@ -97,6 +104,9 @@ impl Report {
             classes_shown: self.classes_shown(),
             matrix: self.confusion.as_ref().and_then(|c| matrix(c, &self.about.outputs)),
             precision_recall: (!self.precision_recall.is_empty()).then(|| self.precision_recall_plot()),
+            roc: (!self.roc.is_empty()).then(|| roc::plot(&self.roc)),
+            strengths: self.robustness.as_ref().map(strengths),
+            grids: self.features.as_ref().map_or_else(Vec::new, grids),
             curves: (!self.training_curves.is_empty()).then(|| self.training_plot()),
             wide: self.explanations.is_some() || matches!(task, "detection" | "segmentation"),
             failing: self
@@ -178,6 +188,7 @@ impl Page<'_> {
             ("labels", "Labels that may be wrong", report.label_errors.is_some()),
             ("outside", "Images of another kind", report.out_of_distribution.is_some()),
             ("explanations", "What it looks at", report.explanations.is_some()),
+            ("features", "What it has learnt", report.features.is_some()),
             ("groups", "Groups", report.groups.is_some()),
             ("robustness", "Robustness", report.robustness.is_some()),
             ("attacks", "Attacks", report.attacks.is_some()),
@@ -267,7 +278,7 @@ const SIGNIFICANT: f64 = 0.05;
 
 fn gap_rows(groups: &Groups) -> Vec<GapRow> {
     let kinds = [
-        (GapKind::Main, groups.main_metric.replace('_', " ")),
+        (GapKind::Main, groups.main_title()),
         (GapKind::Calibration, "calibration error".into()),
         (GapKind::EqualOpportunity, "recall (equal opportunity)".into()),
         (GapKind::PredictiveParity, "precision (predictive parity)".into()),
@@ -301,6 +312,28 @@ fn gap_rows(groups: &Groups) -> Vec<GapRow> {
     kinds.into_iter().filter_map(row).collect()
 }
 
+/// Pixels of the shorter side of a grid.
+const GRID: usize = 400;
+
+/// The grid of filters, then those of feature maps.
+fn grids(features: &Features) -> Vec<Shot> {
+    let caption = |what: &str, grid: &Grid, of: &str| {
+        let some = if grid.drawn < grid.count { format!("{} of ", grid.drawn) } else { String::new() };
+        let [h, w] = grid.size;
+        format!("{some}{} {what} ({h}×{w}) of layer {}{of}", thousands(grid.count), grid.layer)
+    };
+    let filters = features.filters.iter().map(|grid| (caption("filters", grid, ""), grid));
+    let maps = features.maps.iter().map(|of| (caption("maps", &of.grid, &format!(": {}", of.image)), &of.grid));
+    filters.chain(maps).filter_map(|(caption, grid)| Shot::new(&caption, &grid.image, GRID)).collect()
+}
+
+/// The metric against the strength of each kind of corruption.
+fn strengths(robustness: &Robustness) -> String {
+    let series: Vec<_> = robustness.families.iter().map(|of| (of.family.to_string(), of.values.clone())).collect();
+    let scale = if robustness.clean.fraction { Scale::Fraction } else { Scale::Number };
+    plots::strength(&series, &robustness.clean.title, scale)
+}
+
 /// Pixels of the shorter side of an example.
 const EXAMPLE: usize = 112;
 
@@ -325,19 +358,6 @@ fn attacked(attacks: &Attacks) -> Vec<Shot> {
         [shot(e.image.clone(), &e.original), shot(attack, &e.attacked), shot("difference".into(), &e.difference)]
     };
     attacks.examples.iter().flat_map(three).flatten().collect()
-}
-
-/// `12,345`
-fn thousands(n: usize) -> String {
-    let digits = n.to_string();
-    let mut out = String::new();
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
 }
 
 fn percent(x: f64) -> String {

@@ -5,18 +5,20 @@ use crate::certainty::{Certainty, suspects};
 use crate::classes::{self, ClassRow, Confusion};
 use crate::explanations::Explanations;
 use crate::failures::{Failures, failures};
+use crate::features::Features;
 use crate::groups::Groups;
 use crate::label_errors::LabelErrors;
 use crate::number::Number;
 use crate::out_of_distribution::OutOfDistribution;
 use crate::outcomes::{Outcomes, TaskAnswers};
 use crate::robustness::{Attacks, Robustness};
+use crate::roc::{self, RocCurve};
 use crate::values;
 use schemars::JsonSchema;
 use serde::Serialize;
 use std::path::Path;
 use striate_train::sinks::History;
-use striate_train::{DetectionMetrics, Evaluation, Metric, Metrics, Results, SegmentationMetrics};
+use striate_train::{DetectionMetrics, Evaluation, Measured, Metric, Metrics, Results, SegmentationMetrics};
 
 /// The version of the layout of `report.json`.
 pub const FORMAT: u32 = 1;
@@ -37,6 +39,8 @@ pub struct Report {
     pub bootstrap_rounds: usize,
     /// What random numbers came from.
     pub seed: u64,
+    /// The metrics of each fold, of a cross-validation.
+    pub folds: Vec<FoldRow>,
     /// What always guessing the mean of the training images gives, of a regression.
     pub constant_guess: Vec<Number>,
     /// The metrics of each class or label.
@@ -45,6 +49,8 @@ pub struct Report {
     pub confusion: Option<Confusion>,
     /// Precision and recall at each threshold, of each class or label of a detection or multi-label model, thinned to 200 points.
     pub precision_recall: Vec<Curve>,
+    /// The ROC curve of each class against the rest, or of each label of a multi-label model; first their macro average, if there are several.
+    pub roc: Vec<RocCurve>,
     /// Losses and metrics during training, if the run's files are there.
     pub training_curves: Vec<Curve>,
     /// Images on which the model fails, and of a classification those on which it is right and most certain.
@@ -55,6 +61,8 @@ pub struct Report {
     pub certainty: Option<Certainty>,
     /// How well images of a second folder are told from these, if one was named.
     pub out_of_distribution: Option<OutOfDistribution>,
+    /// What the network has learnt: filters, maps of a few images, and training images like them.
+    pub features: Option<Features>,
     /// Explanations of these images, and whether they can be trusted.
     pub explanations: Option<Explanations>,
     /// The metrics by the values of a column, if one was named.
@@ -63,6 +71,17 @@ pub struct Report {
     pub robustness: Option<Robustness>,
     /// The metric under attack, if that was asked for.
     pub attacks: Option<Attacks>,
+}
+
+/// How well the model of one fold does on the images that the fold held out.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct FoldRow {
+    /// The number of the fold, from 1.
+    pub fold: usize,
+    /// How many images it held out and measured on.
+    pub images: usize,
+    /// The metrics of its best epoch.
+    pub metrics: Vec<Number>,
 }
 
 /// A line of a plot.
@@ -121,6 +140,7 @@ impl Report {
                 (report.metrics, report.classes, report.bootstrap_rounds) =
                     classes::measured(metrics, answers, names, options.seed);
                 report.confusion = metrics.confusion().map(Confusion::of);
+                report.roc = roc::curves(names, |class| metrics.ranking(class));
             }
             (Results::MultiLabel(metrics), TaskAnswers::MultiLabel(answers)) => {
                 (report.metrics, report.classes, report.bootstrap_rounds) =
@@ -130,6 +150,7 @@ impl Report {
                     Some(Curve::precision_recall(name, ranking.points()))
                 };
                 report.precision_recall = names.iter().enumerate().filter_map(curve).collect();
+                report.roc = roc::curves(names, |label| metrics.ranking(label));
             }
             (Results::Regression { model, constant }, TaskAnswers::Regression(answers)) => {
                 (report.metrics, report.bootstrap_rounds) = values::numbers(model, answers, options.seed);
@@ -151,15 +172,18 @@ impl Report {
             metrics: Vec::new(),
             bootstrap_rounds: 0,
             seed: options.seed,
+            folds: Vec::new(),
             constant_guess: Vec::new(),
             classes: Vec::new(),
             confusion: None,
             precision_recall: Vec::new(),
+            roc: Vec::new(),
             training_curves: Vec::new(),
             failures: Vec::new(),
             label_errors: None,
             certainty: None,
             out_of_distribution: None,
+            features: None,
             explanations: None,
             groups: None,
             robustness: None,
@@ -203,6 +227,16 @@ impl Report {
         };
         self.classes = names.iter().enumerate().map(row).collect();
         self.confusion = Some(Confusion::of(metrics.confusion()));
+    }
+
+    /// With the numbers of the folds of a cross-validation.
+    pub fn add_folds(&mut self, folds: &[Measured]) {
+        let row = |(i, measured): (usize, &Measured)| FoldRow {
+            fold: i + 1,
+            images: measured.samples,
+            metrics: measured.metrics.iter().map(Number::of).collect(),
+        };
+        self.folds = folds.iter().enumerate().map(row).collect();
     }
 
     /// The JSON schema of a report, which is committed as `schema.json`.

@@ -13,6 +13,7 @@ pub fn about() -> About {
         data: "photos".into(),
         images: 3,
         measured_on: "test",
+        folds: None,
         learnt_from_left_out: 0,
         learnt_from_error_rate: 0.0,
         unreadable: Vec::new(),
@@ -93,4 +94,6 @@ fn a_large_report_is_a_small_page() {
     let page = report.page(&gallery);
     assert!(page.len() < 5_000_000 && page.len() > 100_000, "{}", page.len());
     assert_eq!(report.classes.len(), 100);
+    assert!(report.roc.len() == 101 && page.contains("the lowest 11 of 100"));
+    assert!(serde_json::to_vec(&report).unwrap().len() < 5_000_000);
 }

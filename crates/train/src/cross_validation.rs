@@ -36,6 +36,9 @@ pub struct CrossValidation {
     pub metrics: Vec<Spread>,
     /// The metric by which best epochs were chosen.
     pub monitor: String,
+    /// The directory of all.
+    #[serde(skip)]
+    pub directory: PathBuf,
     /// The table of the answers on all images, each by the fold that held it out.
     pub predictions: PathBuf,
 }
@@ -91,7 +94,7 @@ pub fn cross_validate(
     config.validate()?;
     let stem = text_path(&config.data).file_stem().map_or_else(|| "data".into(), |s| s.to_string_lossy().into_owned());
     let run = RunDir::create_for(out, &stem, "folds")?;
-    let session = Session::start_watched(&first, Some(&fold_dir(&run, 1)), watch);
+    let session = Session::start_watched(&first, Some(&fold_dir(run.path(), 1)), watch);
     // A mistake in the settings or the data leaves nothing behind.
     let session = session.inspect_err(|_| drop(fs::remove_dir_all(run.path())))?;
     let said = serde_json::json!({ "folds": folds }).to_string();
@@ -109,18 +112,24 @@ pub fn resume_cross_validation(
     sink: &mut dyn Sink,
     stop: &AtomicBool,
 ) -> Result<RunsOutcome<CrossValidation>, TrainError> {
+    let folds = folds_in(path)?;
+    let run = RunDir::take_up(path)?;
+    Folds { run, folds, watch, sink, stop }.go_on(None)
+}
+
+/// How many folds the cross-validation in `path` has.
+pub(crate) fn folds_in(path: &Path) -> Result<usize, TrainError> {
     let file = path.join(FOLDS);
     let text = fs::read_to_string(&file).map_err(|e| TrainError::io("read", &file, e))?;
     let said: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
-    let Some(folds) = said["folds"].as_u64().filter(|&n| n >= 2) else {
-        return Err(TrainError::Config { path: file, reason: "does not say how many folds there are".into() });
-    };
-    let run = RunDir::take_up(path)?;
-    Folds { run, folds: folds as usize, watch, sink, stop }.go_on(None)
+    match said["folds"].as_u64() {
+        Some(folds) if folds >= 2 => Ok(folds as usize),
+        _ => Err(TrainError::Config { path: file, reason: "does not say how many folds there are".into() }),
+    }
 }
 
-fn fold_dir(run: &RunDir, fold: usize) -> PathBuf {
-    run.path().join(format!("fold-{fold}"))
+pub(crate) fn fold_dir(path: &Path, fold: usize) -> PathBuf {
+    path.join(format!("fold-{fold}"))
 }
 
 struct Folds<'a> {
@@ -135,7 +144,7 @@ impl Folds<'_> {
     /// Runs the folds that are not done; `first` is the run of the first, if it has just been started.
     fn go_on(self, mut first: Option<Session>) -> Result<RunsOutcome<CrossValidation>, TrainError> {
         for fold in 1..=self.folds {
-            let dir = fold_dir(&self.run, fold);
+            let dir = fold_dir(self.run.path(), fold);
             if dir.join(PREDICTIONS).is_file() {
                 continue;
             }
@@ -155,15 +164,15 @@ impl Folds<'_> {
 
     /// A run with the settings of the first fold's, so that all have the same.
     fn start(&self, fold: usize, dir: &Path) -> Result<Session, TrainError> {
-        let config = ResolvedConfig::read(&fold_dir(&self.run, 1).join("config.toml"))?;
+        let config = ResolvedConfig::read(&fold_dir(self.run.path(), 1).join("config.toml"))?;
         let asked = Layers::of_run(config).add("folds", Config::default().fold(fold));
         Session::start_watched(&asked, Some(dir), self.watch)
     }
 
     fn finish(self) -> Result<CrossValidation, TrainError> {
-        let folds = (1..=self.folds).map(|fold| best_epoch(&fold_dir(&self.run, fold)));
+        let folds = (1..=self.folds).map(|fold| best_epoch(&fold_dir(self.run.path(), fold)));
         let folds = folds.collect::<Result<Vec<Measured>, TrainError>>()?;
-        let model = fold_dir(&self.run, 1).join("model.safetensors");
+        let model = fold_dir(self.run.path(), 1).join("model.safetensors");
         let monitor = Model::load(&model)?.card.training.monitor.unwrap_or_default();
         let spread = |metric: &Metric| {
             let all: Vec<&Metric> = folds.iter().filter_map(|fold| fold.get(&metric.name)).collect();
@@ -172,14 +181,14 @@ impl Folds<'_> {
         let metrics = folds[0].metrics.iter().map(spread).collect();
         let mut table = String::new();
         for fold in 1..=self.folds {
-            let file = fold_dir(&self.run, fold).join(PREDICTIONS);
+            let file = fold_dir(self.run.path(), fold).join(PREDICTIONS);
             let text = fs::read_to_string(&file).map_err(|e| TrainError::io("read", &file, e))?;
             let body = text.split_once('\n').map_or("", |(_, body)| body);
             table += if fold == 1 { &text } else { body };
         }
         let predictions = self.run.path().join(PREDICTIONS);
         write_atomic(&predictions, table.as_bytes())?;
-        let all = CrossValidation { folds, metrics, monitor, predictions };
+        let all = CrossValidation { folds, metrics, monitor, directory: self.run.path().to_path_buf(), predictions };
         let json = serde_json::to_vec_pretty(&all).expect("results are plain values");
         write_atomic(&self.run.path().join(RESULTS), &json)?;
         Ok(all)

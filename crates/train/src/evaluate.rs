@@ -12,7 +12,7 @@ use crate::metrics::{
 use crate::tasks::{Detection, Regression};
 use striate_data::images::{BadImage, ListOptions, text_path};
 use striate_data::{Batch, DataError, Target, class_numbers};
-use striate_imaging::shown;
+use striate_imaging::{Split, shown};
 use striate_model::{EvalSplit, ModelCard, Predictor, TaskCard};
 use striate_nn::{BCEWithLogitsLoss, CrossEntropyLoss};
 use striate_tensor::Tensor;
@@ -28,7 +28,7 @@ pub struct HeldOut {
     /// The fraction of other images that the model file takes for learnt from, by mistake.
     pub error_rate: f64,
     /// Where each image of a part stands among all.
-    places: Option<Vec<usize>>,
+    pub(crate) places: Option<Vec<usize>>,
 }
 
 impl HeldOut {
@@ -287,53 +287,84 @@ pub fn evaluate_variants(
     mut each: impl FnMut(usize, &MeasuredBatch),
 ) -> Result<Vec<Evaluation>, TrainError> {
     assert!(variants > 0, "evaluate_variants: there are no variants");
-    let data = &held_out.data;
-    let classes = &model.card.classes;
-    if data.classes.len() > classes.len() {
-        return Err(TrainError::Classes { model: classes.len(), data: data.name.clone(), got: data.classes.len() });
+    let mut measuring = Measuring::new(&model.card, variants, detail);
+    measuring.add(model, held_out, &mut images, &mut each)?;
+    measuring.finish(held_out.data.measured)
+}
+
+/// What was measured so far, of each variant.
+pub(crate) struct Measuring {
+    results: Vec<Results>,
+    /// Summed over the images.
+    losses: Vec<f64>,
+    names: Vec<String>,
+    bad: Vec<BadImage>,
+}
+
+impl Measuring {
+    pub fn new(card: &ModelCard, variants: usize, detail: Detail) -> Measuring {
+        let results = vec![Results::new(card, detail); variants];
+        Measuring { results, losses: vec![0.0; variants], names: Vec::new(), bad: Vec::new() }
     }
-    // Images in files are brought to the size.
-    if let Images::Memory(_) = data.test {
-        data.check_size(&model.card.architecture, &model.card.preprocessing)?;
-    }
-    let mut results = vec![Results::new(&model.card, detail); variants];
-    let mut losses = vec![0.0; variants];
-    let mut names = Vec::new();
-    let loader = Loader::in_order(
-        &data.test,
-        &model.card.preprocessing,
-        measuring_batch(model.card.preprocessing.output_shape()),
-    );
-    for batch in loader.epoch_from(0, 0) {
-        let batch = batch?;
-        let samples = batch.images.size(0);
-        if samples == 0 {
-            continue;
+
+    /// Adds images held out: see [`evaluate_variants`].
+    pub fn add(
+        &mut self,
+        model: &Predictor,
+        held_out: &HeldOut,
+        images: &mut dyn FnMut(&Batch, &[String], usize) -> Tensor,
+        each: &mut dyn FnMut(usize, &MeasuredBatch),
+    ) -> Result<(), TrainError> {
+        let data = &held_out.data;
+        let classes = &model.card.classes;
+        if data.classes.len() > classes.len() {
+            return Err(TrainError::Classes { model: classes.len(), data: data.name.clone(), got: data.classes.len() });
         }
-        let of_batch = held_out.renamed(&batch, loader.names(&batch));
-        let original = |index: usize| {
-            let size = loader.size_of(index).expect("an image of a batch has been read");
-            (size, data.test.target(index))
+        // Images in files are brought to the size.
+        if let Images::Memory(_) = data.test {
+            data.check_size(&model.card.architecture, &model.card.preprocessing)?;
+        }
+        let loader = Loader::in_order(
+            &data.test,
+            &model.card.preprocessing,
+            measuring_batch(model.card.preprocessing.output_shape()),
+        );
+        for batch in loader.epoch_from(0, 0) {
+            let batch = batch?;
+            let samples = batch.images.size(0);
+            if samples == 0 {
+                continue;
+            }
+            let of_batch = held_out.renamed(&batch, loader.names(&batch));
+            let original = |index: usize| {
+                let size = loader.size_of(index).expect("an image of a batch has been read");
+                (size, data.test.target(index))
+            };
+            for (variant, (results, loss)) in self.results.iter_mut().zip(&mut self.losses).enumerate() {
+                let given = model.try_logits_and_features(images(&batch, &of_batch, variant));
+                let (output, features) = given.map_err(|e| TrainError::Measuring { reason: e.to_string() })?;
+                let (batch, features) = (&batch, features.as_ref());
+                each(variant, &MeasuredBatch { batch, output: &output, features, names: &of_batch });
+                *loss += results.add(model, output, batch, &original)? * samples as f64;
+            }
+            self.names.extend(of_batch);
+        }
+        self.bad.extend(data.bad.iter().cloned().chain(loader.bad()));
+        Ok(())
+    }
+
+    /// Of each variant; `measured` is what the images are.
+    pub fn finish(self, measured: Split) -> Result<Vec<Evaluation>, TrainError> {
+        let images = self.results[0].images();
+        if images == 0 {
+            return Err(TrainError::NothingMeasured { measured });
+        }
+        let evaluation = |(results, loss): (Results, f64)| Evaluation {
+            loss: loss / images as f64,
+            results,
+            names: self.names.clone(),
+            bad: self.bad.clone(),
         };
-        for (variant, (results, loss)) in results.iter_mut().zip(&mut losses).enumerate() {
-            let given = model.try_logits_and_features(images(&batch, &of_batch, variant));
-            let (output, features) = given.map_err(|e| TrainError::Measuring { reason: e.to_string() })?;
-            let (batch, features) = (&batch, features.as_ref());
-            each(variant, &MeasuredBatch { batch, output: &output, features, names: &of_batch });
-            *loss += results.add(model, output, batch, &original)? * samples as f64;
-        }
-        names.extend(of_batch);
+        Ok(self.results.into_iter().zip(self.losses).map(evaluation).collect())
     }
-    let bad = [data.bad.clone(), loader.bad()].concat();
-    let images = results[0].images();
-    if images == 0 {
-        return Err(TrainError::NothingMeasured { measured: data.measured });
-    }
-    let evaluation = |(results, loss): (Results, f64)| Evaluation {
-        loss: loss / images as f64,
-        results,
-        names: names.clone(),
-        bad: bad.clone(),
-    };
-    Ok(results.into_iter().zip(losses).map(evaluation).collect())
 }

@@ -22,6 +22,7 @@ mod metrics;
 mod metrics_csv;
 mod near_names;
 mod network;
+mod out_of_fold;
 mod overfit;
 mod phase;
 pub mod plots;
@@ -70,6 +71,7 @@ pub use metrics::{
     Metrics, MultiLabelMetrics, OperatingPoint, Ranking, RegressionMetrics, Scale, SegmentationMetrics,
     bootstrap_interval, bootstrap_intervals, boundary_f1, wilson_interval,
 };
+pub use out_of_fold::{FoldHeldOut, OutOfFold, training_images};
 pub use overfit::{Overfit, OverfitVerdict};
 pub use preview::Preview;
 pub use published::{IMAGENET, MIRROR, cached_weights, resolve_weights, weights_url};

@@ -14,6 +14,9 @@ pub struct GroupArgs {
     /// apart, and whether that is more than chance (permutation tests). Images without a value are a group of their own.
     #[arg(long, value_name = "NAME")]
     pub group_column: Option<String>,
+    /// Read that column from this table, whose column path has the names of the images or the ends of their paths: for folders, and for objects.
+    #[arg(long, value_name = "FILE.csv", requires = "group_column")]
+    pub group_table: Option<PathBuf>,
 }
 
 /// What happens to the images that a model is measured on.

@@ -302,8 +302,9 @@ pub struct Run {
     /// them. A run that has begun so goes on so.
     #[arg(long)]
     pub tensorboard: bool,
-    /// Write a report of the best epoch's model into RUN/report at the end, on the test images where there are some: see eval --help.
-    #[arg(long, conflicts_with_all = ["smoke", "folds", "show_config"])]
+    /// Write a report of the best epoch's model into RUN/report at the end, on the test images where there are some: see eval --help. With --folds, one on all
+    /// images, each by the model of the fold that held it out.
+    #[arg(long, conflicts_with_all = ["smoke", "show_config"])]
     pub report: bool,
     /// Show the training over the whole terminal, with live curves. q or Ctrl-C stop it safely, Tab and arrows show other curves. Where there is no
     /// terminal, plain lines are printed.

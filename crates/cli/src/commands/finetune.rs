@@ -5,7 +5,7 @@ use crate::advice;
 use crate::args::{Finetune, FinetuneMode, Log};
 use crate::download;
 use crate::model_arg;
-use crate::output::{Failure, program, quoted, say};
+use crate::output::{Failure, percent, program, quoted, say};
 use crate::settings;
 use crate::signals;
 use crate::usage::conflict;
@@ -123,10 +123,6 @@ fn asked(args: &Finetune, model: Option<&str>) -> Result<Layers, Failure> {
         config.epochs = Some(args.head_epochs.map_or(usual, n) + all_layers);
     }
     settings::layers(recipe, &args.run, config)
-}
-
-fn percent(share: f64) -> String {
-    format!("{:.2}%", 100.0 * share)
 }
 
 fn print(report: &PrototypeReport) -> Result<(), Failure> {

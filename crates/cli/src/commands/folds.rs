@@ -1,5 +1,6 @@
 //! k-fold cross-validation: a run for each fold, and what they say together.
 
+use super::eval::report_of_folds;
 use super::run::{printer, watched, with_tensorboard};
 use crate::advice;
 use crate::args::{Log, Run};
@@ -55,6 +56,12 @@ fn end(done: RunsOutcome<CrossValidation>, args: &Run) -> Result<ExitCode, Failu
         _ if args.quiet => {}
         Log::Json => say_json(&serde_json::to_value(&done)?)?,
         Log::Text => print(&done)?,
+    }
+    if args.report {
+        let page = report_of_folds(&done)?;
+        if !args.quiet && args.log == Log::Text {
+            say(format_args!("Report:      {}", shown_path(&page)))?;
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

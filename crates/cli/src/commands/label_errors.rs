@@ -6,7 +6,7 @@ use super::{held_out, is_same_file};
 use crate::advice;
 use crate::args::LabelErrors as Arguments;
 use crate::model_arg::model_path;
-use crate::output::{Failure, count_of, json_path, note, say, say_json, shown, shown_path, thousands};
+use crate::output::{Failure, count_of, json_path, note, percent, say, say_json, shown, shown_path, thousands};
 use crate::table::Table;
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -119,7 +119,6 @@ fn print(args: &Arguments, given: &Given, found: &LabelErrors) -> Result<(), Fai
     }
     let fraction = 100.0 * suspects as f64 / n as f64;
     say(format_args!("{} suspected ({fraction:.2}%)", count_of(suspects, "label")))?;
-    let percent = |p: f64| format!("{:.2}%", 100.0 * p);
     let mut table = Table::new(&["image", "label", "suggested", "of the label", "of the suggested"]).left(3);
     for suspect in found.suspects.iter().take(args.top) {
         table.row(vec![
@@ -144,7 +143,7 @@ fn print(args: &Arguments, given: &Given, found: &LabelErrors) -> Result<(), Fai
     classes.sort_by_key(|class| std::cmp::Reverse(class.suspects));
     let mut table = Table::new(&["label", "images", "suspected", "estimated wrong"]);
     for class in classes.iter().take(super::eval::MANY) {
-        let wrong = class.estimated_wrong.map_or("–".into(), percent);
+        let wrong = percent(class.estimated_wrong);
         table.row(vec![class.class.clone(), thousands(class.images), thousands(class.suspects), wrong]);
     }
     say(format_args!("\n{table}"))

@@ -110,6 +110,37 @@ fn overlap(a: &[f64], b: [usize; 4]) -> f64 {
 
 const DETECTOR: &str = "shufflenet-v2-x0-5 + fpn 24 + fcos 1";
 
+/// Groups, corruptions and an attack on the `images` test images, also in the report; the groups as text.
+fn what_is_measured_beside(d: &Path, images: u64, main: &str) -> String {
+    let rows: String = (0..120).map(|i| format!("{i:03}.ppm,{}\n", ["a", "b"][i / 5 % 2])).collect();
+    fs::write(d.join("sites.csv"), format!("path,site\n{rows}")).unwrap();
+    let by_site = ["eval", "run", "--group-column", "site", "--group-table", "sites.csv"];
+    let beside =
+        ["--robustness", "--robustness-images", "6", "--attack", "fgsm,pgd", "--epsilon", "16", "--attack-steps", "3"];
+    let found = json(&succeed(d, &[&by_site[..], &beside, &["--json", "--report", "report"]].concat()));
+    let groups = &found["groups"];
+    assert_eq!((&groups["main_metric"], &groups["images"]), (&main.into(), &images.into()));
+    let of_groups: Vec<u64> =
+        groups["groups"].as_array().unwrap().iter().map(|g| g["images"].as_u64().unwrap()).collect();
+    assert_eq!(of_groups, [images / 2, images / 2]);
+    // Groups of fewer than 10 images take no part in a gap.
+    assert_eq!(groups["gaps"][0]["p_value"].as_f64().is_some(), images >= 20, "{groups}");
+    // What would move the targets is left out.
+    let corruptions = found["robustness"]["corruptions"].as_array().unwrap();
+    assert_eq!((corruptions.len(), &found["robustness"]["main_metric"]), (9, &main.into()));
+    assert_eq!(found["robustness"]["families"][0]["values"].as_array().unwrap().len(), 6);
+    let clean = found["attacks"]["clean"]["value"].as_f64().unwrap();
+    for attack in found["attacks"]["attacks"].as_array().unwrap() {
+        assert!(attack["metric"]["value"].as_f64().unwrap() < clean, "{clean}: {attack}");
+        assert_eq!(attack["without_gradient"], 0);
+    }
+    let report = json(&fs::read_to_string(d.join("report/report.json")).unwrap());
+    assert_eq!((&report["groups"], &report["attacks"]), (groups, &found["attacks"]));
+    let page = fs::read_to_string(d.join("report/report.html")).unwrap();
+    assert!(page.contains("strength (0: as they are)") && page.contains("id=\"groups\""));
+    succeed(d, &by_site)
+}
+
 #[test]
 fn objects_are_learnt_found_measured_and_exported() {
     let dir = tempfile::tempdir().unwrap();
@@ -129,6 +160,9 @@ fn objects_are_learnt_found_measured_and_exported() {
     assert!(metric(&measured, "map50") > 0.8, "{measured}");
     assert!(measured["classes"]["red"]["ap50"].as_f64().unwrap() > 0.7, "{measured}");
     assert!(succeed(d, &["eval", "run"]).contains("AP at .5"));
+    let groups = what_is_measured_beside(d, 24, "map");
+    assert!(groups.contains("mAP@.5  ") && groups.contains("Largest gap in mAP@[.5:.95]"), "{groups}");
+    fail(d, &["eval", "run", "--group-column", "site"], 1, &["--group-table"]);
 
     // What is found is what is there, in the pixels of the image.
     let (mut right, mut all) = (0, 0);
@@ -177,6 +211,16 @@ fn pixels_are_learnt_measured_and_exported() {
     assert!(metric(&measured, "mean_iou") > 0.85, "{measured}");
     assert!(measured["classes"]["red"]["dice"].as_f64().unwrap() > 0.85, "{measured}");
     assert!(succeed(d, &["eval", "run"]).contains("boundary F1"));
+    let groups = what_is_measured_beside(d, 12, "mean_iou");
+    assert!(groups.contains("mean Dice") && groups.contains("Largest gap in mean IoU"), "{groups}");
+    // A manifest of masks has the column itself.
+    let row =
+        |i: usize| format!("pairs/test/images/{i:03}.ppm,pairs/test/masks/{i:03}.pgm,{}\n", ["a", "b"][i / 5 % 2]);
+    let rows: String = (0..60).filter(|&i| split(i) == "test").map(row).collect();
+    fs::write(d.join("masks.csv"), format!("path,mask,site\n{rows}")).unwrap();
+    fs::copy(d.join("pairs/classes.csv"), d.join("classes.csv")).unwrap();
+    let of_manifest = json(&succeed(d, &["eval", "run", "masks.csv", "--group-column", "site", "--json"]));
+    assert_eq!(of_manifest["groups"]["groups"].as_array().unwrap().len(), 2);
 
     let image = "pairs/test/images/004.ppm";
     let all = ["predict", "run", image, "--json", "--draw", "drawn", "--masks", "masks"];

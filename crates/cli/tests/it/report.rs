@@ -50,6 +50,19 @@ fn a_report_is_a_page_with_its_numbers_and_a_card() {
     assert!(page.contains("data:image/jpeg;base64,") && page.contains("<svg"), "images and curves are in the page");
     assert!(card.contains("&lt;b&gt;dark") && card.contains("bright\\|warm"), "{card}");
 
+    // Training images like those that it is wrong about, and what it has learnt.
+    let features = &numbers["features"];
+    assert_eq!((&features["searched"], &features["training_images"]), (&36.into(), &36.into()));
+    assert_eq!((&features["filters"]["count"], &features["maps"][0]["grid"]["count"]), (&8.into(), &8.into()));
+    let near = features["nearest"][0]["neighbours"].as_array().unwrap();
+    let training: Vec<String> = (0..90).filter(|i| i / 2 % 5 < 2).map(|i| format!("photos/{i:02}.ppm")).collect();
+    for image in near {
+        assert!(training.iter().any(|name| image["image"] == name.as_str()), "{image}");
+    }
+    assert!(near.len() == 5 && near[0]["similarity"].as_f64() >= near[4]["similarity"].as_f64(), "{near:?}");
+    assert_eq!(numbers["roc"].as_array().unwrap().len(), 3);
+    assert!(page.contains("Nearest training images") && page.contains("macro average (AUC"));
+
     // The numbers are those that eval says.
     let said: serde_json::Value =
         serde_json::from_str(&succeed(d, &["eval", "run", "--json", "--report", "again"])).unwrap();
@@ -105,6 +118,79 @@ fn a_report_of_other_tasks() {
         pages.push(d.join(task).join("report/report.html"));
     }
     check_page(&pages.iter().map(|page| page.as_path()).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_report_of_folds_is_of_images_that_were_not_learnt_from() {
+    let dir = tempfile::tempdir().unwrap();
+    let d = dir.path();
+    photos(d);
+    let all = fs::read_to_string(d.join("photos.csv")).unwrap().replace("\"split\"", "\"other\"");
+    fs::write(d.join("photos.csv"), all).unwrap();
+    let common = ["--model", NET, "--epochs", "2", "--batch-size", "8", "--size", "16", "--folds", "3"];
+    let said = succeed(d, &[&["train", "photos.csv", "--out", "cv", "--report"], &common[..]].concat());
+    assert!(said.contains("Report:      cv/report/report.html"), "{said}");
+    let read = |file: &str| fs::read_to_string(d.join(file)).unwrap();
+    let numbers: serde_json::Value = serde_json::from_str(&read("cv/report/report.json")).unwrap();
+    let about = &numbers["about"];
+    assert_eq!(
+        (&about["measured_on"], &about["folds"], &about["images"]),
+        (&"out_of_fold".into(), &3.into(), &90.into())
+    );
+
+    // The numbers are those of the table of answers, each by the fold that held the image out.
+    let mut table = csv::Reader::from_path(d.join("cv/predictions.csv")).unwrap();
+    let rows: Vec<csv::StringRecord> = table.records().map(Result::unwrap).collect();
+    let right = rows.iter().filter(|row| row[2] == row[3]).count();
+    let named = |list: &serde_json::Value, name: &str| {
+        let found = list.as_array().unwrap().iter().find(|m| m["name"] == name);
+        found.unwrap_or_else(|| panic!("{name}: {list}"))["value"].as_f64().unwrap()
+    };
+    assert!((named(&numbers["metrics"], "accuracy") - right as f64 / 90.0).abs() < 1e-12);
+    let folds = numbers["folds"].as_array().unwrap();
+    for (fold, row) in folds.iter().enumerate() {
+        let number = (fold + 1).to_string();
+        let held_out: Vec<_> = rows.iter().filter(|row| row[1] == number).collect();
+        let right = held_out.iter().filter(|row| row[2] == row[3]).count();
+        assert_eq!(row["images"], held_out.len());
+        assert!((named(&row["metrics"], "accuracy") - right as f64 / held_out.len() as f64).abs() < 1e-12);
+    }
+    assert_eq!(folds.len(), 3);
+    let suspects: serde_json::Value = serde_json::from_str(&succeed(d, &["label-errors", "cv", "--json"])).unwrap();
+    let images = |of: &serde_json::Value| {
+        of.as_array().unwrap().iter().map(|s| s["image"].to_string()).collect::<std::collections::BTreeSet<_>>()
+    };
+    assert_eq!(images(&numbers["label_errors"]["suspects"]), images(&suspects["suspects"]));
+    assert!(!images(&suspects["suspects"]).is_empty(), "a sixth of the photos look like the other class");
+    let by_name: std::collections::BTreeMap<String, &str> =
+        rows.iter().map(|row| (format!("\"{}\"", &row[0]), &row[2])).collect();
+    for failure in numbers["failures"].as_array().unwrap().iter().flat_map(|list| list["images"].as_array().unwrap()) {
+        assert_eq!(failure["actual"], by_name[&failure["image"].to_string()]);
+    }
+
+    let page = read("cv/report/report.html");
+    assert!(page.contains("no model has learnt from an image that it was measured on") && page.contains("Grad-CAM of"));
+    assert!(read("cv/report/MODEL_CARD.md").contains("of 3 folds"));
+    // A cross-validation that is done writes its report again, to the byte.
+    fs::remove_dir_all(d.join("cv/report")).unwrap();
+    succeed(d, &["train", "--resume", "cv", "--report", "--threads", "1", "--quiet"]);
+    assert!(read("cv/report/report.html") == page, "the page depends on the number of threads");
+
+    // Images in memory, labels and numbers.
+    idx_dir(d, 60, 20, 28);
+    let idx = ["train", "squares", "--model", "flatten, linear", "--epochs", "1", "--folds", "2", "--out", "idx"];
+    succeed(d, &[&idx[..], &["--report"]].concat());
+    assert!(read("idx/report/report.html").contains(" of fold 2"));
+    let other: String =
+        (0..90).map(|i| format!("photos/{i:02}.ppm,{},{}\n", ["a", "b", "a;b"][i % 3], i % 7)).collect();
+    fs::write(d.join("other.csv"), format!("path,labels,level\n{other}")).unwrap();
+    for (task, column) in [("multi-label", "labels"), ("regression", "level")] {
+        let train = ["train", "other.csv", "--task", task, "--label-column", column, "--out", task, "--report"];
+        succeed(d, &[&train[..], &common[..]].concat());
+        let numbers: serde_json::Value = serde_json::from_str(&read(&format!("{task}/report/report.json"))).unwrap();
+        assert_eq!((&numbers["about"]["images"], &numbers["about"]["task"]), (&90.into(), &task.into()));
+    }
+    check_page(&[&d.join("cv/report/report.html"), &d.join("idx/report/report.html")]);
 }
 
 #[test]

@@ -73,6 +73,7 @@ pub struct Pair {
     mask: Source,
     split: Option<Split>,
     group: Option<String>,
+    attribute: Option<String>,
 }
 
 /// The images of a tree that have a mask in a folder of masks; none if there is no such folder.
@@ -143,6 +144,7 @@ pub fn open(tree: &Tree) -> Result<Option<ImageList>, DataError> {
             mask: tree.files[&mask].clone(),
             split,
             group: None,
+            attribute: None,
         });
     }
     for parts in masks.values().flatten() {
@@ -188,6 +190,7 @@ pub fn manifest(
         mask,
         split: entry.split,
         group: entry.group,
+        attribute: entry.attribute,
     };
     with_pairs(list, rows.into_iter().map(pair).collect(), PALETTES.iter().find_map(|name| palette(name)))
 }
@@ -244,7 +247,8 @@ fn with_pairs(mut list: ImageList, mut pairs: Vec<Pair>, palette: Option<Source>
         });
         let mask = MaskFile { source: pair.mask, palette: palette.clone(), image, present };
         let target = Target::Mask(Mask::File(Arc::new(mask)));
-        list.entries.push(Entry { split: pair.split, group: pair.group, ..Entry::new(pair.image, pair.name, target) });
+        let Pair { split, group, attribute, .. } = pair;
+        list.entries.push(Entry { split, group, attribute, ..Entry::new(pair.image, pair.name, target) });
     }
     Ok(list)
 }

@@ -36,7 +36,7 @@ pub use kind::DataKind;
 pub(crate) use list::name_of;
 pub use list::{Entry, ImageList, ListOptions};
 pub use manifest::write_manifest;
-pub use names::{count, listed, path_text, plural, some, text_path};
+pub use names::{count, listed, path_text, plural, some, text_path, thousands};
 pub(crate) use names::{escaped, os_string, text_of, unescaped};
 pub use page::page;
 pub use run_list::{read_moved_run_list, read_run_list, write_run_list};

@@ -1,7 +1,7 @@
 //! Names of files and classes as text: shown to people, and written so that they can be read back.
 
 use std::ffi::{OsStr, OsString};
-use std::fmt::Write;
+use std::fmt::{Display, Write};
 use std::path::{Component, MAIN_SEPARATOR, Path, PathBuf};
 use striate_imaging::{is_misleading, shown};
 
@@ -25,6 +25,19 @@ pub fn some<S: AsRef<OsStr>>(names: &[S]) -> String {
 /// `1 image`, `2 images`.
 pub fn count(n: usize, noun: &str) -> String {
     format!("{n} {}", plural(n, noun))
+}
+
+/// `1234567` as `1,234,567`.
+pub fn thousands(n: impl Display) -> String {
+    let digits = n.to_string();
+    let mut out = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
 }
 
 /// `image` of 1, `images` of others; `class` and `classes`.

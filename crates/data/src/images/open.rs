@@ -28,8 +28,8 @@ impl ImageList {
     /// # Errors
     /// As [`ImageList::open`], or if there are no such columns.
     pub fn open_with(path: &Path, options: &ListOptions) -> Result<ImageList, DataError> {
-        if options.attribute_column.is_some() && matches!(options.target, TargetKind::Objects | TargetKind::Mask) {
-            let reason = "a column to tell results apart by is read from a manifest of classes, labels or numbers, not of objects or masks";
+        if options.attribute_column.is_some() && options.target == TargetKind::Objects {
+            let reason = "objects have no manifest with a column to tell results apart by: it is read from a table of its own (--group-table)";
             return Err(DataError::images(path, reason));
         }
         let list = match DataKind::of(path)? {

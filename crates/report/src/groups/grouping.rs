@@ -1,6 +1,8 @@
 //! [`Grouping`]: which image belongs to which group.
 
+use super::table;
 use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 use striate_imaging::shown;
 use striate_train::{HeldOut, Images};
 use thiserror::Error;
@@ -12,7 +14,7 @@ pub const MOST_GROUPS: usize = 50;
 #[derive(Debug, PartialEq, Eq, Error)]
 pub enum GroupError {
     /// The data has no columns.
-    #[error("{data} has no column '{column}': groups are read from a manifest")]
+    #[error("{data} has no column '{column}': groups are read from a manifest, or a table of their own")]
     NoColumn {
         /// The data.
         data: String,
@@ -42,11 +44,13 @@ pub enum GroupError {
         /// A few of the values.
         some: Vec<String>,
     },
-    /// The model's task has no metrics by image.
-    #[error("groups are measured of classification, multi-label and regression, and the model's task is {task}")]
-    Task {
-        /// The task.
-        task: &'static str,
+    /// A table of groups cannot be used.
+    #[error("{}: {reason}", shown(.path))]
+    Table {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
     },
 }
 
@@ -71,6 +75,23 @@ impl Grouping {
             Images::Files { entries, .. } => Grouping::new(column, entries.iter().map(|entry| entry.attribute.clone())),
             Images::Memory(_) => Err(GroupError::NoColumn { data: shown(&held_out.data.name), column: shown(column) }),
         }
+    }
+
+    /// The groups of the images held out by a column of a table of its own: a `.csv` whose column `path`, `image` or `file` has the names of images or the ends
+    /// of their paths. It may name other images too.
+    ///
+    /// # Errors
+    /// As [`Grouping::new`], and if it cannot be read, has no such columns, names none of the images, or says two things of one.
+    pub fn of_table(held_out: &HeldOut, table: &Path, column: &str) -> Result<Grouping, GroupError> {
+        let failed = |reason| GroupError::Table { path: table.to_path_buf(), reason };
+        let Images::Files { entries, .. } = &held_out.data.test else {
+            return Err(failed(format!(
+                "it names images by their files, and those of {} have none",
+                shown(&held_out.data.name)
+            )));
+        };
+        let names: Vec<&str> = entries.iter().map(|entry| entry.name.as_str()).collect();
+        Grouping::new(column, table::values(table, column, &names).map_err(failed)?)
     }
 
     /// Of images with these values of a column.

@@ -3,13 +3,14 @@
 mod adjust;
 mod grouping;
 mod permutation;
+mod table;
 
 pub use adjust::benjamini_hochberg;
 pub use grouping::{GroupError, Grouping, MOST_GROUPS};
 
 use crate::calibration::{equal_width, errors};
 use crate::number::{Number, defined};
-use crate::outcomes::{Outcomes, TaskAnswers};
+use crate::outcomes::{MetricsOf, Outcomes, TaskAnswers};
 use permutation::{Shares, Shuffles, Widest, widest};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -20,7 +21,7 @@ use striate_train::{Metric, bootstrap_intervals};
 /// How groups are compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GroupOptions {
-    /// How many times the groups are shuffled for a test. The least p-value is one over that and one more.
+    /// How many times the groups are shuffled for a test, down to 200 of many objects or masks. The least p-value is one over that and one more.
     pub rounds: usize,
     /// What the random numbers come from.
     pub seed: u64,
@@ -137,47 +138,46 @@ const WIDE: f64 = 0.2;
 const BOOTSTRAP_ROUNDS: usize = 200;
 const BOOTSTRAP_LEAST: usize = 100;
 const BOOTSTRAP_WORK: usize = 100_000_000;
+/// How many boxes of an image that work is taken to be.
+const BOXES: usize = 100;
+/// Shuffles of objects and masks, fewer where there are many.
+const PERMUTATION_WORK: usize = 500_000_000;
+const PERMUTATION_LEAST: usize = 200;
 
 /// The metrics of `outcomes` by group. `outputs` are the names of the model's classes, labels or numbers.
 ///
-/// The numbers depend on the options' seed and not on the number of threads. Multi-label precision and recall are at the model's thresholds.
-///
-/// # Errors
-/// [`GroupError::Task`] of objects and masks.
+/// The numbers depend on the options' seed and not on the number of threads. Multi-label precision and recall are at the model's thresholds. Of objects and
+/// masks there are no numbers by class.
 ///
 /// # Panics
 /// If `grouping` is of fewer images, or `outputs` are not those of the answers.
-pub fn groups(
-    outcomes: &Outcomes,
-    outputs: &[String],
-    grouping: &Grouping,
-    options: &GroupOptions,
-) -> Result<Groups, GroupError> {
-    let task = match &outcomes.answers {
-        TaskAnswers::Detection(_) => return Err(GroupError::Task { task: "detection" }),
-        TaskAnswers::Segmentation(_) => return Err(GroupError::Task { task: "segmentation" }),
-        task => task,
-    };
+pub fn groups(outcomes: &Outcomes, outputs: &[String], grouping: &Grouping, options: &GroupOptions) -> Groups {
     let mut members = vec![Vec::new(); grouping.values.len()];
     outcomes.indices.iter().enumerate().for_each(|(i, &index)| members[grouping.groups[index]].push(i));
-    let work = outcomes.len() * outputs.len().max(1);
-    let rounds = Some((BOOTSTRAP_WORK / work.max(1)).min(BOOTSTRAP_ROUNDS)).filter(|n| *n >= BOOTSTRAP_LEAST);
-    let decisions = Decisions { task, outputs };
+    let of_image = if matches!(outcomes.answers, TaskAnswers::Detection(_)) { BOXES } else { outputs.len().max(1) };
+    let work = (outcomes.len() * of_image).max(1);
+    let rounds = Some((BOOTSTRAP_WORK / work).min(BOOTSTRAP_ROUNDS)).filter(|n| *n >= BOOTSTRAP_LEAST);
+    let decisions = Decisions { task: &outcomes.answers, outputs };
+    let permutations = match decisions.is_dense() {
+        true => options.rounds.min((PERMUTATION_WORK / (work * members.len())).max(PERMUTATION_LEAST)),
+        false => options.rounds,
+    };
+    let metrics_of = outcomes.metrics_of();
     let group = |g: usize| Group {
         value: grouping.values[g].clone(),
-        ..group(outcomes, &members[g], &decisions, rounds.unwrap_or(0), options.seed)
+        ..group(outcomes, &metrics_of, &members[g], &decisions, rounds.unwrap_or(0), options.seed)
     };
     let groups = parallel::map(members.len(), num_threads(), group);
-    Ok(Groups {
+    Groups {
         column: grouping.column.clone(),
         main_metric: outcomes.main_metric().into(),
         images: outcomes.len(),
         groups,
-        gaps: gaps(outcomes, &members, &decisions, options),
-        permutations: options.rounds,
+        gaps: gaps(outcomes, &members, &decisions, &GroupOptions { rounds: permutations, ..*options }),
+        permutations,
         least_images: options.least,
         seed: options.seed,
-    })
+    }
 }
 
 /// What is decided of each image: whether it has a class or label, and whether it is taken to.
@@ -189,7 +189,14 @@ struct Decisions<'a> {
 impl Decisions<'_> {
     /// How many classes or labels are decided on.
     fn count(&self) -> usize {
-        if matches!(self.task, TaskAnswers::Regression(_)) { 0 } else { self.outputs.len() }
+        match self.task {
+            TaskAnswers::Classification(_) | TaskAnswers::MultiLabel(_) => self.outputs.len(),
+            TaskAnswers::Regression(_) | TaskAnswers::Detection(_) | TaskAnswers::Segmentation(_) => 0,
+        }
+    }
+
+    fn is_dense(&self) -> bool {
+        matches!(self.task, TaskAnswers::Detection(_) | TaskAnswers::Segmentation(_))
     }
 
     /// Whether image `i` has `output`.
@@ -226,12 +233,19 @@ impl Decisions<'_> {
     }
 }
 
-fn group(outcomes: &Outcomes, members: &[usize], decisions: &Decisions, rounds: usize, seed: u64) -> Group {
-    let mut metrics: Vec<Number> = outcomes.metrics_of(members).iter().map(Number::of).collect();
+fn group(
+    outcomes: &Outcomes,
+    metrics_of: &MetricsOf,
+    members: &[usize],
+    decisions: &Decisions,
+    rounds: usize,
+    seed: u64,
+) -> Group {
+    let mut metrics: Vec<Number> = metrics_of(members).iter().map(Number::of).collect();
     if metrics.iter().any(|metric| metric.interval_95.is_none()) {
         let values = |drawn: &[usize]| {
             let drawn: Vec<usize> = drawn.iter().map(|&place| members[place]).collect();
-            outcomes.metrics_of(&drawn).iter().map(|metric| metric.value).collect()
+            metrics_of(&drawn).iter().map(|metric| metric.value).collect()
         };
         let intervals = bootstrap_intervals(members.len(), rounds, seed, metrics.len(), values);
         metrics = metrics.into_iter().zip(intervals).map(|(metric, i)| metric.bootstrapped(i)).collect();
@@ -335,9 +349,34 @@ impl Groups {
         &self.gaps[0]
     }
 
+    /// The main metric for people: `mean IoU`.
+    pub fn main_title(&self) -> String {
+        Metric::fraction(&self.main_metric, 0.0).title()
+    }
+
     /// The largest gap of a kind over the classes or labels.
     pub fn largest(&self, kind: GapKind) -> Option<&Gap> {
         let known = self.gaps.iter().filter(|gap| gap.kind == kind && gap.difference.is_some());
         known.reduce(|best, gap| if gap.difference > best.difference { gap } else { best })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::answers::Answers;
+
+    #[test]
+    fn a_group_with_a_nan_has_no_calibration_error() {
+        let logits = vec![2.0, 0.0, 0.0, 2.0, f32::NAN, 0.0];
+        let answers = Answers { classes: 2, logits, labels: vec![0, 0, 1], ..Answers::default() };
+        let outputs = ["cat".to_string(), "dog".to_string()];
+        let task = &TaskAnswers::Classification(answers);
+        let decisions = Decisions { task, outputs: &outputs };
+        let error = decisions.calibration_error().unwrap();
+        // One is right and one wrong at the same probability.
+        let p = 1.0 / (1.0 + f64::exp(-2.0));
+        assert!((error(&[0, 1]).unwrap() - (p - 0.5)).abs() < 1e-6);
+        assert_eq!((error(&[0, 1, 2]), error(&[2]), error(&[])), (None, None, None));
     }
 }

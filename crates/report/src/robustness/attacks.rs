@@ -13,15 +13,12 @@ use striate_imaging::Image;
 use striate_model::{ModelCard, Predictor, TaskCard};
 use striate_nn::{BCEWithLogitsLoss, CrossEntropyLoss, Forward, Pass};
 use striate_tensor::{Generator, Reduction, Tensor};
-use striate_train::{Detail, HeldOut, TrainError, evaluate_variants};
+use striate_train::{Detail, Detection, HeldOut, TrainError, evaluate_variants};
 use thiserror::Error;
 
 /// Why a model cannot be attacked.
 #[derive(Debug, Error)]
 pub enum AttackError {
-    /// There is no loss for it here.
-    #[error("attacks are for classification, multi-label and regression, and the model's task is {0}")]
-    Task(&'static str),
     /// An epsilon or step size that says nothing.
     #[error("{what} is {got}, it must be more than 0 and at most 255, in steps of a byte")]
     Size {
@@ -141,10 +138,7 @@ struct Planned {
 }
 
 impl AttackOptions {
-    fn planned(&self, task: &TaskCard) -> Result<Vec<Planned>, AttackError> {
-        if matches!(task, TaskCard::Detection { .. } | TaskCard::Segmentation { .. }) {
-            return Err(AttackError::Task(task.name()));
-        }
+    fn planned(&self) -> Result<Vec<Planned>, AttackError> {
         let check = |what, got: f64| match got > 0.0 && got <= 255.0 {
             true => Ok(()),
             false => Err(AttackError::Size { what, got }),
@@ -172,7 +166,7 @@ pub fn attack_cost(
     held_out: &HeldOut,
     options: &AttackOptions,
 ) -> Result<AttackCost, AttackError> {
-    let planned = options.planned(&model.card.task)?;
+    let planned = options.planned()?;
     let images = options.images.min(held_out.data.test.len());
     let one =
         AttackOptions { attacks: vec![Attack::Fgsm], epsilons: vec![1.0], images: FIRST, examples: 0, ..*options };
@@ -189,7 +183,7 @@ pub fn attack_cost(
 /// gradients of an image are done.
 ///
 /// # Errors
-/// If the task has no loss here, an epsilon is no number of steps of a byte, no image can be read, or the network cannot be run on them.
+/// If an epsilon is no number of steps of a byte, no image can be read, or the network cannot be run on them.
 pub fn attacks(
     model: &Predictor,
     network: &dyn Forward,
@@ -198,7 +192,7 @@ pub fn attacks(
     progress: &mut dyn FnMut(usize, usize),
 ) -> Result<Attacks, AttackError> {
     let card = &model.card;
-    let planned = options.planned(&card.task)?;
+    let planned = options.planned()?;
     let held_out = held_out.spread(options.images);
     let input = Input::new(&card.preprocessing);
     let inside = input.inside();
@@ -272,7 +266,8 @@ fn random_start(names: &[String], values: usize, epsilon: f32, seed: u64) -> Vec
     names.iter().flat_map(of_image).collect()
 }
 
-/// The gradient of the summed loss of a batch with respect to these images of it.
+/// The gradient of the loss of a batch with respect to these images of it: its sum, or a multiple of that, for the sign alone counts. Of a segmentation it is the
+/// cross-entropy of each pixel.
 fn input_gradient(network: &dyn Forward, card: &ModelCard, images: Tensor, batch: &Batch) -> Vec<f32> {
     let images = images.requires_grad();
     let output = network.forward(images.clone(), &Pass::eval());
@@ -284,6 +279,7 @@ fn input_gradient(network: &dyn Forward, card: &ModelCard, images: Tensor, batch
             let error = card.task.answers(output) - &batch.targets;
             (error.clone() * &error).sum(&[])
         }
+        TaskCard::Detection { strides, .. } => Detection::new(card.classes.len(), strides).loss_of(output, batch),
         _ => CrossEntropyLoss::new().reduction(Reduction::Sum).forward(output, &batch.targets),
     };
     let slopes = loss.backward().get(&images);

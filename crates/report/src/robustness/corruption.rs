@@ -95,6 +95,18 @@ impl Corruption {
         }
     }
 
+    /// What kind of change it is: lines of a plot are of these.
+    pub fn family(self) -> &'static str {
+        match self {
+            Corruption::GaussianNoise | Corruption::ShotNoise => "noise",
+            Corruption::GaussianBlur | Corruption::MotionBlur => "blur",
+            Corruption::Jpeg | Corruption::Pixelation => "compression, pixelation",
+            Corruption::Brightness | Corruption::Contrast => "light",
+            Corruption::Rotation | Corruption::Scale => "rotation, scale",
+            Corruption::Occlusion => "occlusion",
+        }
+    }
+
     /// The number that its formula has at each strength: `σ`, `λ`, `ℓ`, the quality, `b`, `c`, degrees, a factor, `s`, cells.
     pub fn parameters(self) -> [f64; STRENGTHS] {
         match self {

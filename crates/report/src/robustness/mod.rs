@@ -78,11 +78,22 @@ pub struct Robustness {
     pub relative_corruption_error: Option<f64>,
     /// Each corruption.
     pub corruptions: Vec<CorruptionResult>,
+    /// The metric of each kind of corruption.
+    pub families: Vec<FamilyResult>,
     /// What the random numbers came from.
     pub seed: u64,
     /// The first image, clean and with every corruption.
     #[serde(skip)]
     pub examples: Vec<CorruptionExample>,
+}
+
+/// How well a model does under corruptions of one kind.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct FamilyResult {
+    /// The kind: `noise`, `blur`, `light` and so on.
+    pub family: &'static str,
+    /// The mean of the metric over its corruptions at each strength, that of the images as they are first.
+    pub values: Vec<Option<f64>>,
 }
 
 /// How well a model does under one corruption.
@@ -189,6 +200,7 @@ pub fn robustness(
         }
     };
     let results: Vec<CorruptionResult> = corruptions.iter().enumerate().map(result).collect();
+    let clean_value = clean.value;
     let mean_corruption_error = mean(results.iter().map(|r| r.mean_error));
     Ok(Robustness {
         main_metric: clean.name.clone(),
@@ -200,10 +212,26 @@ pub fn robustness(
         relative_corruption_error: mean_corruption_error
             .zip(clean_error.filter(|e| *e > 0.0))
             .map(|(error, clean)| error / clean),
+        families: families(clean_value, &results),
         corruptions: results,
         seed: options.seed,
         examples,
     })
+}
+
+/// The mean over the corruptions of each kind, in the order in which the kinds first come.
+fn families(clean: Option<f64>, results: &[CorruptionResult]) -> Vec<FamilyResult> {
+    let mut families: Vec<FamilyResult> = Vec::new();
+    for result in results {
+        let family = result.corruption.family();
+        if families.iter().any(|found| found.family == family) {
+            continue;
+        }
+        let of_family = || results.iter().filter(|other| other.corruption.family() == family);
+        let at = |s: usize| mean(of_family().map(|other| other.strengths[s].metric.value));
+        families.push(FamilyResult { family, values: [clean].into_iter().chain((0..STRENGTHS).map(at)).collect() });
+    }
+    families
 }
 
 /// The metric on the clean images, then of each corruption at each of the strengths; how many images there are; and the first of them.
@@ -252,4 +280,33 @@ fn measure(
     let images = evaluations[0].results.images();
     let numbers = kept.into_iter().zip(&evaluations).map(|(kept, evaluation)| kept.number(evaluation, seed)).collect();
     Ok((numbers, images, examples))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use striate_train::Metric;
+
+    #[test]
+    fn a_family_is_the_mean_of_its_corruptions() {
+        let result = |corruption: Corruption, first: f64| {
+            let strength = |s: usize| StrengthResult {
+                strength: s + 1,
+                parameter: 0.0,
+                metric: Number::of(&Metric::fraction("accuracy", first - 0.1 * s as f64)),
+            };
+            let strengths = (0..STRENGTHS).map(strength).collect();
+            CorruptionResult { corruption, formula: String::new(), strengths, mean_error: None, error_increase: None }
+        };
+        let results = [
+            result(Corruption::GaussianNoise, 0.9),
+            result(Corruption::Occlusion, f64::NAN),
+            result(Corruption::ShotNoise, 0.7),
+        ];
+        let found = families(Some(0.95), &results);
+        assert_eq!(found.iter().map(|f| f.family).collect::<Vec<_>>(), ["noise", "occlusion"]);
+        let wanted = [0.95, 0.8, 0.7, 0.6, 0.5, 0.4];
+        assert!(found[0].values.iter().zip(wanted).all(|(got, wanted)| (got.unwrap() - wanted).abs() < 1e-12));
+        assert_eq!(found[1].values, [Some(0.95), None, None, None, None, None]);
+    }
 }

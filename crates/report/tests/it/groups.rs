@@ -2,9 +2,12 @@
 
 use crate::{assert_near, floats, numbers, places, read};
 use serde_json::Value;
+use striate_data::Object;
+use striate_model::Detection;
 use striate_report::groups::{GapKind, GroupError, GroupOptions, Grouping, Groups, benjamini_hochberg, groups};
 use striate_report::{Answers, LabelAnswers, NumberAnswers, Outcomes, TaskAnswers};
 use striate_tensor::ComputeSettings;
+use striate_train::{Detail, DetectionMetrics, SegmentationMetrics};
 
 const EXACT: f64 = 1e-9;
 /// Both p-values are of shuffles drawn at random.
@@ -43,7 +46,7 @@ fn classification_by_group() {
     for case in read("groups.json")["classification"].as_array().unwrap() {
         let name = case["name"].as_str().unwrap();
         let classes = case["classes"].as_u64().unwrap() as usize;
-        let found = groups(&classifier(case), &names(classes), &grouping(case), &options()).unwrap();
+        let found = groups(&classifier(case), &names(classes), &grouping(case), &options());
         for (g, group) in found.groups.iter().enumerate() {
             for what in ["accuracy", "balanced_accuracy", "f1_macro"] {
                 assert_near(what, metric(&found, g, what), numbers(&case[what])[g], EXACT);
@@ -85,7 +88,7 @@ fn numbers_by_group() {
     };
     let n = answers.targets.len();
     let outcomes = outcomes(TaskAnswers::Regression(answers), n);
-    let found = groups(&outcomes, &["age".into()], &grouping(case), &options()).unwrap();
+    let found = groups(&outcomes, &["age".into()], &grouping(case), &options());
     for g in 0..found.groups.len() {
         assert_near("mae", metric(&found, g, "mae"), numbers(&case["mae"])[g], EXACT);
         assert_near("rmse", metric(&found, g, "rmse"), numbers(&case["rmse"])[g], EXACT);
@@ -112,7 +115,7 @@ fn results_do_not_depend_on_threads() {
     let case = &read("groups.json")["classification"][0];
     let of = |threads: usize| {
         let settings = ComputeSettings { threads: Some(threads), ..ComputeSettings::current() };
-        settings.scope(|| groups(&classifier(case), &names(3), &grouping(case), &options()).unwrap())
+        settings.scope(|| groups(&classifier(case), &names(3), &grouping(case), &options()))
     };
     assert_eq!(of(1), of(5));
 }
@@ -125,7 +128,7 @@ fn labels_by_group() {
         targets: vec![true, false, false, true, false, true, true, false],
     };
     let grouping = Grouping::new("site", ["x", "x", "y", "y"].map(|s| Some(s.to_string()))).unwrap();
-    let found = groups(&outcomes(TaskAnswers::MultiLabel(answers), 4), &names(2), &grouping, &options()).unwrap();
+    let found = groups(&outcomes(TaskAnswers::MultiLabel(answers), 4), &names(2), &grouping, &options());
     let [x, y] = &found.groups[..] else { panic!("{found:?}") };
     assert_eq!((x.outputs[0].recall.value, x.outputs[1].precision.value), (Some(1.0), Some(1.0)));
     // NaN has not been found; the false alarm is there.
@@ -138,6 +141,41 @@ fn labels_by_group() {
     assert_eq!((gap.difference, gap.lowest, gap.highest), (Some(1.0), Some(1), Some(0)));
 }
 
+/// Objects and masks: every second image is of group x, and all there is in group y is missed.
+#[test]
+fn objects_and_masks_by_group() {
+    let bbox = [4.0, 4.0, 20.0, 20.0];
+    let mut boxes = DetectionMetrics::new(2);
+    let mut masks = SegmentationMetrics::new(2, Detail::Scores);
+    for i in 0..40 {
+        let found = Detection { class: 1, score: 0.5 + 0.01 * i as f32, bbox };
+        let wrong = Detection { class: 1, score: 0.9, bbox: [40.0, 40.0, 60.0, 60.0] };
+        boxes.add(&[if i % 2 == 0 { found } else { wrong }], &[Object::new(1, bbox)]);
+        masks.add(&[i64::from(i % 2 == 0); 4], &[1, 1, 1, (i / 2) % 2], [2, 2]);
+    }
+    let values = (0..40).map(|i| Some(["x", "y"][i % 2].to_string()));
+    let grouping = Grouping::new("site", values).unwrap();
+    let options = GroupOptions { rounds: 300, seed: 3, least: 10 };
+    for (answers, names_of, main) in [
+        (TaskAnswers::Detection(boxes), &["map", "map50", "map75", "ar100"], "map"),
+        (TaskAnswers::Segmentation(masks), &["mean_iou", "pixel_accuracy", "mean_dice", "boundary_f1"], "mean_iou"),
+    ] {
+        let found = groups(&outcomes(answers.clone(), 40), &names(2), &grouping, &options);
+        assert_eq!(found.main_metric, main);
+        let named: Vec<&str> = found.groups[0].metrics.iter().map(|m| m.name.as_str()).collect();
+        assert_eq!(&named[..], &names_of[..]);
+        let [x, y] = [0, 1].map(|group| metric(&found, group, main).unwrap());
+        assert!(x > y + 0.3 && found.groups.iter().all(|group| group.images == 20 && group.outputs.is_empty()));
+        let [low, high] = found.groups[0].metrics[0].interval_95.unwrap();
+        assert!(low <= x && x <= high, "{low} {x} {high}");
+        let gap = found.main_gap();
+        assert_near("gap", gap.difference, x - y, EXACT);
+        assert_eq!((found.gaps.len(), gap.lowest, gap.highest, gap.p_value), (1, Some(1), Some(0), Some(1.0 / 301.0)));
+        let alone = ComputeSettings { threads: Some(3), ..ComputeSettings::current() };
+        assert_eq!(alone.scope(|| groups(&outcomes(answers, 40), &names(2), &grouping, &options)), found);
+    }
+}
+
 #[test]
 fn odd_groups() {
     let of = |labels: &[usize], logits: &[f32], values: &[&str], least: usize| {
@@ -145,12 +183,8 @@ fn odd_groups() {
         let n = labels.len();
         let values = values.iter().map(|v| (!v.is_empty()).then(|| v.to_string()));
         let grouping = Grouping::new("site", values)?;
-        groups(
-            &outcomes(TaskAnswers::Classification(answers), n),
-            &names(2),
-            &grouping,
-            &GroupOptions { least, ..options() },
-        )
+        let options = GroupOptions { least, ..options() };
+        Ok(groups(&outcomes(TaskAnswers::Classification(answers), n), &names(2), &grouping, &options))
     };
     // All wrong, one class alone, a single group.
     let one = of(&[0, 0, 0], &[0.0, 1.0, 0.0, 1.0, 0.0, 1.0], &["a", "a", "a"], 1).unwrap();
@@ -180,7 +214,7 @@ fn odd_groups() {
     );
     unread.indices = vec![2];
     let grouping = Grouping::new("site", ["a", "b", "b"].map(|s| Some(s.to_string()))).unwrap();
-    let found = groups(&unread, &names(2), &grouping, &options()).unwrap();
+    let found = groups(&unread, &names(2), &grouping, &options());
     assert_eq!(found.groups.iter().map(|g| g.images).collect::<Vec<_>>(), [0, 1]);
     assert_eq!((metric(&found, 0, "accuracy"), found.main_gap().compared), (None, 0));
 }

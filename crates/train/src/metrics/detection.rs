@@ -200,12 +200,27 @@ impl DetectionMetrics {
 
     /// `map` of some of the images, given their numbers in the order in which they were added, each as often as it is there.
     pub fn map_of(&self) -> impl Fn(&[usize]) -> f64 + '_ {
+        let all = self.metrics_of();
+        move |images| all(images)[0].value
+    }
+
+    /// `map`, `map50`, `map75` and `ar100` of some of the images, given their numbers in the order in which they were added, each as often as it is there.
+    pub fn metrics_of(&self) -> impl Fn(&[usize]) -> Vec<Metric> + '_ {
         let orders: Vec<Vec<&Found>> = self.classes.iter().map(Class::by_score).collect();
         move |images| {
             let mut times = vec![0; self.images];
             images.iter().for_each(|&image| times[image] += 1);
             let of_class = |(class, order): (&Class, &Vec<&Found>)| class.sums_of(order, ALL, |image| times[image]);
-            mean(self.classes.iter().zip(&orders).filter_map(of_class).flat_map(|sums| sums.precision))
+            let sums: Vec<Sums> = self.classes.iter().zip(&orders).filter_map(of_class).collect();
+            let at_iou = |iou: usize| mean(sums.iter().map(|sums| sums.precision[iou]));
+            [
+                ("map", mean(sums.iter().flat_map(|sums| sums.precision))),
+                ("map50", at_iou(0)),
+                ("map75", at_iou(5)),
+                ("ar100", mean(sums.iter().flat_map(|sums| sums.recall))),
+            ]
+            .map(|(name, value)| Metric::fraction(name, value))
+            .into()
         }
     }
 }
@@ -397,6 +412,32 @@ impl Metrics for DetectionMetrics {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Images with a found, a missed and a false box each, in other places.
+    fn images(chosen: &[usize]) -> DetectionMetrics {
+        let mut metrics = DetectionMetrics::new(1);
+        for &i in chosen {
+            let shift = i as f32;
+            let boxes = [found(0.9 - 0.1 * shift, shift), found(0.3 + 0.1 * shift, 50.0)];
+            metrics.add(&boxes, &[object(0.0), object(90.0 - 40.0 * (i % 2) as f32)]);
+        }
+        metrics
+    }
+
+    #[test]
+    fn metrics_of_some_images_are_those_of_these_alone() {
+        let all = images(&[0, 1, 2, 3, 4]);
+        for chosen in [vec![0, 1, 2, 3, 4], vec![1, 3], vec![4, 0, 0, 0], vec![2]] {
+            let wanted = images(&chosen).finish();
+            let got = all.metrics_of()(&chosen);
+            assert_eq!(got.iter().map(|m| m.name.as_str()).collect::<Vec<_>>(), ["map", "map50", "map75", "ar100"]);
+            for metric in got {
+                let wanted = wanted.iter().find(|m| m.name == metric.name).unwrap().value;
+                assert!((metric.value - wanted).abs() < 1e-12, "{chosen:?}: {metric:?}, not {wanted}");
+            }
+        }
+        assert!(all.metrics_of()(&[]).iter().all(|m| m.value.is_nan()));
+    }
 
     fn found(score: f32, left: f32) -> Detection {
         Detection { class: 0, score, bbox: [left, 0.0, left + 10.0, 10.0] }

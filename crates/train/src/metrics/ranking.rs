@@ -69,6 +69,14 @@ impl Ranking {
         &self.points
     }
 
+    /// The ROC curve: false and true positive rate at each threshold, from `[0, 0]` to `[1, 1]`, between which lines are straight. None unless there are samples of
+    /// both kinds.
+    pub fn roc(&self) -> Option<Vec<[f64; 2]>> {
+        let rates = |p: &OperatingPoint| [ratio(p.false_positives, self.negatives), p.recall];
+        let points = [[0.0, 0.0]].into_iter().chain(self.points.iter().map(rates));
+        (self.positives > 0 && self.negatives > 0).then(|| points.collect())
+    }
+
     /// The area under the ROC curve: how likely a positive sample has a higher score than a negative one, where equal scores count half (Hanley and McNeil,
     /// 1982; `sklearn.metrics.roc_auc_score`). None unless there are samples of both kinds.
     pub fn roc_auc(&self) -> Option<f64> {
@@ -109,6 +117,18 @@ pub(crate) fn best_f1(points: &[OperatingPoint]) -> Option<OperatingPoint> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_area_below_the_roc_curve_is_its_auc() {
+        let samples =
+            [0.9, 0.8, 0.8, 0.7, 0.6, 0.5, 0.5].into_iter().zip([true, false, true, false, false, true, false]);
+        let ranking = Ranking::of(samples).unwrap();
+        let points = ranking.roc().unwrap();
+        let area: f64 = points.windows(2).map(|w| (w[1][0] - w[0][0]) * (w[1][1] + w[0][1]) / 2.0).sum();
+        assert!((area - ranking.roc_auc().unwrap()).abs() < 1e-12, "{area}");
+        assert_eq!((points[0], points[points.len() - 1]), ([0.0; 2], [1.0; 2]));
+        assert_eq!(Ranking::of([(0.5, true)]).unwrap().roc(), None);
+    }
 
     #[test]
     fn equal_scores_make_one_point() {

@@ -157,17 +157,48 @@ impl SegmentationMetrics {
 
     /// `mean_iou` of some of the images, given their numbers in the order in which they were added; none with [`Detail::Running`].
     pub fn mean_iou_of(&self) -> Option<impl Fn(&[usize]) -> f64 + '_> {
+        let by_image = self.by_image.as_ref()?;
+        Some(move |images: &[usize]| over(&by_image.sums(images, self.classes()), iou))
+    }
+
+    /// All metrics of some of the images, given their numbers in the order in which they were added; none with [`Detail::Running`].
+    pub fn metrics_of(&self) -> Option<impl Fn(&[usize]) -> Vec<Metric> + '_> {
         let (by_image, classes) = (self.by_image.as_ref()?, self.classes());
         Some(move |images: &[usize]| {
-            let mut sums = vec![[0u64; 3]; classes];
-            for &image in images {
-                for (sum, pixels) in sums.iter_mut().zip(&by_image.pixels[image * classes..]) {
-                    sum.iter_mut().zip(pixels).for_each(|(sum, &n)| *sum += u64::from(n));
-                }
-            }
-            mean(sums.into_iter().map(|of_class| iou(of_class.map(|n| n as usize))).filter(|iou| !iou.is_nan()))
+            let sums = by_image.sums(images, classes);
+            let [right, all] = [0, 1].map(|i| sums.iter().map(|sum| sum[i]).sum());
+            let of_image =
+                |&image: &usize| mean(by_image.boundaries[image * classes..][..classes].iter().flatten().copied());
+            vec![
+                Metric::fraction("mean_iou", over(&sums, iou)),
+                Metric::fraction("pixel_accuracy", ratio(right, all)),
+                Metric::fraction("mean_dice", over(&sums, dice)),
+                Metric::fraction("boundary_f1", mean(images.iter().map(of_image).filter(|f1| !f1.is_nan()))),
+            ]
         })
     }
+}
+
+impl ByImage {
+    /// The counts of each class over some of the images.
+    fn sums(&self, images: &[usize], classes: usize) -> Vec<[usize; 3]> {
+        let mut sums = vec![[0; 3]; classes];
+        for &image in images {
+            for (sum, pixels) in sums.iter_mut().zip(&self.pixels[image * classes..]) {
+                sum.iter_mut().zip(pixels).for_each(|(sum, &n)| *sum += n as usize);
+            }
+        }
+        sums
+    }
+}
+
+/// The mean of a number of each class over those that have one.
+fn over(sums: &[[usize; 3]], of: impl Fn([usize; 3]) -> f64) -> f64 {
+    mean(sums.iter().map(|&counts| of(counts)).filter(|x| !x.is_nan()))
+}
+
+fn dice([both, actual, predicted]: [usize; 3]) -> f64 {
+    ratio(2 * both, actual + predicted)
 }
 
 /// Of the pixels that are of a class and predicted so, of it, and predicted so.
@@ -246,6 +277,31 @@ mod tests {
             let names = |m: &SegmentationMetrics| m.finish().into_iter().map(|m| m.name).collect::<Vec<_>>();
             assert_eq!(names(&metrics), names(&some));
         }
+    }
+
+    #[test]
+    fn metrics_of_some_images_are_those_of_these_alone() {
+        // The last class is in no image but the first, and a pixel of each is not predicted.
+        let images = |chosen: &[usize]| {
+            let mut metrics = SegmentationMetrics::new(3, Detail::Full);
+            for &i in chosen {
+                let class = |at: usize| (at * (i + 3) / 5 % 2) as i64 + i64::from(i == 0 && at > 12);
+                let target: Vec<i64> = (0..16).map(|at| if at == 7 { -1 } else { class(at) }).collect();
+                let predicted: Vec<i64> = (0..16).map(|at| if at == 5 { -1 } else { class((at + i) % 16) }).collect();
+                metrics.add(&predicted, &target, [4, 4]);
+            }
+            metrics
+        };
+        let all = images(&[0, 1, 2, 3]);
+        for chosen in [vec![0, 1, 2, 3], vec![1, 3], vec![2, 0, 2]] {
+            let (got, wanted) = (all.metrics_of().unwrap()(&chosen), images(&chosen).finish());
+            assert_eq!(got.len(), wanted.len());
+            for (got, wanted) in got.iter().zip(&wanted) {
+                assert_eq!(got.name, wanted.name);
+                assert!((got.value - wanted.value).abs() < 1e-12, "{chosen:?}: {got:?}, not {wanted:?}");
+            }
+        }
+        assert!(all.metrics_of().unwrap()(&[]).iter().all(|m| m.value.is_nan()));
     }
 
     #[test]

@@ -12,7 +12,9 @@ mod lines;
 mod panel;
 mod precision_recall;
 mod reliability;
+mod roc;
 mod scatter;
+mod strength;
 mod svg;
 
 pub use confusion::confusion;
@@ -21,5 +23,7 @@ pub use curves::{Series, curves, curves_over_log};
 pub(crate) use precision_recall::points as precision_recall_points;
 pub use precision_recall::{precision_recall, precision_recall_curves};
 pub use reliability::{ReliabilityPoint, reliability};
+pub use roc::roc;
 pub use scatter::{scatter, scatters};
+pub use strength::strength;
 pub use svg::cell_colours;

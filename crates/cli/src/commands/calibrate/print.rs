@@ -1,16 +1,12 @@
 //! A calibration as text.
 
 use super::Measured;
-use crate::output::{Failure, count_of, note, say, thousands};
+use crate::output::{Failure, count_of, note, percent, say, thousands};
 use crate::table::Table;
 use striate::report::{
     Calibrated, CalibratedMeasures, CalibrationMeasures, CalibrationReport, LabelCalibration, PredictionSets,
     TemperatureFit, ThresholdForAccuracy,
 };
-
-fn percent(x: Option<f64>) -> String {
-    x.map_or("–".into(), |x| format!("{:.2}%", 100.0 * x))
-}
 
 fn number(x: Option<f64>) -> String {
     x.map_or("–".into(), |x| format!("{x:.4}"))

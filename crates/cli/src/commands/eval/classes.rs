@@ -1,15 +1,11 @@
 //! What is measured of one class for each image.
 
 use super::{MANY, described};
-use crate::output::{Failure, say, thousands};
+use crate::output::{Failure, percent, say, thousands};
 use crate::table::Table;
 use serde_json::{Value, json};
 use striate::report::Confusion;
 use striate::train::{ClassificationMetrics, ConfusionMatrix, Metric, Metrics};
-
-fn percent(x: Option<f64>) -> String {
-    x.map_or("–".into(), |x| format!("{:.2}%", 100.0 * x))
-}
 
 /// How often each class was taken for each.
 pub fn matrix(results: &ClassificationMetrics) -> &ConfusionMatrix {
@@ -101,7 +97,7 @@ fn print_confused(classes: &[String], confusion: &ConfusionMatrix) -> Result<(),
     let mut table = Table::new(&["actual", "predicted", "images", "of actual"]).left(2);
     for pair in pairs.iter().take(MANY) {
         let name = |c: usize| classes[c].clone();
-        let fraction = percent(Some(pair.fraction_of_actual));
+        let fraction = percent(pair.fraction_of_actual);
         table.row(vec![name(pair.actual), name(pair.predicted), thousands(pair.images), fraction]);
     }
     say(format_args!("\n{table}"))?;

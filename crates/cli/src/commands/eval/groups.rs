@@ -34,15 +34,9 @@ fn columns(groups: &Groups) -> &'static [(&'static str, &'static str)] {
     match groups.main_metric.as_str() {
         "accuracy" => &[("balanced_accuracy", "balanced"), ("f1_macro", "F1 (macro)")],
         "mae" => &[("rmse", "RMSE"), ("r2", "R²")],
+        "map" => &[("map50", "mAP@.5"), ("ar100", "AR@100")],
+        "mean_iou" => &[("mean_dice", "mean Dice"), ("pixel_accuracy", "pixel accuracy")],
         _ => &[("subset_accuracy", "all labels right"), ("f1_macro", "F1 (macro)")],
-    }
-}
-
-fn heading(metric: &str) -> &str {
-    match metric {
-        "mae" => "MAE",
-        "mean_average_precision" => "mAP",
-        other => other,
     }
 }
 
@@ -61,8 +55,8 @@ pub fn print(groups: &Groups) -> Result<(), Failure> {
     let fraction = is_fraction(groups);
     let find = |group: &Group, name: &str| group.metrics.iter().find(|metric| metric.name == name).cloned();
     let calibrated = groups.groups.iter().any(|group| group.calibration_error.is_some());
-    let main = heading(&groups.main_metric);
-    let mut header = vec![groups.column.as_str(), "images", main, "95% interval"];
+    let main = &groups.main_title();
+    let mut header = vec![groups.column.as_str(), "images", main.as_str(), "95% interval"];
     header.extend(columns(groups).iter().map(|(_, heading)| *heading));
     header.extend(calibrated.then_some("calibration error"));
     let mut table = Table::new(&header);

@@ -7,14 +7,17 @@ mod labels;
 mod numbers;
 mod objects;
 mod out_of_distribution;
+mod out_of_fold;
 pub mod report;
 mod robustness;
 mod unlabelled;
 
+pub use out_of_fold::report_of_folds;
+
 use super::run::watched;
 use super::{held_out, is_same_file};
 use crate::advice;
-use crate::args::Eval;
+use crate::args::{Eval, GroupArgs};
 use crate::model_arg::model_path;
 use crate::output::{Failure, json_path, note, say, say_json, shown, shown_path};
 use calibrated::Calibrated;
@@ -23,10 +26,10 @@ use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use striate::data::images::ListOptions;
-use striate::model::{Predictor, TaskCard};
+use striate::model::{ModelCard, Predictor, TaskCard};
 use striate::report::groups::{GroupOptions, Grouping, groups};
-use striate::report::{HeldOutAnswers, LabelLogits, Outcomes, Representations, TaskAnswers};
-use striate::train::{Evaluation, HeldOut, Metric, Results, evaluate_each, load_to_measure};
+use striate::report::{Certainty, HeldOutAnswers, LabelLogits, Outcomes, Representations, TaskAnswers};
+use striate::train::{Evaluation, HeldOut, MeasuredBatch, Metric, Results, evaluate_each, load_to_measure};
 
 /// More classes or labels than these are not printed one by one, nor is the matrix.
 pub const MANY: usize = 20;
@@ -63,15 +66,21 @@ pub fn run(args: Eval) -> Result<ExitCode, Failure> {
         return unlabelled::run(&args, &file, &model);
     }
     let typed = args.data.as_deref().map(held_out::data_name);
-    let options = ListOptions { attribute_column: args.groups.group_column.clone(), ..args.columns.options() };
+    let GroupArgs { group_column, group_table } = &args.groups;
+    let of_manifest = group_column.clone().filter(|_| group_table.is_none());
+    let options = ListOptions { attribute_column: of_manifest, ..args.columns.options() };
     let quiet = args.json;
     let held_out = watched(quiet, |watch| load_to_measure(&model.card, typed.as_deref(), &options, watch))
         .map_err(advice::failure)?;
-    let grouping = args.groups.group_column.as_ref().map(|column| Grouping::of(&held_out, column)).transpose()?;
+    let grouping = group_column.as_ref().map(|column| match group_table {
+        Some(table) => Grouping::of_table(&held_out, table, column),
+        None => Grouping::of(&held_out, column),
+    });
+    let grouping = grouping.transpose()?;
     held_out.data.notes.iter().for_each(|text| note(text));
     let other = args.out_of_distribution.as_deref();
     let other = other.map(|other| out_of_distribution::load(&model, &held_out, other, quiet)).transpose()?;
-    let keeps = args.report.is_some() || args.groups.group_column.is_some() || model.card.calibration.is_some();
+    let keeps = args.report.is_some() || group_column.is_some() || model.card.calibration.is_some();
     let given = Given::of(&model, &held_out, keeps, other.is_some())?;
     let (outcomes, evaluation) = (&given.outcomes, &given.evaluation);
     let outside = match (&other, &given.inside) {
@@ -79,7 +88,7 @@ pub fn run(args: Eval) -> Result<ExitCode, Failure> {
         _ => None,
     };
     let by_group = |grouping| groups(outcomes, &model.card.classes, &grouping, &GroupOptions::default());
-    let groups = grouping.map(by_group).transpose()?;
+    let groups = grouping.map(by_group);
     let logits = model.card.calibration.as_ref().and_then(|_| given.answers());
     let measured = Measured {
         model: &file,
@@ -134,24 +143,53 @@ pub struct Given {
     labels: Option<LabelLogits>,
 }
 
-impl Given {
-    fn of(model: &Predictor, held_out: &HeldOut, keeps: bool, features: bool) -> Result<Given, Failure> {
-        let (card, outputs) = (&model.card, model.card.classes.len());
-        let mut outcomes = Outcomes::new(card);
-        let mut inside = features.then(|| Representations::new(outputs));
-        let mut labels = (keeps && matches!(card.task, TaskCard::MultiLabel { .. })).then(|| LabelLogits::new(outputs));
-        let evaluation = evaluate_each(model, held_out, |batch| {
-            if keeps {
-                outcomes.add(card, batch);
-            }
-            inside.iter_mut().for_each(|inside| inside.add(batch));
-            labels.iter_mut().for_each(|labels| labels.add(batch));
-        });
-        let evaluation = evaluation.map_err(advice::failure)?;
+/// What is kept of each batch that is measured.
+struct Kept {
+    outcomes: Outcomes,
+    inside: Option<Representations>,
+    labels: Option<LabelLogits>,
+    /// Whether anything needs what is said of each image.
+    keeps: bool,
+}
+
+impl Kept {
+    fn new(card: &ModelCard, keeps: bool, features: bool) -> Kept {
+        let outputs = card.classes.len();
+        Kept {
+            outcomes: Outcomes::new(card),
+            inside: features.then(|| Representations::new(outputs)),
+            labels: (keeps && matches!(card.task, TaskCard::MultiLabel { .. })).then(|| LabelLogits::new(outputs)),
+            keeps,
+        }
+    }
+
+    fn add(&mut self, card: &ModelCard, batch: &MeasuredBatch) {
+        if self.keeps {
+            self.outcomes.add(card, batch);
+        }
+        self.inside.iter_mut().for_each(|inside| inside.add(batch));
+        self.labels.iter_mut().for_each(|labels| labels.add(batch));
+    }
+
+    fn given(self, evaluation: Evaluation) -> Given {
+        let Kept { mut outcomes, inside, labels, keeps } = self;
         if keeps {
             outcomes.complete(&evaluation.results);
         }
-        Ok(Given { outcomes, evaluation, inside, labels })
+        Given { outcomes, evaluation, inside, labels }
+    }
+}
+
+impl Given {
+    fn of(model: &Predictor, held_out: &HeldOut, keeps: bool, features: bool) -> Result<Given, Failure> {
+        let mut kept = Kept::new(&model.card, keeps, features);
+        let evaluation = evaluate_each(model, held_out, |batch| kept.add(&model.card, batch));
+        Ok(kept.given(evaluation.map_err(advice::failure)?))
+    }
+
+    /// How far the probabilities can be trusted, of classes and labels.
+    fn certainty(&self, card: &ModelCard, seed: u64) -> Option<Certainty> {
+        self.answers().map(|answers| Certainty::of(&answers, card, &card.classes, seed))
     }
 
     /// The logits that calibration is of.

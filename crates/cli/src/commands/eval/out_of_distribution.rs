@@ -3,7 +3,7 @@
 use crate::advice;
 use crate::commands::held_out::{self, unreadable};
 use crate::commands::run::watched;
-use crate::output::{Failure, count_of, note, say, shown, thousands};
+use crate::output::{Failure, count_of, note, percent, say, shown, thousands};
 use crate::table::Table;
 use serde_json::{Value, json};
 use std::path::Path;
@@ -67,7 +67,6 @@ impl Outside {
     }
 
     pub fn print(&self) -> Result<(), Failure> {
-        let percent = |x: Option<f64>| x.map_or("–".into(), |x| format!("{:.2}%", 100.0 * x));
         let mut table =
             Table::new(&["score", "AUROC", "95% interval", "AUPR inside", "AUPR outside", "FPR at 95% TPR"]);
         for score in &self.found.scores {

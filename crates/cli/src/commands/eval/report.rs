@@ -8,8 +8,10 @@ use striate::formats::write_atomic;
 use striate::model::{Model, Predictor};
 use striate::report::groups::Groups;
 use striate::report::robustness::{Attacks, Robustness};
-use striate::report::{About, Certainty, Explainer, Explanations, Gallery, OutOfDistribution, Report, ReportOptions};
-use striate::train::{HeldOut, Images};
+use striate::report::{
+    About, Explainer, Explanations, Features, Gallery, OutOfDistribution, Part, Report, ReportOptions,
+};
+use striate::train::{HeldOut, training_images};
 
 const PAGE: &str = "report.html";
 const NUMBERS: &str = "report.json";
@@ -50,25 +52,34 @@ pub fn write(dir: &Path, evaluated: &Evaluated, beside: Beside) -> Result<PathBu
     let options = ReportOptions { temperature, ..ReportOptions::default() };
     let mut report = Report::new(about, evaluation, outcomes, run, &options);
     let Beside { groups, robustness, attacks, out_of_distribution } = beside;
-    report.certainty = given.answers().map(|answers| Certainty::of(&answers, card, &report.about.outputs, report.seed));
+    report.certainty = given.certainty(card, report.seed);
     (report.groups, report.robustness, report.attacks) = (groups, robustness, attacks);
     report.out_of_distribution = out_of_distribution;
-    finish(dir, &Shown { file, model, images: &held_out.data.test }, report)
+    finish(dir, &[Shown { file, part: Part { images: &held_out.data.test, first: 0 } }], report)
 }
 
-/// What a report shows images of.
+/// Images that a report shows, and the model that has answered them.
 pub struct Shown<'a> {
     pub file: &'a Path,
-    pub model: &'a Predictor,
-    pub images: &'a Images,
+    pub part: Part<'a>,
 }
 
 /// Explains the images of a report and writes it into `dir`. Gives the path of its page.
-pub fn finish(dir: &Path, shown: &Shown, mut report: Report) -> Result<PathBuf, Failure> {
-    let Shown { file, model, images } = shown;
-    let mut gallery = Gallery::of(model, images, report.shown_images());
-    let explainer = Explainer::new(&Model::load(file)?);
-    report.explanations = Explanations::of(&explainer, images, &report.failures, &mut gallery, report.seed)?;
+pub fn finish(dir: &Path, shown: &[Shown], mut report: Report) -> Result<PathBuf, Failure> {
+    let mut gallery = Gallery::default();
+    for Shown { file, part } in shown {
+        gallery.add_images(&Predictor::load(file)?, part, report.shown_images());
+        let explainer = Explainer::new(&Model::load(file)?);
+        if part.first == 0 {
+            let training = file.parent().and_then(training_images);
+            report.features = Features::of(&explainer, part, &report.failures, training.as_ref());
+        }
+        let found = Explanations::of(&explainer, part, &report.failures, &mut gallery, report.seed)?;
+        report.explanations = match (report.explanations.take(), found) {
+            (Some(before), Some(found)) => Some(before.join(&found)),
+            (before, found) => before.or(found),
+        };
+    }
     let card = dir.join(CARD);
     let before = match std::fs::read(&card) {
         Ok(bytes) => String::from_utf8(bytes).map_err(|_| {

@@ -11,7 +11,7 @@ use serde_json::json;
 use std::path::Path;
 use std::process::ExitCode;
 use striate::model::{Predictor, TaskCard};
-use striate::report::{About, Report, ReportOptions, Representations};
+use striate::report::{About, Part, Report, ReportOptions, Representations};
 use striate::train::{infer_each, load_unlabelled};
 
 pub fn run(args: &Eval, file: &Path, model: &Predictor) -> Result<ExitCode, Failure> {
@@ -49,7 +49,7 @@ pub fn run(args: &Eval, file: &Path, model: &Predictor) -> Result<ExitCode, Fail
         say(format_args!("\n{table}"))?;
     }
     if let Some(dir) = &args.report {
-        let page = report::finish(dir, &Shown { file, model, images: &images.images }, report)?;
+        let page = report::finish(dir, &[Shown { file, part: Part { images: &images.images, first: 0 } }], report)?;
         if !args.json {
             say(format_args!("\nReport:  {}", shown_path(&page)))?;
         }

@@ -4,7 +4,7 @@ use super::kernels::kernel_panel;
 use super::output::Output;
 use super::tiles::{Grid, Images, POINTS, point_stride, transform_input};
 use super::transform::Four;
-use crate::gemm::tile::{self, Ahead, MAX_ROWS, Walk, tile_cols};
+use crate::gemm::tile::{self, MAX_ROWS, Walk, tile_cols};
 use crate::isa::Kernel;
 use crate::simd::Simd;
 use crate::target::Target;
@@ -89,7 +89,6 @@ impl Block<'_> {
         let walk = Walk::run(ci, 1);
         let zero = [[simd.splat(0.0); V]; R];
         for p in 0..POINTS {
-            let b = &kernels[p * kernel..][..ci * width];
             for t in (0..self.count).step_by(R) {
                 let count = R.min(self.count - t);
                 let mut rows = [points.as_ptr(); R];
@@ -99,8 +98,8 @@ impl Block<'_> {
                 // SAFETY: each row is one tile's channels at one point, and the panel has `ci` rows for it, within the
                 // lengths asserted above.
                 unsafe {
-                    let ahead = Ahead::of(b, width, t / R, self.count.div_ceil(R));
-                    let acc = tile::multiply_ahead(simd, &rows, &walk, b.as_ptr(), width, zero, ahead);
+                    let b = kernels.as_ptr().add(p * kernel);
+                    let acc = tile::multiply(simd, &rows, &walk, b, width, zero);
                     let to = products.as_mut_ptr().add(p * product + t * width);
                     tile::store(simd, &acc, to, width, count, width);
                 }

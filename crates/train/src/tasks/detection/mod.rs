@@ -39,7 +39,7 @@ impl Detection {
     }
 
     /// The loss of a network's outputs on a batch.
-    pub(crate) fn loss_of(&self, output: Tensor, batch: &Batch) -> Tensor {
+    pub fn loss_of(&self, output: Tensor, batch: &Batch) -> Tensor {
         let truth = |o: Object| Truth { class: o.class, bbox: o.bbox, ignored: o.crowd || o.difficult };
         let truths: Vec<Vec<Truth>> =
             objects(&batch.targets).into_iter().map(|of| of.into_iter().map(truth).collect()).collect();
