@@ -562,8 +562,8 @@ fn a_column_to_tell_results_apart_has_no_say_in_splits() {
     refused(ImageList::open_with(&table, &named("town")), &["no column 'town'", "path, label, group, Site"]);
     put(dir.path().join("folders/cat/1.png"), 7);
     refused(ImageList::open_with(&dir.path().join("folders"), &named("site")), &["no table"]);
-    let masks = ListOptions { target: striate_data::TargetKind::Mask, ..named("site") };
-    refused(ImageList::open_with(&table, &masks), &["not of objects or masks"]);
+    let objects = ListOptions { target: striate_data::TargetKind::Objects, ..named("site") };
+    refused(ImageList::open_with(&table, &objects), &["objects have no manifest"]);
     fs::write(&table, "path,label,site\n0.png,cat,north\n0.png,cat,south\n").unwrap();
     refused(ImageList::open_with(&table, &named("site")), &["line 2", "line 3", "cat, north", "cat, south"]);
 }

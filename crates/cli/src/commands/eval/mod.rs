@@ -68,6 +68,9 @@ pub fn run(args: Eval) -> Result<ExitCode, Failure> {
     let typed = args.data.as_deref().map(held_out::data_name);
     let GroupArgs { group_column, group_table } = &args.groups;
     let of_manifest = group_column.clone().filter(|_| group_table.is_none());
+    if of_manifest.is_some() && matches!(model.card.task, TaskCard::Detection { .. }) {
+        return Err("objects have no manifest with a column of groups: add --group-table FILE.csv, a table with the columns path and that one".into());
+    }
     let options = ListOptions { attribute_column: of_manifest, ..args.columns.options() };
     let quiet = args.json;
     let held_out = watched(quiet, |watch| load_to_measure(&model.card, typed.as_deref(), &options, watch))

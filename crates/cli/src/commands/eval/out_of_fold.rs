@@ -1,7 +1,7 @@
 //! The report of a cross-validation, on all its images together.
 
-use super::report::{self, Shown};
 use super::Kept;
+use super::report::{self, Shown};
 use crate::advice;
 use crate::output::Failure;
 use std::path::PathBuf;
