@@ -24,6 +24,9 @@ pub(super) fn values(path: &Path, column: &str, names: &[&str]) -> Result<Vec<Op
         let row = Row { value: record.get(value).unwrap_or("").trim().to_string(), line: i + 2, name };
         rows.entry(last(&row.name).to_string()).or_default().push(row);
     }
+    if rows.is_empty() {
+        return Err("it has no rows".into());
+    }
     let values = names.iter().map(|name| of_image(name, rows.get(last(name)).map_or(&[], Vec::as_slice)));
     let found = values.collect::<Result<Vec<Option<&Row>>, String>>()?;
     if found.iter().all(Option::is_none) {
@@ -101,6 +104,7 @@ mod tests {
             ("id,site\n1.jpg,A\n", "no column 'path' of images"),
             ("path,site\n7.jpg,A\n", "'7.jpg' is none of those such as '1.jpg'"),
             ("path,site\n1.jpg,A\nx/1.jpg,B\n", "lines 2 and 3 say two things of 'y/x/1.jpg': 'A' and 'B'"),
+            ("path,site\n", "it has no rows"),
             ("", "no column"),
         ] {
             let names: &[&str] = if part.starts_with("lines") { &["y/x/1.jpg"] } else { &["1.jpg"] };
