@@ -164,7 +164,8 @@ fn piece(bytes: usize) -> Option<Chunk> {
             slab
         }
     };
-    // SAFETY: the piece ends within the slab.
+    assert!(*used + capacity <= SLAB_BYTES);
+    // SAFETY: the piece ends within the slab, as asserted.
     let start = unsafe { slab.start.add(*used) };
     *used += capacity;
     Some(Chunk { start, capacity, memory: Memory::Piece { _slab: slab } })
@@ -269,9 +270,9 @@ impl<T: Element> Buffer<T> {
         Self::acquire(len).0
     }
 
-    /// `len` zeros for as long as a network is in use. Buffers that are kept lie side by side on huge pages: a pass reads them all, in pages of the usual
-    /// size it would look up thousands of addresses that the processor does not remember.
-    pub fn kept(len: usize) -> Self {
+    /// `len` zeros that stay as long as a network is in use. Such buffers share huge pages: every pass reads all of them, and with pages of 4 kB that is thousands
+    /// of TLB misses.
+    pub(crate) fn kept(len: usize) -> Self {
         match len.checked_mul(size_of::<T>()).and_then(piece) {
             Some(chunk) => Buffer { data: chunk.start.cast(), len, chunk: Some(chunk) },
             None => Self::zeroed(len),

@@ -23,7 +23,7 @@ pub trait Simd: Copy + Send + Sync + 'static {
     /// # Safety
     /// `to` must be valid for writing `LANES` values; it need not be aligned.
     unsafe fn store(self, to: *mut f32, v: Self::F32);
-    /// Asks for a line of memory in the second cache, wherever it lies; nothing where the instruction set cannot.
+    /// Prefetches a cache line into L2, whatever the address; a no-op without such an instruction.
     #[inline(always)]
     fn prefetch(self, _: *const u8) {}
     /// `a + b`

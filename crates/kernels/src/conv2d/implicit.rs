@@ -6,7 +6,7 @@ use super::epilogue::{Epilogue, InRegisters};
 use super::input::Input;
 use super::shape::Conv2dShape;
 use super::window::{Band, Bands, Window};
-use crate::gemm::tile::{self, Ahead, Panels, Walk};
+use crate::gemm::tile::{self, Panels, Prefetch, Walk};
 use crate::isa::Kernel;
 use crate::packed::{NewBuffer, Weights};
 use crate::simd::{MAX_LANES, Simd};
@@ -427,14 +427,14 @@ impl Columns<'_> {
         }
         let (mut q, mut index, tiles) = (0, 0, pixels.div_ceil(R));
         while q < pixels {
-            let ahead = Ahead::of(self.b, V * S::LANES, index, tiles);
+            let prefetch = Prefetch::of(self.b, V * S::LANES, index, tiles);
             // SAFETY: the caller's promise, with what was asserted above.
             unsafe {
                 if pixels - q > REST {
-                    self.tile::<S, R, V>(simd, epilogue, bias, q, ahead, output);
+                    self.tile::<S, R, V>(simd, epilogue, bias, q, prefetch, output);
                     q += R;
                 } else {
-                    self.tile::<S, REST, V>(simd, epilogue, bias, q, ahead, output);
+                    self.tile::<S, REST, V>(simd, epilogue, bias, q, prefetch, output);
                     q += REST;
                 }
             }
@@ -453,7 +453,7 @@ impl Columns<'_> {
         epilogue: InRegisters<S>,
         bias: [S::F32; V],
         q: usize,
-        ahead: Ahead,
+        prefetch: Prefetch,
         output: *mut f32,
     ) {
         let pixels = self.offsets.len();
@@ -465,7 +465,8 @@ impl Columns<'_> {
         // SAFETY: every offset plus the walk's last lies within `data`, as the caller asserts, and `b` has a row
         // of `V` vectors for every step of the walk; `before_relu` and the residual are as long as the output from here on.
         unsafe {
-            let mut acc = tile::multiply_ahead(simd, &rows, self.walk, self.b.as_ptr(), V * S::LANES, [bias; R], ahead);
+            let mut acc =
+                tile::multiply_prefetching(simd, &rows, self.walk, self.b.as_ptr(), V * S::LANES, [bias; R], prefetch);
             if let Some(x) = self.residual {
                 let x = tile::load::<S, R, V>(simd, x.as_ptr().add(at), self.out_stride, count, self.cols);
                 for r in 0..R {

@@ -71,55 +71,55 @@ pub(crate) unsafe fn multiply<S: Simd, const R: usize, const V: usize>(
     unsafe { multiply_each(simd, rows, walk, b, b_step, acc, || ()) }
 }
 
-/// As [`multiply`], and fetches what comes after `b`.
+/// As [`multiply`], and prefetches.
 ///
 /// # Safety
 /// As [`multiply`].
 #[inline(always)]
-pub(crate) unsafe fn multiply_ahead<S: Simd, const R: usize, const V: usize>(
+pub(crate) unsafe fn multiply_prefetching<S: Simd, const R: usize, const V: usize>(
     simd: S,
     rows: &[*const f32; R],
     walk: &Walk,
     b: *const f32,
     b_step: usize,
     acc: [[S::F32; V]; R],
-    ahead: Ahead,
+    prefetch: Prefetch,
 ) -> [[S::F32; V]; R] {
-    let mut at = ahead.from.cast::<u8>();
+    let mut at = prefetch.from.cast::<u8>();
     let each = || {
         simd.prefetch(at);
-        at = at.wrapping_add(ahead.step);
+        at = at.wrapping_add(prefetch.step);
     };
     // SAFETY: the caller's promise.
     unsafe { multiply_each(simd, rows, walk, b, b_step, acc, each) }
 }
 
-/// What a product fetches into the cache while it computes: at each step of its walk the place that is `step` bytes after the last.
+/// What a product prefetches: the cache line at `from`, and at each further step of its walk the one `step` bytes after the last.
 #[derive(Clone, Copy)]
-pub(crate) struct Ahead {
+pub(crate) struct Prefetch {
     from: *const f32,
     step: usize,
 }
 
-impl Ahead {
-    /// Over how many tiles of rows the next panel is spread: more would fetch each line more often, fewer in a burst that memory does not keep up with.
+impl Prefetch {
+    /// Over how many row tiles the prefetches of the next panel are spread. More repeat each line more often; fewer come in a burst that saturates memory.
     const TILES: usize = 4;
-    /// A panel of more bytes would drive itself out of the cache.
+    /// A larger panel, in bytes, and the next one do not fit into L2 together.
     const MOST: usize = 1 << 18;
 
-    /// For tile `index` of `tiles` that all multiply by `panel`, whose rows have `row` values: a part of what lies behind the panel.
+    /// Part `index` of the panel after `panel`, for one of `tiles` row tiles that multiply by `panel`, whose rows have `row` values.
     #[inline(always)]
-    pub fn of(panel: &[f32], row: usize, index: usize, tiles: usize) -> Ahead {
-        let parts = tiles.min(Ahead::TILES);
-        if index >= parts || size_of_val(panel) > Ahead::MOST {
-            return Ahead { from: panel.as_ptr(), step: 0 };
+    pub fn of(panel: &[f32], row: usize, index: usize, tiles: usize) -> Prefetch {
+        let parts = tiles.min(Prefetch::TILES);
+        if index >= parts || size_of_val(panel) > Prefetch::MOST {
+            return Prefetch { from: panel.as_ptr(), step: 0 };
         }
         let from = panel.as_ptr().wrapping_add(panel.len() + panel.len() * index / parts);
-        Ahead { from, step: size_of::<f32>() * row / parts }
+        Prefetch { from, step: size_of::<f32>() * row / parts }
     }
 }
 
-/// As [`multiply`], with a call of `each` at each step.
+/// As [`multiply`], calling `each` at every step of the walk.
 ///
 /// # Safety
 /// As [`multiply`].

@@ -4,7 +4,7 @@ use super::kernels::kernel_panel;
 use super::output::Output;
 use super::tiles::{Grid, Images, point_stride, transform_input};
 use super::transform::{Tile, Two};
-use crate::gemm::tile::{self, Ahead, Walk, tile_cols};
+use crate::gemm::tile::{self, Prefetch, Walk, tile_cols};
 use crate::isa::Kernel;
 use crate::simd::Simd;
 use crate::target::Target;
@@ -96,7 +96,7 @@ impl Block<'_> {
             let b = &kernels[p * kernel..][..ci * width];
             let (mut t, mut index, tiles) = (0, 0, self.count.div_ceil(R));
             while t < self.count {
-                let ahead = Ahead::of(b, width, index, tiles);
+                let prefetch = Prefetch::of(b, width, index, tiles);
                 index += 1;
                 let left = self.count - t;
                 let (from, to) = (points[p * point + t * row..].as_ptr(), &mut products[p * product + t * width..]);
@@ -104,10 +104,10 @@ impl Block<'_> {
                 unsafe {
                     // Two short tiles, rather than a long one and a part of another.
                     if left > 2 * SHORT || (SHORT < left && left <= R) {
-                        rows::<S, R, V>(simd, from, row, b, ahead, left, to.as_mut_ptr());
+                        rows::<S, R, V>(simd, from, row, b, prefetch, left, to.as_mut_ptr());
                         t += R;
                     } else {
-                        rows::<S, SHORT, V>(simd, from, row, b, ahead, left, to.as_mut_ptr());
+                        rows::<S, SHORT, V>(simd, from, row, b, prefetch, left, to.as_mut_ptr());
                         t += SHORT;
                     }
                 }
@@ -129,7 +129,7 @@ unsafe fn rows<S: Simd, const R: usize, const V: usize>(
     from: *const f32,
     stride: usize,
     b: &[f32],
-    ahead: Ahead,
+    prefetch: Prefetch,
     count: usize,
     to: *mut f32,
 ) {
@@ -141,7 +141,7 @@ unsafe fn rows<S: Simd, const R: usize, const V: usize>(
     let (walk, zeros) = (Walk::run(b.len() / (V * S::LANES), 1), [[simd.splat(0.0); V]; R]);
     // SAFETY: the caller's promise, and the walk has as many steps as the panel rows.
     unsafe {
-        let acc = tile::multiply_ahead(simd, &rows, &walk, b.as_ptr(), V * S::LANES, zeros, ahead);
+        let acc = tile::multiply_prefetching(simd, &rows, &walk, b.as_ptr(), V * S::LANES, zeros, prefetch);
         tile::store(simd, &acc, to, V * S::LANES, count, V * S::LANES);
     }
 }
