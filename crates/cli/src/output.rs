@@ -4,8 +4,7 @@ use serde::Serialize;
 use std::fmt::{Display, Write as _};
 use std::io::{self, Write};
 use std::path::Path;
-pub use striate::data::images::plural;
-pub use striate::data::images::thousands;
+pub use striate::data::images::{plural, thousands};
 pub use striate::imaging::shown;
 pub use striate::train::sinks::json_path;
 

@@ -81,6 +81,12 @@ pub enum DataError {
         /// What it lacks, or has several of.
         reason: String,
     },
+    /// Columns are named, but there is no manifest that could have them.
+    #[error("{}: columns are named, but there is no table in it", shown(path))]
+    NoTable {
+        /// The folder, archive or file of annotations.
+        path: PathBuf,
+    },
     /// Images cannot be split so that each class has some on both sides.
     #[error("{}: {reason}", shown(path))]
     Split {

@@ -1,7 +1,7 @@
 //! [`Explanations`]: Grad-CAM of the images that a report shows, and whether that can be trusted.
 
 use crate::explain::{ExplainError, Explainer, Method, Options, Scores, overlay};
-use crate::failures::Failures;
+use crate::failures::{Failures, in_turn};
 use crate::gallery::{Gallery, Part, Shot};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -58,11 +58,7 @@ impl Explanations {
         let mut found = Explanations { method, layer: Some(layer), images: 0, checked: Vec::new() };
         let checks = if part.first == 0 { BUDGET / (PASSES * explainer.macs().max(1)) } else { 0 };
         let checks = checks.min(CHECKED) as usize;
-        // The first of every list, then the second of every list.
-        let longest = lists.iter().map(|list| list.images.len()).max().unwrap_or(0);
-        let in_turn = (0..longest).flat_map(|place| lists.iter().filter_map(move |list| list.images.get(place)));
-        let mut seen = std::collections::BTreeSet::new();
-        for failure in in_turn.filter(|failure| seen.insert(failure.index)) {
+        for failure in in_turn(lists) {
             let Some(image) = part.original(failure.index) else { continue };
             let explanation = match explainer.explain(&image, method, &options) {
                 Ok(explanation) => explanation,

@@ -4,6 +4,7 @@ use crate::outcomes::{Outcomes, TaskAnswers};
 use schemars::JsonSchema;
 use serde::Serialize;
 use std::cmp::Reverse;
+use std::collections::BTreeSet;
 
 /// Images on which the model fails in one way, the worst first.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
@@ -33,6 +34,14 @@ pub struct Failure {
     pub score: Option<f64>,
     /// That number in words.
     pub note: String,
+}
+
+/// The images of all lists, each once: the first of every list, then the second of every list, and so on.
+pub fn in_turn(lists: &[Failures]) -> Vec<&Failure> {
+    let longest = lists.iter().map(|list| list.images.len()).max().unwrap_or(0);
+    let mut seen = BTreeSet::new();
+    let all = (0..longest).flat_map(|place| lists.iter().filter_map(move |list| list.images.get(place)));
+    all.filter(|failure| seen.insert(failure.index)).collect()
 }
 
 /// The list of images on which the model is right.

@@ -1,11 +1,10 @@
 //! [`Features`]: what a network has learnt, to be looked at: filters, feature maps, and the training images that are nearest to some images.
 
 use crate::explain::{Explainer, Grid, nearest};
-use crate::failures::Failures;
+use crate::failures::{Failures, in_turn};
 use crate::gallery::{Part, Shot, original};
 use schemars::JsonSchema;
 use serde::Serialize;
-use std::collections::BTreeSet;
 use striate_data::Target;
 use striate_imaging::AnyImage;
 use striate_train::Images;
@@ -23,6 +22,8 @@ pub struct Features {
     pub searched: usize,
     /// How many there are; 0 if they are not known.
     pub training_images: usize,
+    /// Why they could not be read, if the model is of a run whose data cannot.
+    pub unreadable: Option<String>,
 }
 
 /// The maps of a layer for an image.
@@ -76,14 +77,16 @@ const BUDGET: u64 = 300_000_000_000;
 const SIDE: usize = 96;
 
 impl Features {
-    /// Of those images of `lists` that are of this part, with the images that the model has learnt from, where they are known; none if there is nothing to show.
-    pub fn of(explainer: &Explainer, part: &Part, lists: &[Failures], training: Option<&Images>) -> Option<Features> {
-        let mut seen = BTreeSet::new();
-        // The first of every list, then the second of every list.
-        let longest = lists.iter().map(|list| list.images.len()).max().unwrap_or(0);
-        let in_turn = (0..longest).flat_map(|place| lists.iter().filter_map(move |list| list.images.get(place)));
-        let shown = in_turn.filter(|failure| seen.insert(failure.index));
-        let shown = shown.filter_map(|failure| Some((failure, part.original(failure.index)?)));
+    /// Of those images of `lists` that are of this part, with the images that the model has learnt from, where they are known, or why they cannot be read; none
+    /// if there is nothing to show.
+    pub fn of(
+        explainer: &Explainer,
+        part: &Part,
+        lists: &[Failures],
+        training: Result<Option<&Images>, String>,
+    ) -> Option<Features> {
+        let (training, unreadable) = training.map_or_else(|why| (None, Some(why)), |training| (training, None));
+        let shown = in_turn(lists).into_iter().filter_map(|failure| Some((failure, part.original(failure.index)?)));
         let shown: Vec<_> = shown.take(QUERIES.max(MAPS)).collect();
         let map = |(failure, image): &(&crate::Failure, AnyImage)| {
             let grid = explainer.feature_maps(image, None).ok()?;
@@ -95,6 +98,7 @@ impl Features {
             nearest: Vec::new(),
             searched: 0,
             training_images: training.map_or(0, Images::len),
+            unreadable,
         };
         if let Some(training) = training.filter(|_| !shown.is_empty()) {
             let most = (BUDGET / explainer.macs().max(1)).clamp(10, SEARCHED) as usize;
@@ -122,8 +126,8 @@ impl Features {
             }
             found.nearest.retain(|of| !of.neighbours.is_empty());
         }
-        let is_empty = found.filters.is_none() && found.maps.is_empty() && found.nearest.is_empty();
-        (!is_empty).then_some(found)
+        let has_grids = found.filters.is_some() || !found.maps.is_empty();
+        (has_grids || !found.nearest.is_empty() || found.unreadable.is_some()).then_some(found)
     }
 }
 

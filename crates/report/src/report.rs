@@ -239,6 +239,13 @@ impl Report {
         self.folds = folds.iter().enumerate().map(row).collect();
     }
 
+    /// The title of each metric, and its value in each fold.
+    pub(crate) fn metrics_of_folds(&self) -> Vec<(&str, Vec<String>)> {
+        let first = self.folds.first().map_or(&[][..], |fold| &fold.metrics);
+        let values = |place: usize| self.folds.iter().map(|fold| fold.metrics[place].shown()).collect();
+        first.iter().enumerate().map(|(place, number)| (number.title.as_str(), values(place))).collect()
+    }
+
     /// The JSON schema of a report, which is committed as `schema.json`.
     pub fn schema() -> serde_json::Value {
         schemars::schema_for!(Report).to_value()

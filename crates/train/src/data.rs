@@ -4,7 +4,6 @@ use crate::config::{ResolvedConfig, TaskKind, bad};
 use crate::error::TrainError;
 use crate::images;
 use crate::network::Plan;
-use std::path::Path;
 use striate_data::images::{BadImage, CacheKind, Entry, ImageListDataset, pixel_fingerprint, text_path};
 use striate_data::{IdxFolder, ImageDataset, Target, TargetKind, mnist};
 use striate_imaging::{Image, Preprocessing, Split, for_channels};
@@ -211,29 +210,23 @@ pub(crate) enum Validation {
     Optional,
 }
 
-/// A run that goes on.
-#[derive(Clone, Copy)]
-pub(crate) struct Resumed<'a> {
-    /// Its directory.
-    pub run: &'a Path,
-    /// Where its data lay when it began.
-    pub data: &'a Path,
-}
-
-/// The data that the settings of a new run name, or of one that goes on.
-pub(crate) fn load_for(
-    config: &ResolvedConfig,
-    wanted: Wanted,
-    earlier: Option<Resumed>,
-    watch: &Watch,
-) -> Result<Splits, TrainError> {
-    let run = earlier.map(|earlier| earlier.run);
-    if let Some(Resumed { run, data }) = earlier.filter(|earlier| earlier.run.join(images::IMAGES).is_file()) {
-        return images::reopen(config, run, data);
-    }
+/// The data that the settings of a new run name.
+pub(crate) fn load_for(config: &ResolvedConfig, wanted: Wanted, watch: &Watch) -> Result<Splits, TrainError> {
     if config.data != MNIST && images::are_images(&text_path(&config.data)) {
         return images::open(config, wanted, watch);
     }
+    let mut data = load_idx(config)?;
+    if let Some(backbone) = wanted.backbone {
+        let own = &mut data.preprocessing;
+        own.mean = for_channels(&backbone.mean, own.channels);
+        own.std = for_channels(&backbone.std, own.channels);
+        data.run_files.push((images::PREPROCESSING, images::written(own)));
+    }
+    Ok(data)
+}
+
+/// The images of idx files that these settings name.
+pub(crate) fn load_idx(config: &ResolvedConfig) -> Result<Splits, TrainError> {
     let plain = crate::ImageSettings {
         balance: config.images.balance,
         class_weights: config.images.class_weights,
@@ -256,16 +249,6 @@ pub(crate) fn load_for(
     let mut data = load_data(&config.data)?;
     if let (Some(number), Some(of)) = (config.fold, config.folds) {
         data.hold_out_fold(number, of, config.seed)?;
-    }
-    if let Some(backbone) = wanted.backbone {
-        let own = &mut data.preprocessing;
-        own.mean = for_channels(&backbone.mean, own.channels);
-        own.std = for_channels(&backbone.std, own.channels);
-    } else if let Some(run) = run.filter(|run| run.join(images::PREPROCESSING).is_file()) {
-        data.preprocessing = images::read_preprocessing(run)?;
-    }
-    if wanted.backbone.is_some() {
-        data.run_files.push((images::PREPROCESSING, images::written(&data.preprocessing)));
     }
     Ok(data)
 }

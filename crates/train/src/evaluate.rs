@@ -12,7 +12,7 @@ use crate::metrics::{
 use crate::tasks::{Detection, Regression};
 use striate_data::images::{BadImage, ListOptions, text_path};
 use striate_data::{Batch, DataError, Target, class_numbers};
-use striate_imaging::{Split, shown};
+use striate_imaging::Split;
 use striate_model::{EvalSplit, ModelCard, Predictor, TaskCard};
 use striate_nn::{BCEWithLogitsLoss, CrossEntropyLoss};
 use striate_tensor::Tensor;
@@ -199,11 +199,8 @@ pub fn load_to_measure(
     if data.is_empty() {
         return Err(TrainError::NoTrainingData);
     }
-    if let Some(column) = &options.attribute_column
-        && (data == MNIST || !images::are_images(&text_path(data)))
-    {
-        let reason = format!("there is no column '{}': it has no manifest", shown(column));
-        return Err(DataError::Images { path: text_path(data), reason }.into());
+    if options.attribute_column.is_some() && (data == MNIST || !images::are_images(&text_path(data))) {
+        return Err(DataError::NoTable { path: text_path(data) }.into());
     }
     if data != MNIST && images::are_images(&text_path(data)) {
         return images::to_measure(&text_path(data), card, options, watch);

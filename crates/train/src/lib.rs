@@ -30,6 +30,7 @@ mod preview;
 mod published;
 mod recipe;
 mod recorder;
+mod run_data;
 mod run_dir;
 mod run_result;
 mod runs;
@@ -71,11 +72,12 @@ pub use metrics::{
     Metrics, MultiLabelMetrics, OperatingPoint, Ranking, RegressionMetrics, Scale, SegmentationMetrics,
     bootstrap_interval, bootstrap_intervals, boundary_f1, wilson_interval,
 };
-pub use out_of_fold::{FoldHeldOut, OutOfFold, training_images};
+pub use out_of_fold::{FoldHeldOut, OutOfFold};
 pub use overfit::{Overfit, OverfitVerdict};
 pub use preview::Preview;
 pub use published::{IMAGENET, MIRROR, cached_weights, resolve_weights, weights_url};
 pub use recipe::Recipe;
+pub use run_data::training_images;
 pub use run_dir::RunDir;
 pub use run_result::{RunResult, RunState};
 pub use runs::{DamagedRun, RunSummary, runs};

@@ -5,7 +5,7 @@ use crate::data::{Images, Splits};
 use crate::error::TrainError;
 use crate::evaluate::{Evaluation, HeldOut, MeasuredBatch, Measuring};
 use crate::metrics::Detail;
-use crate::session::Session;
+use crate::run_data;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use striate_data::Batch;
@@ -30,11 +30,6 @@ pub struct FoldHeldOut {
     pub first: usize,
 }
 
-/// The images that the run in directory `path` has learnt from; none if it is no run of this program, its data is not there any more, or it is training.
-pub fn training_images(path: &Path) -> Option<Images> {
-    Some(Session::resume(path).ok()?.data().train.clone())
-}
-
 impl OutOfFold {
     /// The folds in the directory of a finished cross-validation.
     ///
@@ -44,7 +39,7 @@ impl OutOfFold {
         let (mut folds, mut cards, mut first) = (Vec::new(), Vec::new(), 0);
         for fold in 1..=folds_in(path)? {
             let dir = fold_dir(path, fold);
-            let data = Session::resume(&dir)?.data().clone();
+            let data = run_data::of_run(&dir)?;
             let data = Splits { train: data.train.spread(0), run_files: Vec::new(), ..data };
             let images = data.test.len();
             let held_out = HeldOut { data, split: EvalSplit::Validation, left_out: 0, error_rate: 0.0, places: None };

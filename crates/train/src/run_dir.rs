@@ -4,8 +4,8 @@ use crate::checkpoint;
 use crate::error::TrainError;
 use crate::images::{IMAGES, PREPROCESSING};
 use crate::recorder::CURVES;
+use crate::run_data::STARTED_FROM;
 use crate::run_result::RESULT;
-use crate::session::STARTED_FROM;
 use crate::sinks::{TENSORBOARD, is_event_file};
 use std::fs::{self, DirEntry, File, TryLockError};
 use std::path::{Path, PathBuf};
@@ -113,14 +113,18 @@ impl RunDir {
 
     /// Opens the directory of an earlier run.
     pub fn open(path: &Path) -> Result<RunDir, TrainError> {
-        for missing in [CONFIG, CHECKPOINT] {
-            if !path.join(missing).is_file() {
-                return Err(TrainError::NotARun { path: path.to_path_buf(), missing });
-            }
-        }
+        RunDir::check(path)?;
         let run = RunDir::lock(path.to_path_buf())?;
         run.remove_partial();
         Ok(run)
+    }
+
+    /// Refuses a directory that no run has left anything in.
+    pub(crate) fn check(path: &Path) -> Result<(), TrainError> {
+        match [CONFIG, CHECKPOINT].into_iter().find(|name| !path.join(name).is_file()) {
+            Some(missing) => Err(TrainError::NotARun { path: path.to_path_buf(), missing }),
+            None => Ok(()),
+        }
     }
 
     /// Whether a run has left a checkpoint in `path`.

@@ -94,8 +94,6 @@ pub fn conduct(mut session: Session, args: &Run, stop: &Arc<AtomicBool>) -> Resu
         let print = if args.log == Log::Json { profile_table::print_json } else { profile_table::print };
         print(profile)?;
     }
-    // The report reads the run.
-    drop(session);
     if args.report && matches!(outcome, Outcome::Finished { .. }) {
         let page = super::eval::report_of_run(&directory, args.quiet)?;
         if talks {

@@ -88,7 +88,24 @@ fn a_report_is_a_page_with_its_numbers_and_a_card() {
     let again = read("MODEL_CARD.md");
     assert!(again.contains("\nAda.\n") && !again.contains(asked), "{again}");
 
-    check_page(&[d.join("run/report/report.html").as_path()]);
+    // The run is only read, though it is training, and what cannot be read of it is said.
+    let lock = fs::File::open(d.join("run/.lock")).unwrap();
+    lock.lock().unwrap();
+    succeed(d, &["eval", "run", "--report", "meanwhile"]);
+    assert!(fs::read_to_string(d.join("meanwhile/report.json")).unwrap() == read("report.json"));
+    fs::rename(d.join("photos"), d.join("moved")).unwrap();
+    let table = fs::read_to_string(d.join("photos.csv")).unwrap();
+    fs::write(d.join("moved.csv"), table.replace("photos/", "moved/")).unwrap();
+    succeed(d, &["eval", "run", "moved.csv", "--report", "elsewhere"]);
+    let elsewhere: serde_json::Value =
+        serde_json::from_str(&fs::read_to_string(d.join("elsewhere/report.json")).unwrap()).unwrap();
+    let reason = elsewhere["features"]["unreadable"].as_str().unwrap();
+    assert!(reason.contains("images.csv") && reason.contains("90 of its files not found"), "{reason}");
+    assert_eq!(elsewhere["features"]["training_images"], 0);
+    assert!(fs::read_to_string(d.join("elsewhere/report.html")).unwrap().contains("cannot be read"));
+
+    let pages = ["run/report", "elsewhere"].map(|report| d.join(report).join("report.html"));
+    check_page(&pages.each_ref().map(|page| page.as_path()));
 }
 
 #[test]

@@ -66,7 +66,7 @@ fn a_gap_between_sites_is_found_and_models_are_compared() {
     );
     fail(d, &["eval", "good", "sites.csv", "--group-column", "id"], 1, &["'id'", "values over", "at most"]);
     fail(d, &["eval", "good", "sites.csv", "--group-column", "colour"], 1, &["no column 'colour'", "site"]);
-    fail(d, &["eval", "good", "images", "--group-column", "site"], 1, &["no table"]);
+    fail(d, &["eval", "good", "images", "--group-column", "site"], 1, &["no table", "--group-table", "site"]);
 
     let found = json(&succeed(d, &["compare", "poor", "good", "sites.csv", "--json"]));
     let difference = &found["difference"];

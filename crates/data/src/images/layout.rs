@@ -71,7 +71,7 @@ pub fn arranged(
     let named = *options != ListOptions::default();
     if named && tables.is_empty() {
         let reason = match options.target {
-            TargetKind::Class => "columns are named, but there is no table in it",
+            TargetKind::Class => return Err(DataError::NoTable { path: path.to_path_buf() }),
             TargetKind::Labels => "the labels of images are read from a table (.csv), and there is none in it",
             TargetKind::Numbers => "the numbers of images are read from a table (.csv), and there is none in it",
             TargetKind::Objects => "the objects of images are read from annotations, and there are none in it",

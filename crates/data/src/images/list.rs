@@ -21,7 +21,7 @@ pub struct Entry {
     pub split: Option<Split>,
     /// What must stay on one side of a split, such as all images of one patient.
     pub group: Option<String>,
-    /// What results are told apart by, such as the hospital that it comes from: its field of [`ListOptions::attribute_column`], unless that is empty.
+    /// The group that it is measured in, such as the hospital that it comes from: its field of [`ListOptions::attribute_column`], unless that is empty.
     pub attribute: Option<String>,
     /// What its content is known by (see [`fingerprint`](super::fingerprint)), if that has been looked at.
     pub fingerprint: Option<u64>,
@@ -43,7 +43,7 @@ pub struct ListOptions {
     /// The column of a manifest that holds the classes, if it is not to be found by its name. Of labels or numbers it may be several, with a comma between
     /// them.
     pub label_column: Option<String>,
-    /// A column of a manifest by which results are told apart: see [`Entry::attribute`]. It has no say in how images are split.
+    /// A column of a manifest that groups images when a model is measured: see [`Entry::attribute`]. It has no say in how images are split.
     pub attribute_column: Option<String>,
     /// What the images have: a class, labels or numbers; objects or a mask, which are read from annotations.
     pub target: TargetKind,

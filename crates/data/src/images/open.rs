@@ -29,8 +29,7 @@ impl ImageList {
     /// As [`ImageList::open`], or if there are no such columns.
     pub fn open_with(path: &Path, options: &ListOptions) -> Result<ImageList, DataError> {
         if options.attribute_column.is_some() && options.target == TargetKind::Objects {
-            let reason = "objects have no manifest with a column to tell results apart by";
-            return Err(DataError::images(path, reason));
+            return Err(DataError::NoTable { path: path.to_path_buf() });
         }
         let list = match DataKind::of(path)? {
             DataKind::Folder => folder::open(path, options)?,

@@ -542,7 +542,7 @@ fn errors_show_names_escaped() {
 }
 
 #[test]
-fn a_column_to_tell_results_apart_has_no_say_in_splits() {
+fn a_column_of_groups_has_no_say_in_splits() {
     let dir = tempfile::tempdir().unwrap();
     (0..3).for_each(|n| put(dir.path().join(format!("{n}.png")), n));
     let table = dir.path().join("images.csv");
@@ -554,7 +554,7 @@ fn a_column_to_tell_results_apart_has_no_say_in_splits() {
     assert_eq!(of(&|e| e.attribute.clone()), [Some("north".into()), None, Some("south".into())]);
     assert_eq!(of(&|e| e.group.clone()), [Some("p1".into()), Some("p2".into()), Some("p1".into())]);
     assert!(!list.notes.iter().any(|n| n.contains("ignored")), "{:?}", list.notes);
-    // The column that keeps images together may tell results apart as well, and so may the class.
+    // The column that keeps images together may group results as well, and so may the class.
     let by_patient = ImageList::open_with(&table, &named("group")).unwrap();
     assert_eq!(by_patient.entries[0].attribute, by_patient.entries[0].group);
     assert_eq!(ImageList::open_with(&table, &named("label")).unwrap().entries[1].attribute.as_deref(), Some("dog"));
@@ -563,7 +563,7 @@ fn a_column_to_tell_results_apart_has_no_say_in_splits() {
     put(dir.path().join("folders/cat/1.png"), 7);
     refused(ImageList::open_with(&dir.path().join("folders"), &named("site")), &["no table"]);
     let objects = ListOptions { target: striate_data::TargetKind::Objects, ..named("site") };
-    refused(ImageList::open_with(&table, &objects), &["objects have no manifest"]);
+    refused(ImageList::open_with(&table, &objects), &["no table"]);
     fs::write(&table, "path,label,site\n0.png,cat,north\n0.png,cat,south\n").unwrap();
     refused(ImageList::open_with(&table, &named("site")), &["line 2", "line 3", "cat, north", "cat, south"]);
 }

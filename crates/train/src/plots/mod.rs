@@ -8,6 +8,7 @@ mod axis;
 mod confusion;
 mod coverage;
 mod curves;
+mod line_plot;
 mod lines;
 mod panel;
 mod precision_recall;

@@ -1,14 +1,11 @@
 //! Precision against recall.
 
 use super::axis::{Axis, Unit};
-use super::lines::{self, Point};
-use super::panel::{Labels, Legend, Panel};
-use super::svg::Svg;
+use super::line_plot::LinePlot;
+use super::panel::Labels;
 use crate::metrics::{OperatingPoint, Ranking};
 
-const WIDTH: f64 = 480.0;
 const HEIGHT: f64 = 350.0;
-const INDENT: f64 = 24.0;
 /// More curves cannot be told apart.
 const MOST: usize = 12;
 
@@ -41,23 +38,17 @@ pub fn precision_recall_curves(mut rated: Vec<(&str, Vec<[f64; 2]>, f64)>) -> St
         rated.sort_by(|a, b| a.2.total_cmp(&b.2));
         rated.truncate(MOST);
     }
-    let names: Vec<String> = rated.iter().map(|(name, _, ap)| format!("{name} (AP {:.1}%)", 100.0 * ap)).collect();
-    let legend = Legend::new(&names.iter().map(String::as_str).collect::<Vec<_>>(), WIDTH - 2.0 * INDENT);
-    let mut svg = Svg::new([WIDTH, HEIGHT + Panel::around() + legend.height()], "Precision and recall");
     let title =
         if all > MOST { &format!("Precision and recall, the lowest {MOST} of {all}") } else { "Precision and recall" };
+    let line = |(name, curve, ap): &(&str, Vec<[f64; 2]>, f64)| {
+        let points = steps(curve).into_iter().map(|[recall, precision]| (recall, Some(precision)));
+        (format!("{name} (AP {:.1}%)", 100.0 * ap), points.collect())
+    };
     let axis = Axis::new(0.0, 1.0, Unit::Percent);
     let labels = Labels { title, x: "recall", y: "precision" };
-    let panel = Panel::draw(&mut svg, [0.0, 0.0, WIDTH, HEIGHT], [axis, axis], &labels);
-    if rated.is_empty() {
-        panel.say(&mut svg, "no label has positive samples");
-    }
-    for (index, (_, curve, _)) in rated.iter().enumerate() {
-        let points: Vec<Point> = steps(curve).into_iter().map(|[r, p]| (panel.x(r), Some(panel.y(p)))).collect();
-        lines::draw(&mut svg, index, &points);
-    }
-    legend.draw(&mut svg, [INDENT, HEIGHT + Panel::around()]);
-    svg.finish()
+    let empty = "no label has positive samples";
+    let plot = LinePlot { height: HEIGHT, axes: [axis, axis], labels, has_diagonal: false, empty };
+    plot.document(&rated.iter().map(line).collect::<Vec<_>>())
 }
 
 /// The corners of the curve: each recall has the precision of the highest threshold that reaches it, which holds back to the recall before. So the area

@@ -14,13 +14,14 @@ pub(crate) use run::list_bad;
 
 use crate::checkpoint::{self, Identity, Loaded};
 use crate::config::{Layers, Resolved, ResolvedConfig};
-use crate::data::{Resumed, Splits, Validation, Watch};
+use crate::data::{Splits, Validation, Watch};
 use crate::error::TrainError;
 use crate::finetune::{Part, Tuned};
 use crate::network;
+use crate::run_data::{self, STARTED_FROM};
 use crate::run_dir::RunDir;
 use crate::state::TrainState;
-use prepare::data_and_network;
+use prepare::plan_for;
 use std::path::{Path, PathBuf};
 use striate_data::images::{path_text, text_path};
 use striate_formats::write_atomic;
@@ -128,19 +129,12 @@ impl Session {
         if let Some(data) = &options.data {
             config.data = path_text(data);
         }
-        let from = Provenance::default();
-        let before = text_path(&written.data);
-        let earlier = Resumed { run: path, data: &before };
-        let (mut data, plan) =
-            data_and_network(&mut config, None, (&from, Validation::Required), Some(earlier), &|_, _| {}).map_err(
-                |e| match e {
-                    TrainError::Text(e) => TrainError::Config { path: run.config(), reason: format!("model: {e}") },
-                    e => e,
-                },
-            )?;
-        let started_from = read_started_from(&run)?;
-        data.hold_out(&started_from)?;
-        data.use_fraction(&config);
+        let (mut data, started_from) = run_data::with_settings(&config, path, &text_path(&written.data))?;
+        let graph = (config.model == GRAPH).then(|| network::kept(path)).transpose()?;
+        let plan = plan_for(&config, graph, &data).map_err(|e| match e {
+            TrainError::Text(e) => TrainError::Config { path: run.config(), reason: format!("model: {e}") },
+            e => e,
+        })?;
         let preprocessing = data.preprocessing_for(&plan)?;
         let mut network = plan.build(&mut Generator::blank());
         let mut optimizer = config.build_optimizer(config.groups(), config.lr);
@@ -171,19 +165,6 @@ impl Session {
         let network = Tuned { network, part: Part::Whole };
         Ok(Session { config, run, data, preprocessing, network, carried, ema, resumed: Some(state), started_from })
     }
-}
-
-/// The file of a run's directory with what the weights had seen that it started from.
-pub(crate) const STARTED_FROM: &str = "started-from.json";
-
-fn read_started_from(run: &RunDir) -> Result<Provenance, TrainError> {
-    let file = run.path().join(STARTED_FROM);
-    let bytes = match std::fs::read(&file) {
-        Ok(bytes) => bytes,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Provenance::default()),
-        Err(e) => return Err(TrainError::io("read", &file, e)),
-    };
-    serde_json::from_slice(&bytes).map_err(|e| TrainError::Config { path: file, reason: e.to_string() })
 }
 
 /// The settings of a run with `epochs` in all, if its schedule allows that.

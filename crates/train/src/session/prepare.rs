@@ -3,12 +3,12 @@
 use super::batch_size;
 use crate::checkpoint;
 use crate::config::{AUTO, Layers, Resolved, ResolvedConfig, TaskKind};
-use crate::data::{MNIST, Resumed, Splits, Validation, Wanted, Watch, load_for};
+use crate::data::{MNIST, Splits, Validation, Wanted, Watch, load_for};
 use crate::error::TrainError;
 use crate::finetune::Source;
 use crate::image_settings::NO_CHANGES;
 use crate::images;
-use crate::network::{self, Plan};
+use crate::network::{ImageGraph, Plan};
 use crate::published::resolve_weights;
 use crate::weights::{self, Aligned, StartWeights};
 use std::collections::BTreeMap;
@@ -53,7 +53,7 @@ pub(crate) fn prepare(asked: &Layers, validation: Validation, watch: &Watch) -> 
         (None, Some(start)) => start.provenance.clone().unwrap_or_default(),
         (None, None) => Provenance::default(),
     };
-    let (mut data, plan) = data_and_network(&mut config, source.as_ref(), (&started_from, validation), None, watch)?;
+    let (mut data, plan) = data_and_network(&mut config, source.as_ref(), (&started_from, validation), watch)?;
     data.hold_out(&started_from)?;
     data.use_fraction(&config);
     let mut resolved = asked.over(ResolvedConfig::defaults_for(&data));
@@ -155,46 +155,50 @@ fn own(metadata: &BTreeMap<String, String>) -> (Option<String>, Option<Provenanc
     }
 }
 
-/// The data that `config` names, and the network for it, which may have learnt already; `run` is the directory of a run that goes on.
-pub(super) fn data_and_network(
+/// The data that `config` names, and the network for it, which may have learnt already.
+fn data_and_network(
     config: &mut ResolvedConfig,
     source: Option<&Source>,
     (started_from, validation): (&Provenance, Validation),
-    earlier: Option<Resumed>,
     watch: &Watch,
 ) -> Result<(Splits, Plan), TrainError> {
     let folder = config.data != MNIST && images::are_images(&text_path(&config.data));
     if config.model == AUTO && !folder {
         config.model = TUTORIAL.into();
     }
-    let unknown = |model: &str| TrainError::UnknownModel { name: model.into(), advice: Description::advice(model) };
     let auto = config.model == AUTO;
-    let graph = match (source, &earlier) {
-        (Some(source), _) => source.graph.clone(),
-        (None, Some(earlier)) if config.model == striate_model::GRAPH => Some(network::kept(earlier.run)?),
-        _ => None,
-    };
+    let graph = source.and_then(|source| source.graph.clone());
     let input = match Description::of(&config.model) {
         _ if graph.is_some() => graph.as_ref().map(|graph| graph.input),
         _ if auto => None,
-        None => return Err(unknown(&config.model)),
+        None => return Err(unknown(config)),
         Some(Description::Ready(network)) => Some(network.input),
         Some(Description::Layers(_) | Description::Dense(_)) => None,
     };
     let backbone = source.and_then(|s| s.preprocessing.as_ref());
-    let data = load_for(config, Wanted { input, backbone, started_from, validation }, earlier, watch)?;
+    let data = load_for(config, Wanted { input, backbone, started_from, validation }, watch)?;
     if auto {
         config.model = images::default_network(config.task, data.image_shape());
     }
+    let plan = plan_for(config, graph, &data)?;
+    Ok((data, plan))
+}
+
+/// The network that `config` names, or else `graph`, for this data.
+pub(super) fn plan_for(config: &ResolvedConfig, graph: Option<ImageGraph>, data: &Splits) -> Result<Plan, TrainError> {
     let plan = match graph {
         Some(graph) => Plan::Graph(graph, data.classes.len()),
         None => {
-            let description = Description::of(&config.model).ok_or_else(|| unknown(&config.model))?;
+            let description = Description::of(&config.model).ok_or_else(|| unknown(config))?;
             Plan::Described(description.blueprint(data.image_shape(), data.classes.len())?)
         }
     };
     check_output(config.task, &plan)?;
-    Ok((data, plan))
+    Ok(plan)
+}
+
+fn unknown(config: &ResolvedConfig) -> TrainError {
+    TrainError::UnknownModel { name: config.model.clone(), advice: Description::advice(&config.model) }
 }
 
 /// Refuses a network that gives something else than the task needs.

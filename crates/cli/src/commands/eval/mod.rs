@@ -25,11 +25,12 @@ use out_of_distribution::Outside;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use striate::data::DataError;
 use striate::data::images::ListOptions;
 use striate::model::{ModelCard, Predictor, TaskCard};
 use striate::report::groups::{GroupOptions, Grouping, groups};
 use striate::report::{Certainty, HeldOutAnswers, LabelLogits, Outcomes, Representations, TaskAnswers};
-use striate::train::{Evaluation, HeldOut, MeasuredBatch, Metric, Results, evaluate_each, load_to_measure};
+use striate::train::{Evaluation, HeldOut, MeasuredBatch, Metric, Results, TrainError, evaluate_each, load_to_measure};
 
 /// More classes or labels than these are not printed one by one, nor is the matrix.
 pub const MANY: usize = 20;
@@ -68,13 +69,16 @@ pub fn run(args: Eval) -> Result<ExitCode, Failure> {
     let typed = args.data.as_deref().map(held_out::data_name);
     let GroupArgs { group_column, group_table } = &args.groups;
     let of_manifest = group_column.clone().filter(|_| group_table.is_none());
-    if of_manifest.is_some() && matches!(model.card.task, TaskCard::Detection { .. }) {
-        return Err("objects have no manifest with a column of groups: add --group-table FILE.csv, a table with the columns path and that one".into());
-    }
     let options = ListOptions { attribute_column: of_manifest, ..args.columns.options() };
     let quiet = args.json;
-    let held_out = watched(quiet, |watch| load_to_measure(&model.card, typed.as_deref(), &options, watch))
-        .map_err(advice::failure)?;
+    let held_out = watched(quiet, |watch| load_to_measure(&model.card, typed.as_deref(), &options, watch)).map_err(
+        |e| match (e, &options.attribute_column) {
+            (e @ TrainError::Data(DataError::NoTable { .. }), Some(column)) => {
+                format!("{e}: add --group-table FILE.csv, a table with the columns path and {}", shown(column)).into()
+            }
+            (e, _) => advice::failure(e),
+        },
+    )?;
     let grouping = group_column.as_ref().map(|column| match group_table {
         Some(table) => Grouping::of_table(&held_out, table, column),
         None => Grouping::of(&held_out, column),

@@ -71,8 +71,9 @@ pub fn finish(dir: &Path, shown: &[Shown], mut report: Report) -> Result<PathBuf
         gallery.add_images(&Predictor::load(file)?, part, report.shown_images());
         let explainer = Explainer::new(&Model::load(file)?);
         if part.first == 0 {
-            let training = file.parent().and_then(training_images);
-            report.features = Features::of(&explainer, part, &report.failures, training.as_ref());
+            let training = file.parent().map_or(Ok(None), training_images);
+            let training = training.as_ref().map(Option::as_ref).map_err(ToString::to_string);
+            report.features = Features::of(&explainer, part, &report.failures, training);
         }
         let found = Explanations::of(&explainer, part, &report.failures, &mut gallery, report.seed)?;
         report.explanations = match (report.explanations.take(), found) {
