@@ -1,6 +1,6 @@
 //! What to type after an error of the library, which knows no command line.
 
-use crate::commands::data::way_on;
+use crate::commands::data::recovery_hint;
 use crate::output::{Failure, program, quoted};
 use crate::settings;
 use std::path::Path;
@@ -13,7 +13,7 @@ pub fn failure(e: TrainError) -> Failure {
     let line = settings::in_flags(&e);
     let advice = advice(&e, &program);
     if let TrainError::Data(e) = &e {
-        return Failure::Message(line + way_on(e));
+        return Failure::Message(line + recovery_hint(e));
     }
     Failure::Message(advice.map_or(line.clone(), |advice| format!("{line}: {advice}")))
 }

@@ -24,7 +24,7 @@ fn main() -> ExitCode {
         dashboard::give_back();
         let place = info.location().map(|l| format!(" (at {}:{})", l.file(), l.line())).unwrap_or_default();
         let what = info.payload_as_str().unwrap_or("unknown").replace('\n', " ");
-        output::complain(&match what.as_str() {
+        output::print_error(&match what.as_str() {
             // The standard library's words for a size that no memory has.
             "capacity overflow" => out_of_memory("out of memory"),
             _ if what.starts_with("out of memory") => out_of_memory(&what),
@@ -41,7 +41,7 @@ fn main() -> ExitCode {
         // A reader that has seen enough, such as `head`, is no failure.
         Ok(Err(Failure::BrokenPipe)) => ExitCode::SUCCESS,
         Ok(Err(Failure::Message(message))) => {
-            output::complain(&message);
+            output::print_error(&message);
             ExitCode::FAILURE
         }
         Ok(Err(Failure::Screen(screen))) => {

@@ -46,7 +46,7 @@ pub fn show(screen: &str) {
 }
 
 /// Writes one line to standard error.
-pub fn complain(message: &str) {
+pub fn print_error(message: &str) {
     let line = message.lines().map(str::trim).collect::<Vec<_>>().join(" ");
     let _ = writeln!(io::stderr(), "error: {}", shown(&line));
 }

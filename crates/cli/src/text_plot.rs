@@ -6,7 +6,7 @@ const COLUMNS: usize = 80;
 const ROWS: usize = 14;
 /// The columns of the labels on the left.
 const LABEL: usize = 9;
-/// A line with a label, every so many.
+/// One line in this many has a label.
 const LABELLED: usize = 4;
 
 /// A curve over numbers of which the logarithm is shown, and a vertical line at each of `marks`. The points are in order, and all of them are finite and

@@ -1,7 +1,7 @@
 //! What was typed, and what to say in one line where it makes no sense.
 
 use crate::args::{Cli, with_defaults, without_run_flags};
-use crate::output::{complain, quoted};
+use crate::output::{print_error, quoted};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
 use clap::{Arg, Command, CommandFactory, FromArgMatches};
@@ -41,7 +41,7 @@ pub fn report(e: &clap::Error) -> ExitCode {
     let line = reworded(first.join(" ").trim_start_matches("error: "));
     let tip =
         tip(e, &text, &std::env::args_os().skip(1).collect::<Vec<_>>()).map_or(String::new(), |t| format!(" ({t})"));
-    complain(&format!("{line}{tip}; see --help"));
+    print_error(&format!("{line}{tip}; see --help"));
     ExitCode::from(2)
 }
 

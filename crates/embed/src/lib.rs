@@ -23,7 +23,7 @@ const MANIFEST: [(&str, &str); 2] = [
     ("{workspace}", include_str!(concat!(env!("OUT_DIR"), "/workspace.toml"))),
     ("{cold}", include_str!(concat!(env!("OUT_DIR"), "/cold.toml"))),
 ];
-/// How far, as a share of the largest output, weights of 16 bits may take an output.
+/// How far, as a fraction of the largest output, weights of 16 bits may take an output.
 const HALF_TOLERANCE: f32 = 3e-2;
 
 /// Writes a crate into `directory`, which must not be there yet or be empty: `classify(image: &[u8])`, a program that calls it, the optimized network with

@@ -62,7 +62,7 @@ impl GraphClassifier {
         self.weight.value().size(0)
     }
 
-    /// The same network with a last layer of zeros for so many classes; as it is if it has so many already.
+    /// The same network with a last layer of zeros for this many classes; as it is if it has this many already.
     pub fn with_classes(mut self, classes: usize) -> GraphClassifier {
         if classes != self.classes() {
             let mut shape = self.weight.value().shape().to_vec();

@@ -55,7 +55,7 @@ impl Executable {
         &self.graph
     }
 
-    /// Where each result lies in memory in a run of so many samples.
+    /// Where each result lies in memory in a run of this many samples.
     pub fn memory_plan(&self, batch: usize) -> MemoryPlan {
         MemoryPlan::of(&self.graph, batch)
     }

@@ -39,7 +39,7 @@ impl Dim {
         Dim { fixed: size as isize, per_sample: 0 }
     }
 
-    /// The size for a batch of so many samples.
+    /// The size for a batch of this many samples.
     pub fn at(self, batch: usize) -> usize {
         (self.fixed + self.per_sample * batch as isize).max(0) as usize
     }
@@ -67,7 +67,7 @@ pub struct Value {
 }
 
 impl Value {
-    /// Shape and type for a batch of so many samples.
+    /// Shape and type for a batch of this many samples.
     pub fn spec_at(&self, batch: usize) -> Spec {
         Spec::new(self.dims.iter().map(|d| d.at(batch)).collect::<Vec<_>>(), self.spec.dtype)
     }
@@ -94,7 +94,7 @@ pub struct Node {
 }
 
 impl Node {
-    /// The op for a batch of so many samples.
+    /// The op for a batch of this many samples.
     pub fn op_at(&self, batch: usize) -> Cow<'_, Op> {
         if self.sizes.iter().all(|d| d.per_sample == 0) {
             return Cow::Borrowed(&self.op);

@@ -29,7 +29,7 @@ pub struct MemoryPlan {
 }
 
 impl MemoryPlan {
-    /// The plan of `graph` for a batch of so many samples. Parameters, constants and inputs are not in the arena. A view keeps what it shows alive. Of larger
+    /// The plan of `graph` for a batch of this many samples. Parameters, constants and inputs are not in the arena. A view keeps what it shows alive. Of larger
     /// results first, each is put into the smallest gap between those that are needed at the same time (Pisarchyk and Lee, 2020, greedy by size).
     pub fn of(graph: &Graph, batch: usize) -> MemoryPlan {
         let lifetimes = lifetimes(graph);

@@ -209,7 +209,7 @@ impl<T: Depth> Image<T> {
         self.bordered_with([padding; 4], value)
     }
 
-    /// The image with so many black pixels on the left, above, on the right and below.
+    /// The image with this many black pixels on the left, above, on the right and below.
     pub(crate) fn bordered(&self, sides: [usize; 4]) -> Image<T> {
         self.bordered_with(sides, T::default())
     }

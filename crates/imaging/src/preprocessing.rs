@@ -18,7 +18,7 @@ pub enum Fit {
     Digit,
     /// Scaled to the size with antialiasing, whatever its aspect.
     Resize,
-    /// Scaled with antialiasing and with its aspect kept until the shorter side has so many pixels; then the middle is cut out.
+    /// Scaled with antialiasing and with its aspect kept until the shorter side has this many pixels; then the middle is cut out.
     Crop {
         /// Pixels of the shorter side.
         shorter: usize,

@@ -51,7 +51,7 @@ pub struct Recipe {
 }
 
 impl Recipe {
-    /// The recipe that does nothing to an image of so many channels.
+    /// The recipe that does nothing to an image of this many channels.
     pub fn new(channels: usize) -> Recipe {
         Recipe { padding: 0, tables: None, channels }
     }
@@ -132,7 +132,7 @@ impl Transform for Normalize {
     }
 }
 
-/// So many pixels of value 0 on each side.
+/// This many pixels of value 0 on each side.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Pad(pub usize);
 

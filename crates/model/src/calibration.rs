@@ -60,7 +60,7 @@ impl Calibration {
         Calibration { fitted_on, ..self.clone() }
     }
 
-    /// Whether it fits a model of this task and so many outputs; if not, why.
+    /// Whether it fits a model of this task and this many outputs; if not, why.
     pub(crate) fn check(&self, task: &TaskCard, outputs: usize) -> Result<(), String> {
         let wanted = match task {
             TaskCard::Classification => 1,

@@ -112,7 +112,7 @@ impl TaskCard {
         Spec::new(shape, DType::F32)
     }
 
-    /// Whether it fits a network of so many outputs; if not, why.
+    /// Whether it fits a network of this many outputs; if not, why.
     pub(crate) fn check(&self, outputs: usize) -> Result<(), String> {
         let all_positive = |values: &[f32]| values.iter().all(|x| *x > 0.0 && x.is_finite());
         let fits = match self {

@@ -125,7 +125,7 @@ mod tests {
         ("fc.bias", &[10]),
     ];
 
-    /// The network's names under these prefixes, with a head of so many classes.
+    /// The network's names under these prefixes, with a head of this many classes.
     fn under(prefixes: &[&str], classes: usize) -> Vec<(String, Vec<usize>)> {
         let tensor = |prefix: &str, name: &str, shape: &[usize]| {
             let mut shape = shape.to_vec();

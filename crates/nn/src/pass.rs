@@ -94,7 +94,7 @@ impl Passes {
         self.after(self.key.step - 1)
     }
 
-    /// The training pass that comes after so many others.
+    /// The training pass that comes after this many others.
     pub fn after(&self, passes: u64) -> Pass {
         let key = Key { step: passes, ..self.key };
         Pass { names: Some(self.names.clone()), ..Pass::new(Some(key)) }

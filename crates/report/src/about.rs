@@ -105,7 +105,7 @@ impl About {
         }
     }
 
-    /// Of so many images without labels in `data`, of which some could not be read.
+    /// Of this many images without labels in `data`, of which some could not be read.
     pub fn unlabelled(
         card: &ModelCard,
         model: String,

@@ -9,7 +9,7 @@ const FEWEST: usize = 200;
 /// About how many operations all rounds together may take.
 const BUDGET: usize = 4_000_000_000;
 
-/// How many rounds there are where each takes about so many operations.
+/// How many rounds there are where each takes about this many operations.
 pub fn rounds(operations: usize) -> usize {
     (BUDGET / operations.max(1)).clamp(FEWEST, ROUNDS)
 }

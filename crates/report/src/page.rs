@@ -282,7 +282,7 @@ fn gap_rows(groups: &Groups) -> Vec<GapRow> {
         (GapKind::Calibration, "calibration error".into()),
         (GapKind::EqualOpportunity, "recall (equal opportunity)".into()),
         (GapKind::PredictiveParity, "precision (predictive parity)".into()),
-        (GapKind::DemographicParity, "share of predictions (demographic parity)".into()),
+        (GapKind::DemographicParity, "selection rate (demographic parity)".into()),
     ];
     let row = |(kind, what): (GapKind, String)| {
         let gap = groups.largest(kind)?;

@@ -47,7 +47,7 @@ impl Dataset for Shapes {
     }
 }
 
-/// Trains on `images` images and gives the share of 600 others that is right.
+/// Trains on `images` images and gives the fraction of 600 others that is right.
 pub fn run(images: usize) -> Result<f64, Box<dyn Error>> {
     let rng = &mut Generator::new(0);
     let mut net = Sequential::new()

@@ -59,7 +59,7 @@ impl Forward for Net {
     }
 }
 
-/// Trains for `steps` steps and gives the share of 1,000 test images that is right.
+/// Trains for `steps` steps and gives the fraction of 1,000 test images that is right.
 pub fn run(steps: usize) -> Result<f64, Box<dyn Error>> {
     let rng = &mut Generator::new(0);
     let mut net = Net::new(16, 2, rng);

@@ -7,7 +7,7 @@ use striate::data::mnist;
 use striate::prelude::*;
 use striate::zoo::MnistNet;
 
-/// Trains for `epochs` of at most `steps` steps, and gives the share of at most `steps` test batches that is right in the end.
+/// Trains for `epochs` of at most `steps` steps, and gives the fraction of at most `steps` test batches that is right in the end.
 pub fn train(epochs: usize, steps: usize) -> Result<f64, Box<dyn Error>> {
     let data = mnist()?;
     let to_input = || Compose::new().then(ToTensor).then(Normalize::new([0.1307], [0.3081]));

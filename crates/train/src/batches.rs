@@ -53,7 +53,7 @@ where
         Stream { open, per_epoch: None }
     }
 
-    /// An epoch ends after so many batches, if it does not end before.
+    /// An epoch ends after this many batches, if it does not end before.
     pub fn per_epoch(self, batches: usize) -> Self {
         Stream { per_epoch: Some(batches), ..self }
     }

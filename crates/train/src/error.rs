@@ -189,7 +189,7 @@ pub enum TrainError {
         reason: String,
     },
     /// A checkpoint could not be written.
-    #[error("{cause}; {}", way_on(last.as_deref(), run))]
+    #[error("{cause}; {}", recovery_hint(last.as_deref(), run))]
     CheckpointWrite {
         /// Why.
         cause: Box<FormatError>,
@@ -368,7 +368,7 @@ fn of_samples(samples: &[String]) -> String {
 }
 
 /// What to do after a checkpoint could not be written.
-fn way_on(last: Option<&Path>, run: &Path) -> String {
+fn recovery_hint(last: Option<&Path>, run: &Path) -> String {
     match last {
         Some(last) => format!(
             "the last good checkpoint is {}: make room, then resume the run in {}",

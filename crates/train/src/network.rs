@@ -15,7 +15,7 @@ const FILE: &str = "graph.safetensors";
 /// The network of a run before it is built: by its name or text, or the graph of a file.
 pub(crate) enum Plan {
     Described(Blueprint),
-    /// A graph, with a last layer for so many classes.
+    /// A graph, with a last layer for this many classes.
     Graph(ImageGraph, usize),
 }
 

@@ -14,7 +14,7 @@ use std::time::Instant;
 
 /// The picture of losses and metrics.
 pub(crate) const CURVES: &str = "curves.svg";
-/// The files are brought up to date after so many times as long as that takes: it costs at most 1 % of the time.
+/// The files are brought up to date after this many times as long as that takes: it costs at most 1 % of the time.
 const REST: u32 = 99;
 
 /// A sink that may keep a record, too.

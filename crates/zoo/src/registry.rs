@@ -12,7 +12,7 @@ pub struct Architecture {
     pub name: &'static str,
     /// What it is, in a line.
     pub about: &'static str,
-    /// The shape of the images it takes (channels, height, width), or of its customary ones where it takes several.
+    /// The shape of the images it takes (channels, height, width), or of its usual ones where it takes several.
     pub input: [usize; 3],
     /// The least height and width of its images, if it takes all larger ones and any number of channels.
     pub min_size: Option<usize>,
@@ -21,7 +21,7 @@ pub struct Architecture {
 }
 
 impl Architecture {
-    /// The network with fresh weights and `classes` outputs, for images of its customary channels.
+    /// The network with fresh weights and `classes` outputs, for images of its usual channels.
     pub fn build(&self, classes: usize, rng: &mut Generator) -> Box<dyn Classifier> {
         (self.build)(self.input[0], classes, rng)
     }
@@ -61,7 +61,7 @@ impl fmt::Debug for Architecture {
     }
 }
 
-/// A network whose options have `in_channels`: its name, options and what it is, and the least and the customary size of its images, where
+/// A network whose options have `in_channels`: its name, options and what it is, and the least and the usual size of its images, where
 /// they are not 32 and 224.
 macro_rules! ready {
     ($name:literal, $options:ident::$preset:ident, $about:literal) => {
@@ -96,8 +96,8 @@ pub const ARCHITECTURES: &[Architecture] = &[
         min_size: None,
         build: |_, classes, rng| Box::new(LeNet::new(classes, rng)),
     },
-    ready!("resnet18", ResNetOptions::resnet18, "ResNet-18: 17 convolutions with ways around them"),
-    ready!("resnet34", ResNetOptions::resnet34, "ResNet-34: 33 convolutions with ways around them"),
+    ready!("resnet18", ResNetOptions::resnet18, "ResNet-18: 17 convolutions with residual connections"),
+    ready!("resnet34", ResNetOptions::resnet34, "ResNet-34: 33 convolutions with residual connections"),
     ready!("resnet50", ResNetOptions::resnet50, "ResNet-50: 49 convolutions in bottlenecks"),
     ready!("resnet101", ResNetOptions::resnet101, "ResNet-101: 100 convolutions in bottlenecks"),
     ready!("resnet152", ResNetOptions::resnet152, "ResNet-152: 151 convolutions in bottlenecks"),

@@ -76,7 +76,7 @@ pub struct Predict {
     /// Detection: the least score of a box [default: for each class the one of the highest F1 on the validation images].
     #[arg(long, value_name = "SCORE", value_parser = score)]
     pub score: Option<f32>,
-    /// Segmentation: go over larger images in squares of so many of their pixels, each of which the network sees at its own size. Take the side that the training
+    /// Segmentation: go over larger images in squares of this many of their pixels, each of which the network sees at its own size. Take the side that the training
     /// images had. [default: the whole image at once]
     #[arg(long, value_name = "PIXELS", value_parser = value_parser!(u32).range(1..))]
     pub window: Option<u32>,

@@ -34,7 +34,7 @@ fn read(list: &ImageList, threads: usize) -> Survey {
 }
 
 /// What the program's flags can do about an error of a list of images, to stand after it.
-pub fn way_on(error: &DataError) -> &'static str {
+pub fn recovery_hint(error: &DataError) -> &'static str {
     match error {
         DataError::Columns { .. } => " (--path-column NAME, --label-column NAME)",
         DataError::Split { cause: SplitCause::Alike, .. } => {
@@ -46,7 +46,7 @@ pub fn way_on(error: &DataError) -> &'static str {
 }
 
 fn failed(error: DataError) -> Failure {
-    Failure::Message(format!("{error}{}", way_on(&error)))
+    Failure::Message(format!("{error}{}", recovery_hint(&error)))
 }
 
 fn open(data: &Path, list: &Listed) -> Result<ImageList, Failure> {

@@ -4,7 +4,7 @@ use super::predict::{decode_with, name_of};
 use crate::args::Explain;
 use crate::image_args::{Input, find};
 use crate::model_arg::model_path;
-use crate::output::{Failure, by, complain, count_of, json_path, note, say, say_json, shown, shown_path};
+use crate::output::{Failure, by, count_of, json_path, note, print_error, say, say_json, shown, shown_path};
 use crate::table::Table;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -44,7 +44,7 @@ pub fn run(args: Explain) -> Result<ExitCode, Failure> {
             Ok(said) if args.json => say_json(&said.json)?,
             Ok(said) => say(said.text)?,
             Err(line) => {
-                complain(&line);
+                print_error(&line);
                 failed = true;
             }
         }

@@ -1,5 +1,5 @@
 use super::folds;
-use super::run::{Listener, conduct, printer, show_config, start, watched};
+use super::run::{Listener, printer, run_to_end, show_config, start, watched};
 use super::smoke::smoke;
 use crate::advice;
 use crate::args::{Finetune, FinetuneMode, Log};
@@ -44,7 +44,7 @@ pub fn run(args: Finetune) -> Result<ExitCode, Failure> {
             return smoke(&asked, &args.run, &stop, failure);
         }
         let session = start(&asked, &args.run).map_err(failure)?;
-        return conduct(session, &args.run, &stop);
+        return run_to_end(session, &args.run, &stop);
     }
     for (flag, given) in [("--tensorboard", args.run.tensorboard), ("--ui", args.run.ui)] {
         if given {

@@ -17,7 +17,7 @@ const CLASSES: usize = 10;
 /// A network, the shape of its images, and what to say of it.
 pub type Inspected = (Box<dyn Forward>, [usize; 3], String);
 
-/// What `typed` names: a model file, a run, or a network with fresh weights for images of shape `input` and so many classes, [`CLASSES`] where
+/// What `typed` names: a model file, a run, or a network with fresh weights for images of shape `input` and this many classes, [`CLASSES`] where
 /// nothing says how many.
 pub fn find(typed: &OsStr, input: Option<[usize; 3]>, classes: Option<u32>) -> Result<Inspected, Failure> {
     let path = Path::new(typed);

@@ -2,7 +2,9 @@ use super::held_out::fitted_on;
 use crate::args::Predict;
 use crate::image_args::{Input, find};
 use crate::model_arg::model_path;
-use crate::output::{Failure, complain, count_of, json_path, note, program, quoted, say, say_json, shown, shown_path};
+use crate::output::{
+    Failure, count_of, json_path, note, print_error, program, quoted, say, say_json, shown, shown_path,
+};
 use serde_json::{Value, json};
 use std::io::{IsTerminal, Read, stdin};
 use std::path::Path;
@@ -67,10 +69,10 @@ pub fn run(args: Predict) -> Result<ExitCode, Failure> {
                         print(&args, &model, input, &answer, prepared)?;
                         continue;
                     }
-                    Ok(_) => complain(&format!("{}: the model gives NaN for this image", input.name())),
-                    Err(e) => complain(&format!("{}: the model cannot be run on it: {e}", input.name())),
+                    Ok(_) => print_error(&format!("{}: the model gives NaN for this image", input.name())),
+                    Err(e) => print_error(&format!("{}: the model cannot be run on it: {e}", input.name())),
                 },
-                Err(line) => complain(&line),
+                Err(line) => print_error(&line),
             }
             failed = true;
         }

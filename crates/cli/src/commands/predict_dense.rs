@@ -3,7 +3,7 @@
 use super::predict::{decode, name_of};
 use crate::args::Predict;
 use crate::image_args::{Found, Input};
-use crate::output::{Failure, complain, count_of, json_path, say, say_json, shown, shown_path};
+use crate::output::{Failure, count_of, json_path, print_error, say, say_json, shown, shown_path};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -52,7 +52,7 @@ pub fn run(args: &Predict, mut model: Predictor, found: Found) -> Result<ExitCod
                 Ok(Said::Json(value)) => say_json(&value)?,
                 Ok(Said::Text(text)) => say(format_args!("{}: {text}", name_of(input)))?,
                 Err(line) => {
-                    complain(&line);
+                    print_error(&line);
                     failed = true;
                 }
             }

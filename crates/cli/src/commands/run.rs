@@ -72,7 +72,7 @@ pub fn printer(args: &Run) -> Option<Box<dyn Sink>> {
 }
 
 /// Lets a run go on to its end, or until it is stopped.
-pub fn conduct(mut session: Session, args: &Run, stop: &Arc<AtomicBool>) -> Result<ExitCode, Failure> {
+pub fn run_to_end(mut session: Session, args: &Run, stop: &Arc<AtomicBool>) -> Result<ExitCode, Failure> {
     let inner = shows(args, stop);
     let talks = inner.is_some() && args.log == Log::Text;
     let tensorboard = args.tensorboard || sinks::WithTensorBoard::<()>::has_begun(session.directory());

@@ -1,6 +1,6 @@
 use super::folds;
 use super::overfit::overfit;
-use super::run::{conduct, show_config, start};
+use super::run::{run_to_end, show_config, start};
 use super::smoke::smoke;
 use crate::advice;
 use crate::args::Train;
@@ -48,7 +48,7 @@ pub fn run(args: Train) -> Result<ExitCode, Failure> {
             start(&asked, &args.run).map_err(failure)?
         }
     };
-    conduct(session, &args.run, &stop)
+    run_to_end(session, &args.run, &stop)
 }
 
 /// The run in directory `run`, with what may change.

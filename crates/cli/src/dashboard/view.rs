@@ -15,9 +15,9 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 const TWO_CHARTS: u16 = 70;
 /// The least height of a chart that shows anything.
 const CHART: u16 = 6;
-/// Lines of the log, with its frame: a share of the height, between these.
+/// Lines of the log, with its frame: a fraction of the height, between these.
 const LOG: [u16; 3] = [4, 4, 14];
-/// A loss is drawn on a logarithmic axis if its largest value is so many times its smallest.
+/// A loss is drawn on a logarithmic axis if its largest value is this many times its smallest.
 const WIDE: f64 = 50.0;
 
 /// What the dashboard shows.

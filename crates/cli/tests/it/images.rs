@@ -22,7 +22,7 @@ fn write(path: PathBuf, class: &str, n: u32, size: u32) {
 
 const CLASSES: [&str; 3] = ["red", "green", "blue"];
 
-/// `dir/class/n.png`, so many of each class.
+/// `dir/class/n.png`, this many of each class.
 fn folders(dir: &Path, each: u32, size: u32) {
     for class in CLASSES {
         (0..each).for_each(|n| write(dir.join(class).join(format!("{n}.png")), class, n, size));

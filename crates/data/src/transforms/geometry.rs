@@ -116,7 +116,7 @@ impl Affine {
 }
 
 impl Affine {
-    /// About the middle by so many degrees, counter-clockwise.
+    /// About the middle by this many degrees, counter-clockwise.
     pub fn rotation(degrees: f64) -> Affine {
         Affine { angle: -degrees, ..Affine::default() }
     }
@@ -134,7 +134,7 @@ pub fn affine<T: Depth>(image: &Image<T>, map: &Affine) -> Image<T> {
     Move::Map(map.map([image.width, image.height])).image(image)
 }
 
-/// Turned about its middle by so many degrees, counter-clockwise (torchvision's `rotate`, bilinear).
+/// Turned about its middle by this many degrees, counter-clockwise (torchvision's `rotate`, bilinear).
 pub fn rotate<T: Depth>(image: &Image<T>, degrees: f64) -> Image<T> {
     affine(image, &Affine::rotation(degrees))
 }
@@ -210,7 +210,7 @@ pub enum Move {
     FlipHorizontal,
     /// Top becomes bottom.
     FlipVertical,
-    /// So many pixels added on each side, then a part of the size from before that begins at (`left`, `top`).
+    /// This many pixels added on each side, then a part of the size from before that begins at (`left`, `top`).
     PadCrop {
         /// Pixels added.
         padding: usize,

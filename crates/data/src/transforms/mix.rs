@@ -17,7 +17,7 @@ pub struct Mixer {
 }
 
 impl Mixer {
-    /// For labels of so many classes; none if the augmentations do not mix.
+    /// For labels of this many classes; none if the augmentations do not mix.
     pub fn new(augmentations: &Augmentations, classes: usize, seed: u64) -> Option<Mixer> {
         let Augmentations { mixup, cutmix, .. } = *augmentations;
         (mixup.is_some() || cutmix.is_some()).then_some(Mixer { mixup, cutmix, classes, seed })

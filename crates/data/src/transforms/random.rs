@@ -15,17 +15,17 @@ pub enum Step {
     Flip(f64),
     /// Top becomes bottom, with this probability.
     FlipVertical(f64),
-    /// Turned by up to so many degrees either way.
+    /// Turned by up to this many degrees either way.
     Rotate(f64),
     /// An affine map (`RandomAffine`).
     Affine {
-        /// Turned by up to so many degrees either way.
+        /// Turned by up to this many degrees either way.
         degrees: f64,
         /// Moved by up to this fraction of the size.
         translate: f64,
         /// Scaled between these.
         scale: [f64; 2],
-        /// Sheared along x by up to so many degrees either way.
+        /// Sheared along x by up to this many degrees either way.
         shear: f64,
     },
     /// Seen from another side (`RandomPerspective`).
@@ -49,7 +49,7 @@ pub enum Step {
     },
     /// A rectangle of 2 to 33 % of the area becomes black, with this probability (`RandomErasing`).
     Erase(f64),
-    /// So many of 14 operations, at this of 31 strengths (Cubuk et al., RandAugment, 2020).
+    /// This many of 14 operations, at this of 31 strengths (Cubuk et al., RandAugment, 2020).
     RandAugment {
         /// How many.
         operations: usize,
@@ -154,7 +154,7 @@ fn jitter<T: Depth>(
     image
 }
 
-/// torchvision's share of the area and aspect of what is erased, and how often it looks for one that fits.
+/// torchvision's fraction of the area and aspect of what is erased, and how often it looks for one that fits.
 const ERASED: [f64; 2] = [0.02, 0.33];
 const ERASED_ASPECT: [f64; 2] = [0.3, 3.3];
 const TRIES: usize = 10;

@@ -1,4 +1,4 @@
-//! Convolution of each channel by itself: as many groups as input and output channels.
+//! Depthwise convolution: as many groups as input and output channels.
 //!
 //! There is nothing to multiply as matrices: a vector holds adjacent channels of one pixel, and each kernel element is one
 //! multiply-add of it.

@@ -18,7 +18,7 @@ use std::ops::Range;
 const PLANE: usize = 24 << 10;
 /// The most bytes of all planes: they should stay in the second-level cache.
 const MOST: usize = 384 << 10;
-/// An image of at most so many bytes fits the second-level cache.
+/// An image of at most this many bytes fits the second-level cache.
 const SMALL_IMAGE: usize = 768 << 10;
 /// Narrower images are better put together than taken row by row.
 const MIN_WIDTH: usize = 14;

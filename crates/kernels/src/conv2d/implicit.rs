@@ -98,7 +98,7 @@ impl Correlation {
     }
 }
 
-/// Where the rows of a register tile lie a page apart they share few sets of the first-level cache, and would drive each other out.
+/// Where the rows of a register tile lie a page apart they share few sets of the first-level cache, and conflict misses would follow.
 const PAGE: usize = 1024;
 
 /// What the patches of a band are read from.
@@ -325,7 +325,7 @@ struct Task<'a, F> {
     c: &'a Correlation,
     patches: &'a Patches<'a>,
     all: &'a [Panels],
-    /// Which of a group's panels are this task's, of so many.
+    /// Which of a group's panels are this task's, given how many there are.
     panels: &'a F,
     bias: Option<&'a [f32]>,
     epilogue: Epilogue<'a, f32>,

@@ -5,7 +5,7 @@ use crate::Buffer;
 
 /// About how many output pixels a band has: its patches should stay in the second-level cache.
 const BAND_PIXELS: usize = 512;
-/// About how many values the pixels of a band have, as far as they are at least so many pixels.
+/// About how many values the pixels of a band have, as far as they are at least this many pixels.
 const BAND_VALUES: usize = 128 << 10;
 const LEAST_PIXELS: usize = 112;
 /// About how many output pixels small images are put together to: so many share one way through the weights.

@@ -58,7 +58,7 @@ mod x86 {
     /// `r < rows` and `c < cols`.
     #[target_feature(enable = "avx2")]
     pub unsafe fn tiles(rows: usize, cols: usize, out_stride: usize, stride: usize, src: *const f32, out: *mut f32) {
-        // Sources whose columns lie a power of two apart would drive each other out of the cache before a line of each is used up.
+        // Sources whose columns lie a power of two apart share few sets of the cache: lines would be evicted before they are used up.
         let together = if cols <= MAX_PANEL { rows } else { TILE };
         for first in (0..rows).step_by(together) {
             for c in (0..cols).step_by(TILE) {

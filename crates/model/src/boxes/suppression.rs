@@ -23,9 +23,9 @@ pub struct Suppression {
     pub method: SuppressionMethod,
     /// Boxes with a lower score are dropped: before, and as soft-NMS lowers scores.
     pub score_threshold: f32,
-    /// At most so many boxes of the highest scores are looked at, of all classes together.
+    /// At most this many boxes of the highest scores are looked at, of all classes together.
     pub max_candidates: usize,
-    /// At most so many stay, of all classes together.
+    /// At most this many stay, of all classes together.
     pub max_detections: usize,
 }
 

@@ -105,7 +105,7 @@ fn steps_apart(p: &Preprocessing, got: &Tensor, want: &Tensor) -> Vec<f32> {
     pairs.zip(std).map(|((a, b), std)| (a - b).abs() * std * 255.0).collect()
 }
 
-/// The largest of them, and the share of values that are off at all.
+/// The largest of them, and the fraction of values that are off at all.
 fn worst(apart: &[f32]) -> (f32, f64) {
     let off = apart.iter().filter(|&&steps| steps > 0.01).count();
     (apart.iter().fold(0f32, |most, &steps| most.max(steps)), off as f64 / apart.len() as f64)

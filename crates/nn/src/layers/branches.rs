@@ -97,7 +97,7 @@ fn add(name: &str, a: Tensor, b: Tensor) -> Tensor {
     a + b
 }
 
-/// A body with a way around it: `body(x) + x`, or `body(x) + shortcut(x)` (He et al., 2016). The parameters are named `body.…` and
+/// A residual block: `body(x) + x`, or `body(x) + shortcut(x)` (He et al., 2016). The parameters are named `body.…` and
 /// `shortcut.…`.
 pub struct Residual {
     body: Box<dyn Forward>,

@@ -54,7 +54,7 @@ macro_rules! batch_norm {
                 if !pass.uses_batch_statistics() {
                     let mean = pass.buffer(&self.running_mean);
                     let var = pass.buffer(&self.running_var);
-                    return pass.observe(self, x.batch_norm_fixed(&mean, &var, weight, bias, self.eps));
+                    return pass.observe(self, x.batch_norm_inference(&mean, &var, weight, bias, self.eps));
                 }
                 let n = (x.numel() / x.size(1)) as f64;
                 let normed = x.batch_norm(weight, bias, self.eps);
@@ -267,7 +267,7 @@ impl Forward for InstanceNorm2d {
         let running = self.running_mean.as_ref().zip(self.running_var.as_ref());
         if let (Some((mean, var)), false) = (running, pass.is_train()) {
             let (mean, var) = (pass.buffer(mean), pass.buffer(var));
-            return pass.observe(self, x.batch_norm_fixed(&mean, &var, weight, bias, self.eps));
+            return pass.observe(self, x.batch_norm_inference(&mean, &var, weight, bias, self.eps));
         }
         let pixels = (s[2] * s[3]) as f64;
         assert!(pixels > 1.0, "InstanceNorm2d: needs more than one pixel, got an input of shape {s}");

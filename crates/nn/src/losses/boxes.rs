@@ -56,7 +56,7 @@ macro_rules! box_loss {
 }
 
 box_loss! {
-    /// 1 − GIoU: the overlap of two boxes, less the share of the smallest box around both that neither covers (Rezatofighi et al., 2019;
+    /// 1 − GIoU: the overlap of two boxes, less the fraction of the smallest box around both that neither covers (Rezatofighi et al., 2019;
     /// `torchvision.ops.generalized_box_iou_loss`, which gives all losses by default, this one their mean).
     ///
     /// ```
@@ -72,7 +72,7 @@ box_loss! {
 }
 
 box_loss! {
-    /// 1 − IoU + d², with d the distance of the centres as a share of the diagonal of the smallest box around both (Zheng et al.,
+    /// 1 − IoU + d², with d the distance of the centres as a fraction of the diagonal of the smallest box around both (Zheng et al.,
     /// "Distance-IoU loss", 2020; `torchvision.ops.distance_box_iou_loss`, which gives all losses by default, this one their mean).
     DIoULoss, "diou_loss", distance
 }

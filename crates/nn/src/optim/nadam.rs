@@ -19,7 +19,7 @@ pub struct NAdam {
     /// Settings of some parameters' own.
     pub groups: ParamGroups,
     state: OptimizerState,
-    /// The product of the momenta of the first so many steps.
+    /// A number of steps, and the product of the momenta of that many first steps.
     product: (u64, f64),
 }
 

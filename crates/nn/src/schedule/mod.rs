@@ -99,7 +99,7 @@ pub enum Schedule {
     Constant {
         /// The factor.
         factor: f64,
-        /// For so many steps.
+        /// For this many steps.
         total_iters: u64,
     },
     /// Times `gamma` every `step_size` steps (`StepLR`).
@@ -133,7 +133,7 @@ pub enum Schedule {
     CosineRestarts {
         /// Steps of the first fall.
         t_0: u64,
-        /// Each fall takes so many times the steps of the one before.
+        /// Each fall takes this many times the steps of the one before.
         t_mult: u64,
         /// The smallest learning rate.
         eta_min: f64,

@@ -144,7 +144,7 @@ impl RawImages {
         b.node("Slice", &[&x, &start, &end, &axes], vec![])
     }
 
-    /// Height and width once the shorter side has so many pixels; an image of the wanted size keeps it.
+    /// Height and width once the shorter side has this many pixels; an image of the wanted size keeps it.
     fn size_of_shorter(&self, b: &mut Builder, size: &str, wanted: &str, shorter: usize) -> String {
         let least = reduce(b, Reduce::Min, size, &[0], true);
         let side = b.ints(&[shorter as i64]);

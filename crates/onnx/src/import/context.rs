@@ -46,12 +46,12 @@ impl Value {
     }
 }
 
-/// A result may have so many elements for each of its operands, whatever sizes a file asks for.
+/// A result may have this many elements for each of its operands, whatever sizes a file asks for.
 const GROWTH: usize = 4;
 /// The most elements of what is computed here and not by an op.
 const MOST_ON_HOST: usize = 1 << 24;
 
-/// The most work of loops in one run, about so many nanoseconds: a file may ask for any number of iterations within iterations.
+/// The most work of loops in one run, about this many nanoseconds: a file may ask for any number of iterations within iterations.
 const MOST_WORK: u64 = 1 << 32;
 /// The work of a node besides that of its elements, and of an op that is written down.
 const NODE_WORK: u64 = 1 << 11;
@@ -154,13 +154,13 @@ impl<'a> Context<'a> {
         graph.ok_or_else(|| Fault::new(format!("attribute {name} is missing")))
     }
 
-    /// For results of at most so many elements, unless the operands are about as large.
+    /// For results of at most this many elements, unless the operands are about as large.
     pub fn limited(mut self, most_elements: usize) -> Context<'a> {
         self.most_elements = most_elements;
         self
     }
 
-    /// Whether a list of so many elements may be made: a file may ask for any number.
+    /// Whether a list of this many elements may be made: a file may ask for any number.
     pub fn fits(&self, sizes: &[usize]) -> Result<(), Fault> {
         let n = sizes.iter().try_fold(1usize, |n, &d| n.checked_mul(d));
         match n.is_some_and(|n| n <= MOST_ON_HOST) {

@@ -24,7 +24,7 @@ fn repeat(depth: usize, from: &str, to: &str, body: Vec<NodeProto>, last: &str) 
     with(node("Loop", &["iterations", "", from], &[to]), a)
 }
 
-/// Loops in loops, so many deep, around one addition of `x`.
+/// Loops in loops, this many deep, around one addition of `x`.
 fn nested(iterations: i64, depth: usize) -> Network {
     let mut body = vec![node("Add", &[&format!("v{}", depth - 1), "x"], &["sum"])];
     let mut last = "sum".to_string();

@@ -90,7 +90,7 @@ pub(crate) fn smooth_grad(network: &Network, x: &Tensor, aim: &Aim, noise: impl 
 pub(crate) struct Between {
     /// The baseline, `[1, c, h, w]`.
     pub baseline: Tensor,
-    /// The share of the image.
+    /// The fraction of the image.
     pub alpha: f64,
 }
 
@@ -144,7 +144,7 @@ pub(crate) fn gauss_legendre(n: usize) -> Vec<[f64; 2]> {
     (0..n).map(node).collect()
 }
 
-/// Integrated gradients with so many steps.
+/// Integrated gradients with this many steps.
 pub(crate) fn integrated(network: &Network, x: &Tensor, baseline: &Tensor, aim: &Aim, steps: usize) -> Vec<f32> {
     let [batch, _] = network.batches();
     let way = x.clone() - baseline;

@@ -185,7 +185,7 @@ fn good_maps_pass_and_bad_ones_are_called_so() {
     assert_eq!(of_good.verdict, Verdict::Passed, "{of_good:?}");
     let faithful = of_good.faithfulness.as_ref().unwrap();
     assert!(faithful.p_value == 0.05 && faithful.difference > faithful.random_mean, "{faithful:?}");
-    assert_eq!((faithful.deletion.shares[0], *faithful.deletion.shares.last().unwrap()), (0.0, 1.0));
+    assert_eq!((faithful.deletion.fractions[0], *faithful.deletion.fractions.last().unwrap()), (0.0, 1.0));
     assert!((faithful.deletion.values[0] - question.target.probability.unwrap()).abs() < 1e-6);
     assert_eq!(of_wrong.verdict, Verdict::NoBetterThanRandom, "{of_wrong:?}");
     assert_eq!(of_empty.verdict, Verdict::Empty);

@@ -13,7 +13,7 @@ const SATURATION: f32 = 0.35;
 /// Attributions are thin: under them the image is light and grey, with so much of its contrast, so that single pixels are seen.
 const CONTRAST: f32 = 0.4;
 const LIGHT: f32 = 185.0;
-/// The share of numbers that may lie beyond the largest one drawn, of attributions: a few pixels are far above all others.
+/// The fraction of numbers that may lie beyond the largest one drawn, of attributions: a few pixels are far above all others.
 const BEYOND: f64 = 0.01;
 
 /// Colours from little to much, which people with any kind of colour blindness tell apart: from Matplotlib's `inferno` (van der Walt and Smith, CC0).

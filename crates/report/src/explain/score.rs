@@ -32,9 +32,9 @@ const WEIGHT_STREAM: u64 = 0x7765_6967;
 /// What the network says while pixels change, those of the largest numbers of the map first.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, schemars::JsonSchema)]
 pub struct Curve {
-    /// The share of pixels that are changed, from 0 to 1.
-    pub shares: Vec<f64>,
-    /// The probability of the target at each share; of a regression the number, from 0 for the baseline to 1 for the image.
+    /// The fraction of pixels that are changed, from 0 to 1.
+    pub fractions: Vec<f64>,
+    /// The probability of the target at each of these fractions; of a regression the number, from 0 for the baseline to 1 for the image.
     pub values: Vec<f64>,
     /// The area under it.
     pub area: f64,
@@ -161,9 +161,9 @@ impl Changes<'_> {
             }
             values.extend(self.probabilities(Tensor::from_vec(images, [few.len(), c, h, w]))?);
         }
-        let shares: Vec<f64> = steps.iter().map(|&n| n as f64 / pixels as f64).collect();
-        let part = |i: usize| (shares[i] - shares[i - 1]) * (values[i] + values[i - 1]) / 2.0;
-        Ok(Curve { area: (1..values.len()).map(part).sum(), shares, values })
+        let fractions: Vec<f64> = steps.iter().map(|&n| n as f64 / pixels as f64).collect();
+        let part = |i: usize| (fractions[i] - fractions[i - 1]) * (values[i] + values[i - 1]) / 2.0;
+        Ok(Curve { area: (1..values.len()).map(part).sum(), fractions, values })
     }
 
     /// Insertion and deletion of the pixels in this order.

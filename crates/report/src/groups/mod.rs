@@ -11,7 +11,7 @@ pub use grouping::{GroupError, Grouping, MOST_GROUPS};
 use crate::calibration::{equal_width, errors};
 use crate::number::{Number, defined};
 use crate::outcomes::{MetricsOf, Outcomes, TaskAnswers};
-use permutation::{Shares, Shuffles, Widest, widest};
+use permutation::{Rates, Shuffles, Widest, widest};
 use schemars::JsonSchema;
 use serde::Serialize;
 use striate_data::parallel;
@@ -299,9 +299,9 @@ fn gaps(outcomes: &Outcomes, members: &[Vec<usize>], decisions: &Decisions, opti
         let p = found.map(|found| permutation::p_value(&counted, found.difference, shuffles(test), statistic));
         gap(kind, None, metric, found, p)
     };
-    let of_shares = |kind, output, metric: &str, shares: &Shares, test: usize| {
-        let found = shares.widest();
-        let p = found.map(|found| shares.p_value(found.difference, shuffles(test)));
+    let of_rates = |kind, output, metric: &str, rates: &Rates, test: usize| {
+        let found = rates.widest();
+        let p = found.map(|found| rates.p_value(found.difference, shuffles(test)));
         gap(kind, output, metric, found, p)
     };
     let main = outcomes.main_metric_of();
@@ -313,17 +313,17 @@ fn gaps(outcomes: &Outcomes, members: &[Vec<usize>], decisions: &Decisions, opti
         (_, None) => None,
     });
     let by_output = parallel::map(decisions.count(), num_threads(), |output| {
-        let mut shares = [(); 3].map(|()| Shares::new(members.len(), options.least));
+        let mut rates = [(); 3].map(|()| Rates::new(members.len(), options.least));
         for (group, members) in members.iter().enumerate() {
             for &i in members {
                 let (has, taken) = (decisions.has(i, output), decisions.taken(i, output));
                 if has {
-                    shares[0].add(group, taken);
+                    rates[0].add(group, taken);
                 }
                 if taken {
-                    shares[1].add(group, has);
+                    rates[1].add(group, has);
                 }
-                shares[2].add(group, taken);
+                rates[2].add(group, taken);
             }
         }
         let kinds = [
@@ -333,7 +333,7 @@ fn gaps(outcomes: &Outcomes, members: &[Vec<usize>], decisions: &Decisions, opti
         ];
         let test = |k: usize| 2 + 3 * output + k;
         let gaps: Vec<Gap> =
-            (0..kinds.len()).map(|k| of_shares(kinds[k].0, Some(output), kinds[k].1, &shares[k], test(k))).collect();
+            (0..kinds.len()).map(|k| of_rates(kinds[k].0, Some(output), kinds[k].1, &rates[k], test(k))).collect();
         gaps
     });
     let mut gaps: Vec<Gap> = over_all.into_iter().flatten().chain(by_output.into_iter().flatten()).collect();

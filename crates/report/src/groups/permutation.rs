@@ -46,7 +46,7 @@ impl Shuffles {
         Generator::keyed([self.seed, PERMUTATION, self.test, round as u64])
     }
 
-    /// The share of shuffles whose gap is as large as the one that was measured, itself among them: (1 + as large) / (1 + rounds) (Phipson and Smyth,
+    /// The fraction of shuffles whose gap is as large as the one that was measured, itself among them: (1 + as large) / (1 + rounds) (Phipson and Smyth,
     /// "Permutation P-values Should Never Be Zero", 2010).
     fn p_value(self, measured: f64, mut gap: impl FnMut(usize) -> Option<f64>) -> f64 {
         let as_large = (0..self.rounds).filter(|&round| gap(round).is_some_and(|gap| gap >= measured - ROUNDING));
@@ -56,16 +56,16 @@ impl Shuffles {
 
 /// In each group, of how many images how many are of a kind.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Shares {
+pub(super) struct Rates {
     pub of: Vec<usize>,
     pub positive: Vec<usize>,
     /// Groups of fewer images are left out.
     pub least: usize,
 }
 
-impl Shares {
-    pub fn new(groups: usize, least: usize) -> Shares {
-        Shares { of: vec![0; groups], positive: vec![0; groups], least: least.max(1) }
+impl Rates {
+    pub fn new(groups: usize, least: usize) -> Rates {
+        Rates { of: vec![0; groups], positive: vec![0; groups], least: least.max(1) }
     }
 
     pub fn add(&mut self, group: usize, positive: bool) {
@@ -143,36 +143,36 @@ mod tests {
     #[test]
     fn p_values_are_those_of_fishers_exact_test() {
         // Of 8 images 4 are in each group; 4 and 1 are right. The gap is 0.75 or more in (1·4 + 4·1) / C(8, 5) of the divisions.
-        let mut shares = Shares::new(2, 1);
+        let mut rates = Rates::new(2, 1);
         for (group, right) in [(0, 4), (1, 1)] {
-            (0..4).for_each(|i| shares.add(group, i < right));
+            (0..4).for_each(|i| rates.add(group, i < right));
         }
-        let gap = shares.widest().unwrap().difference;
+        let gap = rates.widest().unwrap().difference;
         let exact = 8.0 / 56.0;
-        assert!((shares.p_value(gap, SHUFFLES) - exact).abs() < 0.02);
+        assert!((rates.p_value(gap, SHUFFLES) - exact).abs() < 0.02);
         let right = [true, true, true, true, true, false, false, false];
         let rate = |of: &[usize]| Some(of.iter().filter(|&&i| right[i]).count() as f64 / of.len() as f64);
         let groups = [vec![0, 1, 2, 3], vec![4, 5, 6, 7]];
         assert!((p_value(&groups, gap, SHUFFLES, rate) - exact).abs() < 0.02);
-        assert_eq!(shares.p_value(gap, SHUFFLES), shares.p_value(gap, SHUFFLES));
+        assert_eq!(rates.p_value(gap, SHUFFLES), rates.p_value(gap, SHUFFLES));
     }
 
     #[test]
     fn no_gap_is_always_chance_and_the_least_p_is_not_zero() {
-        let mut shares = Shares::new(2, 1);
-        (0..10).for_each(|i| shares.add(i % 2, i < 4));
-        assert_eq!(shares.p_value(0.0, SHUFFLES), 1.0);
-        let mut apart = Shares::new(2, 1);
+        let mut rates = Rates::new(2, 1);
+        (0..10).for_each(|i| rates.add(i % 2, i < 4));
+        assert_eq!(rates.p_value(0.0, SHUFFLES), 1.0);
+        let mut apart = Rates::new(2, 1);
         (0..200).for_each(|i| apart.add(i % 2, i % 2 == 0));
         assert_eq!(apart.p_value(1.0, SHUFFLES), 1.0 / 4001.0);
     }
 
     #[test]
     fn small_groups_take_no_part() {
-        let mut shares = Shares::new(3, 5);
-        (0..40).for_each(|i| shares.add(i % 2, i < 20));
-        shares.add(2, false);
-        let gap = shares.widest().unwrap();
+        let mut rates = Rates::new(3, 5);
+        (0..40).for_each(|i| rates.add(i % 2, i < 20));
+        rates.add(2, false);
+        let gap = rates.widest().unwrap();
         assert_eq!((gap.compared, gap.difference), (2, 0.0));
     }
 }

@@ -41,7 +41,7 @@ pub enum Corruption {
     Scale,
     /// A square of the side `s·L` anywhere in the image, in the colour that the network takes for the mean.
     Occlusion,
-    /// So many cells on the shorter side, each in its mean. An image that has no more pixels than cells stays as it is.
+    /// This many cells on the shorter side, each in its mean. An image that has no more pixels than cells stays as it is.
     Pixelation,
 }
 
@@ -236,7 +236,7 @@ static PHOTONS: LazyLock<Vec<Vec<Vec<f64>>>> = LazyLock::new(|| {
     SHOTS.iter().map(|white| (0..256).map(|level| table(white * f64::from(level) / 255.0)).collect()).collect()
 });
 
-/// The fewest photons of which at most so many are as likely as `uniform` at least: `scipy.stats.poisson.ppf`.
+/// The fewest photons of which at most this many are as likely as `uniform` at least: `scipy.stats.poisson.ppf`.
 fn photons(sums: &[f64], uniform: f64) -> f64 {
     sums.partition_point(|&sum| sum < uniform).min(sums.len().saturating_sub(1)) as f64
 }

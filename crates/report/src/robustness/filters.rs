@@ -90,7 +90,7 @@ pub(super) fn seen_through(image: &Image, [a, b, c, d]: [f64; 4]) -> Image {
     image_of(image, &seen)
 }
 
-/// The image in cells, so many on its shorter side, each in the mean of its pixels: as Pillow's `resize` with `BOX` and back with `NEAREST`. A pixel is of the
+/// The image in cells, this many on its shorter side, each in the mean of its pixels: as Pillow's `resize` with `BOX` and back with `NEAREST`. A pixel is of the
 /// cell that its middle lies in, and of the first of two where it lies between them.
 pub(super) fn pixelated(image: &Image, cells: usize) -> Image {
     let Image { width: w, height: h, channels: c, .. } = *image;

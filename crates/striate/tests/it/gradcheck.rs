@@ -97,10 +97,10 @@ fn normalization() {
         check("batch_norm", &inputs, |t| t[0].clone().batch_norm(Some(&t[1]), Some(&t[2]), 1e-5).output);
         check("batch_norm alone", &inputs[..1], |t| t[0].clone().batch_norm(None, None, 1e-3).output);
         let (mean, var) = (normal(&[c]).remove(0), positive(&[c]).remove(0));
-        let fixed = |t: &[Tensor]| t[0].clone().batch_norm_fixed(&mean, &var, Some(&t[1]), Some(&t[2]), 1e-5);
-        check("batch_norm_fixed", &inputs, fixed);
-        let alone = |t: &[Tensor]| t[0].clone().batch_norm_fixed(&mean, &var, None, None, 1e-5);
-        check("batch_norm_fixed alone", &inputs[..1], alone);
+        let fixed = |t: &[Tensor]| t[0].clone().batch_norm_inference(&mean, &var, Some(&t[1]), Some(&t[2]), 1e-5);
+        check("batch_norm_inference", &inputs, fixed);
+        let alone = |t: &[Tensor]| t[0].clone().batch_norm_inference(&mean, &var, None, None, 1e-5);
+        check("batch_norm_inference alone", &inputs[..1], alone);
     }
 }
 

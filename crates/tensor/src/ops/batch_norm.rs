@@ -125,7 +125,7 @@ impl Tensor {
     ///
     /// # Panics
     /// If shapes do not fit or types differ.
-    pub fn batch_norm_fixed(
+    pub fn batch_norm_inference(
         self,
         mean: &Tensor,
         var: &Tensor,

@@ -374,7 +374,7 @@ impl Op {
             }
             Op::BatchNorm { eps, activation, residual, training: _ } => {
                 let (mean, var, weight, bias) = (next(), next(), next(), next());
-                let y = x.batch_norm_fixed(&mean, &var, Some(&weight), Some(&bias), *eps);
+                let y = x.batch_norm_inference(&mean, &var, Some(&weight), Some(&bias), *eps);
                 let y = if *residual { y + next() } else { y };
                 activation.map_or(y.clone(), |f| unary(f, y))
             }

@@ -95,9 +95,9 @@ fn norm_net(activation: Activation, apart: bool, by: By) -> Vec<Vec<f64>> {
     let (mean, var) = (Tensor::full(0.1, [4], DType::F64), Tensor::full(2.0, [4], DType::F64));
     let normed = match by {
         By::Batch => x.clone().batch_norm(Some(&weight), Some(&bias), 1e-5).output,
-        By::Constants => x.clone().batch_norm_fixed(&mean, &var, Some(&weight), Some(&bias), 1e-5),
+        By::Constants => x.clone().batch_norm_inference(&mean, &var, Some(&weight), Some(&bias), 1e-5),
         By::ConstantsAlone => {
-            x.detach().batch_norm_fixed(&mean, &var, Some(&weight.detach()), Some(&bias.detach()), 1e-5)
+            x.detach().batch_norm_inference(&mean, &var, Some(&weight.detach()), Some(&bias.detach()), 1e-5)
         }
     };
     let held = apart.then(|| normed.clone());
@@ -280,7 +280,7 @@ fn a_clamp_is_the_same_joined_and_by_itself() {
     let zero = Tensor::zeros([1], DType::F32);
     let one = Tensor::ones([1], DType::F32);
     // The identity: nothing is added to a variance of 1.
-    let normed = || x.clone().batch_norm_fixed(&zero, &one, None, Some(&Tensor::full(-0.0, [1], DType::F32)), 0.0);
+    let normed = || x.clone().batch_norm_inference(&zero, &one, None, Some(&Tensor::full(-0.0, [1], DType::F32)), 0.0);
     let bits = |t: Tensor| t.to_vec::<f32>().into_iter().map(|v| if v.is_nan() { u32::MAX } else { v.to_bits() });
     type Clamp = fn(Tensor) -> Tensor;
     let clamps: [Clamp; 3] = [Tensor::relu, Tensor::relu6, |t| t.hardtanh(-1.0, 0.0)];

@@ -143,7 +143,7 @@ fn measure_prototypes(
     let means: Vec<Vec<f64>> = known.by_class.iter().map(|images| known.mean(images)).collect();
     let (correct, test_samples) = asked.count_nearest(&means);
     let few_shot = few.shots.iter().filter_map(|&shots| measure(few, shots, &known, &asked, config.seed)).collect();
-    become_means(&mut *network, &means);
+    set_head_to_prototypes(&mut *network, &means);
     let accuracy = Metric::proportion(ACCURACY, correct, test_samples);
     let metrics = if test_samples > 0 { vec![accuracy] } else { Vec::new() };
     let result = Measured { epoch: 0, samples: test_samples, metrics, calibration: Value::Null };
@@ -193,7 +193,7 @@ fn is_linear(network: &dyn Classifier) -> bool {
 }
 
 /// Sets the head of `network` so that the class of the nearest mean scores highest.
-fn become_means(network: &mut dyn Classifier, means: &[Vec<f64>]) {
+fn set_head_to_prototypes(network: &mut dyn Classifier, means: &[Vec<f64>]) {
     let head = network.head_name();
     for (name, parameter) in network.named_parameters_mut() {
         let shape = parameter.value().shape_value();
@@ -358,7 +358,7 @@ mod tests {
         let text = striate_zoo::Description::of("flatten, linear").unwrap();
         let mut network = text.blueprint([1, 1, 2], 3).unwrap().build(&mut Generator::new(0));
         assert!(is_linear(&network));
-        become_means(&mut *network, &means);
+        set_head_to_prototypes(&mut *network, &means);
         let asked = clouds(30, 3.0, 4);
         let samples = Samples::of(&asked, 3);
         let x = asked.images().clone().reshape([90, 1, 1, 2]);

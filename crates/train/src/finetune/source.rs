@@ -110,7 +110,7 @@ impl Source {
         };
         let notes = std::mem::take(&mut weights.notes);
         let preprocessing = match Description::of(&model) {
-            Some(Description::Ready(a)) => Some(customary(a)),
+            Some(Description::Ready(a)) => Some(default_preprocessing(a)),
             _ => None,
         };
         Ok(Source {
@@ -240,7 +240,7 @@ fn recognized(state: &StateDict, path: &Path) -> Result<&'static Architecture, T
 }
 
 /// How images are prepared for the published weights of a network; as most are, where none are known.
-fn customary(a: &Architecture) -> Preprocessing {
+fn default_preprocessing(a: &Architecture) -> Preprocessing {
     let [channels, height, width] = a.input;
     let plain = |shorter, size| {
         let fit = Fit::Crop { shorter };
@@ -265,7 +265,7 @@ mod tests {
     use super::*;
 
     fn prepared(name: &str) -> Preprocessing {
-        customary(find(name).unwrap())
+        default_preprocessing(find(name).unwrap())
     }
 
     #[test]

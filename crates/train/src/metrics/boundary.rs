@@ -1,7 +1,7 @@
 //! How near the boundaries of classes are to where they should be.
 
 /// For each class the F1 of its boundaries in an image (Csurka et al., "What is a good evaluation measure for semantic segmentation?", 2013): of the precision,
-/// the share of predicted boundary pixels that are nearer to a true one than the tolerance, and the recall, the share of true ones that are nearer to a
+/// the fraction of predicted boundary pixels that are nearer to a true one than the tolerance, and the recall, the share of true ones that are nearer to a
 /// predicted one. The tolerance is a fraction of the diagonal.
 ///
 /// A pixel is on the boundary of its class if one of its four neighbours is of another class. Where the target is below 0 there is neither target nor

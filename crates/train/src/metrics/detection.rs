@@ -13,11 +13,11 @@ use striate_model::Detection;
 /// | `map` | the average precision at 101 recalls, its mean over the IoUs 0.5, 0.55, …, 0.95 and the classes |
 /// | `map50`, `map75` | at one IoU |
 /// | `map_small`, `map_medium`, `map_large` | of objects whose boxes have at most 32², 32² to 96², and at least 96² pixels |
-/// | `ar1`, `ar10`, `ar100` | the recall with at most so many boxes of a class in an image, its mean over IoUs and classes |
+/// | `ar1`, `ar10`, `ar100` | the recall with at most this many boxes of a class in an image, its mean over IoUs and classes |
 /// | `ar_small`, `ar_medium`, `ar_large` | of objects by size, with 100 boxes |
 ///
 /// Classes without an object that counts are left out of the means, and a mean of none is NaN (COCO's −1). Boxes in a crowd and boxes on a difficult object
-/// count neither as right nor as wrong; a crowd takes any number of them, its overlap is the share of the box that it covers. The area of an object is that of
+/// count neither as right nor as wrong; a crowd takes any number of them, its overlap is the fraction of the box that it covers. The area of an object is that of
 /// its box. Of equal scores the box that was added first is the higher one. Boxes whose score is not finite are dropped.
 ///
 /// ```
@@ -358,7 +358,7 @@ fn area(bbox: [f32; 4]) -> f64 {
     (right - left) * (bottom - top)
 }
 
-/// The IoU of a box and an object; of a crowd the share of the box that it covers.
+/// The IoU of a box and an object; of a crowd the fraction of the box that it covers.
 fn overlap(bbox: [f32; 4], object: &Object) -> f64 {
     let (a, b) = (bbox.map(f64::from), object.bbox.map(f64::from));
     let width = a[2].min(b[2]) - a[0].max(b[0]);

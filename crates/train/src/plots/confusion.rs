@@ -2,9 +2,9 @@
 
 use super::svg::{Anchor, SMALL, STEPS, Svg, TEXT, TITLE, fitted, n, width};
 
-/// Up to so many classes have names and digits.
+/// Up to this many classes have names and digits.
 const NAMED: usize = 30;
-/// So many rows of cells at most; of more classes neighbours share a cell.
+/// This many rows of cells at most; of more classes neighbours share a cell.
 const ROWS: usize = 100;
 const GAP: f64 = 7.0;
 const EDGE: f64 = 12.0;

@@ -2,9 +2,9 @@
 
 use super::svg::{COLOURS, DASHES, Svg, n};
 
-/// Up to so many points are drawn as they are.
+/// Up to this many points are drawn as they are.
 const FEW: usize = 1000;
-/// Up to so many have a dot each.
+/// Up to this many have a dot each.
 const DOTTED: usize = 40;
 /// How wide lines of few and of many points are.
 const WIDTHS: [f64; 2] = [2.0, 1.2];

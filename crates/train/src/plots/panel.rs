@@ -10,7 +10,7 @@ const GAP: f64 = 7.0;
 const LINE: f64 = 18.0;
 /// The length of a line in a legend.
 const SAMPLE: f64 = 20.0;
-/// So many lines of a legend at most.
+/// This many lines of a legend at most.
 const LEGEND_LINES: usize = 6;
 /// What remains free around a panel.
 const EDGE: f64 = 10.0;

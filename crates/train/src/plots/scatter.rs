@@ -9,11 +9,11 @@ use std::collections::BTreeMap;
 const WIDTH: f64 = 460.0;
 const HEIGHT: f64 = 380.0;
 const DOT: f64 = 5.0;
-/// So many panels are drawn.
+/// This many panels are drawn.
 const MOST: usize = 12;
 /// Dots that are nearer than this are one.
 const APART: f64 = 3.0;
-/// From so many points on a dot has the next opacity.
+/// From this many points on a dot has the next opacity.
 const SHADES: [usize; OPACITIES.len()] = [1, 2, 5, 20];
 
 /// Actual numbers against predicted ones, with the diagonal on which both are equal. Points that fall together are one more opaque dot; those that

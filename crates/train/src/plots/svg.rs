@@ -132,7 +132,7 @@ impl Svg {
         self.turned_text(class, size, at, 0.0, anchor, text);
     }
 
-    /// A text that is turned by so many degrees about its position.
+    /// A text that is turned by this many degrees about its position.
     pub fn turned_text(&mut self, class: &str, size: f64, [x, y]: [f64; 2], degrees: f64, anchor: Anchor, text: &str) {
         let anchor = match anchor {
             Anchor::Start => "",

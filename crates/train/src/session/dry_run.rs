@@ -52,7 +52,7 @@ impl DryRun {
         self.network.num_parameters()
     }
 
-    /// Trains on the first batch alone, without augmentation, label smoothing, dropout and weight decay, until it is memorized or so many steps are done: a
+    /// Trains on the first batch alone, without augmentation, label smoothing, dropout and weight decay, until it is memorized or this many steps are done: a
     /// network that cannot learn one batch by heart learns nothing. `sink` hears of the loss.
     ///
     /// # Errors

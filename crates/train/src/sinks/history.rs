@@ -48,7 +48,7 @@ pub struct Line {
 
 /// Points that are kept of a line, at most.
 const MOST: usize = 8192;
-/// Of so many neighbours the lowest and the highest are kept where there are more.
+/// Of this many neighbours the lowest and the highest are kept where there are more.
 const NEIGHBOURS: usize = 4;
 
 impl Line {

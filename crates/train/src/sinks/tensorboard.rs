@@ -234,7 +234,7 @@ mod tests {
         assert_eq!(crc32c(b"123456789"), 0xe306_9283);
     }
 
-    /// Takes so many bytes, and counts them.
+    /// Takes this many bytes, and counts them.
     struct Full(usize, Arc<Mutex<usize>>);
 
     impl Write for Full {

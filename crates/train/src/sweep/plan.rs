@@ -40,7 +40,7 @@ pub struct SweepPlan {
     pub seed: u64,
     /// The metric that trials are ranked by, instead of the one that their best epochs are chosen by.
     pub metric: Option<String>,
-    /// In halving: one of so many goes on, for so many times the epochs.
+    /// In halving: one of this many goes on, for this many times the epochs.
     pub eta: usize,
     /// In halving: the epochs of the first rung.
     pub min_epochs: usize,

@@ -18,7 +18,7 @@ pub struct Classification {
 }
 
 impl Classification {
-    /// Of so many classes.
+    /// Of this many classes.
     pub fn new(classes: usize) -> Self {
         Classification { classes, label_smoothing: 0.0, focal: None, class_weights: None }
     }

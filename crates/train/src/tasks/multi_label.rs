@@ -25,7 +25,7 @@ pub(crate) const THRESHOLDS: &str = "thresholds";
 const WITHOUT_ALPHA: f64 = -1.0;
 
 impl MultiLabel {
-    /// Of so many labels.
+    /// Of this many labels.
     pub fn new(labels: usize) -> Self {
         MultiLabel { labels, label_smoothing: 0.0, focal: None, pos_weight: None }
     }

@@ -55,7 +55,7 @@ pub struct Segmentation {
 }
 
 impl Segmentation {
-    /// Of so many classes, by cross-entropy.
+    /// Of this many classes, by cross-entropy.
     pub fn new(classes: usize) -> Self {
         let loss = SegmentationLoss::CrossEntropy;
         Segmentation { classes, loss, label_smoothing: 0.0, focal: None, class_weights: None }

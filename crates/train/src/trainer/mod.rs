@@ -121,7 +121,7 @@ impl<'a, N: Module, T: Task<N>> Trainer<'a, N, T> {
         self
     }
 
-    /// So many epochs in all.
+    /// This many epochs in all.
     pub fn epochs(mut self, epochs: usize) -> Self {
         (self.settings.epochs, self.settings.until) = (epochs, epochs);
         self
@@ -133,7 +133,7 @@ impl<'a, N: Module, T: Task<N>> Trainer<'a, N, T> {
         self
     }
 
-    /// With gradients of so many batches in each step.
+    /// With gradients of this many batches in each step.
     ///
     /// # Panics
     /// If `batches` is 0.
@@ -155,7 +155,7 @@ impl<'a, N: Module, T: Task<N>> Trainer<'a, N, T> {
         self
     }
 
-    /// Stops after so many epochs without a better one (early stopping).
+    /// Stops after this many epochs without a better one (early stopping).
     pub fn patience(mut self, epochs: usize) -> Self {
         self.settings.patience = Some(epochs);
         self
@@ -185,13 +185,13 @@ impl<'a, N: Module, T: Task<N>> Trainer<'a, N, T> {
         self
     }
 
-    /// Ends each epoch, of training and of measuring, after so many batches: to see whether everything works.
+    /// Ends each epoch, of training and of measuring, after this many batches: to see whether everything works.
     pub fn max_batches(mut self, batches: usize) -> Self {
         self.settings.max_batches = Some(batches);
         self
     }
 
-    /// Reports progress every so many steps.
+    /// Reports progress every `steps` steps.
     ///
     /// # Panics
     /// If `steps` is 0.
@@ -201,7 +201,7 @@ impl<'a, N: Module, T: Task<N>> Trainer<'a, N, T> {
         self
     }
 
-    /// Writes a checkpoint every so many steps, besides the one after each epoch.
+    /// Writes a checkpoint every `steps` steps, besides the one after each epoch.
     ///
     /// # Panics
     /// If `steps` is 0.

@@ -38,12 +38,12 @@ pub(crate) struct LoopSettings {
 }
 
 impl LoopSettings {
-    /// Whether an epoch ends after so many batches.
+    /// Whether an epoch ends after this many batches.
     pub fn is_full(&self, batches: usize) -> bool {
         self.max_batches.is_some_and(|most| batches >= most)
     }
 
-    /// How many steps an epoch of so many batches has.
+    /// How many steps an epoch of this many batches has.
     pub fn steps_of(&self, batches: usize) -> usize {
         batches.min(self.max_batches.unwrap_or(usize::MAX)).div_ceil(self.accumulate)
     }

@@ -75,7 +75,7 @@ fn an_own_network_learns_and_has_the_best_weights_at_the_end() {
     assert_eq!((measured, matches!(events[0], Event::Started(_))), (12, true));
 }
 
-/// Sets the stop flag after so many steps.
+/// Sets the stop flag after this many steps.
 struct StopAfter<'a>(u64, &'a AtomicBool);
 
 impl<N> Callback<N> for StopAfter<'_> {
@@ -86,7 +86,7 @@ impl<N> Callback<N> for StopAfter<'_> {
     }
 }
 
-/// Ends the training after so many steps, and sets the stop flag before what is held out is measured for the first time.
+/// Ends the training after this many steps, and sets the stop flag before what is held out is measured for the first time.
 struct EndAfter<'a> {
     steps: u64,
     stop: Option<&'a AtomicBool>,

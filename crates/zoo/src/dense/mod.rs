@@ -148,7 +148,7 @@ impl DenseNet {
         }
     }
 
-    /// With fresh weights, for images of so many channels.
+    /// With fresh weights, for images of this many channels.
     pub fn build(&self, in_channels: usize, classes: usize, rng: &mut Generator) -> Box<dyn Classifier> {
         let backbone = |rng: &mut Generator| {
             let architecture = self.backbone.expect("a head stands on a backbone");

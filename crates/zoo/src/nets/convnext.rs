@@ -107,7 +107,7 @@ impl Forward for Permute {
     }
 }
 
-/// A 7×7 convolution of each channel by itself, then two linear layers for each pixel, with a way around them.
+/// A 7×7 depthwise convolution, then two linear layers for each pixel, with a residual connection.
 #[derive(Module)]
 struct Block {
     layer_scale: Parameter,

@@ -88,7 +88,7 @@ impl MobileNetV2Options {
     }
 }
 
-/// A 1×1 convolution to more channels, a 3×3 one of each channel by itself, and a 1×1 one to few, with a way around them where the
+/// A 1×1 convolution to more channels, a 3×3 depthwise one, and a 1×1 one to few, with a residual connection where the
 /// shape stays.
 #[derive(Module)]
 struct InvertedResidual {

@@ -149,7 +149,7 @@ fn conv_norm(conv: striate_nn::Conv2dBuilder, activation: Activation, rng: &mut 
     ConvNorm::new(conv, activation, rng).norm(1e-3, 0.01)
 }
 
-/// A 1×1 convolution to more channels, one of each channel by itself, squeeze-and-excitation, and a 1×1 one to few, with a way around them
+/// A 1×1 convolution to more channels, a depthwise one, squeeze-and-excitation, and a 1×1 one to few, with a residual connection
 /// where the shape stays.
 #[derive(Module)]
 struct InvertedResidual {

@@ -102,7 +102,7 @@ struct Bottleneck {
     c: ConvNorm,
 }
 
-/// A bottleneck with a way around it.
+/// A bottleneck with a residual connection.
 #[derive(Module)]
 struct Block {
     proj: Option<ConvNorm>,

@@ -140,7 +140,7 @@ impl Stage {
     }
 }
 
-/// Convolutions with a way around them.
+/// Convolutions with a residual connection.
 #[derive(Debug, Module)]
 struct Block {
     conv1: Conv2d,

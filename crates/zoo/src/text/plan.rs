@@ -11,7 +11,7 @@ use striate_tensor::Generator;
 pub enum Size {
     /// Channels, height and width.
     Image([usize; 3]),
-    /// A list of so many numbers.
+    /// A list of this many numbers.
     Flat(usize),
 }
 
@@ -51,7 +51,7 @@ pub enum Value {
     Pair([usize; 2]),
     /// Of a [`Kind::Padding`]: as much as keeps the size.
     Same,
-    /// Of a [`Kind::Share`] or [`Kind::Number`].
+    /// Of a [`Kind::Fraction`] or [`Kind::Number`].
     Real(f64),
     /// Of a [`Kind::Choice`].
     Choice(&'static str),

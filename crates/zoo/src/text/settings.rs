@@ -18,7 +18,7 @@ pub enum Kind {
     /// As `Sizes`, or `same`.
     Padding,
     /// A number from 0 to 1.
-    Share,
+    Fraction,
     /// Any number.
     Number,
     /// One of these words.
@@ -46,7 +46,7 @@ impl Kind {
             Kind::Sizes => pair(0),
             Kind::Padding if text == "same" => Some(Value::Same),
             Kind::Padding => pair(0),
-            Kind::Share => real().filter(|v| matches!(v, Value::Real(x) if (0.0..=1.0).contains(x))),
+            Kind::Fraction => real().filter(|v| matches!(v, Value::Real(x) if (0.0..=1.0).contains(x))),
             Kind::Number => real(),
             Kind::Choice(words) => words.iter().find(|w| **w == text).map(|w| Value::Choice(w)),
             Kind::Flag => None,
@@ -61,7 +61,7 @@ impl Kind {
             Kind::Counts => "a whole number from 1 to 1000000, or two, such as 3x5",
             Kind::Sizes => "a whole number from 0 to 1000000, or two, such as 1x2",
             Kind::Padding => "same, a whole number from 0 to 1000000, or two, such as 1x2",
-            Kind::Share => "a number from 0 to 1",
+            Kind::Fraction => "a number from 0 to 1",
             Kind::Number => "a number",
             Kind::Flag => "left out",
         };

@@ -67,7 +67,7 @@ const NOAFFINE: Setting = Setting::flag("noaffine");
 const PADDING_MODES: &[&str] = &["zeros", "reflect", "replicate", "circular"];
 const AROUND: &[Setting] = &[Setting::number("padding", Kind::Sizes, Fallback::Needed)];
 const SIZE: &[Setting] = &[Setting::number("size", Kind::Counts, Fallback::Needed)];
-const P: Setting = Setting::number("p", Kind::Share, real(0.5));
+const P: Setting = Setting::number("p", Kind::Fraction, real(0.5));
 
 /// Every layer that can be written. A setting that another one falls back on stands before it.
 pub const WORDS: &[Word] = &[
@@ -118,7 +118,7 @@ pub const WORDS: &[Word] = &[
         aliases: &["batchnorm1d", "batchnorm2d"],
         about: "batch normalization of each channel",
         example: "batchnorm",
-        settings: &[EPS, Setting::word("momentum", Kind::Share, real(0.1)), NOAFFINE],
+        settings: &[EPS, Setting::word("momentum", Kind::Fraction, real(0.1)), NOAFFINE],
         plan: norm::batchnorm,
     },
     Word {
@@ -212,7 +212,7 @@ pub const WORDS: &[Word] = &[
         aliases: &["droppath"],
         about: "zeroes whole samples with probability p in training (`batch`: all at once); at the end of a residual part",
         example: "stochasticdepth 0.1",
-        settings: &[Setting::number("p", Kind::Share, Fallback::Needed), Setting::flag("batch")],
+        settings: &[Setting::number("p", Kind::Fraction, Fallback::Needed), Setting::flag("batch")],
         plan: shape::stochasticdepth,
     },
     Word {

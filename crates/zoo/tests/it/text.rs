@@ -418,7 +418,7 @@ fn value(kind: Kind) -> BoxedStrategy<Value> {
         Kind::Counts => pair(count().boxed()),
         Kind::Sizes => pair((0usize..9).boxed()),
         Kind::Padding => prop_oneof![pair((0usize..9).boxed()), Just(Value::Same)].boxed(),
-        Kind::Share => (0.0f64..=1.0).prop_map(Value::Real).boxed(),
+        Kind::Fraction => (0.0f64..=1.0).prop_map(Value::Real).boxed(),
         Kind::Number => any::<f64>().prop_filter("finite", |x| x.is_finite()).prop_map(Value::Real).boxed(),
         Kind::Choice(words) => select(words.to_vec()).prop_map(Value::Choice).boxed(),
         Kind::Flag => Just(Value::Flag(true)).boxed(),

@@ -80,7 +80,7 @@ pub fn print(groups: &Groups) -> Result<(), Failure> {
         (GapKind::Calibration, "calibration error"),
         (GapKind::EqualOpportunity, "recall (equal opportunity)"),
         (GapKind::PredictiveParity, "precision (predictive parity)"),
-        (GapKind::DemographicParity, "share of predictions (demographic parity)"),
+        (GapKind::DemographicParity, "selection rate (demographic parity)"),
     ] {
         if let Some(largest) = groups.largest(kind) {
             gap(groups, largest, what, true)?;

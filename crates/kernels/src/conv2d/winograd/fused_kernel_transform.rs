@@ -24,7 +24,7 @@ const ROWS: usize = 48;
 /// Input channels of which it holds the sums at once: a multiple of every register tile's columns.
 const COLUMNS: usize = 64;
 
-/// Whether it is faster than [`super::point_major`] for so many tiles and output channels.
+/// Whether it is faster than [`super::point_major`] for this many tiles and output channels.
 pub(super) fn is_profitable(grid: Grid, co: usize) -> bool {
     co >= MIN_OUTPUTS && (1..=TILES).contains(&grid.len())
 }

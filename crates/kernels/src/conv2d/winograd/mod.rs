@@ -60,7 +60,7 @@ pub fn can(s: &Conv2dShape) -> bool {
 /// Transformed kernels of more numbers are not packed once for all runs: what that saves is a small part of the work there.
 const KEPT: usize = 1 << 20;
 
-/// So many of the larger tiles are few.
+/// Up to this many of the larger tiles are few.
 const FEW: usize = 16;
 
 /// The order of the work.

@@ -15,10 +15,10 @@ use crate::{Buffer, threads};
 
 /// Output channels of a task of the weight gradient.
 const ROWS: usize = 64;
-/// With so many products of channels the kernels are too many for a cache.
+/// With this many products of channels the kernels are too many for a cache.
 const MANY: usize = 128 * 192;
 
-/// Whether it is the fastest for so many input and output channels.
+/// Whether it is the fastest for this many input and output channels.
 pub(super) fn is_profitable(ci: usize, co: usize) -> bool {
     ci * co >= MANY
 }

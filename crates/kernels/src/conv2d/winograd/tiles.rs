@@ -11,7 +11,7 @@ pub(super) const STEP: usize = Four::STEP;
 pub(super) const POINTS: usize = Four::POINTS;
 
 /// The distance between points whose tiles have `values` numbers in all: an odd number of cache lines, for otherwise the 36 points
-/// of a tile share few sets of the first-level cache and drive each other out.
+/// of a tile share few sets of the first-level cache, which means conflict misses.
 pub(super) const fn point_stride(values: usize) -> usize {
     (values.div_ceil(16) | 1) * 16
 }

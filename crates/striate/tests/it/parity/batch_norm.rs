@@ -39,7 +39,7 @@ fn batch_norm() {
         "batch_norm2d_eval" => case.check(Tolerance::of_largest(3e-6), |t| {
             let (mean, var) = (t.get("running_mean"), t.get("running_var"));
             let eps = case.float("eps").expect("an epsilon");
-            t.x().batch_norm_fixed(&mean, &var, t.find("weight").as_ref(), t.find("bias").as_ref(), eps)
+            t.x().batch_norm_inference(&mean, &var, t.find("weight").as_ref(), t.find("bias").as_ref(), eps)
         }),
         other => panic!("no such op: {other}"),
     });

@@ -190,7 +190,7 @@ pub(super) fn running_sums(net: &dyn Forward) -> [f32; 2] {
     sums.map(|sum| sum as f32)
 }
 
-/// How far `got` is from PyTorch's, as a share of its length.
+/// How far `got` is from PyTorch's, as a fraction of its length.
 fn distance(case: &Case, name: &str, got: &Tensor) -> f64 {
     let pairs = || got.to_vec::<f32>().into_iter().zip(case.tensor(name).to_vec::<f32>());
     let square = |x: f32| f64::from(x) * f64::from(x);

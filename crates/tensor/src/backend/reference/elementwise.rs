@@ -37,7 +37,7 @@ pub fn round(x: f64, dtype: DType) -> f64 {
     }
 }
 
-/// The nearest number of so many binary digits, the even one of two, of which the smallest normal one is 2 to the power of `least`.
+/// The nearest number of this many binary digits, the even one of two, of which the smallest normal one is 2 to the power of `least`.
 fn to_precision(x: f64, digits: i32, least: i32, largest: f64) -> f64 {
     if x == 0.0 || !x.is_finite() {
         return x;

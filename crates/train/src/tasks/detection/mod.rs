@@ -28,7 +28,7 @@ pub struct Detection {
 }
 
 impl Detection {
-    /// Of so many classes, by a network whose maps have these strides, the finest first.
+    /// Of this many classes, by a network whose maps have these strides, the finest first.
     pub fn new(classes: usize, strides: &[usize]) -> Self {
         Detection { classes, strides: strides.to_vec(), suppression: Suppression::default() }
     }
