@@ -339,14 +339,14 @@ impl<F: Fn(usize) -> Range<usize>> Kernel for Task<'_, F> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        if S::LANES == 16 { self.all::<S, 14, 7>(simd) } else { self.all::<S, 6, 2>(simd) }
+        if S::LANES == 16 { self.all::<S, 14, 14, 7>(simd) } else { self.all::<S, 6, 5, 2>(simd) }
     }
 }
 
 impl<F: Fn(usize) -> Range<usize>> Task<'_, F> {
-    /// In tiles of `R` rows, and of `REST` where no more are left.
+    /// In tiles of `R` rows, of `LESS` where that leaves no part of a tile, and of `REST` where no more are left.
     #[inline(always)]
-    fn all<S: Simd, const R: usize, const REST: usize>(self, simd: S) {
+    fn all<S: Simd, const R: usize, const LESS: usize, const REST: usize>(self, simd: S) {
         let c = self.c;
         let [ci, co] = c.group();
         let [kh, kw] = c.kernel;
@@ -383,9 +383,9 @@ impl<F: Fn(usize) -> Range<usize>> Task<'_, F> {
                 unsafe {
                     let output = self.output.add(first);
                     if tile::is_narrow(S::LANES, cols) {
-                        job.tiles::<S, R, REST, 1>(simd, self.epilogue.in_registers(simd), output)
+                        job.tiles::<S, R, LESS, REST, 1>(simd, self.epilogue.in_registers(simd), output)
                     } else {
-                        job.tiles::<S, R, REST, 2>(simd, self.epilogue.in_registers(simd), output)
+                        job.tiles::<S, R, LESS, REST, 2>(simd, self.epilogue.in_registers(simd), output)
                     }
                 }
             }
@@ -410,7 +410,7 @@ impl Columns<'_> {
     /// # Safety
     /// `output` must be valid for writing `cols` values at a multiple of `out_stride` for each offset, which nobody else touches.
     #[inline(always)]
-    unsafe fn tiles<S: Simd, const R: usize, const REST: usize, const V: usize>(
+    unsafe fn tiles<S: Simd, const R: usize, const LESS: usize, const REST: usize, const V: usize>(
         &self,
         simd: S,
         epilogue: InRegisters<S>,
@@ -426,11 +426,15 @@ impl Columns<'_> {
             bias = unsafe { tile::load::<S, 1, V>(simd, values.as_ptr(), 0, 1, values.len().min(self.cols)) }[0];
         }
         let (mut q, mut index, tiles) = (0, 0, pixels.div_ceil(R));
+        let of_less = if LESS < R { (tiles * R - pixels) / (R - LESS) } else { 0 };
         while q < pixels {
             let prefetch = Prefetch::of(self.b, V * S::LANES, index, tiles);
             // SAFETY: the caller's promise, with what was asserted above.
             unsafe {
-                if pixels - q > REST {
+                if pixels - q > REST && index < of_less {
+                    self.tile::<S, LESS, V>(simd, epilogue, bias, q, prefetch, output);
+                    q += LESS;
+                } else if pixels - q > REST {
                     self.tile::<S, R, V>(simd, epilogue, bias, q, prefetch, output);
                     q += R;
                 } else {
@@ -462,6 +466,15 @@ impl Columns<'_> {
             rows[r] = self.data.as_ptr().wrapping_add(self.offsets[(q + r).min(pixels - 1)]);
         }
         let (at, count) = (q * self.out_stride, R.min(pixels - q));
+        // What is written, and what is added before that, is in cache by the time the sums are there.
+        if let Some(x) = self.residual {
+            for r in 0..R {
+                simd.prefetch(x.as_ptr().wrapping_add(at + r * self.out_stride).cast());
+            }
+        }
+        for r in 0..R {
+            simd.prefetch(output.wrapping_add(at + r * self.out_stride).cast_const().cast());
+        }
         // SAFETY: every offset plus the walk's last lies within `data`, as the caller asserts, and `b` has a row
         // of `V` vectors for every step of the walk; `before_relu` and the residual are as long as the output from here on.
         unsafe {
@@ -525,13 +538,13 @@ impl Kernel for Panelwise<'_, '_> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        if S::LANES == 16 { self.all::<S, 14, 7>(simd) } else { self.all::<S, 6, 2>(simd) }
+        if S::LANES == 16 { self.all::<S, 14, 14, 7>(simd) } else { self.all::<S, 6, 5, 2>(simd) }
     }
 }
 
 impl Panelwise<'_, '_> {
     #[inline(always)]
-    fn all<S: Simd, const R: usize, const REST: usize>(self, simd: S) {
+    fn all<S: Simd, const R: usize, const LESS: usize, const REST: usize>(self, simd: S) {
         let product = self.0;
         let walk = Walk::run(product.panels.depth(), 1);
         let furthest = product.offsets.iter().max().copied().unwrap_or(0);
@@ -560,9 +573,9 @@ impl Panelwise<'_, '_> {
             unsafe {
                 let output = product.output.as_mut_ptr().add(to);
                 if tile::is_narrow(S::LANES, cols) {
-                    job.tiles::<S, R, REST, 1>(simd, epilogue, output)
+                    job.tiles::<S, R, LESS, REST, 1>(simd, epilogue, output)
                 } else {
-                    job.tiles::<S, R, REST, 2>(simd, epilogue, output)
+                    job.tiles::<S, R, LESS, REST, 2>(simd, epilogue, output)
                 }
             }
         }
