@@ -15,6 +15,7 @@ mod places;
 mod predictor;
 mod provenance;
 mod regions;
+mod scales;
 mod segment;
 mod task;
 

@@ -107,6 +107,12 @@ impl Places {
 /// # Panics
 /// If the outputs are not those of these places.
 pub fn detections(outputs: &Tensor, places: &Places, suppression: &Suppression) -> Vec<Vec<Detection>> {
+    let found = candidates(outputs, places, suppression.score_threshold);
+    found.iter().map(|found| suppression.apply(found)).collect()
+}
+
+/// The boxes of each image whose scores are at least `threshold`, in the order of the places.
+pub(crate) fn candidates(outputs: &Tensor, places: &Places, threshold: f32) -> Vec<Vec<Detection>> {
     let [n, count, width] = outputs.shape()[..] else {
         panic!("detections: got outputs of shape {:?}", outputs.shape())
     };
@@ -120,7 +126,7 @@ pub fn detections(outputs: &Tensor, places: &Places, suppression: &Suppression) 
     let classes = width - BOX_VALUES;
     let values = outputs.to_vec::<f32>();
     // Probabilities are compared as logits, so that few exponentials are taken: a score is at most the root of the class's probability.
-    let least = logit(suppression.score_threshold.powi(2));
+    let least = logit(threshold.powi(2));
     let of_image = |image: usize| {
         let mut found = Vec::new();
         let rows = values[image * count * width..][..count * width].chunks_exact(width);
@@ -128,12 +134,12 @@ pub fn detections(outputs: &Tensor, places: &Places, suppression: &Suppression) 
             let (logits, rest) = row.split_at(classes);
             for (class, &of_class) in logits.iter().enumerate().filter(|&(_, &x)| x >= least) {
                 let score = (sigmoid(of_class) * sigmoid(rest[4])).sqrt();
-                if score >= suppression.score_threshold {
+                if score >= threshold {
                     found.push(Detection { class, score, bbox: place.decode([rest[0], rest[1], rest[2], rest[3]]) });
                 }
             }
         }
-        suppression.apply(&found)
+        found
     };
     (0..n).map(of_image).collect()
 }

@@ -4,6 +4,8 @@ use crate::boxes::Detection;
 use crate::card::ModelCard;
 use crate::error::ModelError;
 use crate::file::{GRAPH, Model, Opened, read_graph};
+use crate::scales::{Scale, in_images};
+use crate::task::TaskCard;
 use std::path::Path;
 use striate_graph::{Executable, Graph, RunError, ValueId, capture};
 use striate_imaging::{AnyImage, decode_bytes};
@@ -16,6 +18,8 @@ pub struct Predictor {
     executable: Executable,
     /// Whether the features are an output, too.
     has_features: bool,
+    /// The other sizes in which a detector looks at images.
+    scales: Vec<Scale>,
 }
 
 /// What a model says of an image.
@@ -33,7 +37,7 @@ impl Predictor {
     /// # Errors
     /// As [`Model::load`].
     pub fn load(path: &Path) -> Result<Predictor, ModelError> {
-        Predictor::read(path, false)
+        Predictor::read(path, false, &[])
     }
 
     /// As [`Predictor::load`], with the features of images at hand: see [`Predictor::try_logits_and_features`].
@@ -41,11 +45,27 @@ impl Predictor {
     /// # Errors
     /// As [`Model::load`], and if the network has no linear layer or convolution that its features could be the input of.
     pub fn load_with_features(path: &Path) -> Result<Predictor, ModelError> {
-        Predictor::read(path, true)
+        Predictor::read(path, true, &[])
     }
 
-    fn read(path: &Path, has_features: bool) -> Result<Predictor, ModelError> {
-        let Model { card, network } = Model::untested(path)?;
+    /// As [`Predictor::load`], of a detector that looks at images at these times the model's own size as well: see [`Predictor::detect`]. Each takes the memory of
+    /// a network.
+    ///
+    /// # Errors
+    /// As [`Model::load`], and if the model is no detector, its network takes one size alone, or a factor is not from 0.1 to 4.
+    pub fn load_at_scales(path: &Path, factors: &[f64]) -> Result<Predictor, ModelError> {
+        Predictor::read(path, false, factors)
+    }
+
+    /// Whether it looks at images in several sizes.
+    pub fn is_multi_scale(&self) -> bool {
+        !self.scales.is_empty()
+    }
+
+    fn read(path: &Path, has_features: bool, factors: &[f64]) -> Result<Predictor, ModelError> {
+        let model = Model::untested(path)?;
+        let scales = if factors.is_empty() { Vec::new() } else { Scale::all(&model, path, factors)? };
+        let Model { card, network } = model;
         let [c, h, w] = card.preprocessing.output_shape();
         let mut graph = capture(&*network, &[1, c, h, w]);
         drop(network);
@@ -56,7 +76,7 @@ impl Predictor {
             })?;
             graph.outputs.push(features);
         }
-        let predictor = Predictor { card, executable: Executable::new(graph), has_features };
+        let predictor = Predictor { card, executable: Executable::new(graph), has_features, scales };
         // What loading and folding leave idle is not needed again.
         striate_tensor::trim_memory();
         predictor.self_test().map_err(|reason| ModelError::Unusable { path: path.to_path_buf(), reason })?;
@@ -76,7 +96,7 @@ impl Predictor {
             return Err(ModelError::Unusable { path: path.to_path_buf(), reason });
         }
         let graph = read_graph(contents, &card, path)?;
-        Ok(Predictor { card, executable: Executable::new(graph), has_features: false })
+        Ok(Predictor { card, executable: Executable::new(graph), has_features: false, scales: Vec::new() })
     }
 
     /// Whether it gives the outputs that its file promises; if not, which it does not.
@@ -125,7 +145,8 @@ impl Predictor {
         Ok(self.card.answers(self.try_logits(images)?))
     }
 
-    /// The objects in each of some images, in their own pixels and clipped to them; those of the highest scores first.
+    /// The objects in each of some images, in their own pixels and clipped to them; those of the highest scores first. Of a model that was loaded with several scales
+    /// what is found at all of them is joined before boxes suppress each other (multi-scale test).
     ///
     /// # Errors
     /// As [`Predictor::try_logits`].
@@ -139,11 +160,19 @@ impl Predictor {
         }
         let inputs: Vec<Tensor> = images.iter().map(|image| preprocessing.apply_image(image).0).collect();
         let outputs = self.try_logits(Tensor::cat(&inputs, 0))?;
+        if let (true, TaskCard::Detection { suppression, .. }) = (self.is_multi_scale(), &self.card.task) {
+            let mut found = in_images(&self.card, preprocessing, &outputs, images);
+            for scale in &self.scales {
+                let more = scale.candidates(&self.card, images)?;
+                found.iter_mut().zip(more).for_each(|(found, more)| found.extend(more));
+            }
+            return Ok(found.iter().map(|found| suppression.apply(found)).collect());
+        }
         let sizes: Vec<[usize; 2]> = images.iter().map(|image| [image.width(), image.height()]).collect();
         Ok(self.detections(&outputs, &sizes))
     }
 
-    /// What outputs `[n, places, classes + 5]` say of images of these widths and heights: see [`Predictor::detect`].
+    /// What outputs `[n, places, classes + 5]` at the model's own size say of images of these widths and heights: see [`Predictor::detect`].
     ///
     /// # Panics
     /// If the model's task is not detection.

@@ -5,7 +5,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use std::collections::BTreeMap;
 use striate_data::{Target, parallel};
-use striate_imaging::{AnyImage, Image};
+use striate_imaging::{AnyImage, DecodeOptions, Image};
 use striate_model::{Predictor, TaskCard};
 use striate_tensor::num_threads;
 use striate_train::Images;
@@ -95,10 +95,7 @@ impl Gallery {
 
 /// Image `index` as it is in its file; none if it cannot be read.
 pub fn original(images: &Images, index: usize) -> Option<AnyImage> {
-    match images {
-        Images::Memory(images) => (index < images.len()).then(|| AnyImage::U8(images.image(index))),
-        Images::Files { entries, .. } => entries.get(index)?.source.decode(&Default::default()).ok(),
-    }
+    (index < images.len()).then(|| images.image(index, &DecodeOptions::default()).ok())?
 }
 
 fn shots(model: &Predictor, image: &AnyImage, target: &Target) -> Vec<Shot> {

@@ -5,8 +5,8 @@ use crate::error::TrainError;
 use crate::images;
 use crate::network::Plan;
 use striate_data::images::{BadImage, CacheKind, Entry, ImageListDataset, pixel_fingerprint, text_path};
-use striate_data::{IdxFolder, ImageDataset, Target, TargetKind, mnist};
-use striate_imaging::{Image, Preprocessing, Split, for_channels};
+use striate_data::{DataError, IdxFolder, ImageDataset, Target, TargetKind, mnist};
+use striate_imaging::{AnyImage, DecodeOptions, Image, Preprocessing, Split, for_channels};
 use striate_model::{Fingerprints, Provenance};
 use striate_tensor::Generator;
 
@@ -59,6 +59,20 @@ impl Images {
         match self {
             Images::Memory(images) => images.labels()[index].into(),
             Images::Files { entries, .. } => entries[index].target.clone(),
+        }
+    }
+
+    /// The image itself, as it is before it is prepared for a network.
+    ///
+    /// # Errors
+    /// If it cannot be read or decoded.
+    ///
+    /// # Panics
+    /// If there are fewer images.
+    pub fn image(&self, index: usize, options: &DecodeOptions) -> Result<AnyImage, DataError> {
+        match self {
+            Images::Memory(images) => Ok(AnyImage::U8(images.image(index))),
+            Images::Files { entries, .. } => entries[index].source.decode(options),
         }
     }
 

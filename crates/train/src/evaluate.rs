@@ -12,7 +12,7 @@ use crate::metrics::{
 use crate::tasks::{Detection, Regression};
 use striate_data::images::{BadImage, ListOptions, text_path};
 use striate_data::{Batch, DataError, Target, class_numbers};
-use striate_imaging::Split;
+use striate_imaging::{AnyImage, Split};
 use striate_model::{EvalSplit, ModelCard, Predictor, TaskCard};
 use striate_nn::{BCEWithLogitsLoss, CrossEntropyLoss};
 use striate_tensor::Tensor;
@@ -138,13 +138,15 @@ impl Results {
         }
     }
 
-    /// Adds a batch, and gives its mean loss. `original` gives the size of an image in its file, and its target in the pixels of that.
+    /// Adds a batch, and gives its mean loss. `original` gives the size of an image in its file, and its target in the pixels of that; `image` gives the image itself,
+    /// where a detector is to look at it in several sizes.
     fn add(
         &mut self,
         model: &Predictor,
         output: Tensor,
         batch: &Batch,
         original: &dyn Fn(usize) -> ([usize; 2], Target),
+        image: Option<&dyn Fn(usize) -> Result<AnyImage, DataError>>,
     ) -> Result<f64, TrainError> {
         let (card, targets) = (&model.card, &batch.targets);
         let originals = || batch.indices.iter().map(|&index| original(index)).unzip::<_, _, Vec<_>, Vec<_>>();
@@ -166,7 +168,15 @@ impl Results {
             }
             (Results::Detection(metrics), TaskCard::Detection { strides, .. }) => {
                 let (sizes, targets) = originals();
-                for (found, target) in model.detections(&output, &sizes).iter().zip(&targets) {
+                let found = match image {
+                    Some(image) => {
+                        let images: Vec<AnyImage> =
+                            batch.indices.iter().map(|&i| image(i)).collect::<Result<_, _>>()?;
+                        model.detect(&images).map_err(|e| TrainError::Measuring { reason: e.to_string() })?
+                    }
+                    None => model.detections(&output, &sizes),
+                };
+                for (found, target) in found.iter().zip(&targets) {
                     metrics.add(found, target.objects());
                 }
                 Detection::new(card.classes.len(), strides).loss_of(output, batch)
@@ -258,8 +268,10 @@ pub fn evaluate_each(
     mut each: impl FnMut(&MeasuredBatch),
 ) -> Result<Evaluation, TrainError> {
     let images = |batch: &Batch, _: &[String], _: usize| batch.images.clone();
-    let mut evaluations = evaluate_variants(model, held_out, 1, Detail::Scores, images, |_, measured| each(measured))?;
-    let evaluation = evaluations.swap_remove(0);
+    let mut measuring = Measuring::new(&model.card, 1, Detail::Scores);
+    measuring.is_of_files = true;
+    measuring.add(model, held_out, &mut { images }, &mut |_, measured| each(measured))?;
+    let evaluation = measuring.finish(held_out.data.measured)?.swap_remove(0);
     if !evaluation.loss.is_finite() {
         return Err(TrainError::Loss { loss: evaluation.loss, data: held_out.data.name.clone() });
     }
@@ -272,6 +284,8 @@ pub fn evaluate_each(
 ///
 /// # Errors
 /// If no image can be read, or the network cannot be run on them.
+///
+/// A detector that was loaded with several scales is measured at its own size alone, for variants are of that.
 ///
 /// # Panics
 /// If there are no variants.
@@ -296,12 +310,14 @@ pub(crate) struct Measuring {
     losses: Vec<f64>,
     names: Vec<String>,
     bad: Vec<BadImage>,
+    /// Whether the images are those of the files, unchanged: a detector may look at them in several sizes.
+    is_of_files: bool,
 }
 
 impl Measuring {
     pub fn new(card: &ModelCard, variants: usize, detail: Detail) -> Measuring {
         let results = vec![Results::new(card, detail); variants];
-        Measuring { results, losses: vec![0.0; variants], names: Vec::new(), bad: Vec::new() }
+        Measuring { results, losses: vec![0.0; variants], names: Vec::new(), bad: Vec::new(), is_of_files: false }
     }
 
     /// Adds images held out: see [`evaluate_variants`].
@@ -337,12 +353,15 @@ impl Measuring {
                 let size = loader.size_of(index).expect("an image of a batch has been read");
                 (size, data.test.target(index))
             };
+            let decoding = model.card.preprocessing.decoding();
+            let image = |index: usize| data.test.image(index, &decoding);
+            let image = (self.is_of_files && model.is_multi_scale()).then_some(&image as &dyn Fn(usize) -> _);
             for (variant, (results, loss)) in self.results.iter_mut().zip(&mut self.losses).enumerate() {
                 let given = model.try_logits_and_features(images(&batch, &of_batch, variant));
                 let (output, features) = given.map_err(|e| TrainError::Measuring { reason: e.to_string() })?;
                 let (batch, features) = (&batch, features.as_ref());
                 each(variant, &MeasuredBatch { batch, output: &output, features, names: &of_batch });
-                *loss += results.add(model, output, batch, &original)? * samples as f64;
+                *loss += results.add(model, output, batch, &original, image)? * samples as f64;
             }
             self.names.extend(of_batch);
         }

@@ -24,6 +24,8 @@ pub struct Eval {
     pub groups: GroupArgs,
     #[command(flatten)]
     pub robustness: RobustnessArgs,
+    #[command(flatten)]
+    pub boxes: BoxArgs,
     /// Classes: measure how well scores tell these images, which the model was not made for, from DATA: maximum softmax, energy, and the Mahalanobis distance of features.
     /// Classes of theirs are not looked at.
     #[arg(long, value_name = "OTHER")]
@@ -76,6 +78,8 @@ pub struct Predict {
     /// Detection: the least score of a box [default: for each class the one of the highest F1 on the validation images].
     #[arg(long, value_name = "SCORE", value_parser = score)]
     pub score: Option<f32>,
+    #[command(flatten)]
+    pub boxes: BoxArgs,
     /// Segmentation: go over larger images in squares of this many of their pixels, each of which the network sees at its own size. Take the side that the training
     /// images had. [default: the whole image at once]
     #[arg(long, value_name = "PIXELS", value_parser = value_parser!(u32).range(1..))]
@@ -202,6 +206,22 @@ pub enum ExportFormat {
     #[value(alias = "crate")]
     Rust,
     Safetensors,
+}
+
+/// How a detector looks at an image, and which of its boxes stay.
+#[derive(Clone, Debug, Default, Args)]
+pub struct BoxArgs {
+    /// Detection: look at each image at these times the model's own size as well, such as 0.75,1.5, and join what is found (multi-scale test).
+    #[arg(long, value_name = "FACTOR", value_delimiter = ',')]
+    pub scales: Vec<f64>,
+    /// Detection: a box lowers the scores of those that overlap with it by exp(-IoU²/SIGMA), instead of dropping them (soft-NMS). 0.5 is usual.
+    #[arg(long, value_name = "SIGMA", value_parser = sigma)]
+    pub soft_nms: Option<f32>,
+}
+
+fn sigma(text: &str) -> Result<f32, String> {
+    let sigma = text.parse().ok().filter(|sigma: &f32| *sigma > 0.0 && sigma.is_finite());
+    sigma.ok_or_else(|| "it must be a number above 0, such as 0.5".into())
 }
 
 fn score(text: &str) -> Result<f32, String> {

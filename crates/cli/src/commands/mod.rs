@@ -1,6 +1,7 @@
 //! The commands.
 
 pub mod bench;
+mod boxes;
 pub mod calibrate;
 pub mod compare;
 pub mod completions;

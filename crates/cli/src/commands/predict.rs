@@ -46,7 +46,7 @@ type Ready = Result<(Tensor, Prepared), String>;
 
 pub fn run(args: Predict) -> Result<ExitCode, Failure> {
     super::set_up(&args.compute);
-    let model = Predictor::load(&model_path(&args.model)?)?;
+    let model = super::boxes::load(&args.boxes, &model_path(&args.model)?, |file| Ok(Predictor::load(file)?))?;
     let found = find(&args.images);
     if found.others > 0 {
         note(&format!(

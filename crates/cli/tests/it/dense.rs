@@ -141,6 +141,29 @@ fn what_is_measured_beside(d: &Path, images: u64, main: &str) -> String {
     succeed(d, &by_site)
 }
 
+/// Multi-scale test and soft-NMS of a detector that gives `measured` without them.
+fn several_sizes_and_soft_nms(d: &Path, measured: &Value) {
+    let eval = |more: &[&str]| json(&succeed(d, &[&["eval", "run", "--json"], more].concat()));
+    // The same size twice finds everything twice, and the second time is suppressed.
+    let twice = eval(&["--scales", "1"]);
+    assert!((metric(&twice, "map") - metric(measured, "map")).abs() < 0.02, "{twice} and {measured}");
+    let several = eval(&["--scales", "0.75,1.5"]);
+    assert!(metric(&several, "map50") > 0.5 && metric(&several, "map") != metric(measured, "map"), "{several}");
+    assert_eq!(several, eval(&["--scales", "0.75,1.5", "--threads", "1"]));
+    assert!(metric(&eval(&["--soft-nms", "0.5"]), "map50") > 0.7);
+
+    let found = |more: &[&str]| {
+        let all = ["predict", "run", "voc/JPEGImages/004.ppm", "--json", "--score", "0.05"];
+        json(&succeed(d, &[&all, more].concat()))["objects"].as_array().unwrap().len()
+    };
+    // A box that only lowers the scores of others leaves more of them.
+    assert!(found(&["--soft-nms", "0.5"]) > found(&[]), "{} and {}", found(&["--soft-nms", "0.5"]), found(&[]));
+    fail(d, &["eval", "run", "--scales", "9"], 1, &["9 times its size", "0.1 to 4"]);
+    fail(d, &["eval", "run", "--soft-nms", "0"], 2, &["above 0"]);
+    fail(d, &["eval", "run", "--scales", "2", "--report", "r"], 1, &["leave out --scales"]);
+    fail(d, &["eval", "run", "--scales", "2", "--robustness"], 1, &["leave out --scales"]);
+}
+
 #[test]
 fn objects_are_learnt_found_measured_and_exported() {
     let dir = tempfile::tempdir().unwrap();
@@ -160,6 +183,7 @@ fn objects_are_learnt_found_measured_and_exported() {
     assert!(metric(&measured, "map50") > 0.8, "{measured}");
     assert!(measured["classes"]["red"]["ap50"].as_f64().unwrap() > 0.7, "{measured}");
     assert!(succeed(d, &["eval", "run"]).contains("AP at .5"));
+    several_sizes_and_soft_nms(d, &measured);
     let groups = what_is_measured_beside(d, 24, "map");
     assert!(groups.contains("mAP@.5  ") && groups.contains("Largest gap in mAP@[.5:.95]"), "{groups}");
     fail(d, &["eval", "run", "--group-column", "site"], 1, &["--group-table"]);
@@ -189,6 +213,7 @@ fn objects_are_learnt_found_measured_and_exported() {
     succeed(d, &["import", "model.onnx", "--out", "imported.safetensors"]);
     let again = json(&succeed(d, &["eval", "imported.safetensors", "voc", "--json"]));
     assert!((metric(&again, "map") - metric(&measured, "map")).abs() < 0.01, "{again}");
+    fail(d, &["eval", "imported.safetensors", "voc", "--scales", "1.5"], 1, &["graph for images of one size"]);
 
     // What has learnt already finds its classes in other data, and learns more.
     let said =
@@ -236,6 +261,8 @@ fn pixels_are_learnt_measured_and_exported() {
     }
     assert!(d.join("drawn/004.png").is_file() && d.join("masks/004.png").is_file());
     // In parts of the image's own size it is the same; in smaller ones nearly so.
+    fail(d, &["predict", "run", image, "--scales", "2"], 1, &["its task is segmentation"]);
+    fail(d, &["predict", "run", image, "--soft-nms", "0.5"], 1, &["model's task is segmentation"]);
     let parts = json(&succeed(d, &["predict", "run", image, "--json", "--window", "64"]));
     assert_eq!(parts["classes"], found["classes"]);
     succeed(d, &["predict", "run", image, "--window", "40"]);

@@ -15,7 +15,7 @@ mod unlabelled;
 pub use out_of_fold::report_of_folds;
 
 use super::run::watched;
-use super::{held_out, is_same_file};
+use super::{boxes, held_out, is_same_file};
 use crate::advice;
 use crate::args::{Eval, GroupArgs};
 use crate::model_arg::model_path;
@@ -52,9 +52,18 @@ pub fn run(args: Eval) -> Result<ExitCode, Failure> {
     super::set_up(&args.compute);
     let file = model_path(&args.model)?;
     check_csv(&args, &file)?;
+    let has_box_args = !args.boxes.scales.is_empty() || args.boxes.soft_nms.is_some();
+    if has_box_args && args.report.is_some() {
+        return Err(
+            "a report shows what the model file finds by itself: leave out --scales and --soft-nms, or --report".into(),
+        );
+    }
+    if !args.boxes.scales.is_empty() && (args.robustness.robustness || !args.robustness.attack.is_empty()) {
+        return Err("changed images are looked at in the model's own size alone: leave out --scales, or --robustness and --attack".into());
+    }
     args.report.as_deref().map(report::make).transpose()?;
     robustness::check(&args)?;
-    let model = load(&file, args.out_of_distribution.is_some())?;
+    let model = boxes::load(&args.boxes, &file, |file| load(file, args.out_of_distribution.is_some()))?;
     if args.csv.is_some() && model.card.task != TaskCard::Classification {
         let task = model.card.task.name();
         return Err(format!("--csv writes a confusion matrix, and the model's task is {task}: --json has all").into());
