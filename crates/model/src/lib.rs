@@ -18,6 +18,7 @@ mod regions;
 mod scales;
 mod segment;
 mod task;
+mod task_kind;
 
 pub use boxes::{Detection, Suppression, SuppressionMethod, box_area, iou};
 pub use calibration::{Calibration, FittedOn};
@@ -38,3 +39,4 @@ pub use provenance::{EvalSplit, Provenance};
 pub use regions::{Connectivity, Region, Regions};
 pub use segment::SlidingWindow;
 pub use task::TaskCard;
+pub use task_kind::TaskKind;

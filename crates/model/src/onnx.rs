@@ -309,7 +309,7 @@ pub fn import_onnx(path: &Path, asked: &OnnxImport) -> Result<Imported, ModelErr
     }
     // Files of other programs and of earlier versions have a word there, or nothing.
     let task: TaskCard = task.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
-    let is_dense = matches!(task, TaskCard::Detection { .. } | TaskCard::Segmentation { .. });
+    let is_dense = task.kind().is_dense();
     if !is_dense {
         flatten_scores(&mut graph);
     }

@@ -2,6 +2,7 @@
 
 use crate::boxes::{Detection, Suppression};
 use crate::places::{Places, detections};
+use crate::task_kind::TaskKind;
 use serde::{Deserialize, Serialize};
 use striate_tensor::{DType, Shape, Spec, Tensor};
 use striate_zoo::BOX_VALUES;
@@ -43,24 +44,25 @@ pub enum TaskCard {
 }
 
 impl TaskCard {
+    /// Which task it is.
+    pub fn kind(&self) -> TaskKind {
+        match self {
+            TaskCard::Classification => TaskKind::Classification,
+            TaskCard::MultiLabel { .. } => TaskKind::MultiLabel,
+            TaskCard::Regression { .. } => TaskKind::Regression,
+            TaskCard::Detection { .. } => TaskKind::Detection,
+            TaskCard::Segmentation { .. } => TaskKind::Segmentation,
+        }
+    }
+
     /// Its name: `classification`, `multi-label`, `regression`, `detection` or `segmentation`.
     pub fn name(&self) -> &'static str {
-        match self {
-            TaskCard::Classification => "classification",
-            TaskCard::MultiLabel { .. } => "multi-label",
-            TaskCard::Regression { .. } => "regression",
-            TaskCard::Detection { .. } => "detection",
-            TaskCard::Segmentation { .. } => "segmentation",
-        }
+        self.kind().name()
     }
 
     /// What its outputs are called, one of them: `class`, `label`, `number`.
     pub fn output(&self) -> &'static str {
-        match self {
-            TaskCard::Classification | TaskCard::Detection { .. } | TaskCard::Segmentation { .. } => "class",
-            TaskCard::MultiLabel { .. } => "label",
-            TaskCard::Regression { .. } => "number",
-        }
+        self.kind().output()
     }
 
     pub(crate) fn is_classification(&self) -> bool {

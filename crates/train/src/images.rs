@@ -12,7 +12,7 @@ use striate_data::images::{
 };
 use striate_data::{DataError, Object, Target, TargetKind};
 use striate_imaging::{DecodeOptions, Filter, Fit, Preprocessing, Split, for_channels, shown};
-use striate_model::{ModelCard, TaskCard};
+use striate_model::ModelCard;
 use striate_tensor::num_threads;
 
 /// The largest side that images of one size keep, and the side of others.
@@ -37,7 +37,7 @@ fn list_options(config: &ResolvedConfig) -> ListOptions {
     ListOptions {
         path_column: config.images.path_column.clone(),
         label_column: config.images.label_column.clone(),
-        target: config.task.target(),
+        target: target_kind(config.task),
         attribute_column: None,
     }
 }
@@ -262,7 +262,7 @@ pub fn reopen(config: &ResolvedConfig, run: &Path, before: &Path) -> Result<Spli
 /// The images to measure a model on: those of `data` that it has not learnt from. Classes, labels and numbers are found by name.
 pub fn to_measure(data: &Path, card: &ModelCard, options: &ListOptions, watch: &Watch) -> Result<HeldOut, TrainError> {
     let outputs = &card.classes;
-    let mut options = ListOptions { target: target_of(&card.task), ..options.clone() };
+    let mut options = ListOptions { target: target_kind(card.task.kind()), ..options.clone() };
     if options.target == TargetKind::Numbers && options.label_column.is_none() {
         options.label_column = Some(outputs.join(","));
     }
@@ -326,14 +326,14 @@ pub fn to_measure(data: &Path, card: &ModelCard, options: &ListOptions, watch: &
     HeldOut::of(held_out, card)
 }
 
-/// What the images of a model have.
-fn target_of(task: &TaskCard) -> TargetKind {
+/// What the samples of a task have.
+pub fn target_kind(task: TaskKind) -> TargetKind {
     match task {
-        TaskCard::Classification => TargetKind::Class,
-        TaskCard::MultiLabel { .. } => TargetKind::Labels,
-        TaskCard::Regression { .. } => TargetKind::Numbers,
-        TaskCard::Detection { .. } => TargetKind::Objects,
-        TaskCard::Segmentation { .. } => TargetKind::Mask,
+        TaskKind::Classification => TargetKind::Class,
+        TaskKind::MultiLabel => TargetKind::Labels,
+        TaskKind::Regression => TargetKind::Numbers,
+        TaskKind::Detection => TargetKind::Objects,
+        TaskKind::Segmentation => TargetKind::Mask,
     }
 }
 

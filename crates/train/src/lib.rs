@@ -63,7 +63,7 @@ pub use finetune::{
     FewShot, FewShotResult, FineTune, FineTuneConfig, FineTuneMode, PrototypeReport, Source, prototypes,
 };
 pub use image_settings::{ImageCache, ImageConfig, ImageSettings, NO_CHANGES, SMALL_DATA, UNMIXED};
-pub use images::are_images;
+pub use images::{are_images, target_kind};
 pub use learning_rate::{PlateauPosition, SCHEDULE_FORMS, SchedulePlan};
 pub use loader::Loader;
 pub use lr_find::{LrFind, LrFindEnd, LrFindOptions, LrPoint};

@@ -7,7 +7,7 @@ use striate::data::annotations::Format;
 use striate::data::images::ListOptions;
 use striate::data::transforms::Augmentations;
 use striate::imaging::Filter;
-use striate::train::{ImageCache, NO_CHANGES, SMALL_DATA, TaskKind};
+use striate::train::{ImageCache, NO_CHANGES, SMALL_DATA, TaskKind, target_kind};
 
 /// How images of a folder become what the network sees.
 #[derive(Clone, Debug, Args)]
@@ -77,7 +77,7 @@ pub struct Listed {
 impl Listed {
     /// As options of a list.
     pub fn options(&self) -> ListOptions {
-        ListOptions { target: self.task.unwrap_or_default().target(), ..self.columns.options() }
+        ListOptions { target: target_kind(self.task.unwrap_or_default()), ..self.columns.options() }
     }
 }
 

@@ -5,7 +5,6 @@ use super::overlay::enlarged;
 use super::{Explainer, Layer, caught};
 use striate_graph::{Executable, ValueId};
 use striate_imaging::{AnyImage, Depth, Filter, Image, label_size};
-use striate_model::TaskCard;
 use striate_tensor::Op;
 
 /// The most tiles in a grid of filters or maps.
@@ -145,7 +144,7 @@ impl Explainer {
     }
 
     fn features_of(&self) -> Option<Executable> {
-        let is_of_classes = !matches!(self.card.task, TaskCard::Detection { .. } | TaskCard::Segmentation { .. });
+        let is_of_classes = !self.card.task.kind().is_dense();
         let last = self.network.last_linear().filter(|_| is_of_classes);
         let value: ValueId = last.or_else(|| Some(self.default_layer()?.value))?;
         Some(self.network.up_to(value))

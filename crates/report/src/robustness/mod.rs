@@ -43,7 +43,7 @@ impl Default for RobustnessOptions {
 impl RobustnessOptions {
     /// The corruptions that leave the targets of a task where they are.
     fn of_task(&self, task: &TaskCard) -> Vec<Corruption> {
-        let is_dense = matches!(task, TaskCard::Detection { .. } | TaskCard::Segmentation { .. });
+        let is_dense = task.kind().is_dense();
         self.corruptions.iter().copied().filter(|c| !is_dense || !c.is_geometric()).collect()
     }
 }

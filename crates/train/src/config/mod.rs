@@ -6,7 +6,6 @@ mod layers;
 mod optimizer;
 mod run;
 mod settings;
-mod task;
 mod validate;
 
 pub use batch_size::BatchSize;
@@ -15,7 +14,7 @@ pub use layers::{Layers, Resolved};
 pub use optimizer::OptimizerKind;
 pub use settings::IntoSetting;
 pub(crate) use settings::settings;
-pub use task::TaskKind;
+pub use striate_model::TaskKind;
 pub(crate) use validate::bad;
 
 use crate::finetune::{FineTune, FineTuneConfig};

@@ -78,12 +78,7 @@ fn listed_metrics<'a>(what: &str, metrics: impl Iterator<Item = &'a Metric>) -> 
 
 /// What the outputs of a task are called, one of them.
 fn noun(task: &str) -> &'static str {
-    match TaskKind::named(task) {
-        Some(TaskKind::Classification | TaskKind::Detection | TaskKind::Segmentation) => "class",
-        Some(TaskKind::MultiLabel) => "label",
-        Some(TaskKind::Regression) => "number",
-        None => "output",
-    }
+    TaskKind::named(task).map_or("output", TaskKind::output)
 }
 
 fn start(started: &Started) -> String {

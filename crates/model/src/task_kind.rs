@@ -1,9 +1,8 @@
 //! [`TaskKind`].
 
 use serde::{Deserialize, Serialize};
-use striate_data::TargetKind;
 
-/// What a run trains a network to do.
+/// What a network is trained to do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum TaskKind {
@@ -51,14 +50,12 @@ impl TaskKind {
         matches!(self, TaskKind::Detection | TaskKind::Segmentation)
     }
 
-    /// What its samples have.
-    pub fn target(self) -> TargetKind {
+    /// What its outputs are called, one of them: `class`, `label`, `number`.
+    pub fn output(self) -> &'static str {
         match self {
-            TaskKind::Classification => TargetKind::Class,
-            TaskKind::MultiLabel => TargetKind::Labels,
-            TaskKind::Regression => TargetKind::Numbers,
-            TaskKind::Detection => TargetKind::Objects,
-            TaskKind::Segmentation => TargetKind::Mask,
+            TaskKind::Classification | TaskKind::Detection | TaskKind::Segmentation => "class",
+            TaskKind::MultiLabel => "label",
+            TaskKind::Regression => "number",
         }
     }
 }
