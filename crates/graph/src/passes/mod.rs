@@ -2,6 +2,7 @@
 
 mod chain;
 mod dead;
+mod flatten_channels_last;
 mod fold_batch_norm;
 mod fold_constants;
 mod fold_padding;
@@ -13,6 +14,7 @@ mod transposes;
 
 pub use chain::chain_convolutions;
 pub use dead::drop_dead;
+pub use flatten_channels_last::flatten_channels_last;
 pub use fold_batch_norm::fold_batch_norm;
 pub use fold_constants::fold_constants;
 pub use fold_padding::fold_padding;
@@ -25,7 +27,7 @@ pub use transposes::move_transposes;
 use crate::graph::Graph;
 
 /// The graph with all passes applied: constants folded, functions that are written as several nodes made one op, transposes moved to where they cancel,
-/// what follows a convolution folded into its weight or fused into it, and what nobody reads dropped. Its outputs agree with the graph's within rounding.
+/// what follows a convolution folded into its weight or fused into it, maps read in the order in which they lie, and what nobody reads dropped. Its outputs agree with the graph's within rounding.
 pub fn optimize(mut graph: Graph) -> Graph {
     fold_constants(&mut graph);
     join_scalars(&mut graph);
@@ -34,6 +36,7 @@ pub fn optimize(mut graph: Graph) -> Graph {
     drop_dead(&mut graph);
     fold_batch_norm(&mut graph);
     fold_padding(&mut graph);
+    flatten_channels_last(&mut graph);
     lower_prelu(&mut graph);
     fuse_epilogues(&mut graph);
     chain_convolutions(&mut graph);

@@ -59,6 +59,31 @@ fn a_batch_normalization_goes_into_the_weight_before_it() {
     assert_eq!(*bias.spec.shape, [8]);
 }
 
+#[test]
+fn maps_are_flattened_in_the_order_in_which_they_lie() {
+    let rng = &mut Generator::new(0);
+    let conv = |rng: &mut _| Conv2d::options(3, 8, 3).build(rng);
+    let after = |size: usize, rng: &mut _| Linear::new(8 * size * size, 5, rng);
+    let pooled = Sequential::new().add(conv(rng)).add(ReLU).add(MaxPool2d::new(2));
+    let net = pooled.add(Flatten::default()).add(after(3, rng));
+    let ops = ["conv2d", "relu", "max_pool2d", "permute", "flatten", "linear"];
+    let graph = check(&net, &[2, 3, 8, 8], flatten_channels_last, &ops);
+    assert_eq!(graph.value(graph.nodes[5].inputs[1]).origin, Origin::Constant);
+    // One pixel has no order; and what is given lies as it was given.
+    let net = Sequential::new().add(conv(rng)).add(Flatten::default()).add(after(1, rng));
+    check(&net, &[1, 3, 3, 3], flatten_channels_last, &["conv2d", "flatten", "linear"]);
+    let net = Sequential::new().add(Flatten::default()).add(Linear::new(48, 5, rng));
+    check(&net, &[2, 3, 4, 4], flatten_channels_last, &["flatten", "linear"]);
+    // Every batch.
+    let net = Sequential::new().add(conv(rng)).add(Flatten::default()).add(after(4, rng));
+    let run = Executable::new(capture(&net, &[2, 3, 6, 6]));
+    for n in [1, 3, 17] {
+        let x = Tensor::randn([n, 3, 6, 6], DType::F32, rng);
+        let (got, want) = (run.run(std::slice::from_ref(&x)).swap_remove(0), net.forward(x, &Pass::eval()));
+        assert!((got - want).abs().max_all().item::<f32>() < 1e-5);
+    }
+}
+
 /// Convolves, normalizes, and reads the convolution's result once more.
 #[derive(striate_nn::Module)]
 struct ReadTwice {
