@@ -63,6 +63,7 @@ fn fill(model: &Model, draft: &Path, package: &Package, half: bool) -> Result<()
     let mut graph = capture(&*model.network, &[1, c, h, w]);
     passes::fold_constants(&mut graph);
     passes::fold_batch_norm(&mut graph);
+    passes::flatten_channels_last(&mut graph);
     passes::drop_dead(&mut graph);
     if let Some(value) = graph.values.iter().find(|value| value.spec.dtype == DType::F64) {
         let reason = format!("'{}' is f64, which a program that only runs models has no code for", value.name);

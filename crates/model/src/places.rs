@@ -1,7 +1,7 @@
 //! [`Places`]: where a detector looks for objects.
 
 use crate::boxes::{Detection, Suppression};
-use striate_imaging::Placement;
+use striate_imaging::{AnyImage, Placement, Preprocessing};
 use striate_nn::Pass;
 use striate_tensor::Tensor;
 use striate_zoo::BOX_VALUES;
@@ -144,9 +144,27 @@ pub(crate) fn candidates(outputs: &Tensor, places: &Places, threshold: f32) -> V
     (0..n).map(of_image).collect()
 }
 
+/// What was found in images of these widths and heights that were prepared this way, in the images' own pixels.
+pub(crate) fn in_images(
+    preprocessing: &Preprocessing,
+    found: Vec<Vec<Detection>>,
+    sizes: &[[usize; 2]],
+) -> Vec<Vec<Detection>> {
+    let in_image = |(&size, found): (&[usize; 2], Vec<Detection>)| {
+        let placement = preprocessing.placement(size);
+        found.into_iter().filter_map(|found| found.placed(&placement, size)).collect()
+    };
+    sizes.iter().zip(found).map(in_image).collect()
+}
+
+/// Their widths and heights.
+pub(crate) fn sizes_of(images: &[AnyImage]) -> Vec<[usize; 2]> {
+    images.iter().map(|image| [image.width(), image.height()]).collect()
+}
+
 impl Detection {
     /// With its box in pixels of the image that `placement` brought to the network, clipped to the image's width and height; none if nothing is left of it.
-    pub(crate) fn placed(self, placement: &Placement, [width, height]: [usize; 2]) -> Option<Detection> {
+    fn placed(self, placement: &Placement, [width, height]: [usize; 2]) -> Option<Detection> {
         let limits = [width, height, width, height].map(|side| side as f32);
         let mut bbox = placement.box_to_image(self.bbox);
         bbox.iter_mut().zip(limits).for_each(|(edge, limit)| *edge = edge.clamp(0.0, limit));

@@ -4,8 +4,8 @@ use crate::boxes::Detection;
 use crate::card::ModelCard;
 use crate::error::ModelError;
 use crate::file::{GRAPH, Model, Opened, read_graph};
-use crate::scales::{Scale, in_images};
-use crate::task::TaskCard;
+use crate::places::{in_images, sizes_of};
+use crate::scales::Scale;
 use std::path::Path;
 use striate_graph::{Executable, Graph, RunError, ValueId, capture};
 use striate_imaging::{AnyImage, decode_bytes};
@@ -160,16 +160,29 @@ impl Predictor {
         }
         let inputs: Vec<Tensor> = images.iter().map(|image| preprocessing.apply_image(image).0).collect();
         let outputs = self.try_logits(Tensor::cat(&inputs, 0))?;
-        if let (true, TaskCard::Detection { suppression, .. }) = (self.is_multi_scale(), &self.card.task) {
-            let mut found = in_images(&self.card, preprocessing, &outputs, images);
-            for scale in &self.scales {
-                let more = scale.candidates(&self.card, images)?;
-                found.iter_mut().zip(more).for_each(|(found, more)| found.extend(more));
-            }
-            return Ok(found.iter().map(|found| suppression.apply(found)).collect());
+        self.detections_in(&outputs, images)
+    }
+
+    /// What outputs `[n, places, classes + 5]` at the model's own size say of these images, and what is found in them at its other scales: see [`Predictor::detect`].
+    ///
+    /// # Errors
+    /// As [`Predictor::try_logits`].
+    ///
+    /// # Panics
+    /// If the model's task is not detection.
+    pub fn detections_in(&self, outputs: &Tensor, images: &[AnyImage]) -> Result<Vec<Vec<Detection>>, RunError> {
+        let (task, sizes) = (&self.card.task, sizes_of(images));
+        if !self.is_multi_scale() {
+            return Ok(self.detections(outputs, &sizes));
         }
-        let sizes: Vec<[usize; 2]> = images.iter().map(|image| [image.width(), image.height()]).collect();
-        Ok(self.detections(&outputs, &sizes))
+        let preprocessing = &self.card.preprocessing;
+        let mut found = in_images(preprocessing, task.candidates(outputs, preprocessing), &sizes);
+        for scale in &self.scales {
+            let more = scale.candidates(task, images)?;
+            found.iter_mut().zip(more).for_each(|(found, more)| found.extend(more));
+        }
+        let (_, suppression) = task.detector();
+        Ok(found.iter().map(|found| suppression.apply(found)).collect())
     }
 
     /// What outputs `[n, places, classes + 5]` at the model's own size say of images of these widths and heights: see [`Predictor::detect`].
@@ -179,12 +192,7 @@ impl Predictor {
     pub fn detections(&self, outputs: &Tensor, sizes: &[[usize; 2]]) -> Vec<Vec<Detection>> {
         let preprocessing = &self.card.preprocessing;
         let [_, height, width] = preprocessing.output_shape();
-        let found = self.card.task.detections(outputs, [height, width]);
-        let in_image = |(&size, found): (&[usize; 2], Vec<Detection>)| {
-            let placement = preprocessing.placement(size);
-            found.into_iter().filter_map(|found| found.placed(&placement, size)).collect()
-        };
-        sizes.iter().zip(found).map(in_image).collect()
+        in_images(preprocessing, self.card.task.detections(outputs, [height, width]), sizes)
     }
 
     /// The class of the image in these bytes of a JPEG, PNG, WebP, GIF, TIFF, BMP or PNM file. `name` is what errors call it.

@@ -1,10 +1,9 @@
 //! Multi-scale test of a detector: each image is looked at in several sizes, and what is found in all of them is joined before boxes suppress each other.
 
 use crate::boxes::Detection;
-use crate::card::ModelCard;
 use crate::error::ModelError;
 use crate::file::{GRAPH, Model};
-use crate::places::{Places, candidates};
+use crate::places::{in_images, sizes_of};
 use crate::task::TaskCard;
 use std::path::Path;
 use striate_graph::{Executable, RunError, capture};
@@ -17,7 +16,7 @@ pub(crate) struct Scale {
     executable: Executable,
 }
 
-/// The least and the largest factor: what is beyond them shows nothing, or takes more memory than there is.
+/// The least and the largest factor: images of other sizes show nothing, or take more memory than there is.
 const FACTORS: [f64; 2] = [0.1, 4.0];
 
 impl Scale {
@@ -35,8 +34,10 @@ impl Scale {
         }
         let stride = strides.iter().copied().max().unwrap_or(1);
         let of = |&factor: &f64| {
-            if !(FACTORS[0]..=FACTORS[1]).contains(&factor) {
-                return Err(refuse(format!("it cannot be run at {factor} times its size, only at 0.1 to 4 times")));
+            let [least, most] = FACTORS;
+            if !(least..=most).contains(&factor) {
+                let reason = format!("it cannot be run at {factor} times its size, only at {least} to {most} times");
+                return Err(refuse(reason));
             }
             let side = |side: usize| ((side as f64 * factor / stride as f64).round() as usize).max(1) * stride;
             let preprocessing =
@@ -47,30 +48,10 @@ impl Scale {
         factors.iter().map(of).collect()
     }
 
-    /// What may be an object in these images at this size, in the images' own pixels.
-    pub fn candidates(&self, card: &ModelCard, images: &[AnyImage]) -> Result<Vec<Vec<Detection>>, RunError> {
+    /// What may be an object in these images, in their own pixels.
+    pub fn candidates(&self, task: &TaskCard, images: &[AnyImage]) -> Result<Vec<Vec<Detection>>, RunError> {
         let inputs: Vec<Tensor> = images.iter().map(|image| self.preprocessing.apply_image(image).0).collect();
         let outputs = self.executable.try_run(&[Tensor::cat(&inputs, 0)])?.swap_remove(0);
-        Ok(in_images(card, &self.preprocessing, &outputs, images))
+        Ok(in_images(&self.preprocessing, task.candidates(&outputs, &self.preprocessing), &sizes_of(images)))
     }
-}
-
-/// What outputs for `images` that were prepared this way say, before boxes suppress each other.
-pub(crate) fn in_images(
-    card: &ModelCard,
-    preprocessing: &Preprocessing,
-    outputs: &Tensor,
-    images: &[AnyImage],
-) -> Vec<Vec<Detection>> {
-    let TaskCard::Detection { strides, suppression, .. } = &card.task else {
-        panic!("Predictor::detect: the task is {}", card.task.name())
-    };
-    let [_, height, width] = preprocessing.output_shape();
-    let found = candidates(outputs, &Places::new([height, width], strides), suppression.score_threshold);
-    let placed = |(image, found): (&AnyImage, Vec<Detection>)| {
-        let size = [image.width(), image.height()];
-        let placement = preprocessing.placement(size);
-        found.into_iter().filter_map(|found| found.placed(&placement, size)).collect()
-    };
-    images.iter().zip(found).map(placed).collect()
 }

@@ -1,9 +1,10 @@
 //! [`TaskCard`]: what a model's outputs mean.
 
 use crate::boxes::{Detection, Suppression};
-use crate::places::{Places, detections};
+use crate::places::{Places, candidates, detections};
 use crate::task_kind::TaskKind;
 use serde::{Deserialize, Serialize};
+use striate_imaging::Preprocessing;
 use striate_tensor::{DType, Shape, Spec, Tensor};
 use striate_zoo::BOX_VALUES;
 
@@ -88,10 +89,23 @@ impl TaskCard {
     /// # Panics
     /// If it is of another task, or the outputs are not those of such images.
     pub fn detections(&self, outputs: &Tensor, size: [usize; 2]) -> Vec<Vec<Detection>> {
-        let TaskCard::Detection { strides, suppression, .. } = self else {
-            panic!("TaskCard::detections: the task is {}", self.name())
-        };
+        let (strides, suppression) = self.detector();
         detections(outputs, &Places::new(size, strides), suppression)
+    }
+
+    /// The same of images that were prepared this way, before boxes suppress each other.
+    pub(crate) fn candidates(&self, outputs: &Tensor, preprocessing: &Preprocessing) -> Vec<Vec<Detection>> {
+        let (strides, suppression) = self.detector();
+        let [_, height, width] = preprocessing.output_shape();
+        candidates(outputs, &Places::new([height, width], strides), suppression.score_threshold)
+    }
+
+    /// The strides of its maps, and which boxes are kept.
+    pub(crate) fn detector(&self) -> (&[usize], &Suppression) {
+        match self {
+            TaskCard::Detection { strides, suppression, .. } => (strides, suppression),
+            other => panic!("TaskCard::detections: the task is {}", other.name()),
+        }
     }
 
     /// The score from which a box of a class is an object; 0 of other tasks.

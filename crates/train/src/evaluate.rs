@@ -172,7 +172,9 @@ impl Results {
                     Some(image) => {
                         let images: Vec<AnyImage> =
                             batch.indices.iter().map(|&i| image(i)).collect::<Result<_, _>>()?;
-                        model.detect(&images).map_err(|e| TrainError::Measuring { reason: e.to_string() })?
+                        model
+                            .detections_in(&output, &images)
+                            .map_err(|e| TrainError::Measuring { reason: e.to_string() })?
                     }
                     None => model.detections(&output, &sizes),
                 };
@@ -267,10 +269,10 @@ pub fn evaluate_each(
     held_out: &HeldOut,
     mut each: impl FnMut(&MeasuredBatch),
 ) -> Result<Evaluation, TrainError> {
-    let images = |batch: &Batch, _: &[String], _: usize| batch.images.clone();
+    let mut images = |batch: &Batch, _: &[String], _: usize| batch.images.clone();
     let mut measuring = Measuring::new(&model.card, 1, Detail::Scores);
-    measuring.is_of_files = true;
-    measuring.add(model, held_out, &mut { images }, &mut |_, measured| each(measured))?;
+    measuring.is_multi_scale = model.is_multi_scale();
+    measuring.add(model, held_out, &mut images, &mut |_, measured| each(measured))?;
     let evaluation = measuring.finish(held_out.data.measured)?.swap_remove(0);
     if !evaluation.loss.is_finite() {
         return Err(TrainError::Loss { loss: evaluation.loss, data: held_out.data.name.clone() });
@@ -280,12 +282,10 @@ pub fn evaluate_each(
 
 /// Runs `model` on several variants of images held out, each of which is read once. `images` gives those of a batch, prepared as its own are, given the names of
 /// its images and the number of the variant; `each` sees every batch of every variant that was measured. What is kept of each image is up to `detail`. The loss of
-/// a variant may be NaN.
+/// a variant may be NaN. A detector that was loaded with several scales is measured at its own size alone.
 ///
 /// # Errors
 /// If no image can be read, or the network cannot be run on them.
-///
-/// A detector that was loaded with several scales is measured at its own size alone, for variants are of that.
 ///
 /// # Panics
 /// If there are no variants.
@@ -310,14 +310,14 @@ pub(crate) struct Measuring {
     losses: Vec<f64>,
     names: Vec<String>,
     bad: Vec<BadImage>,
-    /// Whether the images are those of the files, unchanged: a detector may look at them in several sizes.
-    is_of_files: bool,
+    /// Whether a detector looks at the images in its other scales too.
+    is_multi_scale: bool,
 }
 
 impl Measuring {
     pub fn new(card: &ModelCard, variants: usize, detail: Detail) -> Measuring {
         let results = vec![Results::new(card, detail); variants];
-        Measuring { results, losses: vec![0.0; variants], names: Vec::new(), bad: Vec::new(), is_of_files: false }
+        Measuring { results, losses: vec![0.0; variants], names: Vec::new(), bad: Vec::new(), is_multi_scale: false }
     }
 
     /// Adds images held out: see [`evaluate_variants`].
@@ -355,7 +355,7 @@ impl Measuring {
             };
             let decoding = model.card.preprocessing.decoding();
             let image = |index: usize| data.test.image(index, &decoding);
-            let image = (self.is_of_files && model.is_multi_scale()).then_some(&image as &dyn Fn(usize) -> _);
+            let image = self.is_multi_scale.then_some(&image as &dyn Fn(usize) -> _);
             for (variant, (results, loss)) in self.results.iter_mut().zip(&mut self.losses).enumerate() {
                 let given = model.try_logits_and_features(images(&batch, &of_batch, variant));
                 let (output, features) = given.map_err(|e| TrainError::Measuring { reason: e.to_string() })?;

@@ -2,7 +2,7 @@ use crate::graph::{Dim, Graph, Node, ValueId};
 use std::collections::HashMap;
 use striate_tensor::Op;
 
-/// Reordering a weight of more elements takes longer than many runs gain.
+/// The most elements of a weight that is reordered: it is when the network is loaded, and a larger one takes longer than many runs gain.
 const MOST: usize = 1 << 22;
 
 /// Flattens maps in the order in which they lie in memory, channels last, where a linear layer alone reads them: instead of the maps in each run, the columns of its
@@ -12,14 +12,13 @@ pub fn flatten_channels_last(graph: &mut Graph) {
     let small = |id: ValueId| graph.value(id).is_known() && graph.value(id).spec.shape.numel() <= MOST;
     let of_layer = |node: &Node| matches!(node.op, Op::Linear) && small(node.inputs[1]);
     let read: Vec<ValueId> = graph.nodes.iter().filter(|n| of_layer(n)).map(|n| n.inputs[0]).collect();
-    let mut producers: HashMap<ValueId, Node> = HashMap::new();
     let mut flat: HashMap<ValueId, (ValueId, [usize; 3])> = HashMap::new();
     for mut node in std::mem::take(&mut graph.nodes) {
         let y = node.outputs[0];
         if uses.get(&y) == Some(&1)
             && read.contains(&y)
             && let Some(sizes) = flattened(graph, &node)
-            && is_channels_last(&producers, node.inputs[0])
+            && is_channels_last(graph, node.inputs[0])
         {
             let moved = graph.append(Op::Permute { dims: vec![0, 2, 3, 1] }, &[node.inputs[0]]);
             let moved = graph.append(Op::Flatten { start_dim: 1, end_dim: 3 }, &[moved]);
@@ -32,7 +31,6 @@ pub fn flatten_channels_last(graph: &mut Graph) {
             let weight = weight.reshape([rows, c, h, w]).permute(&[0, 2, 3, 1]).reshape([rows, c * h * w]);
             (node.inputs[0], node.inputs[1]) = (moved, graph.add_constant(weight));
         }
-        producers.insert(y, node.clone());
         graph.nodes.push(node);
     }
 }
@@ -51,8 +49,8 @@ fn flattened(graph: &Graph, node: &Node) -> Option<[usize; 3]> {
 }
 
 /// Whether a value lies in memory with its channels last, as a convolution leaves it.
-fn is_channels_last(producers: &HashMap<ValueId, Node>, mut id: ValueId) -> bool {
-    while let Some(node) = producers.get(&id) {
+fn is_channels_last(graph: &Graph, mut id: ValueId) -> bool {
+    while let Some(node) = graph.producer(id) {
         match node.op {
             Op::Conv2d { .. } => return true,
             Op::Unary(_)

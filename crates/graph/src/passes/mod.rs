@@ -27,7 +27,8 @@ pub use transposes::move_transposes;
 use crate::graph::Graph;
 
 /// The graph with all passes applied: constants folded, functions that are written as several nodes made one op, transposes moved to where they cancel,
-/// what follows a convolution folded into its weight or fused into it, maps read in the order in which they lie, and what nobody reads dropped. Its outputs agree with the graph's within rounding.
+/// what follows a convolution folded into its weight or fused into it, maps flattened in the order in which they lie in memory, and what nobody reads dropped. Its
+/// outputs agree with the graph's within rounding.
 pub fn optimize(mut graph: Graph) -> Graph {
     fold_constants(&mut graph);
     join_scalars(&mut graph);

@@ -344,7 +344,7 @@ impl<F: Fn(usize) -> Range<usize>> Kernel for Task<'_, F> {
 }
 
 impl<F: Fn(usize) -> Range<usize>> Task<'_, F> {
-    /// In tiles of `R` rows, of `LESS` where that leaves no part of a tile, and of `REST` where no more are left.
+    /// In tiles of `R` rows, with as many of `LESS` as it takes to have no partial tile, and of `REST` where no more are left.
     #[inline(always)]
     fn all<S: Simd, const R: usize, const LESS: usize, const REST: usize>(self, simd: S) {
         let c = self.c;
@@ -466,7 +466,7 @@ impl Columns<'_> {
             rows[r] = self.data.as_ptr().wrapping_add(self.offsets[(q + r).min(pixels - 1)]);
         }
         let (at, count) = (q * self.out_stride, R.min(pixels - q));
-        // What is written, and what is added before that, is in cache by the time the sums are there.
+        // The rows of the residual and of the output are in cache when the sums are done.
         if let Some(x) = self.residual {
             for r in 0..R {
                 simd.prefetch(x.as_ptr().wrapping_add(at + r * self.out_stride).cast());

@@ -9,7 +9,7 @@ use std::fmt;
 /// How many samples make a batch, as that is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BatchSize {
-    /// This many.
+    /// A fixed number.
     Of(usize),
     /// The largest number of which a training step fits into the memory that this process may use: `auto`. It depends on the machine.
     Auto,

@@ -52,15 +52,7 @@ pub fn run(args: Eval) -> Result<ExitCode, Failure> {
     super::set_up(&args.compute);
     let file = model_path(&args.model)?;
     check_csv(&args, &file)?;
-    let has_box_args = !args.boxes.scales.is_empty() || args.boxes.soft_nms.is_some();
-    if has_box_args && args.report.is_some() {
-        return Err(
-            "a report shows what the model file finds by itself: leave out --scales and --soft-nms, or --report".into(),
-        );
-    }
-    if !args.boxes.scales.is_empty() && (args.robustness.robustness || !args.robustness.attack.is_empty()) {
-        return Err("changed images are looked at in the model's own size alone: leave out --scales, or --robustness and --attack".into());
-    }
+    boxes::check(&args)?;
     args.report.as_deref().map(report::make).transpose()?;
     robustness::check(&args)?;
     let model = boxes::load(&args.boxes, &file, |file| load(file, args.out_of_distribution.is_some()))?;
