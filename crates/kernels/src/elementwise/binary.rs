@@ -108,6 +108,9 @@ pub struct Operand<'a, T> {
     pub strides: &'a [usize],
 }
 
+/// Whether gradients are there. A program that only runs models is smaller without.
+const TRAINING: bool = cfg!(feature = "training");
+
 fn with_binary<T: Float>(op: Binary, then: impl WithBinary<T, T>) {
     match op {
         Binary::Add => then.call(|a: T, b: T| a + b),
@@ -117,6 +120,7 @@ fn with_binary<T: Float>(op: Binary, then: impl WithBinary<T, T>) {
         Binary::Pow => then.call(|a: T, b: T| a.powf(b)),
         Binary::Maximum => then.call(|a: T, b: T| if a > b || a.is_nan() { a } else { b }),
         Binary::Minimum => then.call(|a: T, b: T| if a < b || a.is_nan() { a } else { b }),
+        _ if !TRAINING => panic!("{}: this build runs models and does not train (feature `training`)", op.name()),
         Binary::ReluGrad => then.call(|y: T, g: T| if y <= T::ZERO { T::ZERO } else { g }),
         Binary::LeakyReluGrad(slope) => {
             let slope = T::from_f64(slope);

@@ -134,6 +134,28 @@ fn what_is_ordered_is_sorted() {
 }
 
 #[test]
+fn every_type_compares() {
+    for dtype in
+        [DType::F32, DType::F64, DType::F16, DType::BF16, DType::I64, DType::I32, DType::I8, DType::U8, DType::Bool]
+    {
+        let typed = |values: [f32; 3]| Tensor::from(values).to_dtype(dtype);
+        let (a, b) = (typed([0.0, 1.0, 1.0]), typed([1.0, 1.0, 0.0]));
+        assert_eq!(a.eq(&b).to_vec::<u8>(), [0, 1, 0], "{dtype}");
+        assert_eq!(a.ne(&b).to_vec::<u8>(), [1, 0, 1], "{dtype}");
+        assert_eq!(a.lt(&b).to_vec::<u8>(), [1, 0, 0], "{dtype}");
+        assert_eq!(a.ge(&b).to_vec::<u8>(), [0, 1, 1], "{dtype}");
+        assert_eq!((a.argmax(0, false).item::<i64>(), b.argmin(0, false).item::<i64>()), (1, 2), "{dtype}");
+        assert_eq!(a.argsort(0, true).to_vec::<i64>(), [1, 2, 0], "{dtype}");
+    }
+    // Neighbours that f32 does not tell apart.
+    let x = Tensor::from([i32::MAX, i32::MAX - 1, i32::MIN]);
+    assert_eq!(x.gt(Tensor::from([i32::MAX - 1, i32::MAX, i32::MIN])).to_vec::<u8>(), [1, 0, 0]);
+    assert_eq!(x.argsort(0, false).to_vec::<i64>(), [2, 1, 0]);
+    let x = Tensor::from([bf16::NAN, bf16::ONE]);
+    assert_eq!((x.eq(&x).to_vec::<u8>(), x.argmax(0, false).item::<i64>()), (vec![0, 1], 0));
+}
+
+#[test]
 fn arithmetic_without_a_kernel_is_refused_by_name() {
     let h = |shape: &[usize]| Tensor::ones(shape, DType::BF16);
     let convert = "(convert it with to_dtype(DType::F32))";

@@ -1,6 +1,6 @@
 //! Functions of elements: one, two or three operands, conversions and reductions.
 
-use super::{by_float, take, views};
+use super::{by_float, by_number, take, views};
 use crate::array::{Array, memory_order};
 use crate::dtype::{DType, Stored, by_type};
 use crate::op::{Binary, Compare, Op, Reduce, Spec, Unary};
@@ -161,10 +161,33 @@ pub fn binary(op: Binary, a: Array, b: Array) -> Array {
     by_float!(a, "elementwise function", |T| binary_float::<T>(op, a, b))
 }
 
+/// `x` in a type that holds every value of its own and has kernels that compare.
+fn comparable(x: Array) -> Array {
+    match x.dtype() {
+        DType::F16 | DType::BF16 => cast(x, DType::F32),
+        DType::I32 | DType::I8 | DType::Bool => cast(x, DType::I64),
+        DType::F32 | DType::F64 | DType::I64 | DType::U8 => x,
+    }
+}
+
+/// `$body` with the Rust type of a [`comparable`] array.
+macro_rules! by_comparable {
+    ($x:expr, $op:expr, |$t:ident| $body:expr) => {
+        match $x.dtype() {
+            DType::U8 => {
+                type $t = u8;
+                $body
+            }
+            _ => by_number!($x, $op, |$t| $body),
+        }
+    };
+}
+
 pub fn compare(op: Compare, a: Array, b: Array) -> Array {
+    let (a, b) = (comparable(a), comparable(b));
     let v = Aligned::new([&a, &b]);
     let mut out = Buffer::unspecified(v.shape.numel());
-    by_type!(a.dtype(), |T| {
+    by_comparable!(a, op.name(), |T| {
         let a = Operand { data: a.data::<T>(), strides: &v.strides[0] };
         let b = Operand { data: b.data::<T>(), strides: &v.strides[1] };
         ew::compare(op, &v.memory_shape, a, b, &mut out)
@@ -201,16 +224,19 @@ pub fn reduce(op: Reduce, x: Array, dims: &[usize]) -> Array {
 }
 
 pub fn argmax(x: Array, dim: usize) -> Array {
-    by_type!(x.dtype(), |T| along_last(&x, dim, 1, |rows, n, x, out| kernel::argmax::<T>(rows, n, 1, x, out)))
+    let x = comparable(x);
+    by_comparable!(x, "argmax", |T| along_last(&x, dim, 1, |rows, n, x, out| kernel::argmax::<T>(rows, n, 1, x, out)))
 }
 
 pub fn argmin(x: Array, dim: usize) -> Array {
-    by_type!(x.dtype(), |T| along_last(&x, dim, 1, |rows, n, x, out| kernel::argmin::<T>(rows, n, 1, x, out)))
+    let x = comparable(x);
+    by_comparable!(x, "argmin", |T| along_last(&x, dim, 1, |rows, n, x, out| kernel::argmin::<T>(rows, n, 1, x, out)))
 }
 
 pub fn argsort(x: Array, dim: usize, descending: bool) -> Array {
     let n = x.shape[dim];
-    by_type!(x.dtype(), |T| along_last(&x, dim, n, |_, n, x, out| sort::argsort::<T>(n, descending, x, out)))
+    let x = comparable(x);
+    by_comparable!(x, "argsort", |T| along_last(&x, dim, n, |_, n, x, out| sort::argsort::<T>(n, descending, x, out)))
 }
 
 pub fn cumsum(x: Array, dim: usize, reverse: bool) -> Array {
