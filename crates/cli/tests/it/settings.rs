@@ -39,8 +39,8 @@ fn a_recipe_sets_what_was_not_typed() {
     let photos = ["--recipe", "small-data", "--epochs", "1", "--out", "photos", "--quiet"];
     succeed(d, &[&["train", "squares"][..], &photos].concat());
     assert!(config(d, "photos").contains("augment = \"none\""), "what suits photos is not done to digits");
-    for share in ["0", "1.5", "nan"] {
-        fail(d, &["train", "squares", "--epoch-fraction", share], 2, &["--epoch-fraction", "above 0 and at most 1"]);
+    for fraction in ["0", "1.5", "nan"] {
+        fail(d, &["train", "squares", "--epoch-fraction", fraction], 2, &["--epoch-fraction", "above 0 and at most 1"]);
     }
     fail(d, &["train", "squares", "--dropout-scale", "1.5"], 2, &["--dropout-scale", "from 0 to 1"]);
     for betas in ["0.9", "0.9,1", "0.9,0.99,0.5", "x,y"] {
@@ -60,8 +60,8 @@ fn an_epoch_may_be_a_fraction_of_the_images() {
     let dir = tempfile::tempdir().unwrap();
     let d = dir.path();
     idx_dir(d, 60, 20, 28);
-    let share = ["--epoch-fraction", "0.55", "--log-every", "1"];
-    let said = train(d, "part", &share);
+    let fraction = ["--epoch-fraction", "0.55", "--log-every", "1"];
+    let said = train(d, "part", &fraction);
     assert!(said.contains("1 epoch (epoch fraction 0.55), batch 20"), "{said}");
     // 33 of the 60 images are two batches of 20.
     assert!(said.contains("Step: [2/2]") && !said.contains("/3]"), "{said}");
@@ -187,24 +187,32 @@ fn settings_come_from_flags_files_and_recipes() {
     fs::write(d.join("my.toml"), "lr = 0.01\nbatch_size = 30\n").unwrap();
     let typed = ["train", "squares", "--recipe", "fast", "--config", "my.toml", "--batch-size", "20", "--show-config"];
     let shown = succeed(d, &typed);
-    let line =
-        |key: &str| shown.lines().find(|l| l.starts_with(&format!("{key} = "))).unwrap_or_else(|| panic!("{shown}"));
-    let is = |key: &str, value: &str, origin: &str| {
-        let line = line(key);
-        assert!(line.starts_with(&format!("{key} = {value}")) && line.ends_with(&format!("# {origin}")), "{line}");
+    let is = |shown: &str, key: &str, value: &str, origin: &str| {
+        let line = shown.lines().find(|l| l.starts_with(&format!("{key} = "))).unwrap_or_else(|| panic!("{shown}"));
+        assert!(line.starts_with(&format!("{key} = {value} ")) && line.ends_with(&format!("# {origin}")), "{line}");
     };
-    is("batch_size", "20", "typed");
-    is("lr", "0.01", "my.toml");
-    is("schedule", "\"onecycle 0.25\"", "recipe fast 1");
-    is("accumulate", "1", "default");
+    is(&shown, "batch_size", "20", "typed");
+    is(&shown, "lr", "0.01", "my.toml");
+    is(&shown, "schedule", "\"onecycle 0.25\"", "recipe fast 1");
+    is(&shown, "accumulate", "1", "default");
     assert!(!d.join("runs").exists(), "nothing is trained");
     // The settings of a run train again to the same weights.
     train(d, "once", &["--schedule", "cosine", "--label-smoothing", "0.1"]);
     succeed(d, &["train", "--config", "once/config.toml", "--out", "again", "--quiet"]);
     assert!(weights(&d.join("once/model.safetensors")) == weights(&d.join("again/model.safetensors")));
+    // A recipe that the file names lies below its settings.
+    fs::write(d.join("named.toml"), "recipe = \"fast\"\nlr = 0.01\n").unwrap();
+    let shown = succeed(d, &["train", "squares", "--config", "named.toml", "--show-config"]);
+    is(&shown, "recipe", "\"fast 1\"", "recipe fast 1");
+    is(&shown, "batch_size", "64", "recipe fast 1");
+    is(&shown, "lr", "0.01", "named.toml");
     for (text, parts) in [
-        ("epoch = 3\n", &["bad.toml: line 1", "'epoch'", "epochs"][..]),
-        ("lr = 0.1\n\n[images]\nsize = \"big\"\n", &["line 4", "invalid type"]),
+        ("recipe = \"fast 99\"\n", &["bad.toml", "no recipe 'fast 99'", "fast 1, small-data 1"][..]),
+        ("epoch = 3\n", &["bad.toml: line 1", "'epoch'", "epochs"]),
+        ("lr = 0.1\n\n[images]\nsize = \"big\"\n", &["line 4", "invalid type", "expected an integer, 0 or more"]),
+        ("epochs = 1.5\n", &["line 1", "float `1.5`, expected an integer, 0 or more"]),
+        ("lr = [0.1]\n", &["line 1", "array, expected a number"]),
+        ("optimizer = 3\n", &["line 1: expected a string or a table"]),
         ("lr = -1\n", &["--lr is -1"]),
         ("[sweep]\n", &["line 1", "sweep"]),
     ] {

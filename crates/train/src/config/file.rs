@@ -2,6 +2,7 @@
 
 use super::{Config, ResolvedConfig};
 use crate::error::TrainError;
+use crate::recipe::Recipe;
 use serde::de::DeserializeOwned;
 use std::path::Path;
 use striate_zoo::text::closest;
@@ -10,9 +11,9 @@ impl Config {
     /// Reads settings from a TOML file: some of those that a run's `config.toml` has, under the same names.
     ///
     /// # Errors
-    /// If it cannot be read, or has an unknown setting or a value of the wrong type: the message names the line.
+    /// If it cannot be read, or has an unknown setting or recipe or a value of the wrong type: the message names the line.
     pub fn read(path: &Path) -> Result<Config, TrainError> {
-        read(path)
+        Config::parse(&text_of(path)?, path)
     }
 
     /// As [`Config::read`], of text. `name` is what errors call it.
@@ -20,7 +21,15 @@ impl Config {
     /// # Errors
     /// As [`Config::read`].
     pub fn parse(text: &str, name: &Path) -> Result<Config, TrainError> {
-        parse(text, name)
+        let config: Config = parse(text, name)?;
+        match &config.recipe {
+            Some(recipe) if Recipe::named(recipe).is_none() => {
+                let all = Recipe::ALL.map(Recipe::label).join(", ");
+                let reason = format!("there is no recipe '{recipe}'; there are: {all}");
+                Err(TrainError::Config { path: name.to_path_buf(), reason })
+            }
+            _ => Ok(config),
+        }
     }
 }
 
@@ -35,23 +44,21 @@ impl ResolvedConfig {
     /// # Errors
     /// As [`Config::read`].
     pub fn read(path: &Path) -> Result<ResolvedConfig, TrainError> {
-        read(path)
+        parse(&text_of(path)?, path)
     }
 }
 
-fn read<T: DeserializeOwned>(path: &Path) -> Result<T, TrainError> {
-    let text = std::fs::read_to_string(path).map_err(|e| TrainError::io("read", path, e))?;
-    parse(&text, path)
+fn text_of(path: &Path) -> Result<String, TrainError> {
+    std::fs::read_to_string(path).map_err(|e| TrainError::io("read", path, e))
 }
 
 fn parse<T: DeserializeOwned>(text: &str, path: &Path) -> Result<T, TrainError> {
     toml::from_str(text).map_err(|e| {
         let place = e.span().unwrap_or_default();
         let line = text[..place.start.min(text.len())].matches('\n').count() + 1;
-        let message = e.message().lines().next().unwrap_or_default();
-        let reason = match unknown(message) {
+        let reason = match unknown(e.message()) {
             Some(name) => format!("line {line}: there is no setting '{name}'{}", near(name)),
-            None => format!("line {line}: {message}"),
+            None => format!("line {line}: {}", in_toml_terms(&e)),
         };
         TrainError::Config { path: path.to_path_buf(), reason }
     })
@@ -60,6 +67,24 @@ fn parse<T: DeserializeOwned>(text: &str, path: &Path) -> Result<T, TrainError> 
 /// The setting that does not exist, if a message of serde's says that of one.
 fn unknown(message: &str) -> Option<&str> {
     message.strip_prefix("unknown field `")?.split('`').next()
+}
+
+/// What is wrong, with the types of values as TOML calls them and not as Rust does.
+pub(crate) fn in_toml_terms(error: &toml::de::Error) -> String {
+    let message = error.message().lines().next().unwrap_or_default().replace(" as i128", "");
+    let terms = [
+        ("expected f64", "expected a number"),
+        ("expected f32", "expected a number"),
+        ("expected usize", "expected an integer, 0 or more"),
+        ("expected u64", "expected an integer, 0 or more"),
+        ("expected u32", "expected an integer, 0 or more"),
+        ("unknown variant", "unknown value"),
+        ("wanted string or table", "expected a string or a table"),
+        ("floating point `", "float `"),
+        ("type: sequence", "type: array"),
+        ("type: map", "type: table"),
+    ];
+    terms.iter().fold(message, |message, (rust, toml)| message.replace(rust, toml))
 }
 
 /// What an unknown name resembles, or where all names are.

@@ -9,7 +9,7 @@ mod settings;
 mod validate;
 
 pub use batch_size::BatchSize;
-pub(crate) use file::near;
+pub(crate) use file::{in_toml_terms, near};
 pub use layers::{Layers, Resolved};
 pub use optimizer::OptimizerKind;
 pub use settings::IntoSetting;

@@ -2,7 +2,7 @@
 
 use super::absolute_data;
 use super::space::Space;
-use crate::config::{Config, near};
+use crate::config::{Config, in_toml_terms, near};
 use crate::error::TrainError;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -101,7 +101,7 @@ impl SweepPlan {
             }
             Err(e) => {
                 let line = sections[..e.span().unwrap_or_default().start].matches('\n').count() + 1;
-                return Err(bad(format!("line {line}: {}", e.message().lines().next().unwrap_or_default())));
+                return Err(bad(format!("line {line}: {}", in_toml_terms(&e))));
             }
         };
         let Section { method, runs, seed, metric, eta, min_epochs, space } = section;
