@@ -17,8 +17,8 @@ pub fn class_colour(class: usize) -> [u8; 3] {
 }
 
 /// `colour` with so much of `other` in it.
-fn mixed(colour: [u8; 3], other: [u8; 3], share: f32) -> [u8; 3] {
-    std::array::from_fn(|i| (colour[i] as f32 * (1.0 - share) + other[i] as f32 * share).round() as u8)
+fn mixed(colour: [u8; 3], other: [u8; 3], alpha: f32) -> [u8; 3] {
+    std::array::from_fn(|i| (colour[i] as f32 * (1.0 - alpha) + other[i] as f32 * alpha).round() as u8)
 }
 
 /// The font: 95 glyphs from the space to `~`, 16 in a block of lines.

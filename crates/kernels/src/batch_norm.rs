@@ -1,9 +1,9 @@
 //! Batch normalization over the columns of a dense matrix [rows, c]: images in channels-last order, where a row is a pixel.
 
-use crate::buffer::Buffer;
 use crate::elementwise::{Clamp, NO_CLAMP, clamped};
 use crate::float::Float;
 use crate::isa::{Kernel, dispatch};
+use crate::memory::AlignedVec;
 use crate::reduce::{LANES, sum_columns};
 use crate::simd::Simd;
 use crate::strided::CHUNK;
@@ -83,7 +83,7 @@ pub fn batch_norm_stats<T: Float>(rows: usize, c: usize, x: &[T], mean: &mut [T]
     check_channels("batch_norm", "mean", c, mean.len());
     check_channels("batch_norm", "variance", c, var.len());
     let per_task = rows_per_task(c);
-    let mut partials = Buffer::<f64>::unspecified(rows.div_ceil(per_task) * 2 * c);
+    let mut partials = AlignedVec::<f64>::unspecified(rows.div_ceil(per_task) * 2 * c);
     parallel_chunks(&mut partials, 2 * c, |i, partial| {
         let first = i * per_task;
         dispatch(Moments { c, x: &x[first * c..rows.min(first + per_task) * c], partial })
@@ -346,7 +346,7 @@ pub fn batch_norm_grad<T: Float>(
     let clamp = clamp.unwrap_or(NO_CLAMP).map(T::from_f64);
     let channels = Channels { mean: &mean, scale: &scale, bias: &bias, clamp };
     let per_task = rows_per_task(c);
-    let mut partials = Buffer::<f64>::unspecified(rows.div_ceil(per_task) * 2 * c);
+    let mut partials = AlignedVec::<f64>::unspecified(rows.div_ceil(per_task) * 2 * c);
     parallel_chunks(&mut partials, 2 * c, |i, partial| {
         let part = i * per_task * c..rows.min((i + 1) * per_task) * c;
         dispatch(GradSums { x: &x[part.clone()], grad: &grad[part], channels, partial })

@@ -4,7 +4,7 @@ use half::{bf16, f16};
 use std::cmp::Ordering;
 use std::fmt;
 
-/// A number that a [`Buffer`](crate::Buffer) can hold.
+/// A number that an [`AlignedVec`](crate::AlignedVec) can hold.
 ///
 /// Every bit pattern is a valid value, which is what lets buffers be recycled without clearing them.
 ///

@@ -1,9 +1,9 @@
 //! Normalization within samples, over groups of channels (Wu and He, 2018). With one group and one pixel a sample it is layer
 //! normalization (Ba, Kiros and Hinton, 2016), with one channel a group instance normalization (Ulyanov et al., 2016).
 
-use crate::buffer::Buffer;
 use crate::float::Float;
 use crate::isa::{Kernel, dispatch};
+use crate::memory::AlignedVec;
 use crate::reduce::{LANES, sum, sum_columns};
 use crate::simd::Simd;
 use crate::strided::{CHUNK, parallel_parts};
@@ -276,7 +276,7 @@ pub fn group_norm_grad<T: Float>(
     let per_task = s.samples_per_task();
     let (size, groups) = (per_task * s.sample(), per_task * s.groups);
     let tasks = if grad_x.is_empty() { 0 } else { s.samples.div_ceil(per_task) };
-    let mut partials = Buffer::<f64>::unspecified(tasks * 2 * c);
+    let mut partials = AlignedVec::<f64>::unspecified(tasks * 2 * c);
     if tasks > 0 {
         parallel_parts(grad_x.chunks_mut(size).zip(partials.chunks_mut(2 * c)), |i, (grad_x, partial)| {
             let part = i * size..i * size + grad_x.len();

@@ -7,7 +7,6 @@
 //! never by the number of threads, and partial sums are added in a fixed order.
 
 pub mod batch_norm;
-pub mod buffer;
 pub mod conv2d;
 pub mod copy;
 mod element;
@@ -19,6 +18,7 @@ pub mod group_norm;
 pub mod index;
 mod instruction_set;
 pub mod isa;
+pub mod memory;
 pub mod number;
 pub mod optim;
 mod packed;
@@ -35,7 +35,7 @@ mod strided;
 mod target;
 pub mod threads;
 
-pub use buffer::Buffer;
 pub use element::{Bool, Element};
 pub use float::Float;
+pub use memory::AlignedVec;
 pub use packed::{PackedWeight, Weights};

@@ -245,7 +245,7 @@ pub fn peak_during<R>(work: impl FnOnce() -> R) -> (R, usize) {
 }
 
 /// A fixed number of values in memory aligned to 64 bytes.
-pub struct Buffer<T: Element> {
+pub struct AlignedVec<T: Element> {
     data: NonNull<T>,
     len: usize,
     /// What `data` points to; taken only by `drop`.
@@ -253,15 +253,15 @@ pub struct Buffer<T: Element> {
 }
 
 // SAFETY: a buffer owns its memory, and `T` is plain data.
-unsafe impl<T: Element> Send for Buffer<T> {}
+unsafe impl<T: Element> Send for AlignedVec<T> {}
 // SAFETY: as above; shared access only reads.
-unsafe impl<T: Element> Sync for Buffer<T> {}
+unsafe impl<T: Element> Sync for AlignedVec<T> {}
 
-impl<T: Element> Buffer<T> {
+impl<T: Element> AlignedVec<T> {
     fn acquire(len: usize) -> (Self, bool) {
         let bytes = len.checked_mul(size_of::<T>()).expect("buffer size overflows");
         let (chunk, fresh) = acquire(size_class(bytes));
-        (Buffer { data: chunk.start.cast(), len, chunk: Some(chunk) }, fresh)
+        (AlignedVec { data: chunk.start.cast(), len, chunk: Some(chunk) }, fresh)
     }
 
     /// `len` values that are not specified: zeros, or whatever an earlier buffer held. For outputs that are
@@ -274,7 +274,7 @@ impl<T: Element> Buffer<T> {
     /// of TLB misses.
     pub(crate) fn kept(len: usize) -> Self {
         match len.checked_mul(size_of::<T>()).and_then(piece) {
-            Some(chunk) => Buffer { data: chunk.start.cast(), len, chunk: Some(chunk) },
+            Some(chunk) => AlignedVec { data: chunk.start.cast(), len, chunk: Some(chunk) },
             None => Self::zeroed(len),
         }
     }
@@ -296,7 +296,7 @@ impl<T: Element> Buffer<T> {
     }
 }
 
-impl<T: Element> Deref for Buffer<T> {
+impl<T: Element> Deref for AlignedVec<T> {
     type Target = [T];
     fn deref(&self) -> &[T] {
         // SAFETY: the memory holds `len` values; all bytes were initialized with zeros, and every bit
@@ -305,14 +305,14 @@ impl<T: Element> Deref for Buffer<T> {
     }
 }
 
-impl<T: Element> DerefMut for Buffer<T> {
+impl<T: Element> DerefMut for AlignedVec<T> {
     fn deref_mut(&mut self) -> &mut [T] {
         // SAFETY: as in `deref`, and the access is exclusive.
         unsafe { std::slice::from_raw_parts_mut(self.data.as_ptr(), self.len) }
     }
 }
 
-impl<T: Element> Drop for Buffer<T> {
+impl<T: Element> Drop for AlignedVec<T> {
     fn drop(&mut self) {
         if let Some(chunk) = self.chunk.take().filter(|chunk| !matches!(chunk.memory, Memory::Piece { .. })) {
             release(chunk);
@@ -320,19 +320,19 @@ impl<T: Element> Drop for Buffer<T> {
     }
 }
 
-impl<T: Element> Clone for Buffer<T> {
+impl<T: Element> Clone for AlignedVec<T> {
     fn clone(&self) -> Self {
         Self::from_slice(self)
     }
 }
 
-impl<T: Element> From<Vec<T>> for Buffer<T> {
+impl<T: Element> From<Vec<T>> for AlignedVec<T> {
     fn from(values: Vec<T>) -> Self {
         Self::from_slice(&values)
     }
 }
 
-impl<T: Element> std::fmt::Debug for Buffer<T> {
+impl<T: Element> std::fmt::Debug for AlignedVec<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         (**self).fmt(f)
     }
@@ -345,7 +345,7 @@ mod tests {
     #[test]
     #[should_panic(expected = "out of memory: the system gives no 1073741824 MB")]
     fn what_no_memory_has_is_said() {
-        let _ = Buffer::<f32>::unspecified(1 << 48);
+        let _ = AlignedVec::<f32>::unspecified(1 << 48);
     }
 
     #[test]
@@ -363,10 +363,10 @@ mod tests {
     #[test]
     fn zeroed_is_zero_even_when_recycled() {
         for len in [0, 1, 17, 1024, 100_003, 1 << 20] {
-            let mut a = Buffer::<f32>::unspecified(len);
+            let mut a = AlignedVec::<f32>::unspecified(len);
             a.fill(7.0);
             drop(a);
-            let (b, c) = (Buffer::<f32>::zeroed(len), Buffer::<f32>::zeroed(len));
+            let (b, c) = (AlignedVec::<f32>::zeroed(len), AlignedVec::<f32>::zeroed(len));
             assert!(b.iter().chain(&c[..]).all(|&x| x == 0.0));
         }
     }
@@ -374,10 +374,10 @@ mod tests {
     #[test]
     fn the_most_in_use_at_once_is_counted() {
         const LARGE: usize = 64 << 20;
-        let before = Buffer::<u8>::zeroed(LARGE);
+        let before = AlignedVec::<u8>::zeroed(LARGE);
         let (kept, peak) = peak_during(|| {
-            drop(Buffer::<u8>::zeroed(3 * LARGE));
-            Buffer::<u8>::zeroed(LARGE)
+            drop(AlignedVec::<u8>::zeroed(3 * LARGE));
+            AlignedVec::<u8>::zeroed(LARGE)
         });
         // Other tests use the pool at the same time, but not as much.
         assert!((3 * LARGE..4 * LARGE).contains(&peak), "{peak}");
@@ -438,7 +438,7 @@ mod tests {
     fn kept_buffers_are_apart() {
         let lens =
             [0, 1, 17, 100_003, HUGE_PAGE, SLAB_BYTES / 4 - 5, SLAB_BYTES / 4, SLAB_BYTES / 4 + 1, 1, 4 * SLAB_BYTES];
-        let mut kept: Vec<Buffer<f32>> = lens.iter().map(|&len| Buffer::kept(len)).collect();
+        let mut kept: Vec<AlignedVec<f32>> = lens.iter().map(|&len| AlignedVec::kept(len)).collect();
         for (i, buffer) in kept.iter_mut().enumerate() {
             assert!(buffer.len() == lens[i] && buffer.iter().all(|&x| x == 0.0));
             assert_eq!(buffer.as_ptr() as usize % ALIGN, 0);
@@ -466,7 +466,7 @@ mod tests {
     #[test]
     fn buffers_are_aligned() {
         for len in [1, 3, 5000, (1 << 20) + 1, 5 << 20] {
-            assert_eq!(Buffer::<u8>::zeroed(len).as_ptr() as usize % ALIGN, 0);
+            assert_eq!(AlignedVec::<u8>::zeroed(len).as_ptr() as usize % ALIGN, 0);
         }
     }
 }

@@ -1,20 +1,20 @@
 //! Weights in the order in which kernels read them, made once for many runs.
 
 use crate::gemm::tile::Panels;
-use crate::{Buffer, Element, Float};
+use crate::{AlignedVec, Element, Float};
 use std::sync::OnceLock;
 
-/// Makes the buffer of what is packed: [`Buffer::kept`] for what stays, else [`Buffer::unspecified`].
-pub(crate) type NewBuffer = fn(usize) -> Buffer<f32>;
+/// Makes the buffer of what is packed: [`AlignedVec::kept`] for what stays, else [`AlignedVec::unspecified`].
+pub(crate) type NewBuffer = fn(usize) -> AlignedVec<f32>;
 
 /// What kernels make of the weight of one convolution or linear layer. It belongs to whoever runs the layer many times with the same values, and fills when
 /// they first run; one that runs with another instruction set later packs anew each time.
 #[derive(Default)]
 pub struct PackedWeight {
     /// Kernels in another order, with the vector length that they are for.
-    kernels: OnceLock<(usize, Buffer<f32>)>,
+    kernels: OnceLock<(usize, AlignedVec<f32>)>,
     /// Kernels transformed for tiles of 2 × 2 pixels, which are for fewer images than the others.
-    small_tiles: OnceLock<(usize, Buffer<f32>)>,
+    small_tiles: OnceLock<(usize, AlignedVec<f32>)>,
     panels: OnceLock<(usize, Vec<Panels>)>,
 }
 
@@ -26,22 +26,26 @@ impl PackedWeight {
     }
 
     /// Transformed kernels, or those of one channel each.
-    pub(crate) fn kernels(&self, lanes: usize, make: impl FnOnce(NewBuffer) -> Buffer<f32>) -> Option<&Buffer<f32>> {
-        let (own, kernels) = self.kernels.get_or_init(|| (lanes, make(Buffer::kept)));
+    pub(crate) fn kernels(
+        &self,
+        lanes: usize,
+        make: impl FnOnce(NewBuffer) -> AlignedVec<f32>,
+    ) -> Option<&AlignedVec<f32>> {
+        let (own, kernels) = self.kernels.get_or_init(|| (lanes, make(AlignedVec::kept)));
         (*own == lanes).then_some(kernels)
     }
 
     pub(crate) fn small_tiles(
         &self,
         lanes: usize,
-        make: impl FnOnce(NewBuffer) -> Buffer<f32>,
-    ) -> Option<&Buffer<f32>> {
-        let (own, kernels) = self.small_tiles.get_or_init(|| (lanes, make(Buffer::kept)));
+        make: impl FnOnce(NewBuffer) -> AlignedVec<f32>,
+    ) -> Option<&AlignedVec<f32>> {
+        let (own, kernels) = self.small_tiles.get_or_init(|| (lanes, make(AlignedVec::kept)));
         (*own == lanes).then_some(kernels)
     }
 
     pub(crate) fn panels(&self, lanes: usize, make: impl FnOnce(NewBuffer) -> Vec<Panels>) -> Option<&[Panels]> {
-        let (own, panels) = self.panels.get_or_init(|| (lanes, make(Buffer::kept)));
+        let (own, panels) = self.panels.get_or_init(|| (lanes, make(AlignedVec::kept)));
         (*own == lanes).then_some(panels)
     }
 }
@@ -80,8 +84,8 @@ impl<'a, T: Element> From<&'a Vec<T>> for Weights<'a, T> {
     }
 }
 
-impl<'a, T: Element> From<&'a Buffer<T>> for Weights<'a, T> {
-    fn from(values: &'a Buffer<T>) -> Self {
+impl<'a, T: Element> From<&'a AlignedVec<T>> for Weights<'a, T> {
+    fn from(values: &'a AlignedVec<T>) -> Self {
         Weights { values, packed: None }
     }
 }

@@ -4,10 +4,10 @@
 //! element type's rounding however many elements there are.
 
 use crate::Element;
-use crate::buffer::Buffer;
 use crate::copy::copy_strided;
 use crate::float::Float;
 use crate::isa::{Kernel, dispatch};
+use crate::memory::AlignedVec;
 use crate::simd::Simd;
 use crate::strided::{CHUNK, check, dense};
 use crate::threads::parallel_chunks;
@@ -234,7 +234,7 @@ fn fold<T: Float, F: Fold>(
 ) {
     let cut = Cut::new(len, inner);
     let Cut { width, column_parts, rows, blocks, .. } = cut;
-    let mut partials = Buffer::<f64>::unspecified(outer * column_parts * blocks * width);
+    let mut partials = AlignedVec::<f64>::unspecified(outer * column_parts * blocks * width);
     let per_task = (CHUNK / (rows.min(len) * width)).max(1);
     parallel_chunks(&mut partials, per_task * width, |i, partial| {
         dispatch(Units::<T, F> { cut, first: i * per_task, x, partial, fold: std::marker::PhantomData })
@@ -298,7 +298,7 @@ pub fn reduce<T: Float>(op: Reduce, shape: &[usize], strides: &[usize], x: &[T],
         let order: Vec<usize> =
             (0..shape.len()).filter(|&d| !reduced[d]).chain((0..shape.len()).filter(|&d| reduced[d])).collect();
         let [shape, strides] = [shape, strides].map(|v| order.iter().map(|&d| v[d]).collect::<Vec<_>>());
-        let mut packed = Buffer::unspecified(kept * len);
+        let mut packed = AlignedVec::unspecified(kept * len);
         copy_strided(&shape, x, &strides, &mut packed);
         return reduce_dense(op, kept, len, 1, &packed, out);
     };

@@ -49,10 +49,10 @@ impl Probabilities<'_> {
                 (below, x0, fy * (1.0 - fx)),
                 (below, x1, fy * fx),
             ];
-            for (line, x, share) in corners {
-                if share > 0.0 {
-                    let share = share * weight;
-                    sums.iter_mut().zip(&line[x * c..][..c]).for_each(|(sum, p)| *sum += share * p);
+            for (line, x, fraction) in corners {
+                if fraction > 0.0 {
+                    let fraction = fraction * weight;
+                    sums.iter_mut().zip(&line[x * c..][..c]).for_each(|(sum, p)| *sum += fraction * p);
                 }
             }
             *total += weight;

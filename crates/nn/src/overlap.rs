@@ -89,7 +89,7 @@ impl<'a> StateNames<'a> {
 
     /// The prefix under which the network is.
     ///
-    /// Names of the network's own are taken whatever share of it they are; a prefix is only taken off where most of the network is under it.
+    /// Names of the network's own are taken whatever fraction of it they are; a prefix is only taken off where most of the network is under it.
     pub fn prefix<'n>(&self, network: impl IntoIterator<Item = (&'n str, &'n [usize])>) -> Prefix {
         let all = self.overlaps(network);
         let components =

@@ -71,7 +71,7 @@ struct Matrix<'a> {
 
 struct Cell {
     count: usize,
-    share: String,
+    percentage: String,
     shade: usize,
 }
 
@@ -387,10 +387,10 @@ fn matrix<'a>(confusion: &Confusion, names: &'a [String]) -> Option<Matrix<'a>> 
         let total: usize = counts[actual].iter().sum();
         let cell = |&predicted: &usize| {
             let count = counts[actual][predicted];
-            let share = if total == 0 { 0.0 } else { count as f64 / total as f64 };
+            let fraction = if total == 0 { 0.0 } else { count as f64 / total as f64 };
             // Anything at all is seen.
-            let shade = ((share * SHADES as f64).round() as usize).max(usize::from(count > 0)).min(SHADES);
-            Cell { count, share: percent(share), shade }
+            let shade = ((fraction * SHADES as f64).round() as usize).max(usize::from(count > 0)).min(SHADES);
+            Cell { count, percentage: percent(fraction), shade }
         };
         kept.iter().map(cell).collect()
     };
@@ -429,7 +429,7 @@ mod tests {
         let matrix = matrix(&Confusion::of(&confusion), &names).unwrap();
         assert_eq!(matrix.classes, ["7", "21"]);
         assert_eq!(
-            (matrix.rows[0][1].count, matrix.rows[0][1].share.as_str(), matrix.rows[1][0].shade),
+            (matrix.rows[0][1].count, matrix.rows[0][1].percentage.as_str(), matrix.rows[1][0].shade),
             (3, "23.1%", 0)
         );
     }

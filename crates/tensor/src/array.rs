@@ -13,29 +13,29 @@ use std::any::Any;
 use std::borrow::Cow;
 use std::ops::Deref;
 use std::sync::Arc;
-use striate_kernels::{Bool, Buffer, copy};
+use striate_kernels::{AlignedVec, Bool, copy};
 
 /// Where an array's elements are.
 #[derive(Clone)]
 pub enum Storage {
     /// `f32` in this process's memory.
-    F32(Arc<Buffer<f32>>),
+    F32(Arc<AlignedVec<f32>>),
     /// `f64` in this process's memory.
-    F64(Arc<Buffer<f64>>),
+    F64(Arc<AlignedVec<f64>>),
     /// `f16` in this process's memory.
-    F16(Arc<Buffer<f16>>),
+    F16(Arc<AlignedVec<f16>>),
     /// `bf16` in this process's memory.
-    BF16(Arc<Buffer<bf16>>),
+    BF16(Arc<AlignedVec<bf16>>),
     /// `i64` in this process's memory.
-    I64(Arc<Buffer<i64>>),
+    I64(Arc<AlignedVec<i64>>),
     /// `i32` in this process's memory.
-    I32(Arc<Buffer<i32>>),
+    I32(Arc<AlignedVec<i32>>),
     /// `i8` in this process's memory.
-    I8(Arc<Buffer<i8>>),
+    I8(Arc<AlignedVec<i8>>),
     /// `u8` in this process's memory.
-    U8(Arc<Buffer<u8>>),
+    U8(Arc<AlignedVec<u8>>),
     /// Truth values in this process's memory.
-    Bool(Arc<Buffer<Bool>>),
+    Bool(Arc<AlignedVec<Bool>>),
     /// Somewhere that only another backend knows.
     Remote(Arc<dyn Remote>),
 }
@@ -70,7 +70,7 @@ pub(crate) fn memory_order(rank: usize) -> &'static [usize] {
 /// Elements in dense order: borrowed from an array where they lie so already, else copied.
 pub(crate) enum Packed<'a, T: Stored> {
     Borrowed(&'a [T]),
-    Owned(Buffer<T>),
+    Owned(AlignedVec<T>),
 }
 
 impl<T: Stored> Deref for Packed<'_, T> {
@@ -85,9 +85,9 @@ impl<T: Stored> Deref for Packed<'_, T> {
 
 impl<T: Stored> Packed<'_, T> {
     /// The elements in a buffer of their own, copied only if they are borrowed.
-    pub fn into_buffer(self) -> Buffer<T> {
+    pub fn into_buffer(self) -> AlignedVec<T> {
         match self {
-            Packed::Borrowed(values) => Buffer::from_slice(values),
+            Packed::Borrowed(values) => AlignedVec::from_slice(values),
             Packed::Owned(buffer) => buffer,
         }
     }
@@ -95,12 +95,12 @@ impl<T: Stored> Packed<'_, T> {
 
 impl Array {
     /// An array in the default layout of `shape`, whose values lie in `buffer` in that layout.
-    pub(crate) fn from_buffer<T: Stored>(buffer: Buffer<T>, shape: Shape) -> Array {
+    pub(crate) fn from_buffer<T: Stored>(buffer: AlignedVec<T>, shape: Shape) -> Array {
         Array::in_order(buffer, shape, memory_order(shape.rank()))
     }
 
     /// An array whose values lie in `buffer` in row-major order of the dimensions taken in `order`.
-    pub(crate) fn in_order<T: Stored>(buffer: Buffer<T>, shape: Shape, order: &[usize]) -> Array {
+    pub(crate) fn in_order<T: Stored>(buffer: AlignedVec<T>, shape: Shape, order: &[usize]) -> Array {
         assert_eq!(buffer.len(), shape.numel(), "{} values do not fill shape {shape}", buffer.len());
         Array { storage: T::wrap(Arc::new(buffer)), shape, strides: shape.strides_in(order), offset: 0 }
     }
@@ -117,7 +117,7 @@ impl Array {
     /// An array of `shape` filled with `value`.
     pub fn full(value: f64, shape: Shape, dtype: DType) -> Array {
         fn fill<T: Stored>(value: f64, shape: Shape) -> Array {
-            let mut buffer = Buffer::zeroed(shape.numel());
+            let mut buffer = AlignedVec::zeroed(shape.numel());
             if value != 0.0 {
                 buffer.fill(T::from_f64(value));
             }
@@ -161,7 +161,7 @@ impl Array {
     /// Where its elements lie in memory and how many bytes are kept there, for counting: arrays that share elements give the same. Zeros for one that is kept
     /// elsewhere.
     pub fn memory(&self) -> (usize, usize) {
-        fn of<T: Stored>(buffer: &Buffer<T>) -> (usize, usize) {
+        fn of<T: Stored>(buffer: &AlignedVec<T>) -> (usize, usize) {
             (buffer.as_ptr() as usize, buffer.len() * size_of::<T>())
         }
         match &self.storage {
@@ -234,7 +234,7 @@ impl Array {
         true
     }
 
-    fn typed<T: Stored>(&self) -> &Arc<Buffer<T>> {
+    fn typed<T: Stored>(&self) -> &Arc<AlignedVec<T>> {
         T::of(&self.storage).unwrap_or_else(|| panic!("expected a {} array in memory, got {}", T::DTYPE, self.dtype()))
     }
 
@@ -249,7 +249,7 @@ impl Array {
         if self.is_dense_in(order) {
             return Packed::Borrowed(&self.data::<T>()[..n]);
         }
-        let mut out = Buffer::unspecified(n);
+        let mut out = AlignedVec::unspecified(n);
         copy::copy_strided(&self.shape.permuted(order), self.data::<T>(), &self.strides.permuted(order), &mut out);
         Packed::Owned(out)
     }

@@ -5,7 +5,7 @@ use half::{bf16, f16};
 use std::fmt;
 use std::sync::Arc;
 use striate_kernels::elementwise::CastTo;
-use striate_kernels::{Bool, Buffer};
+use striate_kernels::{AlignedVec, Bool};
 
 /// The type of a tensor's elements.
 ///
@@ -121,7 +121,7 @@ pub trait Element:
     /// The value as `f64`.
     fn to_f64(self) -> f64;
     #[doc(hidden)]
-    fn store(values: &[Self]) -> Buffer<Self::Stored>;
+    fn store(values: &[Self]) -> AlignedVec<Self::Stored>;
     #[doc(hidden)]
     fn load(stored: &[Self::Stored]) -> Vec<Self>;
 }
@@ -129,11 +129,11 @@ pub trait Element:
 /// An [`Element`] that memory holds as it is: all but `bool`, of which not every byte is one.
 pub trait Stored: Element<Stored = Self> + striate_kernels::Element {
     #[doc(hidden)]
-    fn wrap(buffer: Arc<Buffer<Self>>) -> Storage;
+    fn wrap(buffer: Arc<AlignedVec<Self>>) -> Storage;
     #[doc(hidden)]
-    fn of(storage: &Storage) -> Option<&Arc<Buffer<Self>>>;
+    fn of(storage: &Storage) -> Option<&Arc<AlignedVec<Self>>>;
     #[doc(hidden)]
-    fn of_mut(storage: &mut Storage) -> Option<&mut Arc<Buffer<Self>>>;
+    fn of_mut(storage: &mut Storage) -> Option<&mut Arc<AlignedVec<Self>>>;
 }
 
 macro_rules! stored {
@@ -149,24 +149,24 @@ macro_rules! stored {
                 fn to_f64(self) -> f64 {
                     CastTo::<f64>::cast(self)
                 }
-                fn store(values: &[Self]) -> Buffer<Self> {
-                    Buffer::from_slice(values)
+                fn store(values: &[Self]) -> AlignedVec<Self> {
+                    AlignedVec::from_slice(values)
                 }
                 fn load(stored: &[Self]) -> Vec<Self> {
                     stored.to_vec()
                 }
             }
             impl Stored for $t {
-                fn wrap(buffer: Arc<Buffer<Self>>) -> Storage {
+                fn wrap(buffer: Arc<AlignedVec<Self>>) -> Storage {
                     Storage::$variant(buffer)
                 }
-                fn of(storage: &Storage) -> Option<&Arc<Buffer<Self>>> {
+                fn of(storage: &Storage) -> Option<&Arc<AlignedVec<Self>>> {
                     match storage {
                         Storage::$variant(b) => Some(b),
                         _ => None,
                     }
                 }
-                fn of_mut(storage: &mut Storage) -> Option<&mut Arc<Buffer<Self>>> {
+                fn of_mut(storage: &mut Storage) -> Option<&mut Arc<AlignedVec<Self>>> {
                     match storage {
                         Storage::$variant(b) => Some(b),
                         _ => None,
@@ -200,8 +200,8 @@ impl Element for bool {
     fn to_f64(self) -> f64 {
         f64::from(self)
     }
-    fn store(values: &[Self]) -> Buffer<Bool> {
-        let mut buffer = Buffer::unspecified(values.len());
+    fn store(values: &[Self]) -> AlignedVec<Bool> {
+        let mut buffer = AlignedVec::unspecified(values.len());
         for (stored, &value) in buffer.iter_mut().zip(values) {
             *stored = value.into();
         }

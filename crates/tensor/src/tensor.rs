@@ -8,7 +8,7 @@ use crate::dtype::{DType, Element, Stored};
 use crate::op::Spec;
 use crate::shape::Shape;
 use std::sync::Arc;
-use striate_kernels::Buffer;
+use striate_kernels::AlignedVec;
 
 /// Numbers with a shape, and, where a gradient was asked for, a record of how they were computed.
 ///
@@ -51,7 +51,7 @@ impl Tensor {
     ///
     /// # Panics
     /// If the number of values does not fit `shape`.
-    pub fn from_channels_last<T: Stored>(values: impl Into<Buffer<T>>, shape: [usize; 4]) -> Tensor {
+    pub fn from_channels_last<T: Stored>(values: impl Into<AlignedVec<T>>, shape: [usize; 4]) -> Tensor {
         let (values, shape) = (values.into(), Shape::from(shape));
         assert!(values.len() == shape.numel(), "from_channels_last: {} values do not fill shape {shape}", values.len());
         Array::from_buffer(values, shape).into()

@@ -5,7 +5,7 @@ use striate_nn::schedule::{OneCycle, PlateauState};
 use striate_nn::{ReduceOnPlateau, Schedule};
 
 /// How a schedule is written: for `--help` and for messages.
-pub const SCHEDULE_FORMS: &str = "constant, cosine [MIN_LR], onecycle [SHARE_UP], polynomial [POWER], step EPOCHS [FACTOR], \
+pub const SCHEDULE_FORMS: &str = "constant, cosine [MIN_LR], onecycle [PCT_START], polynomial [POWER], step EPOCHS [FACTOR], \
                                   multistep EPOCH... [FACTOR], exponential FACTOR, restarts EPOCHS [TIMES], plateau [EPOCHS] [FACTOR]; \
                                   before any but onecycle: warmup STEPS,";
 
@@ -119,7 +119,7 @@ fn read(text: &str) -> Result<SchedulePlan, String> {
         ("cosine", [min]) => Shape::Cosine { min_lr: number(min, |x| x >= 0.0 && x.is_finite(), "a learning rate")? },
         ("onecycle", _) if warmup > 0 => return Err("onecycle warms up by itself".into()),
         ("onecycle", []) => Shape::OneCycle { pct_start: 0.3 },
-        ("onecycle", [share]) => Shape::OneCycle { pct_start: factor(share)? },
+        ("onecycle", [fraction]) => Shape::OneCycle { pct_start: factor(fraction)? },
         ("polynomial", []) => Shape::Polynomial { power: 1.0 },
         ("polynomial", [power]) => {
             Shape::Polynomial { power: number(power, |x| x > 0.0 && x.is_finite(), "a positive power")? }

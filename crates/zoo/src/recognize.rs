@@ -32,7 +32,7 @@ impl Resemblance {
     }
 
     /// What both have as a fraction of what either has.
-    fn share(&self) -> f64 {
+    fn fraction(&self) -> f64 {
         self.found as f64 / (self.of + self.strange).max(1) as f64
     }
 }
@@ -45,8 +45,8 @@ pub fn nearest(shapes: &BTreeMap<String, Vec<usize>>) -> Option<Resemblance> {
     let mut nearest: Option<Resemblance> = None;
     for architecture in ARCHITECTURES {
         let Some(r) = compare(architecture, &names, shapes) else { continue };
-        if nearest.as_ref().is_none_or(|n| r.share() > n.share()) {
-            let all = r.share() == 1.0;
+        if nearest.as_ref().is_none_or(|n| r.fraction() > n.fraction()) {
+            let all = r.fraction() == 1.0;
             nearest = Some(r);
             if all {
                 break;

@@ -217,7 +217,7 @@ pub struct Learning {
     /// [default: 0.9,0.999, lion's 0.9,0.99].
     #[arg(long, value_name = "B1,B2", value_parser = betas, allow_hyphen_values = true)]
     pub betas: Option<[f64; 2]>,
-    /// How the learning rate changes, --lr being the largest: constant, cosine [MIN_LR], onecycle [SHARE_UP], polynomial [POWER],
+    /// How the learning rate changes, --lr being the largest: constant, cosine [MIN_LR], onecycle [PCT_START], polynomial [POWER],
     /// step EPOCHS [FACTOR], multistep EPOCH... [FACTOR], exponential FACTOR (each epoch), restarts EPOCHS [TIMES], plateau [EPOCHS]
     /// [FACTOR] (of the test loss). All but onecycle may come after "warmup STEPS,", as in "warmup 100, cosine".
     #[arg(long, value_name = "SCHEDULE", value_parser = schedule)]

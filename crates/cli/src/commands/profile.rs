@@ -9,8 +9,8 @@ const WORTH_A_ROW: f64 = 0.002;
 /// Says where the time of a training run went.
 pub fn print(profile: &Profile) -> Result<(), Failure> {
     let total: Duration = profile.phases.iter().map(|p| p.1).sum();
-    let share = |time: Duration| time.as_secs_f64() / total.as_secs_f64().max(f64::MIN_POSITIVE);
-    let cells = |time: Duration| [format!("{:.3}", time.as_secs_f64()), format!("{:.1}%", 100.0 * share(time))];
+    let fraction = |time: Duration| time.as_secs_f64() / total.as_secs_f64().max(f64::MIN_POSITIVE);
+    let cells = |time: Duration| [format!("{:.3}", time.as_secs_f64()), format!("{:.1}%", 100.0 * fraction(time))];
     let mut table = Table::new(&["phase", "seconds", "fraction"]);
     for (name, time) in &profile.phases {
         table.row([name.to_string()].into_iter().chain(cells(*time)).collect());
@@ -23,10 +23,10 @@ pub fn print(profile: &Profile) -> Result<(), Failure> {
             0 => Default::default(),
             n => (thousands(n), format!("{:.3}", time.as_secs_f64() * 1e3 / n as f64)),
         };
-        let [seconds, share] = cells(time);
-        table.row(vec![op.into(), phase.into(), number, seconds, share, each]);
+        let [seconds, fraction] = cells(time);
+        table.row(vec![op.into(), phase.into(), number, seconds, fraction, each]);
     };
-    let (worth, small): (Vec<_>, Vec<_>) = profile.ops.iter().partition(|op| share(op.time) >= WORTH_A_ROW);
+    let (worth, small): (Vec<_>, Vec<_>) = profile.ops.iter().partition(|op| fraction(op.time) >= WORTH_A_ROW);
     for op in worth {
         row(op.op, op.phase, op.calls, op.time);
     }

@@ -144,7 +144,7 @@ fn time(mut run: impl FnMut() -> Result<(), Failure>) -> Result<(f64, f64, usize
         times.push(before.elapsed().as_secs_f64() * 1e3);
     }
     times.sort_by(f64::total_cmp);
-    let at = |share: f64| times[((times.len() - 1) as f64 * share).round() as usize];
+    let at = |quantile: f64| times[((times.len() - 1) as f64 * quantile).round() as usize];
     Ok((at(0.5), at(0.99), times.len()))
 }
 

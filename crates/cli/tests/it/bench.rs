@@ -32,8 +32,8 @@ fn bench_measures_the_machine_and_each_layer() {
             }
             let speed = 2e-6 * macs / positive(&layer[part]["ms"]);
             assert!((positive(&layer[part]["gflops"]) / speed - 1.0).abs() < 1e-6, "{layer}");
-            let share = 100.0 * speed / positive(&out["machine"]["gflops"]);
-            assert!((positive(&layer[part]["percent_of_peak"]) / share - 1.0).abs() < 1e-6, "{layer}");
+            let percentage = 100.0 * speed / positive(&out["machine"]["gflops"]);
+            assert!((positive(&layer[part]["percent_of_peak"]) / percentage - 1.0).abs() < 1e-6, "{layer}");
         }
     }
     for phase in ["forward_ms", "backward_ms", "optimizer_ms"] {

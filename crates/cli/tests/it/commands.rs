@@ -230,8 +230,8 @@ fn many_classes_are_measured_in_few_lines() {
         let (actual, predicted): (usize, usize) = (cells[0].parse().unwrap(), cells[1].parse().unwrap());
         let n: u64 = cells[2].parse().unwrap();
         assert_eq!(counts[actual][predicted], n, "{line}");
-        let share = 100.0 * n as f64 / counts[actual].iter().sum::<u64>() as f64;
-        assert_eq!(cells[3], format!("{share:.2}%"));
+        let percentage = 100.0 * n as f64 / counts[actual].iter().sum::<u64>() as f64;
+        assert_eq!(cells[3], format!("{percentage:.2}%"));
         pairs.push(n);
     }
     assert!(!pairs.is_empty() && pairs.len() <= 20 && pairs.is_sorted_by(|a, b| a >= b), "{text}");

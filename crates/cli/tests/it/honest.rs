@@ -272,8 +272,8 @@ fn no_count_of_images_and_batch_size_crashes() {
         let more: Vec<&str> = more.iter().map(String::as_str).collect();
         succeed(d, &[&base[..], &more, &["--out", &format!("run{i}")]].concat());
     }
-    let share = (1.0 / n as f64).to_string();
-    for (out, more) in [("one", ["--batch-size", "1"]), ("none", ["--epoch-fraction", &share])] {
+    let fraction = (1.0 / n as f64).to_string();
+    for (out, more) in [("one", ["--batch-size", "1"]), ("none", ["--epoch-fraction", &fraction])] {
         let line = fail_last(d, &[&base[..], &more, &["--out", out]].concat());
         assert!(line.contains("normalizes") && line.contains("2"), "{line}");
         assert!(!d.join(out).join("checkpoint.safetensors").exists(), "told before the first step");

@@ -34,7 +34,7 @@ fn metrics(run: &Path) -> String {
 
 /// Kills runs with the settings `more` at other moments each time that the tests run, twice each; what was drawn is printed with a
 /// failure.
-fn kill_and_resume(more: &[&str], shares: impl FnOnce(u32) -> Vec<u32>) {
+fn kill_and_resume(more: &[&str], percentages: impl FnOnce(u32) -> Vec<u32>) {
     let dir = tempfile::tempdir().unwrap();
     idx_dir(dir.path(), 250, 50, 28);
     let undisturbed = train(dir.path(), "undisturbed", more);
@@ -43,7 +43,7 @@ fn kill_and_resume(more: &[&str], shares: impl FnOnce(u32) -> Vec<u32>) {
     let usual = began.elapsed();
 
     let seed = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().subsec_nanos();
-    for (i, share) in shares(seed).into_iter().enumerate() {
+    for (i, percentage) in percentages(seed).into_iter().enumerate() {
         let out = format!("killed-{i}");
         let run = dir.path().join(&out);
         let args = TRAIN.iter().copied().chain(["3", "--out", &out, "--quiet"]).chain(more.iter().copied());
@@ -52,7 +52,7 @@ fn kill_and_resume(more: &[&str], shares: impl FnOnce(u32) -> Vec<u32>) {
             assert!(child.try_wait().unwrap().is_none(), "the run ended before its first checkpoint");
             std::thread::sleep(Duration::from_millis(1));
         }
-        std::thread::sleep(usual * share / 100);
+        std::thread::sleep(usual * percentage / 100);
         child.kill().unwrap();
         child.wait().unwrap();
         // Once more, early in the second life.
@@ -62,8 +62,8 @@ fn kill_and_resume(more: &[&str], shares: impl FnOnce(u32) -> Vec<u32>) {
         child.wait().unwrap();
         succeed(dir.path(), &["train", "--resume", &out]);
         let weights = weights(&run.join("model.safetensors"));
-        assert!(weights == undisturbed, "killed after {share}% of {usual:?}: the weights differ");
-        assert_eq!(metrics(&run), metrics(&dir.path().join("undisturbed")), "killed after {share}%");
+        assert!(weights == undisturbed, "killed after {percentage}% of {usual:?}: the weights differ");
+        assert_eq!(metrics(&run), metrics(&dir.path().join("undisturbed")), "killed after {percentage}%");
     }
 }
 

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use striate_imaging::{AnyImage, Depth, Image, Placement, Preprocessing, Scale};
-use striate_tensor::{Buffer, Tensor};
+use striate_tensor::{AlignedVec, Tensor};
 
 /// An image that could not be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -234,7 +234,7 @@ impl Dataset for ImageListDataset {
     }
 
     fn get(&self, index: usize) -> Result<Sample, DataError> {
-        let mut values = Buffer::unspecified(self.len_of_one());
+        let mut values = AlignedVec::unspecified(self.len_of_one());
         let target = self.values(0, index, &mut values)?;
         let [c, h, w] = self.preprocessing.output_shape();
         let image = Tensor::from_channels_last(values, [1, c, h, w]).select(0, 0);
@@ -244,7 +244,7 @@ impl Dataset for ImageListDataset {
     fn batch_in(&self, epoch: usize, indices: &[usize]) -> Result<Batch, DataError> {
         let [c, h, w] = self.preprocessing.output_shape();
         let one = self.len_of_one();
-        let mut values = Buffer::unspecified(indices.len() * one);
+        let mut values = AlignedVec::unspecified(indices.len() * one);
         let (mut good, mut targets) = (Vec::with_capacity(indices.len()), Vec::with_capacity(indices.len()));
         for &index in indices {
             match self.values(epoch, index, &mut values[good.len() * one..][..one]) {
@@ -260,7 +260,7 @@ impl Dataset for ImageListDataset {
             }
         }
         if good.len() < indices.len() {
-            values = Buffer::from_slice(&values[..good.len() * one]);
+            values = AlignedVec::from_slice(&values[..good.len() * one]);
         }
         let changes = self.changes.as_ref();
         let changed = changes.zip(good.first());

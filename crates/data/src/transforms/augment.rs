@@ -35,7 +35,7 @@ pub struct Augmentations {
 }
 
 /// The words, with what they may be followed by.
-pub const AUGMENTATION_FORMS: &str = "mosaic [P], scale-jitter MIN MAX, crop-resize [LEAST_SHARE], pad-crop PIXELS, flip [P], vflip [P], rotate DEGREES, \
+pub const AUGMENTATION_FORMS: &str = "mosaic [P], scale-jitter MIN MAX, crop-resize [MIN_AREA], pad-crop PIXELS, flip [P], vflip [P], rotate DEGREES, \
     affine DEGREES [TRANSLATE] [SCALE_MIN] [SCALE_MAX] [SHEAR], perspective [DISTORTION] [P], jitter BRIGHTNESS [CONTRAST] [SATURATION] [HUE], \
     grey [P], blur KERNEL [SIGMA_MIN] [SIGMA_MAX], erase [P], randaugment [OPERATIONS] [MAGNITUDE], trivialaugment, mixup [ALPHA], cutmix [ALPHA]";
 
@@ -101,7 +101,7 @@ impl Numbers<'_> {
         Err(format!("'{}' takes numbers from {low} to {high} in place {}, got {value}", self.word, i + 1))
     }
 
-    fn share(&self, i: usize, default: f64) -> Result<f64, String> {
+    fn fraction(&self, i: usize, default: f64) -> Result<f64, String> {
         self.get(i, Some(default), 0.0, 1.0)
     }
 
@@ -140,7 +140,7 @@ impl FromStr for Augmentations {
             let n = Numbers { word, values: words.map(number).collect::<Result<_, _>>()? };
             let (step, most) = match word {
                 "mosaic" => {
-                    all.mosaic = Some(n.share(0, 1.0)?);
+                    all.mosaic = Some(n.fraction(0, 1.0)?);
                     (None, 1)
                 }
                 "scale-jitter" => {
@@ -156,25 +156,25 @@ impl FromStr for Augmentations {
                     (None, 1)
                 }
                 "pad-crop" => (Some(Step::PadCrop(n.whole(0, None, 1.0, 1000.0)?)), 1),
-                "flip" => (Some(Step::Flip(n.share(0, 0.5)?)), 1),
-                "vflip" => (Some(Step::FlipVertical(n.share(0, 0.5)?)), 1),
+                "flip" => (Some(Step::Flip(n.fraction(0, 0.5)?)), 1),
+                "vflip" => (Some(Step::FlipVertical(n.fraction(0, 0.5)?)), 1),
                 "rotate" => (Some(Step::Rotate(n.get(0, None, 0.0, 180.0)?)), 1),
                 "affine" => {
                     let scale =
                         [n.get(2, Some(1.0), 0.1, 10.0)?, n.get(3, Some(n.get(2, Some(1.0), 0.1, 10.0)?), 0.1, 10.0)?];
                     let degrees = n.get(0, None, 0.0, 180.0)?;
-                    let (translate, shear) = (n.share(1, 0.0)?, n.get(4, Some(0.0), 0.0, 80.0)?);
+                    let (translate, shear) = (n.fraction(1, 0.0)?, n.get(4, Some(0.0), 0.0, 80.0)?);
                     (Some(Step::Affine { degrees, translate, scale, shear }), 5)
                 }
                 "perspective" => {
-                    (Some(Step::Perspective { distortion: n.get(0, Some(0.5), 0.0, 0.9)?, p: n.share(1, 0.5)? }), 2)
+                    (Some(Step::Perspective { distortion: n.get(0, Some(0.5), 0.0, 0.9)?, p: n.fraction(1, 0.5)? }), 2)
                 }
                 "jitter" => {
                     let hue = n.get(3, Some(0.0), 0.0, 0.5)?;
                     let other = |i, default| n.get(i, default, 0.0, 10.0);
                     (Some(Step::Jitter([other(0, None)?, other(1, Some(0.0))?, other(2, Some(0.0))?, hue])), 4)
                 }
-                "grey" => (Some(Step::Grey(n.share(0, 0.1)?)), 1),
+                "grey" => (Some(Step::Grey(n.fraction(0, 0.1)?)), 1),
                 "blur" => {
                     let kernel = n.whole(0, None, 1.0, 99.0)?;
                     if kernel % 2 == 0 {
@@ -183,7 +183,7 @@ impl FromStr for Augmentations {
                     let low = n.get(1, Some(0.1), 0.01, 100.0)?;
                     (Some(Step::Blur { kernel, sigma: [low, n.get(2, Some(low.max(2.0)), low, 100.0)?] }), 3)
                 }
-                "erase" => (Some(Step::Erase(n.share(0, 0.5)?)), 1),
+                "erase" => (Some(Step::Erase(n.fraction(0, 0.5)?)), 1),
                 "randaugment" => {
                     let operations = n.whole(0, Some(2.0), 1.0, 14.0)?;
                     (Some(Step::RandAugment { operations, magnitude: n.whole(1, Some(9.0), 0.0, 30.0)? }), 2)

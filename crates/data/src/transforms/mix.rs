@@ -33,9 +33,9 @@ impl Mixer {
             (mixup, _) => mixup.is_none(),
         };
         let alpha = if cut { self.cutmix } else { self.mixup }.expect("one of them is on");
-        let share = beta(alpha, rng);
+        let lambda = beta(alpha, rng);
         let [h, w, c] = size;
-        let own = if cut { cut_in(values, [h, w, c], share, rng) } else { lay_over(values, h * w * c, share) };
+        let own = if cut { cut_in(values, [h, w, c], lambda, rng) } else { lay_over(values, h * w * c, lambda) };
         let n = targets.len();
         let rows: Vec<Vec<f32>> = targets.iter().map(|target| target.row(self.classes)).collect();
         let width = rows.first().map_or(0, Vec::len);
@@ -48,8 +48,8 @@ impl Mixer {
     }
 }
 
-fn lay_over(values: &mut [f32], size: usize, share: f64) -> f64 {
-    let (own, other) = (share as f32, (1.0 - share) as f32);
+fn lay_over(values: &mut [f32], size: usize, lambda: f64) -> f64 {
+    let (own, other) = (lambda as f32, (1.0 - lambda) as f32);
     let mut before = values[values.len() - size..].to_vec();
     for image in values.chunks_exact_mut(size) {
         for (value, before) in image.iter_mut().zip(&mut before) {
@@ -57,12 +57,12 @@ fn lay_over(values: &mut [f32], size: usize, share: f64) -> f64 {
             *before = std::mem::replace(value, mixed);
         }
     }
-    share
+    lambda
 }
 
-/// A rectangle whose fraction of the area is about `1 - share`, from the image before; gives the fraction that stays.
-fn cut_in(values: &mut [f32], [h, w, c]: [usize; 3], share: f64, rng: &mut Generator) -> f64 {
-    let half = 0.5 * (1.0 - share).sqrt();
+/// A rectangle whose fraction of the area is about `1 - lambda`, from the image before; gives the fraction that stays.
+fn cut_in(values: &mut [f32], [h, w, c]: [usize; 3], lambda: f64, rng: &mut Generator) -> f64 {
+    let half = 0.5 * (1.0 - lambda).sqrt();
     let mut range = |side: usize| {
         let middle = rng.below(side as u64) as f64;
         let reach = (half * side as f64).floor();
@@ -119,12 +119,12 @@ mod tests {
                 // Image i holds nothing but i.
                 let mut values: Vec<f32> = (0..3).flat_map(|i| vec![i as f32; 6 * 5 * 2]).collect();
                 let targets = [0, 1, 2].map(Target::Class);
-                let shares = mixer(text).mix(&mut values, [6, 5, 2], &targets, epoch, 9).to_vec::<f32>();
+                let mixed = mixer(text).mix(&mut values, [6, 5, 2], &targets, epoch, 9).to_vec::<f32>();
                 for i in 0..3 {
                     let mean = values[i * 60..(i + 1) * 60].iter().sum::<f32>() / 60.0;
-                    let expected: f32 = (0..3).map(|class| class as f32 * shares[i * 3 + class]).sum();
+                    let expected: f32 = (0..3).map(|class| class as f32 * mixed[i * 3 + class]).sum();
                     assert!((mean - expected).abs() < 1e-5, "{text} {epoch} {i}: {mean} {expected}");
-                    assert!((shares[i * 3..i * 3 + 3].iter().sum::<f32>() - 1.0).abs() < 1e-6);
+                    assert!((mixed[i * 3..i * 3 + 3].iter().sum::<f32>() - 1.0).abs() < 1e-6);
                 }
             }
         }

@@ -60,15 +60,15 @@ struct Limits {
 impl Limits {
     /// The strength of an operation at `bin` of [`BINS`].
     fn magnitude(&self, operation: Operation, bin: usize) -> f64 {
-        let share = bin as f64 / (BINS - 1) as f64;
+        let strength = bin as f64 / (BINS - 1) as f64;
         match operation {
-            ShearX | ShearY => share * self.shear,
-            TranslateX => share * self.translate[0],
-            TranslateY => share * self.translate[1],
-            Rotate => share * self.rotate,
-            Brightness | Color | Contrast | Sharpness => share * self.colour,
-            Posterize => 8.0 - (share * self.bits).round_ties_even(),
-            Solarize => 1.0 - share,
+            ShearX | ShearY => strength * self.shear,
+            TranslateX => strength * self.translate[0],
+            TranslateY => strength * self.translate[1],
+            Rotate => strength * self.rotate,
+            Brightness | Color | Contrast | Sharpness => strength * self.colour,
+            Posterize => 8.0 - (strength * self.bits).round_ties_even(),
+            Solarize => 1.0 - strength,
             Identity | AutoContrast | Equalize => 0.0,
         }
     }
@@ -148,8 +148,8 @@ pub(crate) fn rand_augment_with<T: Depth>(
     rng: &mut Generator,
 ) -> Image<T> {
     assert!(magnitude < BINS, "rand_augment: the magnitude goes from 0 to {}, got {magnitude}", BINS - 1);
-    let share = 150.0 / 331.0;
-    let translate = [share * image.width as f64, share * image.height as f64];
+    let of_side = 150.0 / 331.0;
+    let translate = [of_side * image.width as f64, of_side * image.height as f64];
     let limits = Limits { shear: 0.3, translate, rotate: 30.0, colour: 0.9, bits: 4.0 };
     (0..operations).fold(image, |image, _| one(image, targets, &limits, Some(magnitude), rng))
 }

@@ -171,9 +171,9 @@ fn erase<T: Depth>(image: Image<T>, rng: &mut Generator) -> Image<T> {
     image
 }
 
-/// Width and height of a fraction of the area between `shares`, with an aspect between `aspects` whose logarithm is uniform.
-fn rectangle(w: usize, h: usize, shares: [f64; 2], aspects: [f64; 2], rng: &mut Generator) -> [usize; 2] {
-    let area = (w * h) as f64 * between(rng, shares[0], shares[1]);
+/// Width and height of a fraction of the area between `areas`, with an aspect between `aspects` whose logarithm is uniform.
+fn rectangle(w: usize, h: usize, areas: [f64; 2], aspects: [f64; 2], rng: &mut Generator) -> [usize; 2] {
+    let area = (w * h) as f64 * between(rng, areas[0], areas[1]);
     let aspect = between(rng, aspects[0].ln(), aspects[1].ln()).exp();
     [(area * aspect).sqrt().round() as usize, (area / aspect).sqrt().round() as usize]
 }

@@ -70,8 +70,8 @@ fn adding_renaming_and_moving_images_moves_no_other() {
             let (old, new) = (&before[&format!("{class}/{n}.png")], &after[&format!("{class}/{:03}.png", 900 - n)]);
             assert_eq!(old, new, "image {n}, seed {seed}");
         }
-        let share = before.values().filter(|s| **s == Split::Val).count();
-        assert!((4..=22).contains(&share), "{share} of 60");
+        let held = before.values().filter(|s| **s == Split::Val).count();
+        assert!((4..=22).contains(&held), "{held} of 60");
     }
     let with = |seed| sides(&divided(&one, &SplitOptions { seed, ..SplitOptions::default() }).unwrap());
     assert_ne!(with(0), with(1));
@@ -89,17 +89,17 @@ fn every_class_gives_images_to_both_sides() {
         }
     }
     for seed in 0..40 {
-        for share in [0.01, 0.2, 0.5, 0.99] {
-            let list = divided(dir.path(), &SplitOptions { fraction: share, seed, near_duplicates: true }).unwrap();
+        for fraction in [0.01, 0.2, 0.5, 0.99] {
+            let list = divided(dir.path(), &SplitOptions { fraction, seed, near_duplicates: true }).unwrap();
             for class in 0..4 {
                 let all = list.entries.iter().filter(|e| e.target.class() == class).count();
                 let held = held_out(&list, class);
-                assert!(held >= 1 && held < all, "{}: {held} of {all}, {share}", list.classes[class]);
+                assert!(held >= 1 && held < all, "{}: {held} of {all}, {fraction}", list.classes[class]);
             }
         }
     }
-    for share in [0.0, 1.0, -0.1, f64::NAN] {
-        assert!(divided(dir.path(), &SplitOptions { fraction: share, ..SplitOptions::default() }).is_err(), "{share}");
+    for fraction in [0.0, 1.0, -0.1, f64::NAN] {
+        assert!(divided(dir.path(), &SplitOptions { fraction, ..SplitOptions::default() }).is_err(), "{fraction}");
     }
 }
 

@@ -64,11 +64,11 @@ fn a_crate_builds_and_its_program_answers_as_the_model_does() {
         println!("{:?} from start to end", start.elapsed());
         assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
         let want = predictor.classify(&fs::read(&image).unwrap(), "image").unwrap();
-        let (class, share) = (&model.card.classes[want.class], 100.0 * want.probabilities[want.class]);
+        let (class, percentage) = (&model.card.classes[want.class], 100.0 * want.probabilities[want.class]);
         let line = String::from_utf8(out.stdout).unwrap();
         let rest = line.strip_prefix(&format!("{}: {class} (", image.display())).unwrap_or_else(|| panic!("{line}"));
         let got: f32 = rest.strip_suffix("%)\n").unwrap().parse().unwrap();
-        assert!((got - share).abs() < 0.2, "{line}: {share}");
+        assert!((got - percentage).abs() < 0.2, "{line}: {percentage}");
     }
     let broken = dir.path().join("broken.png");
     fs::write(&broken, b"\x89PNG").unwrap();

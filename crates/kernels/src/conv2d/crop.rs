@@ -5,7 +5,7 @@
 use super::shape::Conv2dShape;
 use crate::strided::CHUNK;
 use crate::threads::parallel_chunks;
-use crate::{Buffer, Float};
+use crate::{AlignedVec, Float};
 use std::ops::Range;
 
 /// The part of a kernel that meets pixels.
@@ -65,10 +65,10 @@ impl Crop {
     }
 
     /// The kept part of a weight.
-    pub fn cut<T: Float>(&self, weight: &[T]) -> Buffer<T> {
+    pub fn cut<T: Float>(&self, weight: &[T]) -> AlignedVec<T> {
         let (whole, row, many) = (self.kernel_len(), self.row_len(), self.kernels_per_task());
         let part = self.kept[0].len() * row;
-        let mut cut = Buffer::unspecified(self.shape.out_channels * part);
+        let mut cut = AlignedVec::unspecified(self.shape.out_channels * part);
         parallel_chunks(&mut cut, many * part, |task, cut| {
             for (o, cut) in cut.chunks_exact_mut(part).enumerate() {
                 let kernel = &weight[(task * many + o) * whole..][..whole];

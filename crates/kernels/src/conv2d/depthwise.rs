@@ -11,7 +11,7 @@ use crate::isa::Kernel;
 use crate::packed::{NewBuffer, Weights};
 use crate::simd::Simd;
 use crate::target::Target;
-use crate::{Buffer, threads};
+use crate::{AlignedVec, threads};
 use std::ops::Range;
 
 /// The most rows of a task, which reads most of its source rows for two or three of them.
@@ -95,7 +95,7 @@ pub(super) fn pack(
     channels: usize,
     elements: usize,
     at: impl Fn(usize, usize) -> f32,
-) -> Buffer<f32> {
+) -> AlignedVec<f32> {
     let stride = channels.next_multiple_of(lanes);
     let mut packed = new(elements * stride);
     packed.fill(0.0);
@@ -134,7 +134,7 @@ pub fn forward(
     };
     match weight.packed.and_then(|packed| packed.kernels(target.lanes(), make)) {
         Some(weights) => run(weights),
-        None => run(&make(Buffer::unspecified)),
+        None => run(&make(AlignedVec::unspecified)),
     }
 }
 
@@ -148,7 +148,7 @@ pub fn input_grad(
 ) {
     let target = Target::current();
     let elements = s.kernel[0] * s.kernel[1];
-    let weights = pack(Buffer::unspecified, target.lanes(), s.in_channels, elements, |c, k| {
+    let weights = pack(AlignedVec::unspecified, target.lanes(), s.in_channels, elements, |c, k| {
         weight[c * elements + elements - 1 - k]
     });
     let taps = [0, 1].map(|d| Taps::backward(s, d));
@@ -439,7 +439,7 @@ pub fn weight_grad(s: &Conv2dShape, input: Input<f32>, grad_output: &[f32], grad
     let part = rows.div_ceil((rows * ow).div_ceil(TERMS_PER_PARTIAL).clamp(1, MAX_PARTIALS)).max(1);
     let len = elements * c.next_multiple_of(target.lanes());
     let partials = rows.div_ceil(part);
-    let mut sums = Buffer::<f32>::unspecified(partials * len);
+    let mut sums = AlignedVec::<f32>::unspecified(partials * len);
     let image = s.in_size[0] * s.in_size[1] * c;
     threads::parallel_chunks(&mut sums, len, |i, sums| {
         sums.fill(0.0);

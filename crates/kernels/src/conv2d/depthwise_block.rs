@@ -11,7 +11,7 @@ use crate::isa::Kernel;
 use crate::packed::{NewBuffer, Weights};
 use crate::simd::Simd;
 use crate::target::Target;
-use crate::{Buffer, threads};
+use crate::{AlignedVec, threads};
 use std::ops::Range;
 
 /// About how many bytes the rows of a plane take: they should stay in the first-level cache.
@@ -54,7 +54,7 @@ impl Pointwise<'_> {
             |new: NewBuffer| vec![Panels::from_columns(new, target.lanes(), inputs, outputs, self.weight.values)];
         match self.weight.packed.and_then(|packed| packed.panels(target.lanes(), pack)) {
             Some(panels) => run(&panels[0]),
-            None => run(&pack(Buffer::unspecified)[0]),
+            None => run(&pack(AlignedVec::unspecified)[0]),
         }
     }
 }
@@ -185,7 +185,7 @@ pub fn depthwise_block(block: &DepthwiseBlock, input: Input<f32>, output: &mut [
     let weights: &[f32] = match block.weight.packed.and_then(|packed| packed.kernels(target.lanes(), make)) {
         Some(kernels) => kernels,
         None => {
-            own = make(Buffer::unspecified);
+            own = make(AlignedVec::unspecified);
             &own
         }
     };
@@ -246,10 +246,10 @@ impl Run<'_> {
     }
 
     /// Planes whose borders are zero.
-    fn ring(&self, rows: Rows, planes: usize) -> Buffer<f32> {
+    fn ring(&self, rows: Rows, planes: usize) -> AlignedVec<f32> {
         let s = self.block.shape;
         let (left, right) = (s.padding[1][0] * rows.chunk, (s.padding[1][0] + s.in_size[1]) * rows.chunk);
-        let mut ring = Buffer::<f32>::unspecified(planes * rows.plane());
+        let mut ring = AlignedVec::<f32>::unspecified(planes * rows.plane());
         for row in ring.chunks_exact_mut(rows.row()) {
             row[..left].fill(0.0);
             row[right..].fill(0.0);
@@ -273,7 +273,7 @@ impl Run<'_> {
         let width = output.len() / lines.len();
         let inputs = self.block.expand.map_or(c, |e| e.channels[0]);
         let image = &self.input.values[n * h * w * inputs..][..h * w * inputs];
-        let mut sums = Buffer::<f32>::unspecified(if self.project.is_some() { ow * c } else { 0 });
+        let mut sums = AlignedVec::<f32>::unspecified(if self.project.is_some() { ow * c } else { 0 });
         let pixels = |count: usize, apart: usize| -> Vec<usize> { (0..count).map(|x| x * apart).collect() };
         let expand_offsets = if self.expand.is_some() { pixels(w, inputs) } else { Vec::new() };
         let project_offsets = if self.project.is_some() { pixels(ow, c) } else { Vec::new() };

@@ -11,7 +11,7 @@ use crate::isa::Kernel;
 use crate::packed::{NewBuffer, Weights};
 use crate::simd::{MAX_LANES, Simd};
 use crate::target::Target;
-use crate::{Buffer, threads};
+use crate::{AlignedVec, threads};
 use std::ops::Range;
 
 /// Fewer tasks than this are split further.
@@ -113,7 +113,7 @@ struct Patches<'a> {
 
 enum Source<'a> {
     Window(Window<'a>),
-    Gathered(Buffer<f32>),
+    Gathered(AlignedVec<f32>),
 }
 
 impl<'a> Patches<'a> {
@@ -135,7 +135,7 @@ impl<'a> Patches<'a> {
         let row_stride = c.in_size[1] * c.in_channels;
         let from = c.pixel_offsets(band, c.in_channels, row_stride, c.in_size[0] * row_stride);
         let start = band.image * c.in_size[0] * row_stride + band.first * c.stride[0] * row_stride;
-        let mut values = Buffer::unspecified(from.len() * pixel);
+        let mut values = AlignedVec::unspecified(from.len() * pixel);
         for (at, to) in from.iter().zip(values.chunks_exact_mut(pixel)) {
             to[..c.in_channels].copy_from_slice(&input[start + at..][..c.in_channels]);
         }
@@ -182,7 +182,7 @@ pub fn forward(
     };
     match weight.packed.and_then(|packed| packed.panels(lanes, pack)) {
         Some(panels) => correlate(target, &c, input, panels, bias, epilogue, None, output),
-        None => correlate(target, &c, input, &pack(Buffer::unspecified), bias, epilogue, None, output),
+        None => correlate(target, &c, input, &pack(AlignedVec::unspecified), bias, epilogue, None, output),
     }
 }
 

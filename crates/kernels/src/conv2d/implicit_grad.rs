@@ -10,7 +10,7 @@ use crate::isa::Kernel;
 use crate::simd::Simd;
 use crate::strided::CHUNK;
 use crate::target::Target;
-use crate::{Buffer, threads};
+use crate::{AlignedVec, threads};
 use std::ops::Range;
 
 /// The most partial sums of a weight gradient.
@@ -38,7 +38,7 @@ pub fn weight_grad(s: &Conv2dShape, input: Input<f32>, grad_output: &[f32], grad
     // Few pixels and many weights: parts of the kernels are tasks instead.
     let splits = if partials == 1 && c.groups == 1 { MIN_TASKS.min(depth.div_ceil(MAX_ROWS)) } else { 1 };
     let rows = depth.div_ceil(splits).next_multiple_of(MAX_ROWS).min(depth);
-    let mut sums = Buffer::<f32>::unspecified(partials * len);
+    let mut sums = AlignedVec::<f32>::unspecified(partials * len);
     threads::parallel_chunks(&mut sums, c.groups * rows * co, |i, sums| {
         let (i, rows) = if splits == 1 { (i, 0..depth) } else { (0, i * rows..depth.min((i + 1) * rows)) };
         let first = i * part;
@@ -118,7 +118,7 @@ impl WeightBand<'_> {
         assert!(walk.last().is_none_or(|w| last + w < data.len()));
         assert!(self.grad.len() == pixels * c.out_channels && walk.count() == pixels);
         let width = tile_cols(S::LANES);
-        let mut padded = Buffer::zeroed(if co % S::LANES == 0 { 0 } else { pixels * width });
+        let mut padded = AlignedVec::zeroed(if co % S::LANES == 0 { 0 } else { pixels * width });
         for g in 0..c.groups {
             for first in (0..co).step_by(width) {
                 let cols = width.min(co - first);
@@ -219,7 +219,7 @@ pub fn strided_input_grad(
         let band = Band { image: i * images, images: grad_input.len() / image, first: 0, rows: c.out_size[0] };
         let size = [0, 1].map(|d| (c.out_size[d] - 1) * c.stride[d] + c.dilation[d] * (c.kernel[d] - 1) + 1);
         let row_stride = size[1] * c.in_channels;
-        let mut padded = Buffer::zeroed(band.images * size[0] * row_stride);
+        let mut padded = AlignedVec::zeroed(band.images * size[0] * row_stride);
         let grad = &grad_output[band.image * out_image..][..band.images * out_image];
         target.run(Scatter { c: &c, band, grad, panels: &panels, padded: &mut padded, row_stride, size });
         grad_input.fill(0.0);
@@ -267,7 +267,7 @@ impl Scatter<'_> {
         let [kh, kw] = c.kernel;
         let depth = kh * kw * ci;
         let offsets = c.pixel_offsets(self.band, c.in_channels, self.row_stride, self.size[0] * self.row_stride);
-        let mut patches = Buffer::<f32>::unspecified(R * depth);
+        let mut patches = AlignedVec::<f32>::unspecified(R * depth);
         for (g, panels) in self.panels.iter().enumerate() {
             for q in (0..offsets.len()).step_by(R) {
                 let count = R.min(offsets.len() - q);

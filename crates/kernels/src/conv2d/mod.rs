@@ -18,7 +18,7 @@ mod winograd;
 use crate::elementwise::Clamp;
 use crate::packed::Weights;
 use crate::settings::ComputeSettings;
-use crate::{Buffer, Float};
+use crate::{AlignedVec, Float};
 use crop::Crop;
 pub use depthwise_block::{DepthwiseBlock, Pointwise, depthwise_block, fits_block, serves_block};
 pub use epilogue::Epilogue;
@@ -190,7 +190,7 @@ pub fn conv2d_weight_grad<'a, T: Float>(
         return;
     }
     if let Some(crop) = Crop::of(s) {
-        let mut part = Buffer::unspecified(crop.shape.weight_len());
+        let mut part = AlignedVec::unspecified(crop.shape.weight_len());
         conv2d_weight_grad(&crop.shape, input, grad_output, &mut part);
         return crop.spread(&part, grad_weight);
     }

@@ -1,7 +1,7 @@
 //! The parts of images that a band of output rows looks at, with their padding.
 
 use super::input::{Input, zero_unless_positive};
-use crate::Buffer;
+use crate::AlignedVec;
 
 /// About how many output pixels a band has: its patches should stay in the second-level cache.
 const BAND_PIXELS: usize = 512;
@@ -78,7 +78,7 @@ pub(super) struct Window<'a> {
 
 enum Data<'a> {
     Inside(&'a [f32]),
-    Padded(Buffer<f32>),
+    Padded(AlignedVec<f32>),
 }
 
 impl<'a> Window<'a> {
@@ -101,7 +101,7 @@ impl<'a> Window<'a> {
         }
         let row_stride = size[1] * pixel;
         let image_stride = size[0] * row_stride;
-        let mut data = Buffer::zeroed(values.len() / image.max(1) * image_stride);
+        let mut data = AlignedVec::zeroed(values.len() / image.max(1) * image_stride);
         let (x0, x1) = overlap(corner[1], size[1], in_size[1]);
         if x0 < x1 {
             for (image, to) in values.chunks_exact(image).zip(data.chunks_exact_mut(image_stride)) {

@@ -8,7 +8,7 @@ use crate::copy::transpose::transpose;
 use crate::isa::Kernel;
 use crate::simd::Simd;
 use crate::target::Target;
-use crate::{Buffer, threads};
+use crate::{AlignedVec, threads};
 
 /// Rows of a block: a multiple of every tile's rows.
 const BLOCK_ROWS: usize = 120;
@@ -41,7 +41,7 @@ pub(super) fn gemm(
     let col_blocks = n.div_ceil(cols);
     let tasks = row_blocks * col_blocks;
     let (parts, depth) = split_depth(k, tasks, BLOCK_DEPTH);
-    let mut partials = Buffer::unspecified(if parts > 1 { parts * m * n } else { 0 });
+    let mut partials = AlignedVec::unspecified(if parts > 1 { parts * m * n } else { 0 });
     let out = threads::SendPtr(if parts > 1 { partials.as_mut_ptr() } else { c.as_mut_ptr() });
     threads::parallel_for(tasks * parts, |task| {
         let (part, block) = (task / tasks, task % tasks);
@@ -94,9 +94,10 @@ impl Block<'_> {
         let stored = self.cols.next_multiple_of(S::LANES);
         let depth = BLOCK_DEPTH.min(self.depth);
         let pack_b = matches!(self.b, Right::Plain(_));
-        let mut packed_b = Buffer::<f32>::unspecified(if pack_b { depth * stored } else { 0 });
+        let mut packed_b = AlignedVec::<f32>::unspecified(if pack_b { depth * stored } else { 0 });
         let pack_a = self.a.col_stride != 1;
-        let mut packed_a = Buffer::<f32>::unspecified(if pack_a { depth * self.rows.next_multiple_of(R) } else { 0 });
+        let mut packed_a =
+            AlignedVec::<f32>::unspecified(if pack_a { depth * self.rows.next_multiple_of(R) } else { 0 });
         for first in (0..self.depth).step_by(BLOCK_DEPTH) {
             let depth = BLOCK_DEPTH.min(self.depth - first);
             let a = &self.a.data[first * self.a.col_stride..];

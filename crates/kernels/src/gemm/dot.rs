@@ -6,7 +6,7 @@ use super::split::{add_partials, split_depth};
 use crate::isa::Kernel;
 use crate::simd::Simd;
 use crate::target::Target;
-use crate::{Buffer, threads};
+use crate::{AlignedVec, threads};
 
 /// Whether sums are long enough for adding up the lanes at their end, and the product too small to pay for packing the right operand.
 pub(super) fn pays(rows: usize, cols: usize, depth: usize) -> bool {
@@ -33,7 +33,7 @@ pub(super) fn gemm(
     let (row_blocks, col_blocks) = (m.div_ceil(BLOCK_ROWS), n.div_ceil(BLOCK_COLS));
     let tasks = row_blocks * col_blocks;
     let (parts, depth) = split_depth(k, tasks, BLOCK_DEPTH / 2);
-    let mut partials = Buffer::unspecified(if parts > 1 { parts * m * n } else { 0 });
+    let mut partials = AlignedVec::unspecified(if parts > 1 { parts * m * n } else { 0 });
     let out = threads::SendPtr(if parts > 1 { partials.as_mut_ptr() } else { c.as_mut_ptr() });
     threads::parallel_for(tasks * parts, |task| {
         let (part, block) = (task / tasks, task % tasks);

@@ -1,5 +1,5 @@
 use super::*;
-use crate::Buffer;
+use crate::AlignedVec;
 use crate::target::tests::on_every_target;
 
 fn noise(len: usize, seed: u32) -> Vec<f32> {
@@ -72,7 +72,7 @@ fn a_linear_layer_has_the_same_bits_whether_its_weight_is_kept_or_not() {
     on_every_target(|target| {
         for [m, n, k] in [[96, 64, 128], [95, 64, 128], [100, 63, 1700], [97, 77, 515], [3, 100, 40], [1, 1, 2]] {
             let x = noise(m * (k + 1), 1);
-            let mut weight = Buffer::from_slice(&noise(n * k, 2));
+            let mut weight = AlignedVec::from_slice(&noise(n * k, 2));
             for x in [Matrix::row_major(&x, k), Matrix::row_major(&x, m).t(), Matrix::row_major(&x, k + 1)] {
                 for change in [0.0, 1.0] {
                     weight[0] += change;

@@ -7,7 +7,7 @@
 use crate::copy::transpose::transpose;
 use crate::packed::NewBuffer;
 use crate::simd::{MAX_LANES, Simd};
-use crate::{Buffer, threads};
+use crate::{AlignedVec, threads};
 
 /// The most rows that a tile has on any instruction set.
 pub(crate) const MAX_ROWS: usize = 12;
@@ -220,7 +220,7 @@ pub(crate) unsafe fn store<S: Simd, const R: usize, const V: usize>(
 ///
 /// All panels are [`tile_cols`] wide, except that the last has one vector if that is enough. Missing columns are zero.
 pub(crate) struct Panels {
-    data: Buffer<f32>,
+    data: AlignedVec<f32>,
     lanes: usize,
     depth: usize,
     cols: usize,
@@ -229,7 +229,7 @@ pub(crate) struct Panels {
 impl Panels {
     /// Packs a matrix of `depth` × `cols` whose row `p` is what `row(p)` begins with.
     pub fn from_rows<'a>(lanes: usize, depth: usize, cols: usize, row: impl Fn(usize) -> &'a [f32] + Sync) -> Panels {
-        Panels::fill(Buffer::unspecified, lanes, depth, cols, |first, used, panel| {
+        Panels::fill(AlignedVec::unspecified, lanes, depth, cols, |first, used, panel| {
             let stored = panel.len() / depth;
             for (p, to) in panel.chunks_exact_mut(stored).enumerate() {
                 to[..used].copy_from_slice(&row(p)[first..][..used]);

@@ -206,13 +206,13 @@ impl Dual {
 
     /// The larger one; of equal ones each gets half of the gradient, as in PyTorch.
     fn max(self, other: Dual) -> Dual {
-        let share = if self.value > other.value { 1.0 } else { f64::from(self.value == other.value) / 2.0 };
-        self.with(other, f64::max(self.value, other.value), share, 1.0 - share)
+        let by_self = if self.value > other.value { 1.0 } else { f64::from(self.value == other.value) / 2.0 };
+        self.with(other, f64::max(self.value, other.value), by_self, 1.0 - by_self)
     }
 
     fn min(self, other: Dual) -> Dual {
-        let share = if self.value < other.value { 1.0 } else { f64::from(self.value == other.value) / 2.0 };
-        self.with(other, f64::min(self.value, other.value), share, 1.0 - share)
+        let by_self = if self.value < other.value { 1.0 } else { f64::from(self.value == other.value) / 2.0 };
+        self.with(other, f64::min(self.value, other.value), by_self, 1.0 - by_self)
     }
 
     /// atan(self / other); 0 without a slope where both are 0.

@@ -172,7 +172,7 @@ struct Counted {
     /// Where targets are ignored.
     ignored: Tensor,
     /// The weight of each target, 0 where it is ignored.
-    share: Tensor,
+    weights: Tensor,
 }
 
 impl Counted {
@@ -180,19 +180,19 @@ impl Counted {
         let shape = target.shape_value();
         let ignored = target.eq(ignore_index);
         let class = target.clone().masked_fill(&ignored, 0.0);
-        let share = match weight {
+        let weights = match weight {
             Some(weight) => {
                 let of_class = weight.clone().index_select(0, &class.clone().reshape([shape.numel()])).reshape(shape);
                 of_class.masked_fill(&ignored, 0.0)
             }
             None => ignored.logical_not().to_dtype(dtype),
         };
-        Counted { class, ignored, share }
+        Counted { class, ignored, weights }
     }
 
     /// What `reduction` gives of the losses of targets and, with label smoothing, of the losses of all classes, which have their weights already.
     fn reduce(self, of_target: Tensor, of_all: Option<Tensor>, reduction: Reduction) -> Tensor {
-        let weighted = of_target * &self.share;
+        let weighted = of_target * &self.weights;
         let losses = match of_all {
             Some(of_all) => weighted + of_all,
             None => weighted,
@@ -201,7 +201,7 @@ impl Counted {
         let losses = losses.masked_fill(&self.ignored, 0.0);
         match reduction {
             Reduction::Mean => {
-                let whole = self.share.sum_all();
+                let whole = self.weights.sum_all();
                 let nothing = whole.eq(0.0);
                 losses.sum_all() / whole.masked_fill(&nothing, 1.0)
             }

@@ -41,10 +41,10 @@ impl Accumulator {
         if is_first {
             return;
         }
-        let share = samples as f64 / self.samples as f64;
+        let fraction = samples as f64 / self.samples as f64;
         for (_, parameter) in model.named_parameters() {
-            let old = earlier.take(parameter).map(|g| g * (1.0 - share));
-            let new = self.mean.take(parameter).map(|g| g * share);
+            let old = earlier.take(parameter).map(|g| g * (1.0 - fraction));
+            let new = self.mean.take(parameter).map(|g| g * fraction);
             if let Some(mean) = match (old, new) {
                 (Some(old), Some(new)) => Some(old + new),
                 (old, new) => old.or(new),

@@ -29,10 +29,10 @@ pub enum Anneal {
 }
 
 impl Anneal {
-    fn between(self, start: f64, end: f64, share: f64) -> f64 {
+    fn between(self, start: f64, end: f64, progress: f64) -> f64 {
         match self {
-            Anneal::Cosine => end + (start - end) / 2.0 * (1.0 + (PI * share).cos()),
-            Anneal::Linear => start + (end - start) * share,
+            Anneal::Cosine => end + (start - end) / 2.0 * (1.0 + (PI * progress).cos()),
+            Anneal::Linear => start + (end - start) * progress,
         }
     }
 }
@@ -82,8 +82,8 @@ impl OneCycle {
         for (end, from, to) in phases {
             if step <= end {
                 // A phase of no length is over at once.
-                let share = if end > begin { (step - begin) / (end - begin) } else { 1.0 };
-                return self.anneal.between(from, to, share);
+                let progress = if end > begin { (step - begin) / (end - begin) } else { 1.0 };
+                return self.anneal.between(from, to, progress);
             }
             begin = end;
         }
@@ -206,8 +206,8 @@ impl Schedule {
                 assert!(*t_max > 0, "Schedule::Cosine: t_max is 0");
                 // Exact at the ends of a fall, however many there were.
                 let (turns, rest) = (step / t_max, (step % t_max) as f64 / *t_max as f64);
-                let share = if turns % 2 == 0 { rest } else { 1.0 - rest };
-                Anneal::Cosine.between(base, *eta_min, share)
+                let progress = if turns % 2 == 0 { rest } else { 1.0 - rest };
+                Anneal::Cosine.between(base, *eta_min, progress)
             }
             Schedule::CosineRestarts { t_0, t_mult, eta_min } => {
                 assert!(*t_0 > 0 && *t_mult > 0, "Schedule::CosineRestarts: t_0 and t_mult must be at least 1");

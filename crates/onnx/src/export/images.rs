@@ -133,8 +133,8 @@ fn averages(size: usize, out: usize) -> Tensor {
     let mut rows = vec![0f32; out * size];
     for i in 0..out {
         let range = window(i, size, out);
-        let share = 1.0 / range.len() as f32;
-        rows[i * size..][range].fill(share);
+        let weight = 1.0 / range.len() as f32;
+        rows[i * size..][range].fill(weight);
     }
     Tensor::from_vec(rows, [out, size])
 }

@@ -268,8 +268,8 @@ fn bilinear(images: &Images, [n, c]: [usize; 2], [y, x]: [f64; 2]) -> [f64; 4] {
         let at = at.max(0.0);
         let low = (at.floor() as i64).min(size as i64 - 1);
         let high = (low + 1).min(size as i64 - 1);
-        let share = if low == high { 0.0 } else { at - low as f64 };
-        (low, high, share)
+        let fraction = if low == high { 0.0 } else { at - low as f64 };
+        (low, high, fraction)
     };
     let ((y0, y1, sy), (x0, x1, sx)) = (around(y, h), around(x, w));
     [

@@ -262,7 +262,7 @@ impl Paired<'_> {
         let class = |name: &String| {
             let images = by_class.get(name.as_str()).map_or(&[][..], |images| images);
             let recall = |side: usize| images.iter().filter(|right| right[side]).count();
-            let share = |side| Number::from(&Metric::proportion("recall", recall(side), images.len()));
+            let rate = |side| Number::from(&Metric::proportion("recall", recall(side), images.len()));
             let difference = |drawn: &[usize]| {
                 let of = |right: [bool; 2]| f64::from(i8::from(right[1]) - i8::from(right[0]));
                 drawn.iter().map(|&i| of(images[i])).sum::<f64>() / drawn.len() as f64
@@ -271,8 +271,8 @@ impl Paired<'_> {
             ClassComparison {
                 class: name.clone(),
                 images: images.len(),
-                recall_a: share(0),
-                recall_b: share(1),
+                recall_a: rate(0),
+                recall_b: rate(1),
                 difference: Number::of(&Metric::fraction("difference", difference(&every)))
                     .bootstrapped(bootstrap_interval(images.len(), options.rounds, options.seed, difference)),
                 p_exact: right(images).p_exact,

@@ -91,8 +91,8 @@ fn largest(map: &[f32]) -> f32 {
 fn heat(value: f32) -> [u8; 3] {
     let at = value.clamp(0.0, 1.0) * (HEAT.len() - 1) as f32;
     let first = (at as usize).min(HEAT.len() - 2);
-    let share = at - first as f32;
+    let fraction = at - first as f32;
     std::array::from_fn(|i| {
-        (f32::from(HEAT[first][i]) * (1.0 - share) + f32::from(HEAT[first + 1][i]) * share).round() as u8
+        (f32::from(HEAT[first][i]) * (1.0 - fraction) + f32::from(HEAT[first + 1][i]) * fraction).round() as u8
     })
 }

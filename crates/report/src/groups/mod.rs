@@ -258,14 +258,14 @@ fn group(
         let images = count(&|i| decisions.has(i, output));
         let predicted = count(&|i| decisions.taken(i, output));
         let found = count(&|i| decisions.has(i, output) && decisions.taken(i, output));
-        let share = |name: &str, part, whole| Number::from(&Metric::proportion(name, part, whole));
+        let rate = |name: &str, part, whole| Number::from(&Metric::proportion(name, part, whole));
         GroupOutput {
             name: name.clone(),
             images,
             predicted,
-            recall: share("recall", found, images),
-            precision: share("precision", found, predicted),
-            selection_rate: share("selection_rate", predicted, members.len()),
+            recall: rate("recall", found, images),
+            precision: rate("precision", found, predicted),
+            selection_rate: rate("selection_rate", predicted, members.len()),
         }
     };
     Group {

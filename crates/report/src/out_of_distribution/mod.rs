@@ -138,14 +138,14 @@ fn distances(
     if inside.features.is_empty() || inside.width() != outside.width() {
         return Err("the model gives no features".into());
     }
-    let (halves, shares) = (folds(ins.len(), 2, seed), folds(outs.len(), 2, seed));
+    let (in_halves, out_halves) = (folds(ins.len(), 2, seed), folds(outs.len(), 2, seed));
     let mut scores = [vec![f64::NAN; ins.len()], vec![f64::NAN; outs.len()]];
     for half in 0..2 {
-        let other: Vec<usize> = others(&halves, half).into_iter().map(|i| ins[i]).collect();
+        let other: Vec<usize> = others(&in_halves, half).into_iter().map(|i| ins[i]).collect();
         let rows: Vec<&[f32]> = other.iter().map(|&i| inside.row(i)).collect();
         let labels: Vec<usize> = other.iter().map(|&i| inside.answers.labels[i]).collect();
         let fitted = Mahalanobis::fit(&rows, &labels, inside.answers.classes)?;
-        for (of, (images, part)) in [(ins, &halves[half]), (outs, &shares[half])].into_iter().enumerate() {
+        for (of, (images, part)) in [(ins, &in_halves[half]), (outs, &out_halves[half])].into_iter().enumerate() {
             let source = [inside, outside][of];
             let rows: Vec<&[f32]> = part.iter().map(|&i| source.row(images[i])).collect();
             for (&i, distance) in part.iter().zip(fitted.distances(&rows)) {

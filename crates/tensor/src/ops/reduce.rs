@@ -161,12 +161,12 @@ impl Tensor {
         if dtype.is_small_integer() {
             return self.widened().reduce_by(name, op, dims, keepdim, |_, _, g| g, false).to_dtype(dtype);
         }
-        let share = move |x: Option<Array>, y: Array, g: Array| {
+        let split = move |x: Option<Array>, y: Array, g: Array| {
             let mask = x.expect("the input is kept").compare(Compare::Eq, y).cast(g.dtype());
             let count = mask.clone().reduce(Reduce::Sum, &which);
             mask.binary(Binary::Mul, g.binary(Binary::Div, count))
         };
-        self.reduce_by(name, op, dims, keepdim, share, true)
+        self.reduce_by(name, op, dims, keepdim, split, true)
     }
 
     /// The product over `dims`; of small integers and truth values as `i64`.

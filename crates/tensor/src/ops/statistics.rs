@@ -85,14 +85,14 @@ impl Tensor {
                     return [Some(x.unary(Unary::Sign).binary(Binary::Mul, g))];
                 }
                 let power = |x: Array| if p == 2.0 { x } else { x.unary(Unary::PowScalar(p - 1.0)) };
-                let share = zero_where_zero(y.clone(), g.binary(Binary::Div, power(y)));
+                let quotient = zero_where_zero(y.clone(), g.binary(Binary::Div, power(y)));
                 let slope = if p == 2.0 {
                     x
                 } else {
                     let slope = power(x.clone().unary(Unary::Abs)).binary(Binary::Mul, x.clone().unary(Unary::Sign));
                     zero_where_zero(x, slope)
                 };
-                [Some(slope.binary(Binary::Mul, share))]
+                [Some(slope.binary(Binary::Mul, quotient))]
             }
         });
         y.dropped(&which, keepdim)

@@ -14,8 +14,8 @@ pub(crate) fn by_depth(groups: ParamGroups, network: &dyn Module, first: f64) ->
     }
     let last = parts.len().saturating_sub(1).max(1) as f64;
     parts.iter().enumerate().fold(groups, |groups, (i, part)| {
-        let share = first.powf(1.0 - i as f64 / last);
-        groups.add(&format!("{part}.*"), ParamGroup::new().lr_scale(share))
+        let scale = first.powf(1.0 - i as f64 / last);
+        groups.add(&format!("{part}.*"), ParamGroup::new().lr_scale(scale))
     })
 }
 

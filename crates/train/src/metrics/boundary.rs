@@ -1,7 +1,7 @@
 //! How near the boundaries of classes are to where they should be.
 
 /// For each class the F1 of its boundaries in an image (Csurka et al., "What is a good evaluation measure for semantic segmentation?", 2013): of the precision,
-/// the fraction of predicted boundary pixels that are nearer to a true one than the tolerance, and the recall, the share of true ones that are nearer to a
+/// the fraction of predicted boundary pixels that are nearer to a true one than the tolerance, and the recall, the fraction of true ones that are nearer to a
 /// predicted one. The tolerance is a fraction of the diagonal.
 ///
 /// A pixel is on the boundary of its class if one of its four neighbours is of another class. Where the target is below 0 there is neither target nor
@@ -27,9 +27,9 @@ pub fn boundary_f1(
         if predicted.is_empty() || target.is_empty() {
             return (predicted.len() != target.len()).then_some(0.0);
         }
-        let share =
+        let fraction =
             |of: &[usize], near: &[usize]| near_pixels(of, near, [height, width], tolerance) as f64 / of.len() as f64;
-        let (precision, recall) = (share(predicted, target), share(target, predicted));
+        let (precision, recall) = (fraction(predicted, target), fraction(target, predicted));
         Some(if precision + recall > 0.0 { 2.0 * precision * recall / (precision + recall) } else { 0.0 })
     };
     predicted.iter().zip(&target).map(f1).collect()

@@ -368,8 +368,8 @@ fn overlap(bbox: [f32; 4], object: &Object) -> f64 {
     }
     let both = width * height;
     let of = if object.crowd { area(bbox) } else { area(bbox) + area(object.bbox) - both };
-    let share = both / of;
-    if share.is_nan() { 0.0 } else { share }
+    let overlap = both / of;
+    if overlap.is_nan() { 0.0 } else { overlap }
 }
 
 impl Metrics for DetectionMetrics {

@@ -59,9 +59,9 @@ const BOOTSTRAP: u64 = u64::from_le_bytes(*b"bootstrp");
 /// The quantile `q` of sorted numbers, interpolated linearly as `numpy.quantile` does.
 fn quantile(sorted: &[f64], q: f64) -> Option<f64> {
     let position = q * sorted.len().checked_sub(1)? as f64;
-    let (below, share) = (position.floor() as usize, position.fract());
+    let (below, fraction) = (position.floor() as usize, position.fract());
     let above = sorted[(below + 1).min(sorted.len() - 1)];
-    Some(if share == 0.0 { sorted[below] } else { sorted[below] * (1.0 - share) + above * share })
+    Some(if fraction == 0.0 { sorted[below] } else { sorted[below] * (1.0 - fraction) + above * fraction })
 }
 
 #[cfg(test)]

@@ -81,9 +81,9 @@ fn named(counts: &[Vec<usize>], names: &[&str]) -> String {
             let x = left + column as f64 * side;
             let step = step(count, total);
             let tip = (count > 0).then(|| {
-                let share = 100.0 * count as f64 / total as f64;
+                let percentage = 100.0 * count as f64 / total as f64;
                 let name = |class: usize| fitted(names[class], TIP, 1.0);
-                format!("actual {}, predicted {}: {count} ({share:.1}%)", name(row), name(column))
+                format!("actual {}, predicted {}: {count} ({percentage:.1}%)", name(row), name(column))
             });
             svg.area(&format!("c{step}"), &cell([x + 0.5, y + 0.5], [side - 1.0; 2]), tip.as_deref());
             if count > 0 {

@@ -39,7 +39,7 @@ fn ms(time: Duration) -> f64 {
     time.as_secs_f64() * 1e3
 }
 
-fn share(part: f64, whole: f64) -> String {
+fn percentage(part: f64, whole: f64) -> String {
     if whole > 0.0 { format!("{:.0}%", 100.0 * part / whole) } else { String::new() }
 }
 
@@ -91,10 +91,10 @@ pub fn run(args: &Bench, model: &OsStr) -> Result<ExitCode, Failure> {
             by(&node.output),
             macs,
             format!("{took:.3}"),
-            share(took, run),
+            percentage(took, run),
             speed,
             format!("{:.3}", floor.ms()),
-            share(floor.ms(), took),
+            percentage(floor.ms(), took),
         ]);
     }
     let macs: u64 = times.nodes.iter().map(|node| node.macs).sum();
@@ -108,7 +108,7 @@ pub fn run(args: &Bench, model: &OsStr) -> Result<ExitCode, Failure> {
         "",
         &speed,
         &format!("{floor:.3}"),
-        &share(floor, run),
+        &percentage(floor, run),
     ];
     table.row(whole.map(String::from).to_vec());
     say(format_args!("\n{table}"))?;
@@ -128,6 +128,6 @@ mod tests {
 
     #[test]
     fn a_share_of_nothing_is_not_shown() {
-        assert_eq!((share(1.0, 0.0), share(1.0, 4.0)), (String::new(), "25%".into()));
+        assert_eq!((percentage(1.0, 0.0), percentage(1.0, 4.0)), (String::new(), "25%".into()));
     }
 }

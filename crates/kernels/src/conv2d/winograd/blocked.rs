@@ -8,7 +8,7 @@ use crate::gemm::tile::{self, MAX_ROWS, Walk, tile_cols};
 use crate::isa::Kernel;
 use crate::simd::Simd;
 use crate::target::Target;
-use crate::{Buffer, threads};
+use crate::{AlignedVec, threads};
 
 /// Tiles of a block: a multiple of every register tile's rows.
 const BLOCK: usize = 24;
@@ -49,8 +49,8 @@ impl Block<'_> {
         let channels = ci.next_multiple_of(S::LANES);
         let zeros = vec![0.0; ci];
         let point = point_stride(BLOCK * channels);
-        let mut points = Buffer::<f32>::unspecified(POINTS * point);
-        let mut products = Buffer::<f32>::unspecified(POINTS * point_stride(BLOCK * width));
+        let mut points = AlignedVec::<f32>::unspecified(POINTS * point);
+        let mut products = AlignedVec::<f32>::unspecified(POINTS * point_stride(BLOCK * width));
         for t in 0..self.count {
             let (n, at) = self.grid.get(self.first + t);
             let corner = [at[0] as isize - self.before[0], at[1] as isize - self.before[1]];

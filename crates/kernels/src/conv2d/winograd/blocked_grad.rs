@@ -8,7 +8,7 @@ use crate::gemm::tile::{self, MAX_ROWS, Walk, tile_cols};
 use crate::isa::Kernel;
 use crate::simd::Simd;
 use crate::target::Target;
-use crate::{Buffer, threads};
+use crate::{AlignedVec, threads};
 
 /// Tiles of a block.
 const BLOCK: usize = 48;
@@ -37,7 +37,7 @@ pub(super) fn weight_grad(
     let wanted = (grid.len() / TILES_PER_PARTIAL).min(MAX_PARTIALS).min(MAX_VALUES / (groups * len)).max(1);
     let tiles = grid.len().div_ceil(wanted).next_multiple_of(BLOCK).max(BLOCK);
     let partials = grid.len().div_ceil(tiles).max(1);
-    let mut sums = Buffer::<f32>::unspecified(groups * partials * len);
+    let mut sums = AlignedVec::<f32>::unspecified(groups * partials * len);
     threads::parallel_chunks(&mut sums, len, |task, sums| {
         let (group, partial) = (task / partials, task % partials);
         sums.fill(0.0);
@@ -91,8 +91,8 @@ impl Part<'_> {
         let zeros = vec![0.0; ci.max(co)];
         let [in_point, out_point] = [in_stride, out_stride].map(|row| point_stride(BLOCK * row));
         let point = point_stride(ROWS * ci);
-        let mut inputs = Buffer::<f32>::unspecified(POINTS * in_point);
-        let mut grads = Buffer::<f32>::unspecified(POINTS * out_point);
+        let mut inputs = AlignedVec::<f32>::unspecified(POINTS * in_point);
+        let mut grads = AlignedVec::<f32>::unspecified(POINTS * out_point);
         for first in (self.first..self.end).step_by(BLOCK) {
             let count = BLOCK.min(self.end - first);
             for t in 0..count {

@@ -8,7 +8,7 @@ use crate::gemm::tile::{self, Prefetch, Walk, tile_cols};
 use crate::isa::Kernel;
 use crate::simd::Simd;
 use crate::target::Target;
-use crate::{Buffer, threads};
+use crate::{AlignedVec, threads};
 use std::ops::Range;
 
 /// The most tiles of a block: twice the rows of a register tile.
@@ -57,8 +57,8 @@ impl Block<'_> {
         let row = point_stride(ci);
         let zeros = vec![0.0; ci];
         let point = self.count * row;
-        let mut points = Buffer::<f32>::unspecified(Two::POINTS * point);
-        let mut products = Buffer::<f32>::unspecified(Two::POINTS * point_stride(self.count * width));
+        let mut points = AlignedVec::<f32>::unspecified(Two::POINTS * point);
+        let mut products = AlignedVec::<f32>::unspecified(Two::POINTS * point_stride(self.count * width));
         for t in 0..self.count {
             let (n, at) = self.grid.get(self.first + t);
             let corner = [at[0] as isize - self.before[0], at[1] as isize - self.before[1]];

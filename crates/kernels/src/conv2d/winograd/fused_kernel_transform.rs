@@ -12,7 +12,7 @@ use crate::gemm::tile::{self, MAX_ROWS, Walk, tile_cols};
 use crate::isa::Kernel;
 use crate::simd::Simd;
 use crate::target::Target;
-use crate::{Buffer, threads};
+use crate::{AlignedVec, threads};
 use std::marker::PhantomData;
 
 /// Input channels whose kernels are transformed at once: with those of one panel of output channels they fit the second-level cache.
@@ -30,8 +30,8 @@ pub(super) fn is_profitable(grid: Grid, co: usize) -> bool {
 }
 
 /// Tiles in groups of [`GROUP`], each group's transforms one after another.
-fn transformed(grid: Grid, row: usize, make: impl Fn((usize, usize), &mut [f32]) + Sync) -> Buffer<f32> {
-    let mut points = Buffer::<f32>::unspecified(grid.len().div_ceil(GROUP) * group_len(row));
+fn transformed(grid: Grid, row: usize, make: impl Fn((usize, usize), &mut [f32]) + Sync) -> AlignedVec<f32> {
+    let mut points = AlignedVec::<f32>::unspecified(grid.len().div_ceil(GROUP) * group_len(row));
     threads::parallel_chunks(&mut points, group_len(row), |g, points| {
         make((g * GROUP, GROUP.min(grid.len() - g * GROUP)), points);
     });
@@ -85,8 +85,8 @@ impl Panel<'_> {
     fn columns<S: Simd, const R: usize, const V: usize>(&self, simd: S) {
         let width = V * S::LANES;
         let product = point_stride(self.tiles * width);
-        let mut transformed = Buffer::<f32>::unspecified(POINTS * point_stride(DEPTH.min(self.ci) * width));
-        let mut products = Buffer::<f32>::unspecified(POINTS * product);
+        let mut transformed = AlignedVec::<f32>::unspecified(POINTS * point_stride(DEPTH.min(self.ci) * width));
+        let mut products = AlignedVec::<f32>::unspecified(POINTS * product);
         for start in (0..self.ci).step_by(DEPTH) {
             let inputs = start..self.ci.min(start + DEPTH);
             let depth = inputs.len();
@@ -215,7 +215,7 @@ impl Sums<'_> {
     fn all<S: Simd, const R: usize>(&mut self, simd: S) {
         const POINT: usize = point_stride(ROWS * COLUMNS);
         // point × output channel × input channel
-        let mut sums = Buffer::<f32>::unspecified(POINTS * POINT);
+        let mut sums = AlignedVec::<f32>::unspecified(POINTS * POINT);
         let width = tile_cols(S::LANES);
         for start in (0..self.ci).step_by(COLUMNS) {
             let columns = COLUMNS.min(self.ci - start);

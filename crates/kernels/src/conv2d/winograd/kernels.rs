@@ -8,7 +8,7 @@ use crate::isa::Kernel;
 use crate::packed::NewBuffer;
 use crate::simd::{MAX_LANES, Simd};
 use crate::target::Target;
-use crate::{Buffer, threads};
+use crate::{AlignedVec, threads};
 use std::marker::PhantomData;
 use std::ops::Range;
 
@@ -27,7 +27,7 @@ pub(super) struct Kernels<'a> {
 impl Kernels<'_> {
     /// All of them, transformed, as panels of adjacent output channels: panel × point × input channel × output channel, points
     /// [`point_stride`] apart.
-    pub fn transformed<F: Tile>(self, target: Target, new: NewBuffer) -> Buffer<f32> {
+    pub fn transformed<F: Tile>(self, target: Target, new: NewBuffer) -> AlignedVec<f32> {
         let Kernels { inputs, outputs, .. } = self;
         let (lanes, width) = (target.lanes(), tile_cols(target.lanes()));
         let panel = |channels: usize| F::POINTS * point_stride(inputs * channels.next_multiple_of(lanes));

@@ -22,7 +22,7 @@ mod transform;
 use super::epilogue::Epilogue;
 use super::input::Input;
 use super::shape::Conv2dShape;
-use crate::Buffer;
+use crate::AlignedVec;
 use crate::packed::{NewBuffer, Weights};
 use crate::target::Target;
 use kernels::Kernels;
@@ -126,7 +126,7 @@ pub fn forward(
     let packed = weight.packed.filter(|_| POINTS * ci * co <= KEPT);
     match packed.and_then(|packed| packed.kernels(target.lanes(), transform)) {
         Some(transformed) => run(target, images, before, grid, transformed, to),
-        None => run(target, images, before, grid, &transform(Buffer::unspecified), to),
+        None => run(target, images, before, grid, &transform(AlignedVec::unspecified), to),
     }
 }
 
@@ -144,7 +144,7 @@ pub fn input_grad(
     let grid = Grid::new(s.batch, s.in_size);
     let to = Output::new(grid, s.in_size, ci, None, Epilogue::NONE, before_relu, false, grad_input);
     let kernels = Kernels { values: weight, inputs: co, outputs: ci, rotated: true };
-    let transformed = || kernels.transformed::<Four>(target, Buffer::unspecified);
+    let transformed = || kernels.transformed::<Four>(target, AlignedVec::unspecified);
     match Algorithm::of(grid, co, ci) {
         Algorithm::Blocked => blocked::correlate(target, images, before, grid, &transformed(), to),
         Algorithm::PointMajor => point_major::correlate(target, images, before, grid, &transformed(), to),

@@ -11,7 +11,7 @@ use crate::gemm::tile::{self, MAX_ROWS, Walk, tile_cols};
 use crate::isa::Kernel;
 use crate::simd::Simd;
 use crate::target::Target;
-use crate::{Buffer, threads};
+use crate::{AlignedVec, threads};
 
 /// Output channels of a task of the weight gradient.
 const ROWS: usize = 64;
@@ -28,8 +28,8 @@ pub(super) fn correlate(target: Target, images: Images, before: [isize; 2], grid
     let [in_stride, out_stride] = [images.channels, to.channels()].map(tile_stride);
     let [in_group, out_group] = [in_stride, out_stride].map(group_len);
     let room = TILES.min(grid.len()).div_ceil(GROUP);
-    let mut points = Buffer::<f32>::unspecified(room * in_group);
-    let mut products = Buffer::<f32>::unspecified(room * out_group);
+    let mut points = AlignedVec::<f32>::unspecified(room * in_group);
+    let mut products = AlignedVec::<f32>::unspecified(room * out_group);
     for first in (0..grid.len()).step_by(TILES) {
         let count = TILES.min(grid.len() - first);
         let groups = count.div_ceil(GROUP);
@@ -159,12 +159,12 @@ pub(super) fn weight_grad(
     let [in_stride, out_stride] = [ci, co].map(tile_stride);
     let [in_group, out_group] = [in_stride, out_stride].map(group_len);
     let room = TILES.min(grid.len()).div_ceil(GROUP);
-    let mut points = Buffer::<f32>::unspecified(room * in_group);
-    let mut grad_points = Buffer::<f32>::unspecified(room * out_group);
+    let mut points = AlignedVec::<f32>::unspecified(room * in_group);
+    let mut grad_points = AlignedVec::<f32>::unspecified(room * out_group);
     // point × output channel, in whole tasks × input channel
     let blocks = co.div_ceil(ROWS);
     let task_len = point_stride(ROWS * ci);
-    let mut sums = Buffer::<f32>::unspecified(POINTS * blocks * task_len);
+    let mut sums = AlignedVec::<f32>::unspecified(POINTS * blocks * task_len);
     if grid.len() == 0 {
         sums.fill(0.0);
     }

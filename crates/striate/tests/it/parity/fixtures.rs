@@ -26,8 +26,8 @@ impl Tolerance {
     pub const SUM: Tolerance = Tolerance { relative: 1e-6, of_largest: 1e-6 };
 
     /// For larger errors, in proportion to the largest number.
-    pub const fn of_largest(share: f64) -> Tolerance {
-        Tolerance { relative: 0.0, of_largest: share }
+    pub const fn of_largest(fraction: f64) -> Tolerance {
+        Tolerance { relative: 0.0, of_largest: fraction }
     }
 }
 

@@ -86,15 +86,15 @@ pub(crate) fn stored(case: &Case, name: &str, got: &Tensor) -> (String, Tensor) 
 }
 
 /// Compares the sum and the sum of squares of a tensor that the fixture has only a sample of.
-pub(crate) fn compare_sums(case: &Case, name: &str, got: &Tensor, share: f64) -> Result<(), String> {
+pub(crate) fn compare_sums(case: &Case, name: &str, got: &Tensor, fraction: f64) -> Result<(), String> {
     let Some(sums) = case.find(&format!("{name}.sums")) else { return Ok(()) };
     let [sum, squares] = sums.to_vec::<f32>()[..] else { panic!("two sums") };
     let values = got.to_vec::<f32>();
     let (own_sum, own_squares) =
         values.iter().fold((0.0, 0.0), |(s, q), &v| (s + f64::from(v), q + f64::from(v).powi(2)));
     let root = f64::from(squares).sqrt();
-    let near = (own_sum - f64::from(sum)).abs() <= share * root * (values.len() as f64).sqrt()
-        && (own_squares.sqrt() - root).abs() <= share * root;
+    let near = (own_sum - f64::from(sum)).abs() <= fraction * root * (values.len() as f64).sqrt()
+        && (own_squares.sqrt() - root).abs() <= fraction * root;
     if near { Ok(()) } else { Err(format!("{name}: sums {own_sum}, {own_squares}; PyTorch {sum}, {squares}")) }
 }
 

@@ -66,10 +66,10 @@ fn steps(case: &Case) -> Result<(), String> {
     }
     let after = Tensor::stack(&after, 0);
     // LAMB's norms are of the whole, so that rounding of the largest row reaches all.
-    let share = if case.op == "lamb" { 2e-6 } else { 1e-6 };
+    let fraction = if case.op == "lamb" { 2e-6 } else { 1e-6 };
     for row in 0..expected.size(1) {
         let of_row = |t: &Tensor| t.clone().select(1, row);
-        compare(&of_row(&after), &of_row(&expected), Tolerance::of_largest(share))
+        compare(&of_row(&after), &of_row(&expected), Tolerance::of_largest(fraction))
             .map_err(|e| format!("{}: row {row}: {e}", case.name))?;
     }
     Ok(())

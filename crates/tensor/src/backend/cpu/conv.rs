@@ -8,7 +8,7 @@ use crate::ops::conv_transpose::convolution;
 use crate::shape::Shape;
 use striate_kernels::conv2d::{self as conv, Conv2dShape, Epilogue};
 use striate_kernels::elementwise::Clamp;
-use striate_kernels::{Buffer, Float, PackedWeight, Weights};
+use striate_kernels::{AlignedVec, Float, PackedWeight, Weights};
 
 /// The results of an op of this family.
 pub fn run(op: &Op, packed: Option<&[PackedWeight; 3]>, inputs: Vec<Array>, outputs: &[Spec]) -> Vec<Array> {
@@ -84,7 +84,7 @@ fn conv2d<T: Stored + Float>(
 ) -> Array {
     let s = conv_shape(x.shape, weight.array.shape, o);
     let [h, w] = s.out_size();
-    let mut out = Buffer::unspecified(s.output_len());
+    let mut out = AlignedVec::unspecified(s.output_len());
     let bias = bias.map(|b| b.packed_default::<T>());
     let values = x.packed_default::<T>();
     let input = conv::Input { values: &values, relu };
@@ -134,7 +134,7 @@ fn conv2d_max_pool2<T: Stored + Float>(
         return pool::max_pool2d::<T>(&y, false, &Pool2dOptions::new([2; 2])).0;
     }
     let shape = Shape::from([s.batch, s.out_channels, s.out_size()[0] / 2, s.out_size()[1] / 2]);
-    let mut out = Buffer::unspecified(shape.numel());
+    let mut out = AlignedVec::unspecified(shape.numel());
     let bias = bias.map(|b| b.packed_default::<T>());
     let values = x.packed_default::<T>();
     let input = conv::Input { values: &values, relu };
@@ -157,7 +157,7 @@ fn conv2d_input_grad<T: Stored + Float>(
     o: &Conv2dOptions,
 ) -> Array {
     let s = conv_shape(input, weight.shape, o);
-    let mut out = Buffer::unspecified(s.input_len());
+    let mut out = AlignedVec::unspecified(s.input_len());
     let mask = before_relu.map(|x| x.packed_default::<T>());
     conv::conv2d_input_grad(&s, &grad.packed_default::<T>(), &weight.packed_default(), mask.as_deref(), &mut out);
     Array::from_buffer(out, input)
@@ -171,7 +171,7 @@ fn conv2d_weight_grad<T: Stored + Float>(
     o: &Conv2dOptions,
 ) -> Array {
     let s = conv_shape(x.shape, weight, o);
-    let mut out = Buffer::unspecified(s.weight_len());
+    let mut out = AlignedVec::unspecified(s.weight_len());
     let values = x.packed_default::<T>();
     conv::conv2d_weight_grad(&s, conv::Input { values: &values, relu }, &grad.packed_default(), &mut out);
     Array::from_buffer(out, weight)

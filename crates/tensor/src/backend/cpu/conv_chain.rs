@@ -7,7 +7,7 @@ use crate::dtype::DType;
 use crate::op::{FusedConv2d, Spec, as_clamp, operands_of_chain};
 use crate::shape::Shape;
 use striate_kernels::conv2d::{self as conv, DepthwiseBlock, Epilogue, Pointwise};
-use striate_kernels::{Buffer, PackedWeight, Weights};
+use striate_kernels::{AlignedVec, PackedWeight, Weights};
 
 /// Whether convolutions of these operands are best computed in one pass over the rows of the images, as far as that does not depend on the batch: a depthwise one
 /// with pointwise ones around it.
@@ -120,7 +120,7 @@ fn block(chain: &[FusedConv2d], packed: Option<&[PackedWeight; 3]>, x: &Array, o
     let project = parts.project.map(|_| values(at + 1));
     let channels = project.as_ref().map_or(shape.out_channels, |p| p.shape[0]);
     let [h, w] = shape.out_size();
-    let mut out = Buffer::unspecified(shape.batch * h * w * channels);
+    let mut out = AlignedVec::unspecified(shape.batch * h * w * channels);
     let block = DepthwiseBlock {
         shape: &shape,
         expand: expand.as_ref().map(Values::pointwise),

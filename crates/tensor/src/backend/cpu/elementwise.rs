@@ -6,7 +6,7 @@ use crate::dtype::{DType, Stored, by_type};
 use crate::op::{Binary, Compare, Op, Reduce, Spec, Unary};
 use crate::shape::Shape;
 use striate_kernels::elementwise::{self as ew, Operand};
-use striate_kernels::{Buffer, reduce as kernel, scan, sort};
+use striate_kernels::{AlignedVec, reduce as kernel, scan, sort};
 
 /// The results of an op of this family.
 pub fn run(op: &Op, inputs: Vec<Array>, outputs: &[Spec]) -> Vec<Array> {
@@ -103,7 +103,7 @@ fn binary_float<T: Stored + striate_kernels::Float>(op: Binary, a: Array, b: Arr
         ew::binary_assign(op, &ms, out, Operand { data: a.data(), strides: &sa }, true);
         return b;
     }
-    let mut out = Buffer::unspecified(shape.numel());
+    let mut out = AlignedVec::unspecified(shape.numel());
     let (a, b) = (Operand { data: a.data::<T>(), strides: &sa }, Operand { data: b.data::<T>(), strides: &sb });
     ew::binary(op, &ms, a, b, &mut out);
     Array::from_buffer(out, v.shape)
@@ -113,7 +113,7 @@ fn binary_float<T: Stored + striate_kernels::Float>(op: Binary, a: Array, b: Arr
 fn along_last<T: Stored>(x: &Array, dim: usize, size: usize, f: impl FnOnce(usize, usize, &[T], &mut [i64])) -> Array {
     let order = super::dim_last(x.shape.rank(), dim);
     let shape = x.shape.with(dim, size);
-    let mut out = Buffer::unspecified(shape.numel());
+    let mut out = AlignedVec::unspecified(shape.numel());
     f(x.shape.without(dim).numel(), x.shape[dim], &x.packed::<T>(&order), &mut out);
     Array::in_order(out, shape, &order)
 }
@@ -122,14 +122,14 @@ fn reduce_i64(op: Reduce, x: &Array, dims: &[usize], shape: Shape) -> Array {
     let kept = (0..x.shape.rank()).filter(|d| !dims.contains(d));
     let order: Vec<usize> = kept.chain(dims.iter().copied()).collect();
     let n = dims.iter().map(|&d| x.shape[d]).product();
-    let mut out = Buffer::unspecified(shape.numel());
+    let mut out = AlignedVec::unspecified(shape.numel());
     kernel::reduce_i64(op, n, &x.packed(&order), &mut out);
     Array::in_order(out, shape, &(0..shape.rank()).collect::<Vec<_>>())
 }
 
 pub fn cast(x: Array, dtype: DType) -> Array {
     fn cast<A: Stored + ew::CastTo<B>, B: Stored>(x: &Array) -> Array {
-        let mut out = Buffer::unspecified(x.shape.numel());
+        let mut out = AlignedVec::unspecified(x.shape.numel());
         ew::cast::<A, B>(&x.packed_default::<A>(), &mut out);
         Array::from_buffer(out, x.shape)
     }
@@ -143,7 +143,7 @@ pub fn unary(op: Unary, x: Array) -> Array {
             ew::unary_assign(op, values);
             return x;
         }
-        let mut out = Buffer::unspecified(x.shape.numel());
+        let mut out = AlignedVec::unspecified(x.shape.numel());
         ew::unary(op, &x.packed_default::<T>(), &mut out);
         Array::from_buffer(out, x.shape)
     })
@@ -152,7 +152,7 @@ pub fn unary(op: Unary, x: Array) -> Array {
 pub fn binary(op: Binary, a: Array, b: Array) -> Array {
     if a.dtype() == DType::I64 {
         let v = Aligned::new([&a, &b]);
-        let mut out = Buffer::unspecified(v.shape.numel());
+        let mut out = AlignedVec::unspecified(v.shape.numel());
         let (a, b) = (a.data::<i64>(), b.data::<i64>());
         let (a, b) = (Operand { data: a, strides: &v.strides[0] }, Operand { data: b, strides: &v.strides[1] });
         ew::binary_i64(op, &v.memory_shape, a, b, &mut out);
@@ -186,7 +186,7 @@ macro_rules! by_comparable {
 pub fn compare(op: Compare, a: Array, b: Array) -> Array {
     let (a, b) = (comparable(a), comparable(b));
     let v = Aligned::new([&a, &b]);
-    let mut out = Buffer::unspecified(v.shape.numel());
+    let mut out = AlignedVec::unspecified(v.shape.numel());
     by_comparable!(a, op.name(), |T| {
         let a = Operand { data: a.data::<T>(), strides: &v.strides[0] };
         let b = Operand { data: b.data::<T>(), strides: &v.strides[1] };
@@ -200,7 +200,7 @@ pub fn select(condition: Array, a: Array, b: Array) -> Array {
     let v = Aligned::new([&condition, &a, &b]);
     let condition = Operand { data: condition.data::<u8>(), strides: &v.strides[0] };
     by_type!(a.dtype(), |T| {
-        let mut out = Buffer::unspecified(v.shape.numel());
+        let mut out = AlignedVec::unspecified(v.shape.numel());
         let a = Operand { data: a.data::<T>(), strides: &v.strides[1] };
         let b = Operand { data: b.data::<T>(), strides: &v.strides[2] };
         ew::select(&v.memory_shape, condition, a, b, &mut out);
@@ -216,7 +216,7 @@ pub fn reduce(op: Reduce, x: Array, dims: &[usize]) -> Array {
         return reduce_i64(op, &x, dims, shape);
     }
     by_float!(x, "reduction", |T| {
-        let mut out = Buffer::unspecified(shape.numel());
+        let mut out = AlignedVec::unspecified(shape.numel());
         let (xs, strides) = (x.shape.permuted(order), x.strides.permuted(order));
         kernel::reduce(op, &xs, &strides, x.data::<T>(), &reduced, &mut out);
         Array::from_buffer(out, shape)
@@ -245,12 +245,12 @@ pub fn cumsum(x: Array, dim: usize, reverse: bool) -> Array {
     let sizes = x.shape.permuted(order);
     let [outer, n, inner] = [sizes[..at].iter().product(), sizes[at], sizes[at + 1..].iter().product()];
     if x.dtype() == DType::I64 {
-        let mut out = Buffer::unspecified(x.shape.numel());
+        let mut out = AlignedVec::unspecified(x.shape.numel());
         scan::cumsum_i64(outer, n, inner, reverse, &x.packed_default(), &mut out);
         return Array::from_buffer(out, x.shape);
     }
     by_float!(x, "cumsum", |T| {
-        let mut out = Buffer::unspecified(x.shape.numel());
+        let mut out = AlignedVec::unspecified(x.shape.numel());
         scan::cumsum::<T>(outer, n, inner, reverse, &x.packed_default(), &mut out);
         Array::from_buffer(out, x.shape)
     })

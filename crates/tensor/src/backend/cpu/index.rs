@@ -4,7 +4,7 @@ use crate::array::Array;
 use crate::dtype::Stored;
 use crate::shape::Shape;
 use std::ops::AddAssign;
-use striate_kernels::{Buffer, index};
+use striate_kernels::{AlignedVec, index};
 
 fn rows(rank: usize) -> Vec<usize> {
     (0..rank).collect()
@@ -24,7 +24,7 @@ pub fn gather<T: Stored>(x: &Array, dim: usize, index: &Array) -> Array {
     let x = trimmed(x, dim, index.shape);
     let order = rows(x.shape.rank());
     let [outer, len, inner] = split(x.shape, dim);
-    let mut out = Buffer::unspecified(index.shape.numel());
+    let mut out = AlignedVec::unspecified(index.shape.numel());
     let n = index.shape[dim];
     index::gather(outer, len, inner, n, &x.packed::<T>(&order), &index.packed(&order), &mut out);
     Array::in_order(out, index.shape, &order)
@@ -34,7 +34,7 @@ pub fn scatter_add<T: Stored + AddAssign>(grad: &Array, dim: usize, index: &Arra
     let order = rows(shape.rank());
     let small = (0..shape.rank()).map(|d| if d == dim { shape[d] } else { index.shape[d] }).collect::<Shape>();
     let [outer, len, inner] = split(small, dim);
-    let mut out = Buffer::zeroed(small.numel());
+    let mut out = AlignedVec::zeroed(small.numel());
     let n = index.shape[dim];
     index::scatter_add(outer, len, inner, n, &grad.packed::<T>(&order), &index.packed(&order), &mut out);
     let sums = Array::in_order(out, small, &order);
@@ -46,7 +46,7 @@ pub fn index_select<T: Stored>(x: &Array, dim: usize, index: &Array) -> Array {
     let order = rows(x.shape.rank());
     let [outer, len, inner] = split(x.shape, dim);
     let shape = x.shape.with(dim, index.shape[0]);
-    let mut out = Buffer::unspecified(shape.numel());
+    let mut out = AlignedVec::unspecified(shape.numel());
     index::index_select(outer, len, inner, &x.packed::<T>(&order), &index.packed(&[0]), &mut out);
     Array::in_order(out, shape, &order)
 }
@@ -54,7 +54,7 @@ pub fn index_select<T: Stored>(x: &Array, dim: usize, index: &Array) -> Array {
 pub fn index_add<T: Stored + AddAssign>(grad: &Array, dim: usize, index: &Array, shape: Shape) -> Array {
     let order = rows(shape.rank());
     let [outer, len, inner] = split(shape, dim);
-    let mut out = Buffer::zeroed(shape.numel());
+    let mut out = AlignedVec::zeroed(shape.numel());
     index::index_add(outer, len, inner, &grad.packed::<T>(&order), &index.packed(&[0]), &mut out);
     Array::in_order(out, shape, &order)
 }

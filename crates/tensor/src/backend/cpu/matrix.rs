@@ -6,7 +6,7 @@ use crate::dtype::Stored;
 use crate::op::{Binary, Op, Spec};
 use crate::shape::Shape;
 use striate_kernels::gemm::{self, Matrix, batched_gemm, gemm};
-use striate_kernels::{Buffer, Float, PackedWeight, Weights};
+use striate_kernels::{AlignedVec, Float, PackedWeight, Weights};
 
 /// The results of an op of this family.
 pub fn run(op: &Op, packed: Option<&PackedWeight>, inputs: Vec<Array>, outputs: &[Spec]) -> Vec<Array> {
@@ -46,7 +46,7 @@ pub fn linear<T: Stored + Float>(x: Array, weight: Array, bias: Option<Array>, p
     if !weight.is_dense_in(&[0, 1]) {
         return with_bias(matmul::<T>(x, views::permute(weight, &[1, 0])), bias);
     }
-    let mut out = Buffer::unspecified(rows * outputs);
+    let mut out = AlignedVec::unspecified(rows * outputs);
     let values = &weight.data::<T>()[..inputs * outputs];
     let weight = packed.map_or(values.into(), |packed| Weights::packed(values, packed));
     let bias = bias.as_ref().map(|b| b.packed_default::<T>());
@@ -58,7 +58,7 @@ pub fn matmul<T: Stored + Float>(a: Array, b: Array) -> Array {
     let rank = a.shape.rank();
     let [m, k, n] = [a.shape[rank - 2], a.shape[rank - 1], b.shape[rank - 1]];
     let shape = a.shape.with(rank - 1, n);
-    let mut out = Buffer::unspecified(shape.numel());
+    let mut out = AlignedVec::unspecified(shape.numel());
     if rank == 2 {
         gemm(m, n, k, matrix::<T>(&a), matrix::<T>(&b), &mut out, false);
         return Array::from_buffer(out, shape);

@@ -6,7 +6,7 @@ use crate::array::Array;
 use crate::dtype::{Element, Stored};
 use crate::op::{Binary, Op, Spec, Unary, as_clamp};
 use crate::shape::Shape;
-use striate_kernels::Buffer;
+use striate_kernels::AlignedVec;
 use striate_kernels::batch_norm::{self as batch, BatchNorm, GradPlace};
 use striate_kernels::group_norm::{self as group, GroupNormShape};
 use striate_kernels::resample::Taps;
@@ -65,7 +65,7 @@ fn stats(x: Array) -> Vec<Array> {
     let (rows, c) = channels_last(&x);
     let shape = Shape::from([c]);
     by_float!(x, "batch_norm", |T| {
-        let (mut mean, mut var) = (Buffer::unspecified(c), Buffer::unspecified(c));
+        let (mut mean, mut var) = (AlignedVec::unspecified(c), AlignedVec::unspecified(c));
         batch::batch_norm_stats(rows, c, &x.packed_default::<T>(), &mut mean, &mut var);
         vec![Array::from_buffer(mean, shape), Array::from_buffer(var, shape)]
     })
@@ -82,7 +82,7 @@ fn batch_norm(eps: f64, activation: Option<Unary>, inputs: Vec<Array>) -> Array 
     let (x, residual) = (as_channels(x), residual.map(as_channels));
     let (rows, c) = channels_last(&x);
     by_float!(x, "batch_norm", |T| {
-        let mut out = Buffer::unspecified(x.shape.numel());
+        let mut out = AlignedVec::unspecified(x.shape.numel());
         let inv_std = inverse_std::<T>(&var, eps);
         let norm = BatchNorm {
             rows,
@@ -106,7 +106,7 @@ fn gradients(eps: f64, training: bool, activation: Option<Unary>, inputs: Vec<Ar
     let (mut grad, mut x) = (as_channels(grad).dense(), as_channels(x).dense());
     let (rows, c) = channels_last(&x);
     by_float!(x, "batch_norm", |T| {
-        let (mut grad_weight, mut grad_bias) = (Buffer::unspecified(c), Buffer::unspecified(c));
+        let (mut grad_weight, mut grad_bias) = (AlignedVec::unspecified(c), AlignedVec::unspecified(c));
         let inv_std = inverse_std::<T>(&var, eps);
         let over_grad = grad.exclusive::<T>().is_some();
         let place = if over_grad {
@@ -150,8 +150,9 @@ fn group_norm(inputs: Vec<Array>, groups: usize, eps: f64) -> Vec<Array> {
     let s = sizes(x.shape, groups);
     let statistics = Shape::from([s.samples, groups]);
     by_float!(x, "group_norm", |T| {
-        let mut out = Buffer::unspecified(x.shape.numel());
-        let (mut mean, mut var) = (Buffer::unspecified(statistics.numel()), Buffer::unspecified(statistics.numel()));
+        let mut out = AlignedVec::unspecified(x.shape.numel());
+        let (mut mean, mut var) =
+            (AlignedVec::unspecified(statistics.numel()), AlignedVec::unspecified(statistics.numel()));
         let (weight, bias) = (weight.packed_default::<T>(), bias.packed_default::<T>());
         group::group_norm(&s, &x.packed_default(), Some(&weight), Some(&bias), eps, &mut out, &mut mean, &mut var);
         vec![
@@ -170,8 +171,9 @@ fn group_norm_grad(inputs: Vec<Array>, eps: f64) -> Vec<Array> {
     let s = sizes(x.shape, mean.shape[1]);
     let per_channel = Shape::from([s.channels]);
     by_float!(x, "group_norm", |T| {
-        let mut grad_x = Buffer::unspecified(x.shape.numel());
-        let (mut grad_weight, mut grad_bias) = (Buffer::unspecified(s.channels), Buffer::unspecified(s.channels));
+        let mut grad_x = AlignedVec::unspecified(x.shape.numel());
+        let (mut grad_weight, mut grad_bias) =
+            (AlignedVec::unspecified(s.channels), AlignedVec::unspecified(s.channels));
         group::group_norm_grad(
             &s,
             &x.packed_default::<T>(),

@@ -9,7 +9,7 @@ use crate::ops::resample::{longest_windows, window};
 use crate::shape::Shape;
 use striate_kernels::pool2d::{self as pool, Pool2dShape};
 use striate_kernels::resample::Taps;
-use striate_kernels::{Buffer, Float};
+use striate_kernels::{AlignedVec, Float};
 
 /// The results of an op of this family.
 pub fn run(op: &Op, inputs: Vec<Array>, outputs: &[Spec]) -> Vec<Array> {
@@ -81,7 +81,8 @@ fn pooled(s: &Pool2dShape) -> Shape {
 pub fn max_pool2d<T: Stored + Float>(x: &Array, relu: bool, o: &Pool2dOptions) -> (Array, Array) {
     fn run<T: Stored + Float, I: Stored + pool::WindowIndex>(x: &Array, relu: bool, s: &Pool2dShape) -> (Array, Array) {
         let shape = pooled(s);
-        let (mut out, mut position) = (Buffer::unspecified(shape.numel()), Buffer::<I>::unspecified(shape.numel()));
+        let (mut out, mut position) =
+            (AlignedVec::unspecified(shape.numel()), AlignedVec::<I>::unspecified(shape.numel()));
         pool::max_pool2d(s, &x.packed_default::<T>(), relu, &mut out, &mut position);
         (Array::from_buffer(out, shape), Array::from_buffer(position, shape))
     }
@@ -95,7 +96,7 @@ pub fn max_pool2d<T: Stored + Float>(x: &Array, relu: bool, o: &Pool2dOptions) -
 
 fn max_pool2d_grad<T: Stored + Float>(grad: &Array, position: &Array, input: Shape, o: &Pool2dOptions) -> Array {
     let s = pool_shape(input, o);
-    let mut out = Buffer::unspecified(input.numel());
+    let mut out = AlignedVec::unspecified(input.numel());
     let grad = grad.packed_default::<T>();
     if position.dtype() == DType::U8 {
         pool::max_pool2d_grad(&s, &grad, &position.packed_default::<u8>(), &mut out);
@@ -108,14 +109,14 @@ fn max_pool2d_grad<T: Stored + Float>(grad: &Array, position: &Array, input: Sha
 fn avg_pool2d<T: Stored + Float>(x: &Array, o: &Pool2dOptions) -> Array {
     let s = pool_shape(x.shape, o);
     let shape = pooled(&s);
-    let mut out = Buffer::unspecified(shape.numel());
+    let mut out = AlignedVec::unspecified(shape.numel());
     pool::avg_pool2d(&s, o.count_include_pad, &x.packed_default::<T>(), &mut out);
     Array::from_buffer(out, shape)
 }
 
 fn avg_pool2d_grad<T: Stored + Float>(grad: &Array, input: Shape, o: &Pool2dOptions) -> Array {
     let s = pool_shape(input, o);
-    let mut out = Buffer::unspecified(input.numel());
+    let mut out = AlignedVec::unspecified(input.numel());
     pool::avg_pool2d_grad(&s, o.count_include_pad, &grad.packed_default::<T>(), &mut out);
     Array::from_buffer(out, input)
 }

@@ -7,7 +7,7 @@ use crate::op::{GridSampleMode, GridSamplePadding, Interpolation, Op, PaddingMod
 use crate::shape::Shape;
 use striate_kernels::grid_sample::{GridSample, grid_sample, grid_sample_grad};
 use striate_kernels::resample::{self as kernel, Taps};
-use striate_kernels::{Buffer, Float};
+use striate_kernels::{AlignedVec, Float};
 
 /// The results of an op of this family.
 pub fn run(op: &Op, inputs: Vec<Array>, outputs: &[Spec]) -> Vec<Array> {
@@ -25,7 +25,7 @@ pub fn run(op: &Op, inputs: Vec<Array>, outputs: &[Spec]) -> Vec<Array> {
             let [x, grid] = take(inputs);
             let s = sampling(x.shape, grid.shape, *mode, *padding_mode, *align_corners);
             by_float!(x, "grid_sample", |T| {
-                let mut out = Buffer::unspecified(shape.numel());
+                let mut out = AlignedVec::unspecified(shape.numel());
                 grid_sample(&s, &x.packed_default::<T>(), &grid.packed(&ROWS), &mut out);
                 Array::from_buffer(out, shape)
             })
@@ -35,7 +35,7 @@ pub fn run(op: &Op, inputs: Vec<Array>, outputs: &[Spec]) -> Vec<Array> {
             let s = sampling(x.shape, grid.shape, *mode, *padding_mode, *align_corners);
             by_float!(x, "grid_sample", |T| {
                 let (mut to_x, mut to_grid) =
-                    (Buffer::unspecified(x.shape.numel()), Buffer::unspecified(grid.shape.numel()));
+                    (AlignedVec::unspecified(x.shape.numel()), AlignedVec::unspecified(grid.shape.numel()));
                 let (g, values) = (grad.packed_default::<T>(), x.packed_default());
                 grid_sample_grad(&s, &g, &values, &grid.packed(&ROWS), &mut to_x, &mut to_grid);
                 return vec![Array::from_buffer(to_x, x.shape), Array::in_order(to_grid, grid.shape, &ROWS)];
@@ -133,7 +133,7 @@ fn along<T: Stored + Float>(x: &Array, dim: usize, taps: &Taps) -> Array {
     let memory = x.shape.permuted(order);
     let (outer, inner) = (memory[..at].iter().product(), memory[at + 1..].iter().product());
     let shape = x.shape.with(dim, taps.outputs());
-    let mut out = Buffer::unspecified(shape.numel());
+    let mut out = AlignedVec::unspecified(shape.numel());
     kernel::resample(outer, inner, taps, &x.packed_default::<T>(), &mut out);
     Array::from_buffer(out, shape)
 }

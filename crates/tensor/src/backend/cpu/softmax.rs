@@ -4,7 +4,7 @@ use super::{TRAINING, by_float, dim_last, take};
 use crate::array::Array;
 use crate::op::{Op, Spec};
 use crate::shape::Shape;
-use striate_kernels::{Buffer, softmax as kernel};
+use striate_kernels::{AlignedVec, softmax as kernel};
 
 /// The results of an op of this family.
 pub fn run(op: &Op, inputs: Vec<Array>, _outputs: &[Spec]) -> Vec<Array> {
@@ -34,7 +34,7 @@ pub fn softmax(x: Array, dim: usize, log: bool) -> Array {
     let order = dim_last(x.shape.rank(), dim);
     let (rows, cols) = (x.shape.without(dim).numel(), x.shape[dim]);
     by_float!(x, "softmax", |T| {
-        let mut out = Buffer::unspecified(rows * cols);
+        let mut out = AlignedVec::unspecified(rows * cols);
         let f = if log { kernel::log_softmax } else { kernel::softmax };
         f(rows, cols, &x.packed::<T>(&order), &mut out);
         Array::in_order(out, x.shape, &order)
@@ -45,7 +45,7 @@ pub fn softmax_grad(y: Array, grad: Array, dim: usize, log: bool) -> Array {
     let order = dim_last(y.shape.rank(), dim);
     let (rows, cols) = (y.shape.without(dim).numel(), y.shape[dim]);
     by_float!(y, "softmax", |T| {
-        let mut out = Buffer::unspecified(rows * cols);
+        let mut out = AlignedVec::unspecified(rows * cols);
         let f = if log { kernel::log_softmax_grad } else { kernel::softmax_grad };
         f(rows, cols, &y.packed::<T>(&order), &grad.packed::<T>(&order), &mut out);
         Array::in_order(out, y.shape, &order)
@@ -55,7 +55,7 @@ pub fn softmax_grad(y: Array, grad: Array, dim: usize, log: bool) -> Array {
 pub fn cross_entropy(logits: Array, target: Array) -> [Array; 2] {
     let [rows, cols] = [logits.shape[0], logits.shape[1]];
     by_float!(logits, "cross_entropy", |T| {
-        let (mut losses, mut log_probs) = (Buffer::unspecified(rows), Buffer::unspecified(rows * cols));
+        let (mut losses, mut log_probs) = (AlignedVec::unspecified(rows), AlignedVec::unspecified(rows * cols));
         kernel::cross_entropy(
             rows,
             cols,
@@ -71,7 +71,7 @@ pub fn cross_entropy(logits: Array, target: Array) -> [Array; 2] {
 pub fn cross_entropy_grad(log_probs: Array, target: Array, grad: Array) -> Array {
     let [rows, cols] = [log_probs.shape[0], log_probs.shape[1]];
     by_float!(log_probs, "cross_entropy", |T| {
-        let mut out = Buffer::unspecified(rows * cols);
+        let mut out = AlignedVec::unspecified(rows * cols);
         kernel::cross_entropy_grad(
             rows,
             cols,

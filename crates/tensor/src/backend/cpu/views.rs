@@ -5,7 +5,7 @@ use crate::array::{Array, memory_order};
 use crate::dtype::{Stored, by_type};
 use crate::op::{Op, PaddingMode, Spec};
 use crate::shape::Shape;
-use striate_kernels::{Buffer, copy};
+use striate_kernels::{AlignedVec, copy};
 
 /// The results of an op of this family.
 pub fn run(op: &Op, inputs: Vec<Array>, outputs: &[Spec]) -> Vec<Array> {
@@ -164,7 +164,7 @@ fn place<T: Stored>(x: &Array, out: &mut [T], shape: Shape, start: &[usize]) {
 
 pub fn cat<T: Stored>(xs: &[Array], dim: usize) -> Array {
     let shape = xs[0].shape.with(dim, xs.iter().map(|x| x.shape[dim]).sum());
-    let mut out = Buffer::unspecified(shape.numel());
+    let mut out = AlignedVec::unspecified(shape.numel());
     let mut start = vec![0; shape.rank()];
     for x in xs {
         place::<T>(x, &mut out, shape, &start);
@@ -175,7 +175,7 @@ pub fn cat<T: Stored>(xs: &[Array], dim: usize) -> Array {
 
 pub fn pad<T: Stored>(x: &Array, padding: &[[usize; 2]], value: f64) -> Array {
     let shape: Shape = x.shape.iter().zip(padding).map(|(n, p)| n + p[0] + p[1]).collect();
-    let mut out = Buffer::unspecified(shape.numel());
+    let mut out = AlignedVec::unspecified(shape.numel());
     out.fill(T::from_f64(value));
     let start: Vec<usize> = padding.iter().map(|p| p[0]).collect();
     place::<T>(x, &mut out, shape, &start);

@@ -11,7 +11,7 @@ use crate::op::{Family, Op, Spec, Unary};
 use crate::shape::Shape;
 use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use striate_kernels::Buffer;
+use striate_kernels::AlignedVec;
 
 /// An op and its operands. Those that are `f64` stand for floating-point numbers of either type.
 pub struct Case {
@@ -93,7 +93,7 @@ fn values(x: &Array) -> Vec<f64> {
 /// The same numbers, not shared with anybody and with memory running through the dimensions in this order.
 fn laid_out(x: &Array, order: &[usize]) -> Array {
     fn typed<T: Stored>(x: &Array, order: &[usize]) -> Array {
-        Array::in_order(Buffer::from_slice(&x.packed::<T>(order)), x.shape(), order)
+        Array::in_order(AlignedVec::from_slice(&x.packed::<T>(order)), x.shape(), order)
     }
     by_type!(x.dtype(), |T| typed::<T>(x, order))
 }
