@@ -9,17 +9,14 @@ use striate::train::{Config, ImageConfig, Layers, Recipe, Resolved, TrainError};
 /// What a setting of the command line is called where `--show-config` says where settings come from.
 const TYPED: &str = "typed";
 
-/// A recipe, over it the file of `--config`, and over that what was typed. The recipe is the one that was typed, or else the one that the file names, or else the
-/// usual one, if there is one.
-pub fn layers(recipe: Option<Recipe>, usual: Option<Recipe>, run: &Run, typed: Config) -> Result<Layers, Failure> {
-    let config = run.config.as_deref().map(file).transpose()?;
-    let is_named = config.as_ref().is_some_and(|config| config.recipe.is_some());
+/// A recipe if there is one, over it the file of `--config`, and over that what was typed.
+pub fn layers(recipe: Option<Recipe>, run: &Run, typed: Config) -> Result<Layers, Failure> {
     let mut layers = Layers::default();
-    if let Some(recipe) = recipe.or(usual.filter(|_| !is_named)) {
-        layers = layers.recipe(recipe);
+    if let Some(recipe) = recipe {
+        layers = layers.preset(format!("recipe {} {}", recipe.name(), recipe.version()), recipe.config());
     }
-    if let (Some(path), Some(config)) = (&run.config, config) {
-        layers = layers.add(path.display().to_string(), config);
+    if let Some(path) = &run.config {
+        layers = layers.add(path.display().to_string(), file(path)?);
     }
     Ok(layers.add(TYPED, typed))
 }

@@ -36,14 +36,9 @@ impl Recipe {
         Recipe::SEGMENTATION,
     ];
 
-    /// The recipe of this name, which its version may follow: `fast` or `fast 1`.
+    /// The recipe of this name.
     pub fn named(name: &str) -> Option<Recipe> {
-        Recipe::ALL.into_iter().find(|recipe| name == recipe.name() || name == recipe.label())
-    }
-
-    /// Its name and version: `fast 1`.
-    pub fn label(self) -> String {
-        format!("{} {}", self.name(), self.version())
+        Recipe::ALL.into_iter().find(|recipe| recipe.name() == name)
     }
 
     /// Its name.
@@ -92,10 +87,9 @@ mod tests {
     fn every_recipe_can_be_read_and_run() {
         for recipe in Recipe::ALL {
             let (name, config) = (recipe.name(), recipe.resolved());
-            assert_eq!(config.recipe, Some(recipe.label()), "{name}");
+            assert_eq!(config.recipe, Some(format!("{name} {}", recipe.version())), "{name}");
             assert!(recipe.version().parse::<u32>().is_ok_and(|v| v > 0) && recipe.description().ends_with('.'));
-            assert_eq!([Recipe::named(name), Recipe::named(&recipe.label())], [Some(recipe); 2]);
-            assert_eq!(Recipe::named(&format!("{name} 99")), None);
+            assert_eq!(Recipe::named(name), Some(recipe));
             config.validate().unwrap_or_else(|e| panic!("{name}: {e}"));
             let commented = recipe.text().lines().filter(|line| line.starts_with('#')).count();
             assert!(commented >= 2, "{name} says why its settings are what they are");

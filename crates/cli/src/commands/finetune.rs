@@ -114,15 +114,15 @@ fn asked(args: &Finetune, model: Option<&str>) -> Result<Layers, Failure> {
         TaskKind::Segmentation => Recipe::SEGMENTATION,
         _ => mode.recipe(),
     };
-    let layers = |config| settings::layers(args.recipe, Some(usual), &args.run, config);
+    let recipe = Some(args.recipe.unwrap_or(usual));
     if mode == FineTuneMode::Gradual && (args.epochs.is_some() || args.head_epochs.is_some()) {
         // What is typed are the epochs of all layers, which come after those of the head.
-        let below = layers(Config::default())?.over(ResolvedConfig::default()).config;
+        let below = settings::layers(recipe, &args.run, Config::default())?.over(ResolvedConfig::default()).config;
         let usual = below.finetune.clone().unwrap_or_default().head_epochs;
         let all_layers = args.epochs.map_or(below.epochs.saturating_sub(usual), n);
         config.epochs = Some(args.head_epochs.map_or(usual, n) + all_layers);
     }
-    layers(config)
+    settings::layers(recipe, &args.run, config)
 }
 
 fn print(report: &PrototypeReport) -> Result<(), Failure> {

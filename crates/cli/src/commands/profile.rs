@@ -23,8 +23,8 @@ pub fn print(profile: &Profile) -> Result<(), Failure> {
             0 => Default::default(),
             n => (thousands(n), format!("{:.3}", time.as_secs_f64() * 1e3 / n as f64)),
         };
-        let [seconds, fraction] = cells(time);
-        table.row(vec![op.into(), phase.into(), number, seconds, fraction, each]);
+        let [seconds, percentage] = cells(time);
+        table.row(vec![op.into(), phase.into(), number, seconds, percentage, each]);
     };
     let (worth, small): (Vec<_>, Vec<_>) = profile.ops.iter().partition(|op| fraction(op.time) >= WORTH_A_ROW);
     for op in worth {

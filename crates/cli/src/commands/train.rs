@@ -71,7 +71,7 @@ pub fn asked(args: &Train, model: Option<&ModelArg>) -> Result<Layers, Failure> 
         lr: args.lr,
         ..settings::typed(&args.learning, &args.images, &args.run)
     };
-    settings::layers(args.recipe, None, &args.run, typed)
+    settings::layers(args.recipe, &args.run, typed)
 }
 
 /// The word for published weights as it is, a file in full.

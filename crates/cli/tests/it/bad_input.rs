@@ -133,13 +133,13 @@ fn mnist_is_built_in_unless_it_is_here() {
     for verb in ["check", "stats"] {
         fail(d, &["data", verb, "mnist"], 1, &["mnist is the built-in data"]);
     }
-    let fraction = ["--epoch-fraction", "0.002", "--epochs", "1", "--model", "lenet"];
-    let said = succeed(d, &[&["train", "mnist"], &fraction[..], &["--out", "built-in"]].concat());
+    let short = ["--epoch-fraction", "0.002", "--epochs", "1", "--model", "lenet"];
+    let said = succeed(d, &[&["train", "mnist"], &short[..], &["--out", "built-in"]].concat());
     assert!(said.contains(" on mnist (60000 training and 10000 test images"), "{said}");
     fail(d, &["train", "./mnist"], 1, &["mnist"]);
     let here = idx_dir(d, 20, 10, 28);
     fs::rename(here, d.join("mnist")).unwrap();
-    let said = succeed(d, &[&["train", "mnist"], &fraction[2..], &["--out", "here"]].concat());
+    let said = succeed(d, &[&["train", "mnist"], &short[2..], &["--out", "here"]].concat());
     assert!(said.contains("20 training and 10 test images"), "{said}");
     for data in ["mnist", "./mnist"] {
         let json: serde_json::Value = serde_json::from_str(&succeed(d, &["eval", "here", data, "--json"])).unwrap();

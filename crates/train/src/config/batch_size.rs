@@ -84,7 +84,7 @@ mod tests {
         for (text, reason) in [
             ("batch_size = -1", "line 1: invalid value: integer `-1`, expected a number or \"auto\""),
             ("batch_size = \"all\"", "line 1: invalid value: string \"all\", expected a number or \"auto\""),
-            ("batch_size = 1.5", "line 1: invalid type: floating point `1.5`, expected a number or \"auto\""),
+            ("batch_size = 1.5", "line 1: invalid type: float `1.5`, expected a number or \"auto\""),
         ] {
             assert!(parse(text).unwrap_err().to_string().ends_with(reason), "{text}");
         }

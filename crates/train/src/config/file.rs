@@ -11,7 +11,8 @@ impl Config {
     /// Reads settings from a TOML file: some of those that a run's `config.toml` has, under the same names.
     ///
     /// # Errors
-    /// If it cannot be read, or has an unknown setting or recipe or a value of the wrong type: the message names the line.
+    /// If it cannot be read, or has an unknown setting or a value of the wrong type: the message names the line. If it names a recipe without its version, which
+    /// would bring nothing in.
     pub fn read(path: &Path) -> Result<Config, TrainError> {
         Config::parse(&text_of(path)?, path)
     }
@@ -22,13 +23,15 @@ impl Config {
     /// As [`Config::read`].
     pub fn parse(text: &str, name: &Path) -> Result<Config, TrainError> {
         let config: Config = parse(text, name)?;
-        match &config.recipe {
-            Some(recipe) if Recipe::named(recipe).is_none() => {
-                let all = Recipe::ALL.map(Recipe::label).join(", ");
-                let reason = format!("there is no recipe '{recipe}'; there are: {all}");
+        match config.recipe.as_deref().filter(|recipe| Recipe::named(recipe).is_some()) {
+            // Without a version it is not the record of a run, but meant to bring settings in.
+            Some(recipe) => {
+                let reason = format!(
+                    "recipe = \"{recipe}\" only says where settings came from and brings none in: give the recipe beside the file"
+                );
                 Err(TrainError::Config { path: name.to_path_buf(), reason })
             }
-            _ => Ok(config),
+            None => Ok(config),
         }
     }
 }
@@ -78,8 +81,10 @@ pub(crate) fn in_toml_terms(error: &toml::de::Error) -> String {
         ("expected usize", "expected an integer, 0 or more"),
         ("expected u64", "expected an integer, 0 or more"),
         ("expected u32", "expected an integer, 0 or more"),
+        ("expected u8", "expected an integer, 0 to 255"),
+        ("expected struct ImageConfig", "expected a table"),
+        ("wanted string or table", "expected a string"),
         ("unknown variant", "unknown value"),
-        ("wanted string or table", "expected a string or a table"),
         ("floating point `", "float `"),
         ("type: sequence", "type: array"),
         ("type: map", "type: table"),
@@ -145,11 +150,13 @@ mod tests {
         assert_eq!(line("sze = 3\n"), "my.toml: line 1: there is no setting 'sze'; did you mean size in [images]?");
         assert!(line("[images]\n\nsizes = 3\n").contains("line 3: there is no setting 'sizes'; did you mean size"));
         assert!(line("colour_of_the_sky = 3\n").contains("; there are: task, data, model,"));
-        assert!(line("lr = \"fast\"\n").starts_with("my.toml: line 1: invalid type: string \"fast\", expected f64"));
+        assert!(
+            line("lr = \"fast\"\n").starts_with("my.toml: line 1: invalid type: string \"fast\", expected a number")
+        );
         assert!(line("epochs = -1\n").starts_with("my.toml: line 1: invalid value: integer `-1`"));
         assert!(line("epochs = 1\nepochs = 2\n").starts_with("my.toml: line 2: duplicate key"));
         assert!(line("epochs = \n").starts_with("my.toml: line 1: "));
-        assert!(line("[finetune]\nmode = \"heads\"\n").contains("line 2: unknown variant `heads`"));
+        assert!(line("[finetune]\nmode = \"heads\"\n").contains("line 2: unknown value `heads`"));
         let some = Config::parse("epochs = 3\n[finetune]\nmode = \"head\"", Path::new("x")).unwrap();
         assert_eq!((some.epochs, some.finetune.unwrap().mode), (Some(3), Some(FineTuneMode::Head)));
     }

@@ -4,7 +4,6 @@ use super::{BatchSize, Config, ResolvedConfig, TaskKind};
 use crate::data::MNIST;
 use crate::image_settings::{SMALL_DATA, UNMIXED};
 use crate::images::are_images;
-use crate::recipe::Recipe;
 use std::collections::BTreeMap;
 use striate_data::images::text_path;
 
@@ -35,12 +34,6 @@ pub struct Resolved {
     pub(crate) is_auto_batch: bool,
 }
 
-impl Layer {
-    fn recipe(recipe: Recipe) -> Layer {
-        Layer { origin: format!("recipe {}", recipe.label()), config: recipe.config(), is_preset: true }
-    }
-}
-
 impl From<Config> for Layers {
     fn from(config: Config) -> Layers {
         Layers::default().add("asked", config)
@@ -53,15 +46,8 @@ impl Layers {
         Layers { layers: Vec::new(), base: Some(Box::new(config)) }
     }
 
-    /// With settings over those that are there. `origin` is what [`Resolved::origins`] call them. A recipe that they name lies below all, unless another preset
-    /// is there.
-    pub fn add(mut self, origin: impl Into<String>, mut config: Config) -> Layers {
-        if let Some(recipe) = config.recipe.as_deref().and_then(Recipe::named) {
-            config.recipe = None;
-            if !self.layers.iter().any(|layer| layer.is_preset) {
-                self.layers.insert(0, Layer::recipe(recipe));
-            }
-        }
+    /// With settings over those that are there. `origin` is what [`Resolved::origins`] call them.
+    pub fn add(mut self, origin: impl Into<String>, config: Config) -> Layers {
         self.layers.push(Layer { origin: origin.into(), config, is_preset: false });
         self
     }
@@ -69,12 +55,6 @@ impl Layers {
     /// As [`Layers::add`], of settings that were made for any data: a recipe's.
     pub fn preset(mut self, origin: impl Into<String>, config: Config) -> Layers {
         self.layers.push(Layer { origin: origin.into(), config, is_preset: true });
-        self
-    }
-
-    /// As [`Layers::preset`], of a recipe.
-    pub fn recipe(mut self, recipe: Recipe) -> Layers {
-        self.layers.push(Layer::recipe(recipe));
         self
     }
 

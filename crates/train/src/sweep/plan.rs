@@ -269,7 +269,7 @@ mod tests {
             ("epochs = 3\n", "there is no section [sweep]"),
             ("[sweep]\n", "[sweep.space] says of no setting"),
             ("epoch = 3\n[sweep]\n", "line 1: there is no setting 'epoch'; did you mean epochs?"),
-            ("\n[sweep]\nmethod = \"gird\"\n", "line 3: unknown variant `gird`"),
+            ("\n[sweep]\nmethod = \"gird\"\n", "line 3: unknown value `gird`"),
             ("[sweep]\nrun = 3\n", "line 2: unknown field `run`"),
             ("[sweep.space]\nlearning = [1]\n", "there is no setting 'learning'"),
             ("[sweep.space]\nlr = []\n", "lr: the list has no values"),

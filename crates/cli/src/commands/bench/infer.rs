@@ -127,7 +127,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_share_of_nothing_is_not_shown() {
+    fn a_percentage_of_nothing_is_not_shown() {
         assert_eq!((percentage(1.0, 0.0), percentage(1.0, 4.0)), (String::new(), "25%".into()));
     }
 }
