@@ -95,11 +95,22 @@ struct Operands {
     size: Vec<usize>,
 }
 
+/// Refuses a kernel size that is not the weight's.
+fn check_kernel(ctx: &Context, kernel: &[usize]) -> Result<(), Fault> {
+    match ctx.ints("kernel_shape") {
+        Some(sizes) if !sizes.iter().map(|&n| usize::try_from(n).ok()).eq(kernel.iter().map(|&n| Some(n))) => {
+            Err(Fault::new(format!("kernel_shape is {sizes:?}, but the weight has {kernel:?}")))
+        }
+        _ => Ok(()),
+    }
+}
+
 fn operands(ctx: &Context, x: Value, w: Value, bias: Option<Value>) -> Result<Operands, Fault> {
     let (shape, kernel) = (x.shape(), w.shape());
     if shape.rank() < 3 || kernel.rank() != shape.rank() {
         return Err(Fault::new(format!("an input of shape {shape} does not go with a weight of shape {kernel}")));
     }
+    check_kernel(ctx, &kernel[2..])?;
     let all = [Some(as_images(ctx, x)?), Some(as_images(ctx, w)?), bias].into_iter().flatten().collect();
     Ok(Operands { all, rank: shape.rank(), kernel: kernel[2..].to_vec(), size: shape[2..].to_vec() })
 }
@@ -128,6 +139,7 @@ pub(crate) fn convolved(ctx: &Context, x: Value, w: Value, bias: Option<Value>) 
 /// A convolution over three dimensions: the sum of one over height and width for each place of the kernel's depth.
 fn convolved_3d(ctx: &Context, x: Value, w: Value, bias: Option<Value>) -> Result<Value, Fault> {
     let (shape, kernel) = (x.shape(), w.shape());
+    check_kernel(ctx, &kernel[2..])?;
     let windows = Windows::of(ctx, &kernel[2..], &shape[2..])?;
     let pads = &windows.pads;
     let mut padding = vec![[0; 2]; 5];

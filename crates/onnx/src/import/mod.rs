@@ -1,5 +1,6 @@
 //! ONNX's operators on tensors. What an operator reads to know its shapes must be known before the network runs; everything else becomes ops.
 
+mod attributes;
 mod context;
 mod control;
 mod convert;
@@ -133,7 +134,7 @@ pub(crate) fn check_operator(node: &NodeProto) -> Result<(), Fault> {
     }
     match node.attribute.iter().find(|a| !a.ref_attr_name().is_empty()) {
         Some(a) => Err(Fault::new(format!("its {} is an attribute of a function, but it is in none", a.name()))),
-        None => Ok(()),
+        None => attributes::check(node),
     }
 }
 

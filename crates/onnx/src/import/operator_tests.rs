@@ -36,11 +36,6 @@ fn norms_of_windows_count_zeros_around_the_images() {
 #[test]
 fn images_that_shrink_are_filtered() {
     let resized = |mode: &str, exclude_outside: i64, size: i64| {
-        let text = |name: &str, s: &str| AttributeProto {
-            name: Some(name.into()),
-            s: Some(s.as_bytes().to_vec().into()),
-            ..AttributeProto::default()
-        };
         let resize = node("Resize", &["v", "", "", "size"], &["y"]);
         let numbers = [("antialias", 1), ("exclude_outside", exclude_outside)];
         let resize = numbers.into_iter().fold(resize, |node, (name, value)| with(node, int(name, value)));
@@ -71,12 +66,8 @@ fn images_that_shrink_are_filtered() {
 fn a_sequence_that_has_ended_keeps_its_state() {
     let weights = |name: &str| with(node("ConstantOfShape", &["one"], &[name]), one());
     let nodes = |outputs: &[&str], direction: &str| {
-        let a = AttributeProto {
-            name: Some("direction".into()),
-            s: Some(direction.as_bytes().to_vec().into()),
-            ..AttributeProto::default()
-        };
-        let rnn = with(with(node("RNN", &["v", "w", "r", "", "lengths"], outputs), int("hidden_size", 1)), a);
+        let rnn = with(node("RNN", &["v", "w", "r", "", "lengths"], outputs), int("hidden_size", 1));
+        let rnn = with(rnn, text("direction", direction));
         let shapes = [constant("shape", &[3, 1, 1]), constant("one", &[1, 1, 1]), constant("lengths", &[2])];
         let given = [weights("w"), weights("r"), node("Reshape", &["x", "shape"], &["v"]), rnn];
         shapes.into_iter().chain(given).collect::<Vec<_>>()
@@ -91,6 +82,73 @@ fn a_sequence_that_has_ended_keeps_its_state() {
 }
 
 /// The value 1, for `ConstantOfShape`.
+/// Why nodes that take 1, −2 and 3 are refused.
+fn refusal(nodes: Vec<NodeProto>) -> String {
+    let network = match Network::of_model(model(Vec::new(), nodes), Path::new("op.onnx")) {
+        Ok(network) => network,
+        Err(e) => return e.to_string(),
+    };
+    network.run(vec![Tensor::from_vec(vec![1.0f32, -2.0, 3.0], [3])], &Pass::eval()).unwrap_err().to_string()
+}
+
+fn text(name: &str, s: &str) -> AttributeProto {
+    AttributeProto { name: Some(name.into()), s: Some(s.as_bytes().to_vec().into()), ..AttributeProto::default() }
+}
+
+#[test]
+fn what_an_attribute_asks_for_is_done_or_refused() {
+    let shaped = |sizes: &[i64], node: NodeProto| vec![constant("shape", sizes), node_of_v(), node];
+    let weight =
+        |sizes: &[i64]| vec![constant("sizes", sizes), with(node("ConstantOfShape", &["sizes"], &["w"]), one())];
+    let images = |sizes: &[i64], operator: NodeProto| [weight(&[1, 1, 1]), shaped(sizes, operator)].concat();
+    for (nodes, said) in [
+        (vec![with(node("Relu", &["x"], &["y"]), int("foo", 3))], "attribute foo is not supported"),
+        (
+            shaped(
+                &[1, 3, 1, 1],
+                with(with(node("DepthToSpace", &["v"], &["y"]), int("blocksize", 1)), text("mode", "XYZ")),
+            ),
+            "mode 'XYZ'",
+        ),
+        (
+            images(&[1, 1, 3], with(node("Conv", &["v", "w"], &["y"]), ints("kernel_shape", &[2]))),
+            "kernel_shape is [2], but the weight has [1]",
+        ),
+        (
+            images(
+                &[1, 1, 3],
+                with(with(node("MaxPool", &["v"], &["y"]), ints("kernel_shape", &[2])), ints("pads", &[2, 0])),
+            ),
+            "as large as the windows",
+        ),
+        (vec![scale(), with(node("QuantizeLinear", &["x", "scale"], &["y"]), int("block_size", 2))], "block_size of 2"),
+        (
+            vec![scale(), with(node("QuantizeLinear", &["x", "scale"], &["y"]), int("precision", 11))],
+            "precision of f64",
+        ),
+    ] {
+        let got = refusal(nodes);
+        assert!(got.contains(said), "{got}");
+    }
+    let quantized = |id: i64| {
+        let quantize = with(node("QuantizeLinear", &["x", "scale"], &["q"]), int("output_dtype", id));
+        let cast = with(node("Cast", &["q"], &["y"]), int("to", 1));
+        run(vec![scale(), quantize, cast])
+    };
+    assert_eq!(quantized(3), [1.0, -2.0, 3.0]);
+    assert_eq!(quantized(2), [1.0, 0.0, 3.0]);
+    assert_eq!(quantized(0), [1.0, 0.0, 3.0]);
+}
+
+fn node_of_v() -> NodeProto {
+    node("Reshape", &["x", "shape"], &["v"])
+}
+
+/// The scale 1.
+fn scale() -> NodeProto {
+    with(node("Constant", &[], &["scale"]), float("value_float", 1.0))
+}
+
 fn one() -> AttributeProto {
     let t = crate::tensor::tensor_proto("", &Tensor::from_vec(vec![1.0f32], [1]));
     AttributeProto { name: Some("value".into()), t: Some(t), ..AttributeProto::default() }

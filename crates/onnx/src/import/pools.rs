@@ -15,6 +15,9 @@ fn windows(ctx: &Context) -> Result<(Value, Windows, usize), Fault> {
     }
     let kernel = ctx.sizes("kernel_shape", rank - 2, 0)?;
     let w = Windows::of(ctx, &kernel, &x.shape()[2..])?;
+    if w.pads.iter().zip(&w.kernel).zip(&w.dilations).any(|((pads, k), d)| pads.iter().any(|&pad| pad > (k - 1) * d)) {
+        return Err(Fault::new(format!("pads {:?} are as large as the windows {kernel:?}", w.pads)));
+    }
     Ok((x, w, rank))
 }
 

@@ -4,6 +4,7 @@ use crate::error::Fault;
 use crate::import::images::convolved;
 use crate::import::matrix::product;
 use crate::import::{Context, Value};
+use crate::tensor::dtype;
 use striate_tensor::op::{Binary, Reduce, Unary};
 use striate_tensor::{DType, Op};
 
@@ -56,11 +57,38 @@ fn saturated(ctx: &Context, x: Value, zero: Value, dtype: DType) -> Result<Value
     ctx.cast(ctx.op(Op::Unary(Unary::ClampMax(high)), [x])?, dtype)
 }
 
+/// The type that an attribute names, if it names one.
+fn named_type(ctx: &Context, name: &str) -> Result<Option<DType>, Fault> {
+    match ctx.int_or(name, 0) {
+        0 => Ok(None),
+        id => dtype(i32::try_from(id).unwrap_or(-1)).map(Some),
+    }
+}
+
+/// Refuses scales of blocks.
+fn check_blocks(ctx: &Context) -> Result<(), Fault> {
+    match ctx.int_or("block_size", 0) {
+        0 => Ok(()),
+        n => Err(Fault::new(format!("a block_size of {n} is not supported"))),
+    }
+}
+
 pub(crate) fn quantize(ctx: &Context) -> Result<Vec<Value>, Fault> {
     let (x, scale, zero) = (ctx.operand(0)?, ctx.operand(1)?, ctx.try_operand(2));
     let axis = ctx.int_or("axis", 1);
     let rank = x.rank();
-    let dtype = zero.as_ref().map_or(DType::U8, Value::dtype);
+    check_blocks(ctx)?;
+    if let Some(other) = named_type(ctx, "precision")?.filter(|precision| *precision != DType::F32) {
+        return Err(Fault::new(format!("a precision of {other} is not supported")));
+    }
+    let asked = named_type(ctx, "output_dtype")?;
+    let dtype = match (&zero, asked) {
+        (Some(zero), Some(asked)) if zero.dtype() != asked => {
+            return Err(Fault::new(format!("output_dtype is {asked}, but the zero point is {}", zero.dtype())));
+        }
+        (Some(zero), _) => zero.dtype(),
+        (None, asked) => asked.unwrap_or(DType::U8),
+    };
     // The quotient is that of f32, as runtimes have it.
     let scaled =
         binary(ctx, Binary::Div, ctx.cast(x, DType::F32)?, along(ctx, ctx.cast(scale, DType::F32)?, axis, rank)?)?;
@@ -75,8 +103,11 @@ pub(crate) fn quantize(ctx: &Context) -> Result<Vec<Value>, Fault> {
 pub(crate) fn dequantize(ctx: &Context) -> Result<Vec<Value>, Fault> {
     let (x, scale, zero) = (ctx.operand(0)?, ctx.operand(1)?, ctx.try_operand(2));
     let (axis, rank, dtype) = (ctx.int_or("axis", 1), x.rank(), scale.dtype());
+    check_blocks(ctx)?;
+    let asked = named_type(ctx, "output_dtype")?.unwrap_or(dtype);
     let x = ctx.cast(centred(ctx, x, zero, axis)?, dtype)?;
-    Ok(vec![binary(ctx, Binary::Mul, x, along(ctx, scale, axis, rank)?)?])
+    let y = binary(ctx, Binary::Mul, x, along(ctx, scale, axis, rank)?)?;
+    Ok(vec![ctx.cast(y, asked)?])
 }
 
 /// To `u8`, by the range of the values themselves, 0 included.

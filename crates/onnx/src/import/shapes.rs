@@ -236,7 +236,8 @@ pub(crate) fn depth_to_space(ctx: &Context) -> Result<Vec<Value>, Fault> {
     let out = c / (b * b);
     let x = match ctx.string_or("mode", "DCR")? {
         "DCR" => ctx.permuted(ctx.reshaped(x, &[n, b, b, out, h, w])?, vec![0, 3, 4, 1, 5, 2])?,
-        _ => ctx.permuted(ctx.reshaped(x, &[n, out, b, b, h, w])?, vec![0, 1, 4, 2, 5, 3])?,
+        "CRD" => ctx.permuted(ctx.reshaped(x, &[n, out, b, b, h, w])?, vec![0, 1, 4, 2, 5, 3])?,
+        other => return Err(Fault::new(format!("mode '{other}' is not supported"))),
     };
     Ok(vec![ctx.reshaped(x, &[n, out, h * b, w * b])?])
 }
