@@ -4,7 +4,8 @@
     scripts/onnx_real.py NETWORKS IMAGES          every file of a folder, on images of another one
     scripts/onnx_real.py NETWORKS IMAGES --save   writes the table to docs/onnx.md, too
 
-An error is the largest difference of any output, as a share of that output's range over all images; at most 1e-3 is right. Networks that take any size run at two. Both
+An error is the largest difference of any output, as a fraction of that output's range over all images; at most 1e-3 is right. Where a network finds nothing,
+its outputs are next to 0 and the fraction means nothing: give images with text and faces. Networks that take any size run at two. Both
 sides have two threads and are timed in turn, three times two seconds each; a ratio is the median of these. The first run makes a Python environment in
 target; needs cargo and nothing else.
 """

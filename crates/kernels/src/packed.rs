@@ -31,8 +31,7 @@ impl PackedWeight {
         lanes: usize,
         make: impl FnOnce(NewBuffer) -> AlignedVec<f32>,
     ) -> Option<&AlignedVec<f32>> {
-        let (own, kernels) = self.kernels.get_or_init(|| (lanes, make(AlignedVec::kept)));
-        (*own == lanes).then_some(kernels)
+        made_for(&self.kernels, lanes, make)
     }
 
     pub(crate) fn small_tiles(
@@ -40,14 +39,18 @@ impl PackedWeight {
         lanes: usize,
         make: impl FnOnce(NewBuffer) -> AlignedVec<f32>,
     ) -> Option<&AlignedVec<f32>> {
-        let (own, kernels) = self.small_tiles.get_or_init(|| (lanes, make(AlignedVec::kept)));
-        (*own == lanes).then_some(kernels)
+        made_for(&self.small_tiles, lanes, make)
     }
 
     pub(crate) fn panels(&self, lanes: usize, make: impl FnOnce(NewBuffer) -> Vec<Panels>) -> Option<&[Panels]> {
-        let (own, panels) = self.panels.get_or_init(|| (lanes, make(AlignedVec::kept)));
-        (*own == lanes).then_some(panels)
+        made_for(&self.panels, lanes, make).map(Vec::as_slice)
     }
+}
+
+/// What `cell` keeps, made now if it is empty; none if that was made for other vectors.
+fn made_for<T>(cell: &OnceLock<(usize, T)>, lanes: usize, make: impl FnOnce(NewBuffer) -> T) -> Option<&T> {
+    let (own, kept) = cell.get_or_init(|| (lanes, make(AlignedVec::kept)));
+    (*own == lanes).then_some(kept)
 }
 
 /// The weight of an op, and where its packed form is kept, if it is.

@@ -259,13 +259,6 @@ impl<'a> Context<'a> {
         std::str::from_utf8(a.s()).map_err(|_| Fault::new(format!("{name} is no text")))
     }
 
-    /// Which of the values that an attribute may have it has.
-    pub fn one_of<const N: usize>(&self, name: &str, default: &'static str, values: [&str; N]) -> Result<usize, Fault> {
-        let value = self.string_or(name, default)?;
-        let found = values.iter().position(|v| *v == value);
-        found.ok_or_else(|| Fault::new(format!("{name} '{value}' is not supported")))
-    }
-
     pub fn tensor(&self, name: &str) -> Option<&'a TensorProto> {
         self.attribute(name).and_then(|a| a.t.as_ref())
     }

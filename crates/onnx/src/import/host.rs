@@ -215,8 +215,16 @@ pub(crate) fn roi_align(ctx: &Context) -> Result<Vec<Value>, Fault> {
     let (rows, columns, ratio) = (size("output_height"), size("output_width"), ctx.int_or("sampling_ratio", 0));
     let scale = ctx.float_or("spatial_scale", 1.0);
     let default = if ctx.opset < 16 { "output_half_pixel" } else { "half_pixel" };
-    let half = ctx.one_of("coordinate_transformation_mode", default, ["output_half_pixel", "half_pixel"])? == 1;
-    let largest = ctx.one_of("mode", "avg", ["avg", "max"])? == 1;
+    let half = match ctx.string_or("coordinate_transformation_mode", default)? {
+        "half_pixel" => true,
+        "output_half_pixel" => false,
+        other => return Err(Fault::new(format!("coordinate_transformation_mode '{other}' is not supported"))),
+    };
+    let largest = match ctx.string_or("mode", "avg")? {
+        "max" => true,
+        "avg" => false,
+        other => return Err(Fault::new(format!("mode '{other}' is not supported"))),
+    };
     let all = numbers(ctx, &rois)?;
     if all.len() != batch.len() * 4 || batch.iter().any(|&b| !(0..n as i64).contains(&b)) || h == 0 || w == 0 {
         return Err(Fault::new(format!("regions of shape {} do not fit {}", rois.shape(), x.shape())));

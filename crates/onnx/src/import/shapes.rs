@@ -234,9 +234,10 @@ pub(crate) fn depth_to_space(ctx: &Context) -> Result<Vec<Value>, Fault> {
     let x = ctx.operand(0)?;
     let ([n, c, h, w], b) = blocks(ctx, &x)?;
     let out = c / (b * b);
-    let x = match ctx.one_of("mode", "DCR", ["DCR", "CRD"])? {
-        0 => ctx.permuted(ctx.reshaped(x, &[n, b, b, out, h, w])?, vec![0, 3, 4, 1, 5, 2])?,
-        _ => ctx.permuted(ctx.reshaped(x, &[n, out, b, b, h, w])?, vec![0, 1, 4, 2, 5, 3])?,
+    let x = match ctx.string_or("mode", "DCR")? {
+        "DCR" => ctx.permuted(ctx.reshaped(x, &[n, b, b, out, h, w])?, vec![0, 3, 4, 1, 5, 2])?,
+        "CRD" => ctx.permuted(ctx.reshaped(x, &[n, out, b, b, h, w])?, vec![0, 1, 4, 2, 5, 3])?,
+        other => return Err(Fault::new(format!("mode '{other}' is not supported"))),
     };
     Ok(vec![ctx.reshaped(x, &[n, out, h * b, w * b])?])
 }
@@ -245,9 +246,10 @@ pub(crate) fn space_to_depth(ctx: &Context) -> Result<Vec<Value>, Fault> {
     let x = ctx.operand(0)?;
     let ([n, c, h, w], b) = blocks(ctx, &x)?;
     let x = ctx.reshaped(x, &[n, c, h / b, b, w / b, b])?;
-    let order = match ctx.one_of("mode", "DCR", ["DCR", "CRD"])? {
-        0 => [0, 3, 5, 1, 2, 4],
-        _ => [0, 1, 3, 5, 2, 4],
+    let order = match ctx.string_or("mode", "DCR")? {
+        "DCR" => [0, 3, 5, 1, 2, 4],
+        "CRD" => [0, 1, 3, 5, 2, 4],
+        other => return Err(Fault::new(format!("mode '{other}' is not supported"))),
     };
     let x = ctx.permuted(x, order.to_vec())?;
     Ok(vec![ctx.reshaped(x, &[n, c * b * b, h / b, w / b])?])

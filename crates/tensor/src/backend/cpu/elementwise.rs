@@ -165,7 +165,8 @@ pub fn binary(op: Binary, a: Array, b: Array) -> Array {
 fn comparable(x: Array) -> Array {
     match x.dtype() {
         DType::F16 | DType::BF16 => cast(x, DType::F32),
-        DType::I32 | DType::I8 | DType::Bool => cast(x, DType::I64),
+        DType::I32 | DType::I8 => cast(x, DType::I64),
+        DType::Bool => cast(x, DType::U8),
         DType::F32 | DType::F64 | DType::I64 | DType::U8 => x,
     }
 }
