@@ -122,17 +122,19 @@ class Prepared(torch.utils.data.Dataset):
 
     def __init__(self, samples: list[Sample], size: int, border: list[int], augment: str = "") -> None:
         self.samples, self.size, self.border = samples, size, tuple(border)
-        self.scale, self.flip, self.jitter = None, 0.0, None
+        self.scale, self.flip, self.vflip, self.jitter = None, 0.0, 0.0, None
         for word, *numbers in (step.split() for step in augment.split(",") if step.strip()):
             numbers = [float(n) for n in numbers]
             if word == "scale-jitter":
                 self.scale = numbers
             elif word == "flip":
                 self.flip = numbers[0] if numbers else 0.5
+            elif word == "vflip":
+                self.vflip = numbers[0] if numbers else 0.5
             elif word == "jitter":
                 self.jitter = v2.ColorJitter(*numbers)
             else:
-                raise SystemExit(f"the recipe changes images by '{word}', which is not among scale-jitter, flip and jitter")
+                raise SystemExit(f"the recipe changes images by '{word}', which is not among scale-jitter, flip, vflip and jitter")
         self.is_training = bool(augment)
 
     def __len__(self) -> int:
@@ -158,6 +160,9 @@ class Prepared(torch.utils.data.Dataset):
         flip = self.is_training and torch.rand(1).item() < self.flip
         if flip:
             image = image.transpose(Image.FLIP_LEFT_RIGHT)
+        vflip = self.is_training and torch.rand(1).item() < self.vflip
+        if vflip:
+            image = image.transpose(Image.FLIP_TOP_BOTTOM)
         if self.jitter:
             image = self.jitter(image)
         pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1)
@@ -166,13 +171,15 @@ class Prepared(torch.utils.data.Dataset):
             mask.paste(sample.mask.resize(to, Image.NEAREST, part), seen[:2])
             mask = torch.from_numpy(np.array(mask)).long()
             mask = torch.where(mask == 255, VOID, mask)
-            return pixels, mask.flip(1) if flip else mask
+            return pixels, mask.flip([axis for axis, flipped in [(0, vflip), (1, flip)] if flipped])
         boxes = sample.objects[:, 1:5] * torch.tensor([w / width, h / height] * 2) + torch.tensor([left, top] * 2)
         objects = torch.cat([sample.objects[:, :1], boxes, sample.objects[:, 5:]], 1)
         if self.is_training:
             objects = visible(objects, seen)
         if flip:
             objects[:, [1, 3]] = side - objects[:, [3, 1]]
+        if vflip:
+            objects[:, [2, 4]] = side - objects[:, [4, 2]]
         return pixels, objects
 
     def place(self, scaled: int) -> int:

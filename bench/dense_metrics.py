@@ -93,7 +93,7 @@ def curve(right: np.ndarray, objects: int) -> tuple[float, float]:
 
 
 class Pixels:
-    """`mean_iou` and `pixel_accuracy` over all pixels that are not void (below 0)."""
+    """`mean_iou`, `pixel_accuracy` and Dice over all pixels that are not void (below 0)."""
 
     def __init__(self, classes: int) -> None:
         self.counts = np.zeros([classes, classes], np.int64)
@@ -103,13 +103,14 @@ class Pixels:
         n = len(self.counts)
         self.counts += np.bincount(target[counted] * n + predicted[counted], minlength=n * n).reshape(n, n)
 
-    def finish(self) -> dict[str, float]:
+    def finish(self) -> dict[str, float | list]:
         both, either = np.diag(self.counts), self.counts.sum(0) + self.counts.sum(1)
         occurs = either > 0
         return {
             "mean_iou": float((both[occurs] / (either - both)[occurs]).mean()),
             "pixel_accuracy": float(both.sum() / self.counts.sum()),
             "mean_dice": float((2 * both[occurs] / either[occurs]).mean()),
+            "dice": [float(2 * b / e) if e else None for b, e in zip(both, either)],
         }
 
 

@@ -177,6 +177,7 @@ def multi_label(name: str, scores: np.ndarray, targets: np.ndarray, at: list) ->
     labels = range(targets.shape[1])
     f1 = lambda average: metrics.f1_score(targets, predicted, average=average, zero_division=np.nan)
     precisions = [average_precision(targets[:, l], scores[:, l]) for l in labels]
+    areas = [auc(targets[:, l], scores[:, l]) for l in labels]
     by_label = metrics.precision_recall_fscore_support(targets, predicted, average=None, zero_division=np.nan)
     best = []
     for l in labels:
@@ -195,12 +196,14 @@ def multi_label(name: str, scores: np.ndarray, targets: np.ndarray, at: list) ->
             "f1_micro": f1("micro"),
             "subset_accuracy": metrics.accuracy_score(targets, predicted),
             "f1_macro": f1("macro"),
+            "roc_auc_macro": mean_of_defined(areas),
             "mean_average_precision": mean_of_defined(precisions),
         },
         "by_label": {
             "precision": by_label[0],
             "recall": by_label[1],
             "f1": by_label[2],
+            "roc_auc": areas,
             "average_precision": precisions,
         },
         "best_thresholds": best,

@@ -294,9 +294,14 @@ impl Preprocessing {
                 (scaled, [start(w, scaled[0]), start(h, scaled[1])])
             }
             Fit::Letterbox { .. } => {
-                let [from_w, from_h] = original.map(|side| side.max(1) as f64);
-                let scale = (w as f64 / from_w).min(h as f64 / from_h);
-                let side = |from: f64, limit: usize| ((from * scale).round() as usize).clamp(1, limit);
+                let [from_w, from_h] = original.map(|side| side.max(1) as u64);
+                let (wanted_w, wanted_h) = (w as u64, h as u64);
+                // The least of both scales as a fraction, so that halves round up in any arithmetic.
+                let (scale, by) = match wanted_w * from_h <= wanted_h * from_w {
+                    true => (wanted_w, from_w),
+                    false => (wanted_h, from_h),
+                };
+                let side = |from: u64, limit: usize| (((2 * from * scale + by) / (2 * by)) as usize).clamp(1, limit);
                 let (inner_w, inner_h) = (side(from_w, w), side(from_h, h));
                 ([inner_w, inner_h], [(w - inner_w) / 2, (h - inner_h) / 2].map(|v| v as i64))
             }

@@ -15,7 +15,7 @@ use std::path::Path;
 use striate_graph::{Graph, GraphModule, capture, capture_with, passes};
 use striate_imaging::{Filter, Fit, Image, Preprocessing, for_channels};
 use striate_nn::Pass;
-use striate_onnx::{ExportOptions, Model as OnnxModel, Network, OnnxError, Port, RawImages};
+use striate_onnx::{ExportOptions, Model as OnnxModel, Network, OnnxError, Port, RawFit, RawImages};
 use striate_tensor::{DType, Op, Spec, Tensor, catch_panic};
 use striate_zoo::BOX_VALUES;
 
@@ -46,18 +46,14 @@ pub const PREPROCESSINGS: [(&str, &str); 4] = [
 /// # Errors
 /// If it is one that ONNX has no operators for.
 pub fn raw_images(p: &Preprocessing) -> Result<RawImages, String> {
-    let shorter = match p.fit {
-        Fit::Crop { shorter } => Some(shorter),
+    let fit = match p.fit {
+        Fit::Crop { shorter } => RawFit::Crop { shorter },
         Fit::Digit if p.channels == 1 => {
             let reason = "its images are prepared as MNIST's digits were made, by the box around the ink";
             return Err(format!("{reason}, which ONNX has no operators for"));
         }
-        Fit::Letterbox { .. } => {
-            return Err(
-                "its images are scaled with their aspect kept and get a border (letterbox), which the file leaves to its reader".into(),
-            );
-        }
-        Fit::Digit | Fit::Resize => None,
+        Fit::Letterbox { .. } => RawFit::Letterbox { border: p.border() },
+        Fit::Digit | Fit::Resize => RawFit::Resize,
     };
     let cubic = match p.filter {
         Filter::Bilinear => None,
@@ -66,7 +62,7 @@ pub fn raw_images(p: &Preprocessing) -> Result<RawImages, String> {
     Ok(RawImages {
         channels: p.channels,
         size: p.size,
-        shorter,
+        fit,
         cubic,
         light_on_dark: p.light_on_dark,
         pad: p.pad,

@@ -14,7 +14,7 @@ mod tensor;
 mod test_models;
 
 pub use error::OnnxError;
-pub use export::{ExportOptions, NonMaxSuppression, RawImages};
+pub use export::{ExportOptions, NonMaxSuppression, RawFit, RawImages};
 pub use model::Model;
 pub use network::{Network, Port};
 pub use tensor::read_tensor;

@@ -106,14 +106,17 @@ fn shots(model: &Predictor, image: &AnyImage, target: &Target) -> Vec<Shot> {
     };
     match &card.task {
         TaskCard::Detection { .. } => {
-            let actual: Vec<_> = target.objects().iter().map(|o| (o.class, o.bbox, None)).collect();
+            let actual = match target {
+                Target::Objects(objects) => Some(objects.iter().map(|o| (o.class, o.bbox, None)).collect::<Vec<_>>()),
+                _ => None,
+            };
             let found = model.detect(std::slice::from_ref(image)).map(|mut all| all.swap_remove(0)).ok();
             let found = found.map(|found| {
                 let kept = found.iter().filter(|d| d.score >= card.task.threshold(d.class));
                 let boxes: Vec<_> = kept.map(|d| (d.class, d.bbox, Some(d.score))).collect();
                 draw_objects(image, &boxes, classes)
             });
-            pair(Some(draw_objects(image, &actual, classes)), found)
+            pair(actual.map(|actual| draw_objects(image, &actual, classes)), found)
         }
         TaskCard::Segmentation { .. } => {
             let palette = palette(&card.task, classes.len());

@@ -54,3 +54,4 @@ pub use out_of_distribution::{
 pub use outcomes::{LabelAnswers, MetricOf, MetricsOf, NumberAnswers, Outcomes, TaskAnswers};
 pub use report::{Curve, FORMAT, FoldRow, Report, ReportOptions};
 pub use roc::RocCurve;
+pub use unlabelled::UnlabelledAnswers;

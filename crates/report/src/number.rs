@@ -10,7 +10,7 @@ use striate_train::{Direction, Metric, Scale};
 pub enum IntervalMethod {
     /// Wilson's score interval of a proportion.
     Wilson,
-    /// The percentile bootstrap over images.
+    /// The percentile bootstrap over images, less its bias where that matters.
     Bootstrap,
 }
 
@@ -23,7 +23,8 @@ pub struct Number {
     pub title: String,
     /// The number; null where it is not defined, such as the accuracy on no images.
     pub value: Option<f64>,
-    /// Its 95 % confidence interval, where one is known: how far it may be off because there are no more images.
+    /// Its 95 % confidence interval: how far it may be off because there are no more images. Null where that is not known, as where every resample of the
+    /// images gives the same number.
     pub interval_95: Option<[f64; 2]>,
     /// How that interval was found.
     pub interval_method: Option<IntervalMethod>,
@@ -47,13 +48,26 @@ impl Number {
         }
     }
 
-    /// With an interval over resampled images, unless it has one.
+    /// With an interval over resampled images, as far as the number can be so, unless it has one.
     pub fn bootstrapped(mut self, interval: Option<[f64; 2]>) -> Number {
         if self.interval_95.is_none() && self.value.is_some() {
-            self.interval_95 = interval;
+            let [least, most] = self.range();
+            self.interval_95 = interval.map(|bounds| bounds.map(|x| x.clamp(least, most)));
             self.interval_method = interval.map(|_| IntervalMethod::Bootstrap);
         }
         self
+    }
+
+    /// What the number lies between.
+    fn range(&self) -> [f64; 2] {
+        match self.name.as_str() {
+            "difference" => [f64::NEG_INFINITY, f64::INFINITY],
+            _ if self.fraction => [0.0, 1.0],
+            "cohen_kappa" | "mcc" => [-1.0, 1.0],
+            name if name.starts_with("r2") => [f64::NEG_INFINITY, 1.0],
+            _ if !self.more_is_better => [0.0, f64::INFINITY],
+            _ => [f64::NEG_INFINITY, f64::INFINITY],
+        }
     }
 
     fn format(&self, value: f64) -> String {
@@ -62,7 +76,12 @@ impl Number {
 
     /// The value for people.
     pub fn shown(&self) -> String {
-        self.value.map_or("–".into(), |value| self.format(value))
+        self.shown_as(self.value)
+    }
+
+    /// Another number of this kind for people.
+    pub(crate) fn shown_as(&self, value: Option<f64>) -> String {
+        value.map_or("–".into(), |value| self.format(value))
     }
 
     /// The interval for people, or nothing.

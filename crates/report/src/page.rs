@@ -81,9 +81,12 @@ impl Report {
         let task = self.about.task.as_str();
         let (each, one) = match task {
             "multi-label" => ("Each label", "label"),
+            "regression" => ("Each number", "number"),
             _ => ("Each class", "class"),
         };
         let (counted, counted_capital) = match task {
+            "detection" if self.about.loss.is_none() => ("objects predicted", "Objects"),
+            "segmentation" if self.about.loss.is_none() => ("pixels predicted", "Pixels"),
             _ if self.about.loss.is_none() => ("predicted", "Predicted"),
             "detection" => ("objects", "Objects"),
             "segmentation" => ("pixels", "Pixels"),
@@ -96,7 +99,11 @@ impl Report {
             style: include_str!("../templates/style.css"),
             matrix_style: plots::cell_colours("m"),
             loss: self.about.loss.map_or(String::new(), |loss| format!("{loss:.4}")),
-            failing_title: if self.about.loss.is_some() { "Where it fails" } else { "How certain it is" },
+            failing_title: match (self.about.loss.is_some(), task) {
+                (true, _) => "Where it fails",
+                (false, "regression") => "What it says",
+                (false, _) => "How certain it is",
+            },
             each,
             one,
             counted,
@@ -228,6 +235,11 @@ impl Page<'_> {
 
     fn percent(&self, x: impl std::borrow::Borrow<f64>) -> String {
         percent(*x.borrow())
+    }
+
+    fn between(&self, interval: impl std::borrow::Borrow<[f64; 2]>) -> String {
+        let [low, high] = interval.borrow().map(percent);
+        format!("{low} to {high}")
     }
 }
 

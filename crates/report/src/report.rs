@@ -140,7 +140,7 @@ impl Report {
                 (report.metrics, report.classes, report.bootstrap_rounds) =
                     classes::measured(metrics, answers, names, options.seed);
                 report.confusion = metrics.confusion().map(Confusion::of);
-                report.roc = roc::curves(names, |class| metrics.ranking(class));
+                report.roc = roc::curves(names, &report.metrics, &report.classes, |class| metrics.ranking(class));
             }
             (Results::MultiLabel(metrics), TaskAnswers::MultiLabel(answers)) => {
                 (report.metrics, report.classes, report.bootstrap_rounds) =
@@ -150,7 +150,7 @@ impl Report {
                     Some(Curve::precision_recall(name, ranking.points()))
                 };
                 report.precision_recall = names.iter().enumerate().filter_map(curve).collect();
-                report.roc = roc::curves(names, |label| metrics.ranking(label));
+                report.roc = roc::curves(names, &report.metrics, &report.classes, |label| metrics.ranking(label));
             }
             (Results::Regression { model, constant }, TaskAnswers::Regression(answers)) => {
                 (report.metrics, report.bootstrap_rounds) = values::numbers(model, answers, options.seed);
@@ -193,17 +193,13 @@ impl Report {
 
     fn detection(&mut self, metrics: &DetectionMetrics, names: &[String]) {
         self.bootstrap_rounds = SLOW_ROUNDS;
-        let map = metrics.map_interval(SLOW_ROUNDS, self.seed);
-        let number = |metric: &Metric| Number::of(metric).bootstrapped(map.filter(|_| metric.name == "map"));
-        self.metrics = metrics.finish().iter().map(number).collect();
+        let [overall, of_classes] = metrics.intervals(SLOW_ROUNDS, self.seed);
+        self.metrics = bootstrapped(metrics.finish(), &overall);
         for (class, name) in names.iter().enumerate() {
             let of_class = metrics.class_metrics(class);
             let count = metrics.objects(class);
-            self.classes.push(ClassRow {
-                class: name.clone(),
-                count,
-                metrics: of_class.iter().map(Number::of).collect(),
-            });
+            let intervals = &of_classes[class * of_class.len()..];
+            self.classes.push(ClassRow { class: name.clone(), count, metrics: bootstrapped(of_class, intervals) });
             let points = metrics.precision_recall(class);
             if count > 0 {
                 self.precision_recall.push(Curve::precision_recall(name, &points));
@@ -213,17 +209,13 @@ impl Report {
 
     fn segmentation(&mut self, metrics: &SegmentationMetrics, names: &[String]) {
         self.bootstrap_rounds = SLOW_ROUNDS;
-        let iou = metrics.mean_iou_interval(SLOW_ROUNDS, self.seed);
-        let number = |metric: &Metric| {
-            // A pixel tells little that its neighbours do not: intervals over pixels would be far too narrow.
-            let metric = Metric { interval_95: None, ..metric.clone() };
-            Number::of(&metric).bootstrapped(iou.filter(|_| metric.name == "mean_iou"))
-        };
-        self.metrics = metrics.finish().iter().map(number).collect();
-        let row = |(class, name): (usize, &String)| ClassRow {
-            class: name.clone(),
-            count: metrics.confusion().actual(class),
-            metrics: metrics.class_metrics(class).iter().map(number).collect(),
+        let [overall, of_classes] = metrics.intervals(SLOW_ROUNDS, self.seed).expect("an evaluation keeps each image");
+        self.metrics = bootstrapped(metrics.finish(), &overall);
+        let row = |(class, name): (usize, &String)| {
+            let of_class = metrics.class_metrics(class);
+            let intervals = &of_classes[class * of_class.len()..];
+            let count = metrics.confusion().actual(class);
+            ClassRow { class: name.clone(), count, metrics: bootstrapped(of_class, intervals) }
         };
         self.classes = names.iter().enumerate().map(row).collect();
         self.confusion = Some(Confusion::of(metrics.confusion()));
@@ -255,6 +247,11 @@ impl Report {
     pub fn shown_images(&self) -> impl Iterator<Item = usize> + '_ {
         self.failures.iter().flat_map(|list| list.images.iter().map(|failure| failure.index))
     }
+}
+
+/// Metrics with these intervals over resampled images, in their order.
+fn bootstrapped(metrics: Vec<Metric>, intervals: &[Option<[f64; 2]>]) -> Vec<Number> {
+    metrics.iter().zip(intervals).map(|(metric, interval)| Number::of(metric).bootstrapped(*interval)).collect()
 }
 
 impl Curve {

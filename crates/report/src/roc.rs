@@ -1,5 +1,7 @@
 //! ROC curves of classes and labels.
 
+use crate::classes::ClassRow;
+use crate::number::Number;
 use schemars::JsonSchema;
 use serde::Serialize;
 use striate_train::{Ranking, plots};
@@ -11,6 +13,8 @@ pub struct RocCurve {
     pub name: String,
     /// The area below; of the average the mean of the areas.
     pub auc: f64,
+    /// Its 95 % confidence interval over resampled images.
+    pub auc_interval_95: Option<[f64; 2]>,
     /// Its points, `[false positive rate, true positive rate]`, thinned. Between two points lines are straight.
     pub points: Vec<[f64; 2]>,
 }
@@ -24,15 +28,23 @@ const STEPS: usize = 100;
 /// More lines cannot be told apart.
 const DRAWN: usize = 12;
 
-/// The curve of each class or label that has samples of both kinds; before several their macro average.
-pub(crate) fn curves(names: &[String], ranking: impl Fn(usize) -> Option<Ranking>) -> Vec<RocCurve> {
+/// The curve of each class or label that has samples of both kinds; before several their macro average. Intervals are those of these metrics, over all and of
+/// each class.
+pub(crate) fn curves(
+    names: &[String],
+    metrics: &[Number],
+    rows: &[ClassRow],
+    ranking: impl Fn(usize) -> Option<Ranking>,
+) -> Vec<RocCurve> {
+    let interval = |metrics: &[Number], name: &str| metrics.iter().find(|m| m.name == name)?.interval_95;
     let kept = (ALL_POINTS / names.len().max(1)).clamp(LEAST_POINTS, POINTS);
     let mut sums = [0.0; STEPS + 1];
     let curve = |(i, name): (usize, &String)| {
         let ranking = ranking(i)?;
         let (auc, points) = (ranking.roc_auc()?, ranking.roc()?);
         sums.iter_mut().enumerate().for_each(|(step, sum)| *sum += at(&points, step as f64 / STEPS as f64));
-        Some(RocCurve { name: name.clone(), auc, points: thinned(&points, kept) })
+        let auc_interval_95 = rows.get(i).and_then(|row| interval(&row.metrics, "roc_auc"));
+        Some(RocCurve { name: name.clone(), auc, auc_interval_95, points: thinned(&points, kept) })
     };
     let mut curves: Vec<RocCurve> = names.iter().enumerate().filter_map(curve).collect();
     let n = curves.len();
@@ -40,7 +52,8 @@ pub(crate) fn curves(names: &[String], ranking: impl Fn(usize) -> Option<Ranking
         let points = sums.iter().enumerate().map(|(step, sum)| [step as f64 / STEPS as f64, sum / n as f64]);
         let points = [[0.0, 0.0]].into_iter().chain(points).collect();
         let auc = curves.iter().map(|curve| curve.auc).sum::<f64>() / n as f64;
-        curves.insert(0, RocCurve { name: "macro average".into(), auc, points });
+        let auc_interval_95 = interval(metrics, "roc_auc_macro");
+        curves.insert(0, RocCurve { name: "macro average".into(), auc, auc_interval_95, points });
     }
     curves
 }
@@ -99,7 +112,7 @@ mod tests {
     #[test]
     fn the_average_is_the_mean_of_the_curves() {
         let names: Vec<String> = (0..4).map(|i| format!("class {i}")).collect();
-        let found = curves(&names, |i| (i != 2).then(|| ranking(i, 300)));
+        let found = curves(&names, &[], &[], |i| (i != 2).then(|| ranking(i, 300)));
         assert_eq!(
             found.iter().map(|c| c.name.as_str()).collect::<Vec<_>>(),
             ["macro average", "class 0", "class 1", "class 3"]
@@ -109,8 +122,8 @@ mod tests {
         let area: f64 = found[0].points.windows(2).map(|w| (w[1][0] - w[0][0]) * (w[1][1] + w[0][1]) / 2.0).sum();
         assert!((area - mean).abs() < 0.01, "{area} {mean}");
         // One curve is its own average, and a class of every image has none.
-        assert_eq!(curves(&names[..1], |i| Some(ranking(i, 300))).len(), 1);
-        assert!(curves(&names, |_| Ranking::of([(0.5, true)])).is_empty());
+        assert_eq!(curves(&names[..1], &[], &[], |i| Some(ranking(i, 300))).len(), 1);
+        assert!(curves(&names, &[], &[], |_| Ranking::of([(0.5, true)])).is_empty());
     }
 
     #[test]
@@ -129,7 +142,7 @@ mod tests {
     #[test]
     fn of_many_classes_the_worst_are_drawn() {
         let names: Vec<String> = (0..30).map(|i| format!("class {i}")).collect();
-        let found = curves(&names, |i| Some(ranking(i, 300)));
+        let found = curves(&names, &[], &[], |i| Some(ranking(i, 300)));
         let svg = plot(&found);
         assert!(svg.contains("the lowest 11 of 30") && svg.contains("macro average (AUC"));
         let worst = found[1..].iter().min_by(|a, b| a.auc.total_cmp(&b.auc)).unwrap();

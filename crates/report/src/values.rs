@@ -20,7 +20,7 @@ pub fn labels(
     };
     let ranked: Vec<Option<Ranked>> = (0..outputs).map(of_label).collect();
     let rounds = bootstrap::rounds(n * outputs * 2);
-    let intervals = bootstrap::intervals(n, rounds, seed, 3 + 2 * outputs, |times| {
+    let intervals = bootstrap::intervals(n, rounds, seed, OVERALL.len() + OF_LABEL.len() * outputs, |times| {
         let mut counts = vec![[0u64; 3]; outputs];
         for (i, &n) in times.iter().enumerate().filter(|(_, n)| **n > 0) {
             for label in 0..outputs {
@@ -31,21 +31,22 @@ pub fn labels(
         }
         let f1 = |[both, has, said]: [u64; 3]| 2.0 * both as f64 / (has + said) as f64;
         let f1s: Vec<f64> = counts.iter().map(|&c| f1(c)).collect();
-        let aps: Vec<f64> = ranked.iter().map(|r| r.as_ref().map_or(f64::NAN, |r| r.areas(times)[1])).collect();
+        let areas = |r: &Option<Ranked>| r.as_ref().map_or([f64::NAN; 2], |r| r.areas(times));
+        let (aucs, aps): (Vec<f64>, Vec<f64>) = ranked.iter().map(areas).map(|[auc, ap]| (auc, ap)).unzip();
         let sums = counts.iter().fold([0; 3], |sum, c| [sum[0] + c[0], sum[1] + c[1], sum[2] + c[2]]);
-        let mut all = vec![f1(sums), mean(&f1s), mean(&aps)];
-        f1s.into_iter().zip(aps).for_each(|(f1, ap)| all.extend([f1, ap]));
+        let mut all = vec![f1(sums), mean(&f1s), mean(&aucs), mean(&aps)];
+        f1s.into_iter().zip(aucs).zip(aps).for_each(|((f1, auc), ap)| all.extend([f1, auc, ap]));
         all
     });
-    let (overall, by_label) = intervals.split_at(3);
+    let (overall, by_label) = intervals.split_at(OVERALL.len());
     let number = |metric: &striate_train::Metric| {
-        let place = ["f1_micro", "f1_macro", "mean_average_precision"].iter().position(|name| *name == metric.name);
+        let place = OVERALL.iter().position(|name| *name == metric.name);
         Number::of(metric).bootstrapped(place.and_then(|i| overall[i]))
     };
     let row = |(label, name): (usize, &String)| {
         let number = |metric: &striate_train::Metric| {
-            let place = ["f1", "average_precision"].iter().position(|name| *name == metric.name);
-            Number::of(metric).bootstrapped(place.and_then(|i| by_label[2 * label + i]))
+            let place = OF_LABEL.iter().position(|name| *name == metric.name);
+            Number::of(metric).bootstrapped(place.and_then(|i| by_label[OF_LABEL.len() * label + i]))
         };
         let metrics = metrics.label_metrics(label).iter().map(number).collect();
         let count = (0..n).filter(|&i| answers.target(i, label)).count();
@@ -53,6 +54,10 @@ pub fn labels(
     };
     (metrics.finish().iter().map(number).collect(), names.iter().enumerate().map(row).collect(), rounds)
 }
+
+/// What a resample is measured by: of all labels, and of each.
+const OVERALL: [&str; 4] = ["f1_micro", "f1_macro", "roc_auc_macro", "mean_average_precision"];
+const OF_LABEL: [&str; 3] = ["f1", "roc_auc", "average_precision"];
 
 /// Metrics of numbers. How often images were resampled comes second.
 pub fn numbers(metrics: &RegressionMetrics, answers: &NumberAnswers, seed: u64) -> (Vec<Number>, usize) {
@@ -129,7 +134,7 @@ mod tests {
         let n = 80;
         let targets: Vec<f32> = (0..2 * n).map(|i| (i % 3 == 0) as u8 as f32).collect();
         let predicted: Vec<f32> =
-            targets.iter().enumerate().map(|(i, t)| 0.3 + 0.4 * t + ((i * 7) % 10) as f32 / 20.0).collect();
+            targets.iter().enumerate().map(|(i, t)| 0.3 + 0.3 * t + ((i * 7) % 10) as f32 / 20.0).collect();
         let thresholds = [0.6, 0.7];
         let mut metrics = MultiLabelMetrics::new(2, Detail::Scores).thresholds(&thresholds);
         metrics.add_probabilities(&predicted, &targets);

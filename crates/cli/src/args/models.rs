@@ -40,7 +40,8 @@ pub struct Eval {
     /// model fails; all its numbers as report.json; and MODEL_CARD.md, in which only what its author must write is left open, and stays when it is written again.
     #[arg(long, value_name = "DIR")]
     pub report: Option<PathBuf>,
-    /// The images have no labels: print how many are taken for each class, and with --report those of which the model is least and most certain. Nothing is measured.
+    /// The images have no labels: print how often each class, label or object is predicted, or the range of the numbers, and with --report show the images of
+    /// which the model is least and most certain. Nothing is measured.
     #[arg(long, requires = "data", conflicts_with_all = ["out_of_distribution", "csv", "group_column", "robustness", "attack"])]
     pub unlabelled: bool,
     /// Print all classes and the whole confusion matrix where there are more than 20 classes, too. By default these are the 20 classes of

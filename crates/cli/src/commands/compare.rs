@@ -155,6 +155,7 @@ fn difference(comparison: &Comparison) -> Result<(), Failure> {
                 if low > 0.0 || high < 0.0 { better(difference) } else { "these images do not tell which is better" };
             (shown, verdict)
         }
+        None if difference == 0.0 => (String::new(), "these images do not tell which is better"),
         None => (String::new(), "there is no interval"),
     };
     say(format_args!("B less A: {}{unit}{interval}: {verdict}", signed(difference, fraction)))

@@ -1,6 +1,7 @@
 //! Detection and segmentation: through every verb.
 
 use crate::common::*;
+use crate::report::check_page;
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
@@ -138,6 +139,20 @@ fn what_is_measured_beside(d: &Path, images: u64, main: &str) -> String {
     assert_eq!((&report["groups"], &report["attacks"]), (groups, &found["attacks"]));
     let page = fs::read_to_string(d.join("report/report.html")).unwrap();
     assert!(page.contains("strength (0: as they are)") && page.contains("id=\"groups\""));
+    for number in report["metrics"].as_array().unwrap().iter().filter(|m| m["value"].as_f64().is_some_and(|x| x < 1.0))
+    {
+        let [low, high] = [0, 1].map(|end| number["interval_95"][end].as_f64().unwrap_or_else(|| panic!("{number}")));
+        let value = number["value"].as_f64().unwrap();
+        assert!(0.0 <= low && low <= value && value <= high && high <= 1.0, "{number}");
+    }
+    let of_class = &report["classes"][1]["metrics"][0];
+    assert!(of_class["interval_95"][0].as_f64() <= of_class["value"].as_f64(), "{of_class}");
+    // Of the same images without their labels.
+    let folder = if main == "map" { "voc/JPEGImages" } else { "pairs/test/images" };
+    let said = json(&succeed(d, &["eval", "run", folder, "--unlabelled", "--json", "--report", "unlabelled"]));
+    let red = said["classes"].as_array().unwrap().iter().find(|row| row["class"] == "red").unwrap();
+    assert!(red["predicted"].as_u64().unwrap() > 10, "{said}");
+    check_page(&["report", "unlabelled"].map(|r| d.join(r).join("report.html")).each_ref().map(|page| page.as_path()));
     succeed(d, &by_site)
 }
 
@@ -210,6 +225,15 @@ fn objects_are_learnt_found_measured_and_exported() {
     assert!((metric(&again, "map") - metric(&measured, "map")).abs() < 0.01, "{again}");
     fail(d, &["eval", "imported.safetensors", "voc", "--scales", "1.5"], 1, &["graph for images of one size"]);
 
+    let said =
+        succeed(d, &["explain", "run", "voc/JPEGImages/004.ppm", "--method", "grad-cam,saliency", "--out", "why"]);
+    assert!(said.contains(NAMES[scenes[4].1[0].0]), "{said}");
+    let overlays = fs::read_dir(d.join("why"))
+        .unwrap()
+        .filter(|f| f.as_ref().unwrap().path().extension().is_some_and(|e| e == "png"));
+    assert_eq!(overlays.count(), 2);
+    fail(d, &["explain", "run", "voc/JPEGImages/004.ppm", "--object", "100000", "--out", "none"], 1, &["object"]);
+
     // What has learnt already finds its classes in other data, and learns more.
     let said =
         succeed(d, &["finetune", "voc", "--from", "run/model.safetensors", "--task", "detection", "--epochs", "1"]);
@@ -255,6 +279,9 @@ fn pixels_are_learnt_measured_and_exported() {
         assert!((fraction - area(class)).abs() < 0.03, "{name}: {fraction}, {}: {found}", area(class));
     }
     assert!(d.join("drawn/004.png").is_file() && d.join("masks/004.png").is_file());
+    let class = NAMES[objects[0].0];
+    let said = succeed(d, &["explain", "run", image, "--method", "grad-cam", "--class", class, "--out", "why"]);
+    assert!(said.contains(class), "{said}");
     // In parts of the image's own size it is the same; in smaller ones nearly so.
     fail(d, &["predict", "run", image, "--scales", "2"], 1, &["its task is segmentation"]);
     fail(d, &["predict", "run", image, "--soft-nms", "0.5"], 1, &["model's task is segmentation"]);

@@ -132,7 +132,21 @@ fn a_report_of_other_tasks() {
         assert_eq!(numbers["about"]["task"], task);
         assert!(numbers["failures"][0]["images"].as_array().unwrap().len() == 12, "{numbers}");
         assert_eq!(numbers["constant_guess"].as_array().unwrap().is_empty(), task == "multi-label");
+        if task == "multi-label" {
+            let curve = numbers["roc"].as_array().unwrap().first().unwrap_or_else(|| panic!("{numbers}"));
+            let [auc, low, high] = [&curve["auc"], &curve["auc_interval_95"][0], &curve["auc_interval_95"][1]]
+                .map(|x| x.as_f64().unwrap_or_else(|| panic!("{curve}")));
+            assert!(low <= auc && auc <= high, "{curve}");
+        }
         pages.push(d.join(task).join("report/report.html"));
+        let without = task.to_string() + "-unlabelled";
+        let said = succeed(d, &["eval", task, "photos", "--unlabelled", "--json", "--report", &without]);
+        let said: serde_json::Value = serde_json::from_str(&said).unwrap();
+        match task {
+            "multi-label" => assert!(said["classes"][0]["predicted"].as_u64().unwrap() <= 90, "{said}"),
+            _ => assert!(said["numbers"][0]["lowest"].as_f64() <= said["numbers"][0]["highest"].as_f64(), "{said}"),
+        }
+        pages.push(d.join(without).join("report.html"));
     }
     check_page(&pages.iter().map(|page| page.as_path()).collect::<Vec<_>>());
 }
@@ -231,6 +245,56 @@ fn images_without_labels_are_reported_without_measures() {
 }
 
 #[test]
+fn a_report_of_one_class_or_of_none_right_says_no_more_than_it_can() {
+    let dir = tempfile::tempdir().unwrap();
+    let d = dir.path();
+    photos(d);
+    succeed(d, &["train", "photos.csv", "--model", NET, "--epochs", "4", "--size", "16", "--out", "run"]);
+    let table = fs::read_to_string(d.join("photos.csv")).unwrap();
+    let mut rows = csv::Reader::from_reader(table.as_bytes());
+    let test: Vec<csv::StringRecord> = rows.records().map(Result::unwrap).filter(|row| &row[2] == "test").collect();
+    let names = [&test[0][1], test.iter().map(|row| &row[1]).find(|name| **name != test[0][1]).unwrap()];
+    let mut one = csv_row(&["path", "label"]);
+    let mut wrong = one.clone();
+    for row in &test {
+        if row[1] == *names[0] {
+            one += &csv_row(&[&row[0], &row[1]]);
+        }
+        let said: serde_json::Value =
+            serde_json::from_str(&succeed(d, &["predict", "run", &row[0], "--json"])).unwrap();
+        let taken_for = said["class"].as_str().unwrap_or_else(|| panic!("{said}"));
+        wrong += &csv_row(&[&row[0], names[usize::from(taken_for == names[0])]]);
+    }
+    let report = |name: &str, table: &str| -> serde_json::Value {
+        fs::write(d.join(format!("{name}.csv")), table).unwrap();
+        succeed(d, &["eval", "run", &format!("{name}.csv"), "--report", name]);
+        serde_json::from_slice(&fs::read(d.join(name).join("report.json")).unwrap()).unwrap()
+    };
+    let of = |numbers: &serde_json::Value, name: &str| {
+        numbers["metrics"].as_array().unwrap().iter().find(|m| m["name"] == name).unwrap().clone()
+    };
+    // The other class has no image: it has no recall and no curve.
+    let numbers = report("one", &one);
+    assert_eq!(numbers["roc"], serde_json::json!([]));
+    let empty = numbers["classes"].as_array().unwrap().iter().find(|row| row["count"] == 0).unwrap();
+    let recall = empty["metrics"].as_array().unwrap().iter().find(|m| m["name"] == "recall").unwrap();
+    assert!(recall["value"].is_null() && recall["interval_95"].is_null(), "{recall}");
+    assert!(of(&numbers, "roc_auc_macro")["value"].is_null());
+
+    // Resamples of images that are all wrong are all wrong too, which says nothing of how often others are.
+    let numbers = report("wrong", &wrong);
+    let accuracy = of(&numbers, "accuracy");
+    assert!(accuracy["value"] == 0.0 && accuracy["interval_95"][1].as_f64().unwrap() > 0.05, "{accuracy}");
+    for name in ["balanced_accuracy", "f1_macro"] {
+        let number = of(&numbers, name);
+        assert!(number["value"] == 0.0 && number["interval_95"].is_null(), "{number}");
+    }
+    let page = fs::read_to_string(d.join("wrong/report.html")).unwrap();
+    assert!(!page.contains("0.0% to 0.0%") && page.contains("they do not tell how far it may be off"));
+    check_page(&["one", "wrong"].map(|name| d.join(name).join("report.html")).each_ref().map(|page| page.as_path()));
+}
+
+#[test]
 fn a_report_says_what_is_wrong() {
     let dir = tempfile::tempdir().unwrap();
     let d = dir.path();
@@ -246,8 +310,18 @@ fn a_report_says_what_is_wrong() {
     assert_eq!(fs::read(d.join("report/MODEL_CARD.md")).unwrap(), b"caf\xe9");
 }
 
-/// Opens pages in headless Chromium, where it is installed.
-fn check_page(pages: &[&Path]) {
+/// Opens pages in headless Chromium, where it is installed, and holds the numbers beside them against the schema.
+pub fn check_page(pages: &[&Path]) {
+    let schema = include_str!("../../../report/schema.json");
+    let schema = jsonschema::validator_for(&serde_json::from_str(schema).unwrap()).unwrap();
+    for page in pages {
+        let numbers = fs::read(page.with_file_name("report.json")).unwrap();
+        let errors: Vec<String> = schema
+            .iter_errors(&serde_json::from_slice(&numbers).unwrap())
+            .map(|e| format!("{}: {e}", e.instance_path()))
+            .collect();
+        assert!(errors.is_empty(), "{}: {errors:?}", page.display());
+    }
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../scripts/check_report.py");
     let Ok(output) = Command::new("python3").arg(script).args(pages).output() else {
         eprintln!("skipped: there is no python3, so the pages were not opened");

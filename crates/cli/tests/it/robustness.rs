@@ -1,6 +1,7 @@
 //! eval by group and on changed images, and compare.
 
 use crate::common::*;
+use crate::report::check_page;
 use std::fs;
 use std::path::Path;
 
@@ -142,6 +143,14 @@ fn changed_images_are_measured_and_attacks_refused_where_there_is_no_loss() {
     let again = |threads: &str| json(&succeed(d, &[&robust[..6], &attack, &["--json", "--threads", threads]].concat()));
     assert_eq!(again("1")["robustness"], again("3")["robustness"]);
     assert_eq!(again("1")["attacks"], found["attacks"]);
+    fs::create_dir(d.join("stripes")).unwrap();
+    for i in 0..12 {
+        let pixels: Vec<u8> = (0..400).map(|at| ((at * (i + 3)) % 256) as u8).collect();
+        fs::write(d.join(format!("stripes/{i}.pgm")), [&b"P5 20 20 255\n"[..], &pixels].concat()).unwrap();
+    }
+    let whole = ["--group-column", "site", "--out-of-distribution", "stripes", "--report", "report"];
+    succeed(d, &[&robust[..6], &attack, &whole].concat());
+    check_page(&[&d.join("report/report.html")]);
     let text = succeed(d, &[&robust[..6], &attack].concat());
     for part in [
         "On corrupted images (40 images): clean accuracy ",
@@ -196,7 +205,12 @@ fn models_that_cannot_be_compared() {
     // Numbers have groups, corruptions and attacks too.
     let options =
         ["--robustness", "--robustness-images", "8", "--attack", "fgsm", "--epsilon", "4", "--group-column", "site"];
-    let found = json(&succeed(d, &[&["eval", "numbers", "numbers.csv", "--json"][..], &options].concat()));
+    let eval = ["eval", "numbers", "numbers.csv", "--json", "--report", "report"];
+    let found = json(&succeed(d, &[&eval[..], &options].concat()));
+    let page = std::fs::read_to_string(d.join("report/report.html")).unwrap();
+    let error = found["robustness"]["mean_corruption_error"].as_f64().unwrap();
+    assert!(page.contains(&format!("Mean corruption error: {error:.4}")), "an error is no percentage");
+    check_page(&[&d.join("report/report.html")]);
     assert_eq!(found["groups"]["main_metric"], "mae");
     let metric = &found["robustness"]["corruptions"][0]["strengths"][0]["metric"];
     assert!(metric["name"] == "mae" && metric["interval_95"][1].as_f64() >= metric["value"].as_f64(), "{metric}");

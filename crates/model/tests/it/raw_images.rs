@@ -90,7 +90,10 @@ fn preprocessings() -> Vec<Preprocessing> {
         cubic(colour(crop(40))),
         grey.clone(),
         Preprocessing { light_on_dark: false, ..grey.clone() },
-        Preprocessing { fit: crop(35), ..cubic(grey) },
+        Preprocessing { fit: crop(35), ..cubic(grey.clone()) },
+        colour(Fit::Letterbox { fill: None }),
+        cubic(colour(Fit::Letterbox { fill: Some([255, 0, 7]) })),
+        Preprocessing { fit: Fit::Letterbox { fill: Some([9, 200, 31]) }, ..grey.clone() },
         // What is as good as resizing.
         Preprocessing { size: [24, 32], ..Preprocessing::new(3, [24, 32], Fit::Digit) },
     ]

@@ -20,7 +20,7 @@ use crate::tensor::data_type;
 use crate::{MAX_OPSET, MIN_OPSET};
 use builder::Builder;
 pub use nms::NonMaxSuppression;
-pub use raw_images::RawImages;
+pub use raw_images::{RawFit, RawImages};
 use std::collections::HashSet;
 use striate_graph::{Dim, Graph, Value};
 use striate_tensor::DType;

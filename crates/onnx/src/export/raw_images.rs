@@ -22,16 +22,33 @@ const DARK: f64 = 127.0;
 /// Height and width of images `[n, c, h, w]`.
 const SIDES: [usize; 2] = [2, 3];
 
-/// How the network's input is made of images `u8 [n, height, width, 3]` (red, green, blue) of any size: grey, polarity, scaling with antialiasing, the middle, black
-/// pixels around it, and normalization. Rows are scaled before columns, and both round to bytes.
+/// How an image gets its size.
+#[derive(Clone, Debug, PartialEq)]
+pub enum RawFit {
+    /// It is scaled, whatever its aspect.
+    Resize,
+    /// Its shorter side is scaled, and the middle cut out.
+    Crop {
+        /// To so many pixels.
+        shorter: usize,
+    },
+    /// All of it is scaled with its aspect kept, and gets a border.
+    Letterbox {
+        /// The colour of the border: a value of 0 to 255 for each channel.
+        border: Vec<u8>,
+    },
+}
+
+/// How the network's input is made of images `u8 [n, height, width, 3]` (red, green, blue) of any size: grey, polarity, scaling with antialiasing, the middle or a
+/// border, black pixels around it, and normalization. Rows are scaled before columns, and both round to bytes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RawImages {
     /// Channels of the network's input: 1 for grey, 3 for colour.
     pub channels: usize,
     /// Height and width before padding. An image of this size is not scaled.
     pub size: [usize; 2],
-    /// To how many pixels the shorter side is scaled before the middle is cut out; none to scale to the size, whatever the aspect.
-    pub shorter: Option<usize>,
+    /// How they get it.
+    pub fit: RawFit,
     /// The `a` of the cubic that weighs pixels; none for a triangle.
     pub cubic: Option<f64>,
     /// Whether grey images that are dark on light are inverted: those of most of whose edge and most of whose pixels are light.
@@ -70,12 +87,13 @@ impl RawImages {
                 x = light_on_dark(b, &x, &size);
             }
         }
-        x = match self.shorter {
-            None => {
+        x = match &self.fit {
+            RawFit::Resize => {
                 let [h, w] = self.size.map(|side| b.ints(&[side as i64]));
                 self.scaled(b, &x, [h, w])
             }
-            Some(shorter) => self.middle(b, &x, &size, shorter),
+            RawFit::Crop { shorter } => self.middle(b, &x, &size, *shorter),
+            RawFit::Letterbox { border } => self.letterbox(b, &x, &size, border),
         };
         if self.pad > 0 {
             let p = self.pad as i64;
@@ -126,11 +144,7 @@ impl RawImages {
             let missing = b.node("Sub", &[&wanted, &now], vec![]);
             let zero = b.ints(&[0]);
             let missing = b.node("Max", &[&missing, &zero], vec![]);
-            let before = b.node("Div", &[&missing, &two], vec![]);
-            let after = b.node("Sub", &[&missing, &before], vec![]);
-            let none = b.ints(&[0, 0]);
-            let pads = b.node("Concat", &[&none, &before, &none, &after], vec![int("axis", 0)]);
-            x = b.node("Pad", &[&x, &pads], vec![]);
+            x = pad(b, &x, &missing);
             now = b.node("Max", &[&now, &wanted], vec![]);
         }
         // Half pixels go to the even side: half of what is spare, and one more where both that and the rest are odd.
@@ -142,6 +156,35 @@ impl RawImages {
         let end = b.node("Add", &[&start, &wanted], vec![]);
         let axes = b.ints(&as_i64(&SIDES));
         b.node("Slice", &[&x, &start, &end, &axes], vec![])
+    }
+
+    /// All of it with a border, which is 0 while it is added.
+    fn letterbox(&self, b: &mut Builder, x: &str, size: &str, border: &[u8]) -> String {
+        let [height, width] = self.size.map(|side| side as i64);
+        let (wanted, one, two) = (b.ints(&[height, width]), b.ints(&[1]), b.ints(&[2]));
+        let [h, w] = [0, 1].map(|i| part(b, size, i));
+        let (height, width) = (b.ints(&[height]), b.ints(&[width]));
+        // The least of both scales as a fraction.
+        let by_width = b.node("Mul", &[&width, &h], vec![]);
+        let by_height = b.node("Mul", &[&height, &w], vec![]);
+        let is_by_width = b.node("LessOrEqual", &[&by_width, &by_height], vec![]);
+        let numerator = b.node("Where", &[&is_by_width, &width, &height], vec![]);
+        let denominator = b.node("Where", &[&is_by_width, &w, &h], vec![]);
+        // Rounded to the nearest, halves up.
+        let doubled = b.node("Mul", &[size, &numerator], vec![]);
+        let doubled = b.node("Mul", &[&doubled, &two], vec![]);
+        let rounded = b.node("Add", &[&doubled, &denominator], vec![]);
+        let by = b.node("Mul", &[&denominator, &two], vec![]);
+        let now = b.node("Div", &[&rounded, &by], vec![]);
+        let now = b.node("Max", &[&now, &one], vec![]);
+        let now = b.node("Min", &[&now, &wanted], vec![]);
+        let sides = [0, 1].map(|i| part(b, &now, i));
+        let x = self.scaled(b, x, sides);
+        let border = b.constant(&by_channel(&border.iter().map(|&v| f32::from(v)).collect::<Vec<_>>()));
+        let x = b.node("Sub", &[&x, &border], vec![]);
+        let missing = b.node("Sub", &[&wanted, &now], vec![]);
+        let x = pad(b, &x, &missing);
+        b.node("Add", &[&x, &border], vec![])
     }
 
     /// Height and width once the shorter side has this many pixels; an image of the wanted size keeps it.
@@ -171,6 +214,15 @@ impl RawImages {
         }
         x
     }
+}
+
+/// Adds so many rows and columns of 0, the half before, and what is left after.
+fn pad(b: &mut Builder, x: &str, missing: &str) -> String {
+    let (two, none) = (b.ints(&[2]), b.ints(&[0, 0]));
+    let before = b.node("Div", &[missing, &two], vec![]);
+    let after = b.node("Sub", &[missing, &before], vec![]);
+    let pads = b.node("Concat", &[&none, &before, &none, &after], vec![int("axis", 0)]);
+    b.node("Pad", &[x, &pads], vec![])
 }
 
 fn by_channel(values: &[f32]) -> Tensor {

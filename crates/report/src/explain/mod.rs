@@ -365,4 +365,4 @@ fn caught<T>(run: impl FnOnce() -> Result<T, ExplainError>) -> Result<T, Explain
 #[cfg(test)]
 mod model_tests;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

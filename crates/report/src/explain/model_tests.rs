@@ -218,6 +218,33 @@ fn a_map_of_the_image_alone_is_called_so() {
     assert_eq!(verdict(0.1, 0.2), Verdict::Passed);
 }
 
+/// The brightness of the image for the first class, and against the second: the weights in any order tell the same pixels apart.
+fn brightness() -> Model {
+    let mut network = Sequential::new().add(Flatten::default()).add(Linear::new(256, 2, &mut Generator::new(0)));
+    let weight = (0..512).map(|i| if i < 256 { 0.02f32 } else { -0.02 }).collect();
+    let state = striate_nn::StateDict::from([
+        ("1.weight".to_string(), Tensor::from_vec(weight, [2, 256])),
+        ("1.bias".to_string(), Tensor::zeros([2], DType::F32)),
+    ]);
+    striate_nn::load_state_dict(&mut network, &state).unwrap();
+    let mut model = model(Box::new(network), [1, 16, 16], 2, TaskCard::Classification);
+    model.card.preprocessing.light_on_dark = false;
+    model
+}
+
+#[test]
+fn a_map_that_other_weights_give_too_is_called_so() {
+    let explainer = Explainer::new(&brightness());
+    let options = Options { class: Some(0), ..Options::default() };
+    let question = explainer.ask(&photo(16, 16, 1), &options).unwrap();
+    let map = explainer.answer(&question, Method::IntegratedGradients, &options).unwrap();
+    let scores = explainer.score(&question, &[map], &options).unwrap();
+    let found = &scores[0].randomization;
+    assert!(found.all.unwrap() > 0.999, "the map is the image, whatever the weights: {found:?}");
+    assert_eq!(found.depends_on_weights, Some(false));
+    assert_eq!(scores[0].verdict, Verdict::IndependentOfWeights);
+}
+
 #[test]
 fn numbers_that_are_none_are_an_error() {
     let network = Sequential::new().add(Flatten::default()).add(Linear::new(4, 2, &mut Generator::new(0)));

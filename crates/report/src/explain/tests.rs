@@ -22,7 +22,7 @@ fn fixture() -> Tensors {
     safetensors::read(&path).unwrap().tensors.into_iter().collect()
 }
 
-fn card(task: TaskCard) -> ModelCard {
+pub(crate) fn card(task: TaskCard) -> ModelCard {
     let classes = (0..CLASSES).map(|i| format!("class {i}")).collect();
     let preprocessing = Preprocessing::new(3, [19, 22], Fit::Resize);
     let empty = Sequential::new();

@@ -16,7 +16,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use striate_data::parallel;
 use striate_tensor::num_threads;
-use striate_train::{Metric, bootstrap_intervals};
+use striate_train::{Metric, bootstrap_interval, bootstrap_intervals};
 
 /// How groups are compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,10 +65,12 @@ pub struct Group {
     pub images: usize,
     /// Whether its numbers say little: it has fewer than 30 images, or the 95 % interval of its main metric is wider than 20 points.
     pub is_small: bool,
-    /// All metrics of the task. Intervals are Wilson's or bootstrapped.
+    /// All metrics of the task. Intervals are Wilson's or bootstrapped; where a group's images all tell the same there is none.
     pub metrics: Vec<Number>,
     /// Classification: the expected calibration error with 15 bins of equal width.
     pub calibration_error: Option<f64>,
+    /// Its 95 % confidence interval over resampled images.
+    pub calibration_interval_95: Option<[f64; 2]>,
     /// Classification and multi-label: the numbers of each class or label.
     pub outputs: Vec<GroupOutput>,
 }
@@ -250,6 +252,14 @@ fn group(
         let intervals = bootstrap_intervals(members.len(), rounds, seed, metrics.len(), values);
         metrics = metrics.into_iter().zip(intervals).map(|(metric, i)| metric.bootstrapped(i)).collect();
     }
+    let calibration_error = decisions.calibration_error();
+    let calibration_interval_95 = calibration_error.as_ref().and_then(|error| {
+        let of = |drawn: &[usize]| {
+            let drawn: Vec<usize> = drawn.iter().map(|&place| members[place]).collect();
+            error(&drawn).unwrap_or(f64::NAN)
+        };
+        Some(bootstrap_interval(members.len(), rounds, seed, of)?.map(|x| x.clamp(0.0, 1.0)))
+    });
     let main = metrics.iter().find(|metric| metric.name == outcomes.main_metric());
     let is_fraction = !matches!(outcomes.answers, TaskAnswers::Regression(_));
     let width = main.and_then(|metric| metric.interval_95).map_or(0.0, |[low, high]| high - low);
@@ -272,7 +282,8 @@ fn group(
         value: None,
         images: members.len(),
         is_small: members.len() < FEW || (is_fraction && width > WIDE),
-        calibration_error: decisions.calibration_error().and_then(|error| error(members)),
+        calibration_error: calibration_error.and_then(|error| error(members)),
+        calibration_interval_95,
         outputs: decisions.outputs.iter().take(decisions.count()).enumerate().map(output).collect(),
         metrics,
     }

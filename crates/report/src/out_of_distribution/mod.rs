@@ -177,7 +177,9 @@ fn measured(name: &str, [inside, outside]: &[Vec<f64>; 2], seed: u64) -> OutOfDi
     OutOfDistributionScore {
         name: name.into(),
         auroc,
-        auroc_interval_95: auroc.and_then(|_| bootstrap_interval(all.len(), ROUNDS, seed, auroc_of)),
+        auroc_interval_95: auroc
+            .and_then(|_| bootstrap_interval(all.len(), ROUNDS, seed, auroc_of))
+            .map(|bounds| bounds.map(|x| x.clamp(0.0, 1.0))),
         aupr_inside: auroc.and(ranking.as_ref().and_then(Ranking::average_precision)),
         aupr_outside: auroc.and_then(|_| Ranking::of(scored(-1.0))?.average_precision()),
         fpr_at_95_tpr: passing.map(|point| point.false_positives as f64 / outside.len() as f64),

@@ -219,6 +219,13 @@ pub fn robustness(
     })
 }
 
+impl Robustness {
+    /// An error for people: a percentage where the metric is one.
+    pub(crate) fn shown_error(&self, error: impl std::borrow::Borrow<Option<f64>>) -> String {
+        self.clean.shown_as(*error.borrow())
+    }
+}
+
 /// The mean over the corruptions of each kind, in the order in which the kinds first come.
 fn families(clean: Option<f64>, results: &[CorruptionResult]) -> Vec<FamilyResult> {
     let mut families: Vec<FamilyResult> = Vec::new();

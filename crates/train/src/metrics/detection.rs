@@ -1,6 +1,6 @@
 //! Average precision and recall of boxes, as COCO measures them.
 
-use super::{Metric, Metrics, OperatingPoint, bootstrap_interval, mean, ratio};
+use super::{Metric, Metrics, OperatingPoint, bootstrap_interval, bootstrap_intervals, mean, ratio};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use striate_data::Object;
@@ -78,6 +78,21 @@ const MOST: usize = 100;
 /// The least and the largest area of all objects, of small, medium and large ones.
 const SIZES: [[f64; 2]; 4] = [[0.0, 1e10], [0.0, 1024.0], [1024.0, 9216.0], [9216.0, 1e10]];
 const ALL: usize = 0;
+const NAMES: [&str; 12] = [
+    "map",
+    "map50",
+    "map75",
+    "map_small",
+    "map_medium",
+    "map_large",
+    "ar1",
+    "ar10",
+    "ar100",
+    "ar_small",
+    "ar_medium",
+    "ar_large",
+];
+const CLASS_NAMES: [&str; 4] = ["ap", "ap50", "ap75", "ar100"];
 
 /// Number `i` of `n` from `first` to `last`, as `numpy.linspace` rounds it.
 fn linspace(first: f64, last: f64, n: usize, i: usize) -> f64 {
@@ -143,14 +158,9 @@ impl DetectionMetrics {
 
     /// The numbers of one class: `ap`, `ap50`, `ap75` and `ar100`; NaN if no object of it counts.
     pub fn class_metrics(&self, class: usize) -> Vec<Metric> {
-        let sums = self.classes[class].sums();
-        let ap = |ious: &[usize]| sums[ALL].map_or(f64::NAN, |s| mean(ious.iter().map(|&i| s.precision[i])));
-        vec![
-            Metric::fraction("ap", ap(&Vec::from_iter(0..IOUS))),
-            Metric::fraction("ap50", ap(&[0])),
-            Metric::fraction("ap75", ap(&[5])),
-            Metric::fraction("ar100", sums[ALL].map_or(f64::NAN, |s| mean(s.recall))),
-        ]
+        let class = &self.classes[class];
+        let sums = [class.sums_of(&class.by_score(), ALL, |_| 1)];
+        CLASS_NAMES.iter().zip(class_values(&sums)).map(|(name, value)| Metric::fraction(*name, value)).collect()
     }
 
     /// The precision and recall of `class` at an IoU of 0.5, one point for each score that occurs, the highest first.
@@ -195,7 +205,51 @@ impl DetectionMetrics {
 
     /// A 95 % confidence interval of `map`, by resampling the images ([`bootstrap_interval`]).
     pub fn map_interval(&self, rounds: usize, seed: u64) -> Option<[f64; 2]> {
-        bootstrap_interval(self.images, rounds, seed, self.map_of())
+        bootstrap_interval(self.images, rounds, seed, self.map_of()).map(fractions)
+    }
+
+    /// 95 % confidence intervals of what [`finish`](Metrics::finish) gives, and of the [`class_metrics`](DetectionMetrics::class_metrics) of each class, in
+    /// their order, by resampling the images ([`bootstrap_intervals`]).
+    pub fn intervals(&self, rounds: usize, seed: u64) -> [Vec<Option<[f64; 2]>>; 2] {
+        let orders: Vec<Vec<&Found>> = self.classes.iter().map(Class::by_score).collect();
+        let values = |images: &[usize]| {
+            let times = self.times(images);
+            let sums = self.sums(&orders, &times);
+            let of_classes = sums.iter().flat_map(|sums| class_values(sums));
+            self.values(&sums, &times).into_iter().chain(of_classes).collect()
+        };
+        let count = NAMES.len() + self.classes.len() * CLASS_NAMES.len();
+        let mut intervals = bootstrap_intervals(self.images, rounds, seed, count, values);
+        intervals.iter_mut().for_each(|interval| *interval = interval.map(fractions));
+        let of_classes = intervals.split_off(NAMES.len());
+        [intervals, of_classes]
+    }
+
+    /// How often each image is there.
+    fn times(&self, images: &[usize]) -> Vec<usize> {
+        let mut times = vec![0; self.images];
+        images.iter().for_each(|&image| times[image] += 1);
+        times
+    }
+
+    /// Of each class, with each image as often as `times` says.
+    fn sums(&self, orders: &[Vec<&Found>], times: &[usize]) -> Vec<SizeSums> {
+        let of_size = |class: &Class, order: &[&Found], size| class.sums_of(order, size, |image| times[image]);
+        let of_class = |(class, order): (&Class, &Vec<&Found>)| std::array::from_fn(|size| of_size(class, order, size));
+        self.classes.iter().zip(orders).map(of_class).collect()
+    }
+
+    /// What [`NAMES`] names.
+    fn values(&self, sums: &[SizeSums], times: &[usize]) -> [f64; NAMES.len()] {
+        let of_size = |size: usize| sums.iter().filter_map(move |sums| sums[size]);
+        let at_iou = |iou: usize| mean(of_size(ALL).map(|sums| sums.precision[iou]));
+        let precision = |size| mean(of_size(size).flat_map(|sums| sums.precision));
+        let recall = |size| mean(of_size(size).flat_map(|sums| sums.recall));
+        let recall_of = |most| mean(self.classes.iter().filter_map(|class| class.recall_of(most, |i| times[i])));
+        let [map, small, medium, large] = std::array::from_fn(precision);
+        let [ar100, ar_small, ar_medium, ar_large] = std::array::from_fn(recall);
+        let [ar1, ar10] = [1, 10].map(recall_of);
+        [map, at_iou(0), at_iou(5), small, medium, large, ar1, ar10, ar100, ar_small, ar_medium, ar_large]
     }
 
     /// `map` of some of the images, given their numbers in the order in which they were added, each as often as it is there.
@@ -208,8 +262,7 @@ impl DetectionMetrics {
     pub fn metrics_of(&self) -> impl Fn(&[usize]) -> Vec<Metric> + '_ {
         let orders: Vec<Vec<&Found>> = self.classes.iter().map(Class::by_score).collect();
         move |images| {
-            let mut times = vec![0; self.images];
-            images.iter().for_each(|&image| times[image] += 1);
+            let times = self.times(images);
             let of_class = |(class, order): (&Class, &Vec<&Found>)| class.sums_of(order, ALL, |image| times[image]);
             let sums: Vec<Sums> = self.classes.iter().zip(&orders).filter_map(of_class).collect();
             let at_iou = |iou: usize| mean(sums.iter().map(|sums| sums.precision[iou]));
@@ -223,6 +276,20 @@ impl DetectionMetrics {
             .into()
         }
     }
+}
+
+/// Of one class, by size; none where no object counts.
+type SizeSums = [Option<Sums>; SIZES.len()];
+
+/// What [`CLASS_NAMES`] names.
+fn class_values(sums: &[Option<Sums>]) -> [f64; CLASS_NAMES.len()] {
+    let Some(sums) = sums[ALL] else { return [f64::NAN; CLASS_NAMES.len()] };
+    [mean(sums.precision), sums.precision[0], sums.precision[5], mean(sums.recall)]
+}
+
+/// Bounds that a shift may have led out of the range of fractions.
+fn fractions(interval: [f64; 2]) -> [f64; 2] {
+    interval.map(|x| x.clamp(0.0, 1.0))
 }
 
 /// Of one class and size, by IoU.
@@ -239,12 +306,6 @@ impl Class {
         let mut order: Vec<&Found> = self.found.iter().collect();
         order.sort_by(|a, b| b.score.partial_cmp(&a.score).expect("a finite score"));
         order
-    }
-
-    /// By size; none where no object counts.
-    fn sums(&self) -> [Option<Sums>; SIZES.len()] {
-        let order = self.by_score();
-        std::array::from_fn(|size| self.sums_of(&order, size, |_| 1))
     }
 
     /// Of its boxes in the order of their scores, with each image as often as `times` says.
@@ -277,10 +338,13 @@ impl Class {
         self.objects.iter().map(|o| o.counted[size] * times(o.image)).sum()
     }
 
-    /// The mean recall over IoUs with at most `most` boxes of an image.
-    fn recall_of(&self, most: usize) -> Option<f64> {
-        let objects = self.counted(ALL, |_| 1);
-        let right = |iou| self.found.iter().filter(|f| f.rank < most && f.is_right(ALL, iou)).count();
+    /// The mean recall over IoUs with at most `most` boxes of an image, with each image as often as `times` says.
+    fn recall_of(&self, most: usize, times: impl Fn(usize) -> usize) -> Option<f64> {
+        let objects = self.counted(ALL, &times);
+        let right = |iou| {
+            let found = self.found.iter().filter(|f| f.rank < most && f.is_right(ALL, iou));
+            found.map(|f| times(f.image)).sum()
+        };
         (objects > 0).then(|| mean((0..IOUS).map(|iou| ratio(right(iou), objects))))
     }
 }
@@ -384,28 +448,10 @@ impl Metrics for DetectionMetrics {
     }
 
     fn finish(&self) -> Vec<Metric> {
-        let sums: Vec<[Option<Sums>; SIZES.len()]> = self.classes.iter().map(|class| class.sums()).collect();
-        let of_size = |size: usize| sums.iter().filter_map(move |sums| sums[size]);
-        let at_iou = |iou: usize| mean(of_size(ALL).map(|sums| sums.precision[iou]));
-        let precision = |size| mean(of_size(size).flat_map(|sums| sums.precision));
-        let recall = |size| mean(of_size(size).flat_map(|sums| sums.recall));
-        let recall_of = |most| mean(self.classes.iter().filter_map(|class| class.recall_of(most)));
-        [
-            ("map", precision(ALL)),
-            ("map50", at_iou(0)),
-            ("map75", at_iou(5)),
-            ("map_small", precision(1)),
-            ("map_medium", precision(2)),
-            ("map_large", precision(3)),
-            ("ar1", recall_of(1)),
-            ("ar10", recall_of(10)),
-            ("ar100", recall(ALL)),
-            ("ar_small", recall(1)),
-            ("ar_medium", recall(2)),
-            ("ar_large", recall(3)),
-        ]
-        .map(|(name, value)| Metric::fraction(name, value))
-        .into()
+        let orders: Vec<Vec<&Found>> = self.classes.iter().map(Class::by_score).collect();
+        let once = vec![1; self.images];
+        let values = self.values(&self.sums(&orders, &once), &once);
+        NAMES.iter().zip(values).map(|(name, value)| Metric::fraction(*name, value)).collect()
     }
 }
 

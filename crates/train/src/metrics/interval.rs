@@ -4,10 +4,12 @@ use striate_data::parallel;
 use striate_tensor::{Generator, num_threads};
 
 /// A 95 % confidence interval for any statistic of `n` samples, by the percentile bootstrap (Efron and Tibshirani, An Introduction to the Bootstrap, 1993,
-/// chapter 13): the statistic of `rounds` resamples, each of `n` indices drawn with replacement, and of these the percentiles 2.5 and 97.5.
+/// chapters 10 and 13): the statistic of `rounds` resamples, each of `n` indices drawn with replacement, and of these the percentiles 2.5 and 97.5. Where the
+/// mean of the resamples differs from the statistic of all samples by more than a quarter of their standard deviation, both percentiles are shifted by that
+/// bias, which can lead out of the range of the statistic. The interval holds the statistic of all samples.
 ///
-/// It depends on `n`, `rounds` and `seed` alone: each round has its own generator. Rounds whose statistic is NaN are left out, such as the ROC-AUC of a
-/// resample of one class; none if no other is left.
+/// It depends on `n`, `rounds` and `seed` alone: each round has its own generator. Rounds whose statistic is not finite are left out, such as the ROC-AUC of
+/// a resample of one class. There is no interval if all others are equal: such samples do not tell how far the statistic can be off.
 ///
 /// ```
 /// use striate_train::bootstrap_interval;
@@ -37,21 +39,42 @@ pub fn bootstrap_intervals(
     count: usize,
     statistics: impl Fn(&[usize]) -> Vec<f64> + Sync,
 ) -> Vec<Option<[f64; 2]>> {
-    let rounds = if n == 0 { 0 } else { rounds };
-    let drawn = parallel::map(rounds, num_threads(), |round| {
-        let mut generator = Generator::keyed([seed, BOOTSTRAP, round as u64, 0]);
-        let indices: Vec<usize> = (0..n).map(|_| generator.below(n as u64) as usize).collect();
-        let found = statistics(&indices);
+    if n == 0 || rounds == 0 {
+        return vec![None; count];
+    }
+    let checked = |indices: &[usize]| {
+        let found = statistics(indices);
         assert_eq!(found.len(), count, "bootstrap_intervals: {} statistics, not {count}", found.len());
         found
-    });
-    let interval = |i: usize| {
-        let mut values: Vec<f64> = drawn.iter().map(|round| round[i]).filter(|x| !x.is_nan()).collect();
-        values.sort_unstable_by(f64::total_cmp);
-        Some([quantile(&values, 0.025)?, quantile(&values, 0.975)?])
     };
-    (0..count).map(interval).collect()
+    let all = checked(&Vec::from_iter(0..n));
+    let drawn = parallel::map(rounds, num_threads(), |round| {
+        let mut generator = Generator::keyed([seed, BOOTSTRAP, round as u64, 0]);
+        checked(&Vec::from_iter((0..n).map(|_| generator.below(n as u64) as usize)))
+    });
+    (0..count).map(|i| interval(all[i], drawn.iter().map(|round| round[i]))).collect()
 }
+
+/// The interval of a statistic with this value, from that of each resample.
+fn interval(value: f64, drawn: impl Iterator<Item = f64>) -> Option<[f64; 2]> {
+    let mut drawn: Vec<f64> = drawn.filter(|x| x.is_finite()).collect();
+    drawn.sort_unstable_by(f64::total_cmp);
+    let (first, last) = (drawn.first()?, drawn.last()?);
+    // Sums in another order differ in their last bits.
+    if !value.is_finite() || last - first <= 1e-12 * value.abs().max(1.0) {
+        return None;
+    }
+    let n = drawn.len() as f64;
+    let mean = drawn.iter().sum::<f64>() / n;
+    let deviation = (drawn.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / n).sqrt();
+    let bias = mean - value;
+    let shift = if bias.abs() > NEGLIGIBLE_BIAS * deviation { bias } else { 0.0 };
+    let [low, high] = [quantile(&drawn, 0.025)? - shift, quantile(&drawn, 0.975)? - shift];
+    Some([low.min(value), high.max(value)])
+}
+
+/// In standard deviations.
+const NEGLIGIBLE_BIAS: f64 = 0.25;
 
 /// Tells these draws from others of the same seed.
 const BOOTSTRAP: u64 = u64::from_le_bytes(*b"bootstrp");
@@ -90,9 +113,33 @@ mod tests {
     }
 
     #[test]
+    fn the_bias_of_resamples_is_taken_off() {
+        // A resample has about two thirds of the distinct samples.
+        let distinct = |indices: &[usize]| {
+            let mut indices = indices.to_vec();
+            indices.sort_unstable();
+            indices.dedup();
+            indices.len() as f64
+        };
+        let [low, high] = bootstrap_interval(100, 1000, 0, distinct).unwrap();
+        assert!(low > 93.0 && low < 95.0 && high > 105.0 && high < 107.0, "{low} {high}");
+        // Draws that lie on one side of a value that they hardly miss.
+        assert_eq!(interval(1.0, [0.9, 1.0, 1.0, 1.0, 1.0, 1.0].into_iter()).unwrap()[1], 1.0);
+    }
+
+    #[test]
+    fn samples_that_say_nothing_have_no_interval() {
+        assert_eq!(bootstrap_interval(6, 50, 0, |_| 1.0), None);
+        assert_eq!(interval(0.3, [0.1 + 0.2, 0.3, 0.3].into_iter()), None);
+        assert_eq!(interval(f64::NAN, [0.1, 0.2].into_iter()), None);
+    }
+
+    #[test]
     fn undefined_rounds_are_left_out() {
-        let defined = |indices: &[usize]| if indices.contains(&0) { 1.0 } else { f64::NAN };
-        assert_eq!(bootstrap_interval(3, 50, 0, defined), Some([1.0, 1.0]));
+        let defined = |indices: &[usize]| if indices.contains(&0) { indices[0] as f64 } else { f64::NAN };
+        assert_eq!(bootstrap_interval(3, 50, 0, defined), Some([0.0, 2.0]));
+        let infinite = |indices: &[usize]| if indices[0] == 0 { f64::INFINITY } else { indices[0] as f64 };
+        assert_eq!(bootstrap_interval(3, 50, 0, infinite), None, "its value is not finite");
         assert_eq!(bootstrap_interval(3, 50, 0, |_| f64::NAN), None);
         assert_eq!(bootstrap_interval(0, 50, 0, |_| 1.0), None);
         assert_eq!(bootstrap_interval(3, 0, 0, |_| 1.0), None);

@@ -11,10 +11,10 @@ use serde::{Deserialize, Serialize};
 /// | [`Detail`] | metrics |
 /// |---|---|
 /// | `Running` | `hamming_accuracy`, the fraction of right decisions, and `hamming_loss`, that of wrong ones, with Wilson's intervals; `f1_micro` |
-/// | `Full`, `Scores` | also `subset_accuracy`, the fraction of samples with all labels right, with its interval; `f1_macro`, `mean_average_precision` |
+/// | `Full`, `Scores` | also `subset_accuracy`, the fraction of samples with all labels right, with its interval; `f1_macro`, `roc_auc_macro`, `mean_average_precision` |
 ///
 /// As in scikit-learn: `hamming_loss`, `accuracy_score` (subsets), `f1_score` with `zero_division=nan`, so that a label that is neither a target nor
-/// predicted is not part of the macro average; `average_precision_score`, averaged over the labels that samples have. Intervals of single decisions take
+/// predicted is not part of the macro average; `roc_auc_score` and `average_precision_score`, averaged over the labels for which they are defined. Intervals of single decisions take
 /// them for independent.
 ///
 /// ```
@@ -172,8 +172,8 @@ impl MultiLabelMetrics {
         self.labels.iter().enumerate().map(|(l, kept)| best(l).map_or(kept.threshold, |p| p.threshold)).collect()
     }
 
-    /// The numbers of one label: precision and recall at its threshold with their intervals, F1 and, unless there is [`Detail::Running`] alone, average
-    /// precision.
+    /// The numbers of one label: precision and recall at its threshold with their intervals, F1 and, unless there is [`Detail::Running`] alone, ROC-AUC
+    /// and average precision.
     pub fn label_metrics(&self, label: usize) -> Vec<Metric> {
         let decisions = self.labels[label].decisions;
         let Decisions { found, missed, false_alarms } = decisions;
@@ -183,17 +183,21 @@ impl MultiLabelMetrics {
             Metric::fraction("f1", decisions.f1().unwrap_or(f64::NAN)),
         ];
         if self.scores.is_some() {
-            let average_precision = self.ranking(label).and_then(|r| r.average_precision());
-            metrics.push(Metric::fraction("average_precision", average_precision.unwrap_or(f64::NAN)));
+            let ranking = self.ranking(label);
+            let area = |of: fn(&Ranking) -> Option<f64>| ranking.as_ref().and_then(of).unwrap_or(f64::NAN);
+            metrics.push(Metric::fraction("roc_auc", area(Ranking::roc_auc)));
+            metrics.push(Metric::fraction("average_precision", area(Ranking::average_precision)));
         }
         metrics
     }
 
-    /// The mean average precision over the labels that samples have; NaN if a probability is.
-    fn mean_average_precision(&self) -> f64 {
-        let of_label = |label| self.ranking(label).map(|r| r.average_precision());
-        let numbers: Option<Vec<Option<f64>>> = (0..self.labels.len()).map(of_label).collect();
-        numbers.map_or(f64::NAN, |numbers| mean(numbers.into_iter().flatten()))
+    /// The means of ROC-AUC and average precision over the labels for which they are defined; NaN if a probability is.
+    fn mean_areas(&self) -> [f64; 2] {
+        let rankings: Option<Vec<Ranking>> = (0..self.labels.len()).map(|label| self.ranking(label)).collect();
+        let over = |of: fn(&Ranking) -> Option<f64>| {
+            rankings.as_ref().map_or(f64::NAN, |rankings| mean(rankings.iter().filter_map(of)))
+        };
+        [over(Ranking::roc_auc), over(Ranking::average_precision)]
     }
 }
 
@@ -227,10 +231,12 @@ impl Metrics for MultiLabelMetrics {
             Metric::fraction("f1_micro", all.f1().unwrap_or(f64::NAN)),
         ];
         if self.scores.is_some() {
+            let [roc_auc, average_precision] = self.mean_areas();
             metrics.extend([
                 Metric::proportion("subset_accuracy", self.all_right, self.samples),
                 Metric::fraction("f1_macro", mean(self.labels.iter().filter_map(|label| label.decisions.f1()))),
-                Metric::fraction("mean_average_precision", self.mean_average_precision()),
+                Metric::fraction("roc_auc_macro", roc_auc),
+                Metric::fraction("mean_average_precision", average_precision),
             ]);
         }
         metrics
@@ -251,7 +257,7 @@ mod tests {
         metrics.add(&[f32::NAN, 3.0, f32::NAN, 3.0], &[1.0, 1.0, 0.0, 1.0]);
         let values: Vec<f64> = metrics.finish().into_iter().map(|m| m.value).collect();
         assert_eq!(values[..5], [0.5, 0.5, 2.0 * 2.0 / 6.0, 0.0, 0.5]);
-        assert!(values[5].is_nan());
+        assert!(values[5].is_nan() && values[6].is_nan());
         assert_eq!(metrics.best_thresholds()[0], THRESHOLD);
         let read: MultiLabelMetrics = serde_json::from_str(&serde_json::to_string(&metrics).unwrap()).unwrap();
         assert_eq!(read.finish(), metrics.finish());

@@ -1,7 +1,7 @@
 //! How well the class of each pixel is predicted.
 
 use super::boundary::boundary_f1;
-use super::{ConfusionMatrix, Detail, Metric, Metrics, bootstrap_interval, mean, ratio};
+use super::{ConfusionMatrix, Detail, Metric, Metrics, bootstrap_interval, bootstrap_intervals, mean, ratio};
 use serde::{Deserialize, Serialize};
 
 /// How well the class of each pixel is predicted. Pixels whose target is below 0 are void: they count for nothing. A prediction below 0 is none, and wrong.
@@ -42,6 +42,9 @@ struct ByImage {
 
 /// The tolerance of Csurka et al.
 const TOLERANCE: f64 = 0.0075;
+const OVERALL: [&str; 4] = ["mean_iou", "pixel_accuracy", "mean_dice", "boundary_f1"];
+/// Metrics of each class.
+const OF_CLASS: usize = 5;
 
 impl SegmentationMetrics {
     /// No images yet, with pixels of `classes` classes.
@@ -152,7 +155,30 @@ impl SegmentationMetrics {
 
     /// A 95 % confidence interval of `mean_iou`, by resampling the images ([`bootstrap_interval`]); none with [`Detail::Running`].
     pub fn mean_iou_interval(&self, rounds: usize, seed: u64) -> Option<[f64; 2]> {
-        bootstrap_interval(self.images, rounds, seed, self.mean_iou_of()?)
+        bootstrap_interval(self.images, rounds, seed, self.mean_iou_of()?).map(|of| of.map(|x| x.clamp(0.0, 1.0)))
+    }
+
+    /// 95 % confidence intervals of what [`finish`](Metrics::finish) gives, and of the [`class_metrics`](SegmentationMetrics::class_metrics) of each class,
+    /// in their order, by resampling the images ([`bootstrap_intervals`]); none with [`Detail::Running`].
+    pub fn intervals(&self, rounds: usize, seed: u64) -> Option<[Vec<Option<[f64; 2]>>; 2]> {
+        let (by_image, classes) = (self.by_image.as_ref()?, self.classes());
+        let values = |images: &[usize]| {
+            let sums = by_image.sums(images, classes);
+            let mut values: Vec<f64> = by_image.overall(&sums, images).into();
+            for (class, &counts) in sums.iter().enumerate() {
+                let [both, actual, predicted] = counts;
+                let boundaries = images.iter().filter_map(|image| by_image.boundaries[image * classes + class]);
+                let precision_and_recall = [ratio(both, predicted), ratio(both, actual)];
+                values.extend([iou(counts), dice(counts)].into_iter().chain(precision_and_recall));
+                values.push(mean(boundaries));
+            }
+            values
+        };
+        let overall = OVERALL.len();
+        let mut intervals = bootstrap_intervals(self.images, rounds, seed, overall + classes * OF_CLASS, values);
+        intervals.iter_mut().for_each(|interval| *interval = interval.map(|of| of.map(|x| x.clamp(0.0, 1.0))));
+        let of_classes = intervals.split_off(overall);
+        Some([intervals, of_classes])
     }
 
     /// `mean_iou` of some of the images, given their numbers in the order in which they were added; none with [`Detail::Running`].
@@ -165,21 +191,22 @@ impl SegmentationMetrics {
     pub fn metrics_of(&self) -> Option<impl Fn(&[usize]) -> Vec<Metric> + '_> {
         let (by_image, classes) = (self.by_image.as_ref()?, self.classes());
         Some(move |images: &[usize]| {
-            let sums = by_image.sums(images, classes);
-            let [right, all] = [0, 1].map(|i| sums.iter().map(|sum| sum[i]).sum());
-            let of_image =
-                |&image: &usize| mean(by_image.boundaries[image * classes..][..classes].iter().flatten().copied());
-            vec![
-                Metric::fraction("mean_iou", over(&sums, iou)),
-                Metric::fraction("pixel_accuracy", ratio(right, all)),
-                Metric::fraction("mean_dice", over(&sums, dice)),
-                Metric::fraction("boundary_f1", mean(images.iter().map(of_image).filter(|f1| !f1.is_nan()))),
-            ]
+            let values = by_image.overall(&by_image.sums(images, classes), images);
+            OVERALL.iter().zip(values).map(|(name, value)| Metric::fraction(*name, value)).collect()
         })
     }
 }
 
 impl ByImage {
+    /// What [`OVERALL`] names, of some of the images with these counts.
+    fn overall(&self, sums: &[[usize; 3]], images: &[usize]) -> [f64; OVERALL.len()] {
+        let classes = sums.len();
+        let [right, all] = [0, 1].map(|i| sums.iter().map(|sum| sum[i]).sum());
+        let boundary = |&image: &usize| mean(self.boundaries[image * classes..][..classes].iter().flatten().copied());
+        let boundaries = mean(images.iter().map(boundary).filter(|f1| !f1.is_nan()));
+        [over(sums, iou), ratio(right, all), over(sums, dice), boundaries]
+    }
+
     /// The counts of each class over some of the images.
     fn sums(&self, images: &[usize], classes: usize) -> Vec<[usize; 3]> {
         let mut sums = vec![[0; 3]; classes];

@@ -1,6 +1,6 @@
 //! What is measured of objects and of classes of pixels.
 
-use super::{by_name, described, intervals};
+use super::{by_name, described};
 use crate::output::{Failure, say, shown};
 use crate::table::Table;
 use serde_json::{Value, json};
@@ -48,6 +48,12 @@ fn classes_json(value: &mut Value, classes: &[String], of_class: impl Fn(usize) 
     value["classes"] = classes.iter().enumerate().map(named).collect::<serde_json::Map<_, _>>().into();
 }
 
+/// Intervals of these metrics, in their order, of those that have one.
+fn intervals_json(metrics: &[Metric], intervals: &[Option<[f64; 2]>]) -> Value {
+    let of = |(metric, interval): (&Metric, &Option<[f64; 2]>)| Some((metric.name.clone(), json!((*interval)?)));
+    Value::Object(metrics.iter().zip(intervals).filter_map(of).collect())
+}
+
 /// From which score a box counts where images are ordered by what is wrong in them.
 const SCORE: f32 = 0.5;
 /// How many of the worst images are named.
@@ -74,7 +80,8 @@ pub fn detection_json(value: &mut Value, classes: &[String], results: &Detection
     value["errors_at_score"] = SCORE.into();
     value["image_errors"] = worst(results, names).into_iter().map(image).collect();
     classes_json(value, classes, |class| results.class_metrics(class));
-    value["intervals_95"]["map"] = json!(results.map_interval(ROUNDS, SEED));
+    let [overall, _] = results.intervals(ROUNDS, SEED);
+    value["intervals_95"] = intervals_json(&results.finish(), &overall);
 }
 
 pub fn print_detection(
@@ -101,8 +108,8 @@ pub fn segmentation_json(value: &mut Value, classes: &[String], results: &Segmen
     let image = |(name, iou): (String, f64)| json!({ "image": name, "mean_iou": iou });
     value["image_ious"] = lowest(results, names).into_iter().map(image).collect();
     classes_json(value, classes, |class| results.class_metrics(class));
-    value["intervals_95"] = intervals(&results.finish());
-    value["intervals_95"]["mean_iou"] = json!(results.mean_iou_interval(ROUNDS, SEED));
+    let [overall, _] = results.intervals(ROUNDS, SEED).expect("an evaluation keeps each image");
+    value["intervals_95"] = intervals_json(&results.finish(), &overall);
 }
 
 pub fn print_segmentation(
