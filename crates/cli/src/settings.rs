@@ -148,6 +148,8 @@ pub fn in_flags(e: &TrainError) -> String {
         TrainError::NotPublished { .. } => format!("--weights imagenet: {e} (striate models lists all)"),
         TrainError::NoAddress { .. } | TrainError::Download(_) => format!("{e}, with --weights or finetune's --from"),
         TrainError::UnknownMetric { .. } => format!("--monitor: {e}"),
+        // It is of a file, in whose own names it speaks.
+        TrainError::Config { .. } => e.to_string(),
         _ => as_flags(&e.to_string().replace("(weights_entry)", "(--weights-entry NAME)"))
             .replace("(model)", "(--model)")
             .replace("(model = ", "(--model ")

@@ -66,7 +66,10 @@ pub fn run(args: SweepArgs) -> Result<ExitCode, Failure> {
         false if args.quiet => {}
         false => print(&swept)?,
     }
-    Ok(ExitCode::SUCCESS)
+    match swept.best_run {
+        Some(_) => Ok(ExitCode::SUCCESS),
+        None => Err(Failure::from(format!("all {} trials failed", swept.trials.len()))),
+    }
 }
 
 fn print(swept: &Swept) -> Result<(), Failure> {
@@ -89,6 +92,7 @@ fn print(swept: &Swept) -> Result<(), Failure> {
         note(&format!("trial {}: {}", trial.number, trial.failure.as_deref().unwrap_or_default()));
     }
     say(format_args!("\nAll {} trials: {}; {}", trials.len(), shown_path(table), shown_path(picture)))?;
+    let Some(best_run) = best_run else { return Ok(()) };
     say(format_args!("Best run: {}", shown_path(best_run)))?;
     say(format_args!("Measure it:  {} eval {}", program(), quoted(best_run)))
 }

@@ -84,6 +84,7 @@ pub(crate) fn in_toml_terms(error: &toml::de::Error) -> String {
         ("expected u8", "expected an integer, 0 to 255"),
         ("expected struct ImageConfig", "expected a table"),
         ("wanted string or table", "expected a string"),
+        ("data did not match any variant of untagged enum Space", "expected a list of values or a range { min, max }"),
         ("unknown variant", "unknown value"),
         ("floating point `", "float `"),
         ("type: sequence", "type: array"),

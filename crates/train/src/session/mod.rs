@@ -82,6 +82,9 @@ impl Session {
         let Ready { resolved, mut data, preprocessing, network, short_name, started_from } =
             prepare(asked, Validation::Required, watch)?;
         let config = resolved.config;
+        if let Some(monitor) = &config.monitor {
+            run::check_metric(&config, &data, monitor)?;
+        }
         let run = RunDir::create_for(out, &data.name, &short_name)?;
         let started = serde_json::to_vec(&started_from).expect("fingerprints are plain values");
         data.run_files.push((STARTED_FROM, started));

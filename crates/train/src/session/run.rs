@@ -221,6 +221,25 @@ impl WithTask for Stages<'_> {
     }
 }
 
+/// Whether a task measures a metric.
+struct Measures<'a>(&'a str);
+
+impl WithTask for Measures<'_> {
+    type Output = Result<(), TrainError>;
+
+    fn run<T: Task<Tuned, Batch = striate_data::Batch>>(self, task: &T) -> Self::Output {
+        check_monitor(self.0, task.name(), &Loop::<Tuned, T>::metric_names(task))
+    }
+}
+
+/// Refuses a metric that the task of these settings does not measure.
+pub(super) fn check_metric(config: &ResolvedConfig, data: &Splits, metric: &str) -> Result<(), TrainError> {
+    // Weights of classes are counted over all targets, and change no name.
+    let mut config = config.clone();
+    config.images.class_weights = false;
+    AnyTask::of(&config, data).with(Measures(metric))
+}
+
 /// Checkpoints and model files in the directory of a run.
 struct RunKeeper<'a> {
     run: &'a RunDir,

@@ -12,6 +12,7 @@ use crate::data::Watch;
 use crate::error::TrainError;
 use crate::events::{Event, Sink};
 use crate::plots::{Series, curves};
+use crate::published::IMAGENET;
 use crate::run_dir::RunDir;
 use crate::runs_outcome::RunsOutcome;
 use crate::session::Session;
@@ -55,8 +56,8 @@ pub struct Swept {
     pub trials: Vec<Trial>,
     /// The metric that they are ranked by.
     pub metric: String,
-    /// The directory of the best trial's run.
-    pub best_run: PathBuf,
+    /// The directory of the best trial's run; none if all failed.
+    pub best_run: Option<PathBuf>,
     /// The ranked table.
     pub table: PathBuf,
     /// The metric of each trial, and the best so far.
@@ -83,7 +84,7 @@ pub fn sweep(
     let plan = SweepPlan::parse(&text, file)?;
     let stem = file.file_stem().map_or_else(|| "sweep".into(), |stem| stem.to_string_lossy().into_owned());
     let run = RunDir::create_for(out, &stem, "sweep")?;
-    write_atomic(&run.path().join(PLAN), text.as_bytes())?;
+    write_atomic(&run.path().join(PLAN), plan::with_absolute_paths(&text, &plan).as_bytes())?;
     let swept = Sweep { run: &run, plan, watch, sink, stop }.go_on();
     // A mistake in the plan or the data leaves nothing behind.
     if swept.is_err() && !fs::read_dir(run.path()).is_ok_and(|mut d| d.any(|e| e.is_ok_and(|e| e.path().is_dir()))) {
@@ -175,8 +176,11 @@ impl Sweep<'_> {
             false => {
                 let mut own = plan::as_config(settings)?;
                 own.epochs = epochs.or(own.epochs);
+                if self.plan.config.monitor.is_none() {
+                    own.monitor = own.monitor.or_else(|| self.plan.metric.clone());
+                }
                 let asked = Layers::default().add(PLAN, self.plan.config.clone()).add("trial", own);
-                Session::start_watched(&asked, Some(&dir), self.watch)?
+                Session::start_watched(&asked, Some(&dir), self.watch).map_err(|e| self.in_plan(e))?
             }
         };
         let epochs = session.config().epochs;
@@ -190,6 +194,16 @@ impl Sweep<'_> {
         let json = serde_json::to_vec_pretty(&trial).expect("results are plain values");
         write_atomic(&file, &json)?;
         Ok(Some(trial))
+    }
+
+    /// A metric that does not exist is one of the plan.
+    fn in_plan(&self, e: TrainError) -> TrainError {
+        match (&e, &self.plan.metric) {
+            (TrainError::UnknownMetric { name, .. }, Some(metric)) if name == metric => {
+                TrainError::Config { path: PLAN.into(), reason: format!("[sweep] metric: {e}") }
+            }
+            _ => e,
+        }
     }
 
     /// The metric that trials are ranked by.
@@ -251,9 +265,8 @@ impl Sweep<'_> {
         let (csv_file, picture) = (path.join(TABLE), path.join(PICTURE));
         write_atomic(&csv_file, &table.into_inner().expect("memory takes it"))?;
         write_atomic(&picture, drawn(&trials, &metric).as_bytes())?;
-        let first = trials.first().map_or(1, |trial| trial.number);
-        let epochs = trials.first().map_or(0, |trial| trial.epochs);
-        let best_run = self.directory(first, epochs);
+        let first = trials.first().filter(|trial| trial.best.is_some());
+        let best_run = first.map(|trial| self.directory(trial.number, trial.epochs));
         Ok(Swept { trials, metric, best_run, table: csv_file, picture })
     }
 }
@@ -281,11 +294,13 @@ fn drawn(trials: &[Trial], metric: &str) -> String {
     curves(&[series(name, each), series("best so far".into(), so_far)], "trial")
 }
 
-/// The data of a plan as an absolute path, which means the same wherever a sweep goes on.
-pub(crate) fn absolute_data(config: &mut Config) {
-    if let Some(data) = config.data.as_mut().filter(|data| *data != crate::data::MNIST)
-        && let Ok(path) = std::path::absolute(text_path(data))
-    {
-        *data = striate_data::images::path_text(&path);
+/// Data and weights of a plan as absolute paths, which mean the same wherever a sweep goes on.
+pub(crate) fn with_absolute_paths(config: &mut Config) {
+    let data = config.data.as_mut().filter(|data| *data != crate::data::MNIST);
+    let weights = config.weights.as_mut().filter(|weights| *weights != IMAGENET);
+    for place in data.into_iter().chain(weights) {
+        if let Ok(path) = std::path::absolute(text_path(place)) {
+            *place = striate_data::images::path_text(&path);
+        }
     }
 }
