@@ -1,7 +1,7 @@
 use super::run::watched;
 use crate::advice;
 use crate::args::SweepArgs;
-use crate::output::{Failure, note, program, quoted, say, say_json, shown, shown_path};
+use crate::output::{Failure, note, or_unread, program, quoted, say, say_json, shown, shown_path};
 use crate::signals;
 use crate::table::Table;
 use std::process::ExitCode;
@@ -56,7 +56,9 @@ pub fn run(args: SweepArgs) -> Result<ExitCode, Failure> {
         RunsOutcome::Stopped { directory } => {
             if !quiet {
                 let (program, place) = (program(), quoted(&directory));
-                say(format_args!("Stopped; nothing is lost. Go on with:  {program} sweep --resume {place}"))?;
+                or_unread(say(format_args!(
+                    "Stopped; nothing is lost. Go on with:  {program} sweep --resume {place}"
+                )))?;
             }
             return Ok(ExitCode::from(signals::exit_code()));
         }
@@ -68,7 +70,8 @@ pub fn run(args: SweepArgs) -> Result<ExitCode, Failure> {
     }
     match swept.best_run {
         Some(_) => Ok(ExitCode::SUCCESS),
-        None => Err(Failure::from(format!("all {} trials failed", swept.trials.len()))),
+        None if quiet => Err(Failure::from(format!("all trials failed: {} says why", shown_path(&swept.table)))),
+        None => Err(Failure::from("all trials failed: the notes above say why")),
     }
 }
 

@@ -25,12 +25,7 @@ impl Config {
         let config: Config = parse(text, name)?;
         match config.recipe.as_deref().filter(|recipe| Recipe::named(recipe).is_some()) {
             // Without a version it is not the record of a run, but meant to bring settings in.
-            Some(recipe) => {
-                let reason = format!(
-                    "recipe = \"{recipe}\" only says where settings came from and brings none in: give the recipe beside the file"
-                );
-                Err(TrainError::Config { path: name.to_path_buf(), reason })
-            }
+            Some(recipe) => Err(TrainError::RecipeInFile { path: name.to_path_buf(), recipe: recipe.into() }),
             None => Ok(config),
         }
     }

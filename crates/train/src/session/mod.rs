@@ -111,6 +111,11 @@ impl Session {
         self.run.path()
     }
 
+    /// Refuses a metric that this run does not measure.
+    pub(crate) fn check_metric(&self, metric: &str) -> Result<(), TrainError> {
+        run::check_metric(&self.config, &self.data, metric)
+    }
+
     /// The data that it trains and measures on.
     pub(crate) fn data(&self) -> &Splits {
         &self.data

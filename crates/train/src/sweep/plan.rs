@@ -92,7 +92,12 @@ impl SweepPlan {
     pub fn parse(text: &str, path: &Path) -> Result<SweepPlan, TrainError> {
         let bad = |reason: String| TrainError::Config { path: path.to_path_buf(), reason };
         let (settings, sections) = parted(text);
-        let mut config = Config::parse(&settings, path)?;
+        let mut config = Config::parse(&settings, path).map_err(|e| match e {
+            TrainError::RecipeInFile { recipe, .. } => bad(format!(
+                "recipe = \"{recipe}\" only says where settings came from and brings none in: write its settings into this file"
+            )),
+            e => e,
+        })?;
         absolute(&mut config);
         let section = match toml::from_str::<Written>(&sections) {
             Ok(written) => written.sweep,
@@ -214,6 +219,9 @@ fn check(config: &Config, name: &str, value: &toml::Value) -> Result<(), String>
     let resolved = Layers::default().add("plan", config.clone()).add("trial", own).over(ResolvedConfig::default());
     match resolved.config.validate() {
         Err(TrainError::Setting { name: of, got, need }) if of == name => Err(format!("{got} must be {need}")),
+        Err(TrainError::Unusable { name: of, got, reason }) if of == name => {
+            Err(format!("{got} cannot be used: {reason}"))
+        }
         // Another setting may be what has to change with it.
         _ => Ok(()),
     }
