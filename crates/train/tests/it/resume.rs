@@ -8,6 +8,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::sleep;
 use std::time::Duration;
+use striate_tensor::DType;
 use striate_train::{
     Callback, Classification, Config, Context, FineTuneConfig, FineTuneMode, ImageConfig, OptimizerKind, Outcome,
     Session, Trainer,
@@ -96,7 +97,7 @@ fn mixing_that_is_off_in_all_epochs_changes_nothing() {
         train(config(&data).images(images), &d.join(name));
         let csv = fs::read_to_string(d.join(name).join("metrics.csv")).unwrap();
         let weights = striate_formats::safetensors::read(&d.join(name).join("last.safetensors")).unwrap().tensors;
-        (csv, weights.into_iter().map(|(_, t)| t.to_vec::<f32>()).collect::<Vec<_>>())
+        (csv, weights.into_iter().map(|(_, t)| t.to_dtype(DType::F32).to_vec::<f32>()).collect::<Vec<_>>())
     };
     let plain = run("plain", "flip", 0);
     assert!(run("off", "flip, mixup 0.4, cutmix 1", 4) == plain);
