@@ -40,6 +40,7 @@ fn main() -> ExitCode {
         Ok(Ok(code)) => code,
         // A reader that has seen enough, such as `head`, is no failure.
         Ok(Err(Failure::BrokenPipe)) => ExitCode::SUCCESS,
+        Ok(Err(Failure::TerminalClosed)) => ExitCode::from(signals::hangup_code()),
         Ok(Err(Failure::Message(message))) => {
             output::print_error(&message);
             ExitCode::FAILURE

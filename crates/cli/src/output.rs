@@ -13,6 +13,8 @@ pub use striate::train::sinks::json_path;
 pub enum Failure {
     /// Nobody reads what is written any more.
     BrokenPipe,
+    /// The terminal was closed.
+    TerminalClosed,
     /// What to tell the user, in one line.
     Message(String),
     /// What to tell and show the user, in several lines.
@@ -30,8 +32,33 @@ pub fn say(text: impl Display) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
     writeln!(out, "{text}").and_then(|()| out.flush()).map_err(|e| match e.kind() {
         io::ErrorKind::BrokenPipe => Failure::BrokenPipe,
+        _ if is_of_a_closed_terminal(&e) => Failure::TerminalClosed,
         _ => Failure::Message(format!("cannot write to standard output: {e}")),
     })
+}
+
+/// Whether writing to standard output failed because its terminal was closed. Then it is none any more, but still a device.
+#[cfg(unix)]
+fn is_of_a_closed_terminal(e: &io::Error) -> bool {
+    use std::os::fd::AsFd;
+    use std::os::unix::fs::FileTypeExt;
+    /// "Input/output error", on every Unix.
+    const EIO: i32 = 5;
+    let kind = || std::fs::File::from(io::stdout().as_fd().try_clone_to_owned().ok()?).metadata().ok();
+    e.raw_os_error() == Some(EIO) && kind().is_some_and(|kind| kind.file_type().is_char_device())
+}
+
+#[cfg(not(unix))]
+fn is_of_a_closed_terminal(_: &io::Error) -> bool {
+    false
+}
+
+/// Whether something was written, where it is no failure that nobody reads it any more.
+pub fn or_unread(said: Result<(), Failure>) -> Result<(), Failure> {
+    match said {
+        Err(Failure::BrokenPipe | Failure::TerminalClosed) => Ok(()),
+        said => said,
+    }
 }
 
 /// Writes a value as a line of JSON to standard output.

@@ -138,6 +138,12 @@ pub fn in_flags(e: &TrainError) -> String {
             let name = name.rsplit('.').next().unwrap_or(name);
             format!("{} is {got}, it must be {}", flag(name), as_flags(need))
         }
+        TrainError::Unusable { name, got, reason } => {
+            let name = flag(name.rsplit('.').next().unwrap_or(name));
+            // What is on or off is typed without a value.
+            let typed = if got == "true" { name } else { format!("{name} {got}") };
+            format!("{typed} cannot be used: {}", as_flags(reason))
+        }
         TrainError::Schedule { text, reason } => format!("--schedule '{text}': {reason}"),
         TrainError::Augmentation { text, reason } => format!("--augment '{text}': {reason}"),
         TrainError::ImageSettings { data } => format!(
@@ -147,7 +153,13 @@ pub fn in_flags(e: &TrainError) -> String {
         TrainError::Prototypes { reason } => format!("--mode prototype cannot be: {reason}"),
         TrainError::NotPublished { .. } => format!("--weights imagenet: {e} (striate models lists all)"),
         TrainError::NoAddress { .. } | TrainError::Download(_) => format!("{e}, with --weights or finetune's --from"),
+        TrainError::RecipeInFile { path, recipe } => format!(
+            "{}: recipe = \"{recipe}\" only says where settings came from and brings none in: add --recipe {recipe}",
+            path.display()
+        ),
         TrainError::UnknownMetric { .. } => format!("--monitor: {e}"),
+        // It is of a file, in whose own names it speaks.
+        TrainError::Config { .. } => e.to_string(),
         _ => as_flags(&e.to_string().replace("(weights_entry)", "(--weights-entry NAME)"))
             .replace("(model)", "(--model)")
             .replace("(model = ", "(--model ")

@@ -1,5 +1,5 @@
-//! Signals: the first asks a training to stop, the second ends the program. One that was ignored when the program started, as after
-//! `nohup`, stays ignored.
+//! Signals: the first asks a training to stop, the second ends the program. SIGHUP only asks, for a terminal that is closed may send several: its shell's, and its own. One
+//! that was ignored when the program started, as after `nohup`, stays ignored.
 
 use crate::output::Failure;
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -24,18 +24,20 @@ pub fn stop_flag() -> Result<Arc<AtomicBool>, Failure> {
     let first = FIRST.get_or_init(Arc::default);
     for signal in taken() {
         // In this order: the first signal finds the flag unset, and sets it.
-        let second = flag::register_conditional_shutdown(signal, BASE + signal, stop.clone())?;
-        SECOND.lock().unwrap_or_else(|e| e.into_inner()).push(second);
+        if ends(signal) {
+            let second = flag::register_conditional_shutdown(signal, BASE + signal, stop.clone())?;
+            SECOND.lock().unwrap_or_else(|e| e.into_inner()).push(second);
+        }
         flag::register_usize(signal, first.clone(), signal as usize)?;
         flag::register(signal, stop.clone())?;
     }
     Ok(stop)
 }
 
-/// Lets a second signal no longer end the process, which has a terminal to give back first; every signal sets the flag that this gives.
+/// Lets a second signal no longer end the process, which has a terminal to give back first; every such signal sets the flag that this gives.
 pub fn take_second() -> Arc<AtomicBool> {
     let again = Arc::new(AtomicBool::new(false));
-    for signal in taken() {
+    for signal in taken().into_iter().filter(|signal| ends(*signal)) {
         // Where a handler cannot be set, the second signal keeps its meaning.
         if flag::register(signal, again.clone()).is_err() {
             return again;
@@ -51,6 +53,22 @@ pub fn take_second() -> Arc<AtomicBool> {
 pub fn exit_code() -> u8 {
     let signal = FIRST.get().map_or(0, |first| first.load(Ordering::Relaxed));
     (BASE as usize + if signal == 0 { SIGINT as usize } else { signal }) as u8
+}
+
+/// The exit code of a process whose terminal was closed: that of the signal that comes with it.
+pub fn hangup_code() -> u8 {
+    match FIRST.get().map_or(0, |first| first.load(Ordering::Relaxed)) {
+        0 => (BASE + HANGUP) as u8,
+        _ => exit_code(),
+    }
+}
+
+/// The number of SIGHUP, on every Unix.
+const HANGUP: i32 = 1;
+
+/// Whether a signal ends the process if it is the second.
+fn ends(signal: i32) -> bool {
+    signal != HANGUP
 }
 
 /// The signals that ask a training to stop.

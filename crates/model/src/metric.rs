@@ -92,7 +92,12 @@ impl Metric {
     pub fn title(&self) -> String {
         let (name, column) = self.name.split_once('/').map_or((self.name.as_str(), None), |(n, c)| (n, Some(c)));
         let known = TITLES.iter().find(|(known, _)| *known == name);
-        let title = known.map_or_else(|| name.replace('_', " "), |(_, title)| title.to_string());
+        let top = name.strip_prefix("top_").and_then(|rest| rest.strip_suffix("_accuracy"));
+        let title = match (known, top) {
+            (Some((_, title)), _) => title.to_string(),
+            (None, Some(k)) => format!("top-{k} accuracy"),
+            (None, None) => name.replace('_', " "),
+        };
         column.map_or(title.clone(), |column| format!("{title} of {column}"))
     }
 
@@ -122,8 +127,9 @@ impl Metric {
 }
 
 /// Names that are no plain words.
-const TITLES: [(&str, &str); 36] = [
-    ("top_5_accuracy", "top-5 accuracy"),
+const TITLES: [(&str, &str); 37] = [
+    ("precision_micro", "precision (micro)"),
+    ("recall_micro", "recall (micro)"),
     ("precision_macro", "precision (macro)"),
     ("recall_macro", "recall (macro)"),
     ("f1", "F1"),

@@ -101,7 +101,7 @@ pub fn calibrate(
         data: held_out.data.name.clone(),
         images,
         split: held_out.split,
-        fingerprints: Fingerprints::of(held_out.data.test.fingerprints().into_iter().flatten()),
+        fingerprints: Fingerprints::of(held_out.data.held_out.fingerprints().into_iter().flatten()),
     };
     let (measured, temperatures, conformal) = match &answers {
         HeldOutAnswers::Classes(answers) => {

@@ -19,6 +19,7 @@ mod folds;
 mod gallery;
 pub mod groups;
 mod label_errors;
+mod measured;
 mod model_card;
 mod number;
 mod out_of_distribution;
@@ -47,6 +48,7 @@ pub use failures::{Failure, Failures};
 pub use features::{FeatureMaps, Features, NearImage, NearestImages};
 pub use gallery::{Gallery, Part, Shot};
 pub use label_errors::*;
+pub use measured::measured;
 pub use number::{IntervalMethod, Number};
 pub use out_of_distribution::{
     Mahalanobis, OutOfDistribution, OutOfDistributionScore, Representations, out_of_distribution,

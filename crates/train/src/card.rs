@@ -43,7 +43,7 @@ pub(crate) fn card(
     training: Training,
     network: &dyn Forward,
 ) -> ModelCard {
-    let held_out = if data.test.is_empty() { &data.train } else { &data.test };
+    let held_out = if data.held_out.is_empty() { &data.train } else { &data.held_out };
     let images = held_out.first(SELF_TESTS, preprocessing);
     ModelCard::new(architecture, data.classes.clone(), preprocessing.clone(), training, (network, &images))
 }

@@ -95,8 +95,13 @@ pub fn cross_validate(
     let stem = text_path(&config.data).file_stem().map_or_else(|| "data".into(), |s| s.to_string_lossy().into_owned());
     let run = RunDir::create_for(out, &stem, "folds")?;
     let session = Session::start_watched(&first, Some(&fold_dir(run.path(), 1)), watch);
-    // A mistake in the settings or the data leaves nothing behind.
-    let session = session.inspect_err(|_| drop(fs::remove_dir_all(run.path())))?;
+    let session = match session {
+        Ok(session) => session,
+        Err(e) => {
+            run.discard(out);
+            return Err(e);
+        }
+    };
     let said = serde_json::json!({ "folds": folds }).to_string();
     write_atomic(&run.path().join(FOLDS), said.as_bytes())?;
     Folds { run, folds, watch, sink, stop }.go_on(Some(session))
@@ -199,7 +204,7 @@ impl Folds<'_> {
 fn answers(session: &Session, fold: usize, dir: &Path) -> Result<Vec<u8>, TrainError> {
     let model = Predictor::load(&dir.join("model.safetensors"))?;
     let (data, preprocessing) = (session.data(), &model.card.preprocessing);
-    let loader = Loader::in_order(&data.test, preprocessing, measuring_batch(preprocessing.output_shape()));
+    let loader = Loader::in_order(&data.held_out, preprocessing, measuring_batch(preprocessing.output_shape()));
     let mut table = csv::Writer::from_writer(Vec::new());
     let header = ["image", "fold", "target", "answer"].into_iter().chain(data.classes.iter().map(String::as_str));
     let write = |table: &mut csv::Writer<Vec<u8>>, row: Vec<String>| table.write_record(row).expect("memory takes it");
@@ -213,7 +218,7 @@ fn answers(session: &Session, fold: usize, dir: &Path) -> Result<Vec<u8>, TrainE
         let outputs = data.classes.len();
         let answers = model.answers(batch.images).map_err(|e| TrainError::Measuring { reason: e.to_string() })?;
         for ((name, &index), row) in names.iter().zip(&batch.indices).zip(answers.to_vec::<f32>().chunks(outputs)) {
-            let target = described(&data.test.target(index), &data.classes);
+            let target = described(&data.held_out.target(index), &data.classes);
             let answer = described(&answered(&model.card.task, row), &data.classes);
             let mut cells = vec![name.clone(), fold.to_string(), target, answer];
             cells.extend(row.iter().map(f32::to_string));

@@ -141,7 +141,7 @@ impl Images {
     }
 }
 
-/// Training and test images with one set of classes.
+/// Images to learn from and images held out, with one set of classes.
 #[derive(Clone)]
 pub struct Splits {
     /// A short name, such as `mnist`.
@@ -152,8 +152,8 @@ pub struct Splits {
     pub classes: Vec<String>,
     /// The images to learn from.
     pub train: Images,
-    /// The images to measure on.
-    pub test: Images,
+    /// The images held out, to measure on.
+    pub held_out: Images,
     /// Whether those are for the time while settings are chosen, or for the end.
     pub measured: Split,
     /// What looks odd about the data, a line each.
@@ -178,7 +178,7 @@ pub fn load_data(name: &str) -> Result<Splits, TrainError> {
         (stem, IdxFolder::open(path)?)
     };
     let preprocessing = folder.preprocessing();
-    let (train, test) = (Images::Memory(folder.train), Images::Memory(folder.test));
+    let (train, held_out) = (Images::Memory(folder.train), Images::Memory(folder.test));
     let (measured, notes, weights, bad, run_files) = Default::default();
     let kind = TargetKind::Class;
     Ok(Splits {
@@ -186,7 +186,7 @@ pub fn load_data(name: &str) -> Result<Splits, TrainError> {
         kind,
         classes: folder.classes,
         train,
-        test,
+        held_out,
         measured,
         notes,
         weights,
@@ -276,7 +276,7 @@ impl Splits {
     pub(crate) fn provenance(&self) -> Provenance {
         Provenance {
             learnt_from: Fingerprints::of(self.train.fingerprints().into_iter().flatten()),
-            chosen_on: Fingerprints::of(self.test.fingerprints().into_iter().flatten()),
+            chosen_on: Fingerprints::of(self.held_out.fingerprints().into_iter().flatten()),
         }
     }
 
@@ -297,7 +297,7 @@ impl Splits {
     }
 
     fn note_left_out(&mut self, learnt: &Fingerprints, why: &str) -> Result<(), TrainError> {
-        let (all, kind) = (self.test.len(), self.measured.adjective());
+        let (all, kind) = (self.held_out.len(), self.measured.adjective());
         let left_out = self.leave_out(learnt)?;
         if left_out > 0 {
             self.notes.push(format!("{left_out} of the {all} {kind} images are not measured on: {why} them"));
@@ -325,7 +325,7 @@ impl Splits {
         }
         held_out.sort_unstable();
         rest.sort_unstable();
-        self.test = self.train.at(&held_out);
+        self.held_out = self.train.at(&held_out);
         self.train = self.train.at(&rest);
         self.measured = Split::Val;
         self.notes.push(format!("fold {number} of {of} is held out, and the test images are left alone"));
@@ -349,14 +349,14 @@ impl Splits {
         if learnt.is_empty() {
             return Ok(0);
         }
-        let all = self.test.len();
-        let kept = self.test.filtered(|f| !learnt.contains(f));
+        let all = self.held_out.len();
+        let kept = self.held_out.filtered(|f| !learnt.contains(f));
         if kept.is_empty() && all > 0 {
             return Err(TrainError::AllLearnt { data: self.name.clone(), images: all });
         }
         let left_out = all - kept.len();
         if left_out > 0 {
-            self.test = kept;
+            self.held_out = kept;
         }
         Ok(left_out)
     }
@@ -412,7 +412,7 @@ mod tests {
     fn no_built_in_image_is_both_learnt_from_and_measured_on() {
         let data = load_data(MNIST).unwrap();
         let learnt = Fingerprints::of(data.train.fingerprints().into_iter().flatten());
-        let measured: Vec<u64> = data.test.fingerprints().into_iter().flatten().collect();
+        let measured: Vec<u64> = data.held_out.fingerprints().into_iter().flatten().collect();
         assert_eq!((measured.len(), learnt.len()), (10_000, 60_000));
         assert!(!measured.into_iter().any(|f| learnt.contains(f)));
     }
@@ -422,9 +422,9 @@ mod tests {
         let image = |value: u8| [value, value / 2, 0, 255];
         let pixels = |values: &[u8]| values.iter().flat_map(|&v| image(v)).collect::<Vec<u8>>();
         let images = |values: &[u8]| Images::Memory(ImageDataset::new(2, 2, 1, pixels(values), vec![0; values.len()]));
-        let splits = |test: &[u8]| Splits {
+        let splits = |held_out: &[u8]| Splits {
             train: images(&[1, 2, 3]),
-            test: images(test),
+            held_out: images(held_out),
             name: "own".into(),
             ..load_data(MNIST).unwrap()
         };
@@ -434,8 +434,8 @@ mod tests {
         };
         let mut data = splits(&[3, 7, 8, 9]);
         data.hold_out(&before).unwrap();
-        assert_eq!(data.test.len(), 2);
-        assert_eq!(data.test.fingerprints(), images(&[8, 9]).fingerprints());
+        assert_eq!(data.held_out.len(), 2);
+        assert_eq!(data.held_out.fingerprints(), images(&[8, 9]).fingerprints());
         assert_eq!(data.notes.len(), 2, "{:?}", data.notes);
         assert!(matches!(splits(&[1, 7]).hold_out(&before), Err(TrainError::AllLearnt { images: 1, .. })));
         assert!(splits(&[8]).hold_out(&Provenance::default()).is_ok());

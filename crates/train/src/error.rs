@@ -24,6 +24,16 @@ pub enum TrainError {
         /// What it may be.
         need: String,
     },
+    /// A setting has no meaning beside the others.
+    #[error("{name} {got} cannot be used: {reason}")]
+    Unusable {
+        /// The setting, as in `config.toml`.
+        name: String,
+        /// Its value.
+        got: String,
+        /// Why.
+        reason: String,
+    },
     /// A learning-rate schedule cannot be read.
     #[error("schedule '{text}': {reason}")]
     Schedule {
@@ -56,6 +66,14 @@ pub enum TrainError {
         path: PathBuf,
         /// What is wrong with it.
         reason: String,
+    },
+    /// A file of settings names a recipe, which is for a run to record.
+    #[error("{}: recipe = \"{recipe}\" only says where settings came from and brings none in: give the recipe beside the file", path.display())]
+    RecipeInFile {
+        /// The file.
+        path: PathBuf,
+        /// The recipe.
+        recipe: String,
     },
     /// Nothing says what a model was trained on.
     #[error("what the model was trained on is not known: name images to measure it on")]
@@ -281,11 +299,12 @@ pub enum TrainError {
     EpochLength,
     /// What a backbone makes of images is not finite.
     #[error(
-        "the backbone makes numbers that are infinite or NaN of the images ({batch}): its weights do not fit these images' preprocessing, or are damaged"
+        "the backbone makes numbers that are infinite or NaN of images{}: its weights do not fit these images' preprocessing, or are damaged",
+        of_samples(samples)
     )]
     Features {
-        /// Which images, in words.
-        batch: String,
+        /// What the samples of the batch are called.
+        samples: Vec<String>,
     },
     /// A model cannot be run on images.
     #[error("the model cannot be run on these images: {reason}")]

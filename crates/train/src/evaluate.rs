@@ -36,19 +36,19 @@ impl HeldOut {
     pub(crate) fn of(mut data: Splits, card: &ModelCard) -> Result<HeldOut, TrainError> {
         let provenance = card.training.provenance.as_ref();
         let left_out = provenance.map_or(Ok(0), |p| data.leave_out(&p.learnt_from))?;
-        let split = EvalSplit::of(provenance, data.test.fingerprints().into_iter().flatten());
+        let split = EvalSplit::of(provenance, data.held_out.fingerprints().into_iter().flatten());
         let error_rate = provenance.map_or(0.0, |p| p.learnt_from.error_rate());
         Ok(HeldOut { data, split, left_out, error_rate, places: None })
     }
 
     /// `n` of the images, evenly spread; all if there are no more. Images keep their names.
     pub fn spread(&self, n: usize) -> HeldOut {
-        let all = self.data.test.len();
+        let all = self.data.held_out.len();
         let n = n.min(all);
         let places = (0..n).map(|i| i * all / n).map(|i| self.places.as_ref().map_or(i, |places| places[i])).collect();
         let data = Splits {
             train: self.data.train.spread(0),
-            test: self.data.test.spread(n),
+            held_out: self.data.held_out.spread(n),
             run_files: Vec::new(),
             ..self.data.clone()
         };
@@ -57,7 +57,7 @@ impl HeldOut {
 
     /// The names of a batch's images, where images without names are known by their places among all.
     fn renamed(&self, batch: &Batch, names: Vec<String>) -> Vec<String> {
-        match (&self.places, &self.data.test) {
+        match (&self.places, &self.data.held_out) {
             (Some(places), Images::Memory(_)) => {
                 batch.indices.iter().map(|&i| format!("image {}", places[i])).collect()
             }
@@ -334,11 +334,11 @@ impl Measuring {
             return Err(TrainError::Classes { model: classes.len(), data: data.name.clone(), got: data.classes.len() });
         }
         // Images in files are brought to the size.
-        if let Images::Memory(_) = data.test {
+        if let Images::Memory(_) = data.held_out {
             data.check_size(&model.card.architecture, &model.card.preprocessing)?;
         }
         let loader = Loader::in_order(
-            &data.test,
+            &data.held_out,
             &model.card.preprocessing,
             measuring_batch(model.card.preprocessing.output_shape()),
         );
@@ -351,10 +351,10 @@ impl Measuring {
             let of_batch = held_out.renamed(&batch, loader.names(&batch));
             let original = |index: usize| {
                 let size = loader.size_of(index).expect("an image of a batch has been read");
-                (size, data.test.target(index))
+                (size, data.held_out.target(index))
             };
             let decoding = model.card.preprocessing.decoding();
-            let image = |index: usize| data.test.image(index, &decoding);
+            let image = |index: usize| data.held_out.image(index, &decoding);
             let image = self.is_multi_scale.then_some(&image as &dyn Fn(usize) -> _);
             for (variant, (results, loss)) in self.results.iter_mut().zip(&mut self.losses).enumerate() {
                 let given = model.try_logits_and_features(images(&batch, &of_batch, variant));

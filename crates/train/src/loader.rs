@@ -2,9 +2,11 @@
 
 use crate::batches::Batches;
 use crate::data::Images;
+use crate::finetune::features::Features;
+use std::sync::Arc;
 use striate_data::images::{BadImage, ImageListDataset};
 use striate_data::transforms::Augmentations;
-use striate_data::{Batch, DataError, DataLoader, Dataset, ImageDataset, Sample, TensorDataset};
+use striate_data::{Batch, DataError, DataLoader, Dataset, ImageDataset, Sample};
 use striate_imaging::Preprocessing;
 use striate_tensor::num_threads;
 
@@ -43,8 +45,8 @@ impl Loader {
     }
 
     /// Batches of features, shuffled by `seed` and epoch if there is one.
-    pub(crate) fn features(features: TensorDataset, batch_size: usize, seed: Option<u64>) -> Loader {
-        let loader = loader(Prepared::Features(Box::new(features)), batch_size);
+    pub(crate) fn features(features: Features, batch_size: usize, seed: Option<u64>) -> Loader {
+        let loader = loader(Prepared::Features(Arc::new(features)), batch_size);
         Loader(match seed {
             Some(seed) => loader.shuffle(seed),
             None => loader,
@@ -106,7 +108,7 @@ impl Loader {
 enum Prepared {
     Memory(ImageDataset),
     Files(ImageListDataset),
-    Features(Box<TensorDataset>),
+    Features(Arc<Features>),
 }
 
 impl Dataset for Prepared {
@@ -116,7 +118,7 @@ impl Dataset for Prepared {
         match self {
             Prepared::Memory(images) => images.len(),
             Prepared::Files(images) => images.len(),
-            Prepared::Features(features) => features.len(),
+            Prepared::Features(features) => features.data.len(),
         }
     }
 
@@ -124,7 +126,7 @@ impl Dataset for Prepared {
         match self {
             Prepared::Memory(images) => images.get(index),
             Prepared::Files(images) => images.get(index),
-            Prepared::Features(features) => features.get(index),
+            Prepared::Features(features) => features.data.get(index),
         }
     }
 
@@ -132,7 +134,7 @@ impl Dataset for Prepared {
         match self {
             Prepared::Memory(images) => images.batch_in(epoch, indices),
             Prepared::Files(images) => images.batch_in(epoch, indices),
-            Prepared::Features(features) => features.batch_in(epoch, indices),
+            Prepared::Features(features) => features.data.batch_in(epoch, indices),
         }
     }
 }
@@ -176,7 +178,7 @@ impl Batches for Loader {
         match self.0.dataset() {
             Prepared::Files(images) => batch.indices.iter().map(|&i| images.entries()[i].name.clone()).collect(),
             Prepared::Memory(_) => batch.indices.iter().map(|i| format!("image {i}")).collect(),
-            Prepared::Features(_) => Vec::new(),
+            Prepared::Features(features) => batch.indices.iter().map(|&i| features.names[i].clone()).collect(),
         }
     }
 }

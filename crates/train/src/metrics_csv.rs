@@ -38,7 +38,7 @@ impl MetricsCsv {
     ///
     /// # Errors
     /// If it cannot be written.
-    pub fn create(path: &Path, names: &[String]) -> Result<Self, TrainError> {
+    fn create(path: &Path, names: &[String]) -> Result<Self, TrainError> {
         let file = File::create(path).map_err(|e| TrainError::io("write", path, e))?;
         let mut csv = MetricsCsv { path: path.to_path_buf(), file, names: names.to_vec() };
         let header: Vec<&str> = COLUMNS.into_iter().chain(names.iter().map(String::as_str)).collect();
@@ -50,7 +50,7 @@ impl MetricsCsv {
     ///
     /// # Errors
     /// If it cannot be written.
-    pub fn resume(path: &Path, names: &[String], state: &TrainState) -> Result<Self, TrainError> {
+    fn resume(path: &Path, names: &[String], state: &TrainState) -> Result<Self, TrainError> {
         let epoch_is_measured = state.batch == 0;
         let text = fs::read_to_string(path).unwrap_or_default();
         let (new, io) = (path.with_extension("csv.new"), |e| TrainError::io("write", path, e));
@@ -67,6 +67,18 @@ impl MetricsCsv {
         fs::rename(&new, path).map_err(io)?;
         let file = OpenOptions::new().append(true).open(path).map_err(io)?;
         Ok(MetricsCsv { path: path.to_path_buf(), file, names: names.to_vec() })
+    }
+
+    /// The file of a run that begins, or that goes on from where it was `resumed`. A run does not end because its disk is full: what to say of that comes second.
+    pub fn open(path: &Path, names: &[String], resumed: Option<&TrainState>) -> (Option<MetricsCsv>, Option<String>) {
+        let opened = match resumed {
+            Some(state) => MetricsCsv::resume(path, names, state),
+            None => MetricsCsv::create(path, names),
+        };
+        match opened {
+            Ok(csv) => (Some(csv), None),
+            Err(e) => (None, Some(format!("{e}; training goes on without it"))),
+        }
     }
 
     fn write(&mut self, row: &str) -> io::Result<()> {

@@ -41,7 +41,7 @@ impl OutOfFold {
             let dir = fold_dir(path, fold);
             let data = run_data::of_run(&dir)?;
             let data = Splits { train: data.train.spread(0), run_files: Vec::new(), ..data };
-            let images = data.test.len();
+            let images = data.held_out.len();
             let held_out = HeldOut { data, split: EvalSplit::Validation, left_out: 0, error_rate: 0.0, places: None };
             let file = dir.join("model.safetensors");
             cards.push(Predictor::load(&file)?.card);
@@ -60,7 +60,7 @@ impl OutOfFold {
         let mut measuring = Measuring::new(&self.card, 1, Detail::Scores);
         for (number, fold) in self.folds.iter().enumerate() {
             let model = Predictor::load(&fold.file)?;
-            let is_named = matches!(fold.held_out.data.test, Images::Files { .. });
+            let is_named = matches!(fold.held_out.data.held_out, Images::Files { .. });
             measuring.add(&model, &fold.held_out, &mut |batch, _, _| batch.images.clone(), &mut |_, measured| {
                 let indices = measured.batch.indices.iter().map(|index| fold.first + index).collect();
                 let batch = &Batch { indices, ..measured.batch.clone() };

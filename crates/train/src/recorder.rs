@@ -27,6 +27,10 @@ pub(crate) trait Record: Sink {
     fn picture(&mut self, name: &str, svg: String) {
         let _ = (name, svg);
     }
+    /// Says why something for people to look at could not be written, unless that of something has been said already.
+    fn unwritten(&mut self, why: String) {
+        self.event(&Event::Note { text: why });
+    }
 }
 
 /// Passes events on, and keeps `result.json`, `curves.svg` and the task's picture in the run's directory, if there is one. A training does not end because
@@ -118,10 +122,8 @@ impl<'a> Recorder<'a> {
     }
 
     fn check(&mut self, written: Result<(), String>) {
-        if let Err(e) = written
-            && !std::mem::replace(&mut self.has_failed, true)
-        {
-            self.sink.event(&Event::Note { text: format!("{e}; training goes on without it") });
+        if let Err(e) = written {
+            self.unwritten(format!("{e}; training goes on without it"));
         }
     }
 }
@@ -137,6 +139,12 @@ impl Record for Recorder<'_> {
 
     fn picture(&mut self, name: &str, svg: String) {
         self.pictures.insert(name.into(), svg);
+    }
+
+    fn unwritten(&mut self, why: String) {
+        if !std::mem::replace(&mut self.has_failed, true) {
+            self.sink.event(&Event::Note { text: why });
+        }
     }
 }
 

@@ -85,6 +85,15 @@ impl RunDir {
         Ok(())
     }
 
+    /// Removes the directory of several runs whose settings or data are a mistake, so that these leave nothing behind.
+    pub(crate) fn discard(self, out: Option<&Path>) {
+        let _ = fs::remove_dir_all(&self.path);
+        // That of all runs, if it was made for this one.
+        if let (None, Some(parent)) = (out, self.path.parent()) {
+            let _ = fs::remove_dir(parent);
+        }
+    }
+
     /// Removes what a run left that had learnt nothing.
     fn clear(&self) -> Result<(), TrainError> {
         for name in STARTED.iter().filter(|name| **name != LOCK) {

@@ -1,4 +1,4 @@
-//! Steps whose loss stands out of those before.
+//! Loss spikes: steps whose loss is far above that of the steps before.
 
 use serde::{Deserialize, Serialize};
 

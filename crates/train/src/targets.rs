@@ -95,7 +95,7 @@ pub(crate) fn task_card(task: TaskKind, model: &str, data: &Splits, calibration:
 
 /// What an answer gives on the images held out that does not look at them.
 pub(crate) fn baseline(task: TaskKind, data: &Splits) -> Option<Baseline> {
-    let (images, outputs) = (&data.test, data.classes.len());
+    let (images, outputs) = (&data.held_out, data.classes.len());
     let all = images.len() as f64;
     if images.is_empty() {
         return None;

@@ -52,7 +52,7 @@ pub fn load_unlabelled(card: &ModelCard, data: &str, watch: &Watch) -> Result<Un
     if data == MNIST || !are_images(path) {
         let splits = load_data(data)?;
         splits.check_size(&card.architecture, &card.preprocessing)?;
-        return Ok(Unlabelled { name: splits.name, images: splits.test, bad: Vec::new() });
+        return Ok(Unlabelled { name: splits.name, images: splits.held_out, bad: Vec::new() });
     }
     let list = match DataKind::of(path)? {
         DataKind::Folder => ImageList { path: path.clone(), entries: entries(path)?, ..ImageList::default() },

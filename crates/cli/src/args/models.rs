@@ -30,7 +30,10 @@ pub struct Eval {
     /// Classes of theirs are not looked at.
     #[arg(long, value_name = "OTHER")]
     pub out_of_distribution: Option<PathBuf>,
-    /// Print one JSON object, with the whole confusion matrix.
+    /// Classes: also measure how often the right class is among the K of the highest scores.
+    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u32).range(1..))]
+    pub top_k: Option<u32>,
+    /// Print one JSON object, with all metrics, their 95% intervals (Wilson's of proportions, else over resampled images) and the whole confusion matrix.
     #[arg(long)]
     pub json: bool,
     /// Write the whole confusion matrix to a file: a row for each actual class, a column for each predicted one.
@@ -42,7 +45,7 @@ pub struct Eval {
     pub report: Option<PathBuf>,
     /// The images have no labels: print how often each class, label or object is predicted, or the range of the numbers, and with --report show the images of
     /// which the model is least and most certain. Nothing is measured.
-    #[arg(long, requires = "data", conflicts_with_all = ["out_of_distribution", "csv", "group_column", "robustness", "attack"])]
+    #[arg(long, requires = "data", conflicts_with_all = ["out_of_distribution", "csv", "group_column", "robustness", "attack", "top_k"])]
     pub unlabelled: bool,
     /// Print all classes and the whole confusion matrix where there are more than 20 classes, too. By default these are the 20 classes of
     /// the lowest recall and the 20 pairs of classes that are confused most often.

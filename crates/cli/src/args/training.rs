@@ -219,7 +219,7 @@ pub struct Learning {
     pub betas: Option<[f64; 2]>,
     /// How the learning rate changes, --lr being the largest: constant, cosine [MIN_LR], onecycle [PCT_START], polynomial [POWER],
     /// step EPOCHS [FACTOR], multistep EPOCH... [FACTOR], exponential FACTOR (each epoch), restarts EPOCHS [TIMES], plateau [EPOCHS]
-    /// [FACTOR] (of the test loss). All but onecycle may come after "warmup STEPS,", as in "warmup 100, cosine".
+    /// [FACTOR] (of the loss on the images held out). All but onecycle may come after "warmup STEPS,", as in "warmup 100, cosine".
     #[arg(long, value_name = "SCHEDULE", value_parser = schedule)]
     pub schedule: Option<String>,
     /// Multiply the learning rate of some layers, by patterns of their parameters' names: "features.* 0.1, classifier.* 2"; 0 freezes them (striate inspect
@@ -232,7 +232,7 @@ pub struct Learning {
     /// Make one step of N batches: the effect of a batch N times as large in the memory of one [default: 1].
     #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..=65536))]
     pub accumulate: Option<u32>,
-    /// Test and save an average of the weights over the last steps; DECAY is how much of it remains at each step, such as 0.999 (less
+    /// Measure and save an average of the weights over the last steps; DECAY is how much of it remains at each step, such as 0.999 (less
     /// in the first steps).
     #[arg(long, value_name = "DECAY", value_parser = decay, allow_negative_numbers = true)]
     pub ema: Option<f64>,
@@ -246,7 +246,8 @@ pub struct Learning {
     /// all images, each by the run that held it out (predictions.csv).
     #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(2..=1000))]
     pub folds: Option<u32>,
-    /// Choose the best epoch by this metric of the images held out: accuracy, loss or another that the run measures [default: accuracy].
+    /// Choose the best epoch by this metric of the images held out: accuracy, loss, f1_macro, roc_auc_macro or another that the run measures (an unknown one lists
+    /// them) [default: accuracy].
     #[arg(long, value_name = "METRIC")]
     pub monitor: Option<String>,
     /// For --patience, an epoch counts as better if its metric is better by more than this [default: 0].

@@ -126,15 +126,15 @@ fn asked(args: &Finetune, model: Option<&str>) -> Result<Layers, Failure> {
 }
 
 fn print(report: &PrototypeReport) -> Result<(), Failure> {
-    let PrototypeReport { model, train_samples, measured, test_samples, correct, few_shot } = report;
-    let accuracy = *correct as f64 / (*test_samples).max(1) as f64;
-    let (low, high) = wilson_interval(*correct, *test_samples);
-    match test_samples {
+    let PrototypeReport { model, train_samples, measured, measured_samples, correct, few_shot } = report;
+    let accuracy = *correct as f64 / (*measured_samples).max(1) as f64;
+    let (low, high) = wilson_interval(*correct, *measured_samples);
+    match measured_samples {
         0 => say(format_args!(
             "Each class is the mean of its training images, {train_samples} in all; nothing is held out, so nothing is measured"
         ))?,
         _ => say(format_args!(
-            "The nearest mean of all {train_samples} training images: {} {} accuracy on {test_samples} images (95% interval {} to {})",
+            "The nearest mean of all {train_samples} training images: {} {} accuracy on {measured_samples} images (95% interval {} to {})",
             percent(accuracy),
             measured.adjective(),
             percent(low),

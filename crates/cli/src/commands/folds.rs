@@ -4,7 +4,7 @@ use super::eval::report_of_folds;
 use super::run::{printer, watched, with_tensorboard};
 use crate::advice;
 use crate::args::{Log, Run};
-use crate::output::{Failure, program, quoted, say, say_json, shown_path};
+use crate::output::{Failure, or_unread, program, quoted, say, say_json, shown_path};
 use crate::signals;
 use crate::table::Table;
 use std::path::Path;
@@ -47,7 +47,9 @@ fn end(done: RunsOutcome<CrossValidation>, args: &Run) -> Result<ExitCode, Failu
         RunsOutcome::Stopped { directory } => {
             if !args.quiet && args.log == Log::Text {
                 let (program, place) = (program(), quoted(&directory));
-                say(format_args!("Stopped; nothing is lost. Go on with:  {program} train --resume {place}"))?;
+                or_unread(say(format_args!(
+                    "Stopped; nothing is lost. Go on with:  {program} train --resume {place}"
+                )))?;
             }
             return Ok(ExitCode::from(signals::exit_code()));
         }

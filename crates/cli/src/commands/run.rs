@@ -4,7 +4,7 @@ use super::profile as profile_table;
 use crate::advice;
 use crate::args::{Log, Run};
 use crate::dashboard::{self, Dashboard};
-use crate::output::{Failure, note, program, quoted, say, shown_path, thousands};
+use crate::output::{Failure, note, or_unread, program, quoted, say, shown_path, thousands};
 use crate::progress::{Progress, images_bar};
 use crate::settings;
 use crate::signals;
@@ -88,11 +88,11 @@ pub fn run_to_end(mut session: Session, args: &Run, stop: &Arc<AtomicBool>) -> R
     let outcome = outcome.map_err(advice::failure)?;
     let profile = args.profile.then(profile::stop);
     if talks && let Some(end) = &listener.end {
-        conclude(end, &hint)?;
+        or_unread(conclude(end, &hint))?;
     }
     if let Some(profile) = &profile {
         let print = if args.log == Log::Json { profile_table::print_json } else { profile_table::print };
-        print(profile)?;
+        or_unread(print(profile))?;
     }
     if args.report && matches!(outcome, Outcome::Finished { .. }) {
         let page = super::eval::report_of_run(&directory, args.quiet)?;

@@ -1,7 +1,7 @@
 use super::run::watched;
 use crate::advice;
 use crate::args::SweepArgs;
-use crate::output::{Failure, note, program, quoted, say, say_json, shown, shown_path};
+use crate::output::{Failure, note, or_unread, program, quoted, say, say_json, shown, shown_path};
 use crate::signals;
 use crate::table::Table;
 use std::process::ExitCode;
@@ -56,7 +56,9 @@ pub fn run(args: SweepArgs) -> Result<ExitCode, Failure> {
         RunsOutcome::Stopped { directory } => {
             if !quiet {
                 let (program, place) = (program(), quoted(&directory));
-                say(format_args!("Stopped; nothing is lost. Go on with:  {program} sweep --resume {place}"))?;
+                or_unread(say(format_args!(
+                    "Stopped; nothing is lost. Go on with:  {program} sweep --resume {place}"
+                )))?;
             }
             return Ok(ExitCode::from(signals::exit_code()));
         }
@@ -66,7 +68,11 @@ pub fn run(args: SweepArgs) -> Result<ExitCode, Failure> {
         false if args.quiet => {}
         false => print(&swept)?,
     }
-    Ok(ExitCode::SUCCESS)
+    match swept.best_run {
+        Some(_) => Ok(ExitCode::SUCCESS),
+        None if quiet => Err(Failure::from(format!("all trials failed: {} says why", shown_path(&swept.table)))),
+        None => Err(Failure::from("all trials failed: the notes above say why")),
+    }
 }
 
 fn print(swept: &Swept) -> Result<(), Failure> {
@@ -89,6 +95,7 @@ fn print(swept: &Swept) -> Result<(), Failure> {
         note(&format!("trial {}: {}", trial.number, trial.failure.as_deref().unwrap_or_default()));
     }
     say(format_args!("\nAll {} trials: {}; {}", trials.len(), shown_path(table), shown_path(picture)))?;
+    let Some(best_run) = best_run else { return Ok(()) };
     say(format_args!("Best run: {}", shown_path(best_run)))?;
     say(format_args!("Measure it:  {} eval {}", program(), quoted(best_run)))
 }

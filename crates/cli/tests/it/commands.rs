@@ -109,6 +109,58 @@ fn eval_measures_what_train_measured() {
     let accuracy = json["accuracy"].as_f64().unwrap();
     assert!(accuracy > 0.9, "bright squares are easy: {accuracy}");
     assert!(interval[0].as_f64().unwrap() < accuracy && accuracy <= interval[1].as_f64().unwrap());
+    // Every metric has an interval that holds it.
+    for (name, value) in json["metrics"].as_object().unwrap() {
+        let value = value.as_f64().unwrap_or_else(|| panic!("{name}: {json}"));
+        let [low, high] =
+            [0, 1].map(|i| json["intervals_95"][name][i].as_f64().unwrap_or_else(|| panic!("{name}: {json}")));
+        assert!(low <= value && value <= high && high - low < 0.3, "{name}: {value} from {low} to {high}");
+    }
+    for name in ["precision_micro", "recall_micro", "f1_micro"] {
+        assert!((json["metrics"][name].as_f64().unwrap() - accuracy).abs() < 1e-12, "{name}");
+    }
+    assert!(
+        text.contains("Precision (micro): ") && text.contains(", F1 (micro): ") && !text.contains("Top-2"),
+        "{text}"
+    );
+    let top = succeed(dir.path(), &["eval", "run", "--top-k", "2"]);
+    assert!(top.contains("\nTop-2 accuracy: ") && top.contains("(95% interval: "), "{top}");
+    let top: serde_json::Value =
+        serde_json::from_str(&succeed(dir.path(), &["eval", "run", "--top-k", "10", "--json"])).unwrap();
+    assert_eq!(top["metrics"]["top_10_accuracy"], 1.0);
+    fail(dir.path(), &["eval", "run", "--top-k", "0"], 2, &["--top-k"]);
+}
+
+#[test]
+fn metrics_of_scores_are_measured_where_they_are_monitored() {
+    let dir = tempfile::tempdir().unwrap();
+    let d = dir.path();
+    idx_dir(d, 100, 40, 28);
+    let train = |out: &str, more: &[&str]| {
+        let args =
+            ["train", "squares", "--model", "lenet", "--epochs", "2", "--batch-size", "20", "--quiet", "--out", out];
+        succeed(d, &[&args[..], more].concat());
+        fs::read_to_string(d.join(out).join("metrics.csv")).unwrap()
+    };
+    let (usual, ranked) = (train("usual", &[]), train("ranked", &["--monitor", "roc_auc_macro"]));
+    assert!(!usual.contains("roc_auc_macro") && !usual.contains("average_precision_macro"), "{usual}");
+    let mut rows = ranked.lines().map(|line| line.split(',').collect::<Vec<_>>());
+    let names = rows.next().unwrap();
+    let place = names.iter().position(|name| *name == "roc_auc_macro").unwrap();
+    assert!(names.contains(&"average_precision_macro"));
+    let aucs: Vec<f64> = rows.filter(|row| row[2] != "train").map(|row| row[place].parse().unwrap()).collect();
+    assert!(aucs.len() == 2 && aucs.iter().all(|auc| (0.5..=1.0).contains(auc)), "{ranked}");
+    // What chose the best epoch is what eval measures of its weights.
+    let measured: serde_json::Value = serde_json::from_str(&succeed(d, &["eval", "ranked", "--json"])).unwrap();
+    let auc = measured["metrics"]["roc_auc_macro"].as_f64().unwrap();
+    let best = aucs.iter().copied().fold(0.0, f64::max);
+    assert!((auc - best).abs() < 1e-5, "{auc} {aucs:?}");
+    fail(
+        d,
+        &["train", "squares", "--monitor", "roc_auc"],
+        1,
+        &["--monitor: there is no metric 'roc_auc'", "roc_auc_macro"],
+    );
 }
 
 #[test]

@@ -105,3 +105,9 @@ pub fn edited(file: &[u8], edit: impl Fn(&mut serde_json::Value)) -> Vec<u8> {
     let header = serde_json::to_vec(&header).unwrap();
     [&(header.len() as u64).to_le_bytes()[..], &header, &file[8 + n..]].concat()
 }
+
+/// Sends a signal to a program that runs.
+#[cfg(target_os = "linux")]
+pub fn send(child: &std::process::Child, signal: rustix::process::Signal) {
+    rustix::process::kill_process(rustix::process::Pid::from_child(child), signal).unwrap();
+}

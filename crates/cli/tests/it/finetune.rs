@@ -121,7 +121,7 @@ fn means_of_features_serve_as_classes() {
     let report: serde_json::Value = serde_json::from_str(out.lines().last().unwrap()).unwrap();
     assert_eq!(
         (report["correct"].as_u64(), report["train_samples"].as_u64()),
-        (report["test_samples"].as_u64(), Some(60 - report["test_samples"].as_u64().unwrap()))
+        (report["measured_samples"].as_u64(), Some(60 - report["measured_samples"].as_u64().unwrap()))
     );
     assert_eq!(report["few_shot"][0]["ways"], 2);
     assert!(report["few_shot"][0]["accuracy"].as_f64().unwrap() > 0.8, "{report}");

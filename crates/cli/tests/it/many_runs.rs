@@ -10,7 +10,7 @@ use striate::train::{
 };
 
 /// Folders of three classes of images: grey patches of other brightness, `per_class` of each, with noise.
-fn patches(d: &Path, per_class: usize) {
+pub fn patches(d: &Path, per_class: usize) {
     let mut state = 3u32;
     let mut noise = move || {
         state = state.wrapping_mul(1664525).wrapping_add(1013904223);
@@ -26,7 +26,7 @@ fn patches(d: &Path, per_class: usize) {
     }
 }
 
-const NET: &str = "conv 6 3, batchnorm, relu, globalavgpool, linear";
+pub const NET: &str = "conv 6 3, batchnorm, relu, globalavgpool, linear";
 
 fn predictions(file: &Path) -> Vec<Vec<String>> {
     let text = fs::read_to_string(file).unwrap();
@@ -85,7 +85,7 @@ impl Sink for StopAfter<'_> {
 }
 
 /// What a directory of runs holds that must be the same: models and tables, by their path.
-fn bits(d: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+pub fn bits(d: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut all = BTreeMap::new();
     let mut folders = vec![d.to_path_buf()];
     while let Some(folder) = folders.pop() {
@@ -94,7 +94,9 @@ fn bits(d: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
             let name = path.file_name().unwrap().to_string_lossy().into_owned();
             if path.is_dir() {
                 folders.push(path);
-            } else if ["model.safetensors", "predictions.csv", "metrics.csv", "sweep.csv"].contains(&name.as_str()) {
+            } else if ["model.safetensors", "last.safetensors", "predictions.csv", "metrics.csv", "sweep.csv"]
+                .contains(&name.as_str())
+            {
                 all.insert(path.strip_prefix(d).unwrap().to_path_buf(), fs::read(&path).unwrap());
             }
         }
@@ -225,4 +227,91 @@ fn mistakes_of_folds_and_sweeps_are_answered_in_a_line() {
     fail(d, &["sweep", "one.toml", "--out", "s"], 1, &["s is not empty"]);
     fail(d, &["train", "--resume", "s"], 1, &["sweep --resume"]);
     succeed(d, &["sweep", "--resume", "s", "--quiet"]);
+}
+
+#[test]
+fn mistakes_of_a_sweep_are_found_before_its_first_run() {
+    let dir = tempfile::tempdir().unwrap();
+    let d = dir.path();
+    patches(d, 6);
+    let plan = |more: &str| {
+        let settings = "data = \"patches\"\nmodel = \"flatten, linear\"\nepochs = 1\n";
+        fs::write(d.join("plan.toml"), format!("{settings}{more}")).unwrap();
+    };
+    // Line 6 of the file is that of the space.
+    for (space, parts) in [
+        ("lr = [0.1, -1.0]", &["line 6: [sweep.space] lr: -1 must be"][..]),
+        ("batch_size = [8, 0]", &["line 6: [sweep.space] batch_size: 0 must be"]),
+        ("lr = [\"fast\"]", &["line 6: [sweep.space] lr: ", "expected a number"]),
+        ("optimizer = [\"adam\", \"adm\"]", &["line 6: [sweep.space] optimizer: unknown value `adm`"]),
+        ("learning_rate = [0.1]", &["line 6: [sweep.space] names 'learning_rate', which is no setting"]),
+        ("lr = 0.1", &["line 6: ", "expected a list of values or a range { min, max }"]),
+    ] {
+        plan(&format!("[sweep]\n[sweep.space]\n{space}\n"));
+        fail(d, &["sweep", "plan.toml", "--out", "s"], 1, &[&["plan.toml: "][..], parts].concat());
+        assert!(!d.join("s").exists(), "{space}");
+    }
+    plan("[sweep]\nmetric = \"acuracy\"\n[sweep.space]\nlr = [0.1]\n");
+    let metric = ["plan.toml: [sweep] metric: there is no metric 'acuracy'", "loss, accuracy"];
+    let line = fail(d, &["sweep", "plan.toml", "--out", "s"], 1, &metric);
+    assert!(!line.contains("--monitor") && !d.join("s").exists(), "{line}");
+    // What is measured where another metric is monitored does not go by all scores.
+    plan("monitor = \"loss\"\n[sweep]\nmetric = \"roc_auc_macro\"\n[sweep.space]\nlr = [0.1]\n");
+    fail(d, &["sweep", "plan.toml", "--out", "s"], 1, &["[sweep] metric: there is no metric 'roc_auc_macro'"]);
+    assert!(!d.join("s").exists());
+    plan("monitor = \"acuracy\"\n[sweep.space]\nlr = [0.1]\n");
+    fail(d, &["sweep", "plan.toml", "--out", "s"], 1, &["error: plan.toml: monitor: there is no metric 'acuracy'"]);
+    assert!(!d.join("s").exists());
+    let settings = ["train", "patches", "--model", "flatten, linear", "--monitor", "acuracy", "--out", "run"];
+    for folds in [&[][..], &["--folds", "2"]] {
+        let bad = [&settings[..], folds].concat();
+        fail(d, &bad, 1, &["--monitor: there is no metric 'acuracy': a classification run measures loss, accuracy"]);
+        assert!(!d.join("run").exists(), "{folds:?}");
+    }
+    // Nor of the directory of all runs.
+    for bad in [&settings[..6], &[&settings[..6], &["--folds", "2"]].concat(), &["sweep", "plan.toml"]] {
+        fail(d, bad, 1, &["there is no metric 'acuracy'"]);
+        assert!(!d.join("runs").exists(), "{bad:?}");
+    }
+}
+
+#[test]
+fn a_sweep_goes_on_from_another_directory() {
+    let dir = tempfile::tempdir().unwrap();
+    let d = dir.path();
+    patches(d, 6);
+    let train = ["train", "patches", "--model", "flatten, linear", "--epochs", "1", "--quiet", "--out", "first"];
+    succeed(d, &train);
+    let settings =
+        "data = \"patches\"\nmodel = \"flatten, linear\"\nweights = \"first/model.safetensors\"\nepochs = 1\n";
+    fs::write(d.join("plan.toml"), format!("# Two rates.\n{settings}[sweep.space]\nlr = [0.1, 0.01]\n")).unwrap();
+    succeed(d, &["sweep", "plan.toml", "--out", "s", "--quiet"]);
+    let table = fs::read(d.join("s/sweep.csv")).unwrap();
+    // As if it had been killed before its second trial began.
+    fs::remove_dir_all(d.join("s/trial-002")).unwrap();
+    fs::remove_file(d.join("s/sweep.csv")).unwrap();
+    let elsewhere = d.join("elsewhere");
+    fs::create_dir(&elsewhere).unwrap();
+    succeed(&elsewhere, &["sweep", "--resume", "../s", "--quiet"]);
+    assert_eq!(fs::read(d.join("s/sweep.csv")).unwrap(), table);
+}
+
+#[test]
+fn a_sweep_all_of_whose_trials_failed_has_no_best_run() {
+    let dir = tempfile::tempdir().unwrap();
+    let d = dir.path();
+    patches(d, 6);
+    let plan =
+        PLAN.replace("METHOD", "grid").replace("[0.05, 1e-6]", "[1e30]").replace("[\"adam\", \"sgd\"]", "[\"sgd\"]");
+    fs::write(d.join("plan.toml"), plan).unwrap();
+    let output = run(d, &["sweep", "plan.toml", "--out", "s"]);
+    let (said, errors) = (stdout(&output), stderr(&output));
+    assert_eq!(output.status.code(), Some(1), "{said}{errors}");
+    assert!(said.contains("failed") && !said.contains("Best run"), "{said}");
+    assert!(errors.ends_with("error: all trials failed: the notes above say why\n"), "{errors}");
+    assert!(said.contains(" 1e30 ") && errors.contains("note: trial 1: step "), "{said}{errors}");
+    let json = run(d, &["sweep", "--resume", "s", "--json"]);
+    assert_eq!(json.status.code(), Some(1));
+    let swept: serde_json::Value = serde_json::from_str(&stdout(&json)).unwrap();
+    assert!(swept["best_run"].is_null() && swept["trials"][0]["failure"].is_string(), "{swept}");
 }

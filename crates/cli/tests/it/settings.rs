@@ -50,7 +50,7 @@ fn a_recipe_sets_what_was_not_typed() {
         d,
         &["train", "squares", "--optimizer", "sgd", "--betas", "0.9,0.99"],
         1,
-        &["--betas", "this optimizer has none"],
+        &["--betas 0.9,0.99 cannot be used: this optimizer has none"],
     );
     fail(d, &["train", "squares", "--recipe", "slow"], 2, &["slow", "small-data", "fast"]);
 }
@@ -201,7 +201,7 @@ fn settings_come_from_flags_files_and_recipes() {
     succeed(d, &["train", "--config", "once/config.toml", "--out", "again", "--quiet"]);
     assert!(weights(&d.join("once/model.safetensors")) == weights(&d.join("again/model.safetensors")));
     for (text, parts) in [
-        ("recipe = \"fast\"\n", &["bad.toml", "recipe = \"fast\"", "give the recipe beside the file"][..]),
+        ("recipe = \"fast\"\n", &["bad.toml", "recipe = \"fast\"", ": add --recipe fast"][..]),
         ("epoch = 3\n", &["bad.toml: line 1", "'epoch'", "epochs"]),
         ("lr = 0.1\n\n[images]\nsize = \"big\"\n", &["line 4", "invalid type", "expected an integer, 0 or more"]),
         ("epochs = 1.5\n", &["line 1", "float `1.5`, expected an integer, 0 or more"]),

@@ -2,6 +2,7 @@
 #![cfg(target_os = "linux")]
 
 use crate::common::*;
+use rustix::process::Signal;
 use std::path::Path;
 use std::process::{Child, Command};
 use std::thread::sleep;
@@ -31,9 +32,12 @@ fn training(dir: &Path, run: &str, ignored: &str) -> Child {
     child
 }
 
-fn send(child: &Child, signal: &str) {
-    let sent = Command::new("kill").args([&format!("-{signal}"), &child.id().to_string()]).status().unwrap();
-    assert!(sent.success());
+fn number(signal: &str) -> Signal {
+    match signal {
+        "HUP" => Signal::HUP,
+        "INT" => Signal::INT,
+        _ => Signal::TERM,
+    }
 }
 
 #[test]
@@ -42,8 +46,14 @@ fn the_exit_code_tells_the_signal_and_the_run_goes_on() {
     idx_dir(dir.path(), 100, 20, 28);
     for (signal, code) in [("INT", 130), ("TERM", 143), ("HUP", 129)] {
         let mut child = training(dir.path(), signal, "");
-        send(&child, signal);
+        send(&child, number(signal));
+        if signal == "HUP" {
+            // A shell passes on that its terminal is closed, and so does the terminal when the shell ends.
+            send(&child, number(signal));
+        }
         assert_eq!(child.wait().unwrap().code(), Some(code), "SIG{signal}");
+        let result = std::fs::read_to_string(dir.path().join(signal).join("result.json")).unwrap();
+        assert!(result.contains("\"state\": \"stopped\""), "SIG{signal}: {result}");
         let config = dir.path().join(signal).join("config.toml");
         let once = std::fs::read_to_string(&config).unwrap().replace("epochs = 100000", "epochs = 1");
         std::fs::write(&config, once).unwrap();
@@ -61,13 +71,13 @@ fn a_signal_that_was_ignored_stays_ignored() {
     {
         let mut child = training(dir.path(), &ignored.replace(' ', "-"), ignored);
         for signal in ignored.split(' ') {
-            send(&child, signal);
+            send(&child, number(signal));
             // Two would end it at once.
-            send(&child, signal);
+            send(&child, number(signal));
         }
         sleep(Duration::from_millis(300));
         assert_eq!(child.try_wait().unwrap(), None, "SIG{ignored} was ignored, and must be");
-        send(&child, end);
+        send(&child, number(end));
         assert_eq!(child.wait().unwrap().code(), Some(code), "SIG{end} after an ignored SIG{ignored}");
     }
 }

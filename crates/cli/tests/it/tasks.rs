@@ -93,6 +93,24 @@ fn several_labels_are_learnt_measured_and_predicted() {
     let columns = ["--label-column", "square,cross"];
     let by_flags = json(&succeed(d, &[&["eval", "run", "flags.csv", "--json"][..], &columns].concat()));
     assert_eq!(by_flags["metrics"], measured["metrics"]);
+    // Fine-tuned in every mode it is good at these labels, too.
+    let finetune = |out: &str, more: &[&str]| {
+        let args =
+            ["finetune", "shapes.csv", "--from", "run", "--task", "multi-label", "--batch-size", "16", "--lr", "0.01"];
+        succeed(d, &[&args[..], &["--quiet", "--augment", "none", "--out", out], more].concat());
+        json(&succeed(d, &["eval", out, "--json"]))
+    };
+    for (mode, more) in [
+        ("head", &["--epochs", "20"][..]),
+        ("full", &["--epochs", "6"]),
+        ("gradual", &["--head-epochs", "10", "--epochs", "3", "--patience", "0"]),
+    ] {
+        let fine = finetune(mode, &[&["--mode", mode][..], more].concat());
+        assert_eq!((fine["task"].as_str(), &fine["labels"][1]["label"]), (Some("multi-label"), &"square".into()));
+        assert!(fine["metrics"]["mean_average_precision"].as_f64().unwrap() > 0.9, "{mode}: {fine}");
+        let predicted = json(&succeed(d, &["predict", mode, without, "--json"]));
+        assert!(predicted["labels"].is_array(), "{predicted}");
+    }
 }
 
 #[test]

@@ -71,7 +71,7 @@ impl Grouping {
     /// # Errors
     /// As [`Grouping::new`], and if the images are not of a manifest.
     pub fn of(held_out: &HeldOut, column: &str) -> Result<Grouping, GroupError> {
-        match &held_out.data.test {
+        match &held_out.data.held_out {
             Images::Files { entries, .. } => Grouping::new(column, entries.iter().map(|entry| entry.attribute.clone())),
             Images::Memory(_) => Err(GroupError::NoColumn { data: shown(&held_out.data.name), column: shown(column) }),
         }
@@ -84,7 +84,7 @@ impl Grouping {
     /// As [`Grouping::new`], and if it cannot be read, has no such columns, names none of the images, or says two things of one.
     pub fn of_table(held_out: &HeldOut, table: &Path, column: &str) -> Result<Grouping, GroupError> {
         let failed = |reason| GroupError::Table { path: table.to_path_buf(), reason };
-        let Images::Files { entries, .. } = &held_out.data.test else {
+        let Images::Files { entries, .. } = &held_out.data.held_out else {
             return Err(failed(format!(
                 "it names images by their files, and those of {} have none",
                 shown(&held_out.data.name)

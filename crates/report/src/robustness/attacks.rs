@@ -167,7 +167,7 @@ pub fn attack_cost(
     options: &AttackOptions,
 ) -> Result<AttackCost, AttackError> {
     let planned = options.planned()?;
-    let images = options.images.min(held_out.data.test.len());
+    let images = options.images.min(held_out.data.held_out.len());
     let one =
         AttackOptions { attacks: vec![Attack::Fgsm], epsilons: vec![1.0], images: FIRST, examples: 0, ..*options };
     attacks(model, network, &held_out.spread(1), &one, &mut |_, _| ())?;
@@ -200,7 +200,7 @@ pub fn attacks(
     let mut kept: Vec<Kept> = (0..variants).map(|_| Kept::new(card)).collect();
     let mut without_gradient = vec![0; planned.len()];
     let mut examples = Vec::new();
-    let total = held_out.data.test.len() * planned.iter().map(|p| p.steps).sum::<usize>();
+    let total = held_out.data.held_out.len() * planned.iter().map(|p| p.steps).sum::<usize>();
     let mut done = 0;
     let mut clean: Vec<f32> = Vec::new();
     let progress = RefCell::new(progress);

@@ -152,14 +152,15 @@ pub fn robustness_cost(
     held_out: &HeldOut,
     options: &RobustnessOptions,
 ) -> Result<RobustnessCost, TrainError> {
-    let images = options.images.min(held_out.data.test.len());
+    let images = options.images.min(held_out.data.held_out.len());
     let corruptions = options.of_task(&model.card.task);
     let first = held_out.spread(FIRST.min(images));
     // Once to warm up.
     measure(model, &first.spread(1), &corruptions, &MIDDLE, options.seed, &mut |_, _| ())?;
     let start = Instant::now();
     measure(model, &first, &corruptions, &MIDDLE, options.seed, &mut |_, _| ())?;
-    let seconds = start.elapsed().as_secs_f64() / first.data.test.len().max(1) as f64 / (1 + corruptions.len()) as f64;
+    let seconds =
+        start.elapsed().as_secs_f64() / first.data.held_out.len().max(1) as f64 / (1 + corruptions.len()) as f64;
     let forward_passes = images * (1 + STRENGTHS * corruptions.len());
     Ok(RobustnessCost { images, forward_passes, seconds: seconds * forward_passes as f64 })
 }
@@ -258,7 +259,7 @@ fn measure(
     let mut clean: Vec<Image> = Vec::new();
     let mut examples = Vec::new();
     let mut done = 0;
-    let total = held_out.data.test.len() * variants;
+    let total = held_out.data.held_out.len() * variants;
     let images = |batch: &Batch, names: &[String], variant: usize| {
         let Some(number) = variant.checked_sub(1) else {
             clean = input.images(&input.values(&batch.images));

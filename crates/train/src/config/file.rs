@@ -25,12 +25,7 @@ impl Config {
         let config: Config = parse(text, name)?;
         match config.recipe.as_deref().filter(|recipe| Recipe::named(recipe).is_some()) {
             // Without a version it is not the record of a run, but meant to bring settings in.
-            Some(recipe) => {
-                let reason = format!(
-                    "recipe = \"{recipe}\" only says where settings came from and brings none in: give the recipe beside the file"
-                );
-                Err(TrainError::Config { path: name.to_path_buf(), reason })
-            }
+            Some(recipe) => Err(TrainError::RecipeInFile { path: name.to_path_buf(), recipe: recipe.into() }),
             None => Ok(config),
         }
     }
@@ -84,6 +79,7 @@ pub(crate) fn in_toml_terms(error: &toml::de::Error) -> String {
         ("expected u8", "expected an integer, 0 to 255"),
         ("expected struct ImageConfig", "expected a table"),
         ("wanted string or table", "expected a string"),
+        ("data did not match any variant of untagged enum Space", "expected a list of values or a range { min, max }"),
         ("unknown variant", "unknown value"),
         ("floating point `", "float `"),
         ("type: sequence", "type: array"),

@@ -10,14 +10,19 @@ pub(crate) fn bad<T>(name: &str, got: impl ToString, need: &str) -> Result<T, Tr
     Err(TrainError::Setting { name: name.into(), got: got.to_string(), need: need.into() })
 }
 
+/// The error of a setting that has no meaning beside the others.
+fn unusable<T>(name: &str, got: impl ToString, reason: &str) -> Result<T, TrainError> {
+    Err(TrainError::Unusable { name: name.into(), got: got.to_string(), reason: reason.into() })
+}
+
 impl ResolvedConfig {
     /// Checks what does not depend on the data.
     ///
     /// # Errors
-    /// [`TrainError::Setting`] of the first setting that has an impossible value, and the errors of what is written as text.
+    /// [`TrainError::Setting`] or [`TrainError::Unusable`] of the first setting that has an impossible value, and the errors of what is written as text.
     pub fn validate(&self) -> Result<(), TrainError> {
         if let Some(entry) = self.weights_entry.as_ref().filter(|_| self.weights.is_none() && self.finetune.is_none()) {
-            return bad("weights_entry", entry, "left out: there are no weights to start from");
+            return unusable("weights_entry", entry, "there are no weights to start from");
         }
         let counts = [
             ("epochs", self.epochs),
@@ -40,7 +45,7 @@ impl ResolvedConfig {
         if let Some([first, second]) = self.betas {
             let got = format!("{first},{second}");
             if !self.optimizer.has_betas() {
-                return bad("betas", got, "left out: this optimizer has none");
+                return unusable("betas", got, "this optimizer has none");
             }
             if ![first, second].iter().all(|b| (0.0..1.0).contains(b)) {
                 return bad("betas", got, "two numbers, at least 0 and below 1");
@@ -83,7 +88,7 @@ impl ResolvedConfig {
         }
         match (self.fold, self.folds) {
             (_, Some(folds)) if folds < 2 => return bad("folds", folds, "at least 2"),
-            (Some(fold), None) => return bad("fold", fold, "left out: there are no folds"),
+            (Some(fold), None) => return unusable("fold", fold, "there are no folds"),
             (Some(fold), Some(folds)) if !(1..=folds).contains(&fold) => {
                 return bad("fold", fold, &format!("from 1 to {folds}"));
             }
@@ -101,12 +106,12 @@ impl ResolvedConfig {
 
     /// Checks that what is asked for has a meaning for the task.
     fn validate_task(&self) -> Result<(), TrainError> {
-        let only = |name: &str| format!("left out: {name} is for classification and multi-label");
+        const ONLY: &str = "it is for classification and multi-label";
         if self.task != TaskKind::Classification && self.images.balance {
-            return bad("balance", true, "left out: it draws images by their class, which classification alone has");
+            return unusable("balance", true, "it draws images by their class, which classification alone has");
         }
         if self.task == TaskKind::MultiLabel && self.images.class_weights && self.focal.is_some() {
-            return bad("class_weights", true, "left out: the focal loss of labels has none");
+            return unusable("class_weights", true, "the focal loss of labels has none");
         }
         if self.task.is_dense()
             && let Some(finetune) = self.finetune.as_ref().filter(|finetune| finetune.mode != FineTuneMode::Full)
@@ -117,22 +122,22 @@ impl ResolvedConfig {
         if self.task.is_dense()
             && let Some(folds) = self.folds
         {
-            return bad("folds", folds, "left out: they are for classes, labels and numbers of whole images");
+            return unusable("folds", folds, "folds are for classes, labels and numbers of whole images");
         }
         if self.task != TaskKind::Segmentation && self.segmentation_loss != SegmentationLoss::default() {
-            return bad("segmentation_loss", self.segmentation_loss.name(), "left out: it is for segmentation");
+            return unusable("segmentation_loss", self.segmentation_loss.name(), "it is for segmentation");
         }
         if ![TaskKind::Regression, TaskKind::Detection].contains(&self.task) {
             return Ok(());
         }
         if self.images.class_weights {
-            return bad("class_weights", true, &only("it"));
+            return unusable("class_weights", true, ONLY);
         }
         if self.label_smoothing > 0.0 {
-            return bad("label_smoothing", self.label_smoothing, &only("it"));
+            return unusable("label_smoothing", self.label_smoothing, ONLY);
         }
         match self.focal {
-            Some(gamma) => bad("focal", gamma, &only("it")),
+            Some(gamma) => unusable("focal", gamma, ONLY),
             None => Ok(()),
         }
     }
@@ -155,7 +160,7 @@ mod tests {
             "betas is 0.9,1, it must be two numbers, at least 0 and below 1"
         );
         let sgd = ResolvedConfig { optimizer: OptimizerKind::Sgd, betas: Some([0.9, 0.99]), ..usual() };
-        assert_eq!(line(sgd), "betas is 0.9,0.99, it must be left out: this optimizer has none");
+        assert_eq!(line(sgd), "betas 0.9,0.99 cannot be used: this optimizer has none");
         assert!(line(ResolvedConfig { epoch_fraction: 0.0, ..usual() }).starts_with("epoch_fraction is 0, it must be"));
         assert_eq!(
             line(ResolvedConfig { dropout_scale: 1.5, ..usual() }),
@@ -167,7 +172,7 @@ mod tests {
         assert!(focal.starts_with("focal is 2, it must be without label_smoothing"), "{focal}");
         let mut both = ResolvedConfig { focal: Some(2.0), task: TaskKind::MultiLabel, ..usual() };
         both.images.class_weights = true;
-        assert!(line(both.clone()).starts_with("class_weights is true, it must be left out"));
+        assert!(line(both.clone()).starts_with("class_weights true cannot be used: "));
         both.task = TaskKind::Classification;
         assert!(both.validate().is_ok(), "the focal loss of classes weighs them");
         let schedule = line(ResolvedConfig { schedule: Some("cosin".into()), ..usual() });

@@ -11,7 +11,14 @@ use striate_graph::Executable;
 use striate_nn::Classifier;
 use striate_tensor::{DType, Tensor};
 
-/// The features of all images of `loader`, in its order, with their labels; none if `stop` is set on the way. `done` of `total` images are
+/// Features of images, with their labels.
+pub(crate) struct Features {
+    pub data: TensorDataset,
+    /// The names of the images.
+    pub names: Vec<String>,
+}
+
+/// The features of all images of `loader`, in its order; none if `stop` is set on the way. `done` of `total` images are
 /// told before.
 pub(crate) fn compute(
     network: &dyn Classifier,
@@ -19,8 +26,8 @@ pub(crate) fn compute(
     (mut done, total): (usize, usize),
     sink: &mut dyn Sink,
     stop: &AtomicBool,
-) -> Result<Option<TensorDataset>, TrainError> {
-    let (mut features, mut labels) = (Vec::new(), Vec::new());
+) -> Result<Option<Features>, TrainError> {
+    let (mut features, mut labels, mut names) = (Vec::new(), Vec::new(), Vec::new());
     let mut backbone: Option<Executable> = None;
     for batch in loader.epoch_from(0, 0) {
         if stop.load(Ordering::Relaxed) {
@@ -30,20 +37,22 @@ pub(crate) fn compute(
         if batch.images.size(0) == 0 {
             continue;
         }
-        let first = done + 1;
+        let of_batch = loader.names(&batch);
         done += batch.images.size(0);
         let backbone = backbone.get_or_insert_with(|| features_of(network, batch.images.shape()));
         let made = backbone.forward(batch.images);
         if !made.is_finite() {
-            return Err(TrainError::Features { batch: format!("{first} to {done} of {total}") });
+            return Err(TrainError::Features { samples: of_batch });
         }
+        names.extend(of_batch);
         features.push(made);
         labels.push(batch.targets);
         sink.event(&Event::Features { done, total });
     }
     if features.is_empty() {
         let none = TensorDataset::new(Tensor::zeros([0, 1], DType::F32), &Tensor::zeros([0], DType::I64));
-        return Ok(Some(none));
+        return Ok(Some(Features { data: none, names }));
     }
-    Ok(Some(TensorDataset::new(Tensor::cat(&features, 0), &Tensor::cat(&labels, 0))))
+    let data = TensorDataset::new(Tensor::cat(&features, 0), &Tensor::cat(&labels, 0));
+    Ok(Some(Features { data, names }))
 }

@@ -72,7 +72,7 @@ pub struct PrototypeReport {
     /// What the images measured on are for.
     pub measured: Split,
     /// How many they are.
-    pub test_samples: usize,
+    pub measured_samples: usize,
     /// Those of them that are nearest to the mean of their class.
     pub correct: usize,
     /// Tasks of a few classes with a few images.
@@ -127,26 +127,26 @@ fn measure_prototypes(
     data.weights.iter().for_each(|text| sink.event(&Event::Weights { text: text.clone() }));
     let size = measuring_batch(preprocessing.output_shape());
     let loader = |images: &Images| Loader::in_order(images, &preprocessing, size);
-    let (train, test) = (loader(&data.train), loader(&data.test));
-    let total = train.len() + test.len();
+    let (train, val) = (loader(&data.train), loader(&data.held_out));
+    let total = train.len() + val.len();
     let Some(known) = features::compute(&*network, &train, (0, total), sink, stop)? else { return Ok(None) };
-    let Some(asked) = features::compute(&*network, &test, (train.len(), total), sink, stop)? else { return Ok(None) };
-    let bad = [data.bad.clone(), train.bad(), test.bad()].concat();
+    let Some(asked) = features::compute(&*network, &val, (train.len(), total), sink, stop)? else { return Ok(None) };
+    let bad = [data.bad.clone(), train.bad(), val.bad()].concat();
     if !bad.is_empty() {
         sink.event(&list_bad(&run, bad)?);
     }
-    let (known, asked) = (Samples::of(&known, data.classes.len()), Samples::of(&asked, data.classes.len()));
+    let (known, asked) = (Samples::of(&known.data, data.classes.len()), Samples::of(&asked.data, data.classes.len()));
     if let Some(class) = known.by_class.iter().position(Vec::is_empty) {
         let reason = format!("no training image of class {} can be used", data.classes[class]);
         return Err(TrainError::Prototypes { reason });
     }
     let means: Vec<Vec<f64>> = known.by_class.iter().map(|images| known.mean(images)).collect();
-    let (correct, test_samples) = asked.count_nearest(&means);
+    let (correct, measured_samples) = asked.count_nearest(&means);
     let few_shot = few.shots.iter().filter_map(|&shots| measure(few, shots, &known, &asked, config.seed)).collect();
     set_head_to_prototypes(&mut *network, &means);
-    let accuracy = Metric::proportion(ACCURACY, correct, test_samples);
-    let metrics = if test_samples > 0 { vec![accuracy] } else { Vec::new() };
-    let result = Measured { epoch: 0, samples: test_samples, metrics, calibration: Value::Null };
+    let accuracy = Metric::proportion(ACCURACY, correct, measured_samples);
+    let metrics = if measured_samples > 0 { vec![accuracy] } else { Vec::new() };
+    let result = Measured { epoch: 0, samples: measured_samples, metrics, calibration: Value::Null };
     // Nothing is chosen by the images held out.
     let seen = Provenance { learnt_from: data.provenance().learnt_from, ..Provenance::default() };
     let settings = card::training(&config, &result, ACCURACY, data.measured, started_from.union(&seen));
@@ -162,8 +162,8 @@ fn measure_prototypes(
         data: Some(data.name.clone()),
         split: measured,
         monitor: ACCURACY.into(),
-        best: (test_samples > 0).then(|| result.clone()),
-        last: (test_samples > 0).then_some(result),
+        best: (measured_samples > 0).then(|| result.clone()),
+        last: (measured_samples > 0).then_some(result),
         started: seconds_since_1970(),
         seconds: began.elapsed().as_secs_f64(),
         seed: config.seed,
@@ -177,7 +177,7 @@ fn measure_prototypes(
         model: run.model(),
         train_samples: known.len(),
         measured,
-        test_samples,
+        measured_samples,
         correct,
         few_shot,
     }))

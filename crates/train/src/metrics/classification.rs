@@ -131,6 +131,18 @@ impl ClassificationMetrics {
         Ranking::of(of_class.zip(scores.labels.iter().map(|&label| label == class)))
     }
 
+    /// How often the class is among the `k` of the highest scores, with Wilson's interval; none without [`Detail::Scores`].
+    ///
+    /// # Panics
+    /// If `k` is 0.
+    pub fn top_k(&self, k: usize) -> Option<Metric> {
+        assert!(k > 0, "ClassificationMetrics::top_k: k is 0");
+        let scores = self.scores.as_ref()?;
+        let rows = scores.probabilities.chunks(self.classes).zip(&scores.labels);
+        let found = rows.filter(|(row, label)| place(row, **label).is_some_and(|place| place < k)).count();
+        Some(Metric::proportion(format!("top_{k}_accuracy"), found, self.samples))
+    }
+
     /// The numbers of one class against the rest: precision, recall and F1, and with [`Detail::Scores`] ROC-AUC and average precision. None with
     /// [`Detail::Running`].
     pub fn class_metrics(&self, class: usize) -> Vec<Metric> {
@@ -257,6 +269,11 @@ mod tests {
         let values: Vec<_> = metrics.finish().into_iter().map(|m| (m.name, m.value)).collect();
         assert_eq!(values, [("accuracy".to_string(), 0.1), ("top_5_accuracy".to_string(), 0.5)]);
         assert_eq!(ClassificationMetrics::new(9, Detail::Running).finish().len(), 1);
+        assert_eq!(metrics.top_k(3), None);
+        let mut scored = ClassificationMetrics::new(3, Detail::Scores);
+        scored.add(&[0.5, 0.3, 0.2, 0.5, 0.3, 0.2, 0.2, 0.2, 0.9, f32::NAN, 0.0, 1.0], 3, &[1, 2, 2, 2]);
+        assert_eq!([1, 2, 3].map(|k| scored.top_k(k).unwrap().value), [0.25, 0.5, 0.75]);
+        assert_eq!(scored.top_k(2).unwrap().name, "top_2_accuracy");
     }
 
     #[test]

@@ -83,7 +83,7 @@ pub(super) fn choose(
     let cost = cost(config, data, preprocessing, &mut network)?;
     let pixels: usize = preprocessing.output_shape().iter().product();
     let cached = match config.images.cache {
-        ImageCache::Ram => ((data.train.len() + data.test.len()) * pixels) as f64,
+        ImageCache::Ram => ((data.train.len() + data.held_out.len()) * pixels) as f64,
         _ => 0.0,
     };
     let usable = USED * free as f64 - cached;

@@ -82,6 +82,9 @@ impl Session {
         let Ready { resolved, mut data, preprocessing, network, short_name, started_from } =
             prepare(asked, Validation::Required, watch)?;
         let config = resolved.config;
+        if let Some(monitor) = &config.monitor {
+            run::check_metric(&config, &data, monitor)?;
+        }
         let run = RunDir::create_for(out, &data.name, &short_name)?;
         let started = serde_json::to_vec(&started_from).expect("fingerprints are plain values");
         data.run_files.push((STARTED_FROM, started));
@@ -106,6 +109,11 @@ impl Session {
     /// The run's directory.
     pub fn directory(&self) -> &Path {
         self.run.path()
+    }
+
+    /// Refuses a metric that this run does not measure.
+    pub(crate) fn check_metric(&self, metric: &str) -> Result<(), TrainError> {
+        run::check_metric(&self.config, &self.data, metric)
     }
 
     /// The data that it trains and measures on.

@@ -14,7 +14,7 @@ use crate::loader::{Loader, measuring_batch};
 use crate::metrics_csv::MetricsCsv;
 use crate::network;
 use crate::phase::Phase;
-use crate::recorder::Recorder;
+use crate::recorder::{Record, Recorder};
 use crate::run_dir::{BAD_IMAGES, RunDir};
 use crate::state::Measured;
 use crate::targets;
@@ -64,15 +64,13 @@ impl Session {
         T: Task<Tuned, Batch = striate_data::Batch>,
     {
         let began = Instant::now();
-        let names = Loop::<Tuned, T>::metric_names(task);
         let monitor = self.config.monitor.clone().unwrap_or_else(|| task.monitor().to_string());
-        check_monitor(&monitor, task.name(), &names)?;
+        check_monitor(&monitor, task.name(), &Loop::<Tuned, T>::monitor_names(task))?;
+        let names = Loop::<Tuned, T>::metric_names(task, &monitor);
         self.announce(task.name(), sink);
         let Session { config, run, data, preprocessing, network, carried, ema, resumed, started_from } = self;
-        let mut csv = Some(match resumed {
-            Some(state) => MetricsCsv::resume(&run.metrics(), &names, state)?,
-            None => MetricsCsv::create(&run.metrics(), &names)?,
-        });
+        let (mut csv, unwritten) = MetricsCsv::open(&run.metrics(), &names, resumed.as_ref());
+        unwritten.into_iter().for_each(|why| sink.unwritten(why));
         let mut state = resumed.clone().unwrap_or_default();
         let classes = data.classes.clone();
         let seen = OnceCell::new();
@@ -136,6 +134,8 @@ impl Session {
                 task,
                 network,
                 optimizer: &mut *optimizer,
+                train: &loaders.train,
+                last_step: None,
                 learning_rate,
                 ema: ema.as_mut(),
                 settings,
@@ -149,8 +149,8 @@ impl Session {
                 panicked: None,
                 since: Instant::now(),
             }
-            .run(&loaders.train, &loaders.test)?;
-            bad.extend([loaders.train.bad(), loaders.test.bad()].concat());
+            .run(&loaders.held_out)?;
+            bad.extend([loaders.train.bad(), loaders.held_out.bad()].concat());
             if outcome == Outcome::Stopped {
                 break;
             }
@@ -189,7 +189,7 @@ impl Session {
                 classes: data.classes.clone(),
                 input: self.preprocessing.output_shape(),
                 train_samples: data.train.len(),
-                measured_samples: data.test.len(),
+                measured_samples: data.held_out.len(),
                 epoch_fraction: config.epoch_fraction,
             }),
             measured: data.measured,
@@ -219,6 +219,32 @@ impl WithTask for Stages<'_> {
     fn run<T: Task<Tuned, Batch = striate_data::Batch>>(self, task: &T) -> Self::Output {
         self.session.run_stages(task, self.sink, self.stop)
     }
+}
+
+/// Whether a task measures a metric, where the best epoch is chosen by `monitor`.
+struct Measures<'a> {
+    metric: &'a str,
+    monitor: Option<&'a str>,
+}
+
+impl WithTask for Measures<'_> {
+    type Output = Result<(), TrainError>;
+
+    fn run<T: Task<Tuned, Batch = striate_data::Batch>>(self, task: &T) -> Self::Output {
+        let names = match self.monitor.unwrap_or(task.monitor()) {
+            monitor if monitor == self.metric => Loop::<Tuned, T>::monitor_names(task),
+            monitor => Loop::<Tuned, T>::metric_names(task, monitor),
+        };
+        check_monitor(self.metric, task.name(), &names)
+    }
+}
+
+/// Refuses a metric that a run with these settings does not measure.
+pub(super) fn check_metric(config: &ResolvedConfig, data: &Splits, metric: &str) -> Result<(), TrainError> {
+    // Weights of classes are counted over all targets, and change no name.
+    let mut config = config.clone();
+    config.images.class_weights = false;
+    AnyTask::of(&config, data).with(Measures { metric, monitor: config.monitor.as_deref() })
 }
 
 /// Checkpoints and model files in the directory of a run.
@@ -276,7 +302,7 @@ const FEATURES: usize = 250;
 /// Training batches and those to measure on.
 pub(super) struct Pair {
     pub train: Loader,
-    test: Loader,
+    held_out: Loader,
 }
 
 impl Pair {
@@ -324,7 +350,7 @@ impl Pair {
                 Loader::augmented(&data.train, preprocessing, size, config.seed, changes, classes)
             }
         };
-        Ok(Pair { train, test: Loader::in_order(&data.test, preprocessing, measuring) })
+        Ok(Pair { train, held_out: Loader::in_order(&data.held_out, preprocessing, measuring) })
     }
 
     /// Of what `network` makes of the images; none if `stop` is set on the way.
@@ -335,13 +361,15 @@ impl Pair {
         sink: &mut dyn Sink,
         stop: &AtomicBool,
     ) -> Result<Option<Pair>, TrainError> {
-        let total = self.train.len() + self.test.len();
+        let total = self.train.len() + self.held_out.len();
         let Some(train) = features::compute(network, &self.train, (0, total), sink, stop)? else { return Ok(None) };
         let done = self.train.len();
-        let Some(test) = features::compute(network, &self.test, (done, total), sink, stop)? else { return Ok(None) };
+        let Some(held_out) = features::compute(network, &self.held_out, (done, total), sink, stop)? else {
+            return Ok(None);
+        };
         Ok(Some(Pair {
             train: Loader::features(train, config.batch_size, Some(config.seed)),
-            test: Loader::features(test, FEATURES, None),
+            held_out: Loader::features(held_out, FEATURES, None),
         }))
     }
 }

@@ -50,7 +50,7 @@ impl Session {
         // So that mixing is tried, too.
         config.images.mix_off_epochs = 0;
         data.train = data.train.spread(BATCHES * config.batch_size);
-        data.test = data.test.spread(BATCHES * measuring_batch(preprocessing.output_shape()));
+        data.held_out = data.held_out.spread(BATCHES * measuring_batch(preprocessing.output_shape()));
         write_atomic(&run.config(), config.to_toml().as_bytes())?;
         Ok(())
     }

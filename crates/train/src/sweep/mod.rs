@@ -12,6 +12,7 @@ use crate::data::Watch;
 use crate::error::TrainError;
 use crate::events::{Event, Sink};
 use crate::plots::{Series, curves};
+use crate::published::IMAGENET;
 use crate::run_dir::RunDir;
 use crate::runs_outcome::RunsOutcome;
 use crate::session::Session;
@@ -55,8 +56,8 @@ pub struct Swept {
     pub trials: Vec<Trial>,
     /// The metric that they are ranked by.
     pub metric: String,
-    /// The directory of the best trial's run.
-    pub best_run: PathBuf,
+    /// The directory of the best trial's run; none if all failed.
+    pub best_run: Option<PathBuf>,
     /// The ranked table.
     pub table: PathBuf,
     /// The metric of each trial, and the best so far.
@@ -83,11 +84,11 @@ pub fn sweep(
     let plan = SweepPlan::parse(&text, file)?;
     let stem = file.file_stem().map_or_else(|| "sweep".into(), |stem| stem.to_string_lossy().into_owned());
     let run = RunDir::create_for(out, &stem, "sweep")?;
-    write_atomic(&run.path().join(PLAN), text.as_bytes())?;
-    let swept = Sweep { run: &run, plan, watch, sink, stop }.go_on();
+    write_atomic(&run.path().join(PLAN), plan::with_absolute_paths(&text, &plan).as_bytes())?;
+    let swept = Sweep { file, run: &run, plan, watch, sink, stop }.go_on();
     // A mistake in the plan or the data leaves nothing behind.
     if swept.is_err() && !fs::read_dir(run.path()).is_ok_and(|mut d| d.any(|e| e.is_ok_and(|e| e.path().is_dir()))) {
-        let _ = fs::remove_dir_all(run.path());
+        run.discard(out);
     }
     swept
 }
@@ -106,10 +107,12 @@ pub fn resume_sweep(
     let text = fs::read_to_string(&file).map_err(|e| TrainError::io("read", &file, e))?;
     let plan = SweepPlan::parse(&text, &file)?;
     let run = RunDir::take_up(path)?;
-    Sweep { run: &run, plan, watch, sink, stop }.go_on()
+    Sweep { file: &file, run: &run, plan, watch, sink, stop }.go_on()
 }
 
 struct Sweep<'a> {
+    /// The plan's file, for errors.
+    file: &'a Path,
     run: &'a RunDir,
     plan: SweepPlan,
     watch: &'a Watch<'a>,
@@ -132,7 +135,7 @@ impl Sweep<'_> {
                 trials.retain(|earlier| earlier.number != trial.number);
                 trials.push(trial);
             }
-            self.rank(&mut trials)?;
+            self.rank(&mut trials);
             if rung + 1 < rungs.len() {
                 let best = trials.iter().filter(|t| t.best.is_some() && alive.contains(&(t.number - 1)));
                 let kept = alive.len().div_ceil(self.plan.eta);
@@ -175,8 +178,17 @@ impl Sweep<'_> {
             false => {
                 let mut own = plan::as_config(settings)?;
                 own.epochs = epochs.or(own.epochs);
+                if self.plan.config.monitor.is_none() {
+                    own.monitor = own.monitor.or_else(|| self.plan.metric.clone());
+                }
                 let asked = Layers::default().add(PLAN, self.plan.config.clone()).add("trial", own);
-                Session::start_watched(&asked, Some(&dir), self.watch)?
+                let session = Session::start_watched(&asked, Some(&dir), self.watch).map_err(|e| self.in_plan(e))?;
+                if let Some(e) = self.plan.metric.as_ref().and_then(|metric| session.check_metric(metric).err()) {
+                    drop(session);
+                    let _ = fs::remove_dir_all(&dir);
+                    return Err(self.in_plan(e));
+                }
+                session
             }
         };
         let epochs = session.config().epochs;
@@ -192,27 +204,32 @@ impl Sweep<'_> {
         Ok(Some(trial))
     }
 
+    /// A metric that does not exist is one of the plan.
+    fn in_plan(&self, e: TrainError) -> TrainError {
+        let TrainError::UnknownMetric { name, .. } = &e else { return e };
+        let setting = match self.plan.config.monitor.as_ref() == Some(name) {
+            true => "monitor",
+            false => "[sweep] metric",
+        };
+        TrainError::Config { path: self.file.to_path_buf(), reason: format!("{setting}: {e}") }
+    }
+
     /// The metric that trials are ranked by.
-    fn metric(&self, trials: &[Trial]) -> Result<String, TrainError> {
+    fn metric(&self, trials: &[Trial]) -> String {
         if let Some(metric) = &self.plan.metric {
-            let measured = trials.iter().find_map(|trial| trial.best.as_ref());
-            if let Some(measured) = measured.filter(|measured| measured.get(metric).is_none()) {
-                let some = measured.metrics.iter().map(|metric| metric.name.clone()).collect();
-                return Err(TrainError::UnknownMetric { name: metric.clone(), task: "sweep's".into(), some });
-            }
-            return Ok(metric.clone());
+            return metric.clone();
         }
         let finished = trials.iter().find(|trial| trial.best.is_some());
         let monitor = finished.and_then(|trial| {
             let model = self.directory(trial.number, trial.epochs).join("model.safetensors");
             Model::load(&model).ok()?.card.training.monitor
         });
-        Ok(monitor.unwrap_or_else(|| LOSS.into()))
+        monitor.unwrap_or_else(|| LOSS.into())
     }
 
     /// Sorts the trials: those with more epochs first, for they were the best of those with fewer, and then by the metric.
-    fn rank(&self, trials: &mut [Trial]) -> Result<(), TrainError> {
-        let metric = self.metric(trials)?;
+    fn rank(&self, trials: &mut [Trial]) {
+        let metric = self.metric(trials);
         let better = |a: &Metric, b: &Metric| match (a.is_better(b.value), b.is_better(a.value)) {
             (true, _) => std::cmp::Ordering::Less,
             (_, true) => std::cmp::Ordering::Greater,
@@ -225,11 +242,10 @@ impl Sweep<'_> {
                 (x, y) => y.is_some().cmp(&x.is_some()).then(a.number.cmp(&b.number)),
             }
         });
-        Ok(())
     }
 
     fn finish(self, trials: Vec<Trial>) -> Result<Swept, TrainError> {
-        let metric = self.metric(&trials)?;
+        let metric = self.metric(&trials);
         let names: Vec<String> = self.plan.space.keys().cloned().collect();
         let mut table = csv::Writer::from_writer(Vec::new());
         let mut write = |row: Vec<String>| table.write_record(row).expect("memory takes it");
@@ -251,9 +267,8 @@ impl Sweep<'_> {
         let (csv_file, picture) = (path.join(TABLE), path.join(PICTURE));
         write_atomic(&csv_file, &table.into_inner().expect("memory takes it"))?;
         write_atomic(&picture, drawn(&trials, &metric).as_bytes())?;
-        let first = trials.first().map_or(1, |trial| trial.number);
-        let epochs = trials.first().map_or(0, |trial| trial.epochs);
-        let best_run = self.directory(first, epochs);
+        let first = trials.first().filter(|trial| trial.best.is_some());
+        let best_run = first.map(|trial| self.directory(trial.number, trial.epochs));
         Ok(Swept { trials, metric, best_run, table: csv_file, picture })
     }
 }
@@ -281,11 +296,13 @@ fn drawn(trials: &[Trial], metric: &str) -> String {
     curves(&[series(name, each), series("best so far".into(), so_far)], "trial")
 }
 
-/// The data of a plan as an absolute path, which means the same wherever a sweep goes on.
-pub(crate) fn absolute_data(config: &mut Config) {
-    if let Some(data) = config.data.as_mut().filter(|data| *data != crate::data::MNIST)
-        && let Ok(path) = std::path::absolute(text_path(data))
-    {
-        *data = striate_data::images::path_text(&path);
+/// Data and weights of a plan as absolute paths, which mean the same wherever a sweep goes on.
+pub(crate) fn with_absolute_paths(config: &mut Config) {
+    let data = config.data.as_mut().filter(|data| *data != crate::data::MNIST);
+    let weights = config.weights.as_mut().filter(|weights| *weights != IMAGENET);
+    for place in data.into_iter().chain(weights) {
+        if let Ok(path) = std::path::absolute(text_path(place)) {
+            *place = striate_data::images::path_text(&path);
+        }
     }
 }

@@ -1,8 +1,8 @@
 //! [`SweepPlan`]: what a sweep tries, from a TOML file.
 
-use super::absolute_data;
 use super::space::Space;
-use crate::config::{Config, in_toml_terms, near};
+use super::with_absolute_paths as absolute;
+use crate::config::{Config, Layers, ResolvedConfig, in_toml_terms, near};
 use crate::error::TrainError;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -92,8 +92,13 @@ impl SweepPlan {
     pub fn parse(text: &str, path: &Path) -> Result<SweepPlan, TrainError> {
         let bad = |reason: String| TrainError::Config { path: path.to_path_buf(), reason };
         let (settings, sections) = parted(text);
-        let mut config = Config::parse(&settings, path)?;
-        absolute_data(&mut config);
+        let mut config = Config::parse(&settings, path).map_err(|e| match e {
+            TrainError::RecipeInFile { recipe, .. } => bad(format!(
+                "recipe = \"{recipe}\" only says where settings came from and brings none in: write its settings into this file"
+            )),
+            e => e,
+        })?;
+        absolute(&mut config);
         let section = match toml::from_str::<Written>(&sections) {
             Ok(written) => written.sweep,
             Err(e) if e.message().contains("missing field `sweep`") => {
@@ -110,12 +115,17 @@ impl SweepPlan {
         }
         let names = Config::names();
         for (name, values) in &space {
+            let bad = |reason: String| bad(format!("line {}: [sweep.space] {reason}", line_of(&sections, name)));
             if !names.contains(name) {
-                return Err(bad(format!("[sweep.space]: there is no setting '{name}'{}", near(name))));
+                return Err(bad(format!("names '{name}', which is no setting{}", near(name))));
             }
-            values.check().map_err(|reason| bad(format!("[sweep.space] {name}: {reason}")))?;
+            values.check().map_err(|reason| bad(format!("{name}: {reason}")))?;
             if method == Method::Grid && matches!(values, Space::Range(_)) {
-                return Err(bad(format!("[sweep.space] {name}: a grid takes a list of values, not a range")));
+                return Err(bad(format!("{name}: a grid takes a list of values, not a range")));
+            }
+            // Values of the wrong type, or that no run can have, are found before the first run.
+            for value in values.samples() {
+                check(&config, name, &value).map_err(|reason| bad(format!("{name}: {reason}")))?;
             }
         }
         for (name, number, least) in [("runs", runs, 1), ("eta", eta, 2), ("min_epochs", min_epochs, 1)] {
@@ -130,8 +140,6 @@ impl SweepPlan {
                 "[sweep.space] has more than {MOST} combinations: draw some with method = \"random\""
             )));
         }
-        // A value of the wrong type is found before the first run.
-        plan.assignments().map_err(|e| bad(format!("[sweep.space]: {e}")))?;
         Ok(plan)
     }
 
@@ -202,6 +210,48 @@ fn parted(text: &str) -> (String, String) {
     (settings, sections)
 }
 
+/// Why a run of the plan's settings cannot have this value of a setting.
+fn check(config: &Config, name: &str, value: &toml::Value) -> Result<(), String> {
+    let own = as_config(&[(name.to_string(), value.clone())]).map_err(|e| match e {
+        TrainError::Config { reason, .. } => reason.trim_start_matches("line 1: ").to_string(),
+        e => e.to_string(),
+    })?;
+    let resolved = Layers::default().add("plan", config.clone()).add("trial", own).over(ResolvedConfig::default());
+    match resolved.config.validate() {
+        Err(TrainError::Setting { name: of, got, need }) if of == name => Err(format!("{got} must be {need}")),
+        Err(TrainError::Unusable { name: of, got, reason }) if of == name => {
+            Err(format!("{got} cannot be used: {reason}"))
+        }
+        // Another setting may be what has to change with it.
+        _ => Ok(()),
+    }
+}
+
+/// The line on which the space of a setting begins, or else its section.
+fn line_of(sections: &str, name: &str) -> usize {
+    let begins = |line: &str, text: &str| {
+        line.trim_start().strip_prefix(text).is_some_and(|rest| rest.trim_start().starts_with(['=', '.']))
+    };
+    let is_its = |line: &str| begins(line, name) || begins(line, &format!("\"{name}\""));
+    let in_space = |line: &str| line.trim_start().starts_with("[sweep.space");
+    let found = sections.lines().position(is_its).or_else(|| sections.lines().position(in_space));
+    found.unwrap_or(0) + 1
+}
+
+/// The text of a plan whose data and weights are those of the plan that was made of it.
+pub(super) fn with_absolute_paths(text: &str, plan: &SweepPlan) -> String {
+    let Ok(mut table) = text.parse::<toml::Table>() else { return text.into() };
+    let mut is_same = true;
+    for (name, place) in [("data", &plan.config.data), ("weights", &plan.config.weights)] {
+        if let (Some(written), Some(place)) = (table.get_mut(name), place)
+            && written.as_str() != Some(place)
+        {
+            (*written, is_same) = (place.clone().into(), false);
+        }
+    }
+    if is_same { text.into() } else { toml::to_string(&table).expect("what was read can be written") }
+}
+
 /// Settings by name as a configuration.
 pub(super) fn as_config(settings: &[(String, toml::Value)]) -> Result<Config, TrainError> {
     let mut table = toml::Table::new();
@@ -220,7 +270,11 @@ pub(super) fn as_config(settings: &[(String, toml::Value)]) -> Result<Config, Tr
 
 /// A value as people write it.
 pub(super) fn shown(value: &toml::Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), String::from)
+    match value {
+        toml::Value::String(text) => text.clone(),
+        toml::Value::Float(x) if *x != 0.0 && !(1e-4..1e6).contains(&x.abs()) => format!("{x:e}"),
+        other => other.to_string(),
+    }
 }
 
 #[cfg(test)]

@@ -45,6 +45,16 @@ impl Space {
         }
     }
 
+    /// Its values, or of a range its ends.
+    pub fn samples(&self) -> Vec<toml::Value> {
+        match self {
+            Space::List(values) => values.clone(),
+            Space::Range(Values { min, max, integer, .. }) => [*min, *max]
+                .map(|x| if *integer { toml::Value::Integer(x.round() as i64) } else { toml::Value::Float(x) })
+                .into(),
+        }
+    }
+
     /// A value of it.
     pub fn draw(&self, rng: &mut Generator) -> toml::Value {
         match self {

@@ -10,6 +10,7 @@ use crate::metrics_csv::{MetricsCsv, Row};
 use crate::recorder::Record;
 use crate::state::{LOSS, Measured, Tally, TrainState};
 use crate::task::Task;
+use crate::trainer::faults::LastStep;
 use crate::trainer::keeper::{Contents, Keeper, Kept};
 use crate::trainer::settings::LoopSettings;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -47,6 +48,9 @@ pub(crate) struct Loop<'a, 'c, N: Module, T: Task<N>> {
     pub task: &'a T,
     pub network: &'a mut N,
     pub optimizer: &'a mut dyn Optimizer,
+    pub train: &'a dyn Batches<Batch = T::Batch>,
+    /// The last step of this process.
+    pub last_step: Option<LastStep>,
     /// How the learning rate changes; the optimizer's own stays if there is none.
     pub learning_rate: Option<LearningRate>,
     /// The average of weights that is measured and saved in the place of the weights.
@@ -78,10 +82,25 @@ enum Steps {
 }
 
 impl<N: Module, T: Task<N>> Loop<'_, '_, N, T> {
-    /// The names of the columns of `metrics.csv`: the loss, and the metrics of training and of samples held out.
-    pub fn metric_names(task: &T) -> Vec<String> {
+    /// The names of all that can be monitored: the loss, and the metrics of training and of samples held out.
+    pub fn monitor_names(task: &T) -> Vec<String> {
+        Self::names_with(task, Detail::Scores)
+    }
+
+    /// The names of the columns of `metrics.csv`: of what can be monitored, those that need the scores of every sample only where one of them is.
+    pub fn metric_names(task: &T, monitor: &str) -> Vec<String> {
+        Self::names_with(task, Self::detail(task, monitor))
+    }
+
+    /// How much is kept of each sample held out: what the monitored metric needs.
+    fn detail(task: &T, monitor: &str) -> Detail {
+        let has = |detail| Self::names_with(task, detail).iter().any(|name| name == monitor);
+        if !has(Detail::Full) && has(Detail::Scores) { Detail::Scores } else { Detail::Full }
+    }
+
+    fn names_with(task: &T, detail: Detail) -> Vec<String> {
         let mut names = vec![LOSS.to_string()];
-        for detail in [Detail::Running, Detail::Full] {
+        for detail in [Detail::Running, Detail::Full, detail] {
             for metric in crate::metrics::Metrics::finish(&task.metrics(detail)) {
                 if !names.contains(&metric.name) {
                     names.push(metric.name);
@@ -98,11 +117,7 @@ impl<N: Module, T: Task<N>> Loop<'_, '_, N, T> {
     }
 
     /// Trains until all epochs are done or the flag is set.
-    pub fn run(
-        &mut self,
-        train: &dyn Batches<Batch = T::Batch>,
-        held_out: &dyn Batches<Batch = T::Batch>,
-    ) -> Result<Outcome, TrainError> {
+    pub fn run(&mut self, held_out: &dyn Batches<Batch = T::Batch>) -> Result<Outcome, TrainError> {
         self.check_weights()?;
         let kept = std::mem::take(&mut self.state.callbacks);
         self.callbacks.iter_mut().zip(kept).for_each(|(callback, state)| callback.set_state(state));
@@ -110,7 +125,7 @@ impl<N: Module, T: Task<N>> Loop<'_, '_, N, T> {
         self.check_callbacks()?;
         while self.state.epoch < self.settings.until {
             let began = (self.state.batch, self.state.steps);
-            if let Steps::Stopped = self.epoch(train)? {
+            if let Steps::Stopped = self.epoch()? {
                 return self.stopped();
             }
             if began == (0, self.state.steps) {
@@ -144,14 +159,15 @@ impl<N: Module, T: Task<N>> Loop<'_, '_, N, T> {
     }
 
     /// The steps of an epoch that are left.
-    fn epoch(&mut self, train: &dyn Batches<Batch = T::Batch>) -> Result<Steps, TrainError> {
+    fn epoch(&mut self) -> Result<Steps, TrainError> {
+        let train = self.train;
         if self.state.batch == 0 {
             self.call(|callback, context| callback.before_epoch(context));
             self.check_callbacks()?;
         }
         let mut batches = train.epoch_from(self.state.epoch, self.state.batch);
         let steps = train.per_epoch().map(|n| self.settings.steps_of(n));
-        while !self.epoch_is_cut_short() && self.step(&mut *batches, train, steps)? {
+        while !self.epoch_is_cut_short() && self.step(&mut *batches, steps)? {
             if let Some(budget) = self.settings.time_budget.map(|budget| budget.as_secs_f64()) {
                 self.state.seconds += self.since.elapsed().as_secs_f64();
                 self.since = Instant::now();
@@ -223,7 +239,7 @@ impl<N: Module, T: Task<N>> Loop<'_, '_, N, T> {
     /// Adds a line to `metrics.csv`. A training does not end because its disk is full: that is said once.
     pub fn write_csv(&mut self, row: Row) {
         if let Some(text) = MetricsCsv::add_or_give_up(self.csv, &row) {
-            self.sink.event(&Event::Note { text });
+            self.sink.unwritten(text);
         }
     }
 
@@ -253,7 +269,7 @@ impl<N: Module, T: Task<N>> Loop<'_, '_, N, T> {
 
     /// The loss and the metrics on samples held out, of the averaged weights if there are any; none if asked to stop on the way.
     fn measure(&mut self, batches: &dyn Batches<Batch = T::Batch>) -> Result<MeasuredWith<T::Metrics>, TrainError> {
-        profile::phase("test");
+        profile::phase("validation");
         self.swap_average();
         let measured = self.measure_current(batches);
         self.swap_average();
@@ -262,7 +278,8 @@ impl<N: Module, T: Task<N>> Loop<'_, '_, N, T> {
     }
 
     fn measure_current(&self, batches: &dyn Batches<Batch = T::Batch>) -> Result<MeasuredWith<T::Metrics>, TrainError> {
-        let mut tally = Tally::new(self.task.metrics(Detail::Full));
+        let detail = Self::detail(self.task, &self.settings.monitor);
+        let mut tally = Tally::new(self.task.metrics(detail));
         let mut evaluate = self.task.evaluator(self.network);
         for (number, batch) in batches.epoch_from(0, 0).enumerate() {
             if self.stop.load(Ordering::Relaxed) {

@@ -21,7 +21,7 @@ use crate::error::TrainError;
 use crate::events::{Event, Finished, Sink, Started};
 use crate::learning_rate::{LearningRate, SchedulePlan};
 use crate::metrics_csv::MetricsCsv;
-use crate::recorder::Recorder;
+use crate::recorder::{Record, Recorder};
 use crate::run_dir::RunDir;
 use crate::state::TrainState;
 use crate::task::Task;
@@ -167,7 +167,8 @@ impl<'a, N: Module, T: Task<N>> Trainer<'a, N, T> {
         self
     }
 
-    /// Chooses the best epoch by this metric instead of the task's own.
+    /// Chooses the best epoch by this metric instead of the task's own. One that needs the scores of every sample held out, such as `roc_auc_macro`, is measured, and
+    /// in `metrics.csv`, only where it is this.
     pub fn monitor(mut self, metric: &str) -> Self {
         self.monitor = Some(metric.to_string());
         self
@@ -260,9 +261,9 @@ impl<'a, N: Module, T: Task<N>> Trainer<'a, N, T> {
         held_out: &dyn Batches<Batch = T::Batch>,
     ) -> Result<Outcome, TrainError> {
         let began = Instant::now();
-        let names = Loop::<N, T>::metric_names(&self.task);
         self.settings.monitor = self.monitor.take().unwrap_or_else(|| self.task.monitor().to_string());
-        check_monitor(&self.settings.monitor, self.task.name(), &names)?;
+        check_monitor(&self.settings.monitor, self.task.name(), &Loop::<N, T>::monitor_names(&self.task))?;
+        let names = Loop::<N, T>::metric_names(&self.task, &self.settings.monitor);
         let mut silent = ();
         let sink = self.sink.take().unwrap_or(&mut silent);
         let (run, resumes) = match &self.run_dir {
@@ -280,11 +281,6 @@ impl<'a, N: Module, T: Task<N>> Trainer<'a, N, T> {
             let loaded = checkpoint::load(&run.checkpoint(), identity, self.network, optimizer, ema.as_mut())?;
             state = loaded.state;
         }
-        let mut csv = match &run {
-            None => None,
-            Some(run) if resumes => Some(MetricsCsv::resume(&run.metrics(), &names, &state)?),
-            Some(run) => Some(MetricsCsv::create(&run.metrics(), &names)?),
-        };
         let learning_rate = match &self.schedule {
             None => None,
             Some(plan) => {
@@ -309,6 +305,11 @@ impl<'a, N: Module, T: Task<N>> Trainer<'a, N, T> {
             isa: isa::isa().name(),
             resumed_at: resumes.then_some(state.steps),
         })));
+        let (mut csv, unwritten) = match &run {
+            None => (None, None),
+            Some(run) => MetricsCsv::open(&run.metrics(), &names, resumes.then_some(&state)),
+        };
+        unwritten.into_iter().for_each(|why| sink.unwritten(why));
         let mut keeper = Weights { run: run.as_ref(), identity, has_checkpoint: state.steps > 0, best: None };
         let running = Loop::running_of(&self.task, &mut state);
         let outcome = Loop {
@@ -316,6 +317,8 @@ impl<'a, N: Module, T: Task<N>> Trainer<'a, N, T> {
             task: &self.task,
             network: &mut *self.network,
             optimizer: &mut *self.optimizer,
+            train,
+            last_step: None,
             learning_rate,
             ema: ema.as_mut(),
             settings: self.settings.clone(),
@@ -329,7 +332,7 @@ impl<'a, N: Module, T: Task<N>> Trainer<'a, N, T> {
             panicked: None,
             since: Instant::now(),
         }
-        .run(train, held_out);
+        .run(held_out);
         let outcome = sink.kept(outcome)?;
         if let Outcome::Finished { best, last } = &outcome {
             if self.restore_best {

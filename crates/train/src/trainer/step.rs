@@ -1,12 +1,12 @@
 //! One step: forward, backward, update.
 
-use crate::batches::Batches;
 use crate::error::TrainError;
 use crate::events::Event;
 use crate::metrics::Detail;
 use crate::metrics_csv::Row;
 use crate::state::Tally;
 use crate::task::Task;
+use crate::trainer::faults::LastStep;
 use crate::trainer::fit::Loop;
 use striate_data::DataError;
 use striate_imaging::Split;
@@ -19,7 +19,6 @@ impl<N: Module, T: Task<N>> Loop<'_, '_, N, T> {
     pub fn step(
         &mut self,
         batches: &mut dyn Iterator<Item = Result<T::Batch, DataError>>,
-        source: &dyn Batches<Batch = T::Batch>,
         steps: Option<usize>,
     ) -> Result<bool, TrainError> {
         let accumulate = self.settings.accumulate;
@@ -60,10 +59,10 @@ impl<N: Module, T: Task<N>> Loop<'_, '_, N, T> {
                 let loss = self.task.train_loss(output, &batch);
                 let value = loss.item::<f32>() as f64;
                 if !value.is_finite() {
-                    return Err(self.non_finite(&batch, place, value, source.names(&batch)));
+                    return Err(self.non_finite(&batch, place, value, self.train.names(&batch)));
                 }
                 if self.state.losses.is_spike(value) {
-                    names.extend(source.names(&batch));
+                    names.extend(self.train.names(&batch));
                 }
                 profile::phase("backward");
                 accumulator.add(&*self.network, loss.backward(), samples);
@@ -97,6 +96,8 @@ impl<N: Module, T: Task<N>> Loop<'_, '_, N, T> {
         profile::phase(profile::REST);
 
         self.running.merge(&sum);
+        let (epoch, batches) = (self.state.epoch, self.state.batch..self.state.batch + taken);
+        self.last_step = Some(LastStep { epoch, batches });
         self.state.batch += taken;
         self.state.steps += 1;
         let (epoch, epochs, steps_done) = (self.state.epoch + 1, self.settings.epochs, self.state.steps);

@@ -96,6 +96,8 @@ impl<N: Module, T: Task<N>> Trial<'_, N, T> {
             task: self.task,
             network: &mut *self.network,
             optimizer: &mut *self.optimizer,
+            train,
+            last_step: None,
             learning_rate: None,
             ema: None,
             settings: LoopSettings { log_every: 1, ..self.settings.clone() },
@@ -118,7 +120,7 @@ impl<N: Module, T: Task<N>> Trial<'_, N, T> {
                 }
                 let Some(lr) = next(&all.borrow()) else { return Ok((taken(), Halt::Enough)) };
                 training.optimizer.set_lr(lr);
-                match training.step(&mut *batches, train, None) {
+                match training.step(&mut *batches, None) {
                     Ok(true) => {}
                     Ok(false) => break,
                     Err(TrainError::NonFinite { what, place, samples, .. })

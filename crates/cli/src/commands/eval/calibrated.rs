@@ -37,7 +37,7 @@ impl Calibrated<'_> {
             }
         };
         let known = &calibration.fitted_on.fingerprints;
-        let images = held_out.data.test.fingerprints();
+        let images = held_out.data.held_out.fingerprints();
         let fitted_here = images.into_iter().flatten().filter(|&image| known.contains(image)).count();
         Some(Calibrated { calibration, names: &card.classes, measures, fitted_here })
     }

@@ -1,6 +1,6 @@
 //! What is measured of one class for each image.
 
-use super::{MANY, described};
+use super::{MANY, add, described};
 use crate::output::{Failure, percent, say, thousands};
 use crate::table::Table;
 use serde_json::{Value, json};
@@ -16,10 +16,22 @@ fn images(confusion: &ConfusionMatrix, class: usize) -> usize {
     confusion.counts()[class].iter().sum()
 }
 
+/// The averages over all decisions, whatever their class. Where every image has an answer, all are the accuracy.
+fn micro(confusion: &ConfusionMatrix) -> [Metric; 3] {
+    let (correct, total) = (confusion.correct(), confusion.total());
+    let answered = (0..confusion.counts().len()).map(|class| confusion.predicted(class)).sum();
+    let f1 = match answered == total {
+        true => Metric::proportion("f1_micro", correct, total),
+        false => Metric::fraction("f1_micro", confusion.micro_average().f1),
+    };
+    [Metric::proportion("precision_micro", correct, answered), Metric::proportion("recall_micro", correct, total), f1]
+}
+
 /// Adds the numbers of each class.
 pub fn json(value: &mut Value, names: &[String], results: &ClassificationMetrics) {
     let confusion = matrix(results);
     let accuracy = &results.finish()[0];
+    micro(confusion).iter().for_each(|metric| add(value, metric));
     let class = |(c, name): (usize, &String)| {
         json!({
             "class": name, "precision": confusion.precision(c), "recall": confusion.recall(c),
@@ -46,11 +58,22 @@ pub fn csv(classes: &[String], confusion: &ConfusionMatrix) -> Result<Vec<u8>, F
 const MORE: [&str; 4] = ["balanced_accuracy", "f1_macro", "cohen_kappa", "roc_auc_macro"];
 
 /// The numbers of all images, of each class, and which classes are taken for which.
-pub fn print(names: &[String], results: &ClassificationMetrics, loss: f64, all: bool) -> Result<(), Failure> {
+pub fn print(
+    names: &[String],
+    results: &ClassificationMetrics,
+    loss: f64,
+    top_k: Option<&Metric>,
+    all: bool,
+) -> Result<(), Failure> {
     let (confusion, metrics) = (matrix(results), results.finish());
     say(format_args!("{}, loss: {loss:.4}", described(&metrics[0])))?;
     let more: Vec<&Metric> = metrics.iter().filter(|metric| MORE.contains(&metric.name.as_str())).collect();
     say(more.iter().map(|metric| described(metric)).collect::<Vec<_>>().join(", "))?;
+    // Without intervals: they are those of the accuracy.
+    say(micro(confusion).map(|metric| format!("{}: {}", metric.heading(), metric.shown())).join(", "))?;
+    if let Some(top_k) = top_k {
+        say(described(top_k))?;
+    }
     let few = all || names.len() <= MANY;
     print_classes(names, confusion, few)?;
     if few { print_matrix(names, confusion) } else { print_confused(names, confusion) }

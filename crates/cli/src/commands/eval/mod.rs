@@ -29,7 +29,9 @@ use striate::data::DataError;
 use striate::data::images::ListOptions;
 use striate::model::{ModelCard, Predictor, TaskCard};
 use striate::report::groups::{GroupOptions, Grouping, groups};
-use striate::report::{Certainty, HeldOutAnswers, LabelLogits, Outcomes, Representations, TaskAnswers};
+use striate::report::{
+    Certainty, HeldOutAnswers, LabelLogits, Number, Outcomes, Representations, TaskAnswers, measured,
+};
 use striate::train::{Evaluation, HeldOut, MeasuredBatch, Metric, Results, TrainError, evaluate_each, load_to_measure};
 
 /// More classes or labels than these are not printed one by one, nor is the matrix.
@@ -44,6 +46,10 @@ struct Measured<'a> {
     outputs: &'a [String],
     task: &'a TaskCard,
     evaluation: &'a Evaluation,
+    /// The metrics with the intervals of all, for JSON.
+    numbers: Vec<Number>,
+    /// How often the right class is among so many of the highest scores, if that was asked for.
+    top_k: Option<Metric>,
     calibrated: Option<Calibrated<'a>>,
     outside: Option<Outside>,
 }
@@ -63,6 +69,10 @@ pub fn run(args: Eval) -> Result<ExitCode, Failure> {
     if args.out_of_distribution.is_some() && model.card.task != TaskCard::Classification {
         let task = model.card.task.name();
         return Err(format!("--out-of-distribution is for models of classes, and the model's task is {task}").into());
+    }
+    if args.top_k.is_some() && model.card.task != TaskCard::Classification {
+        let task = model.card.task.name();
+        return Err(format!("--top-k is for models of classes, and the model's task is {task}").into());
     }
     if args.unlabelled {
         return unlabelled::run(&args, &file, &model);
@@ -88,7 +98,9 @@ pub fn run(args: Eval) -> Result<ExitCode, Failure> {
     held_out.data.notes.iter().for_each(|text| note(text));
     let other = args.out_of_distribution.as_deref();
     let other = other.map(|other| out_of_distribution::load(&model, &held_out, other, quiet)).transpose()?;
-    let keeps = args.report.is_some() || group_column.is_some() || model.card.calibration.is_some();
+    let is_dense = matches!(model.card.task, TaskCard::Detection { .. } | TaskCard::Segmentation { .. });
+    let resamples = args.json && !is_dense;
+    let keeps = args.report.is_some() || group_column.is_some() || model.card.calibration.is_some() || resamples;
     let given = Given::of(&model, &held_out, keeps, other.is_some())?;
     let (outcomes, evaluation) = (&given.outcomes, &given.evaluation);
     let outside = match (&other, &given.inside) {
@@ -105,6 +117,11 @@ pub fn run(args: Eval) -> Result<ExitCode, Failure> {
         outputs: &model.card.classes,
         task: &model.card.task,
         evaluation,
+        numbers: match resamples {
+            true => measured(evaluation, outcomes, &model.card.classes, SEED),
+            false => evaluation.results.metrics().iter().map(Number::of).collect(),
+        },
+        top_k: args.top_k.and_then(|k| top_k(evaluation, k as usize)),
         outside,
         calibrated: logits.and_then(|answers| Calibrated::of(&model.card, &held_out, &answers)),
     };
@@ -252,10 +269,22 @@ fn by_name(metrics: &[Metric]) -> Value {
     metrics.iter().map(|metric| (metric.name.clone(), json!(value(metric)))).collect::<serde_json::Map<_, _>>().into()
 }
 
-/// Their intervals, of those that have one.
-fn intervals(metrics: &[Metric]) -> Value {
-    let interval = |metric: &Metric| Some((metric.name.clone(), json!(metric.interval_95?)));
-    metrics.iter().filter_map(interval).collect::<serde_json::Map<_, _>>().into()
+/// What random numbers of resampled images come from.
+const SEED: u64 = 0;
+
+fn top_k(evaluation: &Evaluation, k: usize) -> Option<Metric> {
+    match &evaluation.results {
+        Results::Classification(results) => results.top_k(k),
+        _ => None,
+    }
+}
+
+/// Adds a metric to those in JSON.
+fn add(value: &mut Value, metric: &Metric) {
+    value["metrics"][&metric.name] = json!(metric.value);
+    if let Some(interval) = metric.interval_95 {
+        value["intervals_95"][&metric.name] = json!(interval);
+    }
 }
 
 impl Measured<'_> {
@@ -274,8 +303,11 @@ impl Measured<'_> {
             "unreadable_images": held_out::unreadable_json(self.evaluation),
             "loss": self.evaluation.loss,
             "metrics": by_name(&metrics),
-            "intervals_95": intervals(&metrics),
         });
+        let interval = |number: &Number| Some((number.name.clone(), json!(number.interval_95?)));
+        let intervals = self.numbers.iter().filter_map(interval).collect::<serde_json::Map<_, _>>();
+        value["intervals_95"] = intervals.into();
+        self.top_k.iter().for_each(|metric| add(&mut value, metric));
         model_bytes.into_iter().for_each(|bytes| value["model_bytes"] = bytes.into());
         if let Some(calibrated) = &self.calibrated {
             value["calibration"] = calibrated.json();
@@ -306,7 +338,7 @@ impl Measured<'_> {
         ))?;
         let loss = self.evaluation.loss;
         match &self.evaluation.results {
-            Results::Classification(results) => classes::print(self.outputs, results, loss, all),
+            Results::Classification(results) => classes::print(self.outputs, results, loss, self.top_k.as_ref(), all),
             Results::MultiLabel(results) => labels::print(self.outputs, self.task, results, loss, all),
             Results::Regression { model, constant } => numbers::print(self.outputs, model, constant, loss),
             Results::Detection(results) => {

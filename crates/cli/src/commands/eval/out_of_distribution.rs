@@ -24,7 +24,7 @@ const SEED: u64 = 0;
 pub fn load(model: &Predictor, held_out: &HeldOut, typed: &Path, quiet: bool) -> Result<(Unlabelled, usize), Failure> {
     let data = held_out::data_name(typed);
     let mut outside = watched(quiet, |watch| load_unlabelled(&model.card, &data, watch)).map_err(advice::failure)?;
-    let inside: std::collections::HashSet<u64> = held_out.data.test.fingerprints().into_iter().flatten().collect();
+    let inside: std::collections::HashSet<u64> = held_out.data.held_out.fingerprints().into_iter().flatten().collect();
     let learnt = model.card.training.provenance.as_ref().map(|provenance| &provenance.learnt_from);
     let known = |image| inside.contains(&image) || learnt.is_some_and(|learnt| learnt.contains(image));
     let left_out = outside.leave_out(known).map_err(advice::failure)?;

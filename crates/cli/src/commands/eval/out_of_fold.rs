@@ -24,7 +24,7 @@ pub fn report_of_folds(done: &CrossValidation) -> Result<PathBuf, Failure> {
     report.add_folds(&done.folds);
     let part = |fold: usize| {
         let fold = &all.folds[fold];
-        Shown { file: &fold.file, part: Part { images: &fold.held_out.data.test, first: fold.first } }
+        Shown { file: &fold.file, part: Part { images: &fold.held_out.data.held_out, first: fold.first } }
     };
     let parts: Vec<Shown> = (0..all.folds.len()).map(part).collect();
     report::finish(&dir, &parts, report)

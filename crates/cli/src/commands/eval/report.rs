@@ -55,7 +55,7 @@ pub fn write(dir: &Path, evaluated: &Evaluated, beside: Beside) -> Result<PathBu
     report.certainty = given.certainty(card, report.seed);
     (report.groups, report.robustness, report.attacks) = (groups, robustness, attacks);
     report.out_of_distribution = out_of_distribution;
-    finish(dir, &[Shown { file, part: Part { images: &held_out.data.test, first: 0 } }], report)
+    finish(dir, &[Shown { file, part: Part { images: &held_out.data.held_out, first: 0 } }], report)
 }
 
 /// Images that a report shows, and the model that has answered them.
