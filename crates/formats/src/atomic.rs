@@ -13,8 +13,15 @@ use std::path::Path;
 /// # Errors
 /// [`FormatError::Write`] with the cause: a full disk, a directory that is missing or may not be written.
 pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), FormatError> {
-    replace(path, |file| file.write_all(bytes))
-        .map_err(|source| FormatError::Write { path: path.to_path_buf(), source })
+    write_atomic_with(path, |file| file.write_all(bytes))
+}
+
+/// As [`write_atomic`], of a file that is written in parts.
+///
+/// # Errors
+/// As [`write_atomic`].
+pub fn write_atomic_with(path: &Path, fill: impl FnOnce(&mut File) -> io::Result<()>) -> Result<(), FormatError> {
+    replace(path, fill).map_err(|source| FormatError::Write { path: path.to_path_buf(), source })
 }
 
 fn replace(path: &Path, fill: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {

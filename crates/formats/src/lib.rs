@@ -24,7 +24,7 @@ mod values;
 #[cfg(feature = "archives")]
 mod weights;
 
-pub use atomic::write_atomic;
+pub use atomic::{write_atomic, write_atomic_with};
 pub use error::FormatError;
 pub use names::shown;
 #[cfg(feature = "archives")]

@@ -2,7 +2,6 @@
 
 use crate::boxes::{Detection, Suppression};
 use striate_imaging::{AnyImage, Placement, Preprocessing};
-use striate_nn::Pass;
 use striate_tensor::Tensor;
 use striate_zoo::BOX_VALUES;
 
@@ -90,7 +89,8 @@ impl Places {
 
     /// What a network's outputs `[n, places, classes + 5]` mean at all places: boxes `[n, places, 4]` in pixels of its image, and for each class its score
     /// `[n, places, classes]`, the root of its probability times the centerness.
-    pub(crate) fn boxes_and_scores(&self, outputs: Tensor, pass: &Pass) -> [Tensor; 2] {
+    #[cfg(feature = "onnx")]
+    pub(crate) fn boxes_and_scores(&self, outputs: Tensor, pass: &striate_nn::Pass) -> [Tensor; 2] {
         let classes = outputs.size(2) - BOX_VALUES;
         let [strides, centres] = rows(self.all.iter());
         let constant = |values: Vec<f32>| pass.constant(Tensor::from_vec(values, [1, self.all.len(), 4]));

@@ -1,18 +1,21 @@
 //! ONNX files, read and written.
 
-use crate::error::{Fault, OnnxError};
+use crate::error::{Fault, OnnxError, one_line};
 use crate::export::PREPARED;
 use crate::import::captured;
+use crate::network::{Port, port};
 use crate::proto::tensor_proto::DataLocation;
-use crate::proto::{GraphProto, ModelProto, StringStringEntryProto, TensorProto};
+use crate::proto::{GraphProto, ModelProto, NodeProto, StringStringEntryProto, TensorProto, ValueInfoProto};
+use crate::tensor::{check_bytes, tensor_proto};
 use bytes::Bytes;
 use prost::Message;
 use std::collections::HashSet;
 use std::ffi::OsString;
 use std::fs;
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Component, Path, PathBuf};
-use striate_formats::write_atomic;
+use striate_formats::{FormatError, write_atomic, write_atomic_with};
+use striate_tensor::Tensor;
 
 /// The most bytes of elements inside a file: a protobuf message has less than 2 GiB.
 const INSIDE: usize = (1 << 31) - (1 << 24);
@@ -20,6 +23,8 @@ const INSIDE: usize = (1 << 31) - (1 << 24);
 const ALIGNMENT: usize = 64;
 /// Tensors of fewer bytes stay inside.
 const SMALL: usize = 1024;
+/// The first version of the file's structure whose initializers are not all listed as inputs.
+const FIRST_WITH_DEFAULTS: i64 = 4;
 
 /// An ONNX model.
 #[derive(Clone, Debug)]
@@ -37,12 +42,11 @@ impl Model {
     /// As [`Model::write`], with at most `inside` bytes of elements in the file itself.
     pub(crate) fn write_limited(&self, path: &Path, inside: usize) -> Result<(), OnnxError> {
         let bytes = |t: &TensorProto| t.raw_data.as_ref().map_or(0, Bytes::len);
+        let failed = |path: &Path, e: FormatError| OnnxError::File { path: path.into(), reason: e.to_string() };
+        let write = |model: &ModelProto| write_atomic(path, &model.encode_to_vec()).map_err(|e| failed(path, e));
         let tensors = || self.0.graph.iter().flat_map(|g| &g.initializer);
-        let write = |path: &Path, bytes: &[u8]| {
-            write_atomic(path, bytes).map_err(|e| OnnxError::File { path: path.into(), reason: e.to_string() })
-        };
         if tensors().map(bytes).sum::<usize>() <= inside {
-            return write(path, &self.0.encode_to_vec());
+            return write(&self.0);
         }
         let mut name = path.file_name().map(OsString::from).unwrap_or_default();
         name.push(".data");
@@ -50,22 +54,31 @@ impl Model {
             let reason = "its name must be UTF-8, for its tensors lie in a second file".into();
             return Err(OnnxError::File { path: path.into(), reason });
         };
+        // The elements themselves are shared, and go from there to the file.
         let mut model = self.0.clone();
-        let mut data = Vec::with_capacity(tensors().map(|t| bytes(t).next_multiple_of(ALIGNMENT)).sum());
+        let (mut parts, mut end) = (Vec::new(), 0usize);
         for t in model.graph.iter_mut().flat_map(|g| &mut g.initializer) {
             let Some(raw) = t.raw_data.take_if(|raw| raw.len() >= SMALL) else { continue };
-            data.resize(data.len().next_multiple_of(ALIGNMENT), 0);
+            let offset = end.next_multiple_of(ALIGNMENT);
             let entry = |key: &str, value: String| StringStringEntryProto { key: Some(key.into()), value: Some(value) };
             t.data_location = Some(DataLocation::External as i32);
             t.external_data = vec![
                 entry("location", location.clone()),
-                entry("offset", data.len().to_string()),
+                entry("offset", offset.to_string()),
                 entry("length", raw.len().to_string()),
             ];
-            data.extend_from_slice(&raw);
+            parts.push((offset - end, raw.clone()));
+            end = offset + raw.len();
         }
-        write(&path.with_file_name(&name), &data)?;
-        write(path, &model.encode_to_vec())
+        let data = path.with_file_name(&name);
+        let fill = |file: &mut fs::File| {
+            parts.iter().try_for_each(|(gap, raw)| {
+                file.write_all(&[0; ALIGNMENT][..*gap])?;
+                file.write_all(raw)
+            })
+        };
+        write_atomic_with(&data, fill).map_err(|e| failed(&data, e))?;
+        write(&model)
     }
 
     /// Reads a file's structure. Elements of tensors that lie in other files are read when they are wanted.
@@ -110,6 +123,34 @@ impl Model {
         (self, others)
     }
 
+    /// Its inputs that have a default: an initializer of their name. Before version 4 of the file's structure all weights were listed as inputs, too, and none is
+    /// one.
+    ///
+    /// # Errors
+    /// If one is no tensor of a type that is supported.
+    pub fn optional_inputs(&self, path: &Path) -> Result<Vec<Port>, OnnxError> {
+        let Some(graph) = self.0.graph.as_ref().filter(|_| self.0.ir_version() >= FIRST_WITH_DEFAULTS) else {
+            return Ok(Vec::new());
+        };
+        let stored: HashSet<&str> = graph.initializer.iter().map(|t| t.name()).collect();
+        let with_default = graph.input.iter().filter(|info| stored.contains(info.name()));
+        let bad = |info: &ValueInfoProto, e| {
+            let reason = one_line(&format!("input '{}': {e}", info.name()));
+            OnnxError::File { path: path.into(), reason }
+        };
+        with_default.map(|info| port(info).map_err(|e| bad(info, e))).collect()
+    }
+
+    /// Gives an input that has a default ([`Model::optional_inputs`]) another value.
+    ///
+    /// # Panics
+    /// If it has no such input.
+    pub fn set_input(&mut self, name: &str, value: &Tensor) {
+        let stored = self.0.graph.iter_mut().flat_map(|g| &mut g.initializer).find(|t| t.name() == name);
+        *stored.unwrap_or_else(|| panic!("Model::set_input: no input '{name}' has a default")) =
+            tensor_proto(name, value);
+    }
+
     /// A text that goes with the model.
     pub fn metadata(&self, key: &str) -> Option<&str> {
         self.0.metadata_props.iter().find(|e| e.key() == key).map(|e| e.value())
@@ -146,8 +187,34 @@ impl External {
         External { folder: folder.unwrap_or(Path::new(".")).to_path_buf() }
     }
 
-    /// The elements of a tensor.
-    pub fn bytes(&self, t: &TensorProto) -> Result<Bytes, Fault> {
+    /// Takes the elements of a tensor out of the file that they lie in, if they lie in another one.
+    pub fn load(&self, t: &mut TensorProto) -> Result<(), Fault> {
+        if t.data_location == Some(DataLocation::External as i32) {
+            t.raw_data = Some(self.bytes(t)?);
+            t.data_location = None;
+        }
+        Ok(())
+    }
+
+    /// As [`External::load`], of the tensors in a node's attributes and in its own graphs.
+    pub fn load_node(&self, node: &mut NodeProto) -> Result<(), Fault> {
+        for a in &mut node.attribute {
+            a.t.iter_mut().chain(&mut a.tensors).try_for_each(|t| self.load(t))?;
+            for graph in a.g.iter_mut().chain(&mut a.graphs) {
+                for t in &mut graph.initializer {
+                    self.load(t).map_err(|e| Fault::new(format!("tensor '{}' in it: {e}", t.name())))?;
+                }
+                for node in &mut graph.node {
+                    let name = node.output.first().cloned().unwrap_or_default();
+                    self.load_node(node).map_err(|e| Fault::new(format!("node '{name}' in it: {e}")))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The elements of a tensor that lie in another file.
+    fn bytes(&self, t: &TensorProto) -> Result<Bytes, Fault> {
         let get = |key: &str| t.external_data.iter().find(|e| e.key() == key).map(|e| e.value());
         let number = |key: &str| {
             let parse =
@@ -165,6 +232,7 @@ impl External {
             let place = location.display();
             return Err(Fault::new(format!("its {length} bytes at {offset} are not in {place}, which has {size}")));
         }
+        check_bytes(length, t)?;
         file.seek(SeekFrom::Start(offset)).map_err(failed)?;
         let mut bytes = vec![0; length as usize];
         file.read_exact(&mut bytes).map_err(failed)?;
@@ -192,6 +260,8 @@ mod tests {
     use super::*;
     use crate::Network;
     use crate::export::ExportOptions;
+    use crate::proto::{AttributeProto, FunctionProto};
+    use crate::test_models::{graph_attribute, int, model, node, with};
     use striate_graph::capture;
     use striate_nn::{Forward, Linear, Pass};
     use striate_tensor::{DType, Generator, Tensor};
@@ -245,5 +315,65 @@ mod tests {
         fs::remove_file(data).unwrap();
         let e = Network::read(&file).map(|_| ()).unwrap_err().to_string();
         assert!(e.contains("m.onnx.data") && e.contains("tensor 'weight'"), "{e}");
+    }
+
+    /// A model of x + w, where w lies in `w.bin`: as a constant, in the branches of a condition, in a function.
+    fn with_constant_elsewhere(place: &str, location: &str) -> Model {
+        let entry =
+            |key: &str, value: &str| StringStringEntryProto { key: Some(key.into()), value: Some(value.into()) };
+        let mut w = tensor_proto("w", &Tensor::zeros([3], DType::F32));
+        w.raw_data = None;
+        w.data_location = Some(DataLocation::External as i32);
+        w.external_data = vec![entry("location", location), entry("offset", "4")];
+        let value = AttributeProto { name: Some("value".into()), t: Some(w.clone()), ..Default::default() };
+        let constant = with(node("Constant", &[], &["w"]), value);
+        let add = node("Add", &["x", "w"], &["y"]);
+        match place {
+            "constant" => model(Vec::new(), vec![constant, add]),
+            "function" => {
+                let f = FunctionProto {
+                    name: Some("f".into()),
+                    domain: Some("own".into()),
+                    input: vec!["x".into()],
+                    output: vec!["y".into()],
+                    node: vec![constant, add],
+                    ..Default::default()
+                };
+                let call = NodeProto { domain: Some("own".into()), ..node("f", &["x"], &["y"]) };
+                model(vec![f], vec![call])
+            }
+            _ => {
+                let yes = with(node("Constant", &[], &["yes"]), int("value_int", 1));
+                let mut branch = graph_attribute("then_branch", vec![node("Add", &["x", "w"], &["z"])], "z");
+                match place {
+                    "initializer of a branch" => branch.g.as_mut().unwrap().initializer.push(w),
+                    _ => branch.g.as_mut().unwrap().node.insert(0, constant),
+                }
+                let other = AttributeProto { name: Some("else_branch".into()), ..branch.clone() };
+                model(Vec::new(), vec![yes, with(with(node("If", &["yes"], &["y"]), branch), other)])
+            }
+        }
+    }
+
+    #[test]
+    fn constants_and_inner_graphs_may_lie_in_other_files() {
+        let dir = tempfile::tempdir().unwrap();
+        let numbers: Vec<u8> = [9f32, 1.0, 2.0, 3.0].iter().flat_map(|x| x.to_le_bytes()).collect();
+        fs::write(dir.path().join("w.bin"), numbers).unwrap();
+        let path = dir.path().join("m.onnx");
+        for place in ["constant", "function", "initializer of a branch", "constant of a branch"] {
+            let read = |location: &str| Network::of_model(with_constant_elsewhere(place, location), &path);
+            let y = read("w.bin").unwrap().forward(Tensor::ones([3], DType::F32), &Pass::eval());
+            assert_eq!(y.to_vec::<f32>(), [2.0, 3.0, 4.0], "{place}");
+            for (location, said) in [("../w.bin", "outside"), ("/etc/hostname", "outside"), ("v.bin", "cannot be read")]
+            {
+                let e = read(location).map(|_| ()).unwrap_err().to_string();
+                assert!(e.contains("m.onnx: node") && e.contains(said), "{place}: {e}");
+            }
+            fs::write(dir.path().join("v.bin"), [0; 12]).unwrap();
+            let e = read("v.bin").map(|_| ()).unwrap_err().to_string();
+            assert!(e.contains("8 bytes for shape [3]"), "{place}: {e}");
+            fs::remove_file(dir.path().join("v.bin")).unwrap();
+        }
     }
 }

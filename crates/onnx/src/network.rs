@@ -19,6 +19,10 @@ use striate_tensor::{DType, Shape, Spec, Tensor};
 const OLDEST: i64 = 1;
 /// The most elements of a result that is computed when a file is read.
 const MOST_FOLDED: usize = 1 << 22;
+/// As [`MOST_FOLDED`], of one that is a number many times over: files without their weights have such.
+const MOST_FILLED: usize = 1 << 27;
+/// The most bytes of all these results, besides those that are as many as the file's own.
+const MOST_FOLDED_BYTES: usize = 1 << 30;
 /// The most elements of a result: so many, or so many for each element of inputs and weights.
 const MOST_ELEMENTS: usize = 1 << 24;
 const GROWTH: usize = 256;
@@ -51,6 +55,8 @@ pub struct Network {
     places: HashMap<String, usize>,
     inputs: Vec<Port>,
     outputs: Vec<Port>,
+    /// How many elements the file itself has, in initializers and constants.
+    own_elements: usize,
 }
 
 impl Network {
@@ -73,9 +79,13 @@ impl Network {
         if !(OLDEST..=MAX_OPSET).contains(&opset) {
             return Err(bad(format!("it uses opset {opset}, this program reads {OLDEST} to {MAX_OPSET}")));
         }
-        inline(&mut model.0, opset, path)?;
-        let graph = model.0.graph.expect("a model that was read has a graph");
         let external = External::beside(path);
+        let inside = model.0.graph.iter_mut().flat_map(|g| &mut g.node);
+        for node in inside.chain(model.0.functions.iter_mut().flat_map(|f| &mut f.node)) {
+            external.load_node(node).map_err(|e| OnnxError::at_node(path, node)(e))?;
+        }
+        inline(&mut model.0, opset, path)?;
+        let mut graph = model.0.graph.expect("a model that was read has a graph");
         let mut network = Network {
             path: path.into(),
             opset,
@@ -84,11 +94,15 @@ impl Network {
             places: HashMap::new(),
             inputs: Vec::new(),
             outputs: Vec::new(),
+            own_elements: 0,
         };
         let mut tensors = HashMap::new();
-        for proto in &graph.initializer {
-            let t =
-                tensor(proto, &|t| external.bytes(t)).map_err(|e| bad(format!("tensor '{}': {e}", proto.name())))?;
+        let mut order = Vec::new();
+        for mut proto in std::mem::take(&mut graph.initializer) {
+            let t = external.load(&mut proto).and_then(|()| tensor(&proto));
+            let t = t.map_err(|e| bad(format!("tensor '{}': {e}", proto.name())))?;
+            network.own_elements = network.own_elements.saturating_add(t.numel());
+            order.push(proto.name().to_string());
             if tensors.insert(proto.name().to_string(), t).is_some() {
                 return Err(bad(format!("two tensors are called '{}'", proto.name())));
             }
@@ -103,7 +117,6 @@ impl Network {
         for info in &graph.output {
             network.outputs.push(port(info).map_err(|e| bad(format!("output '{}': {e}", info.name())))?);
         }
-        let order: Vec<String> = graph.initializer.iter().map(|t| t.name().to_string()).collect();
         network.take_nodes(graph.node, tensors, order)?;
         network.check_order()?;
         Ok(network)
@@ -117,6 +130,8 @@ impl Network {
         mut order: Vec<String>,
     ) -> Result<(), OnnxError> {
         let (pass, work) = (Pass::eval(), Work::new());
+        let bytes = |t: &Tensor| t.numel() * t.dtype().size();
+        let mut left = known.values().map(bytes).fold(MOST_FOLDED_BYTES, usize::saturating_add);
         for node in nodes {
             check_operator(&node).map_err(|e| self.node_error(&node, e))?;
             let captures = captured(&node);
@@ -127,11 +142,19 @@ impl Network {
                 let operand = |name: &String| known.get(name).map(|t| Value::known(t.clone()));
                 let operands = node.input.iter().map(operand).collect();
                 let context = Context::new(&node, self.opset, &pass, operands, &work);
-                let results =
-                    context.limited(MOST_FOLDED).with_scope(scope).run().map_err(|e| self.node_error(&node, e))?;
+                let most = if node.op_type() == "ConstantOfShape" { MOST_FILLED } else { MOST_FOLDED };
+                let results = context.limited(most).with_scope(scope).run().map_err(|e| self.node_error(&node, e))?;
                 for (name, value) in node.output.iter().zip(results).filter(|(name, _)| !name.is_empty()) {
+                    let t = value.into_tensor();
+                    if node.op_type() == "Constant" {
+                        self.own_elements = self.own_elements.saturating_add(t.numel());
+                    } else {
+                        let rest = left.checked_sub(bytes(&t));
+                        let too_many = || self.node_error(&node, Fault::new("constants take too much memory"));
+                        left = rest.ok_or_else(too_many)?;
+                    }
                     order.push(name.clone());
-                    known.insert(name.clone(), value.into_tensor());
+                    known.insert(name.clone(), t);
                 }
                 continue;
             }
@@ -177,7 +200,7 @@ impl Network {
         }
     }
 
-    /// Its inputs, without those that are weights.
+    /// Its inputs, without those that have a default ([`Model::optional_inputs`]).
     pub fn inputs(&self) -> &[Port] {
         &self.inputs
     }
@@ -199,11 +222,7 @@ impl Network {
         let read = self.nodes.iter().flat_map(reads).chain(self.outputs.iter().map(|o| o.name.as_str()));
         read.for_each(|name| *uses.entry(name).or_default() += 1);
         let mut values: HashMap<&str, Value> = HashMap::new();
-        let stored = self.stored.iter().map(|(_, stored)| match stored {
-            Stored::Parameter(p) => p.value().numel(),
-            Stored::Constant(t) => t.numel(),
-        });
-        let given: usize = inputs.iter().map(Tensor::numel).chain(stored).sum();
+        let given = inputs.iter().map(Tensor::numel).fold(self.own_elements, usize::saturating_add);
         let most = given.saturating_mul(GROWTH).max(MOST_ELEMENTS);
         // Many files are written for one sample and have that 1 in their shapes.
         let promised = self.inputs.first().and_then(|port| *port.sizes.first()?);
@@ -284,7 +303,7 @@ fn reads(node: &NodeProto) -> impl Iterator<Item = &str> {
     node.input.iter().map(String::as_str).filter(|name| !name.is_empty()).chain(captured(node))
 }
 
-fn port(info: &ValueInfoProto) -> Result<Port, Fault> {
+pub(crate) fn port(info: &ValueInfoProto) -> Result<Port, Fault> {
     let Some(type_proto::Value::TensorType(t)) = info.r#type.as_ref().and_then(|t| t.value.as_ref()) else {
         return Err(Fault::new("it is no tensor"));
     };
@@ -324,36 +343,5 @@ impl Forward for Network {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::export::ExportOptions;
-    use crate::tensor::tensor_proto;
-    use striate_nn::{Flatten, Linear, Sequential};
-    use striate_tensor::Generator;
-
-    /// Exporters of other programs write a network for the one sample that they saw: the 1 is in the input's shape, and in the shapes inside.
-    #[test]
-    fn a_file_for_one_sample_takes_several() {
-        let net = Sequential::new().add(Flatten::default()).add(Linear::new(12, 5, &mut Generator::new(0)));
-        let mut model = Model::of_graph(&striate_graph::capture(&net, &[1, 3, 4]), &ExportOptions::default()).unwrap();
-        let graph = model.0.graph.as_mut().unwrap();
-        let input = graph.input[0].r#type.as_mut().unwrap().value.as_mut().unwrap();
-        let type_proto::Value::TensorType(t) = input else { panic!("a tensor") };
-        t.shape.as_mut().unwrap().dim[0].value = Some(dimension::Value::DimValue(1));
-        for sizes in [vec![1i64, 12], vec![1, -1]] {
-            let mut model = model.clone();
-            let graph = model.0.graph.as_mut().unwrap();
-            graph.initializer.push(tensor_proto("sizes", &Tensor::from_vec(sizes, [2])));
-            let node = graph.node.iter_mut().find(|n| n.op_type() == "Flatten").unwrap();
-            node.op_type = Some("Reshape".into());
-            node.attribute.clear();
-            node.input.push("sizes".into());
-            let network = Network::of_model(model, Path::new("one.onnx")).unwrap();
-            for batch in [1, 4] {
-                let x = Tensor::randn([batch, 3, 4], DType::F32, &mut Generator::new(1));
-                let want = net.forward(x.clone(), &Pass::eval()).to_vec::<f32>();
-                assert_eq!(network.forward(x, &Pass::eval()).to_vec::<f32>(), want);
-            }
-        }
-    }
-}
+#[path = "network_tests.rs"]
+mod tests;

@@ -6,8 +6,8 @@ use crate::proto::TensorProto;
 use crate::proto::tensor_proto::{DataLocation, DataType};
 use bytes::Bytes;
 use prost::Message;
-use std::fs;
 use std::path::Path;
+use std::{fmt, fs};
 use striate_tensor::{DType, MAX_RANK, Shape, Tensor, bf16, f16};
 
 /// The most elements of a tensor.
@@ -79,26 +79,32 @@ pub(crate) fn shape(dims: &[i64]) -> Result<Shape, Fault> {
     elements.map(|_| Shape::new(&sizes)).ok_or_else(|| Fault::new(format!("a tensor of shape {dims:?} is too large")))
 }
 
-/// The elements of a tensor. `external` gives those that lie in another file.
-pub(crate) fn tensor(
-    proto: &TensorProto,
-    external: &dyn Fn(&TensorProto) -> Result<Bytes, Fault>,
-) -> Result<Tensor, Fault> {
+/// Refuses a number of bytes that is not what a tensor's elements take.
+pub(crate) fn check_bytes(got: u64, proto: &TensorProto) -> Result<(), Fault> {
+    let (shape, dtype) = (shape(&proto.dims)?, dtype(proto.data_type.unwrap_or(0))?);
+    match got == (shape.numel() * dtype.size()) as u64 {
+        true => Ok(()),
+        false => Err(wrong_count(got, "bytes", shape, dtype)),
+    }
+}
+
+fn wrong_count(got: impl fmt::Display, what: &str, shape: Shape, dtype: DType) -> Fault {
+    Fault::new(format!("has {got} {what} for shape {shape} of {dtype}"))
+}
+
+/// A tensor whose elements are in the file: those of another one are loaded before ([`External::load`]).
+pub(crate) fn tensor(proto: &TensorProto) -> Result<Tensor, Fault> {
     let (shape, dtype) = (shape(&proto.dims)?, dtype(proto.data_type.unwrap_or(0))?);
     let n = shape.numel();
-    let raw = match proto.data_location {
-        Some(place) if place == DataLocation::External as i32 => Some(external(proto)?),
-        _ => proto.raw_data.clone(),
-    };
-    let wrong = |got: usize, what: &str| Fault::new(format!("has {got} {what} for shape {shape} of {dtype}"));
-    if let Some(raw) = raw {
-        if raw.len() != n * dtype.size() {
-            return Err(wrong(raw.len(), "bytes"));
-        }
-        return Ok(from_bytes(&raw, shape, dtype));
+    if proto.data_location == Some(DataLocation::External as i32) {
+        return Err(Fault::new("its elements in another file are not loaded"));
+    }
+    if let Some(raw) = &proto.raw_data {
+        check_bytes(raw.len() as u64, proto)?;
+        return Ok(from_bytes(raw, shape, dtype));
     }
     let bits = &proto.int32_data;
-    let counted = |got: usize| if got == n { Ok(()) } else { Err(wrong(got, "numbers")) };
+    let counted = |got: usize| if got == n { Ok(()) } else { Err(wrong_count(got, "numbers", shape, dtype)) };
     Ok(match dtype {
         DType::F32 => {
             counted(proto.float_data.len())?;
@@ -158,8 +164,8 @@ fn from_bytes(raw: &[u8], shape: Shape, dtype: DType) -> Tensor {
 pub fn read_tensor(path: &Path) -> Result<(String, Tensor), OnnxError> {
     let bytes = fs::read(path).map_err(|cause| OnnxError::Io { path: path.into(), cause })?;
     let bad = |reason: String| OnnxError::File { path: path.into(), reason: one_line(&reason) };
-    let proto = TensorProto::decode(Bytes::from(bytes)).map_err(|e| bad(format!("not a tensor of ONNX: {e}")))?;
-    let external = External::beside(path);
-    let read = tensor(&proto, &|t| external.bytes(t)).map_err(|e| bad(e.to_string()))?;
+    let mut proto = TensorProto::decode(Bytes::from(bytes)).map_err(|e| bad(format!("not a tensor of ONNX: {e}")))?;
+    External::beside(path).load(&mut proto).map_err(|e| bad(e.to_string()))?;
+    let read = tensor(&proto).map_err(|e| bad(e.to_string()))?;
     Ok((proto.name().to_string(), read))
 }

@@ -45,9 +45,8 @@ fn run<'a>(ctx: &Context<'a>, graph: &'a GraphProto, inputs: Vec<Value>) -> Resu
     let names = values.len() + graph.input.len() + graph.output.len() + graph.initializer.len();
     let elements: u64 = graph.initializer.iter().map(|t| t.encoded_len() as u64).sum();
     ctx.spend_inside(names as u64 * NAME_WORK + elements)?;
-    let external = |_: &_| Err(Fault::new("elements in other files are not supported there"));
     for t in &graph.initializer {
-        values.insert(t.name(), Value::known(tensor(t, &external)?));
+        values.insert(t.name(), Value::known(tensor(t)?));
     }
     values.extend(graph.input.iter().map(|i| i.name()).zip(inputs));
     for node in &graph.node {

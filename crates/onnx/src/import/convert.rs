@@ -20,14 +20,10 @@ pub(crate) fn cast(ctx: &Context) -> Result<Vec<Value>, Fault> {
     Ok(vec![ctx.cast(x, to)?])
 }
 
-fn inside(_: &crate::proto::TensorProto) -> Result<bytes::Bytes, Fault> {
-    Err(Fault::new("elements of constants in other files are not supported"))
-}
-
 pub(crate) fn constant(ctx: &Context) -> Result<Vec<Value>, Fault> {
     let list = |name: &str| ctx.attribute(name);
     let t = if let Some(t) = ctx.tensor("value") {
-        tensor(t, &inside)?
+        tensor(t)?
     } else if let Some(a) = list("value_float") {
         Tensor::from_vec(vec![a.f()], [])
     } else if let Some(a) = list("value_int") {
@@ -45,7 +41,7 @@ pub(crate) fn constant(ctx: &Context) -> Result<Vec<Value>, Fault> {
 pub(crate) fn constant_of_shape(ctx: &Context) -> Result<Vec<Value>, Fault> {
     let shape = crate::tensor::shape(&ctx.integers(0)?)?;
     let value = match ctx.tensor("value") {
-        Some(t) => tensor(t, &inside)?,
+        Some(t) => tensor(t)?,
         None => Tensor::zeros([1], DType::F32),
     };
     if value.numel() != 1 {

@@ -120,14 +120,15 @@ pub(crate) fn choose(ctx: &Context) -> Result<Vec<Value>, Fault> {
     Ok(vec![ctx.op(Op::Where, all)?])
 }
 
-/// Dropout passes everything on: networks run in evaluation. Its mask keeps everything.
+/// Dropout passes everything on: networks run in evaluation. Its mask keeps everything; before opset 10 it has the type of what is passed on.
 pub(crate) fn identity(ctx: &Context) -> Result<Vec<Value>, Fault> {
     let x = ctx.operand(0)?;
     let trains = ctx.op_type() == "Dropout" && ctx.operands() > 2 && ctx.integers(2)?.first() == Some(&1);
     if trains {
         return Err(Fault::new("dropout in training is not supported"));
     }
-    let mask = (ctx.outputs() > 1).then(|| Value::known(Tensor::ones(x.shape(), DType::Bool)));
+    let kind = if ctx.opset < 10 { x.dtype() } else { DType::Bool };
+    let mask = (ctx.outputs() > 1).then(|| Value::known(Tensor::ones(x.shape(), kind)));
     Ok([Some(x), mask].into_iter().flatten().collect())
 }
 

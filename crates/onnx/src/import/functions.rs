@@ -87,8 +87,25 @@ pub(crate) fn modulo(ctx: &Context) -> Result<Vec<Value>, Fault> {
         0 => unary(ctx, Unary::Floor, quotient)?,
         _ => ctx.cast(ctx.cast(quotient, DType::I64)?, DType::F64)?,
     };
-    let rest = binary(ctx, Binary::Sub, a, binary(ctx, Binary::Mul, whole, b)?)?;
-    Ok(vec![ctx.cast(rest, dtype)?])
+    let rest = binary(ctx, Binary::Sub, a.clone(), binary(ctx, Binary::Mul, whole, b.clone())?)?;
+    if !dtype.is_float() {
+        return Ok(vec![ctx.cast(rest, dtype)?]);
+    }
+    // Of an infinite divisor the dividend remains, or the divisor itself where its sign is wanted and another one. Infinite dividends have no remainder.
+    let compare = |c: Compare, a: &Value, b: Value| ctx.op(Op::Compare(c), [a.clone(), b]);
+    let kept = binary(ctx, Binary::Add, a.clone(), binary(ctx, Binary::Sub, a.clone(), a.clone())?)?;
+    let kept = match ctx.int_or("fmod", 0) {
+        0 => {
+            let product = unary(ctx, Unary::Sign, a)?;
+            let product = binary(ctx, Binary::Mul, product, unary(ctx, Unary::Sign, b.clone())?)?;
+            let differ = compare(Compare::Lt, &product, ctx.number_like(&product, 0.0))?;
+            ctx.op(Op::Where, [differ, b.clone(), kept])?
+        }
+        _ => kept,
+    };
+    let size = unary(ctx, Unary::Abs, b)?;
+    let is_infinite = compare(Compare::Eq, &size, ctx.number_like(&size, f64::INFINITY))?;
+    Ok(vec![ctx.cast(ctx.op(Op::Where, [is_infinite, kept, rest])?, dtype)?])
 }
 
 /// Less its mean and by its deviation, over `axes`.

@@ -82,19 +82,49 @@ pub(crate) fn gather_nd(ctx: &Context) -> Result<Vec<Value>, Fault> {
     Ok(vec![ctx.reshaped(picked, &[&by[..by.rank() - 1], rest].concat())?])
 }
 
-pub(crate) fn scatter_nd(ctx: &Context) -> Result<Vec<Value>, Fault> {
-    let (x, index, updates) = (ctx.operand(0)?, ctx.operand(1)?, ctx.operand(2)?);
-    let shape = x.shape();
-    let (places, length) = tuples(ctx, &index, &shape)?;
-    let slice: usize = shape[length..].iter().product();
-    let combine: fn(f64, f64) -> f64 = match ctx.string_or("reduction", "none")? {
+/// How an element is changed by an update.
+fn combination(ctx: &Context) -> Result<fn(f64, f64) -> f64, Fault> {
+    Ok(match ctx.string_or("reduction", "none")? {
         "none" => |_, b| b,
         "add" => |a, b| a + b,
         "mul" => |a, b| a * b,
         "max" => f64::max,
         "min" => f64::min,
         other => return Err(Fault::new(format!("reduction '{other}' is not supported"))),
-    };
+    })
+}
+
+/// Updates of a tensor at the places of an index along one dimension, of the same shape as the updates.
+pub(crate) fn scatter_along(ctx: &Context, dim: usize, [x, index, updates]: [Value; 3]) -> Result<Value, Fault> {
+    let (shape, by) = (x.shape(), index.shape());
+    let combine = combination(ctx)?;
+    let fits = by == updates.shape() && by.rank() == shape.rank();
+    if !fits || (0..by.rank()).any(|d| d != dim && by[d] > shape[d]) {
+        return Err(Fault::new(format!(
+            "an index of shape {by} and updates of {} do not fit {shape}",
+            updates.shape()
+        )));
+    }
+    let places = ctx.host(&index)?.to_vec::<i64>();
+    let (mut all, new) = (numbers(ctx, &x)?, numbers(ctx, &updates)?);
+    for (i, (&place, &update)) in places.iter().zip(&new).enumerate() {
+        let mut rest = i;
+        let (mut at, mut step) = (0, 1);
+        for d in (0..by.rank()).rev() {
+            at += step * if d == dim { place as usize } else { rest % by[d] };
+            (rest, step) = (rest / by[d], step * shape[d]);
+        }
+        all[at] = combine(all[at], update);
+    }
+    Ok(result(Tensor::from_vec(all, shape).to_dtype(x.dtype()), &[&x, &index, &updates]))
+}
+
+pub(crate) fn scatter_nd(ctx: &Context) -> Result<Vec<Value>, Fault> {
+    let (x, index, updates) = (ctx.operand(0)?, ctx.operand(1)?, ctx.operand(2)?);
+    let shape = x.shape();
+    let (places, length) = tuples(ctx, &index, &shape)?;
+    let slice: usize = shape[length..].iter().product();
+    let combine = combination(ctx)?;
     let (mut all, new) = (numbers(ctx, &x)?, numbers(ctx, &updates)?);
     if new.len() != places.len() * slice {
         return Err(Fault::new(format!("updates of shape {} do not fit {} places", updates.shape(), places.len())));

@@ -1,9 +1,8 @@
 //! Convolutions.
 
 use crate::error::Fault;
-use crate::import::{Context, Value};
-use striate_tensor::op::Binary;
-use striate_tensor::{Conv2dOptions, ConvTranspose2dOptions, Op, PaddingMode, Tensor};
+use crate::import::{Context, Value, volumes};
+use striate_tensor::{Conv2dOptions, ConvTranspose2dOptions, Op};
 
 /// Windows over the spatial dimensions of `[n, c, ..]`.
 #[derive(Clone)]
@@ -80,7 +79,7 @@ pub(crate) fn as_came(ctx: &Context, y: Value, rank: usize) -> Result<Value, Fau
     }
 }
 
-fn groups(ctx: &Context) -> Result<usize, Fault> {
+pub(crate) fn groups(ctx: &Context) -> Result<usize, Fault> {
     let n = ctx.int_or("group", 1);
     usize::try_from(n).ok().filter(|n| (1..1 << 31).contains(n)).ok_or_else(|| Fault::new(format!("group is {n}")))
 }
@@ -96,7 +95,7 @@ struct Operands {
 }
 
 /// Refuses a kernel size that is not the weight's.
-fn check_kernel(ctx: &Context, kernel: &[usize]) -> Result<(), Fault> {
+pub(crate) fn check_kernel(ctx: &Context, kernel: &[usize]) -> Result<(), Fault> {
     match ctx.ints("kernel_shape") {
         Some(sizes) if !sizes.iter().map(|&n| usize::try_from(n).ok()).eq(kernel.iter().map(|&n| Some(n))) => {
             Err(Fault::new(format!("kernel_shape is {sizes:?}, but the weight has {kernel:?}")))
@@ -122,7 +121,7 @@ pub(crate) fn conv(ctx: &Context) -> Result<Vec<Value>, Fault> {
 /// A convolution by the attributes of the node.
 pub(crate) fn convolved(ctx: &Context, x: Value, w: Value, bias: Option<Value>) -> Result<Value, Fault> {
     if x.rank() == 5 && w.rank() == 5 {
-        return convolved_3d(ctx, x, w, bias);
+        return volumes::convolved(ctx, x, w, bias);
     }
     let Operands { all, rank, kernel, size } = operands(ctx, x, w, bias)?;
     let w = Windows::of(ctx, &kernel, &size)?.in_2d()?;
@@ -134,50 +133,6 @@ pub(crate) fn convolved(ctx: &Context, x: Value, w: Value, bias: Option<Value>) 
     };
     let y = ctx.op_of(Op::Conv2d { options, input_relu: false }, all)?;
     as_came(ctx, y, rank)
-}
-
-/// A convolution over three dimensions: the sum of one over height and width for each place of the kernel's depth.
-fn convolved_3d(ctx: &Context, x: Value, w: Value, bias: Option<Value>) -> Result<Value, Fault> {
-    let (shape, kernel) = (x.shape(), w.shape());
-    check_kernel(ctx, &kernel[2..])?;
-    let windows = Windows::of(ctx, &kernel[2..], &shape[2..])?;
-    let pads = &windows.pads;
-    let mut padding = vec![[0; 2]; 5];
-    padding[2] = pads[0];
-    let x = ctx.op(Op::Pad { padding, mode: PaddingMode::Zeros, value: 0.0 }, [x])?;
-    let reach = (kernel[2] - 1) * windows.dilations[0] + 1;
-    let room = x.shape()[2].checked_sub(reach);
-    let depth = room.ok_or_else(|| Fault::new(format!("a kernel of {kernel} is larger than {shape}")))?;
-    let depth = depth / windows.strides[0] + 1;
-    ctx.fits(&[kernel[2], depth])?;
-    let options = Conv2dOptions {
-        stride: [windows.strides[1], windows.strides[2]],
-        padding: [pads[1], pads[2]],
-        dilation: [windows.dilations[1], windows.dilations[2]],
-        groups: groups(ctx)?,
-    };
-    // Depth first, so that each slice is an image of the batch.
-    let x = ctx.permuted(x, vec![2, 0, 1, 3, 4])?;
-    let mut sum = None;
-    for k in 0..kernel[2] {
-        let places: Vec<i64> = (0..depth).map(|i| (i * windows.strides[0] + k * windows.dilations[0]) as i64).collect();
-        let slices =
-            ctx.op(Op::IndexSelect { dim: 0 }, [x.clone(), Value::known(Tensor::from_vec(places, [depth]))])?;
-        let slices = ctx.reshaped(slices, &[depth * shape[0], shape[1], shape[3], shape[4]])?;
-        let part = ctx.narrow(w.clone(), 2, k, 1)?;
-        let part = ctx.reshaped(part, &[kernel[0], kernel[1], kernel[3], kernel[4]])?;
-        let bias = bias.clone().filter(|_| k == 0);
-        let all = [Some(slices), Some(part), bias].into_iter().flatten().collect();
-        let y = ctx.op_of(Op::Conv2d { options, input_relu: false }, all)?;
-        sum = Some(match sum {
-            Some(sum) => ctx.op(Op::Binary(Binary::Add), [sum, y])?,
-            None => y,
-        });
-    }
-    let y = sum.ok_or_else(|| Fault::new("its kernel is empty"))?;
-    let [_, out, rows, columns] = y.shape()[..] else { return Err(Fault::new("it gives no images")) };
-    let y = ctx.reshaped(y, &[depth, shape[0], out, rows, columns])?;
-    ctx.permuted(y, vec![1, 2, 0, 3, 4])
 }
 
 pub(crate) fn conv_transpose(ctx: &Context) -> Result<Vec<Value>, Fault> {
@@ -209,15 +164,20 @@ pub(crate) fn conv_transpose(ctx: &Context) -> Result<Vec<Value>, Fault> {
     let mut cuts: Vec<[usize; 2]> = (0..n).map(cut).collect();
     // What a wanted shape has beyond the full one is zeros at the end.
     let beyond: Vec<usize> = (0..n).map(|d| wanted.as_ref().map_or(0, |w| w[d].saturating_sub(full[d]))).collect();
+    let ends: Vec<usize> = more.iter().zip(&beyond).map(|(a, b)| a + b).collect();
+    if n == 3 {
+        let windows = Transposed { strides, dilations, ends, cuts };
+        return Ok(vec![volumes::transposed(ctx, all, &windows)?]);
+    }
+    if n > 3 {
+        return Err(Fault::new(format!("{n} spatial dimensions are not supported, only one to three")));
+    }
     let two = |mut list: Vec<usize>, one: usize| {
         if n == 1 {
             list.insert(0, one);
         }
         [list[0], list[1]]
     };
-    if n > 2 {
-        return Err(Fault::new(format!("{n} spatial dimensions are not supported, only one and two")));
-    }
     if n == 1 {
         cuts.insert(0, [0; 2]);
     }
@@ -229,8 +189,17 @@ pub(crate) fn conv_transpose(ctx: &Context) -> Result<Vec<Value>, Fault> {
         dilation: two(dilations, 1),
         groups: groups(ctx)?,
     };
-    let ends = two(more.iter().zip(&beyond).map(|(a, b)| a + b).collect(), 0);
-    finish_transposed(ctx, all, options, (ends, cuts, equal), rank)
+    finish_transposed(ctx, all, options, (two(ends, 0), cuts, equal), rank)
+}
+
+/// The windows of a transposed convolution.
+pub(crate) struct Transposed {
+    pub strides: Vec<usize>,
+    pub dilations: Vec<usize>,
+    /// What the output has at the end of each dimension besides what windows reach.
+    pub ends: Vec<usize>,
+    /// What is cut off before and after each dimension.
+    pub cuts: Vec<[usize; 2]>,
 }
 
 /// Computes a transposed convolution, adds what its output has at the end, and cuts off what is padding.

@@ -1,7 +1,7 @@
 //! Elements picked by position.
 
 use crate::error::Fault;
-use crate::import::{Context, Value};
+use crate::import::{Context, Value, host};
 use striate_tensor::op::{Binary, Compare, Unary};
 use striate_tensor::{DType, Op, Tensor};
 
@@ -110,6 +110,7 @@ pub(crate) fn scatter_elements(ctx: &Context) -> Result<Vec<Value>, Fault> {
             let is_named = ctx.op(Op::Compare(Compare::Gt), [times, zero])?;
             Ok(vec![ctx.op(Op::Where, [is_named, added, x])?])
         }
+        "mul" | "max" | "min" => Ok(vec![host::scatter_along(ctx, dim, [x, index, updates])?]),
         other => Err(Fault::new(format!("reduction '{other}' is not supported"))),
     }
 }

@@ -3,7 +3,7 @@
 use crate::error::Fault;
 use crate::import::{Context, Value};
 use striate_tensor::op::{Binary, Unary};
-use striate_tensor::{Op, Shape};
+use striate_tensor::{DType, Op, Shape};
 
 pub(crate) fn mat_mul(ctx: &Context) -> Result<Vec<Value>, Fault> {
     let (a, b) = (ctx.operand(0)?, ctx.operand(1)?);
@@ -53,11 +53,15 @@ pub(crate) fn product(ctx: &Context, a: Value, b: Value) -> Result<Value, Fault>
 pub(crate) fn einsum(ctx: &Context) -> Result<Vec<Value>, Fault> {
     let equation = ctx.string_or("equation", "")?;
     let all = (0..ctx.operands()).map(|i| ctx.operand(i)).collect::<Result<Vec<_>, _>>()?;
+    // Numbers of 16 bits have no products of their own.
+    let half = all.iter().map(Value::dtype).find(|dtype| dtype.is_half());
+    let wide = |v: Value| if half.is_some() { ctx.cast(v, DType::F32) } else { Ok(v) };
     let are_known = all.iter().all(Value::is_known);
     let lift = |v: Value| if are_known { v } else { ctx.lifted(v) };
-    let tensors: Vec<_> = all.into_iter().map(|v| lift(v).into_tensor()).collect();
+    let tensors = all.into_iter().map(|v| Ok(lift(wide(v)?).into_tensor())).collect::<Result<Vec<_>, Fault>>()?;
     let y = striate_tensor::Tensor::try_einsum(equation, &tensors)?;
-    Ok(vec![if are_known { Value::known(y) } else { Value::computed(y) }])
+    let y = if are_known { Value::known(y) } else { Value::computed(y) };
+    Ok(vec![half.map_or(Ok(y.clone()), |half| ctx.cast(y, half))?])
 }
 
 pub(crate) fn gemm(ctx: &Context) -> Result<Vec<Value>, Fault> {

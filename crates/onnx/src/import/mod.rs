@@ -18,6 +18,7 @@ mod recurrent;
 mod reductions;
 mod resize;
 mod shapes;
+mod volumes;
 
 pub(crate) use context::{Context, Value, Work};
 pub(crate) use control::captured;

@@ -81,7 +81,6 @@ fn a_sequence_that_has_ended_keeps_its_state() {
     assert!(close(run(nodes(&["y"], "reverse")), &[(1.0 + last).tanh(), last, 0.0]));
 }
 
-/// The value 1, for `ConstantOfShape`.
 /// Why nodes that take 1, −2 and 3 are refused.
 fn refusal(nodes: Vec<NodeProto>) -> String {
     let network = match Network::of_model(model(Vec::new(), nodes), Path::new("op.onnx")) {
@@ -121,7 +120,13 @@ fn what_an_attribute_asks_for_is_done_or_refused() {
             ),
             "as large as the windows",
         ),
-        (vec![scale(), with(node("QuantizeLinear", &["x", "scale"], &["y"]), int("block_size", 2))], "block_size of 2"),
+        (
+            vec![
+                scale(),
+                with(with(node("QuantizeLinear", &["x", "scale"], &["y"]), int("block_size", 2)), int("axis", 0)),
+            ],
+            "scales of shape [] are not those of blocks of 2 of [3]",
+        ),
         (
             vec![scale(), with(node("QuantizeLinear", &["x", "scale"], &["y"]), int("precision", 11))],
             "precision of f64",
@@ -149,6 +154,7 @@ fn scale() -> NodeProto {
     with(node("Constant", &[], &["scale"]), float("value_float", 1.0))
 }
 
+/// The value 1, for `ConstantOfShape`.
 fn one() -> AttributeProto {
     let t = crate::tensor::tensor_proto("", &Tensor::from_vec(vec![1.0f32], [1]));
     AttributeProto { name: Some("value".into()), t: Some(t), ..AttributeProto::default() }

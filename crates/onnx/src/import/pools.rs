@@ -4,7 +4,7 @@ use crate::error::Fault;
 use crate::import::images::{Windows, as_came, as_images};
 use crate::import::{Context, Value};
 use striate_tensor::op::{Binary, Reduce, Unary};
-use striate_tensor::{DType, Op, PaddingMode, Pool2dOptions, Shape, Tensor};
+use striate_tensor::{Conv2dOptions, DType, Op, PaddingMode, Pool2dOptions, Shape, Tensor};
 
 /// The windows of a node over its first operand, and the rank of that.
 fn windows(ctx: &Context) -> Result<(Value, Windows, usize), Fault> {
@@ -242,7 +242,7 @@ pub(crate) fn lp_pool(ctx: &Context) -> Result<Vec<Value>, Fault> {
 /// The means of windows over images.
 fn means(ctx: &Context, x: Value, w: &Windows, includes_padding: bool) -> Result<Value, Fault> {
     if w.dilations.iter().any(|&d| d != 1) {
-        return Err(Fault::new("dilations are not supported"));
+        return dilated_means(ctx, x, w, includes_padding);
     }
     if let Some(padding) = plain(w) {
         let options = options(ctx, w, padding, includes_padding);
@@ -253,6 +253,45 @@ fn means(ctx: &Context, x: Value, w: &Windows, includes_padding: bool) -> Result
     let padded = padded(ctx, x, w, 0.0)?;
     let y = ctx.op(Op::AvgPool2d { options }, [padded])?;
     if includes_padding { Ok(y) } else { divided_by_inside(ctx, y, w, size) }
+}
+
+/// The means of windows with gaps: sums by a convolution of each channel with ones, divided by how many pixels count.
+fn dilated_means(ctx: &Context, x: Value, w: &Windows, includes_padding: bool) -> Result<Value, Fault> {
+    let (channels, size) = (x.shape()[1], [x.shape()[2], x.shape()[3]]);
+    let counts = counts(ctx, w, &size)?;
+    ctx.fits(&[channels, w.kernel[0], w.kernel[1]])?;
+    (0..2).try_for_each(|d| ctx.fits(&[counts[d], w.kernel[d]]))?;
+    // Rounded up, the last window may reach beyond the padding.
+    let padding = [0, 1].map(|d| {
+        let end = (counts[d] - 1) * w.strides[d] + (w.kernel[d] - 1) * w.dilations[d] + 1;
+        [w.pads[d][0], end.saturating_sub(size[d] + w.pads[d][0])]
+    });
+    let options = Conv2dOptions {
+        stride: [w.strides[0], w.strides[1]],
+        padding,
+        dilation: [w.dilations[0], w.dilations[1]],
+        groups: channels,
+    };
+    let ones = Value::known(Tensor::ones([channels, 1, w.kernel[0], w.kernel[1]], x.dtype()));
+    let sums = ctx.op(Op::Conv2d { options, input_relu: false }, [x, ones])?;
+    let [rows, columns] = [0, 1].map(|d| {
+        let [before, after] = w.pads[d];
+        let counted = if includes_padding { 0..before + size[d] + after } else { before..before + size[d] };
+        let share = |i: usize| {
+            let at = |k: usize| i * w.strides[d] + k * w.dilations[d];
+            let n = (0..w.kernel[d]).filter(|&k| counted.contains(&at(k))).count();
+            if n == 0 { 0.0 } else { 1.0 / n as f64 }
+        };
+        (0..counts[d]).map(share).collect::<Vec<f64>>()
+    });
+    scaled(ctx, sums, &rows, &columns)
+}
+
+/// Images, each pixel by the product of a factor of its row and one of its column.
+fn scaled(ctx: &Context, x: Value, rows: &[f64], columns: &[f64]) -> Result<Value, Fault> {
+    let factors: Vec<f64> = rows.iter().flat_map(|r| columns.iter().map(move |c| r * c)).collect();
+    let factors = Tensor::from_vec(factors, [1, 1, rows.len(), columns.len()]).to_dtype(x.dtype());
+    ctx.op(Op::Binary(Binary::Mul), [x, Value::known(factors)])
 }
 
 /// Means over padded windows as means over the pixels that lie in the image.
@@ -268,9 +307,7 @@ fn divided_by_inside(ctx: &Context, y: Value, w: &Windows, size: [usize; 2]) -> 
         };
         (0..shape[2 + d]).map(count).collect::<Vec<f64>>()
     });
-    let factors: Vec<f64> = rows.iter().flat_map(|r| columns.iter().map(move |c| r * c)).collect();
-    let factors = Tensor::from_vec(factors, [1, 1, rows.len(), columns.len()]).to_dtype(y.dtype());
-    ctx.op(Op::Binary(Binary::Mul), [y, Value::known(factors)])
+    scaled(ctx, y, &rows, &columns)
 }
 
 pub(crate) fn global(ctx: &Context) -> Result<Vec<Value>, Fault> {

@@ -6,7 +6,7 @@ use crate::import::matrix::product;
 use crate::import::{Context, Value};
 use crate::tensor::dtype;
 use striate_tensor::op::{Binary, Reduce, Unary};
-use striate_tensor::{DType, Op};
+use striate_tensor::{DType, Op, Shape};
 
 fn binary(ctx: &Context, f: Binary, a: Value, b: Value) -> Result<Value, Fault> {
     ctx.op(Op::Binary(f), [a, b])
@@ -65,19 +65,32 @@ fn named_type(ctx: &Context, name: &str) -> Result<Option<DType>, Fault> {
     }
 }
 
-/// Refuses scales of blocks.
-fn check_blocks(ctx: &Context) -> Result<(), Fault> {
-    match ctx.int_or("block_size", 0) {
-        0 => Ok(()),
-        n => Err(Fault::new(format!("a block_size of {n} is not supported"))),
+/// Scales or zero points, of which each is for a block of so many places along an axis if the node says so, as wide as what they are for.
+fn spread(ctx: &Context, v: Value, shape: &Shape) -> Result<Value, Fault> {
+    let (axis, block) = (ctx.int_or("axis", 1), ctx.int_or("block_size", 0));
+    if block == 0 {
+        return along(ctx, v, axis, shape.rank());
     }
+    let dim = ctx.axis(axis, shape.rank())?;
+    let from = v.shape();
+    let wanted = usize::try_from(block).ok().filter(|&n| n > 0).map(|n| {
+        let size = |d: usize| if d == dim { shape[d].div_ceil(n) } else { shape[d] };
+        (n, (0..shape.rank()).map(size).collect::<Vec<_>>())
+    });
+    let Some((n, _)) = wanted.filter(|(_, sizes)| from[..] == sizes[..]) else {
+        return Err(Fault::new(format!("scales of shape {from} are not those of blocks of {block} of {shape}")));
+    };
+    let (before, after) = (&from[..dim], &from[dim + 1..]);
+    let v = ctx.reshaped(v, &[before, &[from[dim], 1], after].concat())?;
+    let each = Shape::new(&[before, &[from[dim], n.min(shape[dim])], after].concat());
+    let v = ctx.op(Op::Expand { shape: each }, [v])?;
+    let v = ctx.reshaped(v, &[before, &[from[dim] * n.min(shape[dim])], after].concat())?;
+    ctx.narrow(v, dim, 0, shape[dim])
 }
 
 pub(crate) fn quantize(ctx: &Context) -> Result<Vec<Value>, Fault> {
     let (x, scale, zero) = (ctx.operand(0)?, ctx.operand(1)?, ctx.try_operand(2));
-    let axis = ctx.int_or("axis", 1);
-    let rank = x.rank();
-    check_blocks(ctx)?;
+    let shape = x.shape();
     if let Some(other) = named_type(ctx, "precision")?.filter(|precision| *precision != DType::F32) {
         return Err(Fault::new(format!("a precision of {other} is not supported")));
     }
@@ -90,11 +103,11 @@ pub(crate) fn quantize(ctx: &Context) -> Result<Vec<Value>, Fault> {
         (None, asked) => asked.unwrap_or(DType::U8),
     };
     // The quotient is that of f32, as runtimes have it.
-    let scaled =
-        binary(ctx, Binary::Div, ctx.cast(x, DType::F32)?, along(ctx, ctx.cast(scale, DType::F32)?, axis, rank)?)?;
+    let scale = spread(ctx, ctx.cast(scale, DType::F32)?, &shape)?;
+    let scaled = binary(ctx, Binary::Div, ctx.cast(x, DType::F32)?, scale)?;
     let scaled = ctx.cast(scaled, DType::F64)?;
     let zero = match zero {
-        Some(zero) => along(ctx, zero, axis, rank)?,
+        Some(zero) => spread(ctx, zero, &shape)?,
         None => ctx.number_like(&scaled, 0.0),
     };
     Ok(vec![saturated(ctx, scaled, zero, dtype)?])
@@ -102,11 +115,14 @@ pub(crate) fn quantize(ctx: &Context) -> Result<Vec<Value>, Fault> {
 
 pub(crate) fn dequantize(ctx: &Context) -> Result<Vec<Value>, Fault> {
     let (x, scale, zero) = (ctx.operand(0)?, ctx.operand(1)?, ctx.try_operand(2));
-    let (axis, rank, dtype) = (ctx.int_or("axis", 1), x.rank(), scale.dtype());
-    check_blocks(ctx)?;
+    let (shape, dtype) = (x.shape(), scale.dtype());
     let asked = named_type(ctx, "output_dtype")?.unwrap_or(dtype);
-    let x = ctx.cast(centred(ctx, x, zero, axis)?, dtype)?;
-    let y = binary(ctx, Binary::Mul, x, along(ctx, scale, axis, rank)?)?;
+    let x = ctx.cast(x, DType::F64)?;
+    let x = match zero {
+        Some(zero) => binary(ctx, Binary::Sub, x, spread(ctx, ctx.cast(zero, DType::F64)?, &shape)?)?,
+        None => x,
+    };
+    let y = binary(ctx, Binary::Mul, ctx.cast(x, dtype)?, spread(ctx, scale, &shape)?)?;
     Ok(vec![ctx.cast(y, asked)?])
 }
 

@@ -3,15 +3,15 @@
 use crate::error::Fault;
 use crate::import::{Context, Value};
 use striate_tensor::op::{Binary, Reduce, Unary};
-use striate_tensor::{DType, Op, PaddingMode, Tensor};
+use striate_tensor::{DType, Op, PaddingMode, Spec, Tensor};
 
 pub(crate) fn reduce(ctx: &Context) -> Result<Vec<Value>, Fault> {
     let x = ctx.operand(0)?;
     let by_operand = if ctx.op_type() == "ReduceSum" { 13 } else { 18 };
     let axes = if ctx.opset >= by_operand { ctx.try_integers(1)? } else { ctx.ints("axes") };
     let axes = axes.filter(|axes| !axes.is_empty());
-    if axes.is_none() && ctx.int_or("noop_with_empty_axes", 0) != 0 && ctx.op_type() == "ReduceSum" {
-        return Ok(vec![x]);
+    if axes.is_none() && ctx.int_or("noop_with_empty_axes", 0) != 0 && ctx.opset >= by_operand {
+        return unreduced(ctx, x).map(|y| vec![y]);
     }
     let dims = match axes {
         Some(axes) => ctx.axes(&axes, x.rank())?,
@@ -19,6 +19,13 @@ pub(crate) fn reduce(ctx: &Context) -> Result<Vec<Value>, Fault> {
     };
     let keepdim = ctx.int_or("keepdims", 1) != 0;
     let dtype = x.dtype();
+    if dims.iter().any(|&d| x.shape()[d] == 0)
+        && let Some(extreme) = of_nothing(ctx, dtype)
+    {
+        let shape =
+            Op::Reduce { op: Reduce::Sum, dims, keepdim }.try_outputs(&[Spec::new(x.shape(), DType::F32)])?[0].shape;
+        return Ok(vec![Value::known(Tensor::full(extreme, shape, dtype))]);
+    }
     let x = if dtype.is_float() { x } else { ctx.cast(x, DType::I64)? };
     let unary = |f: Unary, x: Value| ctx.op(Op::Unary(f), [x]);
     let of = |op: Reduce, x: Value| ctx.op(Op::Reduce { op, dims: dims.clone(), keepdim }, [x]);
@@ -43,6 +50,36 @@ pub(crate) fn reduce(ctx: &Context) -> Result<Vec<Value>, Fault> {
         }
     };
     Ok(vec![ctx.cast(y, dtype)?])
+}
+
+/// What a reduction over no dimension makes of each element.
+fn unreduced(ctx: &Context, x: Value) -> Result<Value, Fault> {
+    let dtype = x.dtype();
+    let f = match ctx.op_type() {
+        "ReduceL1" | "ReduceL2" => Unary::Abs,
+        "ReduceSumSquare" => Unary::Square,
+        "ReduceLogSum" => Unary::Log,
+        _ => return Ok(x),
+    };
+    let x = if dtype.is_float() { x } else { ctx.cast(x, DType::I64)? };
+    ctx.cast(ctx.op(Op::Unary(f), [x])?, dtype)
+}
+
+/// The maximum or minimum of no numbers: the lowest or highest of the type.
+fn of_nothing(ctx: &Context, dtype: DType) -> Option<f64> {
+    let [low, high] = match dtype {
+        DType::I64 => [i64::MIN as f64, i64::MAX as f64],
+        DType::I32 => [i32::MIN as f64, i32::MAX as f64],
+        DType::I8 => [i8::MIN as f64, i8::MAX as f64],
+        DType::U8 => [0.0, u8::MAX as f64],
+        DType::Bool => [0.0, 1.0],
+        _ => [f64::NEG_INFINITY, f64::INFINITY],
+    };
+    match ctx.op_type() {
+        "ReduceMax" | "ReduceLogSumExp" => Some(low),
+        "ReduceMin" => Some(high),
+        _ => None,
+    }
 }
 
 pub(crate) fn arg(ctx: &Context) -> Result<Vec<Value>, Fault> {

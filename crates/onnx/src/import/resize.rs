@@ -65,10 +65,16 @@ fn resized(ctx: &Context, mut x: Value, axes: Vec<Axis>) -> Result<Value, Fault>
     let old = ctx.opset < 11;
     let coordinates = ctx.string_or("coordinate_transformation_mode", if old { "asymmetric" } else { "half_pixel" })?;
     if mode == "nearest" {
-        let rounding = ctx.string_or("nearest_mode", if old { "floor" } else { "round_prefer_floor" })?;
+        let given = ctx.string_or("nearest_mode", "round_prefer_floor")?;
         let mut all = Vec::new();
         for axis in axes {
             ctx.fits(&[axis.to])?;
+            // Before opset 11 it is the pixel before a place where images grow, and the one after it where they shrink.
+            let rounding = match old {
+                true if axis.scale < 1.0 => "ceil",
+                true => "floor",
+                false => given,
+            };
             let places = (0..axis.to).map(|i| nearest(rounding, coordinate(coordinates, &axis, i)?, axis.from));
             let places = places.collect::<Result<Vec<i64>, Fault>>()?;
             all.push((axis, places));
@@ -118,9 +124,12 @@ fn axes(ctx: &Context, x: &Value, crops: bool) -> Result<Vec<Axis>, Fault> {
     };
     let sizes = if ctx.opset < 11 { None } else { ctx.try_integers(3)? };
     let policy = ctx.string_or("keep_aspect_ratio_policy", "stretch")?;
-    if policy != "stretch" {
-        return Err(Fault::new(format!("keep_aspect_ratio_policy '{policy}' is not supported")));
-    }
+    let pick: Option<fn(f64, f64) -> f64> = match policy {
+        "stretch" => None,
+        "not_larger" => Some(f64::min),
+        "not_smaller" => Some(f64::max),
+        other => return Err(Fault::new(format!("keep_aspect_ratio_policy '{other}' is not supported"))),
+    };
     let (scales, sizes) = (scales.filter(|s| !s.is_empty()), sizes.filter(|s| !s.is_empty()));
     let n = scales.as_ref().map(Vec::len).or(sizes.as_ref().map(Vec::len)).unwrap_or(0);
     if n != dims.len() {
@@ -130,12 +139,18 @@ fn axes(ctx: &Context, x: &Value, crops: bool) -> Result<Vec<Axis>, Fault> {
     if parts.len() != 2 * n {
         return Err(Fault::new(format!("{} numbers of its part for {n} dimensions", parts.len())));
     }
+    // One scale for all dimensions, if their ratio is kept.
+    let ratios = sizes.iter().flat_map(|sizes| dims.iter().zip(sizes).map(|(&d, &n)| n as f64 / shape[d] as f64));
+    let shared = pick.filter(|_| scales.is_none()).and_then(|pick| ratios.reduce(pick));
     let mut all = Vec::new();
     for (i, &dim) in dims.iter().enumerate() {
         let from = shape[dim];
         let (to, scale) = match (&scales, &sizes) {
             (Some(scales), _) => ((from as f32 * scales[i] as f32).floor() as f64, scales[i]),
-            (None, Some(sizes)) => (sizes[i] as f64, sizes[i] as f64 / from as f64),
+            (None, Some(sizes)) => match shared {
+                Some(scale) => ((scale * from as f64 + 0.5).floor(), scale),
+                None => (sizes[i] as f64, sizes[i] as f64 / from as f64),
+            },
             (None, None) => return Err(Fault::new("it has neither scales nor sizes")),
         };
         if !(to >= 0.0 && to < (1u64 << 31) as f64) {
