@@ -7,6 +7,7 @@
 //! backends.
 
 mod fused;
+pub mod hints;
 mod join;
 mod options;
 mod rule;

@@ -1,8 +1,9 @@
 //! Activation functions whose gradient is computed from their input, in one pass each way.
 
+use super::joined::apply;
 use crate::array::Array;
 use crate::autograd::record;
-use crate::deferred::{Input, apply};
+use crate::deferred::Input;
 use crate::op::{Activation, Binary, Compare, Op, Reduce, Spec, Unary, ensure, same_dtype};
 use crate::shape::Shape;
 use crate::tensor::Tensor;
@@ -25,7 +26,7 @@ pub(crate) fn prelu_rule(x: &Spec, weight: &Spec) -> Result<Spec, String> {
         w.rank() == 1 && (w[0] == 1 || w[0] == channels),
         "prelu: an input of shape {shape} takes a weight [1] or [{channels}], got {w}"
     );
-    super::hints::is_float("prelu", x)?;
+    crate::op::hints::is_float("prelu", x)?;
     Ok(*x)
 }
 
