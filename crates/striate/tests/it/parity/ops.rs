@@ -1,10 +1,15 @@
 //! Every [`Op`], as the fixtures name it: against PyTorch, on the reference device too, and against central differences. A new op needs a case in a script of
 //! fixtures, and no line here.
 
-use super::fixtures::{Case, Inputs, Run, cases_of_ops, for_each};
+use super::fixtures::{Case, Inputs, Run, Tolerance, cases_of_ops, compare, for_each};
 use std::collections::HashSet;
-use striate::Op;
+use std::convert::Infallible;
+use std::path::Path;
+use striate::graph::capture_with;
+use striate::onnx::{ExportOptions, Model, Network};
 use striate::prelude::*;
+use striate::tensor::op::Activation;
+use striate::{Op, Spec};
 
 /// The most elements that central differences are taken of.
 const FEW: usize = 340;
@@ -75,6 +80,37 @@ fn gradients_are_the_slopes() {
     assert!(wanted.is_empty(), "{wanted:?} have no smooth case of at most {FEW} elements");
 }
 
+/// Each op in an ONNX file and read again. What has no form there is refused by name.
+#[test]
+fn onnx_files_hold_the_ops() {
+    let (mut written, mut refused) = (HashSet::new(), HashSet::new());
+    for case in cases_of_ops() {
+        let run = run(&case);
+        let name = format!("{} {}", run.op.name(), case.name);
+        let operands: Vec<Tensor> = run.operands.iter().map(|name| case.tensor(name)).collect();
+        let inputs: Vec<(&str, Spec)> =
+            run.operands.iter().map(String::as_str).zip(operands.iter().map(Tensor::spec)).collect();
+        let graph =
+            capture_with(&Identity {}, &inputs, |x, _| Ok::<_, Infallible>(vec![run.op.apply(x).swap_remove(0)]));
+        let Ok(graph) = graph;
+        let model = match Model::of_graph(&graph, &ExportOptions::default()) {
+            Ok(model) => model,
+            Err(e) => {
+                assert!(e.to_string().contains(run.op.name()), "{name}: {e}");
+                refused.insert(run.op.variant());
+                continue;
+            }
+        };
+        let read = Network::of_model(model, Path::new("ops.onnx")).unwrap_or_else(|e| panic!("{name}: {e}"));
+        let got = read.run(operands.clone(), &Pass::eval()).unwrap_or_else(|e| panic!("{name}: {e}")).swap_remove(0);
+        let want = run.op.apply(operands).swap_remove(0);
+        compare(&got, &want, Tolerance { relative: 1e-5, of_largest: 1e-5 }).unwrap_or_else(|e| panic!("{name}: {e}"));
+        written.insert(run.op.variant());
+    }
+    refused.retain(|variant| !written.contains(variant));
+    assert!(refused.is_empty(), "{refused:?}");
+}
+
 /// Gradients have their op's cases; fused convolutions belong to captured graphs.
 #[test]
 fn every_op_has_a_case() {
@@ -83,5 +119,14 @@ fn every_op_has_a_case() {
     let missing: Vec<&str> = Op::VARIANTS.iter().map(|(variant, _)| *variant).filter(|v| !tested.contains(v)).collect();
     let is_apart = |v: &str| ["Grad", "FusedConv2d", "ConvChain"].iter().any(|name| v.contains(name));
     let missing: Vec<&&str> = missing.iter().filter(|v| !is_apart(v)).collect();
+    assert!(missing.is_empty(), "no fixture has a case of {missing:?}");
+}
+
+#[test]
+fn every_activation_has_a_case() {
+    let cases = cases_of_ops();
+    let tested: HashSet<&str> = cases.iter().map(|case| run(case).op.name()).collect();
+    let missing: Vec<&str> =
+        Activation::SAMPLES.iter().map(|a| a.name()).filter(|name| !tested.contains(name)).collect();
     assert!(missing.is_empty(), "no fixture has a case of {missing:?}");
 }
