@@ -286,11 +286,16 @@ fn activation(b: &mut Builder, a: Activation, x: &str, dtype: DType) -> String {
         }
         Activation::Elu(alpha) => b.node("Elu", &[x], vec![float("alpha", alpha)]),
         Activation::Hardswish => b.node("HardSwish", &[x], vec![]),
-        Activation::Softplus { beta: 1.0, .. } => b.node("Softplus", &[x], vec![]),
-        Activation::Softplus { beta, .. } => {
-            let scaled = with(b, "Mul", x, beta);
-            let y = b.node("Softplus", &[&scaled], vec![]);
-            with(b, "Div", &y, beta)
+        Activation::Softplus { beta, threshold } => {
+            let scaled = if beta == 1.0 { x.to_string() } else { with(b, "Mul", x, beta) };
+            let soft = b.node("Softplus", &[&scaled], vec![]);
+            let soft = if beta == 1.0 { soft } else { with(b, "Div", &soft, beta) };
+            // Further out both are x to the last digit of an `f32`.
+            if threshold >= 16.0 {
+                return soft;
+            }
+            let is_linear = with(b, "Greater", &scaled, threshold);
+            b.node("Where", &[&is_linear, x, &soft], vec![])
         }
         Activation::Hardshrink(lambda) => b.node("Shrink", &[x], vec![float("lambd", lambda), float("bias", 0.0)]),
         // Hardsigmoid by its formula, too: OpenCV 5.0 forgets the attributes of a HardSigmoid that follows a convolution.
