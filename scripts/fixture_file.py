@@ -40,7 +40,7 @@ class File:
             value = value.detach()
             self.tensors[f"{name}/{key}"] = value.float() if value.is_floating_point() else value
 
-    def case(self, name, op, inputs, args, call, grad=True, only=None, tolerance=SUM, smooth=True) -> None:
+    def case(self, name, op, inputs, args, call, grad=True, only=None, tolerance=SUM, gradient_tolerance=None, smooth=True) -> None:
         """A case whose output, and gradients of the floating-point inputs (or those in `only`), are computed by `call`.
 
         `op` is an `Op` as its JSON, of which the inputs are the operands, in order; or PyTorch's name of a function: what `fixture_op` makes an `Op` of, and
@@ -60,7 +60,7 @@ class File:
             grads = torch.autograd.grad(output, [at[k] for k in wanted], grad_output.double())
             tensors |= {f"grad.{k}": g for k, g in zip(wanted, grads)}
         if isinstance(op, dict):
-            data = {"op": op, "operands": list(inputs), "tolerance": tolerance, "gradient_tolerance": tolerance}
+            data = {"op": op, "operands": list(inputs), "tolerance": tolerance, "gradient_tolerance": gradient_tolerance or tolerance}
         else:
             data = op_of(name, op, args, inputs)
         if data is None:

@@ -1,10 +1,11 @@
 //! A graph made ready to run: optimized, with a plan of its memory.
 
 use crate::capture;
-use crate::graph::{Graph, Node};
+use crate::graph::{Graph, Node, Origin};
 use crate::passes::optimize;
 use crate::plan::MemoryPlan;
 use crate::run::RunError;
+use std::collections::HashMap;
 use striate_nn::Forward;
 use striate_tensor::{Array, Running, Tensor, backend};
 
@@ -95,6 +96,21 @@ impl Executable {
     /// If inputs are on another device than the graph's parameters.
     pub fn try_run(&self, inputs: &[Tensor]) -> Result<Vec<Tensor>, RunError> {
         self.run_watched(inputs, |_| ())
+    }
+
+    /// As [`Executable::try_run`], with the most bytes of memory that results took at a time, which [`MemoryPlan::arena`] bounds.
+    ///
+    /// # Errors
+    /// As [`Executable::try_run`].
+    pub fn run_measured(&self, inputs: &[Tensor]) -> Result<(Vec<Tensor>, usize), RunError> {
+        let mut most = 0;
+        let outputs = self.run_watched(inputs, |arrays| {
+            let results = self.graph.values.iter().zip(arrays).filter(|(v, _)| v.origin == Origin::Result);
+            // Views share what they show.
+            let memory: HashMap<_, _> = results.filter_map(|(_, a)| a.as_ref()).map(Array::memory).collect();
+            most = most.max(memory.values().sum::<usize>());
+        })?;
+        Ok((outputs, most))
     }
 
     /// As [`Executable::try_run`]; `watch` sees which values are there after each node, by the number of their [`crate::ValueId`].

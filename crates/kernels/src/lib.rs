@@ -34,8 +34,10 @@ pub mod sort;
 mod strided;
 mod target;
 pub mod threads;
+mod training;
 
 pub use element::{Bool, Element};
 pub use float::Float;
 pub use memory::AlignedVec;
 pub use packed::{PackedWeight, Weights};
+pub use training::{TRAINING, no_training};

@@ -25,6 +25,9 @@ const SLAB_BYTES: usize = 4 * HUGE_PAGE;
 /// the most in use for ResNet-18 and 1.24 times for ResNet-50.
 const KEPT: usize = 512 << 20;
 
+/// Makes the buffer of what is packed: [`AlignedVec::kept`] for what stays, else [`AlignedVec::unspecified`].
+pub(crate) type NewBuffer = fn(usize) -> AlignedVec<f32>;
+
 #[derive(Default)]
 struct Pool {
     idle: HashMap<usize, Vec<Chunk>>,

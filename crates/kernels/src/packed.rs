@@ -1,11 +1,9 @@
 //! Weights in the order in which kernels read them, made once for many runs.
 
 use crate::gemm::tile::Panels;
+use crate::memory::NewBuffer;
 use crate::{AlignedVec, Element, Float};
 use std::sync::OnceLock;
-
-/// Makes the buffer of what is packed: [`AlignedVec::kept`] for what stays, else [`AlignedVec::unspecified`].
-pub(crate) type NewBuffer = fn(usize) -> AlignedVec<f32>;
 
 /// What kernels make of the weight of one convolution or linear layer. It belongs to whoever runs the layer many times with the same values, and fills when
 /// they first run; one that runs with another instruction set later packs anew each time.

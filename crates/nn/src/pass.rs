@@ -13,7 +13,8 @@ use striate_tensor::{Generator, Tensor};
 struct Key {
     seed: u64,
     rank: u64,
-    step: u64,
+    /// The training passes before it.
+    passes: u64,
 }
 
 /// The names of a network's layers, by the identity of what they hold.
@@ -66,37 +67,52 @@ impl Names {
 /// assert_ne!(forward(), forward());
 /// ```
 pub struct Passes {
-    key: Key,
+    seed: u64,
+    rank: u64,
+    /// How many were given.
+    given: u64,
+    /// How many a step of the optimizer has.
+    per_step: u64,
     names: Arc<Names>,
 }
 
 impl Passes {
     /// The passes of `network`. Their random numbers depend on `seed`, on how many passes there were before, on the layer's name, and on nothing else.
     pub fn new<M: Module + ?Sized>(network: &M, seed: u64) -> Passes {
-        Passes { key: Key { seed, rank: 0, step: 0 }, names: Arc::new(Names::of(network)) }
+        Passes { seed, rank: 0, given: 0, per_step: 1, names: Arc::new(Names::of(network)) }
     }
 
     /// The passes of one process of several that train together: each rank draws random numbers of its own.
     pub fn rank(mut self, rank: u64) -> Passes {
-        self.key.rank = rank;
+        self.rank = rank;
         self
     }
 
     /// The passes after the first `passes` ones, to go on where a training stopped.
     pub fn resume(mut self, passes: u64) -> Passes {
-        self.key.step = passes;
+        self.given = passes;
+        self
+    }
+
+    /// The passes of a training in which a step of the optimizer adds up the gradients of this many batches.
+    pub fn accumulate(mut self, batches: u64) -> Passes {
+        self.per_step = batches;
         self
     }
 
     /// The next training pass: dropout on, batch statistics, gradients recorded.
     pub fn train(&mut self) -> Pass {
-        self.key.step += 1;
-        self.after(self.key.step - 1)
+        self.given += 1;
+        self.number(self.given - 1)
     }
 
-    /// The training pass that comes after this many others.
-    pub fn after(&self, passes: u64) -> Pass {
-        let key = Key { step: passes, ..self.key };
+    /// The training pass of one batch of a step, both counted from 0: of a training whose steps can be repeated, or leave out a batch.
+    pub fn of_step(&self, step: u64, batch: u64) -> Pass {
+        self.number(step * self.per_step + batch)
+    }
+
+    fn number(&self, passes: u64) -> Pass {
+        let key = Key { seed: self.seed, rank: self.rank, passes };
         Pass { names: Some(self.names.clone()), ..Pass::new(Some(key)) }
     }
 }
@@ -162,7 +178,7 @@ impl Pass {
     /// A single training pass: dropout on, batch statistics, gradients recorded. It draws the same random numbers each time; the passes of a training, which
     /// must not, come from [`Passes`].
     pub fn train(seed: u64) -> Self {
-        Pass::new(Some(Key { seed, rank: 0, step: 0 }))
+        Pass::new(Some(Key { seed, rank: 0, passes: 0 }))
     }
 
     /// An evaluation pass: dropout off, running statistics, nothing recorded.
@@ -304,16 +320,16 @@ impl Pass {
         }
     }
 
-    /// The random numbers of a layer in this pass; none in evaluation. They depend on seed, rank, step, the layer's name, and how often the layer was called before
+    /// The random numbers of a layer in this pass; none in evaluation. They depend on seed, rank, the number of the pass, the layer's name, and how often the layer was called before
     /// in this pass. Layers that are not in the network of [`Passes::new`] have one name.
     pub fn generator(&self, layer: &LayerId) -> Option<Generator> {
-        let Key { seed, rank, step } = self.key?;
+        let Key { seed, rank, passes } = self.key?;
         let name = self.names.as_ref().and_then(|names| names.by_id(layer.id())).map_or(0, hash);
         let mut draws = self.draws.lock().unwrap_or_else(PoisonError::into_inner);
         let count = draws.entry(name).or_default();
         *count += 1;
         let call = name.wrapping_add((*count - 1).wrapping_mul(0x9E37_79B9_7F4A_7C15));
-        Some(Generator::keyed([seed, DROPOUT_STREAM ^ rank << 32, step, call]))
+        Some(Generator::keyed([seed, DROPOUT_STREAM ^ rank << 32, passes, call]))
     }
 }
 

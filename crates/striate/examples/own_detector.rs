@@ -10,14 +10,14 @@ const STRIDE: usize = 8;
 
 /// For each place of the map at a stride of 8 the logits of the classes, the edges of the box around it, and the centerness.
 #[derive(Module)]
-struct Detector {
+pub struct Detector {
     backbone: Backbone,
     hidden: Conv2d,
     output: Conv2d,
 }
 
 impl Detector {
-    fn new(classes: usize, rng: &mut Generator) -> Result<Detector, String> {
+    pub fn new(classes: usize, rng: &mut Generator) -> Result<Detector, String> {
         let backbone = Backbone::new(find("shufflenet-v2-x0-5").expect("it is in the zoo"), 3, rng)?;
         let hidden = Conv2d::options(backbone.channels(&[STRIDE])[0], 32, 3).padding(1).build(rng);
         Ok(Detector { backbone, hidden, output: Conv2d::new(32, classes + BOX_VALUES, 1, rng) })

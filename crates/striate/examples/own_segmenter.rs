@@ -10,14 +10,14 @@ const STRIDES: [usize; 2] = [4, 16];
 
 /// What is seen at a stride of 16, enlarged, beside what is seen at 4.
 #[derive(Module)]
-struct Segmenter {
+pub struct Segmenter {
     backbone: Backbone,
     mix: Conv2d,
     output: Conv2d,
 }
 
 impl Segmenter {
-    fn new(classes: usize, rng: &mut Generator) -> Result<Segmenter, String> {
+    pub fn new(classes: usize, rng: &mut Generator) -> Result<Segmenter, String> {
         let backbone = Backbone::new(find("resnet18").expect("it is in the zoo"), 3, rng)?;
         let channels = backbone.channels(&STRIDES).iter().sum();
         let mix = Conv2d::options(channels, 32, 3).padding(1).build(rng);

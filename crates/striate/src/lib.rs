@@ -56,15 +56,12 @@ pub mod prelude {
     pub use striate_data::{Batch, DataLoader, Dataset, Sample, Target, mnist};
     pub use striate_imaging::{Compose, Normalize, Pad, ToTensor};
     pub use striate_model::Model;
-    // Layers.
+    // Layers: all activations, softmax, flatten, normalizations and pools.
+    pub use striate_nn::layers::{activation::*, adaptive_pool::*, norm::*, pool::*};
     pub use striate_nn::{
-        AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveMaxPool1d, AdaptiveMaxPool2d, Approximate, AvgPool1d, AvgPool2d,
-        BatchNorm1d, BatchNorm2d, CircularPad2d, Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d, Dropout, Dropout2d,
-        ELU, Embedding, Flatten, GELU, GroupNorm, Hardshrink, Hardsigmoid, Hardswish, Hardtanh, Identity,
-        InstanceNorm2d, Join, LayerNorm, LeakyReLU, Linear, LocalResponseNorm, LogSoftmax, MaxPool1d, MaxPool2d, Mish,
-        PReLU, Padding, Parallel, PixelShuffle, PixelUnshuffle, ReLU, ReLU6, ReflectionPad2d, ReplicationPad2d,
-        Residual, Sequential, SiLU, Sigmoid, Softmax, Softplus, SqueezeExcitation, StochasticDepth, Tanh, Upsample,
-        ZeroPad2d,
+        CircularPad2d, Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d, Dropout, Dropout2d, Embedding, Identity, Join,
+        Linear, Padding, Parallel, PixelShuffle, PixelUnshuffle, ReflectionPad2d, ReplicationPad2d, Residual,
+        Sequential, SqueezeExcitation, StochasticDepth, Upsample, ZeroPad2d,
     };
     // Modules, passes and state.
     pub use striate_nn::{

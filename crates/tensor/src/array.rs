@@ -5,7 +5,8 @@
 
 use crate::backend::{Backend, Place};
 use crate::device::Device;
-use crate::dtype::{DType, Element, Stored, by_type};
+use crate::dtype::{DType, by_type};
+use crate::element::{Element, Stored};
 use crate::op::Spec;
 use crate::shape::Shape;
 use half::{bf16, f16};

@@ -1,6 +1,7 @@
 //! Tensors made of regular numbers, and from Rust's arrays.
 
-use crate::dtype::{DType, Element, by_type};
+use crate::dtype::{DType, by_type};
+use crate::element::Element;
 use crate::shape::Shape;
 use crate::tensor::Tensor;
 

@@ -1,12 +1,10 @@
 //! Results that are computed when they are read, so that the op that reads them may take their op in: see `op/join.rs`.
 
 use crate::array::Array;
-use crate::autograd::{Node, is_watched};
 use crate::device::Device;
-use crate::op::{Binary, Op, Spec, Unary, join};
-use crate::ops::{activation, batch_norm, conv2d, elementwise, pool2d};
+use crate::node::{Node, is_watched};
+use crate::op::{Op, Spec, join};
 use crate::shape::Shape;
-use crate::tensor::Tensor;
 use std::sync::{Arc, Mutex, OnceLock};
 
 /// An operand with its record.
@@ -37,6 +35,11 @@ impl Deferred {
     pub fn new(op: Op, inputs: Vec<Input>, spec: Spec) -> Arc<Deferred> {
         let device = inputs[0].array.device();
         Arc::new(Deferred { op, spec, device, inputs: Mutex::new(Some(inputs)), value: OnceLock::new() })
+    }
+
+    /// What it becomes with the op after it, where the value has not been computed yet: that op, and its first operands.
+    pub fn joined(&self, next: &Op) -> Option<(Op, Vec<Input>)> {
+        Some((join(&self.op, next)?, self.inputs()?))
     }
 
     /// The operands, if the value has not been computed from them yet.
@@ -126,47 +129,7 @@ pub(crate) fn is_deferred(op: &Op, inputs: &[Input]) -> bool {
     op.is_deferred() && inputs[0].array.place().has_fused_ops() && !is_watched()
 }
 
-/// The result of an op that takes part in joining: of `op`, or of what it becomes with the deferred op before it.
-///
-/// # Panics
-/// If the operands do not fit.
-pub(crate) fn apply(op: Op, operands: Vec<Tensor>) -> Tensor {
-    let specs: Vec<Spec> = operands.iter().map(Tensor::spec).collect();
-    op.outputs(&specs);
-    let (op, inputs) = joined(op, operands);
-    match op {
-        Op::Unary(Unary::Relu) => elementwise::relu_of(inputs),
-        Op::Unary(Unary::Activation(a)) => activation::activation_of(a, inputs),
-        Op::Binary(Binary::Add) => elementwise::sum_of(inputs),
-        Op::Conv2d { options, input_relu } => conv2d::conv2d_of(options, input_relu, inputs),
-        Op::MaxPool2d { options, input_relu, .. } => pool2d::max_pool2d_of(options, input_relu, inputs),
-        Op::BatchNorm { .. } => batch_norm::batch_norm_of(op, inputs),
-        other => unreachable!("{} is not joined with others", other.name()),
-    }
-}
-
 pub(crate) fn result_spec(op: &Op, inputs: &[Input]) -> Spec {
     let specs: Vec<Spec> = inputs.iter().map(|x| x.array.spec()).collect();
     op.outputs(&specs)[0]
-}
-
-fn joined(op: Op, mut operands: Vec<Tensor>) -> (Op, Vec<Input>) {
-    // A sum may join what stands on either side.
-    let sides = if op == Op::Binary(Binary::Add) { 2 } else { 1 };
-    for side in 0..sides {
-        let Value::Deferred(deferred) = &operands[side].value else { continue };
-        if sides == 2 && operands[0].spec() != operands[1].spec() {
-            break;
-        }
-        let others = || operands.iter().enumerate().filter(|(i, _)| *i != side).map(|(_, t)| t);
-        let Some(joint) = join(&deferred.op, &op) else { continue };
-        let Some(before) = deferred.inputs() else { continue };
-        if others().any(|t| t.device() != deferred.device) {
-            continue;
-        }
-        operands.remove(side);
-        let rest = operands.into_iter().map(Tensor::into_input);
-        return (joint, before.into_iter().chain(rest).collect());
-    }
-    (op, operands.into_iter().map(Tensor::into_input).collect())
 }

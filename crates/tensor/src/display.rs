@@ -1,6 +1,7 @@
 //! Printing that a person can read.
 
-use crate::dtype::{Element, by_type};
+use crate::dtype::by_type;
+use crate::element::Element;
 use crate::tensor::Tensor;
 use std::fmt;
 

@@ -1,6 +1,7 @@
 //! Conversion from and to images of the `image` crate (feature `image`).
 
-use crate::dtype::{DType, Stored};
+use crate::dtype::DType;
+use crate::element::Stored;
 use crate::tensor::Tensor;
 use image::{DynamicImage, GrayAlphaImage, GrayImage, ImageBuffer, Pixel, RgbImage, RgbaImage};
 use std::ops::Deref;

@@ -20,11 +20,13 @@ mod deferred;
 mod device;
 mod display;
 mod dtype;
+mod element;
 mod gradcheck;
 #[cfg(feature = "image")]
 mod image;
 #[cfg(feature = "ndarray")]
 mod ndarray;
+mod node;
 pub mod op;
 pub mod ops;
 pub mod profile;
@@ -37,7 +39,8 @@ pub use autograd::{Gradients, Leaf};
 pub use backend::{AdagradStep, AdamStep, LambStep, LionStep, NAdamStep, RmsPropStep, SgdStep, Update};
 pub use catch::catch_panic;
 pub use device::{Device, DeviceError};
-pub use dtype::{DType, Element, Stored};
+pub use dtype::DType;
+pub use element::{Element, Stored};
 pub use gradcheck::{GradcheckError, gradcheck};
 pub use half::{bf16, f16};
 pub use op::{Conv2dOptions, ConvTranspose2dOptions, Interpolation, Op, PaddingMode, Pool2dOptions, Resize, Spec};

@@ -1,6 +1,6 @@
 //! Conversion from and to arrays of the `ndarray` crate (feature `ndarray`).
 
-use crate::dtype::Element;
+use crate::element::Element;
 use crate::shape::Shape;
 use crate::tensor::Tensor;
 use ndarray::{ArrayBase, ArrayD, Data, Dimension, IxDyn};

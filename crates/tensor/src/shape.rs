@@ -109,7 +109,7 @@ impl Shape {
     /// # Panics
     /// If they do not fit; the message starts with `op`.
     pub fn broadcast(op: &str, a: &Shape, b: &Shape) -> Shape {
-        crate::op::must(Shape::try_broadcast(op, a, b))
+        Shape::try_broadcast(op, a, b).unwrap_or_else(|message| panic!("{message}"))
     }
 
     /// As [`Shape::broadcast`], or why they do not fit.
@@ -121,9 +121,24 @@ impl Shape {
                 (x, y) if x == y => Ok(x),
                 (1, y) => Ok(y),
                 (x, 1) => Ok(x),
-                _ => Err(format!("{op}: shapes {a} and {b} do not broadcast{}", crate::ops::hints::broadcast(a, b))),
+                _ => Err(format!("{op}: shapes {a} and {b} do not broadcast{}", line_up(a, b))),
             })
             .collect()
+    }
+}
+
+/// How one of two shapes, a list of numbers, could be lined up with a dimension of the other so that they broadcast, as the end of a message.
+fn line_up(a: &Shape, b: &Shape) -> String {
+    let (long, short) = if a.rank() >= b.rank() { (a, b) } else { (b, a) };
+    let &[n] = &short[..] else { return String::new() };
+    // With one number for each channel in mind, dimension 1 comes before dimension 0.
+    let order = [1, 0].into_iter().chain(2..long.rank());
+    match order.into_iter().find(|&d| d + 1 < long.rank() && long[d] == n) {
+        Some(d) => {
+            let shape: Shape = (d..long.rank()).map(|e| if e == d { n } else { 1 }).collect();
+            format!("; for one number along dimension {d} reshape {short} to {shape}")
+        }
+        None => String::new(),
     }
 }
 

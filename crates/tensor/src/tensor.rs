@@ -1,10 +1,11 @@
 //! [`Tensor`]: an array that knows how it was computed.
 
 use crate::array::Array;
-use crate::autograd::{Node, next_id, record};
 use crate::deferred::{Input, Value};
 use crate::device::Device;
-use crate::dtype::{DType, Element, Stored};
+use crate::dtype::DType;
+use crate::element::{Element, Stored};
+use crate::node::{Node, check_has_gradients, next_id};
 use crate::op::Spec;
 use crate::shape::Shape;
 use std::sync::Arc;
@@ -128,19 +129,6 @@ impl Tensor {
         }
     }
 
-    /// This tensor on `device`; itself if it is there already. The gradient flows back to where it was (`torch.Tensor.to`).
-    ///
-    /// # Panics
-    /// If this build or machine has no such device.
-    pub fn to(self, device: Device) -> Tensor {
-        let from = self.device();
-        if from == device {
-            return self;
-        }
-        let (x, node) = self.into_parts();
-        record("to", x.to_device(device), [node], move |_| move |g: Array, _| [Some(g.to_device(from))])
-    }
-
     /// Computes the elements now, if they are yet to be computed.
     pub fn realize(&self) -> &Tensor {
         self.value.array();
@@ -193,7 +181,7 @@ impl Tensor {
             "requires_grad: only floating-point tensors have gradients, got {}",
             self.dtype()
         );
-        crate::autograd::check_has_gradients("requires_grad", self.dtype());
+        check_has_gradients("requires_grad", self.dtype());
         let node = Node::leaf(id, self.shape_value());
         Tensor { value: self.value, node: Some(node) }
     }
@@ -232,22 +220,5 @@ impl Tensor {
     /// The op's name and both types in a panic if they differ.
     pub(crate) fn same_dtype(&self, op: &str, other: &Tensor) {
         crate::op::must(crate::op::same_dtype(op, &self.spec(), &other.spec()));
-    }
-
-    /// The elements converted to another type. Between floating-point types the gradient flows.
-    ///
-    /// Floating-point numbers are rounded to nearest, ties to even. In an integer fractions are cut off, what lies outside its range becomes
-    /// its nearest end, and NaN becomes 0. As `bool` every number but 0 is true, NaN too; true is 1.
-    ///
-    /// # Panics
-    /// If this tensor has a gradient and `dtype` is a floating-point type of 16 bits.
-    pub fn to_dtype(self, dtype: DType) -> Tensor {
-        let from = self.dtype();
-        if from == dtype {
-            return self;
-        }
-        let (x, node) = self.into_parts();
-        let node = node.filter(|_| dtype.is_float());
-        record("to_dtype", x.cast(dtype), [node], |_| move |g: Array, _| [Some(g.cast(from))])
     }
 }

@@ -218,3 +218,45 @@ pub fn load(
 fn quoted(classes: &[String]) -> String {
     listed(&classes.iter().map(|class| format!("{class:?}")).collect::<Vec<_>>(), 10)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use striate_nn::{Linear, Sgd};
+    use striate_tensor::Generator;
+
+    /// What a checkpoint of another version of the layout is refused with; none if it is read.
+    fn refusal(version: u32) -> Option<String> {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("checkpoint.safetensors");
+        let mut net = Linear::new(3, 2, &mut Generator::new(0));
+        let mut optimizer = Sgd::new(0.1);
+        let none = || -> Provenance { unreachable!("it is not asked for") };
+        let reading = Identity { model: "mine", seed: 7, classes: &[], provenance: &none };
+        let writing = Identity { provenance: &Provenance::default, ..reading };
+        save(&path, writing, &TrainState::default(), &net, &optimizer, None).unwrap();
+        let mut file = safetensors::read(&path).unwrap();
+        let header = file.metadata.get_mut(KEY).unwrap();
+        let mut value: serde_json::Value = serde_json::from_str(header).unwrap();
+        assert_eq!(value["version"], VERSION);
+        value["version"] = version.into();
+        *header = value.to_string();
+        safetensors::write(&path, &file.tensors.into_iter().collect(), &file.metadata).unwrap();
+        let read = load(&path, reading, &mut net, &mut optimizer, None);
+        read.err().map(|e| e.to_string())
+    }
+
+    #[test]
+    fn other_versions_are_refused_by_their_number() {
+        assert_eq!(refusal(VERSION), None);
+        for (version, way_out) in [
+            (VERSION - 1, "of an earlier Striate (this one: 3): go on with the program that wrote it"),
+            (1, "of an earlier Striate (this one: 3): go on with the program that wrote it"),
+            (VERSION + 1, "this program reads 3: use a newer Striate"),
+        ] {
+            let message = refusal(version).expect("another version is refused");
+            assert!(message.contains("checkpoint.safetensors"), "{message}");
+            assert!(message.contains(&format!("format version {version}")) && message.contains(way_out), "{message}");
+        }
+    }
+}

@@ -268,6 +268,17 @@ fn runs_that_cannot_go_on() {
     fail(d, &["train", "--resume", "run"], 1, &["checkpoint.safetensors"]);
     fs::copy(d.join("run/model.safetensors"), &checkpoint).unwrap();
     fail(d, &["train", "--resume", "run"], 1, &["not a checkpoint"]);
+    for (version, message) in [
+        (b'2', "has format version 2 of an earlier Striate (this one: 3): go on with the program that wrote it"),
+        (b'4', "has format version 4, this program reads 3: use a newer Striate"),
+    ] {
+        let mut other = good.clone();
+        let key = br#"{\"version\":3,"#;
+        let at = other.windows(key.len()).position(|w| w == key).expect("the version of the checkpoint");
+        other[at + key.len() - 2] = version;
+        fs::write(&checkpoint, &other).unwrap();
+        fail(d, &["train", "--resume", "run"], 1, &["checkpoint.safetensors", message]);
+    }
     fs::write(&checkpoint, &good).unwrap();
     fs::OpenOptions::new().append(true).open(d.join("run/config.toml")).unwrap().write_all(b"epochs = \n").unwrap();
     fail(d, &["train", "--resume", "run"], 1, &["config.toml"]);

@@ -207,6 +207,19 @@ fn inspect_shows_the_network_layer_by_layer() {
     assert_eq!(cells("conv2"), ["conv2", "conv2d", "1×64×24×24", "18,496", "10,616,832", "147", "kB"]);
     assert_eq!(cells("fc1"), ["fc1", "linear", "1×128", "1,179,776", "1,179,648", "1", "kB"]);
     assert!(row("total").contains("1,199,882"), "{out}");
+    // What the first convolution gives, 32×26×26 numbers, and the second, already pooled to 64×12×12, are needed at one time.
+    let line = |out: &str, batch: usize, kilobytes: &str| {
+        let start = format!("Predicting a batch of {batch} needs {kilobytes} kB for results at a time, and ");
+        out.lines().any(|line| {
+            line.starts_with(&start) && line.ends_with(" kB for packed weights. Training keeps all results.")
+        })
+    };
+    assert!(line(&out, 1, "123"), "{out}");
+    let out = succeed(dir.path(), &["inspect", "mnist-net", "--batch-size", "30"]);
+    assert!(line(&out, 30, "3,702"), "{out}");
+    let json: serde_json::Value =
+        serde_json::from_str(&succeed(dir.path(), &["inspect", "mnist-net", "--json"])).unwrap();
+    assert_eq!(json["inference_bytes"].as_u64(), Some(4 * (32 * 26 * 26 + 64 * 12 * 12)));
     let json: serde_json::Value =
         serde_json::from_str(&succeed(dir.path(), &["inspect", "lenet", "--json", "--batch-size", "3"])).unwrap();
     assert_eq!((json["parameters"].as_u64(), json["input"][0].as_u64()), (Some(61706), Some(3)));

@@ -209,15 +209,7 @@ fn a_plan_is_never_exceeded() {
                 assert!(apart || a.last < b.first || b.last < a.first, "{a:?} {b:?}");
             }
         }
-        let mut most = 0;
-        let x = Tensor::randn([batch, 3, 9, 9], DType::F32, rng);
-        run.run_watched(&[x], |arrays| {
-            let results = run.graph().values.iter().zip(arrays).filter(|(v, _)| v.origin == Origin::Result);
-            let memory: std::collections::HashMap<_, _> =
-                results.filter_map(|(_, a)| a.as_ref()).map(|a| a.memory()).collect();
-            most = most.max(memory.values().sum::<usize>());
-        })
-        .unwrap();
+        let (_, most) = run.run_measured(&[Tensor::randn([batch, 3, 9, 9], DType::F32, rng)]).unwrap();
         assert!(most > 0 && most <= plan.arena, "{most} bytes in use, {} planned", plan.arena);
     }
 }

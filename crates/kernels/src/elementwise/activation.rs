@@ -5,6 +5,7 @@ use super::math::{exp, exp_m1, ln_1p, normal_cdf, sigmoid, sigmoids};
 use super::visit::{WithBinary, WithUnary};
 use crate::float::Float;
 use serde::{Deserialize, Serialize};
+use std::f64::consts::PI;
 
 /// An activation function whose slope is computed from its input.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -71,6 +72,108 @@ impl Activation {
             Activation::Mish => "mish",
             Activation::Hardshrink(_) => "hardshrink",
         }
+    }
+
+    /// The function at `x` in plain arithmetic, with its settings as `round` makes them: what kernels are compared with, and what the reference
+    /// backend computes.
+    pub fn plain(self, x: f64, round: impl Fn(f64) -> f64) -> f64 {
+        match self {
+            Activation::Hardtanh(low, high) => plain::clamp(x, round(low), round(high)),
+            Activation::Elu(alpha) => {
+                if x <= 0.0 {
+                    round(alpha) * x.exp_m1()
+                } else {
+                    x
+                }
+            }
+            Activation::Gelu => x * plain::normal(x),
+            Activation::GeluTanh => x * plain::sigmoid(plain::gelu_tanh(x)),
+            Activation::Silu => x * plain::sigmoid(x),
+            Activation::Hardswish => x * plain::clamp(x + 3.0, 0.0, 6.0) / 6.0,
+            Activation::Hardsigmoid => plain::clamp(x + 3.0, 0.0, 6.0) / 6.0,
+            Activation::Softplus { beta, threshold } if round(beta) * x > round(threshold) => x,
+            Activation::Softplus { beta, .. } => plain::softplus(round(beta) * x) / round(beta),
+            Activation::Mish => x * plain::softplus(x).tanh(),
+            Activation::Hardshrink(lambda) if x.abs() <= round(lambda) => 0.0,
+            Activation::Hardshrink(_) => x,
+        }
+    }
+
+    /// The slope at `x`, times a gradient, as [`Activation::plain`]. At a corner it is 0 if it is on one side.
+    pub fn plain_grad(self, x: f64, grad: f64, round: impl Fn(f64) -> f64) -> f64 {
+        match self {
+            Activation::Hardtanh(low, high) if x <= round(low) || x >= round(high) => 0.0,
+            Activation::Hardtanh(..) => grad,
+            Activation::Elu(alpha) => {
+                if x <= 0.0 {
+                    grad * round(alpha) * x.exp()
+                } else {
+                    grad
+                }
+            }
+            Activation::Gelu => grad * (plain::normal(x) + x * (-x * x / 2.0).exp() / (2.0 * PI).sqrt()),
+            Activation::GeluTanh => {
+                let (s, rest) = (plain::sigmoid(plain::gelu_tanh(x)), plain::sigmoid(-plain::gelu_tanh(x)));
+                let slope = 2.0 * TANH_SCALE * (1.0 + 3.0 * TANH_CUBE * x * x);
+                grad * (s + x * s * rest * slope)
+            }
+            Activation::Silu => grad * plain::sigmoid(x) * (1.0 + x * plain::sigmoid(-x)),
+            Activation::Hardswish if x <= -3.0 => 0.0,
+            Activation::Hardswish if x < 3.0 => grad * (x / 3.0 + 0.5),
+            Activation::Hardswish => grad,
+            Activation::Hardsigmoid => {
+                if x > -3.0 && x < 3.0 {
+                    grad / 6.0
+                } else {
+                    0.0
+                }
+            }
+            Activation::Softplus { beta, threshold } if round(beta) * x > round(threshold) => grad,
+            Activation::Softplus { beta, .. } => grad * plain::sigmoid(round(beta) * x),
+            // The hyperbolic tangent is 1 there, and ∞ · 0 no number.
+            Activation::Mish if x > 20.0 => grad,
+            Activation::Mish => {
+                let t = plain::softplus(x).tanh();
+                grad * (t + x * plain::sigmoid(x) * (1.0 - t * t))
+            }
+            Activation::Hardshrink(lambda) if x.abs() <= round(lambda) => 0.0,
+            Activation::Hardshrink(_) => grad,
+        }
+    }
+}
+
+/// What the plain definitions are made of.
+mod plain {
+    use super::{TANH_CUBE, TANH_SCALE};
+
+    /// NaN stays; what equals a bound becomes it, so that of a bound of 0 −0 becomes 0.
+    pub fn clamp(x: f64, low: f64, high: f64) -> f64 {
+        if x <= low {
+            low
+        } else if x >= high {
+            high
+        } else {
+            x
+        }
+    }
+
+    pub fn sigmoid(x: f64) -> f64 {
+        1.0 / (1.0 + (-x).exp())
+    }
+
+    /// ln(1 + eˣ), without an overflow on the way.
+    pub fn softplus(x: f64) -> f64 {
+        if x > 0.0 { x + (-x).exp().ln_1p() } else { x.exp().ln_1p() }
+    }
+
+    /// 2u, where gelu is approximated by x/2 · (1 + tanh(u)) = x · sigmoid(2u).
+    pub fn gelu_tanh(x: f64) -> f64 {
+        2.0 * TANH_SCALE * (x + TANH_CUBE * x.powi(3))
+    }
+
+    /// The standard normal distribution at x.
+    pub fn normal(x: f64) -> f64 {
+        libm::erfc(-x / std::f64::consts::SQRT_2) / 2.0
     }
 }
 
@@ -199,21 +302,7 @@ pub(super) mod tests {
     use crate::elementwise::{Binary, Operand, Unary, binary, unary};
 
     fn value(activation: Activation, x: f64) -> f64 {
-        match activation {
-            Activation::Hardtanh(low, high) => x.clamp(low, high),
-            Activation::Elu(alpha) => x.max(0.0) + alpha * x.min(0.0).exp_m1(),
-            Activation::Gelu => x * 0.5 * libm::erfc(-x / std::f64::consts::SQRT_2),
-            // 1 + tanh(u) = 2 / (1 + e^-2u), which does not cancel.
-            Activation::GeluTanh => x / (1.0 + (-2.0 * TANH_SCALE * (x + TANH_CUBE * x.powi(3))).exp()),
-            Activation::Silu => x / (1.0 + (-x).exp()),
-            Activation::Hardswish => x * (x + 3.0).clamp(0.0, 6.0) / 6.0,
-            Activation::Hardsigmoid => (x + 3.0).clamp(0.0, 6.0) / 6.0,
-            Activation::Softplus { beta, threshold } if beta * x > threshold => x,
-            Activation::Softplus { beta, .. } => (beta * x).exp().ln_1p() / beta,
-            Activation::Mish => x * x.exp().ln_1p().tanh(),
-            Activation::Hardshrink(lambda) if x.abs() <= lambda => 0.0,
-            Activation::Hardshrink(_) => x,
-        }
+        activation.plain(x, |setting| setting)
     }
 
     /// The slope by a central difference of fourth order.
@@ -257,6 +346,8 @@ pub(super) mod tests {
                 }
                 let (got, want) = (got.to_f64(), 2.0 * slope(activation, *x));
                 assert!((got - want).abs() <= absolute, "slope of {activation:?} at {x}: {got}, expected {want}");
+                let plain = activation.plain_grad(*x, 2.0, |setting| setting);
+                assert!((plain - want).abs() <= 1e-8, "plain slope of {activation:?} at {x}: {plain}, expected {want}");
             }
         }
     }

@@ -8,6 +8,7 @@ use crate::isa::{Kernel, dispatch};
 use crate::simd::Simd;
 use crate::strided::{CHUNK, Dim, check, collapse, dense, for_rows};
 use crate::threads::parallel_chunks;
+use crate::training::{TRAINING, no_training};
 use serde::{Deserialize, Serialize};
 
 /// A function of two numbers.
@@ -108,9 +109,6 @@ pub struct Operand<'a, T> {
     pub strides: &'a [usize],
 }
 
-/// Whether gradients are there. A program that only runs models is smaller without.
-const TRAINING: bool = cfg!(feature = "training");
-
 fn with_binary<T: Float>(op: Binary, then: impl WithBinary<T, T>) {
     match op {
         Binary::Add => then.call(|a: T, b: T| a + b),
@@ -120,7 +118,7 @@ fn with_binary<T: Float>(op: Binary, then: impl WithBinary<T, T>) {
         Binary::Pow => then.call(|a: T, b: T| a.powf(b)),
         Binary::Maximum => then.call(|a: T, b: T| if a > b || a.is_nan() { a } else { b }),
         Binary::Minimum => then.call(|a: T, b: T| if a < b || a.is_nan() { a } else { b }),
-        _ if !TRAINING => panic!("{}: this build runs models and does not train (feature `training`)", op.name()),
+        _ if !TRAINING => no_training(op.name()),
         Binary::ReluGrad => then.call(|y: T, g: T| if y <= T::ZERO { T::ZERO } else { g }),
         Binary::LeakyReluGrad(slope) => {
             let slope = T::from_f64(slope);

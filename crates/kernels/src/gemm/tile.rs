@@ -5,7 +5,7 @@
 //! them out. The right operand comes as rows of adjacent columns: usually a packed panel.
 
 use crate::copy::transpose::transpose;
-use crate::packed::NewBuffer;
+use crate::memory::NewBuffer;
 use crate::simd::{MAX_LANES, Simd};
 use crate::{AlignedVec, threads};
 

@@ -135,3 +135,45 @@ activation!(
     "Several dimensions as one (`torch.nn.Flatten`).",
     |s, x| x.flatten(s.start_dim as isize, s.end_dim as isize)
 );
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn same(layer: impl Forward, f: fn(Tensor) -> Tensor) {
+        let x = Tensor::from_vec(vec![-7f32, -3.5, -1.0, -0.4, -0.2, 0.0, 0.3, 0.9, 2.0, 6.5], [2, 5]);
+        let (got, want) = (layer.forward(x.clone(), &Pass::eval()), f(x));
+        assert_eq!((got.shape(), got.to_vec::<f32>()), (want.shape(), want.to_vec::<f32>()));
+    }
+
+    #[test]
+    fn layers_are_their_functions() {
+        same(PReLU::new(1), |x| x.leaky_relu(0.25));
+        same(ReLU, Tensor::relu);
+        same(Tanh, Tensor::tanh);
+        same(Sigmoid, Tensor::sigmoid);
+        same(LeakyReLU::default(), |x| x.leaky_relu(0.01));
+        same(LeakyReLU { negative_slope: 0.2 }, |x| x.leaky_relu(0.2));
+        same(ReLU6, |x| x.hardtanh(0.0, 6.0));
+        same(Hardtanh::default(), |x| x.hardtanh(-1.0, 1.0));
+        same(Hardtanh { min_val: -0.3, max_val: 2.5 }, |x| x.hardtanh(-0.3, 2.5));
+        same(ELU::default(), |x| x.elu(1.0));
+        same(ELU { alpha: 0.3 }, |x| x.elu(0.3));
+        same(GELU::default(), Tensor::gelu);
+        same(GELU { approximate: Approximate::Tanh }, Tensor::gelu_tanh);
+        same(SiLU, Tensor::silu);
+        same(Hardswish, Tensor::hardswish);
+        same(Hardsigmoid, Tensor::hardsigmoid);
+        same(Softplus::default(), |x| x.softplus(1.0, 20.0));
+        same(Softplus { beta: 3.0, threshold: 2.0 }, |x| x.softplus(3.0, 2.0));
+        same(Mish, Tensor::mish);
+        same(Hardshrink::default(), |x| x.hardshrink(0.5));
+        same(Hardshrink { lambd: 1.5 }, |x| x.hardshrink(1.5));
+        same(Softmax { dim: 0 }, |x| x.softmax(0));
+        same(Softmax::default(), |x| x.softmax(1));
+        same(LogSoftmax { dim: 0 }, |x| x.log_softmax(0));
+        same(LogSoftmax::default(), |x| x.log_softmax(1));
+        same(Flatten { start_dim: 0, end_dim: -1 }, |x| x.reshape([10]));
+    }
+}

@@ -5,7 +5,7 @@ use crate::module::Forward;
 use crate::pass::Pass;
 use striate_nn_derive::Module;
 use striate_tensor::Tensor;
-use striate_tensor::ops::hints::check_images;
+use striate_tensor::op::hints::check_images;
 
 macro_rules! adaptive_1d {
     ($name:ident, $method:ident, $doc:literal) => {

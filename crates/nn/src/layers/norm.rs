@@ -4,7 +4,7 @@ use crate::module::Forward;
 use crate::parameter::{Buffer, Parameter};
 use crate::pass::Pass;
 use striate_nn_derive::Module;
-use striate_tensor::ops::hints::check_images;
+use striate_tensor::op::hints::check_images;
 use striate_tensor::{DType, Shape, Tensor};
 
 macro_rules! batch_norm {

@@ -3,7 +3,7 @@
 use crate::module::Forward;
 use crate::pass::Pass;
 use striate_nn_derive::Module;
-use striate_tensor::ops::hints::check_images;
+use striate_tensor::op::hints::check_images;
 use striate_tensor::{PaddingMode, Tensor};
 
 /// Padding on the four sides of an image: one number for all, or left, right, top and bottom, in PyTorch's order.

@@ -90,7 +90,7 @@ fn dropout_depends_on_seed_rank_step_and_layer_alone() {
     let (a, b) = (Dropout::new(0.5), Dropout2d::new(0.5));
     let net = [a.clone(), a.clone()];
     let run = |net: &[Dropout; 2], passes: Passes, step| {
-        let pass = passes.after(step);
+        let pass = passes.of_step(step, 0);
         let mask = |layer: &Dropout| layer.forward(x.clone(), &pass).to_vec::<f32>();
         (mask(&net[0]), mask(&net[1]), mask(&net[0]))
     };
@@ -104,12 +104,15 @@ fn dropout_depends_on_seed_rank_step_and_layer_alone() {
     assert_ne!(first.0, first.2, "a layer that is called twice draws different masks");
     // A layer's numbers depend on its name, not on which layers drew before it, nor on which copy it is.
     let other = [a.clone(), a.clone()];
-    let alone = other[1].forward(x.clone(), &Passes::new(&other, 1).after(2)).to_vec::<f32>();
+    let alone = other[1].forward(x.clone(), &Passes::new(&other, 1).of_step(2, 0)).to_vec::<f32>();
     assert_eq!(first.1, alone);
     let mut counted = passes(1);
     drop((counted.train(), counted.train()));
     assert_eq!(net[0].forward(x.clone(), &counted.train()).to_vec::<f32>(), first.0);
     assert_eq!(net[0].forward(x.clone(), &passes(1).resume(2).train()).to_vec::<f32>(), first.0);
+    // The third pass of all is the first of the second step where a step has two.
+    assert_eq!(net[0].forward(x.clone(), &passes(1).accumulate(2).of_step(1, 0)).to_vec::<f32>(), first.0);
+    assert_eq!(net[0].forward(x.clone(), &passes(1).accumulate(2).of_step(0, 2)).to_vec::<f32>(), first.0);
     assert_eq!(a.forward(x.clone(), &Pass::eval()).to_vec::<f32>(), x.to_vec::<f32>());
     let y = b.forward(x.clone(), &Pass::train(0)).to_vec::<f32>();
     assert!(y.chunks(25).all(|c| c.iter().all(|v| *v == c[0] && (*v == 0.0 || *v == 2.0))), "whole channels go");

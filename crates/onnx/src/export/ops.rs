@@ -6,7 +6,7 @@ use crate::export::builder::{Builder, as_i64};
 use crate::export::{images, norms};
 use crate::tensor::data_type;
 use striate_graph::{Dim, Node};
-use striate_tensor::op::{Activation, Binary, Compare, GridSampleMode, GridSamplePadding, Reduce, Unary};
+use striate_tensor::op::{Activation, Binary, Compare, Formula, GridSampleMode, GridSamplePadding, Reduce, Unary};
 use striate_tensor::{DType, Op, PaddingMode, Tensor};
 
 /// Writes a node; gives the name of its first result.
@@ -273,6 +273,7 @@ pub(crate) fn unary(b: &mut Builder, f: Unary, x: &str, dtype: DType) -> String 
     b.node(simple, &[x], vec![])
 }
 
+/// An activation as an operator of ONNX's where that does as well; else by its formula.
 fn activation(b: &mut Builder, a: Activation, x: &str, dtype: DType) -> String {
     let with = |b: &mut Builder, op_type: &str, x: &str, number: f64| {
         let number = b.scalar(number, dtype);
@@ -284,47 +285,36 @@ fn activation(b: &mut Builder, a: Activation, x: &str, dtype: DType) -> String {
             b.node("Clip", &[x, &low, &high], vec![])
         }
         Activation::Elu(alpha) => b.node("Elu", &[x], vec![float("alpha", alpha)]),
-        Activation::Gelu => {
-            let scaled = with(b, "Mul", x, std::f64::consts::FRAC_1_SQRT_2);
-            let erf = b.node("Erf", &[&scaled], vec![]);
-            let more = with(b, "Add", &erf, 1.0);
-            let product = b.node("Mul", &[x, &more], vec![]);
-            with(b, "Mul", &product, 0.5)
-        }
-        Activation::GeluTanh => {
-            let cube = with(b, "Pow", x, 3.0);
-            let part = with(b, "Mul", &cube, 0.044715);
-            let sum = b.node("Add", &[x, &part], vec![]);
-            let inner = with(b, "Mul", &sum, (2.0 / std::f64::consts::PI).sqrt());
-            let tanh = b.node("Tanh", &[&inner], vec![]);
-            let more = with(b, "Add", &tanh, 1.0);
-            let product = b.node("Mul", &[x, &more], vec![]);
-            with(b, "Mul", &product, 0.5)
-        }
-        Activation::Silu => {
-            let gate = b.node("Sigmoid", &[x], vec![]);
-            b.node("Mul", &[x, &gate], vec![])
-        }
         Activation::Hardswish => b.node("HardSwish", &[x], vec![]),
-        // OpenCV 5.0 forgets the attributes of a HardSigmoid that follows a convolution.
-        Activation::Hardsigmoid => {
-            let moved = with(b, "Add", x, 3.0);
-            let (low, high) = (b.scalar(0.0, dtype), b.scalar(6.0, dtype));
-            let clipped = b.node("Clip", &[&moved, &low, &high], vec![]);
-            with(b, "Div", &clipped, 6.0)
-        }
-        Activation::Softplus { beta: 1.0, .. } => b.node("Softplus", &[x], vec![]),
-        Activation::Softplus { beta, .. } => {
-            let scaled = with(b, "Mul", x, beta);
-            let y = b.node("Softplus", &[&scaled], vec![]);
-            with(b, "Div", &y, beta)
-        }
-        Activation::Mish => {
-            let soft = b.node("Softplus", &[x], vec![]);
-            let gate = b.node("Tanh", &[&soft], vec![]);
-            b.node("Mul", &[x, &gate], vec![])
+        Activation::Softplus { beta, threshold } => {
+            let scaled = if beta == 1.0 { x.to_string() } else { with(b, "Mul", x, beta) };
+            let soft = b.node("Softplus", &[&scaled], vec![]);
+            let soft = if beta == 1.0 { soft } else { with(b, "Div", &soft, beta) };
+            // Further out both are x to the last digit of an `f32`.
+            if threshold >= 16.0 {
+                return soft;
+            }
+            let is_linear = with(b, "Greater", &scaled, threshold);
+            b.node("Where", &[&is_linear, x, &soft], vec![])
         }
         Activation::Hardshrink(lambda) => b.node("Shrink", &[x], vec![float("lambd", lambda), float("bias", 0.0)]),
+        // Hardsigmoid by its formula, too: OpenCV 5.0 forgets the attributes of a HardSigmoid that follows a convolution.
+        _ => formula(b, &Formula::of(a), x, dtype),
+    }
+}
+
+fn formula(b: &mut Builder, f: &Formula, x: &str, dtype: DType) -> String {
+    match f {
+        Formula::X => x.to_string(),
+        Formula::Number(number) => b.scalar(*number, dtype),
+        Formula::Unary(f, of) => {
+            let of = formula(b, of, x, dtype);
+            unary(b, *f, &of, dtype)
+        }
+        Formula::Binary(f, of) => {
+            let [left, right] = [&of[0], &of[1]].map(|of| formula(b, of, x, dtype));
+            b.node(binary(*f).expect("formulas hold no gradients"), &[&left, &right], vec![])
+        }
     }
 }
 

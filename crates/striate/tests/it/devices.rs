@@ -2,45 +2,34 @@
 
 use striate::nn::Ema;
 use striate::prelude::*;
+use striate::zoo::find;
 
-/// LeNet's shape, with batch normalization and dropout.
+/// LeNet of the zoo, with batch normalization before it and dropout before its last layer.
 #[derive(Module)]
 struct Net {
-    conv1: Conv2d,
     norm: BatchNorm2d,
-    conv2: Conv2d,
+    lenet: Box<dyn Classifier>,
     dropout: Dropout,
-    fc1: Linear,
-    fc2: Linear,
 }
 
 impl Net {
     fn new() -> Net {
-        let rng = &mut Generator::new(0);
-        Net {
-            conv1: Conv2d::options(1, 6, 5).padding(2).build(rng),
-            norm: BatchNorm2d::new(6),
-            conv2: Conv2d::new(6, 16, 5, rng),
-            dropout: Dropout::new(0.25),
-            fc1: Linear::new(16 * 9, 84, rng),
-            fc2: Linear::new(84, 10, rng),
-        }
+        let lenet = find("lenet").expect("it is in the zoo").build(10, &mut Generator::new(0));
+        Net { norm: BatchNorm2d::new(1), lenet, dropout: Dropout::new(0.25) }
     }
 }
 
 impl Forward for Net {
     fn forward(&self, x: Tensor, pass: &Pass) -> Tensor {
-        let x = self.norm.forward(self.conv1.forward(x, pass), pass).relu().max_pool2d(2);
-        let x = self.conv2.forward(x, pass).relu().avg_pool2d(1).max_pool2d(1);
-        let x = self.fc1.forward(x.flatten(1, -1), pass).relu();
-        self.fc2.forward(self.dropout.forward(x, pass), pass)
+        let features = self.lenet.features(self.norm.forward(x, pass), pass);
+        self.lenet.head(self.dropout.forward(features, pass), pass)
     }
 }
 
 /// The losses of a training on a device, then those of its average of weights in evaluation.
 fn train(device: Device) -> Vec<f32> {
     let rng = &mut Generator::new(1);
-    let images = Tensor::randn([12, 1, 14, 14], DType::F32, rng).to(device);
+    let images = Tensor::randn([12, 1, 32, 32], DType::F32, rng).to(device);
     let labels = Tensor::from_vec((0..12).map(|i| i % 10).collect::<Vec<i64>>(), [12]).to(device);
     let mut net = Net::new();
     net.to(device);

@@ -7,10 +7,14 @@
 mod feature_maps;
 #[path = "../../examples/own_dataset.rs"]
 mod own_dataset;
+#[path = "../../examples/own_detector.rs"]
+pub mod own_detector;
 #[path = "../../examples/own_layer.rs"]
 pub mod own_layer;
 #[path = "../../examples/own_module.rs"]
 pub mod own_module;
+#[path = "../../examples/own_segmenter.rs"]
+pub mod own_segmenter;
 #[path = "../../examples/training_loop.rs"]
 mod training_loop;
 #[path = "../../examples/unet/main.rs"]

@@ -1,6 +1,6 @@
 //! Captured networks: op by op a graph gives the network's bits, and optimized its numbers within rounding.
 
-use super::examples::{own_layer, own_module, unet};
+use super::examples::{own_detector, own_layer, own_module, own_segmenter, unet};
 use std::collections::HashMap;
 use striate::graph::{Batch, Executable, Graph, GraphModule, capture};
 use striate::nn::EntryMut;
@@ -28,7 +28,7 @@ fn fill(net: &mut dyn Module) {
     });
 }
 
-/// Compares a network with its graph, plain and optimized, at two batch sizes.
+/// Compares a network with its graph, plain and optimized, at two batch sizes. The optimized one keeps to its plan of memory.
 fn check(name: &str, net: &dyn Forward, [c, h, w]: [usize; 3]) {
     let graph = capture(net, &[1, c, h, w]);
     assert_eq!(graph.batch, Batch::Any(1), "{name}");
@@ -38,7 +38,7 @@ fn check(name: &str, net: &dyn Forward, [c, h, w]: [usize; 3]) {
     assert!(read.nodes == graph.nodes && read.to_string() == graph.to_string(), "{name}: its text is another graph");
     super::onnx::check(name, net, &graph);
     let optimized = Executable::new(graph.clone());
-    for batch in [2, 1] {
+    for batch in [3, 1] {
         let x = Tensor::randn([batch, c, h, w], DType::F32, &mut Generator::new(batch as u64));
         let want = net.forward(x.clone(), &Pass::eval()).to_vec::<f32>();
         let got = graph.run(std::slice::from_ref(&x))[0].to_vec::<f32>();
@@ -46,7 +46,10 @@ fn check(name: &str, net: &dyn Forward, [c, h, w]: [usize; 3]) {
         assert!(same && want.len() == got.len(), "{name}: other bits for {batch} samples");
         let largest = want.iter().fold(0.0f32, |m, x| m.max(x.abs()));
         assert!(largest.is_finite() && largest > 0.0, "{name}: {largest}");
-        let fast = optimized.forward(x).to_vec::<f32>();
+        let (fast, most) = optimized.run_measured(&[x]).unwrap();
+        let arena = optimized.memory_plan(batch).arena;
+        assert!(most > 0 && most <= arena, "{name}: {most} bytes in use for {batch} samples, {arena} planned");
+        let fast = fast[0].to_vec::<f32>();
         let error = want.iter().zip(&fast).fold(0.0f32, |m, (a, b)| m.max((a - b).abs()));
         assert!(error <= 1e-5 * largest, "{name}: optimized off by {error} of {largest} for {batch} samples");
     }
@@ -85,6 +88,12 @@ fn graphs_of_own_modules_compute_what_they_do() {
     let mut unet = unet::net::UNet::new(3, 4, rng);
     fill(&mut unet);
     check("unet", &unet, [3, 32, 48]);
+    let mut detector = own_detector::Detector::new(3, rng).unwrap();
+    fill(&mut detector);
+    check("own_detector", &detector, [3, 64, 96]);
+    let mut segmenter = own_segmenter::Segmenter::new(4, rng).unwrap();
+    fill(&mut segmenter);
+    check("own_segmenter", &segmenter, [3, 64, 96]);
 }
 
 #[test]

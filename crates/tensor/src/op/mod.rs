@@ -6,12 +6,15 @@
 //! To add an op: a variant and its row here, its shape rule, meaning and gradient in `ops/`, its arithmetic in the
 //! backends.
 
+mod formula;
 mod fused;
+pub mod hints;
 mod join;
 mod options;
 mod rule;
 mod spec;
 
+pub use formula::Formula;
 pub use fused::FusedConv2d;
 pub(crate) use fused::{count_of_chain, operands_of_chain};
 pub(crate) use join::join;

@@ -1,8 +1,8 @@
 //! What shape rules are made of: messages, and checks that several ops have.
 
+use super::hints;
 use super::{Spec, Unary};
 use crate::dtype::DType;
-use crate::ops::hints;
 use crate::shape::Shape;
 
 /// Returns an error with this message unless the condition holds.

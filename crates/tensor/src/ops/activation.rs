@@ -1,11 +1,13 @@
 //! Activation functions whose gradient is computed from their input, in one pass each way.
 
+use super::joined::apply;
 use crate::array::Array;
 use crate::autograd::record;
-use crate::deferred::{Input, apply};
-use crate::op::{Activation, Binary, Compare, Op, Reduce, Spec, Unary, ensure, same_dtype};
+use crate::deferred::Input;
+use crate::op::{Activation, Binary, Compare, Formula, Op, Reduce, Spec, Unary, ensure, same_dtype};
 use crate::shape::Shape;
 use crate::tensor::Tensor;
+use std::f64::consts::{FRAC_1_SQRT_2, PI};
 
 /// An activation with its record.
 pub(crate) fn activation_of(activation: Activation, mut inputs: Vec<Input>) -> Tensor {
@@ -14,6 +16,36 @@ pub(crate) fn activation_of(activation: Activation, mut inputs: Vec<Input>) -> T
     record(activation.name(), x.unary(Unary::Activation(activation)), [node], move |_| {
         move |g: Array, _| [saved.map(|x| x.binary(Binary::ActivationGrad(activation), g))]
     })
+}
+
+impl Formula {
+    /// An activation made of other functions.
+    pub fn of(activation: Activation) -> Formula {
+        let x = || Formula::X;
+        let clamp = |y: Formula, low, high| y.then(Unary::Activation(Activation::Hardtanh(low, high)));
+        match activation {
+            Activation::Hardtanh(low, high) => x().then(Unary::ClampMin(low)).then(Unary::ClampMax(high)),
+            Activation::Elu(alpha) => x().then(Unary::Relu) + x().then(Unary::ClampMax(0.0)).then(Unary::Expm1) * alpha,
+            Activation::Gelu => x() * ((x() * FRAC_1_SQRT_2).then(Unary::Erf) + 1.0) * 0.5,
+            Activation::GeluTanh => {
+                let inner = (x() + x().then(Unary::PowScalar(3.0)) * 0.044715) * (2.0 / PI).sqrt();
+                x() * (inner.then(Unary::Tanh) + 1.0) * 0.5
+            }
+            Activation::Silu => x() * x().then(Unary::Sigmoid),
+            Activation::Hardswish => x() * clamp(x() + 3.0, 0.0, 6.0) / 6.0,
+            Activation::Hardsigmoid => clamp(x() + 3.0, 0.0, 6.0) / 6.0,
+            Activation::Softplus { beta, .. } => {
+                let y = || x() * beta;
+                let small = y().then(Unary::Abs).then(Unary::Neg).then(Unary::Exp).then(Unary::Log1p);
+                (y().then(Unary::Relu) + small) / beta
+            }
+            Activation::Mish => {
+                let softplus = Activation::Softplus { beta: 1.0, threshold: f64::INFINITY };
+                x() * x().then(Unary::Activation(softplus)).then(Unary::Tanh)
+            }
+            Activation::Hardshrink(lambda) => x() * (x().then(Unary::Abs) - lambda).then(Unary::Relu).then(Unary::Sign),
+        }
+    }
 }
 
 /// Shape and type of `prelu`'s result.
@@ -25,7 +57,7 @@ pub(crate) fn prelu_rule(x: &Spec, weight: &Spec) -> Result<Spec, String> {
         w.rank() == 1 && (w[0] == 1 || w[0] == channels),
         "prelu: an input of shape {shape} takes a weight [1] or [{channels}], got {w}"
     );
-    super::hints::is_float("prelu", x)?;
+    crate::op::hints::is_float("prelu", x)?;
     Ok(*x)
 }
 

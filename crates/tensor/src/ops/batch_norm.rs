@@ -1,9 +1,11 @@
 //! Batch normalization.
 
-use super::hints;
+use super::joined::apply;
 use crate::array::Array;
-use crate::autograd::{Node, record, record_deferred};
-use crate::deferred::{Deferred, Input, Value, apply, is_deferred, result_spec};
+use crate::autograd::{record, record_deferred};
+use crate::deferred::{Deferred, Input, Value, is_deferred, result_spec};
+use crate::node::Node;
+use crate::op::hints;
 use crate::op::{Binary, Op, Spec, ensure, must, same_dtype};
 use crate::tensor::Tensor;
 use std::sync::Arc;

@@ -3,9 +3,10 @@
 
 use crate::array::Array;
 use crate::autograd::record;
-use crate::dtype::{DType, Element};
+use crate::dtype::DType;
+use crate::element::Element;
+use crate::op::hints;
 use crate::op::{Compare, must};
-use crate::ops::hints;
 use crate::shape::Shape;
 use crate::tensor::Tensor;
 use half::{bf16, f16};

@@ -1,9 +1,10 @@
 //! 2-D convolution (cross-correlation, as everywhere in the field).
 
-use super::hints;
+use super::joined::apply;
 use crate::array::Array;
 use crate::autograd::record;
-use crate::deferred::{Input, apply};
+use crate::deferred::Input;
+use crate::op::hints;
 use crate::op::{Conv2dOptions, Op, Reduce, Spec, ensure, same_dtype};
 use crate::shape::Shape;
 use crate::tensor::Tensor;

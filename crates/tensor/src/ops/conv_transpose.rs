@@ -2,8 +2,9 @@
 
 use crate::array::Array;
 use crate::autograd::record;
+use crate::op::hints;
 use crate::op::{Conv2dOptions, ConvTranspose2dOptions, Op, Reduce, Spec, ensure, must, same_dtype};
-use crate::ops::{conv1d::as_image, hints};
+use crate::ops::conv1d::as_image;
 use crate::shape::Shape;
 use crate::tensor::Tensor;
 

@@ -1,7 +1,7 @@
 //! Einstein summation.
 
+use crate::op::hints::is_float;
 use crate::op::{ensure, must, same_dtype};
-use crate::ops::hints::is_float;
 use crate::shape::{MAX_RANK, Shape};
 use crate::tensor::Tensor;
 

@@ -1,8 +1,9 @@
 //! Functions of each element, and of pairs of elements with broadcasting.
 
+use super::joined::apply;
 use crate::array::Array;
 use crate::autograd::{record, record_deferred};
-use crate::deferred::{Deferred, Input, Value, apply, is_deferred, result_spec};
+use crate::deferred::{Deferred, Input, Value, is_deferred, result_spec};
 use crate::dtype::DType;
 use crate::op::{Binary, Compare, Op, Unary};
 use crate::shape::Shape;

@@ -3,8 +3,8 @@
 use crate::array::Array;
 use crate::autograd::record;
 use crate::dtype::DType;
+use crate::op::hints::check_images;
 use crate::op::{Binary, Compare, Op};
-use crate::ops::hints::check_images;
 use crate::shape::Shape;
 use crate::tensor::Tensor;
 

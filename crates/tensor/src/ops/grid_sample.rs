@@ -2,8 +2,8 @@
 
 use crate::array::Array;
 use crate::autograd::record;
+use crate::op::hints::{are_images, is_float};
 use crate::op::{GridSampleMode, GridSamplePadding, Op, Spec, ensure, same_dtype};
-use crate::ops::hints::{are_images, is_float};
 use crate::tensor::Tensor;
 
 /// Shape and type of `grid_sample`'s result.

@@ -1,8 +1,8 @@
 //! Normalization within samples: group, layer and instance normalization.
 
-use super::hints;
 use crate::array::Array;
 use crate::autograd::record;
+use crate::op::hints;
 use crate::op::{Op, Spec, ensure, same_dtype};
 use crate::tensor::Tensor;
 

@@ -1,8 +1,8 @@
 //! Matrix products.
 
-use super::hints;
 use crate::array::Array;
 use crate::autograd::record;
+use crate::op::hints;
 use crate::op::{Op, Reduce, Spec, ensure, same_dtype};
 use crate::shape::Shape;
 use crate::tensor::Tensor;

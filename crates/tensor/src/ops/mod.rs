@@ -6,6 +6,7 @@ pub mod compare;
 pub mod conv1d;
 pub mod conv2d;
 pub mod conv_transpose;
+pub mod convert;
 pub mod custom;
 pub mod einsum;
 pub mod elementwise;
@@ -13,8 +14,8 @@ pub mod embedding;
 pub mod functions;
 pub mod grid_sample;
 pub mod group_norm;
-pub mod hints;
 pub mod index;
+mod joined;
 pub mod log_sigmoid;
 pub mod loss;
 pub mod matmul;
@@ -32,11 +33,10 @@ pub mod unfold;
 mod update;
 
 use crate::array::Array;
-use crate::deferred;
 use crate::dtype::DType;
 use crate::op::{
-    Activation, Binary, Compare, Op, PaddingMode, Reduce, Resize, Spec, Unary, ensure, flattened, has_dim, index_list,
-    must, needs_index, needs_number, operands_of_chain, reduced, same_dtype,
+    Activation, Binary, Compare, Op, PaddingMode, Reduce, Resize, Spec, Unary, ensure, flattened, has_dim, hints,
+    index_list, must, needs_index, needs_number, operands_of_chain, reduced, same_dtype,
 };
 use crate::shape::Shape;
 use crate::tensor::Tensor;
@@ -437,5 +437,5 @@ fn unary(f: Unary, x: Tensor) -> Tensor {
 }
 
 fn activation(a: Activation, x: Tensor) -> Tensor {
-    deferred::apply(Op::Unary(Unary::Activation(a)), vec![x])
+    joined::apply(Op::Unary(Unary::Activation(a)), vec![x])
 }

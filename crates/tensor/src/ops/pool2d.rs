@@ -1,10 +1,11 @@
 //! 2-D pooling.
 
-use super::hints;
+use super::joined::apply;
 use crate::array::Array;
 use crate::autograd::record;
-use crate::deferred::{Input, apply};
+use crate::deferred::Input;
 use crate::dtype::DType;
+use crate::op::hints;
 use crate::op::{Op, Pool2dOptions, Spec, ensure};
 use crate::shape::Shape;
 use crate::tensor::Tensor;

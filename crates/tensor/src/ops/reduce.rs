@@ -3,8 +3,8 @@
 use crate::array::Array;
 use crate::autograd::record;
 use crate::dtype::DType;
+use crate::op::hints;
 use crate::op::{Binary, Compare, Op, Reduce, must, reduced};
-use crate::ops::hints;
 use crate::tensor::Tensor;
 
 impl Tensor {

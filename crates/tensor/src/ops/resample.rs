@@ -3,8 +3,8 @@
 
 use crate::array::Array;
 use crate::autograd::record;
+use crate::op::hints::{are_images, check_images, is_float};
 use crate::op::{Interpolation, Op, PaddingMode, Resize, Spec, ensure, must};
-use crate::ops::hints::{are_images, check_images, is_float};
 use crate::shape::Shape;
 use crate::tensor::Tensor;
 

@@ -2,8 +2,8 @@
 
 use crate::array::Array;
 use crate::autograd::{record, record_many};
+use crate::op::hints;
 use crate::op::{Op, PaddingMode, Spec, ensure, has_dim, same_dtype};
-use crate::ops::hints;
 use crate::shape::Shape;
 use crate::tensor::Tensor;
 

@@ -14,7 +14,7 @@ fn zero_where_zero(x: Array, slope: Array) -> Array {
 
 impl Tensor {
     fn needs_float(&self, op: &str) {
-        must(super::hints::is_float(op, &self.spec()));
+        must(crate::op::hints::is_float(op, &self.spec()));
     }
 
     /// Without the dimensions `dims`, which have size 1, unless they are to be kept.

@@ -8,7 +8,7 @@ use crate::tensor::Tensor;
 impl Tensor {
     fn check_update(&self, op: &str, grad: &Tensor) {
         self.same_dtype(op, grad);
-        crate::op::must(super::hints::is_float(op, &self.spec()));
+        crate::op::must(crate::op::hints::is_float(op, &self.spec()));
         let (own, got) = (self.device(), grad.device());
         assert!(own == got, "{op}: the parameter is on {own}, its gradient on {got}: move one with to(Device::..)");
         let (own, got) = (self.shape_value(), grad.shape_value());

@@ -130,7 +130,7 @@ impl Session {
             network.part = phase.part;
             let running = Loop::<Tuned, T>::running_of(task, &mut state);
             outcome = Loop {
-                passes: Passes::new(&*network, config.seed),
+                passes: Passes::new(&*network, config.seed).accumulate(settings.accumulate as u64),
                 task,
                 network,
                 optimizer: &mut *optimizer,

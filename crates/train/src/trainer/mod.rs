@@ -313,7 +313,7 @@ impl<'a, N: Module, T: Task<N>> Trainer<'a, N, T> {
         let mut keeper = Weights { run: run.as_ref(), identity, has_checkpoint: state.steps > 0, best: None };
         let running = Loop::running_of(&self.task, &mut state);
         let outcome = Loop {
-            passes: Passes::new(&*self.network, self.seed),
+            passes: Passes::new(&*self.network, self.seed).accumulate(self.settings.accumulate as u64),
             task: &self.task,
             network: &mut *self.network,
             optimizer: &mut *self.optimizer,

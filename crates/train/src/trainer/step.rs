@@ -120,7 +120,7 @@ impl<N: Module, T: Task<N>> Loop<'_, '_, N, T> {
 
     /// The training pass of the batch at place `place` of the step.
     pub fn pass(&self, place: usize) -> Pass {
-        let pass = self.passes.after(self.state.steps * self.settings.accumulate as u64 + place as u64);
+        let pass = self.passes.of_step(self.state.steps, place as u64);
         pass.statistics(self.settings.statistics).dropout_scale(self.settings.dropout_scale)
     }
 

@@ -92,7 +92,7 @@ impl<N: Module, T: Task<N>> Trial<'_, N, T> {
         let mut state = TrainState::default();
         let running = Loop::running_of(self.task, &mut state);
         let mut training = Loop {
-            passes: Passes::new(&*self.network, self.seed),
+            passes: Passes::new(&*self.network, self.seed).accumulate(self.settings.accumulate as u64),
             task: self.task,
             network: &mut *self.network,
             optimizer: &mut *self.optimizer,

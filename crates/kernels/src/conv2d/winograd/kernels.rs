@@ -5,7 +5,7 @@ use super::transform::Tile;
 use crate::copy::transpose::transpose;
 use crate::gemm::tile::tile_cols;
 use crate::isa::Kernel;
-use crate::packed::NewBuffer;
+use crate::memory::NewBuffer;
 use crate::simd::{MAX_LANES, Simd};
 use crate::target::Target;
 use crate::{AlignedVec, threads};

@@ -3,7 +3,6 @@
 //! The fixtures in `tests/fixtures` are written by `scripts/make_fixtures.py`. Tolerances are stated per op: see
 //! [`fixtures::Tolerance`].
 
-mod activations;
 mod batch_norm;
 mod dense_losses;
 mod dense_nets;

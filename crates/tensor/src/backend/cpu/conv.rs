@@ -1,8 +1,8 @@
 //! Convolution.
 
-use super::{TRAINING, by_float, conv_chain, elementwise, pool, take, take_more, views};
+use super::{TRAINING, by_float, elementwise, no_such_op, pool, take, take_more, views};
 use crate::array::Array;
-use crate::dtype::Stored;
+use crate::element::Stored;
 use crate::op::{Binary, Conv2dOptions, ConvTranspose2dOptions, FusedConv2d, Op, Pool2dOptions, Spec, as_clamp};
 use crate::ops::conv_transpose::convolution;
 use crate::shape::Shape;
@@ -11,10 +11,8 @@ use striate_kernels::elementwise::Clamp;
 use striate_kernels::{AlignedVec, Float, PackedWeight, Weights};
 
 /// The results of an op of this family.
-pub fn run(op: &Op, packed: Option<&[PackedWeight; 3]>, inputs: Vec<Array>, outputs: &[Spec]) -> Vec<Array> {
+pub fn run(op: &Op, packed: Option<&PackedWeight>, inputs: Vec<Array>, outputs: &[Spec]) -> Vec<Array> {
     let shape = outputs[0].shape;
-    let each = packed;
-    let packed = packed.map(|p| &p[0]);
     let one = match op {
         Op::Conv2d { options, input_relu } => {
             let ([x, weight], bias) = take_more(inputs);
@@ -28,7 +26,6 @@ pub fn run(op: &Op, packed: Option<&[PackedWeight; 3]>, inputs: Vec<Array>, outp
             ))
         }
         Op::FusedConv2d(f) => by_float!(inputs[0], "conv2d", |T| fused_conv2d::<T>(f, packed, inputs)),
-        Op::ConvChain(chain) => conv_chain::run(chain, each, inputs),
         Op::Conv2dInputGrad { options, input } if TRAINING => {
             let ([g, weight], mask) = take_more(inputs);
             by_float!(g, "conv2d", |T| conv2d_input_grad::<T>(&g, &weight, mask.as_ref(), *input, options))
@@ -41,7 +38,7 @@ pub fn run(op: &Op, packed: Option<&[PackedWeight; 3]>, inputs: Vec<Array>, outp
             let ([x, weight], bias) = take_more(inputs);
             conv_transpose2d(x, weight, bias, options, shape)
         }
-        _ => unreachable!("{} is no convolution", op.name()),
+        _ => no_such_op(op, "convolution"),
     };
     vec![one]
 }

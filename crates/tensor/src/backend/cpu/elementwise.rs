@@ -1,8 +1,10 @@
 //! Functions of elements: one, two or three operands, conversions and reductions.
 
+use super::cast::cast;
 use super::{by_float, by_number, take, views};
 use crate::array::{Array, memory_order};
-use crate::dtype::{DType, Stored, by_type};
+use crate::dtype::{DType, by_type};
+use crate::element::Stored;
 use crate::op::{Binary, Compare, Op, Reduce, Spec, Unary};
 use crate::shape::Shape;
 use striate_kernels::elementwise::{self as ew, Operand};
@@ -125,15 +127,6 @@ fn reduce_i64(op: Reduce, x: &Array, dims: &[usize], shape: Shape) -> Array {
     let mut out = AlignedVec::unspecified(shape.numel());
     kernel::reduce_i64(op, n, &x.packed(&order), &mut out);
     Array::in_order(out, shape, &(0..shape.rank()).collect::<Vec<_>>())
-}
-
-pub fn cast(x: Array, dtype: DType) -> Array {
-    fn cast<A: Stored + ew::CastTo<B>, B: Stored>(x: &Array) -> Array {
-        let mut out = AlignedVec::unspecified(x.shape.numel());
-        ew::cast::<A, B>(&x.packed_default::<A>(), &mut out);
-        Array::from_buffer(out, x.shape)
-    }
-    by_type!(x.dtype(), |A| by_type!(dtype, |B| cast::<A, B>(&x)))
 }
 
 pub fn unary(op: Unary, x: Array) -> Array {

@@ -1,7 +1,7 @@
 //! Picking elements and slices by number.
 
 use crate::array::Array;
-use crate::dtype::Stored;
+use crate::element::Stored;
 use crate::shape::Shape;
 use std::ops::AddAssign;
 use striate_kernels::{AlignedVec, index};

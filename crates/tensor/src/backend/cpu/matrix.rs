@@ -2,7 +2,7 @@
 
 use super::{by_float, elementwise, take, take_more, views};
 use crate::array::Array;
-use crate::dtype::Stored;
+use crate::element::Stored;
 use crate::op::{Binary, Op, Spec};
 use crate::shape::Shape;
 use striate_kernels::gemm::{self, Matrix, batched_gemm, gemm};

@@ -1,5 +1,6 @@
 //! The CPU's side of the seam: each op calls a kernel, or is made of ops that have some. A file for each family or two.
 
+mod cast;
 mod conv;
 mod conv_chain;
 mod elementwise;
@@ -17,11 +18,8 @@ use super::{Backend, Packed};
 use crate::array::Array;
 use crate::device::Device;
 use crate::op::{Family, Op, Spec};
-use striate_kernels::PackedWeight;
 use striate_kernels::optim::{self, Update};
-
-/// Whether ops of gradients, steps of optimizers and `f64` are there. A program that only runs models is smaller without.
-const TRAINING: bool = cfg!(feature = "training");
+use striate_kernels::{PackedWeight, TRAINING, no_training};
 
 /// Computes on this machine's processor.
 #[derive(Clone, Copy, Debug)]
@@ -39,6 +37,7 @@ macro_rules! by_float {
                 type $t = f64;
                 $body
             }
+            $crate::DType::F64 => panic!("{}: this build computes in f32, not in f64 (feature `training`)", $op),
             other => panic!("{}: needs a floating-point tensor, got {other}", $op),
         }
     };
@@ -58,6 +57,14 @@ macro_rules! by_number {
 }
 
 use {by_float, by_number};
+
+/// Stops at an op that is none of its family's, or one of training where there is none.
+fn no_such_op(op: &Op, family: &str) -> ! {
+    if !TRAINING {
+        no_training(op.name());
+    }
+    unreachable!("{} is no {family}", op.name())
+}
 
 /// Dimension `dim` last, the others in order.
 fn dim_last(rank: usize, dim: usize) -> Vec<usize> {
@@ -82,7 +89,10 @@ fn run(op: &Op, packed: Option<&[PackedWeight; 3]>, inputs: Vec<Array>, outputs:
         Family::Shape => views::run(op, inputs, outputs),
         Family::Elementwise | Family::Reduction => elementwise::run(op, inputs, outputs),
         Family::Matrix => matrix::run(op, packed.map(|p| &p[0]), inputs, outputs),
-        Family::Convolution => conv::run(op, packed, inputs, outputs),
+        Family::Convolution => match op {
+            Op::ConvChain(chain) => vec![conv_chain::run(chain, packed, inputs)],
+            _ => conv::run(op, packed.map(|p| &p[0]), inputs, outputs),
+        },
         Family::Pooling => pool::run(op, inputs, outputs),
         Family::Resampling => resample::run(op, inputs, outputs),
         Family::Normalization => norm::run(op, inputs, outputs),
@@ -108,7 +118,7 @@ impl Backend for Cpu {
     }
     fn update(&self, step: &Update, param: &mut Array, grad: &Array, state: &mut [Array]) {
         if !TRAINING {
-            panic!("{}: this build runs models and does not train (feature `training`)", step.name());
+            no_training(step.name());
         }
         by_float!(grad, step.name(), |T| {
             let state = state.iter_mut().map(|s| s.make_mut::<T>()).collect();

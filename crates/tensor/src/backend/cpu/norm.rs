@@ -1,9 +1,9 @@
 //! Normalization.
 
 use super::resample::{resampled, transposed};
-use super::{TRAINING, by_float, elementwise, take, views};
+use super::{TRAINING, by_float, elementwise, no_such_op, take, views};
 use crate::array::Array;
-use crate::dtype::{Element, Stored};
+use crate::element::{Element, Stored};
 use crate::op::{Binary, Op, Spec, Unary, as_clamp};
 use crate::shape::Shape;
 use striate_kernels::AlignedVec;
@@ -34,7 +34,7 @@ pub fn run(op: &Op, inputs: Vec<Array>, _outputs: &[Spec]) -> Vec<Array> {
             let [g, x] = take(inputs);
             LocalResponseNorm { size: *size, alpha: *alpha, beta: *beta, k: *k }.gradient(g, x)
         }
-        _ => unreachable!("{} is no normalization", op.name()),
+        _ => no_such_op(op, "normalization"),
     };
     vec![one]
 }

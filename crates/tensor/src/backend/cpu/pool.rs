@@ -1,9 +1,10 @@
 //! Pooling. Windows that cover an image evenly are made of those that the kernels have.
 
 use super::resample::{Steps, resampled, transposed};
-use super::{TRAINING, by_float, elementwise, take, views};
+use super::{TRAINING, by_float, elementwise, no_such_op, take, views};
 use crate::array::Array;
-use crate::dtype::{DType, Stored};
+use crate::dtype::DType;
+use crate::element::Stored;
 use crate::op::{Op, Pool2dOptions, Reduce, Spec, Unary};
 use crate::ops::resample::{longest_windows, window};
 use crate::shape::Shape;
@@ -55,7 +56,7 @@ pub fn run(op: &Op, inputs: Vec<Array>, outputs: &[Spec]) -> Vec<Array> {
             let [g, positions] = take(inputs);
             adaptive_max_pool2d_grad(g, positions, *input)
         }
-        _ => unreachable!("{} is no pooling", op.name()),
+        _ => no_such_op(op, "pooling"),
     };
     vec![one]
 }

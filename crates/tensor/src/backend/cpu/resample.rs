@@ -1,8 +1,8 @@
 //! Resampling, and padding with what is there: sparse matrices along dimensions.
 
-use super::{TRAINING, by_float, take};
+use super::{TRAINING, by_float, no_such_op, take};
 use crate::array::{Array, memory_order};
-use crate::dtype::Stored;
+use crate::element::Stored;
 use crate::op::{GridSampleMode, GridSamplePadding, Interpolation, Op, PaddingMode, Spec};
 use crate::shape::Shape;
 use striate_kernels::grid_sample::{GridSample, grid_sample, grid_sample_grad};
@@ -41,7 +41,7 @@ pub fn run(op: &Op, inputs: Vec<Array>, outputs: &[Spec]) -> Vec<Array> {
                 return vec![Array::from_buffer(to_x, x.shape), Array::in_order(to_grid, grid.shape, &ROWS)];
             })
         }
-        _ => unreachable!("{} is no resampling", op.name()),
+        _ => no_such_op(op, "resampling"),
     };
     vec![one]
 }

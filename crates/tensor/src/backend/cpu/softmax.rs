@@ -1,6 +1,6 @@
 //! Softmax and cross-entropy.
 
-use super::{TRAINING, by_float, dim_last, take};
+use super::{TRAINING, by_float, dim_last, no_such_op, take};
 use crate::array::Array;
 use crate::op::{Op, Spec};
 use crate::shape::Shape;
@@ -25,7 +25,7 @@ pub fn run(op: &Op, inputs: Vec<Array>, _outputs: &[Spec]) -> Vec<Array> {
             let [log_probs, target, g] = take(inputs);
             cross_entropy_grad(log_probs, target, g)
         }
-        _ => unreachable!("{} is no softmax or cross-entropy", op.name()),
+        _ => no_such_op(op, "softmax or cross-entropy"),
     };
     vec![one]
 }

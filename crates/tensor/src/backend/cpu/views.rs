@@ -1,8 +1,10 @@
 //! Views share their source's memory; what cannot be a view is copied.
 
-use super::{TRAINING, by_float, by_number, elementwise, index, resample, take};
+use super::cast::cast;
+use super::{TRAINING, by_float, by_number, index, no_such_op, resample, take};
 use crate::array::{Array, memory_order};
-use crate::dtype::{Stored, by_type};
+use crate::dtype::by_type;
+use crate::element::Stored;
 use crate::op::{Op, PaddingMode, Spec};
 use crate::shape::Shape;
 use striate_kernels::{AlignedVec, copy};
@@ -42,7 +44,7 @@ pub fn run(op: &Op, inputs: Vec<Array>, outputs: &[Spec]) -> Vec<Array> {
         }
         Op::Cast { dtype } => {
             let [x] = take(inputs);
-            elementwise::cast(x, *dtype)
+            cast(x, *dtype)
         }
         Op::Gather { dim } => {
             let [x, index] = take(inputs);
@@ -60,7 +62,7 @@ pub fn run(op: &Op, inputs: Vec<Array>, outputs: &[Spec]) -> Vec<Array> {
             let [g, index] = take(inputs);
             by_number!(g, "index_add", |T| index::index_add::<T>(&g, *dim, &index, shape))
         }
-        _ => unreachable!("{} moves no elements", op.name()),
+        _ => no_such_op(op, "move of elements"),
     };
     vec![one]
 }

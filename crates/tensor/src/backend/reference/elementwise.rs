@@ -2,7 +2,7 @@
 
 use super::grid::{Grid, indices};
 use crate::dtype::DType;
-use crate::op::{Activation, Binary, Compare, Op, Unary};
+use crate::op::{Binary, Compare, Op, Unary};
 use crate::shape::Shape;
 use std::f64::consts::PI;
 
@@ -91,7 +91,7 @@ pub fn unary(f: Unary, dtype: DType, x: f64) -> f64 {
         Unary::PowScalar(s) => x.powf(constant(s)),
         Unary::ClampMin(low) => clamp(x, constant(low), f64::INFINITY),
         Unary::ClampMax(high) => clamp(x, f64::NEG_INFINITY, constant(high)),
-        Unary::Activation(f) => activation(f, dtype, x),
+        Unary::Activation(f) => f.plain(x, constant),
     }
 }
 
@@ -113,88 +113,6 @@ fn clamp(x: f64, low: f64, high: f64) -> f64 {
 
 fn sigmoid(x: f64) -> f64 {
     1.0 / (1.0 + (-x).exp())
-}
-
-/// ln(1 + eˣ), without an overflow on the way.
-fn softplus(x: f64) -> f64 {
-    if x > 0.0 { x + (-x).exp().ln_1p() } else { x.exp().ln_1p() }
-}
-
-fn activation(f: Activation, dtype: DType, x: f64) -> f64 {
-    let constant = |s: f64| round(s, dtype);
-    match f {
-        Activation::Hardtanh(low, high) => clamp(x, constant(low), constant(high)),
-        Activation::Elu(alpha) => {
-            if x <= 0.0 {
-                constant(alpha) * x.exp_m1()
-            } else {
-                x
-            }
-        }
-        Activation::Gelu => x * normal(x),
-        Activation::GeluTanh => x * sigmoid(gelu_tanh(x)),
-        Activation::Silu => x * sigmoid(x),
-        Activation::Hardswish => x * clamp(x + 3.0, 0.0, 6.0) / 6.0,
-        Activation::Hardsigmoid => clamp(x + 3.0, 0.0, 6.0) / 6.0,
-        Activation::Softplus { beta, threshold } if constant(beta) * x > constant(threshold) => x,
-        Activation::Softplus { beta, .. } => softplus(constant(beta) * x) / constant(beta),
-        Activation::Mish => x * softplus(x).tanh(),
-        Activation::Hardshrink(lambda) if x >= -constant(lambda) && x <= constant(lambda) => 0.0,
-        Activation::Hardshrink(_) => x,
-    }
-}
-
-/// The derivative of an activation function at x, times a gradient. At a corner it is 0 if it is on one side.
-fn activation_grad(f: Activation, dtype: DType, x: f64, grad: f64) -> f64 {
-    let constant = |s: f64| round(s, dtype);
-    match f {
-        Activation::Hardtanh(low, high) if x <= constant(low) || x >= constant(high) => 0.0,
-        Activation::Hardtanh(..) => grad,
-        Activation::Elu(alpha) => {
-            if x <= 0.0 {
-                grad * constant(alpha) * x.exp()
-            } else {
-                grad
-            }
-        }
-        Activation::Gelu => grad * (normal(x) + x * (-x * x / 2.0).exp() / (2.0 * PI).sqrt()),
-        Activation::GeluTanh => {
-            let (s, rest) = (sigmoid(gelu_tanh(x)), sigmoid(-gelu_tanh(x)));
-            let slope = 2.0 * (2.0 / PI).sqrt() * (1.0 + 3.0 * 0.044715 * x * x);
-            grad * (s + x * s * rest * slope)
-        }
-        Activation::Silu => grad * sigmoid(x) * (1.0 + x * sigmoid(-x)),
-        Activation::Hardswish if x <= -3.0 => 0.0,
-        Activation::Hardswish if x < 3.0 => grad * (x / 3.0 + 0.5),
-        Activation::Hardswish => grad,
-        Activation::Hardsigmoid => {
-            if x > -3.0 && x < 3.0 {
-                grad / 6.0
-            } else {
-                0.0
-            }
-        }
-        Activation::Softplus { beta, threshold } if constant(beta) * x > constant(threshold) => grad,
-        Activation::Softplus { beta, .. } => grad * sigmoid(constant(beta) * x),
-        // The hyperbolic tangent is 1 there, and ∞ · 0 no number.
-        Activation::Hardshrink(lambda) if x >= -constant(lambda) && x <= constant(lambda) => 0.0,
-        Activation::Hardshrink(_) => grad,
-        Activation::Mish if x > 20.0 => grad,
-        Activation::Mish => {
-            let t = softplus(x).tanh();
-            grad * (t + x * sigmoid(x) * (1.0 - t * t))
-        }
-    }
-}
-
-/// 2u, where gelu is approximated by x/2 · (1 + tanh(u)) = x · sigmoid(2u).
-fn gelu_tanh(x: f64) -> f64 {
-    2.0 * (2.0 / PI).sqrt() * (x + 0.044715 * x.powi(3))
-}
-
-/// The standard normal distribution at x.
-fn normal(x: f64) -> f64 {
-    erfc(-x / 2f64.sqrt()) / 2.0
 }
 
 /// The error function, 2/√π · ∫₀ˣ e^(−t²) dt.
@@ -261,7 +179,7 @@ pub fn binary(f: Binary, dtype: DType, a: f64, b: f64) -> f64 {
         }
         Binary::TanhGrad => grad * (1.0 - y * y),
         Binary::SigmoidGrad => grad * y * (1.0 - y),
-        Binary::ActivationGrad(f) => activation_grad(f, dtype, y, grad),
+        Binary::ActivationGrad(f) => f.plain_grad(y, grad, |s| round(s, dtype)),
     }
 }
 

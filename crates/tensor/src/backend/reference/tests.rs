@@ -6,7 +6,8 @@ use super::{Reference, conv, elementwise, loss, norm, pool, reduce, resample, sh
 use crate::array::Array;
 use crate::backend::{Backend, run};
 use crate::device::Device;
-use crate::dtype::{DType, Stored, by_type};
+use crate::dtype::{DType, by_type};
+use crate::element::Stored;
 use crate::op::{Family, Op, Spec, Unary};
 use crate::shape::Shape;
 use std::collections::HashSet;

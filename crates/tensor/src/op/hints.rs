@@ -1,7 +1,7 @@
 //! The likely mistakes behind shapes that do not fit, as the end of a message: empty, or `; …`.
 
+use super::{Spec, ensure, must};
 use crate::dtype::DType;
-use crate::op::{Spec, ensure, must};
 use crate::shape::Shape;
 
 /// Checks that `x` is a batch of images.
@@ -101,21 +101,6 @@ fn as_images(got: usize, need: usize) -> Option<(usize, usize, usize)> {
         both.then(|| Some((c, side(got / c)?, side(need / c)?))).flatten()
     };
     (1..=got.min(need)).rev().find_map(fits).filter(|(_, a, b)| a.min(b) > &1)
-}
-
-/// How `b`, a list of numbers, could be lined up with a dimension of `a` so that they broadcast.
-pub(crate) fn broadcast(a: &Shape, b: &Shape) -> String {
-    let (long, short) = if a.rank() >= b.rank() { (a, b) } else { (b, a) };
-    let &[n] = &short[..] else { return String::new() };
-    // With one number for each channel in mind, dimension 1 comes before dimension 0.
-    let order = [1, 0].into_iter().chain(2..long.rank());
-    match order.into_iter().find(|&d| d + 1 < long.rank() && long[d] == n) {
-        Some(d) => {
-            let shape: Shape = (d..long.rank()).map(|e| if e == d { n } else { 1 }).collect();
-            format!("; for one number along dimension {d} reshape {short} to {shape}")
-        }
-        None => String::new(),
-    }
 }
 
 #[cfg(test)]
