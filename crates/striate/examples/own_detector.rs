@@ -17,6 +17,7 @@ pub struct Detector {
 }
 
 impl Detector {
+    /// With an untrained head for so many classes.
     pub fn new(classes: usize, rng: &mut Generator) -> Result<Detector, String> {
         let backbone = Backbone::new(find("shufflenet-v2-x0-5").expect("it is in the zoo"), 3, rng)?;
         let hidden = Conv2d::options(backbone.channels(&[STRIDE])[0], 32, 3).padding(1).build(rng);

@@ -17,6 +17,7 @@ pub struct Segmenter {
 }
 
 impl Segmenter {
+    /// With an untrained head for so many classes.
     pub fn new(classes: usize, rng: &mut Generator) -> Result<Segmenter, String> {
         let backbone = Backbone::new(find("resnet18").expect("it is in the zoo"), 3, rng)?;
         let channels = backbone.channels(&STRIDES).iter().sum();

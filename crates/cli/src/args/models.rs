@@ -183,7 +183,8 @@ pub struct RunFile {
     /// The ONNX file, the model file (model.safetensors), or the directory of the run that made it.
     #[arg(value_name = "FILE.onnx|MODEL|RUN")]
     pub file: PathBuf,
-    /// An array for an input, NAME=x.npy; x.npy alone where there is one input; or several by their names, x.npz. May be given several times.
+    /// An array for an input, NAME=x.npy; x.npy alone where there is one input; or several by their names, x.npz. May be given several times. An input for which the file
+    /// has a default may be left out.
     #[arg(long = "input", value_name = "[NAME=]x.npy|x.npz")]
     pub inputs: Vec<String>,
     /// Write all outputs under their names.

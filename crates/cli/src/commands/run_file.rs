@@ -23,9 +23,17 @@ enum Loaded {
 }
 
 impl Loaded {
-    fn read(path: &Path) -> Result<Loaded, Failure> {
+    /// Reads the file, and what it takes. Arrays for inputs that have a default are taken out of `given`.
+    fn read(path: &Path, given: &mut Given) -> Result<(Loaded, Vec<Port>), Failure> {
         if path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("onnx")) {
-            return Ok(Loaded::Onnx(Network::read(path).map_err(|e| e.to_string())?));
+            let mut model = striate::onnx::Model::read(path).map_err(|e| e.to_string())?;
+            let optional = model.optional_inputs(path).map_err(|e| e.to_string())?;
+            for port in &optional {
+                if let Some(x) = given.named.remove(&port.name) {
+                    model.set_input(&port.name, &converted(x, port)?);
+                }
+            }
+            return Ok((Loaded::Onnx(Network::of_model(model, path).map_err(|e| e.to_string())?), optional));
         }
         let model = Model::load(&model_path(path)?)?;
         let [c, h, w] = model.card.preprocessing.output_shape();
@@ -35,7 +43,7 @@ impl Loaded {
             sizes: [None].into_iter().chain(sizes.iter().map(|&n| Some(n))).collect(),
         };
         let (inputs, outputs) = (vec![port("input", &[c, h, w])], vec![port("output", &[model.card.classes.len()])]);
-        Ok(Loaded::Model { network: model.network, inputs, outputs })
+        Ok((Loaded::Model { network: model.network, inputs, outputs }, Vec::new()))
     }
 
     fn inputs(&self) -> &[Port] {
@@ -69,70 +77,75 @@ fn described(port: &Port) -> String {
     format!("{} ({} [{}])", shown(&port.name), port.dtype, sizes.join(", "))
 }
 
-fn all_described(ports: &[Port]) -> String {
-    ports.iter().map(described).collect::<Vec<_>>().join(", ")
+/// Inputs in words, and those that need no array.
+fn all_described(ports: &[Port], optional: &[Port]) -> String {
+    let list = |ports: &[Port]| ports.iter().map(described).collect::<Vec<_>>().join(", ");
+    match optional {
+        [] => list(ports),
+        _ => format!("{}, and may be given {}", list(ports), list(optional)),
+    }
 }
 
-/// The arrays that were named, by input.
-fn arrays(args: &RunFile, ports: &[Port]) -> Result<BTreeMap<String, Tensor>, Failure> {
-    let mut all = BTreeMap::new();
-    let is_npz = |file: &str| file.to_lowercase().ends_with(".npz");
-    for typed in &args.inputs {
-        match typed.split_once('=') {
+/// The arrays of the command line.
+struct Given {
+    named: BTreeMap<String, Tensor>,
+    /// The one that is for the only input, as typed.
+    unnamed: Option<(String, Tensor)>,
+}
+
+impl Given {
+    fn read(typed: &[String]) -> Result<Given, Failure> {
+        let is_npz = |file: &str| file.to_lowercase().ends_with(".npz");
+        let mut given = Given { named: BTreeMap::new(), unnamed: None };
+        for typed in typed {
             // A name may hold the sign, too: the file's name is what comes last.
-            Some(_) => {
-                let (name, file) = typed.rsplit_once('=').expect("it has the sign");
+            if let Some((name, file)) = typed.rsplit_once('=') {
                 if is_npz(file) {
                     return Err(
                         format!("--input {typed}: an npz file names its arrays itself: give {file} alone").into()
                     );
                 }
-                all.insert(name.to_string(), npy::read(Path::new(file))?);
+                given.named.insert(name.to_string(), npy::read(Path::new(file))?);
+            } else if is_npz(typed) {
+                given.named.extend(npz::read(Path::new(typed))?);
+            } else {
+                given.unnamed = Some((typed.clone(), npy::read(Path::new(typed))?));
             }
-            None if is_npz(typed) => all.extend(npz::read(Path::new(typed))?),
-            None => match ports {
-                [port] => {
-                    all.insert(port.name.clone(), npy::read(Path::new(typed))?);
-                }
-                _ => {
-                    return Err(format!(
-                        "--input {typed}: say which input it is for, NAME={typed}: {}",
-                        all_described(ports)
-                    )
-                    .into());
-                }
-            },
         }
+        Ok(given)
     }
-    Ok(all)
+
+    /// One array for each input, in the type that the network takes.
+    fn for_inputs(mut self, ports: &[Port], optional: &[Port]) -> Result<Vec<Tensor>, Failure> {
+        if let Some((typed, x)) = self.unnamed {
+            let [port] = ports else {
+                let all = all_described(ports, optional);
+                return Err(format!("--input {typed}: say which input it is for, NAME={typed}: {all}").into());
+            };
+            self.named.insert(port.name.clone(), x);
+        }
+        if let Some(name) = self.named.keys().find(|name| ports.iter().all(|port| port.name != **name)) {
+            let all = all_described(ports, optional);
+            return Err(format!("there is no input '{}': the network takes {all}", shown(name)).into());
+        }
+        let array = |port: &Port| match self.named.remove(&port.name) {
+            Some(x) => converted(x, port),
+            None => {
+                let name = shown(&port.name);
+                Err(format!("there is no array for input {}: --input {name}=x.npy", described(port)).into())
+            }
+        };
+        ports.iter().map(array).collect()
+    }
 }
 
-/// One array for each input, in the type that the network takes.
-fn inputs(args: &RunFile, ports: &[Port]) -> Result<Vec<Tensor>, Failure> {
-    let mut all = arrays(args, ports)?;
-    let mut taken = Vec::new();
-    for port in ports {
-        let Some(x) = all.remove(&port.name) else {
-            return Err(format!(
-                "there is no array for input {}: --input {}=x.npy",
-                described(port),
-                shown(&port.name)
-            )
-            .into());
-        };
-        // NumPy makes numbers of 64 bits where nobody says otherwise.
-        let same_kind = x.dtype().is_float() == port.dtype.is_float();
-        if x.dtype() != port.dtype && !same_kind {
-            return Err(format!("input {}: the array is {}", described(port), x.dtype()).into());
-        }
-        taken.push(x.to_dtype(port.dtype));
+/// An array in the type that an input has.
+fn converted(x: Tensor, port: &Port) -> Result<Tensor, Failure> {
+    // NumPy makes numbers of 64 bits where nobody says otherwise.
+    if x.dtype() != port.dtype && x.dtype().is_float() != port.dtype.is_float() {
+        return Err(format!("input {}: the array is {}", described(port), x.dtype()).into());
     }
-    match all.keys().next() {
-        Some(name) => {
-            Err(format!("there is no input '{}': the network takes {}", shown(name), all_described(ports)).into())
-        }
-        None => Ok(taken),
-    }
+    Ok(x.to_dtype(port.dtype))
 }
 
 /// Median and 99th percentile in milliseconds of runs, and how many there were.
@@ -159,14 +172,15 @@ fn range(x: &Tensor) -> [f64; 3] {
 
 pub fn run(args: RunFile) -> Result<ExitCode, Failure> {
     super::set_up(&args.compute);
-    let loaded = Loaded::read(&args.file)?;
+    let mut given = Given::read(&args.inputs)?;
+    let (loaded, optional) = Loaded::read(&args.file, &mut given)?;
     if args.inputs.is_empty() && !loaded.inputs().is_empty() {
-        let (takes, gives) = (all_described(loaded.inputs()), all_described(loaded.outputs()));
+        let (takes, gives) = (all_described(loaded.inputs(), &optional), all_described(loaded.outputs(), &[]));
         return Err(
             format!("{} takes {takes} and gives {gives}: name arrays with --input", shown_path(&args.file)).into()
         );
     }
-    let inputs = inputs(&args, loaded.inputs())?;
+    let inputs = given.for_inputs(loaded.inputs(), &optional)?;
     if let (Loaded::Model { inputs: ports, .. }, x) = (&loaded, &inputs[0]) {
         let fits = x.rank() == 4 && ports[0].sizes[1..].iter().zip(&x.shape()[1..]).all(|(a, b)| *a == Some(*b));
         if !fits {

@@ -4,9 +4,12 @@ use crate::common::*;
 use std::fs;
 use std::path::Path;
 use striate::formats::{npy, npz};
+use striate::graph::{capture, capture_with};
 use striate::imaging::{Fit, Preprocessing};
 use striate::model::{Model, export_onnx};
+use striate::nn::{Conv2d, Forward, Linear, Pass, ReLU, Sequential};
 use striate::onnx::ExportOptions;
+use striate::tensor::Spec;
 use striate::{DType, Generator, Tensor};
 
 const NET: &str = "conv 4 3, batchnorm, relu, maxpool 2, globalavgpool, linear";
@@ -172,7 +175,9 @@ fn arrays_are_run_through_files() {
     assert_eq!(json["outputs"][0]["shape"], serde_json::json!([3, 10]));
 
     fail(d, &["run", "m.onnx"], 1, &["takes input (f32 [?, 1, 28, 28])", "--input"]);
-    fail(d, &["run", "m.onnx", "--input", "image=x.npy"], 1, &["no array for input input"]);
+    let unknown = ["no input 'image'", "takes input (f32 [?, 1, 28, 28])"];
+    fail(d, &["run", "m.onnx", "--input", "image=x.npy"], 1, &unknown);
+    fail(d, &["run", "run", "--input", "image=x.npy"], 1, &unknown);
     fail(d, &["run", "m.onnx", "--input", "input=in.npz"], 1, &["in.npz alone"]);
     fail(d, &["run", "m.onnx", "--input", "none.npy"], 1, &["none.npy"]);
     npy::write(&d.join("odd.npy"), &Tensor::ones([3, 2, 28, 28], DType::F32)).unwrap();
@@ -180,4 +185,109 @@ fn arrays_are_run_through_files() {
     fail(d, &["run", "run", "--input", "odd.npy"], 1, &["input (f32 [?, 1, 28, 28])", "[3, 2, 28, 28]"]);
     npy::write(&d.join("whole.npy"), &Tensor::ones([3, 1, 28, 28], DType::I64)).unwrap();
     fail(d, &["run", "m.onnx", "--input", "whole.npy"], 1, &["i64"]);
+}
+
+/// A file that gives `scores`, what a layer makes of `a`, and `product`, of `a` and `b`. Its bias is an input with a default.
+fn several(file: &Path) -> Linear {
+    let net = Linear::new(4, 3, &mut Generator::new(0));
+    let input = |name| (name, Spec::new([2, 4], DType::F32));
+    let graph = capture_with(&net, &[input("a"), input("b")], |x, pass| {
+        Ok::<_, std::convert::Infallible>(vec![net.forward(x[0].clone(), pass), x[0].clone() * x[1].clone()])
+    });
+    let options = ExportOptions { names: vec!["scores".into(), "product".into()], ..ExportOptions::default() };
+    striate::onnx::Model::of_graph(&graph.unwrap(), &options).unwrap().write(file).unwrap();
+    let mut bytes = fs::read(file).unwrap();
+    // A message that comes twice is one with the fields of both: the graph gets an input of type f32 with the name of an initializer.
+    let info = [b"\x0a\x04bias", &b"\x12\x04\x0a\x02\x08\x01"[..]].concat();
+    bytes.extend([&[0x3a, info.len() as u8 + 2, 0x5a, info.len() as u8][..], &info].concat());
+    fs::write(file, bytes).unwrap();
+    net
+}
+
+#[test]
+fn several_inputs_and_outputs_go_by_their_names() {
+    let dir = tempfile::tempdir().unwrap();
+    let d = dir.path();
+    let net = several(&d.join("m.onnx"));
+    let random = |seed| Tensor::randn([5, 4], DType::F32, &mut Generator::new(seed));
+    let (a, b, bias) = (random(1), random(2), Tensor::from_vec(vec![1.0f32, 2.0, 3.0], [3]));
+    npy::write(&d.join("a.npy"), &a).unwrap();
+    npy::write(&d.join("b.npy"), &b).unwrap();
+    npy::write(&d.join("bias.npy"), &bias).unwrap();
+    npz::write(&d.join("both.npz"), &[("a".to_string(), a.clone()), ("b".to_string(), b.clone())].into()).unwrap();
+    npz::write(&d.join("more.npz"), &[("b".to_string(), b.clone()), ("bias".to_string(), bias.clone())].into())
+        .unwrap();
+    let outputs = |args: &[&str]| {
+        let out = succeed(d, &[&["run", "m.onnx"], args, &["--output", "out.npz"]].concat());
+        assert!(out.contains("All outputs are in out.npz."), "{out}");
+        let read: std::collections::BTreeMap<String, Tensor> =
+            npz::read(&d.join("out.npz")).unwrap().into_iter().collect();
+        assert_eq!(read.keys().collect::<Vec<_>>(), ["product", "scores"]);
+        read
+    };
+    let close = |got: &Tensor, want: &Tensor| {
+        assert_eq!(got.shape(), want.shape());
+        let pairs = got.to_vec::<f32>().into_iter().zip(want.to_vec::<f32>());
+        pairs.into_iter().all(|(a, b)| (a - b).abs() < 1e-5)
+    };
+    let (scores, product) = (net.forward(a.clone(), &Pass::eval()), a.clone() * b.clone());
+    for args in [&["--input", "a=a.npy", "--input", "b=b.npy"][..], &["--input", "both.npz"]] {
+        let got = outputs(args);
+        assert!(close(&got["scores"], &scores) && close(&got["product"], &product), "{args:?}");
+    }
+    let other = a.clone().linear(net.weight.value(), Some(&bias));
+    for args in [
+        &["--input", "a=a.npy", "--input", "b=b.npy", "--input", "bias=bias.npy"][..],
+        &["--input", "more.npz", "--input", "a=a.npy"],
+    ] {
+        let got = outputs(args);
+        assert!(close(&got["scores"], &other) && close(&got["product"], &product), "{args:?}");
+    }
+    npz::write(
+        &d.join("again.npz"),
+        &[("a".to_string(), outputs(&["--input", "both.npz"]).remove("product").unwrap()), ("b".to_string(), b)].into(),
+    )
+    .unwrap();
+    outputs(&["--input", "again.npz"]);
+
+    let out = succeed(d, &["run", "m.onnx", "--input", "both.npz"]);
+    let rows: Vec<&str> = out.lines().map(|line| line.split_whitespace().next().unwrap()).collect();
+    assert_eq!(rows, ["output", "scores", "product"], "{out}");
+    let out = succeed(d, &["run", "m.onnx", "--input", "both.npz", "--time"]);
+    let line = out.lines().last().unwrap();
+    assert!(line.starts_with("A run takes ") && line.contains(" ms (median of ") && line.ends_with(" ms)."), "{out}");
+    let timed = succeed(d, &["run", "m.onnx", "--input", "both.npz", "--time", "--json"]);
+    let timed: serde_json::Value = serde_json::from_str(&timed).unwrap();
+    let ms = |key: &str| timed["ms"][key].as_f64().unwrap();
+    assert!(0.0 < ms("median") && ms("median") <= ms("p99") && ms("runs") >= 1.0, "{timed}");
+
+    let takes = "a (f32 [?, 4]), b (f32 [?, 4]), and may be given bias (f32 [])";
+    fail(d, &["run", "m.onnx"], 1, &["takes", takes, "gives scores (f32 [?, 3]), product (f32 [?, 4])"]);
+    fail(d, &["run", "m.onnx", "--input", "a=a.npy"], 1, &["no array for input b (f32 [?, 4])", "--input b=x.npy"]);
+    fail(d, &["run", "m.onnx", "--input", "both.npz", "--input", "c=a.npy"], 1, &["no input 'c'", takes]);
+    fail(d, &["run", "m.onnx", "--input", "a.npy"], 1, &["which input it is for, NAME=a.npy", takes]);
+    npy::write(&d.join("whole.npy"), &Tensor::ones([3], DType::I64)).unwrap();
+    fail(d, &["run", "m.onnx", "--input", "both.npz", "--input", "bias=whole.npy"], 1, &["input bias", "i64"]);
+}
+
+/// A network over whole images that says 1×3×32×32 of its input takes other sizes.
+#[test]
+fn an_array_may_have_other_sizes_than_the_file_says() {
+    let dir = tempfile::tempdir().unwrap();
+    let d = dir.path();
+    let rng = &mut Generator::new(0);
+    let net =
+        Sequential::new().add(Conv2d::options(3, 4, 3).padding(1).build(rng)).add(ReLU).add(Conv2d::new(4, 2, 1, rng));
+    let graph = capture(&net, &[1, 3, 32, 32]);
+    striate::onnx::Model::of_graph(&graph, &ExportOptions::default()).unwrap().write(&d.join("m.onnx")).unwrap();
+    for shape in [[2, 3, 40, 56], [1, 3, 7, 32]] {
+        let x = Tensor::randn(shape, DType::F32, &mut Generator::new(1));
+        npy::write(&d.join("x.npy"), &x).unwrap();
+        succeed(d, &["run", "m.onnx", "--input", "x.npy", "--output", "out.npz"]);
+        let got = npz::read(&d.join("out.npz")).unwrap().into_iter().next().unwrap().1;
+        let want = net.forward(x, &Pass::eval());
+        assert_eq!(got.shape(), want.shape());
+        let pairs = got.to_vec::<f32>().into_iter().zip(want.to_vec::<f32>());
+        assert!(pairs.into_iter().all(|(a, b)| (a - b).abs() < 1e-5), "{shape:?}");
+    }
 }
