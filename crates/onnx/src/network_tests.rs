@@ -59,7 +59,10 @@ fn sizes_that_a_file_promises_are_a_hint() {
             let x = Tensor::randn(shape, DType::F32, &mut Generator::new(1));
             let want = net.forward(x.clone(), &Pass::eval());
             let captured = striate_graph::Executable::new(network.graph(&[x.shape_value()]).unwrap());
-            for got in [network.forward(x.clone(), &Pass::eval()), captured.try_run(std::slice::from_ref(&x)).unwrap().remove(0)] {
+            for got in [
+                network.forward(x.clone(), &Pass::eval()),
+                captured.try_run(std::slice::from_ref(&x)).unwrap().remove(0),
+            ] {
                 assert_eq!(got.shape(), want.shape());
                 let close = |(a, b): (f32, f32)| (a - b).abs() < 1e-5;
                 assert!(got.to_vec().into_iter().zip(want.to_vec()).all(close), "{sizes:?} on {shape:?}");
