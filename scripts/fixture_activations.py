@@ -29,6 +29,7 @@ def activations(file: File) -> None:
         ("softplus_soft", "softplus", {"beta": 0.5, "threshold": 20.0}, {"softplus": {"beta": 0.5, "threshold": 20.0}}),
         ("mish", "mish", {}, "mish"),
         ("hardshrink", "hardshrink", {"lambd": 0.4375}, {"hardshrink": 0.4375}),
+        ("softshrink", "softshrink", {"lambd": 0.4375}, {"softshrink": 0.4375}),
     ]:
         op_data = {"unary": {"activation": unary}}
         call = lambda t, op=op, args=args: getattr(F, op)(t["input"], **args)

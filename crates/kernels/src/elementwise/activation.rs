@@ -38,6 +38,8 @@ pub enum Activation {
     Mish,
     /// x, but 0 from −λ to λ. The slope is 0 there, the bounds included.
     Hardshrink(#[serde(with = "crate::number")] f64),
+    /// x moved towards 0 by λ, and 0 from −λ to λ. The slope is 0 there, the bounds included.
+    Softshrink(#[serde(with = "crate::number")] f64),
 }
 
 impl Activation {
@@ -57,6 +59,7 @@ impl Activation {
         Activation::Softplus { beta: 0.5, threshold: 20.0 },
         Activation::Mish,
         Activation::Hardshrink(0.5),
+        Activation::Softshrink(0.5),
     ];
 
     /// PyTorch's name for it.
@@ -71,6 +74,7 @@ impl Activation {
             Activation::Softplus { .. } => "softplus",
             Activation::Mish => "mish",
             Activation::Hardshrink(_) => "hardshrink",
+            Activation::Softshrink(_) => "softshrink",
         }
     }
 
@@ -96,6 +100,8 @@ impl Activation {
             Activation::Mish => x * plain::softplus(x).tanh(),
             Activation::Hardshrink(lambda) if x.abs() <= round(lambda) => 0.0,
             Activation::Hardshrink(_) => x,
+            Activation::Softshrink(lambda) if x.abs() <= round(lambda) => 0.0,
+            Activation::Softshrink(lambda) => x - round(lambda).copysign(x),
         }
     }
 
@@ -136,8 +142,8 @@ impl Activation {
                 let t = plain::softplus(x).tanh();
                 grad * (t + x * plain::sigmoid(x) * (1.0 - t * t))
             }
-            Activation::Hardshrink(lambda) if x.abs() <= round(lambda) => 0.0,
-            Activation::Hardshrink(_) => grad,
+            Activation::Hardshrink(lambda) | Activation::Softshrink(lambda) if x.abs() <= round(lambda) => 0.0,
+            Activation::Hardshrink(_) | Activation::Softshrink(_) => grad,
         }
     }
 }
@@ -237,6 +243,10 @@ pub(super) fn with_value<T: Float>(activation: Activation, then: impl WithUnary<
             let lambda = t(lambda);
             then.call(move |x: T| if x.abs() <= lambda { T::ZERO } else { x })
         }
+        Activation::Softshrink(lambda) => {
+            let lambda = t(lambda);
+            then.call(move |x: T| x - clamped(x, [-lambda, lambda]))
+        }
     }
 }
 
@@ -289,7 +299,7 @@ pub(super) fn with_slope<T: Float>(activation: Activation, then: impl WithBinary
             let bend = T::from_f64(4.0) * x * e * (T::ONE + e) / (below * below);
             g * if x > T::from_f64(20.0) { T::ONE } else { quotient + bend }
         }),
-        Activation::Hardshrink(lambda) => {
+        Activation::Hardshrink(lambda) | Activation::Softshrink(lambda) => {
             let lambda = t(lambda);
             then.call(move |x: T, g: T| if x.abs() <= lambda { T::ZERO } else { g })
         }
@@ -319,7 +329,7 @@ pub(super) mod tests {
             Activation::Elu(_) => vec![0.0],
             Activation::Hardswish | Activation::Hardsigmoid => vec![-3.0, 3.0],
             Activation::Softplus { beta, threshold } => vec![threshold / beta],
-            Activation::Hardshrink(lambda) => vec![-lambda, lambda],
+            Activation::Hardshrink(lambda) | Activation::Softshrink(lambda) => vec![-lambda, lambda],
             _ => vec![],
         }
     }

@@ -118,6 +118,11 @@ activation!(
     |s, x| x.hardshrink(s.lambd)
 );
 activation!(
+    Softshrink { lambd: f64 = 0.5, "How far numbers move towards 0." },
+    "x moved towards 0 by `lambd`, but not beyond (`torch.nn.Softshrink`).",
+    |s, x| x.softshrink(s.lambd)
+);
+activation!(
     Softmax { dim: i64 = -1, "The dimension whose elements come to sum 1." },
     "Probabilities from logits (`torch.nn.Softmax`). Losses take logits: do not put it before them.",
     |s, x| x.softmax(s.dim as isize)
@@ -170,6 +175,8 @@ mod tests {
         same(Mish, Tensor::mish);
         same(Hardshrink::default(), |x| x.hardshrink(0.5));
         same(Hardshrink { lambd: 1.5 }, |x| x.hardshrink(1.5));
+        same(Softshrink::default(), |x| x.softshrink(0.5));
+        same(Softshrink { lambd: 1.5 }, |x| x.softshrink(1.5));
         same(Softmax { dim: 0 }, |x| x.softmax(0));
         same(Softmax::default(), |x| x.softmax(1));
         same(LogSoftmax { dim: 0 }, |x| x.log_softmax(0));

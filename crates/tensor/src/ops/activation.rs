@@ -44,6 +44,7 @@ impl Formula {
                 x() * x().then(Unary::Activation(softplus)).then(Unary::Tanh)
             }
             Activation::Hardshrink(lambda) => x() * (x().then(Unary::Abs) - lambda).then(Unary::Relu).then(Unary::Sign),
+            Activation::Softshrink(lambda) => x() - clamp(x(), -lambda, lambda),
         }
     }
 }
@@ -128,6 +129,21 @@ impl Tensor {
     /// If the elements are not floating-point.
     pub fn hardshrink(self, lambd: f64) -> Tensor {
         self.activation(Activation::Hardshrink(lambd))
+    }
+
+    /// x moved towards 0 by `lambd`, and 0 from −`lambd` to `lambd` (`torch.nn.functional.softshrink`, whose default is 0.5).
+    ///
+    /// ```
+    /// use striate_tensor::Tensor;
+    /// let x = Tensor::from_vec(vec![-2f32, -0.5, 0.25, 3.0], [4]);
+    /// assert_eq!(x.softshrink(0.5).to_vec::<f32>(), [-1.5, 0.0, 0.0, 2.5]);
+    /// ```
+    ///
+    /// # Panics
+    /// If the elements are not floating-point, or `lambd` is below 0.
+    pub fn softshrink(self, lambd: f64) -> Tensor {
+        assert!(lambd >= 0.0, "softshrink: lambd {lambd} is below 0");
+        self.activation(Activation::Softshrink(lambd))
     }
 
     /// x where x > 0, else `weight` · x, with a weight for each channel (dimension 1) or one for all
