@@ -2,7 +2,8 @@
 
 use crate::calibrate::HeldOutAnswers;
 use crate::calibration::{
-    CalibrationOptions, CalibrationReport, LabelCalibration, ReliabilityBin, calibration, calibration_of_labels,
+    CalibrationMeasures, CalibrationOptions, CalibrationReport, LabelCalibration, ReliabilityBin, calibration,
+    calibration_at, calibration_of_label_at, calibration_of_labels,
 };
 use crate::conformal::{PredictionSets, prediction_sets};
 use crate::coverage::{RiskCoverage, ThresholdForAccuracy, risk_coverage, threshold_for_accuracy};
@@ -20,7 +21,11 @@ use striate_train::plots::{self, ReliabilityPoint};
 pub struct Certainty {
     /// The temperature that the model file holds, one for each label of a multi-label model; empty if it holds none.
     pub stored_temperatures: Vec<f64>,
-    /// Of a classification: whether probabilities are what they say, before and after temperature scaling.
+    /// How many of these images they were fitted on: if it is not 0, what they make of the probabilities here is too good.
+    pub fitted_on_these: usize,
+    /// Of a classification: whether the probabilities that the model gives, at the temperature in its file, are what they say.
+    pub stored: Option<CalibrationMeasures>,
+    /// Of a classification: the same as the network gives them, and with a temperature for these images.
     pub calibration: Option<CalibrationReport>,
     /// The same of each label of a multi-label model.
     pub labels: Vec<LabelCertainty>,
@@ -39,6 +44,8 @@ pub struct LabelCertainty {
     pub name: String,
     /// Its calibration.
     pub calibration: LabelCalibration,
+    /// At the temperature that the model file holds.
+    pub stored: Option<CalibrationMeasures>,
 }
 
 /// Accuracies that thresholds are sought for, and coverages of sets.
@@ -52,6 +59,8 @@ impl Certainty {
         let stored = card.calibration.as_ref();
         let mut certainty = Certainty {
             stored_temperatures: stored.map_or_else(Vec::new, |calibration| calibration.temperatures.clone()),
+            fitted_on_these: 0,
+            stored: None,
             calibration: None,
             labels: Vec::new(),
             coverage: None,
@@ -62,6 +71,7 @@ impl Certainty {
             HeldOutAnswers::Classes(answers) => {
                 let temperature = stored.map_or(1.0, |calibration| calibration.temperature(0));
                 certainty.calibration = Some(calibration(answers, &options));
+                certainty.stored = stored.map(|_| calibration_at(answers, temperature, &options));
                 certainty.coverage = Some(risk_coverage(answers, temperature));
                 let right = (0..answers.len()).filter(|&i| answers.predicted(i) == Some(answers.labels[i])).count();
                 let accuracy = right as f64 / answers.len() as f64;
@@ -75,6 +85,10 @@ impl Certainty {
             HeldOutAnswers::Labels(answers) => {
                 let named = |calibration: LabelCalibration| LabelCertainty {
                     name: names[calibration.label].clone(),
+                    stored: stored.map(|stored| {
+                        let label = calibration.label;
+                        calibration_of_label_at(answers, label, stored.temperature(label), &options)
+                    }),
                     calibration,
                 };
                 certainty.labels = calibration_of_labels(answers, &options).into_iter().map(named).collect();
@@ -83,10 +97,20 @@ impl Certainty {
         certainty
     }
 
+    /// Of the probabilities that the model gives.
+    pub fn own(&self) -> Option<&CalibrationMeasures> {
+        self.stored.as_ref().or(self.calibration.as_ref().map(|calibration| &calibration.before))
+    }
+
     /// The reliability diagram.
     pub fn reliability_plot(&self) -> String {
         match &self.calibration {
-            Some(report) => plots::reliability(&reliability_of(report), "confidence", "accuracy"),
+            Some(report) => {
+                let stored =
+                    self.stored.as_ref().map(|stored| ("at the stored temperature".into(), points(&stored.bins)));
+                let series: Vec<_> = reliability_of(report).into_iter().chain(stored).collect();
+                plots::reliability(&series, "confidence", "accuracy")
+            }
             None => {
                 let series: Vec<_> =
                     self.labels.iter().map(|label| (label.name.clone(), points(&best(&label.calibration)))).collect();

@@ -44,7 +44,7 @@ pub fn in_turn(lists: &[Failures]) -> Vec<&Failure> {
     all.filter(|failure| seen.insert(failure.index)).collect()
 }
 
-/// The list of images on which the model is right.
+/// The list of images on which the model is right, or nearest to it.
 pub const CERTAINLY_RIGHT: &str = "certainly_right";
 
 /// From which score a box counts where images are in the order of what is wrong in them.
@@ -133,8 +133,30 @@ pub fn failures(outcomes: &Outcomes, outputs: &[String], most: usize, temperatur
                 predicted: named(&|label| answers.decided(i, label) == Some(true)),
                 ..at(i, loss, format!("loss {loss:.2}"))
             };
-            let all = (0..outcomes.len()).map(|i| (i, loss(i))).collect();
-            vec![ranked("highest_loss", "Highest loss", all, &of)]
+            let all = || (0..outcomes.len()).map(|i| (i, loss(i)));
+            let distance = |i: usize| {
+                let of = |label: usize| {
+                    f64::from(answers.probabilities[i * labels + label] - answers.thresholds[label]).abs()
+                };
+                (0..labels).map(of).fold(f64::INFINITY, f64::min)
+            };
+            let uncertain = |i: usize, negative: f64| {
+                let note = format!("{:.1} points from a threshold", -100.0 * negative);
+                Failure { note, score: Some(-negative), ..of(i, loss(i)) }
+            };
+            let is_right =
+                |&i: &usize| (0..labels).all(|label| answers.decided(i, label) == Some(answers.target(i, label)));
+            let right = (0..outcomes.len()).filter(is_right).map(|i| (i, -loss(i))).collect();
+            vec![
+                ranked("highest_loss", "Highest loss", all().collect(), &of),
+                ranked(
+                    "least_certain",
+                    "Least certain",
+                    all().filter(|(_, loss)| !loss.is_nan()).map(|(i, _)| (i, -distance(i))).collect(),
+                    &uncertain,
+                ),
+                ranked(CERTAINLY_RIGHT, "All labels right, most certainly", right, &|i, negative| of(i, -negative)),
+            ]
         }
         TaskAnswers::Regression(answers) => {
             let n = answers.columns.len();
@@ -150,25 +172,37 @@ pub fn failures(outcomes: &Outcomes, outputs: &[String], most: usize, temperatur
                 predicted: named(&answers.predicted[i * n..][..n]),
                 ..at(i, error, format!("off by {error:.4}"))
             };
-            let all = (0..outcomes.len()).map(|i| (i, answers.error(i))).collect();
-            vec![ranked("largest_error", "Largest error", all, &of)]
+            let all = || (0..outcomes.len()).map(|i| (i, answers.error(i)));
+            let least = all().filter(|(_, error)| !error.is_nan()).map(|(i, error)| (i, -error)).collect();
+            vec![
+                ranked("largest_error", "Largest error", all().collect(), &of),
+                ranked(CERTAINLY_RIGHT, "Smallest error", least, &|i, negative| of(i, -negative)),
+            ]
         }
         TaskAnswers::Detection(results) => {
             let mut all: Vec<_> = results.image_errors(BOX_SCORE).into_iter().enumerate().collect();
-            all.retain(|(_, errors)| errors.missed + errors.false_boxes > 0);
+            let is_right = |errors: &striate_train::ImageErrors| errors.missed + errors.false_boxes == 0;
+            let right = all.iter().filter(|(_, errors)| is_right(errors)).map(|(i, _)| (*i, 0.0)).collect();
+            let right =
+                ranked(CERTAINLY_RIGHT, "No box missed or false", right, &|i, n| at(i, n, "0 missed, 0 false".into()));
+            all.retain(|(_, errors)| !is_right(errors));
             all.sort_by_key(|(_, errors)| Reverse(errors.missed + errors.false_boxes));
             let of = |(i, errors): (usize, striate_train::ImageErrors)| {
                 let n = errors.missed + errors.false_boxes;
                 at(i, n as f64, format!("{} missed, {} false", errors.missed, errors.false_boxes))
             };
             let images = all.into_iter().take(most).map(of).collect();
-            vec![Failures { kind: "missed_and_false", title: "Most missed and false boxes", images }]
+            vec![Failures { kind: "missed_and_false", title: "Most missed and false boxes", images }, right]
         }
         TaskAnswers::Segmentation(results) => {
             let ious = results.image_ious().unwrap_or_default();
-            let all = ious.into_iter().enumerate().filter(|(_, iou)| !iou.is_nan()).map(|(i, iou)| (i, -iou));
-            let of = |i: usize, iou: f64| at(i, -iou, format!("mean IoU {:.1}%", -100.0 * iou));
-            vec![ranked("lowest_iou", "Lowest mean IoU", all.collect(), &of)]
+            let all = || ious.iter().copied().enumerate().filter(|(_, iou)| !iou.is_nan());
+            let of = |i: usize, iou: f64| at(i, iou, format!("mean IoU {:.1}%", 100.0 * iou));
+            let lowest = all().map(|(i, iou)| (i, -iou)).collect();
+            vec![
+                ranked("lowest_iou", "Lowest mean IoU", lowest, &|i, negative| of(i, -negative)),
+                ranked(CERTAINLY_RIGHT, "Highest mean IoU", all().collect(), &of),
+            ]
         }
     };
     lists.into_iter().filter(|list| !list.images.is_empty()).collect()

@@ -96,7 +96,7 @@ impl Report {
         limits.extend(self.group_limit());
         limits.extend(self.robustness_limit());
         if limits.is_empty() {
-            limits.push("None on these images.".into());
+            limits.push("None of those that were looked for.".into());
         }
         limits
     }
@@ -108,12 +108,12 @@ const SIGNIFICANT: f64 = 0.05;
 impl Report {
     /// What is to be said of its probabilities, if they are further off than chance alone makes them.
     fn calibration_limit(&self) -> Option<String> {
-        let before = &self.certainty.as_ref()?.calibration.as_ref()?.before;
-        let ece = before.ece?;
-        let (confidence, accuracy) = (before.confidence?, before.accuracy?);
+        let own = self.certainty.as_ref()?.own()?;
+        let ece = own.ece?;
+        let (confidence, accuracy) = (own.confidence?, own.accuracy?);
         let way = if confidence > accuracy { "too sure" } else { "not sure enough" };
         let line = || format!("Its probabilities are {:.1} points off on average (ECE), mostly {way}.", 100.0 * ece);
-        before.is_miscalibrated().then(line)
+        own.is_miscalibrated().then(line)
     }
 
     /// The largest gap between groups, if it is more than chance.

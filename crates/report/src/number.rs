@@ -23,8 +23,8 @@ pub struct Number {
     pub title: String,
     /// The number; null where it is not defined, such as the accuracy on no images.
     pub value: Option<f64>,
-    /// Its 95 % confidence interval: how far it may be off because there are no more images. Null where that is not known, as where every resample of the
-    /// images gives the same number.
+    /// Its 95 % confidence interval: how far it may be off because there are no more images. Null where that is not known, as where it would come
+    /// from resampled images and every resample gives the same number.
     pub interval_95: Option<[f64; 2]>,
     /// How that interval was found.
     pub interval_method: Option<IntervalMethod>,

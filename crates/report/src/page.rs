@@ -132,8 +132,10 @@ impl Report {
             calibration_rows: self
                 .certainty
                 .as_ref()
-                .and_then(|certainty| certainty.calibration.as_ref())
-                .map_or_else(Vec::new, calibration_rows),
+                .and_then(|certainty| {
+                    Some(calibration_rows(certainty.calibration.as_ref()?, certainty.stored.as_ref()))
+                })
+                .unwrap_or_default(),
             gaps: self.groups.as_ref().map_or_else(Vec::new, gap_rows),
             corrupted: self.robustness.as_ref().map_or_else(Vec::new, corrupted),
             attacked: self.attacks.as_ref().map_or_else(Vec::new, attacked),
@@ -246,11 +248,12 @@ impl Page<'_> {
 /// A number of the calibration, before and after, for people.
 struct CalibrationRow {
     name: &'static str,
+    stored: String,
     before: String,
     after: String,
 }
 
-fn calibration_rows(report: &CalibrationReport) -> Vec<CalibrationRow> {
+fn calibration_rows(report: &CalibrationReport, stored: Option<&CalibrationMeasures>) -> Vec<CalibrationRow> {
     type Of = fn(&CalibrationMeasures) -> Option<f64>;
     let rows: [(&str, Of, bool); 7] = [
         ("Accuracy", |m| m.accuracy, true),
@@ -268,6 +271,7 @@ fn calibration_rows(report: &CalibrationReport) -> Vec<CalibrationRow> {
     };
     let row = |(name, of, fraction): (&'static str, Of, bool)| CalibrationRow {
         name,
+        stored: shown(stored.and_then(of), fraction),
         before: shown(of(&report.before), fraction),
         after: shown(report.after.as_ref().and_then(of), fraction),
     };

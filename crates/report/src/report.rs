@@ -231,10 +231,11 @@ impl Report {
         self.folds = folds.iter().enumerate().map(row).collect();
     }
 
-    /// The title of each metric, and its value in each fold.
-    pub(crate) fn metrics_of_folds(&self) -> Vec<(&str, Vec<String>)> {
+    /// The title of each metric, and its value in each fold with its interval, if it has one.
+    pub(crate) fn metrics_of_folds(&self) -> Vec<(&str, Vec<[String; 2]>)> {
         let first = self.folds.first().map_or(&[][..], |fold| &fold.metrics);
-        let values = |place: usize| self.folds.iter().map(|fold| fold.metrics[place].shown()).collect();
+        let shown = |number: &Number| [number.shown(), number.shown_interval()];
+        let values = |place: usize| self.folds.iter().map(|fold| shown(&fold.metrics[place])).collect();
         first.iter().enumerate().map(|(place, number)| (number.title.as_str(), values(place))).collect()
     }
 

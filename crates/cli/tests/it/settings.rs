@@ -202,6 +202,7 @@ fn settings_come_from_flags_files_and_recipes() {
     assert!(weights(&d.join("once/model.safetensors")) == weights(&d.join("again/model.safetensors")));
     for (text, parts) in [
         ("recipe = \"fast\"\n", &["bad.toml", "recipe = \"fast\"", ": add --recipe fast"][..]),
+        ("epochs = 1\nrecipe = \"fsat 1\"\n", &["bad.toml", "line 2", "no recipe 'fsat 1'", "fast, small-data"][..]),
         ("epoch = 3\n", &["bad.toml: line 1", "'epoch'", "epochs"]),
         ("lr = 0.1\n\n[images]\nsize = \"big\"\n", &["line 4", "invalid type", "expected an integer, 0 or more"]),
         ("epochs = 1.5\n", &["line 1", "float `1.5`, expected an integer, 0 or more"]),

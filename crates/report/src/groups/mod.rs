@@ -19,7 +19,7 @@ use striate_tensor::num_threads;
 use striate_train::{Metric, bootstrap_interval, bootstrap_intervals};
 
 /// How groups are compared.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct GroupOptions {
     /// How many times the groups are shuffled for a test, down to 200 of many objects or masks. The least p-value is one over that and one more.
     pub rounds: usize,
@@ -27,11 +27,13 @@ pub struct GroupOptions {
     pub seed: u64,
     /// Groups of fewer images take no part in the gap of a metric: of a class's recall, of fewer images of the class.
     pub least: usize,
+    /// What the logits of classes are divided by.
+    pub temperature: f64,
 }
 
 impl Default for GroupOptions {
     fn default() -> Self {
-        GroupOptions { rounds: 1000, seed: 0, least: 10 }
+        GroupOptions { rounds: 1000, seed: 0, least: 10, temperature: 1.0 }
     }
 }
 
@@ -158,8 +160,11 @@ pub fn groups(outcomes: &Outcomes, outputs: &[String], grouping: &Grouping, opti
     outcomes.indices.iter().enumerate().for_each(|(i, &index)| members[grouping.groups[index]].push(i));
     let of_image = if matches!(outcomes.answers, TaskAnswers::Detection(_)) { BOXES } else { outputs.len().max(1) };
     let work = (outcomes.len() * of_image).max(1);
-    let rounds = Some((BOOTSTRAP_WORK / work).min(BOOTSTRAP_ROUNDS)).filter(|n| *n >= BOOTSTRAP_LEAST);
-    let decisions = Decisions { task: &outcomes.answers, outputs };
+    let rounds = |images: usize| {
+        let rounds = (BOOTSTRAP_WORK / (images * of_image).max(1)).min(BOOTSTRAP_ROUNDS);
+        if rounds >= BOOTSTRAP_LEAST { rounds } else { 0 }
+    };
+    let decisions = Decisions { task: &outcomes.answers, outputs, temperature: options.temperature };
     let permutations = match decisions.is_dense() {
         true => options.rounds.min((PERMUTATION_WORK / (work * members.len())).max(PERMUTATION_LEAST)),
         false => options.rounds,
@@ -167,7 +172,7 @@ pub fn groups(outcomes: &Outcomes, outputs: &[String], grouping: &Grouping, opti
     let metrics_of = outcomes.metrics_of();
     let group = |g: usize| Group {
         value: grouping.values[g].clone(),
-        ..group(outcomes, &metrics_of, &members[g], &decisions, rounds.unwrap_or(0), options.seed)
+        ..group(outcomes, &metrics_of, &members[g], &decisions, rounds(members[g].len()), options.seed)
     };
     let groups = parallel::map(members.len(), num_threads(), group);
     Groups {
@@ -186,6 +191,7 @@ pub fn groups(outcomes: &Outcomes, outputs: &[String], grouping: &Grouping, opti
 struct Decisions<'a> {
     task: &'a TaskAnswers,
     outputs: &'a [String],
+    temperature: f64,
 }
 
 impl Decisions<'_> {
@@ -224,7 +230,8 @@ impl Decisions<'_> {
         let TaskAnswers::Classification(of) = self.task else { return None };
         let image = |i: usize| {
             let predicted = of.predicted(i);
-            (predicted.map_or(f64::NAN, |class| of.probabilities(i)[class]), predicted == Some(of.labels[i]))
+            let probability = |class: usize| of.log_probabilities(i, self.temperature)[class].exp();
+            (predicted.map_or(f64::NAN, probability), predicted == Some(of.labels[i]))
         };
         let images: Vec<(f64, bool)> = (0..of.len()).map(image).collect();
         Some(move |of: &[usize]| {
@@ -383,7 +390,7 @@ mod tests {
         let answers = Answers { classes: 2, logits, labels: vec![0, 0, 1], ..Answers::default() };
         let outputs = ["cat".to_string(), "dog".to_string()];
         let task = &TaskAnswers::Classification(answers);
-        let decisions = Decisions { task, outputs: &outputs };
+        let decisions = Decisions { task, outputs: &outputs, temperature: 1.0 };
         let error = decisions.calibration_error().unwrap();
         // One is right and one wrong at the same probability.
         let p = 1.0 / (1.0 + f64::exp(-2.0));

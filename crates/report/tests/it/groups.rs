@@ -14,7 +14,7 @@ const EXACT: f64 = 1e-9;
 const DRAWN: f64 = 0.02;
 
 fn options() -> GroupOptions {
-    GroupOptions { rounds: 9999, seed: 3, least: 1 }
+    GroupOptions { rounds: 9999, seed: 3, least: 1, ..GroupOptions::default() }
 }
 
 fn outcomes(answers: TaskAnswers, images: usize) -> Outcomes {
@@ -155,7 +155,7 @@ fn objects_and_masks_by_group() {
     }
     let values = (0..40).map(|i| Some(["x", "y"][i % 2].to_string()));
     let grouping = Grouping::new("site", values).unwrap();
-    let options = GroupOptions { rounds: 300, seed: 3, least: 10 };
+    let options = GroupOptions { rounds: 300, seed: 3, ..GroupOptions::default() };
     for (answers, names_of, main) in [
         (TaskAnswers::Detection(boxes), &["map", "map50", "map75", "ar100"], "map"),
         (TaskAnswers::Segmentation(masks), &["mean_iou", "pixel_accuracy", "mean_dice", "boundary_f1"], "mean_iou"),

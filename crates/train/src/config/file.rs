@@ -11,8 +11,8 @@ impl Config {
     /// Reads settings from a TOML file: some of those that a run's `config.toml` has, under the same names.
     ///
     /// # Errors
-    /// If it cannot be read, or has an unknown setting or a value of the wrong type: the message names the line. If it names a recipe without its version, which
-    /// would bring nothing in.
+    /// If it cannot be read, or has an unknown setting or a value of the wrong type: the message names the line. If it names a recipe that there is not, or one
+    /// without its version, which would bring nothing in.
     pub fn read(path: &Path) -> Result<Config, TrainError> {
         Config::parse(&text_of(path)?, path)
     }
@@ -23,11 +23,18 @@ impl Config {
     /// As [`Config::read`].
     pub fn parse(text: &str, name: &Path) -> Result<Config, TrainError> {
         let config: Config = parse(text, name)?;
-        match config.recipe.as_deref().filter(|recipe| Recipe::named(recipe).is_some()) {
+        let Some(recipe) = config.recipe.as_deref() else { return Ok(config) };
+        if Recipe::named(recipe).is_some() {
             // Without a version it is not the record of a run, but meant to bring settings in.
-            Some(recipe) => Err(TrainError::RecipeInFile { path: name.to_path_buf(), recipe: recipe.into() }),
-            None => Ok(config),
+            return Err(TrainError::RecipeInFile { path: name.to_path_buf(), recipe: recipe.into() });
         }
+        if Recipe::named(recipe.split(' ').next().unwrap_or_default()).is_some() {
+            return Ok(config);
+        }
+        let line = text.lines().position(|line| line.trim_start().starts_with("recipe")).unwrap_or(0) + 1;
+        let known = Recipe::ALL.map(Recipe::name).join(", ");
+        let reason = format!("line {line}: there is no recipe '{recipe}', there are {known}");
+        Err(TrainError::Config { path: name.to_path_buf(), reason })
     }
 }
 

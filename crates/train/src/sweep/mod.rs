@@ -182,7 +182,15 @@ impl Sweep<'_> {
                     own.monitor = own.monitor.or_else(|| self.plan.metric.clone());
                 }
                 let asked = Layers::default().add(PLAN, self.plan.config.clone()).add("trial", own);
-                let session = Session::start_watched(&asked, Some(&dir), self.watch).map_err(|e| self.in_plan(e))?;
+                let session = match Session::start_watched(&asked, Some(&dir), self.watch) {
+                    Ok(session) => session,
+                    Err(e) if is_of_settings(&e) => {
+                        fs::create_dir_all(&dir).map_err(|e| TrainError::io("make", &dir, e))?;
+                        let (epochs, failure) = (epochs.unwrap_or(0), Some(e.to_string()));
+                        return kept(&file, Trial { number, epochs, settings: shown, best: None, failure });
+                    }
+                    Err(e) => return Err(self.in_plan(e)),
+                };
                 if let Some(e) = self.plan.metric.as_ref().and_then(|metric| session.check_metric(metric).err()) {
                     drop(session);
                     let _ = fs::remove_dir_all(&dir);
@@ -198,10 +206,7 @@ impl Sweep<'_> {
             Err(e @ TrainError::NonFinite { .. }) => (None, Some(e.to_string())),
             Err(e) => return Err(e),
         };
-        let trial = Trial { number, epochs, settings: shown, best, failure };
-        let json = serde_json::to_vec_pretty(&trial).expect("results are plain values");
-        write_atomic(&file, &json)?;
-        Ok(Some(trial))
+        kept(&file, Trial { number, epochs, settings: shown, best, failure })
     }
 
     /// A metric that does not exist is one of the plan.
@@ -294,6 +299,28 @@ fn drawn(trials: &[Trial], metric: &str) -> String {
         _ => Series::metric(&name, points, first.scale),
     };
     curves(&[series(name, each), series("best so far".into(), so_far)], "trial")
+}
+
+/// Writes what came of a trial.
+fn kept(file: &Path, trial: Trial) -> Result<Option<Trial>, TrainError> {
+    let json = serde_json::to_vec_pretty(&trial).expect("results are plain values");
+    write_atomic(file, &json)?;
+    Ok(Some(trial))
+}
+
+/// Whether an error is of the settings of a trial, so that others may go on.
+fn is_of_settings(e: &TrainError) -> bool {
+    use TrainError::*;
+    matches!(
+        e,
+        Setting { .. }
+            | Unusable { .. }
+            | Schedule { .. }
+            | Augmentation { .. }
+            | UnknownModel { .. }
+            | Text(_)
+            | ImageSize { .. }
+    )
 }
 
 /// Data and weights of a plan as absolute paths, which mean the same wherever a sweep goes on.

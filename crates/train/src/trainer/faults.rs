@@ -42,7 +42,9 @@ impl<N: Module, T: Task<N>> Loop<'_, '_, N, T> {
     fn non_finite_tensor(&self) -> Option<BadTensor> {
         if let Some((name, _)) = first_fault(&state_dict(&*self.network)) {
             let what = if name.contains("running_") { "the running statistics" } else { "the weights" };
-            return Some(BadTensor { place: format!("first in {what} of layer {}", layer_of(name)), is_used: true });
+            // A step uses the statistics of its own batch: that its loss is a number says nothing of the running ones.
+            let is_used = what == "the weights";
+            return Some(BadTensor { place: format!("first in {what} of layer {}", layer_of(name)), is_used });
         }
         let place = match self.ema.as_ref().and_then(|ema| first_fault(ema.state().0)) {
             Some((name, _)) => format!("first in the average of the weights of layer {}", layer_of(name)),

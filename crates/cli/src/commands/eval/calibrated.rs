@@ -19,6 +19,13 @@ pub struct Calibrated<'a> {
     fitted_here: usize,
 }
 
+/// How many of these images the temperatures were fitted on.
+pub fn fitted_here(calibration: &Calibration, held_out: &HeldOut) -> usize {
+    let known = &calibration.fitted_on.fingerprints;
+    let images = held_out.data.held_out.fingerprints();
+    images.into_iter().flatten().filter(|&image| known.contains(image)).count()
+}
+
 impl Calibrated<'_> {
     /// Of a calibrated model and its answers.
     pub fn of<'a>(card: &'a ModelCard, held_out: &HeldOut, answers: &HeldOutAnswers) -> Option<Calibrated<'a>> {
@@ -36,10 +43,12 @@ impl Calibrated<'_> {
                 (0..answers.labels).map(of).collect()
             }
         };
-        let known = &calibration.fitted_on.fingerprints;
-        let images = held_out.data.held_out.fingerprints();
-        let fitted_here = images.into_iter().flatten().filter(|&image| known.contains(image)).count();
-        Some(Calibrated { calibration, names: &card.classes, measures, fitted_here })
+        Some(Calibrated {
+            calibration,
+            names: &card.classes,
+            measures,
+            fitted_here: fitted_here(calibration, held_out),
+        })
     }
 
     /// Says where the numbers are too good.

@@ -107,7 +107,9 @@ pub fn run(args: Eval) -> Result<ExitCode, Failure> {
         (Some(other), Some(inside)) => Some(Outside::measure(&model, inside, other)?),
         _ => None,
     };
-    let by_group = |grouping| groups(outcomes, &model.card.classes, &grouping, &GroupOptions::default());
+    let temperature = model.card.calibration.as_ref().map_or(1.0, |calibration| calibration.temperature(0));
+    let options = GroupOptions { temperature, ..GroupOptions::default() };
+    let by_group = |grouping| groups(outcomes, &model.card.classes, &grouping, &options);
     let groups = grouping.map(by_group);
     let logits = model.card.calibration.as_ref().and_then(|_| given.answers());
     let measured = Measured {
@@ -148,7 +150,9 @@ pub fn run(args: Eval) -> Result<ExitCode, Failure> {
         let evaluated = report::Evaluated { file: &file, model: &model, held_out: &held_out, given: &given };
         let (robustness, attacks) = robustness.into_parts();
         let out_of_distribution = measured.outside.map(Outside::into_found);
-        let beside = report::Beside { groups, robustness, attacks, out_of_distribution };
+        let known = evaluation.results.metrics();
+        let top_k = measured.top_k.filter(|metric| known.iter().all(|known| known.name != metric.name));
+        let beside = report::Beside { groups, robustness, attacks, out_of_distribution, top_k };
         let page = report::write(dir, &evaluated, beside)?;
         if !args.json {
             say(format_args!("\nReport:  {}", shown_path(&page)))?;

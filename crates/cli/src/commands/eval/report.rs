@@ -1,6 +1,7 @@
 //! `--report`: the page, its numbers and the model card.
 
 use super::Given;
+use super::calibrated::fitted_here;
 use crate::output::{Failure, shown_path};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -9,9 +10,9 @@ use striate::model::{Model, Predictor};
 use striate::report::groups::Groups;
 use striate::report::robustness::{Attacks, Robustness};
 use striate::report::{
-    About, Explainer, Explanations, Features, Gallery, OutOfDistribution, Part, Report, ReportOptions,
+    About, Explainer, Explanations, Features, Gallery, Number, OutOfDistribution, Part, Report, ReportOptions,
 };
-use striate::train::{HeldOut, training_images};
+use striate::train::{HeldOut, Metric, training_images};
 
 const PAGE: &str = "report.html";
 const NUMBERS: &str = "report.json";
@@ -24,6 +25,7 @@ pub struct Beside {
     pub robustness: Option<Robustness>,
     pub attacks: Option<Attacks>,
     pub out_of_distribution: Option<OutOfDistribution>,
+    pub top_k: Option<Metric>,
 }
 
 /// What was evaluated.
@@ -51,8 +53,12 @@ pub fn write(dir: &Path, evaluated: &Evaluated, beside: Beside) -> Result<PathBu
     let temperature = card.calibration.as_ref().map_or(1.0, |calibration| calibration.temperature(0));
     let options = ReportOptions { temperature, ..ReportOptions::default() };
     let mut report = Report::new(about, evaluation, outcomes, run, &options);
-    let Beside { groups, robustness, attacks, out_of_distribution } = beside;
+    let Beside { groups, robustness, attacks, out_of_distribution, top_k } = beside;
+    report.metrics.extend(top_k.as_ref().map(Number::of));
     report.certainty = given.certainty(card, report.seed);
+    if let (Some(certainty), Some(calibration)) = (&mut report.certainty, &card.calibration) {
+        certainty.fitted_on_these = fitted_here(calibration, held_out);
+    }
     (report.groups, report.robustness, report.attacks) = (groups, robustness, attacks);
     report.out_of_distribution = out_of_distribution;
     finish(dir, &[Shown { file, part: Part { images: &held_out.data.held_out, first: 0 } }], report)
