@@ -78,7 +78,7 @@ fn options_that_do_not_exist_get_advice_that_works() {
         (&["finetune", "--resume=r"], &["striate train --resume"]),
         (&["train", "-e", "3"], &["'-e'", "--epochs", "--ema"]),
         (&["train", "-x", "3"], &["'-x'"]),
-        (&["eval", "m", "--top", "3"], &["'--top'", "predict"]),
+        (&["eval", "m", "--top", "3"], &["'--top'", "'--top-k'"]),
         (&["predict", "m", "x.png", "--epochs", "3"], &["'--epochs'", "train", "finetune"]),
         (&["train", "--epoch", "3"], &["'--epoch'", "'--epochs'"]),
         (&["train", "--learning-rate", "3"], &["'--learning-rate'"]),

@@ -137,7 +137,7 @@ fn a_smoke_run_fails_as_a_run_would() {
     error(
         &["train", "squares", "--smoke", "--lr", "1e38", "--optimizer", "sgd", "--quiet"],
         1,
-        &["step 2", "--lr 0.001"],
+        &["step 1", "--lr 0.001"],
     );
     error(&["train", "--smoke", "--resume", "run"], 2, &["--smoke", "--resume"]);
     error(&["train", "squares", "--smoke", "--show-config"], 2, &["--smoke", "--show-config"]);

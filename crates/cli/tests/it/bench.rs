@@ -103,7 +103,7 @@ fn a_profile_says_where_the_time_of_a_run_went() {
     let after = out.split("\nWhere ").nth(1).unwrap_or_else(|| panic!("no profile: {out}"));
     let rows = |name: &str| after.lines().filter(|l| l.split_whitespace().next() == Some(name)).count();
     for name in
-        ["data", "forward", "backward", "optimizer", "test", "rest", "conv2d_weight_grad", "adam_step", "outside"]
+        ["data", "forward", "backward", "optimizer", "validation", "rest", "conv2d_weight_grad", "adam_step", "outside"]
     {
         assert!(rows(name) > 0, "{name}: {after}");
     }

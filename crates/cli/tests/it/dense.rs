@@ -330,7 +330,7 @@ fn mistakes_have_one_clear_line() {
     train(&["--model", "resnet18"], &["detection needs a network that gives boxes", "fpn 64 + fcos"]);
     train(&["--model", "unet 8"], &["detection needs a network that gives boxes"]);
     train(&["--augment", "mixup"], &["mixup", "mosaic"]);
-    train(&["--folds", "3"], &["--folds is 3"]);
+    train(&["--folds", "3"], &["--folds 3 cannot be used", "folds are for classes"]);
     train(&["--class-weights"], &["--class-weights"]);
     fail(d, &["train", "voc", "--task", "segmentation"], 1, &["mask"]);
     let images = d.join("voc/JPEGImages/000.ppm");

@@ -95,8 +95,18 @@ fn several_labels_are_learnt_measured_and_predicted() {
     assert_eq!(by_flags["metrics"], measured["metrics"]);
     // Fine-tuned in every mode it is good at these labels, too.
     let finetune = |out: &str, more: &[&str]| {
-        let args =
-            ["finetune", "shapes.csv", "--from", "run", "--task", "multi-label", "--batch-size", "16", "--lr", "0.01"];
+        let args = [
+            "finetune",
+            "shapes.csv",
+            "--from",
+            "run/model.safetensors",
+            "--task",
+            "multi-label",
+            "--batch-size",
+            "16",
+            "--lr",
+            "0.01",
+        ];
         succeed(d, &[&args[..], &["--quiet", "--augment", "none", "--out", out], more].concat());
         json(&succeed(d, &["eval", out, "--json"]))
     };

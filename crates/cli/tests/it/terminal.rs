@@ -58,11 +58,10 @@ fn the_dashboard_fills_the_terminal_and_q_stops_safely() {
         let mut terminal = training(d, size, &run, &["--ui"]);
         terminal.wait_for("the dashboard is drawn", is_drawn(size));
         terminal.wait_for("an epoch is in the log", |terminal| terminal.text().contains("Test Accuracy: "));
+        terminal.wait_for("the rate is known", |terminal| terminal.text().contains(" images/s"));
         let text = terminal.text();
         assert!(terminal.screen().alternate_screen() && terminal.screen().hide_cursor());
-        for part in
-            ["lenet on squares (100 training, 20 test images), into run-", "Loss  training ", "images/s", " ETA "]
-        {
+        for part in ["lenet on squares (100 training, 20 test images), into run-", "Loss  training ", "ETA "] {
             assert!(text.contains(part), "'{part}' is not in\n{text}");
         }
         terminal.press("q");

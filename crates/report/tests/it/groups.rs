@@ -166,8 +166,9 @@ fn objects_and_masks_by_group() {
         assert_eq!(&named[..], &names_of[..]);
         let [x, y] = [0, 1].map(|group| metric(&found, group, main).unwrap());
         assert!(x > y + 0.3 && found.groups.iter().all(|group| group.images == 20 && group.outputs.is_empty()));
-        let [low, high] = found.groups[0].metrics[0].interval_95.unwrap();
-        assert!(low <= x && x <= high, "{low} {x} {high}");
+        // Where every image is right, resamples tell nothing.
+        let interval = found.groups[0].metrics[0].interval_95;
+        assert!(interval.map_or(x == 1.0, |[low, high]| low <= x && x <= high && low < high), "{interval:?} {x}");
         let gap = found.main_gap();
         assert_near("gap", gap.difference, x - y, EXACT);
         assert_eq!((found.gaps.len(), gap.lowest, gap.highest, gap.p_value), (1, Some(1), Some(0), Some(1.0 / 301.0)));

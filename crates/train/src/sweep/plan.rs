@@ -325,7 +325,7 @@ mod tests {
             ("epoch = 3\n[sweep]\n", "line 1: there is no setting 'epoch'; did you mean epochs?"),
             ("\n[sweep]\nmethod = \"gird\"\n", "line 3: unknown value `gird`"),
             ("[sweep]\nrun = 3\n", "line 2: unknown field `run`"),
-            ("[sweep.space]\nlearning = [1]\n", "there is no setting 'learning'"),
+            ("[sweep.space]\nlearning = [1]\n", "line 2: [sweep.space] names 'learning', which is no setting"),
             ("[sweep.space]\nlr = []\n", "lr: the list has no values"),
             ("[sweep.space]\nlr = { min = 0.1, max = 1 }\n", "a grid takes a list"),
             ("[sweep.space]\nlr = [\"fast\"]\n", "invalid type"),
