@@ -118,7 +118,7 @@ fn a_profile_says_where_the_time_of_a_run_went() {
         found.unwrap_or_else(|| panic!("{op} in {phase}: {profile}"))["calls"].as_u64().unwrap()
     };
     // Six steps, one batch of test images an epoch; two convolutions, pooled on the way where no gradient is wanted, of which the first's input needs no gradient.
-    assert_eq!((calls("conv2d", "forward"), calls("fused_conv2d", "test")), (12, 4));
+    assert_eq!((calls("conv2d", "forward"), calls("fused_conv2d", "validation")), (12, 4));
     assert_eq!((calls("conv2d_weight_grad", "backward"), calls("conv2d_input_grad", "backward")), (12, 6));
     assert_eq!(calls("adam_step", "optimizer"), 60);
     let phases: f64 = profile["phases"].as_object().unwrap().values().map(|v| v.as_f64().unwrap()).sum();

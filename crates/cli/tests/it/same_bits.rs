@@ -185,7 +185,14 @@ fn ctrl_c_loses_nothing() {
         |out| [&["train", "squares", "--batch-size", "20", "--log-every", "5", "--out", out][..], &long].concat();
     succeed(dir.path(), &args("undisturbed"));
     let undisturbed = weights(&dir.path().join("undisturbed/model.safetensors"));
-    let child = striate(dir.path()).args(args("stopped")).stdout(std::process::Stdio::piped()).spawn().unwrap();
+    // Who runs this test in the background may ignore the signal itself.
+    let child = std::process::Command::new("env")
+        .args(["--default-signal=INT", env!("CARGO_BIN_EXE_striate")])
+        .args(args("stopped"))
+        .current_dir(dir.path())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
     while !dir.path().join("stopped/checkpoint.safetensors").exists() {
         std::thread::sleep(Duration::from_millis(1));
     }
