@@ -96,7 +96,7 @@ fn odd_comparisons() {
         (regression.difference.value, regression.higher_is_better, regression.mcnemar),
         (Some(-0.5), false, None)
     );
-    assert_eq!(regression.difference.interval_95, Some([-0.5, -0.5]));
+    assert_eq!(regression.difference.interval_95, None);
     let broken = go(&numbers(vec![f32::NAN, 2.5]), &numbers(vec![1.0, 2.0])).unwrap();
     assert_eq!((broken.difference.value, broken.difference.interval_95), (None, None));
 }
