@@ -80,19 +80,12 @@ impl Terminal {
 
     /// Takes what the program has written; says whether it may write more.
     fn read(&mut self) -> bool {
-        let Some(master) = &mut self.master else { return true };
-        let mut ready = [PollFd::new(&*master, PollFlags::IN)];
+        let Some(master) = &self.master else { return true };
+        let mut ready = [PollFd::new(master, PollFlags::IN)];
         if poll(&mut ready, Some(&PAUSE)).unwrap_or(0) == 0 {
             return true;
         }
-        let mut bytes = [0; 4096];
-        match master.read(&mut bytes) {
-            Ok(0) | Err(_) => false,
-            Ok(n) => {
-                self.emulator.process(&bytes[..n]);
-                true
-            }
-        }
+        self.take()
     }
 
     /// Waits until the screen is as `is` says.
@@ -111,7 +104,7 @@ impl Terminal {
         loop {
             let more = self.read();
             if let Some(status) = self.child.try_wait().unwrap() {
-                while self.master.is_some() && self.read_rest() {}
+                while self.master.is_some() && self.take() {}
                 return status.code();
             }
             assert!(start.elapsed() < PATIENCE, "the program does not end\n{}", self.text());
@@ -121,8 +114,8 @@ impl Terminal {
         }
     }
 
-    /// Takes what is left in a terminal whose program has ended.
-    fn read_rest(&mut self) -> bool {
+    /// Waits for what the program writes next and takes it; says whether there was something.
+    fn take(&mut self) -> bool {
         let Some(master) = &mut self.master else { return false };
         let mut bytes = [0; 4096];
         match master.read(&mut bytes) {

@@ -277,12 +277,12 @@ fn dilated_means(ctx: &Context, x: Value, w: &Windows, includes_padding: bool) -
     let [rows, columns] = [0, 1].map(|d| {
         let [before, after] = w.pads[d];
         let counted = if includes_padding { 0..before + size[d] + after } else { before..before + size[d] };
-        let share = |i: usize| {
+        let weight = |i: usize| {
             let at = |k: usize| i * w.strides[d] + k * w.dilations[d];
             let n = (0..w.kernel[d]).filter(|&k| counted.contains(&at(k))).count();
             if n == 0 { 0.0 } else { 1.0 / n as f64 }
         };
-        (0..counts[d]).map(share).collect::<Vec<f64>>()
+        (0..counts[d]).map(weight).collect::<Vec<f64>>()
     });
     scaled(ctx, sums, &rows, &columns)
 }
