@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes crates/report/tests/fixtures/explanations.safetensors: two small networks, an image, and what Captum and pytorch-grad-cam say of it.
+"""Writes crates/report/tests/fixtures/explanations.safetensors: three small networks, an image, and what Captum and pytorch-grad-cam say of it.
 
     python3 scripts/make_explanations.py
 
@@ -48,6 +48,30 @@ def classifier() -> nn.Sequential:
 
 def segmenter() -> nn.Sequential:
     return nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.ReLU(), nn.Conv2d(8, 8, 3, padding=1), nn.ReLU(), nn.Conv2d(8, CLASSES, 1))
+
+
+class Rows(nn.Module):
+    """`[n, values, h, w]` as `[n, places, values]`, row by row."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.flatten(2).transpose(1, 2)
+
+
+def detector() -> nn.Sequential:
+    """Of stride 2: for each place the logits of the classes, four distances and the centerness."""
+    layers = [nn.Conv2d(3, 8, 3, padding=1), nn.ReLU(), nn.Conv2d(8, 8, 3, stride=2, padding=1), nn.ReLU()]
+    return nn.Sequential(*layers, nn.Conv2d(8, CLASSES + 5, 1), Rows())
+
+
+class ObjectScore:
+    """The score of a class at a place: the root of its probability times its centerness (FCOS, Tian et al., 2019)."""
+
+    def __init__(self, place: int, target: int) -> None:
+        self.place, self.target = place, target
+
+    def __call__(self, rows: torch.Tensor) -> torch.Tensor:
+        row = rows[self.place].sigmoid()
+        return (row[self.target] * row[CLASSES + 4]).sqrt()
 
 
 def spread(net: nn.Module) -> nn.Module:
@@ -147,6 +171,18 @@ def main() -> None:
         target_of = SemanticSegmentationTarget(target, mask)
         for name, method in CAMS.items():
             saved[f"segmentation/{name}/{target}"] = grad_cam(method, dense, dense[2], x, target_of)
+
+    torch.manual_seed(8)
+    with torch.no_grad():
+        boxes = spread(detector())
+    saved |= {f"detector/{name}": t for name, t in boxes.state_dict().items()}
+    rows = boxes(x)[0].detach()
+    for target in range(CLASSES):
+        place = int((rows[:, target].sigmoid() * rows[:, CLASSES + 4].sigmoid()).argmax())
+        target_of = ObjectScore(place, target)
+        saved[f"detection/score/{target}"] = target_of(rows).reshape(1)
+        for name, method in CAMS.items():
+            saved[f"detection/{name}/{target}"] = grad_cam(method, boxes, boxes[2], x, target_of)
     saved = {name: (t.detach() if t.dtype == torch.int64 else t.detach().float()).contiguous().clone() for name, t in saved.items()}
     PATH.parent.mkdir(parents=True, exist_ok=True)
     save_file(saved, PATH)

@@ -31,10 +31,17 @@ pub fn intervals(
 
 /// Samples in the order of a score, for the ROC-AUC and the average precision of any resample of them.
 pub struct Ranked {
-    /// Samples, the highest score first, with whether each is positive.
-    order: Vec<(u32, bool)>,
-    /// Where samples of the next score begin, for each score that occurs.
-    ends: Vec<u32>,
+    /// Samples, the highest score first, of each step its positives before its negatives.
+    order: Vec<u32>,
+    steps: Vec<Step>,
+}
+
+/// Samples of one score, or of several that follow each other and have no positives.
+struct Step {
+    /// Where its negatives begin.
+    negatives: u32,
+    /// Where the next step begins.
+    end: u32,
 }
 
 impl Ranked {
@@ -44,35 +51,40 @@ impl Ranked {
         if samples.iter().any(|(score, _)| score.is_nan()) {
             return None;
         }
-        let mut order: Vec<u32> = (0..samples.len() as u32).collect();
+        let mut by_score: Vec<u32> = (0..samples.len() as u32).collect();
         let score = |i: &u32| samples[*i as usize].0;
-        order.sort_by(|a, b| score(b).total_cmp(&score(a)));
+        by_score.sort_by(|a, b| score(b).total_cmp(&score(a)));
+        let mut order = Vec::with_capacity(samples.len());
+        let (mut steps, mut has_positives) = (Vec::<Step>::new(), true);
         // -0 and 0 are one score.
-        let mut ends = Vec::new();
-        let mut end = 0;
-        for same in order.chunk_by(|a, b| score(a) == score(b)) {
-            end += same.len() as u32;
-            ends.push(end);
+        for same in by_score.chunk_by(|a, b| score(a) == score(b)) {
+            let (positives, negatives): (Vec<u32>, Vec<u32>) = same.iter().partition(|i| samples[**i as usize].1);
+            let begin = order.len() as u32;
+            order.extend(positives.iter().chain(&negatives));
+            let step = Step { negatives: begin + positives.len() as u32, end: order.len() as u32 };
+            let had_positives = std::mem::replace(&mut has_positives, !positives.is_empty());
+            match steps.last_mut() {
+                Some(last) if !had_positives && !has_positives => last.end = step.end,
+                _ => steps.push(step),
+            }
         }
-        Some(Ranked { order: order.into_iter().map(|i| (i, samples[i as usize].1)).collect(), ends })
+        Some(Ranked { order, steps })
     }
 
     /// The ROC-AUC and the average precision, with each sample as often as `times` says: those of [`striate_train::Ranking`]. NaN where they are not defined.
     pub fn areas(&self, times: &[u32]) -> [f64; 2] {
+        let drawn = |samples: &[u32]| samples.iter().map(|&sample| u64::from(times[sample as usize])).sum::<u64>();
         let (mut found, mut wrong, mut pairs, mut precision) = (0u64, 0u64, 0u64, 0.0);
         let mut begin = 0;
-        for &end in &self.ends {
-            let (mut positives, mut negatives) = (0u64, 0u64);
-            for &(sample, positive) in &self.order[begin..end as usize] {
-                let n = times[sample as usize] as u64;
-                if positive { positives += n } else { negatives += n }
-            }
+        for step in &self.steps {
+            let (middle, end) = (step.negatives as usize, step.end as usize);
+            let (positives, negatives) = (drawn(&self.order[begin..middle]), drawn(&self.order[middle..end]));
             pairs += negatives * (2 * found + positives);
             (found, wrong) = (found + positives, wrong + negatives);
             if positives > 0 {
                 precision += positives as f64 * (found as f64 / (found + wrong) as f64);
             }
-            begin = end as usize;
+            begin = end;
         }
         [pairs as f64 / (2 * found * wrong) as f64, precision / found as f64]
     }
@@ -88,8 +100,10 @@ mod tests {
     fn areas_are_those_of_the_repeated_samples() {
         let mut rng = Generator::new(3);
         for round in 0..20 {
-            // Few scores, so that many are equal.
-            let samples: Vec<(f32, bool)> = (0..17).map(|_| (rng.below(6) as f32 / 6.0, rng.below(3) == 0)).collect();
+            // Of few scores many are equal, of many there are negatives that follow each other.
+            let scores = if round % 2 == 0 { 6 } else { 60 };
+            let samples: Vec<(f32, bool)> =
+                (0..17).map(|_| (rng.below(scores) as f32 / 6.0, rng.below(3) == 0)).collect();
             let times: Vec<u32> = (0..17).map(|_| rng.below(3) as u32).collect();
             let repeated: Vec<(f32, bool)> =
                 samples.iter().zip(&times).flat_map(|(&s, &n)| std::iter::repeat_n(s, n as usize)).collect();

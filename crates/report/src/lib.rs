@@ -54,6 +54,6 @@ pub use out_of_distribution::{
     Mahalanobis, OutOfDistribution, OutOfDistributionScore, Representations, out_of_distribution,
 };
 pub use outcomes::{LabelAnswers, MetricOf, MetricsOf, NumberAnswers, Outcomes, TaskAnswers};
-pub use report::{Curve, FORMAT, FoldRow, Report, ReportOptions};
+pub use report::{Curve, FORMAT, FoldRow, Report, ReportOptions, RunFiles, TrainingCurve, TrainingUnit};
 pub use roc::RocCurve;
 pub use unlabelled::UnlabelledAnswers;

@@ -10,7 +10,7 @@ use crate::features::Features;
 use crate::gallery::{Gallery, Shot};
 use crate::groups::{GapKind, Groups};
 use crate::number::Number;
-use crate::report::{Curve, Report};
+use crate::report::{Curve, Report, TrainingCurve, TrainingUnit};
 use crate::robustness::{AttackExample, Attacks, CorruptionExample, Robustness, STRENGTHS};
 use crate::roc;
 use askama::Template;
@@ -169,14 +169,16 @@ impl Report {
     }
 
     fn training_plot(&self) -> String {
-        let series = |curve: &Curve| Series {
-            name: curve.name.clone(),
+        let series = |curve: &TrainingCurve| Series {
+            name: match curve.fold {
+                Some(fold) => format!("{}, fold {fold}", curve.name),
+                None => curve.name.clone(),
+            },
             points: curve.points.clone(),
-            scale: match (curve.fraction, curve.name.contains(' ')) {
-                (true, _) => Some(Scale::Fraction),
-                // Losses are named by their split alone.
-                (false, true) => Some(Scale::Number),
-                (false, false) => None,
+            scale: match curve.unit {
+                TrainingUnit::Loss => None,
+                TrainingUnit::Fraction => Some(Scale::Fraction),
+                TrainingUnit::Number => Some(Scale::Number),
             },
         };
         plots::curves(&self.training_curves.iter().map(series).collect::<Vec<_>>(), "step")

@@ -17,8 +17,9 @@ use crate::values;
 use schemars::JsonSchema;
 use serde::Serialize;
 use std::path::Path;
+use striate_imaging::Split;
 use striate_train::sinks::History;
-use striate_train::{DetectionMetrics, Evaluation, Measured, Metric, Metrics, Results, SegmentationMetrics};
+use striate_train::{DetectionMetrics, Evaluation, Measured, Metric, Metrics, Results, Scale, SegmentationMetrics};
 
 /// The version of the layout of `report.json`.
 pub const FORMAT: u32 = 1;
@@ -51,8 +52,8 @@ pub struct Report {
     pub precision_recall: Vec<Curve>,
     /// The ROC curve of each class against the rest, or of each label of a multi-label model; first their macro average, if there are several.
     pub roc: Vec<RocCurve>,
-    /// Losses and metrics during training, if the run's files are there.
-    pub training_curves: Vec<Curve>,
+    /// Losses and metrics during training, if the run's files are there; of a cross-validation those on what each fold held out.
+    pub training_curves: Vec<TrainingCurve>,
     /// Images on which the model fails, and of a classification those on which it is right and most certain.
     pub failures: Vec<Failures>,
     /// Labels that are likely wrong, of a classification.
@@ -95,6 +96,34 @@ pub struct Curve {
     pub fraction: bool,
 }
 
+/// How a loss or a metric changes during training.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct TrainingCurve {
+    /// The split that it is measured on, and the metric; of a loss the split alone.
+    pub name: String,
+    /// The number of the fold, from 1, of a cross-validation.
+    pub fold: Option<usize>,
+    /// What its values are.
+    pub unit: TrainingUnit,
+    /// Its points, `[step, value]`.
+    pub points: Vec<[f64; 2]>,
+}
+
+/// What the values of a curve of the training are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum TrainingUnit {
+    /// Losses.
+    Loss,
+    /// Fractions from 0 to 1.
+    Fraction,
+    /// Other numbers.
+    Number,
+}
+
+/// The files of a run: its directory, the metrics of its card, and the name of the one by which the best epoch was chosen.
+pub type RunFiles<'a> = (&'a Path, &'a [Metric], Option<&'a str>);
+
 /// What a report is made with.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ReportOptions {
@@ -122,7 +151,7 @@ impl Report {
         about: About,
         evaluation: &Evaluation,
         outcomes: &Outcomes,
-        run: Option<(&Path, &[Metric], Option<&str>)>,
+        run: Option<RunFiles>,
         options: &ReportOptions,
     ) -> Report {
         let names = &about.outputs;
@@ -130,7 +159,7 @@ impl Report {
         let (label_errors, list) = suspects(outcomes, names, options.failures).unzip();
         failures.extend(list.filter(|list| !list.images.is_empty()));
         let mut report = Report {
-            training_curves: run.map_or_else(Vec::new, |run| training_curves(run)),
+            training_curves: run.map_or_else(Vec::new, training_curves),
             failures,
             label_errors,
             ..Report::empty(about.clone(), options)
@@ -221,14 +250,19 @@ impl Report {
         self.confusion = Some(Confusion::of(metrics.confusion()));
     }
 
-    /// With the numbers of the folds of a cross-validation.
-    pub fn add_folds(&mut self, folds: &[Measured]) {
+    /// With the numbers of the folds of a cross-validation, and the curves on what they held out from the files of their runs.
+    pub fn add_folds<'a>(&mut self, folds: &[Measured], runs: impl IntoIterator<Item = RunFiles<'a>>) {
         let row = |(i, measured): (usize, &Measured)| FoldRow {
             fold: i + 1,
             images: measured.samples,
             metrics: measured.metrics.iter().map(Number::of).collect(),
         };
         self.folds = folds.iter().enumerate().map(row).collect();
+        for (i, run) in runs.into_iter().enumerate() {
+            let curves =
+                training_curves(run).into_iter().filter(|curve| !curve.name.starts_with(Split::Train.adjective()));
+            self.training_curves.extend(curves.map(|curve| TrainingCurve { fold: Some(i + 1), ..curve }));
+        }
     }
 
     /// The title of each metric, and its value in each fold with its interval, if it has one.
@@ -266,13 +300,17 @@ impl Curve {
 }
 
 /// Losses and metrics of a run, thinned to what a plot shows.
-fn training_curves((run, metrics, monitor): (&Path, &[Metric], Option<&str>)) -> Vec<Curve> {
+fn training_curves((run, metrics, monitor): RunFiles) -> Vec<TrainingCurve> {
     let series = History::of_run(run, metrics, monitor).series();
     let curve = |series: striate_train::plots::Series| {
         let step = series.points.len().div_ceil(5 * POINTS).max(1);
         let points = series.points.iter().step_by(step).copied().filter(|p| p.iter().all(|x| x.is_finite()));
-        let fraction = series.scale == Some(striate_train::Scale::Fraction);
-        Curve { name: series.name.clone(), points: points.collect(), fraction }
+        let unit = match series.scale {
+            None => TrainingUnit::Loss,
+            Some(Scale::Fraction) => TrainingUnit::Fraction,
+            Some(Scale::Number) => TrainingUnit::Number,
+        };
+        TrainingCurve { name: series.name.clone(), fold: None, unit, points: points.collect() }
     };
     series.into_iter().map(curve).collect()
 }

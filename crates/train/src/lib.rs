@@ -70,7 +70,7 @@ pub use lr_find::{LrFind, LrFindEnd, LrFindOptions, LrPoint};
 pub use metrics::{
     Averages, ClassificationMetrics, ConfusionMatrix, Detail, DetectionMetrics, Direction, ImageErrors, Metric,
     Metrics, MultiLabelMetrics, OperatingPoint, Ranking, RegressionMetrics, Scale, SegmentationMetrics,
-    bootstrap_interval, bootstrap_intervals, boundary_f1, wilson_interval,
+    bootstrap_interval, bootstrap_intervals, boundary_f1, fraction_interval, wilson_interval,
 };
 pub use out_of_fold::{FoldHeldOut, OutOfFold};
 pub use overfit::{Overfit, OverfitVerdict};

@@ -187,6 +187,20 @@ fn a_report_of_folds_is_of_images_that_were_not_learnt_from() {
         assert!((named(&row["metrics"], "accuracy") - right as f64 / held_out.len() as f64).abs() < 1e-12);
     }
     assert_eq!(folds.len(), 3);
+    let curves = numbers["training_curves"].as_array().unwrap();
+    for (fold, row) in folds.iter().enumerate() {
+        let of = |unit: &str| {
+            let mut curves = curves.iter().filter(|curve| curve["fold"] == fold + 1 && curve["unit"] == unit);
+            let curve = curves.next().unwrap_or_else(|| panic!("{unit} of fold {fold}: {numbers}"));
+            assert_eq!(curves.next(), None);
+            (curve["name"].as_str().unwrap(), curve["points"].as_array().unwrap())
+        };
+        let ((name, points), best) = (of("fraction"), named(&row["metrics"], "accuracy"));
+        assert_eq!((name, of("loss").0), ("validation accuracy", "validation"));
+        let reaches = |point: &serde_json::Value| (point[1].as_f64().unwrap() - best).abs() < 1e-6;
+        assert!(points.len() == 2 && points.iter().any(reaches), "{points:?}, {best}");
+    }
+    assert_eq!(curves.len(), 6);
     let suspects: serde_json::Value = serde_json::from_str(&succeed(d, &["label-errors", "cv", "--json"])).unwrap();
     let images = |of: &serde_json::Value| {
         of.as_array().unwrap().iter().map(|s| s["image"].to_string()).collect::<std::collections::BTreeSet<_>>()

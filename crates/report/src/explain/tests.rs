@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use striate_formats::safetensors;
 use striate_imaging::{Fit, Preprocessing};
-use striate_model::Training;
+use striate_model::{Suppression, Training};
 use striate_nn::{
-    AdaptiveAvgPool2d, AvgPool2d, BatchNorm2d, Conv2d, Flatten, Forward, Linear, MaxPool2d, ReLU, Sequential, Sigmoid,
-    StateDict, load_state_dict,
+    AdaptiveAvgPool2d, AvgPool2d, BatchNorm2d, Conv2d, Flatten, Forward, Linear, MaxPool2d, Module, Pass, ReLU,
+    Sequential, Sigmoid, StateDict, load_state_dict,
 };
 use striate_tensor::Generator;
 
@@ -68,6 +68,30 @@ fn segmenter(tensors: &Tensors) -> Explainer {
         .add(Conv2d::new(8, CLASSES, 1, rng));
     let palette = vec![[0, 0, 0], [1, 0, 0], [2, 0, 0], [3, 0, 0]];
     explainer(network, "segmenter/", TaskCard::Segmentation { palette }, tensors)
+}
+
+/// `[n, values, h, w]` as `[n, places, values]`, row by row.
+#[derive(Module)]
+struct Rows {}
+
+impl Forward for Rows {
+    fn forward(&self, x: Tensor, _: &Pass) -> Tensor {
+        x.flatten(2, -1).transpose(1, 2)
+    }
+}
+
+fn detector(tensors: &Tensors) -> Explainer {
+    let rng = &mut Generator::new(0);
+    let network = Sequential::new()
+        .add(Conv2d::options(3, 8, 3).padding(1).build(rng))
+        .add(ReLU)
+        .add(Conv2d::options(8, 8, 3).stride(2).padding(1).build(rng))
+        .add(ReLU)
+        .add(Conv2d::new(8, CLASSES + 5, 1, rng))
+        .add(Rows {});
+    let thresholds = vec![0.05; CLASSES];
+    let task = TaskCard::Detection { strides: vec![2], suppression: Suppression::default(), thresholds };
+    explainer(network, "detector/", task, tensors)
 }
 
 fn ask(explainer: &Explainer, x: &Tensor, class: Option<usize>) -> Question {
@@ -168,6 +192,22 @@ fn random_methods_are_those_of_captum_where_the_noise_is_given() {
     let points: Vec<Between> = alphas.iter().enumerate().map(point).collect();
     let found = gradients::gradient_shap(&explainer.network, x, &ask(&explainer, x, Some(1)).aim, &points);
     close(&found, &fixture["gradient-shap/1"], "gradient SHAP");
+}
+
+#[test]
+fn the_best_object_of_a_class_is_explained_as_pytorch_grad_cam_does() {
+    let fixture = fixture();
+    let (explainer, x) = (detector(&fixture), &fixture["input"]);
+    for class in 0..CLASSES {
+        let question = ask(&explainer, x, Some(class));
+        assert!(matches!(question.target.kind, TargetKind::Score { .. }));
+        close(&[question.target.value as f32], &fixture[&format!("detection/score/{class}")], "score");
+        for method in [Method::GradCam, Method::GradCamPlusPlus, Method::ScoreCam, Method::LayerCam] {
+            let options = Options { layer: Some("2".into()), ..Options::default() };
+            let found = explainer.answer(&question, method, &options).unwrap();
+            close(&found.map, &fixture[&format!("detection/{method}/{class}")], &format!("{method} {class}"));
+        }
+    }
 }
 
 #[test]

@@ -16,7 +16,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use striate_data::parallel;
 use striate_tensor::num_threads;
-use striate_train::{Metric, bootstrap_interval, bootstrap_intervals};
+use striate_train::{Metric, bootstrap_interval, bootstrap_intervals, fraction_interval};
 
 /// How groups are compared.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -265,7 +265,7 @@ fn group(
             let drawn: Vec<usize> = drawn.iter().map(|&place| members[place]).collect();
             error(&drawn).unwrap_or(f64::NAN)
         };
-        Some(bootstrap_interval(members.len(), rounds, seed, of)?.map(|x| x.clamp(0.0, 1.0)))
+        bootstrap_interval(members.len(), rounds, seed, of).map(fraction_interval)
     });
     let main = metrics.iter().find(|metric| metric.name == outcomes.main_metric());
     let is_fraction = !matches!(outcomes.answers, TaskAnswers::Regression(_));

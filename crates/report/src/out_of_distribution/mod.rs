@@ -8,7 +8,7 @@ use crate::answers::Answers;
 use crate::folds::{finite, folds, others};
 use schemars::JsonSchema;
 use serde::Serialize;
-use striate_train::{MeasuredBatch, Ranking, bootstrap_interval};
+use striate_train::{MeasuredBatch, Ranking, bootstrap_interval, fraction_interval};
 
 /// Resamplings of the images for an interval.
 const ROUNDS: usize = 200;
@@ -179,7 +179,7 @@ fn measured(name: &str, [inside, outside]: &[Vec<f64>; 2], seed: u64) -> OutOfDi
         auroc,
         auroc_interval_95: auroc
             .and_then(|_| bootstrap_interval(all.len(), ROUNDS, seed, auroc_of))
-            .map(|bounds| bounds.map(|x| x.clamp(0.0, 1.0))),
+            .map(fraction_interval),
         aupr_inside: auroc.and(ranking.as_ref().and_then(Ranking::average_precision)),
         aupr_outside: auroc.and_then(|_| Ranking::of(scored(-1.0))?.average_precision()),
         fpr_at_95_tpr: passing.map(|point| point.false_positives as f64 / outside.len() as f64),

@@ -1,6 +1,6 @@
 //! Average precision and recall of boxes, as COCO measures them.
 
-use super::{Metric, Metrics, OperatingPoint, bootstrap_interval, bootstrap_intervals, mean, ratio};
+use super::{Metric, Metrics, OperatingPoint, bootstrap_interval, bootstrap_intervals, fraction_interval, mean, ratio};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use striate_data::Object;
@@ -205,7 +205,7 @@ impl DetectionMetrics {
 
     /// A 95 % confidence interval of `map`, by resampling the images ([`bootstrap_interval`]).
     pub fn map_interval(&self, rounds: usize, seed: u64) -> Option<[f64; 2]> {
-        bootstrap_interval(self.images, rounds, seed, self.map_of()).map(fractions)
+        bootstrap_interval(self.images, rounds, seed, self.map_of()).map(fraction_interval)
     }
 
     /// 95 % confidence intervals of what [`finish`](Metrics::finish) gives, and of the [`class_metrics`](DetectionMetrics::class_metrics) of each class, in
@@ -220,7 +220,7 @@ impl DetectionMetrics {
         };
         let count = NAMES.len() + self.classes.len() * CLASS_NAMES.len();
         let mut intervals = bootstrap_intervals(self.images, rounds, seed, count, values);
-        intervals.iter_mut().for_each(|interval| *interval = interval.map(fractions));
+        intervals.iter_mut().for_each(|interval| *interval = interval.map(fraction_interval));
         let of_classes = intervals.split_off(NAMES.len());
         [intervals, of_classes]
     }
@@ -285,11 +285,6 @@ type SizeSums = [Option<Sums>; SIZES.len()];
 fn class_values(sums: &[Option<Sums>]) -> [f64; CLASS_NAMES.len()] {
     let Some(sums) = sums[ALL] else { return [f64::NAN; CLASS_NAMES.len()] };
     [mean(sums.precision), sums.precision[0], sums.precision[5], mean(sums.recall)]
-}
-
-/// Bounds that a shift may have led out of the range of fractions.
-fn fractions(interval: [f64; 2]) -> [f64; 2] {
-    interval.map(|x| x.clamp(0.0, 1.0))
 }
 
 /// Of one class and size, by IoU.

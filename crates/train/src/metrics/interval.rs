@@ -73,6 +73,11 @@ fn interval(value: f64, drawn: impl Iterator<Item = f64>) -> Option<[f64; 2]> {
     Some([low.min(value), high.max(value)])
 }
 
+/// The part of an interval in which a fraction can lie: a shift by the bias can lead out of it.
+pub fn fraction_interval(interval: [f64; 2]) -> [f64; 2] {
+    interval.map(|x| x.clamp(0.0, 1.0))
+}
+
 /// In standard deviations.
 const NEGLIGIBLE_BIAS: f64 = 0.25;
 

@@ -15,7 +15,7 @@ pub use boundary::boundary_f1;
 pub use classification::ClassificationMetrics;
 pub use confusion::{Averages, ConfusionMatrix};
 pub use detection::{DetectionMetrics, ImageErrors};
-pub use interval::{bootstrap_interval, bootstrap_intervals};
+pub use interval::{bootstrap_interval, bootstrap_intervals, fraction_interval};
 pub use multi_label::MultiLabelMetrics;
 pub(crate) use ranking::best_f1;
 pub use ranking::{OperatingPoint, Ranking};

@@ -1,7 +1,9 @@
 //! How well the class of each pixel is predicted.
 
 use super::boundary::boundary_f1;
-use super::{ConfusionMatrix, Detail, Metric, Metrics, bootstrap_interval, bootstrap_intervals, mean, ratio};
+use super::{
+    ConfusionMatrix, Detail, Metric, Metrics, bootstrap_interval, bootstrap_intervals, fraction_interval, mean, ratio,
+};
 use serde::{Deserialize, Serialize};
 
 /// How well the class of each pixel is predicted. Pixels whose target is below 0 are void: they count for nothing. A prediction below 0 is none, and wrong.
@@ -155,7 +157,7 @@ impl SegmentationMetrics {
 
     /// A 95 % confidence interval of `mean_iou`, by resampling the images ([`bootstrap_interval`]); none with [`Detail::Running`].
     pub fn mean_iou_interval(&self, rounds: usize, seed: u64) -> Option<[f64; 2]> {
-        bootstrap_interval(self.images, rounds, seed, self.mean_iou_of()?).map(|of| of.map(|x| x.clamp(0.0, 1.0)))
+        bootstrap_interval(self.images, rounds, seed, self.mean_iou_of()?).map(fraction_interval)
     }
 
     /// 95 % confidence intervals of what [`finish`](Metrics::finish) gives, and of the [`class_metrics`](SegmentationMetrics::class_metrics) of each class,
@@ -176,7 +178,7 @@ impl SegmentationMetrics {
         };
         let overall = OVERALL.len();
         let mut intervals = bootstrap_intervals(self.images, rounds, seed, overall + classes * OF_CLASS, values);
-        intervals.iter_mut().for_each(|interval| *interval = interval.map(|of| of.map(|x| x.clamp(0.0, 1.0))));
+        intervals.iter_mut().for_each(|interval| *interval = interval.map(fraction_interval));
         let of_classes = intervals.split_off(overall);
         Some([intervals, of_classes])
     }

@@ -29,9 +29,7 @@ use striate::data::DataError;
 use striate::data::images::ListOptions;
 use striate::model::{ModelCard, Predictor, TaskCard};
 use striate::report::groups::{GroupOptions, Grouping, groups};
-use striate::report::{
-    Certainty, HeldOutAnswers, LabelLogits, Number, Outcomes, Representations, TaskAnswers, measured,
-};
+use striate::report::{Certainty, HeldOutAnswers, LabelLogits, Number, Outcomes, Representations, TaskAnswers};
 use striate::train::{Evaluation, HeldOut, MeasuredBatch, Metric, Results, TrainError, evaluate_each, load_to_measure};
 
 /// More classes or labels than these are not printed one by one, nor is the matrix.
@@ -46,8 +44,6 @@ struct Measured<'a> {
     outputs: &'a [String],
     task: &'a TaskCard,
     evaluation: &'a Evaluation,
-    /// The metrics with the intervals of all, for JSON.
-    numbers: Vec<Number>,
     /// How often the right class is among so many of the highest scores, if that was asked for.
     top_k: Option<Metric>,
     calibrated: Option<Calibrated<'a>>,
@@ -119,10 +115,6 @@ pub fn run(args: Eval) -> Result<ExitCode, Failure> {
         outputs: &model.card.classes,
         task: &model.card.task,
         evaluation,
-        numbers: match resamples {
-            true => measured(evaluation, outcomes, &model.card.classes, SEED),
-            false => evaluation.results.metrics().iter().map(Number::of).collect(),
-        },
         top_k: args.top_k.and_then(|k| top_k(evaluation, k as usize)),
         outside,
         calibrated: logits.and_then(|answers| Calibrated::of(&model.card, &held_out, &answers)),
@@ -134,8 +126,16 @@ pub fn run(args: Eval) -> Result<ExitCode, Failure> {
     }
     groups.iter().for_each(groups::notes);
     let robustness = robustness::measure(&args, &file, &model, &held_out)?;
+    let evaluated = report::Evaluated { file: &file, model: &model, held_out: &held_out, given: &given };
+    let mut report = None;
     if args.json {
-        let mut value = measured.json();
+        // The report resamples the images for the same intervals.
+        report = args.report.is_some().then(|| report::of(&evaluated));
+        let numbers = report.as_ref().map_or_else(
+            || striate::report::measured(evaluation, outcomes, &model.card.classes, SEED),
+            |report| report.metrics.clone(),
+        );
+        let mut value = measured.json(&numbers);
         if let Some(groups) = &groups {
             value["groups"] = serde_json::to_value(groups)?;
         }
@@ -147,13 +147,13 @@ pub fn run(args: Eval) -> Result<ExitCode, Failure> {
         robustness.print()?;
     }
     if let Some(dir) = &args.report {
-        let evaluated = report::Evaluated { file: &file, model: &model, held_out: &held_out, given: &given };
         let (robustness, attacks) = robustness.into_parts();
         let out_of_distribution = measured.outside.map(Outside::into_found);
         let known = evaluation.results.metrics();
         let top_k = measured.top_k.filter(|metric| known.iter().all(|known| known.name != metric.name));
         let beside = report::Beside { groups, robustness, attacks, out_of_distribution, top_k };
-        let page = report::write(dir, &evaluated, beside)?;
+        let report = report.unwrap_or_else(|| report::of(&evaluated));
+        let page = report::write(dir, &evaluated, report, beside)?;
         if !args.json {
             say(format_args!("\nReport:  {}", shown_path(&page)))?;
         }
@@ -241,7 +241,7 @@ pub fn report_of_run(run: &Path, quiet: bool) -> Result<PathBuf, Failure> {
     let held_out = held_out.map_err(advice::failure)?;
     let given = Given::of(&model, &held_out, true, false)?;
     let evaluated = report::Evaluated { file: &file, model: &model, held_out: &held_out, given: &given };
-    report::write(&dir, &evaluated, report::Beside::default())
+    report::write(&dir, &evaluated, report::of(&evaluated), report::Beside::default())
 }
 
 /// The model, with its features where they are asked for and it has some.
@@ -292,7 +292,8 @@ fn add(value: &mut Value, metric: &Metric) {
 }
 
 impl Measured<'_> {
-    fn json(&self) -> Value {
+    /// With these metrics and their intervals.
+    fn json(&self, numbers: &[Number]) -> Value {
         let (model, model_bytes) = json_path(self.model);
         let metrics = self.evaluation.results.metrics();
         let mut value = json!({
@@ -309,7 +310,7 @@ impl Measured<'_> {
             "metrics": by_name(&metrics),
         });
         let interval = |number: &Number| Some((number.name.clone(), json!(number.interval_95?)));
-        let intervals = self.numbers.iter().filter_map(interval).collect::<serde_json::Map<_, _>>();
+        let intervals = numbers.iter().filter_map(interval).collect::<serde_json::Map<_, _>>();
         value["intervals_95"] = intervals.into();
         self.top_k.iter().for_each(|metric| add(&mut value, metric));
         model_bytes.into_iter().for_each(|bytes| value["model_bytes"] = bytes.into());

@@ -21,7 +21,9 @@ pub fn report_of_folds(done: &CrossValidation) -> Result<PathBuf, Failure> {
     let about = About::out_of_fold(&all, model, network, &given.evaluation);
     let mut report = Report::new(about, &given.evaluation, &given.outcomes, None, &ReportOptions::default());
     report.certainty = given.certainty(&all.card, report.seed);
-    report.add_folds(&done.folds);
+    let (metrics, monitor) = (&all.card.training.metrics[..], all.card.training.monitor.as_deref());
+    let runs = all.folds.iter().filter_map(|fold| Some((fold.file.parent()?, metrics, monitor)));
+    report.add_folds(&done.folds, runs);
     let part = |fold: usize| {
         let fold = &all.folds[fold];
         Shown { file: &fold.file, part: Part { images: &fold.held_out.data.held_out, first: fold.first } }

@@ -42,9 +42,8 @@ pub fn make(dir: &Path) -> Result<(), Failure> {
         .map_err(|e| format!("cannot make the folder {} for the report: {e}", shown_path(dir)).into())
 }
 
-/// Writes the report into `dir`, and gives the path of its page.
-pub fn write(dir: &Path, evaluated: &Evaluated, beside: Beside) -> Result<PathBuf, Failure> {
-    let Evaluated { file, model, held_out, given } = evaluated;
+/// The report of what was evaluated alone.
+pub fn of(Evaluated { file, model, held_out, given }: &Evaluated) -> Report {
     let (evaluation, outcomes) = (&given.evaluation, &given.outcomes);
     let card = &model.card;
     let network = striate::zoo::title_of(&card.architecture);
@@ -52,7 +51,13 @@ pub fn write(dir: &Path, evaluated: &Evaluated, beside: Beside) -> Result<PathBu
     let run = file.parent().map(|dir| (dir, &card.training.metrics[..], card.training.monitor.as_deref()));
     let temperature = card.calibration.as_ref().map_or(1.0, |calibration| calibration.temperature(0));
     let options = ReportOptions { temperature, ..ReportOptions::default() };
-    let mut report = Report::new(about, evaluation, outcomes, run, &options);
+    Report::new(about, evaluation, outcomes, run, &options)
+}
+
+/// Writes the report into `dir` with what was measured beside, and gives the path of its page.
+pub fn write(dir: &Path, evaluated: &Evaluated, mut report: Report, beside: Beside) -> Result<PathBuf, Failure> {
+    let Evaluated { file, model, held_out, given } = evaluated;
+    let card = &model.card;
     let Beside { groups, robustness, attacks, out_of_distribution, top_k } = beside;
     report.metrics.extend(top_k.as_ref().map(Number::of));
     report.certainty = given.certainty(card, report.seed);
