@@ -58,7 +58,7 @@ impl Filter {
 impl Fingerprints {
     /// Of these images.
     pub fn of(fingerprints: impl IntoIterator<Item = u64>) -> Fingerprints {
-        Fingerprints { exact: fingerprints.into_iter().collect(), filters: Vec::new() }.settled()
+        Fingerprints { exact: fingerprints.into_iter().collect(), filters: Vec::new() }.compact()
     }
 
     /// These and those of `other`.
@@ -67,10 +67,11 @@ impl Fingerprints {
             exact: [&self.exact[..], &other.exact].concat(),
             filters: [&self.filters[..], &other.filters].concat(),
         }
-        .settled()
+        .compact()
     }
 
-    fn settled(mut self) -> Fingerprints {
+    /// Sorted and without duplicates, and in a filter if they are many.
+    fn compact(mut self) -> Fingerprints {
         self.exact.sort_unstable();
         self.exact.dedup();
         if self.exact.len() * BYTES_EACH > EXACT_LIMIT {

@@ -1,4 +1,4 @@
-//! The data of a run: training and test images, and the batches made of them.
+//! The data of a run: training images, and those held out for validation or as a test.
 
 use crate::config::{ResolvedConfig, TaskKind, bad};
 use crate::error::TrainError;

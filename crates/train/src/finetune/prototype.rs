@@ -127,11 +127,11 @@ fn measure_prototypes(
     data.weights.iter().for_each(|text| sink.event(&Event::Weights { text: text.clone() }));
     let size = measuring_batch(preprocessing.output_shape());
     let loader = |images: &Images| Loader::in_order(images, &preprocessing, size);
-    let (train, val) = (loader(&data.train), loader(&data.held_out));
-    let total = train.len() + val.len();
+    let (train, held_out) = (loader(&data.train), loader(&data.held_out));
+    let total = train.len() + held_out.len();
     let Some(known) = features::compute(&*network, &train, (0, total), sink, stop)? else { return Ok(None) };
-    let Some(asked) = features::compute(&*network, &val, (train.len(), total), sink, stop)? else { return Ok(None) };
-    let bad = [data.bad.clone(), train.bad(), val.bad()].concat();
+    let Some(asked) = features::compute(&*network, &held_out, (train.len(), total), sink, stop)? else { return Ok(None) };
+    let bad = [data.bad.clone(), train.bad(), held_out.bad()].concat();
     if !bad.is_empty() {
         sink.event(&list_bad(&run, bad)?);
     }
