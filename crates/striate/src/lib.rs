@@ -51,17 +51,19 @@ pub use striate_tensor::*;
 pub use striate_train as train;
 pub use striate_zoo as zoo;
 
-/// What most programs need.
+/// What most programs need. Activations and normalizations are here with their whole files, so that a new one needs no change here; this page lists
+/// them with all other names.
 pub mod prelude {
     pub use striate_data::{Batch, DataLoader, Dataset, Sample, Target, mnist};
     pub use striate_imaging::{Compose, Normalize, Pad, ToTensor};
     pub use striate_model::Model;
-    // Layers: all activations, softmax, flatten, normalizations and pools.
-    pub use striate_nn::layers::{activation::*, adaptive_pool::*, norm::*, pool::*};
+    #[doc(inline)]
+    pub use striate_nn::layers::{activation::*, norm::*};
     pub use striate_nn::{
+        AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveMaxPool1d, AdaptiveMaxPool2d, AvgPool1d, AvgPool2d,
         CircularPad2d, Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d, Dropout, Dropout2d, Embedding, Identity, Join,
-        Linear, Padding, Parallel, PixelShuffle, PixelUnshuffle, ReflectionPad2d, ReplicationPad2d, Residual,
-        Sequential, SqueezeExcitation, StochasticDepth, Upsample, ZeroPad2d,
+        Linear, MaxPool1d, MaxPool2d, Padding, Parallel, PixelShuffle, PixelUnshuffle, ReflectionPad2d,
+        ReplicationPad2d, Residual, Sequential, SqueezeExcitation, StochasticDepth, Upsample, ZeroPad2d,
     };
     // Modules, passes and state.
     pub use striate_nn::{
