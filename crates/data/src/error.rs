@@ -1,7 +1,6 @@
 //! [`DataError`].
 
 use crate::download::DownloadError;
-use crate::images::SplitCause;
 use std::error::Error;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -127,6 +126,21 @@ pub enum DataError {
     /// What a data set from outside this crate has to report.
     #[error(transparent)]
     Other(#[from] Box<dyn Error + Send + Sync>),
+}
+
+/// Why a class cannot be on both sides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SplitCause {
+    /// It has one image that can be read, or none.
+    TooFew,
+    /// All its images are nearly the same.
+    Alike,
+    /// All its images have the same pixels.
+    Same,
+    /// Its images belong together as the list says, or with those of other classes.
+    Group,
+    /// The sides of all its images are fixed.
+    Known,
 }
 
 impl DataError {

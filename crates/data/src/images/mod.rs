@@ -23,6 +23,7 @@ mod survey;
 pub(crate) mod table;
 pub(crate) mod tar;
 
+pub use crate::error::SplitCause;
 pub use crate::source::Source;
 pub use cache::CacheKind;
 pub use check::{CheckReport, ClassCount, Finding, Range};
@@ -40,5 +41,5 @@ pub use names::{count, listed, path_text, plural, some, text_path, thousands};
 pub(crate) use names::{escaped, os_string, text_of, unescaped};
 pub use page::page;
 pub use run_list::{read_moved_run_list, read_run_list, write_run_list};
-pub use split::{SplitCause, SplitOptions, split};
+pub use split::{SplitOptions, split};
 pub use survey::{Examined, Survey, survey};

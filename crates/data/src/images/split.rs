@@ -4,7 +4,7 @@ use super::fingerprint::first;
 use super::list::ImageList;
 use super::names::{count, some};
 use super::survey::{Groups, Survey};
-use crate::error::DataError;
+use crate::error::{DataError, SplitCause};
 use crate::mask::Mask;
 use crate::target::{Target, TargetKind};
 use sha2::{Digest, Sha256};
@@ -28,21 +28,6 @@ impl Default for SplitOptions {
     fn default() -> Self {
         SplitOptions { fraction: 0.2, seed: 0, near_duplicates: true }
     }
-}
-
-/// Why a class cannot be on both sides.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SplitCause {
-    /// It has one image that can be read, or none.
-    TooFew,
-    /// All its images are nearly the same.
-    Alike,
-    /// All its images have the same pixels.
-    Same,
-    /// Its images belong together as the list says, or with those of other classes.
-    Group,
-    /// The sides of all its images are fixed.
-    Known,
 }
 
 /// Tells what is held out: about `options.fraction` of each class, and of every class at least one image and not all. Images whose contents

@@ -4,6 +4,7 @@
 //! multiply-add of it.
 
 use super::depthwise_block::{self, DepthwiseBlock};
+use super::depthwise_row::pack;
 use super::epilogue::Epilogue;
 use super::input::{Input, zero_unless_positive};
 use super::shape::Conv2dShape;
@@ -21,11 +22,6 @@ const MAX_BAND: usize = 8;
 const MAX_PARTIALS: usize = 16;
 /// A partial sum is worth its own pass over the weights if it adds this many terms to each.
 const TERMS_PER_PARTIAL: usize = 1024;
-
-/// Whether every channel has a kernel of its own, and no other.
-pub fn applies(s: &Conv2dShape) -> bool {
-    s.groups > 1 && s.groups == s.in_channels && s.groups == s.out_channels
-}
 
 /// Which source coordinates an output coordinate sums, each with its kernel element.
 struct Taps {
@@ -87,25 +83,6 @@ impl Taps {
     fn of(&self, o: usize) -> &[(usize, usize)] {
         &self.all[self.starts[o]..self.starts[o + 1]]
     }
-}
-
-/// Kernel elements as rows of whole vectors, `at(channel, element)`.
-pub(super) fn pack(
-    new: NewBuffer,
-    lanes: usize,
-    channels: usize,
-    elements: usize,
-    at: impl Fn(usize, usize) -> f32,
-) -> AlignedVec<f32> {
-    let stride = channels.next_multiple_of(lanes);
-    let mut packed = new(elements * stride);
-    packed.fill(0.0);
-    for c in 0..channels {
-        for k in 0..elements {
-            packed[k * stride + c] = at(c, k);
-        }
-    }
-    packed
 }
 
 /// As [`super::conv2d`].

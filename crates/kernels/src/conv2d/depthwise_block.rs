@@ -1,7 +1,7 @@
 //! A depthwise convolution, with the pointwise convolutions before and after it if there are any: an inverted residual (Sandler et al., 2018). It runs row by
 //! row, so that what lies between the convolutions stays in the cache.
 
-use super::depthwise_row::DepthwiseRow;
+use super::depthwise_row::{self, DepthwiseRow};
 use super::epilogue::Epilogue;
 use super::implicit::RowProduct;
 use super::input::Input;
@@ -89,7 +89,7 @@ pub(super) fn can(s: &Conv2dShape) -> bool {
 
 /// Whether [`depthwise_block()`] serves a depthwise convolution of this shape, and is the faster way for some batches.
 pub fn fits_block(s: &Conv2dShape) -> bool {
-    super::depthwise::applies(s)
+    s.is_depthwise()
         && can(s)
         && s.in_size[1].min(s.out_size()[1]) >= MIN_WIDTH
         && Rows::of(s, Target::current().lanes(), true).bytes() <= MOST
@@ -164,7 +164,7 @@ impl Rows {
 /// If the depthwise convolution is none that [`serves_block`] could serve, or lengths do not fit.
 pub fn depthwise_block(block: &DepthwiseBlock, input: Input<f32>, output: &mut [f32]) {
     let s = block.shape;
-    assert!(super::depthwise::applies(s) && can(s), "depthwise_block: does not serve {s:?}");
+    assert!(s.is_depthwise() && can(s), "depthwise_block: does not serve {s:?}");
     let ([h, w], [oh, ow], c) = (s.in_size, s.out_size(), s.in_channels);
     let inputs = block.expand.map_or(c, |e| e.channels[0]);
     let outputs = block.project.map_or(c, |p| p.channels[1]);
@@ -180,7 +180,7 @@ pub fn depthwise_block(block: &DepthwiseBlock, input: Input<f32>, output: &mut [
     let target = Target::current();
     let elements = s.kernel[0] * s.kernel[1];
     let make = |new: NewBuffer| {
-        super::depthwise::pack(new, target.lanes(), c, elements, |c, k| block.weight.values[c * elements + k])
+        depthwise_row::pack(new, target.lanes(), c, elements, |c, k| block.weight.values[c * elements + k])
     };
     let own;
     let weights: &[f32] = match block.weight.packed.and_then(|packed| packed.kernels(target.lanes(), make)) {

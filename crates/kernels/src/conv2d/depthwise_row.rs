@@ -1,9 +1,30 @@
 //! A row of a depthwise convolution, from rows of its input that have their padding.
 
 use super::epilogue::{Epilogue, InRegisters};
+use crate::AlignedVec;
 use crate::isa::Kernel;
+use crate::memory::NewBuffer;
 use crate::simd::Simd;
 use crate::target::Target;
+
+/// Kernel elements as rows of whole vectors, `at(channel, element)`.
+pub(super) fn pack(
+    new: NewBuffer,
+    lanes: usize,
+    channels: usize,
+    elements: usize,
+    at: impl Fn(usize, usize) -> f32,
+) -> AlignedVec<f32> {
+    let stride = channels.next_multiple_of(lanes);
+    let mut packed = new(elements * stride);
+    packed.fill(0.0);
+    for c in 0..channels {
+        for k in 0..elements {
+            packed[k * stride + c] = at(c, k);
+        }
+    }
+    packed
+}
 
 pub(super) struct DepthwiseRow<'a> {
     /// Rows of the input, pixel after pixel, each with whole vectors of channels.

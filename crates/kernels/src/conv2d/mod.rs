@@ -86,7 +86,7 @@ pub fn conv2d_fused<'a, T: Float>(
         if kept || takes_winograd(s) {
             winograd::forward(s, input, &weight, bias, Epilogue { activation: None, ..epilogue }, false, output);
             Epilogue { activation: epilogue.activation, ..Epilogue::NONE }.apply(output);
-        } else if depthwise::applies(s) {
+        } else if s.is_depthwise() {
             depthwise::forward(s, input, &weight, bias, epilogue, output);
         } else {
             implicit::forward(s, input, &weight, bias, epilogue, output);
@@ -159,7 +159,7 @@ pub fn conv2d_input_grad<T: Float>(
         let before_relu = before_relu.and_then(T::as_f32);
         if takes_winograd(s) {
             winograd::input_grad(s, grad_output, weight, before_relu, grad_input);
-        } else if depthwise::applies(s) {
+        } else if s.is_depthwise() {
             depthwise::input_grad(s, grad_output, weight, before_relu, grad_input);
         } else if s.stride == [1, 1] {
             implicit::input_grad(s, grad_output, weight, before_relu, grad_input);
@@ -198,7 +198,7 @@ pub fn conv2d_weight_grad<'a, T: Float>(
     if let (Some(input), Some(grad_output), Some(grad_weight)) = fast {
         if takes_winograd(s) {
             winograd::weight_grad(s, input, grad_output, grad_weight);
-        } else if depthwise::applies(s) {
+        } else if s.is_depthwise() {
             depthwise::weight_grad(s, input, grad_output, grad_weight);
         } else {
             implicit_grad::weight_grad(s, input, grad_output, grad_weight);

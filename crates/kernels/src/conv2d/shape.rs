@@ -24,6 +24,11 @@ pub struct Conv2dShape {
 }
 
 impl Conv2dShape {
+    /// Whether every channel has a kernel of its own, and no other.
+    pub(crate) fn is_depthwise(&self) -> bool {
+        self.groups > 1 && self.groups == self.in_channels && self.groups == self.out_channels
+    }
+
     /// Output height and width: ⌊(in + padding - dilation · (kernel - 1) - 1) / stride⌋ + 1.
     ///
     /// # Panics

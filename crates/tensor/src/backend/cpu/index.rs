@@ -1,5 +1,6 @@
 //! Picking elements and slices by number.
 
+use super::views;
 use crate::array::Array;
 use crate::element::Stored;
 use crate::shape::Shape;
@@ -17,7 +18,7 @@ fn split(shape: Shape, dim: usize) -> [usize; 3] {
 
 /// `index` covers `x` fully except along `dim`, which `torch.gather` does not ask for: the rest of `x` is cut away.
 fn trimmed(x: &Array, dim: usize, index: Shape) -> Array {
-    (0..index.rank()).filter(|&d| d != dim).fold(x.clone(), |x, d| super::views::narrow(x, d, 0, index[d]))
+    (0..index.rank()).filter(|&d| d != dim).fold(x.clone(), |x, d| views::narrow(x, d, 0, index[d]))
 }
 
 pub fn gather<T: Stored>(x: &Array, dim: usize, index: &Array) -> Array {
@@ -39,7 +40,7 @@ pub fn scatter_add<T: Stored + AddAssign>(grad: &Array, dim: usize, index: &Arra
     index::scatter_add(outer, len, inner, n, &grad.packed::<T>(&order), &index.packed(&order), &mut out);
     let sums = Array::in_order(out, small, &order);
     let padding: Vec<[usize; 2]> = (0..shape.rank()).map(|d| [0, shape[d] - small[d]]).collect();
-    super::views::pad::<T>(&sums, &padding, 0.0)
+    views::pad::<T>(&sums, &padding, 0.0)
 }
 
 pub fn index_select<T: Stored>(x: &Array, dim: usize, index: &Array) -> Array {

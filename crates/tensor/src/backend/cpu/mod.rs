@@ -9,6 +9,7 @@ mod matrix;
 mod norm;
 mod pool;
 mod resample;
+mod shape;
 mod softmax;
 mod views;
 
@@ -86,7 +87,7 @@ fn take_more<const N: usize>(mut inputs: Vec<Array>) -> ([Array; N], Option<Arra
 /// The results of an op; `packed` is where the packed form of its weights is kept, if it is.
 fn run(op: &Op, packed: Option<&[PackedWeight; 3]>, inputs: Vec<Array>, outputs: &[Spec]) -> Vec<Array> {
     match op.family() {
-        Family::Shape => views::run(op, inputs, outputs),
+        Family::Shape => shape::run(op, inputs, outputs),
         Family::Elementwise | Family::Reduction => elementwise::run(op, inputs, outputs),
         Family::Matrix => matrix::run(op, packed.map(|p| &p[0]), inputs, outputs),
         Family::Convolution => match op {
