@@ -5,6 +5,7 @@ use crate::state::TrainState;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use striate_formats::write_atomic;
 use striate_imaging::Split;
 use striate_model::Metric;
 
@@ -34,55 +35,28 @@ pub struct Row<'a> {
 }
 
 impl MetricsCsv {
-    /// A new file with columns for these metrics.
+    /// The file with columns for these metrics. Of a run that goes on from a state it keeps the lines up to that: what came after will come again.
     ///
     /// # Errors
-    /// If it cannot be written.
-    fn create(path: &Path, names: &[String]) -> Result<Self, TrainError> {
-        let file = File::create(path).map_err(|e| TrainError::io("write", path, e))?;
-        let mut csv = MetricsCsv { path: path.to_path_buf(), file, names: names.to_vec() };
+    /// If it cannot be written: it is as it was then.
+    fn create(path: &Path, names: &[String], resumed: Option<&TrainState>) -> Result<Self, TrainError> {
         let header: Vec<&str> = COLUMNS.into_iter().chain(names.iter().map(String::as_str)).collect();
-        csv.write(&header.join(",")).map_err(|e| TrainError::io("write", path, e))?;
-        Ok(csv)
-    }
-
-    /// The file of a run that goes on from `state`; what came after that is dropped, for it will come again.
-    ///
-    /// # Errors
-    /// If it cannot be written.
-    fn resume(path: &Path, names: &[String], state: &TrainState) -> Result<Self, TrainError> {
-        let epoch_is_measured = state.batch == 0;
-        let text = fs::read_to_string(path).unwrap_or_default();
-        let (new, io) = (path.with_extension("csv.new"), |e| TrainError::io("write", path, e));
-        let mut csv = MetricsCsv::create(&new, names)?;
-        for row in text.lines().skip(1) {
-            let mut fields = row.split(',');
-            let steps = fields.next().and_then(|s| s.parse::<u64>().ok());
-            let is_training = fields.nth(1) == Some(Split::Train.name());
-            let Some(steps) = steps else { continue };
-            if steps < state.steps || (steps == state.steps && (epoch_is_measured || is_training)) {
-                csv.write(row).map_err(io)?;
-            }
+        let mut text = header.join(",") + "\n";
+        if let Some(state) = resumed {
+            let before = fs::read_to_string(path).unwrap_or_default();
+            before.lines().skip(1).filter(|row| is_up_to(row, state)).for_each(|row| text += &format!("{row}\n"));
         }
-        fs::rename(&new, path).map_err(io)?;
-        let file = OpenOptions::new().append(true).open(path).map_err(io)?;
+        write_atomic(path, text.as_bytes())?;
+        let file = OpenOptions::new().append(true).open(path).map_err(|e| TrainError::io("write", path, e))?;
         Ok(MetricsCsv { path: path.to_path_buf(), file, names: names.to_vec() })
     }
 
     /// The file of a run that begins, or that goes on from where it was `resumed`. A run does not end because its disk is full: what to say of that comes second.
     pub fn open(path: &Path, names: &[String], resumed: Option<&TrainState>) -> (Option<MetricsCsv>, Option<String>) {
-        let opened = match resumed {
-            Some(state) => MetricsCsv::resume(path, names, state),
-            None => MetricsCsv::create(path, names),
-        };
-        match opened {
+        match MetricsCsv::create(path, names, resumed) {
             Ok(csv) => (Some(csv), None),
             Err(e) => (None, Some(format!("{e}; training goes on without it"))),
         }
-    }
-
-    fn write(&mut self, row: &str) -> io::Result<()> {
-        self.file.write_all(format!("{row}\n").as_bytes())
     }
 
     /// Adds a line.
@@ -98,11 +72,10 @@ impl MetricsCsv {
             line += ",";
             line += &value.map_or(String::new(), number);
         }
-        self.write(&line)
+        line += "\n";
+        self.file.write_all(line.as_bytes())
     }
-}
 
-impl MetricsCsv {
     /// Adds a line to the file if there is one. Where that fails, as on a full disk, it is given up: what to say of that comes back, once.
     pub fn add_or_give_up(csv: &mut Option<MetricsCsv>, row: &Row) -> Option<String> {
         let file = csv.as_mut()?;
@@ -111,6 +84,15 @@ impl MetricsCsv {
         *csv = None;
         Some(said)
     }
+}
+
+/// Whether a line is of what a run had done in a state.
+fn is_up_to(row: &str, state: &TrainState) -> bool {
+    let mut fields = row.split(',');
+    let steps = fields.next().and_then(|steps| steps.parse::<u64>().ok());
+    let is_training = fields.nth(1) == Some(Split::Train.name());
+    let epoch_is_measured = state.batch == 0;
+    steps.is_some_and(|steps| steps < state.steps || (steps == state.steps && (epoch_is_measured || is_training)))
 }
 
 #[cfg(test)]
@@ -139,7 +121,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("metrics.csv");
         let names = ["loss", "accuracy", "f1_macro"].map(String::from);
-        let mut csv = MetricsCsv::create(&path, &names).unwrap();
+        let mut csv = MetricsCsv::create(&path, &names, None).unwrap();
         let mut training = |steps, epoch, metrics: &[Metric]| {
             csv.add(&Row { steps, epoch, split: Split::Train, training: Some((0.001, f64::NAN)), metrics }).unwrap();
             if steps == 200 {
@@ -150,12 +132,12 @@ mod tests {
         training(200, 1, &metrics(0.4, 0.85));
         training(300, 2, &metrics(0.2, 0.95));
         let at = |steps, batch| TrainState { steps, batch, ..TrainState::default() };
-        drop(MetricsCsv::resume(&path, &names, &at(200, 0)).unwrap());
+        drop(MetricsCsv::create(&path, &names, Some(&at(200, 0))).unwrap());
         let text = fs::read_to_string(&path).unwrap();
         assert_eq!(text.lines().next(), Some("steps,epoch,split,lr,grad_norm,loss,accuracy,f1_macro"));
         assert_eq!(text.lines().count(), 4);
         assert_eq!(text.lines().last(), Some("200,1,val,,,0.400000,0.850000,"));
-        drop(MetricsCsv::resume(&path, &names, &at(200, 2)).unwrap());
+        drop(MetricsCsv::create(&path, &names, Some(&at(200, 2))).unwrap());
         assert_eq!(fs::read_to_string(&path).unwrap().lines().last(), Some("200,1,train,0.001,,0.400000,0.850000,"));
     }
 }

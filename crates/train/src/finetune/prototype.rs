@@ -130,7 +130,9 @@ fn measure_prototypes(
     let (train, held_out) = (loader(&data.train), loader(&data.held_out));
     let total = train.len() + held_out.len();
     let Some(known) = features::compute(&*network, &train, (0, total), sink, stop)? else { return Ok(None) };
-    let Some(asked) = features::compute(&*network, &held_out, (train.len(), total), sink, stop)? else { return Ok(None) };
+    let Some(asked) = features::compute(&*network, &held_out, (train.len(), total), sink, stop)? else {
+        return Ok(None);
+    };
     let bad = [data.bad.clone(), train.bad(), held_out.bad()].concat();
     if !bad.is_empty() {
         sink.event(&list_bad(&run, bad)?);
