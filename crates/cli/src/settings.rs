@@ -4,7 +4,9 @@ use crate::args::{Images, Learning, Look, Run};
 use crate::commands::data_name;
 use crate::output::{Failure, say};
 use std::path::Path;
-use striate::train::{Config, ImageConfig, Layers, Recipe, Resolved, TrainError};
+use striate::data::images::{path_text, text_path};
+use striate::train::{Config, IMAGENET, ImageConfig, Layers, MNIST, Recipe, Resolved, TrainError};
+use striate::zoo::find;
 
 /// What a setting of the command line is called where `--show-config` says where settings come from.
 const TYPED: &str = "typed";
@@ -21,11 +23,18 @@ pub fn layers(recipe: Option<Recipe>, run: &Run, typed: Config) -> Result<Layers
     Ok(layers.add(TYPED, typed))
 }
 
-/// The settings of a file, its data as if it had been typed.
+/// The settings of a file, its data as if it had been typed. Weights have their whole path, by which a run goes on from any directory.
 pub fn file(path: &Path) -> Result<Config, Failure> {
     let mut config = Config::read(path).map_err(crate::advice::failure)?;
-    if let Some(data) = config.data.as_ref().filter(|data| *data != striate::train::MNIST) {
-        config.data = Some(data_name(Path::new(data))?);
+    if let Some(data) = config.data.as_ref().filter(|data| *data != MNIST) {
+        config.data = Some(data_name(&text_path(data))?);
+    }
+    let weights = config.weights.iter_mut().filter(|weights| *weights != IMAGENET);
+    let from = config.finetune.iter_mut().flat_map(|finetune| &mut finetune.from).filter(|from| find(from).is_none());
+    for place in weights.chain(from) {
+        if let Ok(absolute) = std::path::absolute(text_path(place)) {
+            *place = path_text(&absolute);
+        }
     }
     Ok(config)
 }

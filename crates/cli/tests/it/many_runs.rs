@@ -246,22 +246,60 @@ fn mistakes_of_a_sweep_are_found_before_its_first_run() {
         ("optimizer = [\"adam\", \"adm\"]", &["line 6: [sweep.space] optimizer: unknown value `adm`"]),
         ("learning_rate = [0.1]", &["line 6: [sweep.space] names 'learning_rate', which is no setting"]),
         ("lr = 0.1", &["line 6: ", "expected a list of values or a range { min, max }"]),
+        (
+            "schedule = [\"cosin\"]",
+            &["line 6: [sweep.space] schedule: 'cosin': there is no schedule", "cosine [MIN_LR]"],
+        ),
+        ("lr_scales = [\"conv1.*\"]", &["line 6: [sweep.space] lr_scales: conv1.* must be a pattern"]),
+        (
+            "\"images.augment\" = [\"flip\", \"flop\"]",
+            &["line 6: [sweep.space] images.augment: 'flop'", "trivialaugment"],
+        ),
+        ("images.size = [8, 9999]", &["line 6: [sweep.space] images.size: 9999 must be from 1 to 4096"]),
+        (
+            "[sweep.space.images]\nsise = [8]",
+            &["line 7: [sweep.space] names 'images.sise'", "did you mean size in [images]"],
+        ),
+        (
+            "model = [\"lenet\", \"lennet\"]",
+            &["line 6: [sweep.space] model: there is no network 'lennet': did you mean lenet"],
+        ),
+        ("model = [\"flatten, linar\"]", &["line 6: [sweep.space] model: ", "linar"]),
+        ("weights = [\"nowhere.pth\"]", &["line 6: [sweep.space] weights: there is no ", "nowhere.pth"]),
+        (
+            "monitor = [\"loss\", \"acuracy\"]",
+            &["line 6: [sweep.space] monitor: there is no metric 'acuracy'", "loss, accuracy"],
+        ),
     ] {
         plan(&format!("[sweep]\n[sweep.space]\n{space}\n"));
         fail(d, &["sweep", "plan.toml", "--out", "s"], 1, &[&["plan.toml: "][..], parts].concat());
         assert!(!d.join("s").exists(), "{space}");
     }
-    plan("[sweep]\nmetric = \"acuracy\"\n[sweep.space]\nlr = [0.1]\n");
-    let metric = ["plan.toml: [sweep] metric: there is no metric 'acuracy'", "loss, accuracy"];
-    let line = fail(d, &["sweep", "plan.toml", "--out", "s"], 1, &metric);
-    assert!(!line.contains("--monitor") && !d.join("s").exists(), "{line}");
-    // What is measured where another metric is monitored does not go by all scores.
-    plan("monitor = \"loss\"\n[sweep]\nmetric = \"roc_auc_macro\"\n[sweep.space]\nlr = [0.1]\n");
-    fail(d, &["sweep", "plan.toml", "--out", "s"], 1, &["[sweep] metric: there is no metric 'roc_auc_macro'"]);
-    assert!(!d.join("s").exists());
-    plan("monitor = \"acuracy\"\n[sweep.space]\nlr = [0.1]\n");
-    fail(d, &["sweep", "plan.toml", "--out", "s"], 1, &["error: plan.toml: monitor: there is no metric 'acuracy'"]);
-    assert!(!d.join("s").exists());
+    // Line 4 begins what comes after the settings.
+    let lr = "[sweep.space]\nlr = [0.1]\n";
+    for (more, parts) in [
+        (
+            "[sweep]\nmetric = \"acuracy\"\n",
+            &["line 5: [sweep] metric: there is no metric 'acuracy'", "loss, accuracy"][..],
+        ),
+        // What is measured where another metric is monitored does not go by all scores.
+        (
+            "monitor = \"loss\"\n[sweep]\nmetric = \"roc_auc_macro\"\n",
+            &["line 6: [sweep] metric: there is no metric 'roc_auc_macro'"],
+        ),
+        ("[sweep]\nmethod = \"random\"\nruns = 0\n", &["line 6: [sweep] runs is 0, it must be at least 1"]),
+        ("[sweep]\neta = 1\n", &["line 5: [sweep] eta is 1, it must be at least 2"]),
+        ("[sweep]\nmin_epochs = 0\n", &["line 5: [sweep] min_epochs is 0, it must be at least 1"]),
+        ("lr = -1.0\nlabel_smoothing = 2.0\n", &["line 5: label_smoothing: 2 must be at least 0 and below 1"]),
+        ("schedule = \"cosin\"\n", &["line 4: schedule: 'cosin': there is no schedule", "cosine [MIN_LR]"]),
+        ("[images]\nsize = 0\n", &["line 5: images.size: 0 must be from 1 to 4096"]),
+        ("monitor = \"acuracy\"\n", &["line 4: monitor: there is no metric 'acuracy'", "loss, accuracy"]),
+    ] {
+        plan(&format!("{more}{lr}"));
+        let line = fail(d, &["sweep", "plan.toml", "--out", "s"], 1, parts);
+        assert!(line.starts_with(&format!("error: plan.toml: {}", parts[0])) && !line.contains("--monitor"), "{line}");
+        assert!(!d.join("s").exists(), "{more}");
+    }
     let settings = ["train", "patches", "--model", "flatten, linear", "--monitor", "acuracy", "--out", "run"];
     for folds in [&[][..], &["--folds", "2"]] {
         let bad = [&settings[..], folds].concat();
@@ -275,25 +313,71 @@ fn mistakes_of_a_sweep_are_found_before_its_first_run() {
     }
 }
 
+/// Weights that say nothing of what they have seen, in `start.safetensors`, and others in `other.safetensors`.
+fn start_weights(d: &Path) {
+    let train = ["train", "patches", "--model", NET, "--epochs", "1", "--quiet", "--out"];
+    for (seed, name) in [("1", "start"), ("2", "other")] {
+        succeed(d, &[&train[..], &[name, "--seed", seed]].concat());
+        let (model, file) = (format!("{name}/model.safetensors"), format!("{name}.safetensors"));
+        succeed(d, &["export", &model, "--format", "safetensors", "--out", &file]);
+    }
+}
+
 #[test]
 fn a_sweep_goes_on_from_another_directory() {
     let dir = tempfile::tempdir().unwrap();
     let d = dir.path();
     patches(d, 6);
-    let train = ["train", "patches", "--model", "flatten, linear", "--epochs", "1", "--quiet", "--out", "first"];
-    succeed(d, &train);
-    let settings =
-        "data = \"patches\"\nmodel = \"flatten, linear\"\nweights = \"first/model.safetensors\"\nepochs = 1\n";
-    fs::write(d.join("plan.toml"), format!("# Two rates.\n{settings}[sweep.space]\nlr = [0.1, 0.01]\n")).unwrap();
-    succeed(d, &["sweep", "plan.toml", "--out", "s", "--quiet"]);
-    let table = fs::read(d.join("s/sweep.csv")).unwrap();
-    // As if it had been killed before its second trial began.
-    fs::remove_dir_all(d.join("s/trial-002")).unwrap();
-    fs::remove_file(d.join("s/sweep.csv")).unwrap();
+    start_weights(d);
     let elsewhere = d.join("elsewhere");
     fs::create_dir(&elsewhere).unwrap();
-    succeed(&elsewhere, &["sweep", "--resume", "../s", "--quiet"]);
-    assert_eq!(fs::read(d.join("s/sweep.csv")).unwrap(), table);
+    let net = format!("# All paths are relative.\nmodel = \"{NET}\"\nepochs = 1\n");
+    let (start, both) = ("\"start.safetensors\"", "[\"start.safetensors\", \"other.safetensors\"]");
+    let full = "[finetune]\nmode = \"full\"\n";
+    for (name, more) in [
+        ("weights", format!("data = \"patches\"\nweights = {start}\n[sweep.space]\nlr = [0.1, 0.01]\n")),
+        ("data", format!("weights = {start}\n[sweep.space]\ndata = [\"patches\"]\nlr = [0.1, 0.01]\n")),
+        ("all-weights", format!("data = \"patches\"\n[sweep.space]\nweights = {both}\n")),
+        ("from", format!("data = \"patches\"\n{full}from = {start}\n[sweep.space]\nlr = [0.1, 0.01]\n")),
+        ("all-from", format!("data = \"patches\"\n{full}[sweep.space]\n\"finetune.from\" = {both}\n")),
+    ] {
+        let (plan, out) = (format!("{name}.toml"), d.join(name));
+        fs::write(d.join(&plan), format!("{net}{more}")).unwrap();
+        succeed(d, &["sweep", &plan, "--out", name, "--quiet"]);
+        let whole = bits(&out);
+        assert_eq!(whole.len(), 7, "{name}: two trials, and the table");
+        // As if it had been killed before its second trial began.
+        fs::remove_dir_all(out.join("trial-002")).unwrap();
+        fs::remove_file(out.join("sweep.csv")).unwrap();
+        succeed(&elsewhere, &["sweep", "--resume", &format!("../{name}"), "--quiet"]);
+        assert!(bits(&out) == whole, "{name}");
+        let kept = fs::read_to_string(out.join("sweep.toml")).unwrap();
+        assert!(kept.starts_with("# All paths are relative.\n") && !kept.contains("\"start."), "{kept}");
+    }
+}
+
+#[test]
+fn folds_go_on_from_another_directory() {
+    let dir = tempfile::tempdir().unwrap();
+    let d = dir.path();
+    patches(d, 6);
+    start_weights(d);
+    let elsewhere = d.join("elsewhere");
+    fs::create_dir(&elsewhere).unwrap();
+    for (name, more) in [
+        ("weights", "weights = \"start.safetensors\"\n"),
+        ("from", "[finetune]\nmode = \"full\"\nfrom = \"start.safetensors\"\n"),
+    ] {
+        let (settings, out) = (format!("{name}.toml"), d.join(name));
+        fs::write(d.join(&settings), format!("data = \"patches\"\nmodel = \"{NET}\"\nepochs = 1\n{more}")).unwrap();
+        succeed(d, &["train", "--config", &settings, "--folds", "2", "--out", name, "--quiet"]);
+        let whole = bits(&out);
+        // As if it had been killed before its second fold began.
+        fs::remove_dir_all(out.join("fold-2")).unwrap();
+        fs::remove_file(out.join("predictions.csv")).unwrap();
+        succeed(&elsewhere, &["train", "--resume", &format!("../{name}"), "--quiet"]);
+        assert!(bits(&out) == whole, "{name}");
+    }
 }
 
 #[test]

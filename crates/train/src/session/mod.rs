@@ -111,9 +111,10 @@ impl Session {
         self.run.path()
     }
 
-    /// Refuses a metric that this run does not measure.
-    pub(crate) fn check_metric(&self, metric: &str) -> Result<(), TrainError> {
-        run::check_metric(&self.config, &self.data, metric)
+    /// Refuses a metric that a run like this one does not measure, where its best epoch is chosen by `monitor`.
+    pub(crate) fn check_metric(&self, metric: &str, monitor: Option<&str>) -> Result<(), TrainError> {
+        let config = ResolvedConfig { monitor: monitor.map(String::from), ..self.config.clone() };
+        run::check_metric(&config, &self.data, metric)
     }
 
     /// The data that it trains and measures on.

@@ -1,5 +1,7 @@
 //! Sweeps: many runs with other settings, ranked.
 
+mod check;
+mod document;
 mod plan;
 mod space;
 
@@ -7,22 +9,21 @@ pub use plan::{Method, SweepPlan};
 pub use space::{Space, Values};
 
 use crate::checkpoint::best_epoch;
-use crate::config::{Config, Layers, ResolvedConfig};
+use crate::config::Layers;
 use crate::data::Watch;
 use crate::error::TrainError;
 use crate::events::{Event, Sink};
 use crate::plots::{Series, curves};
-use crate::published::IMAGENET;
 use crate::run_dir::RunDir;
 use crate::runs_outcome::RunsOutcome;
 use crate::session::Session;
 use crate::state::{LOSS, Measured};
 use crate::trainer::Outcome;
+use document::Document;
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
-use striate_data::images::text_path;
 use striate_formats::write_atomic;
 use striate_model::{Direction, Metric, Model};
 
@@ -81,11 +82,13 @@ pub fn sweep(
     stop: &AtomicBool,
 ) -> Result<RunsOutcome<Swept>, TrainError> {
     let text = fs::read_to_string(file).map_err(|e| TrainError::io("read", file, e))?;
+    let text = Document::of(&text).map_or_else(|| text.clone(), |document| document.with_absolute_paths());
     let plan = SweepPlan::parse(&text, file)?;
+    plan.check_paths(&text, file)?;
     let stem = file.file_stem().map_or_else(|| "sweep".into(), |stem| stem.to_string_lossy().into_owned());
     let run = RunDir::create_for(out, &stem, "sweep")?;
-    write_atomic(&run.path().join(PLAN), plan::with_absolute_paths(&text, &plan).as_bytes())?;
-    let swept = Sweep { file, run: &run, plan, watch, sink, stop }.go_on();
+    write_atomic(&run.path().join(PLAN), text.as_bytes())?;
+    let swept = Sweep { file, text: &text, run: &run, plan, watch, sink, stop }.go_on();
     // A mistake in the plan or the data leaves nothing behind.
     if swept.is_err() && !fs::read_dir(run.path()).is_ok_and(|mut d| d.any(|e| e.is_ok_and(|e| e.path().is_dir()))) {
         run.discard(out);
@@ -107,12 +110,13 @@ pub fn resume_sweep(
     let text = fs::read_to_string(&file).map_err(|e| TrainError::io("read", &file, e))?;
     let plan = SweepPlan::parse(&text, &file)?;
     let run = RunDir::take_up(path)?;
-    Sweep { file: &file, run: &run, plan, watch, sink, stop }.go_on()
+    Sweep { file: &file, text: &text, run: &run, plan, watch, sink, stop }.go_on()
 }
 
 struct Sweep<'a> {
-    /// The plan's file, for errors.
+    /// The plan's file and its text, for errors.
     file: &'a Path,
+    text: &'a str,
     run: &'a RunDir,
     plan: SweepPlan,
     watch: &'a Watch<'a>,
@@ -122,11 +126,10 @@ struct Sweep<'a> {
 
 impl Sweep<'_> {
     fn go_on(mut self) -> Result<RunsOutcome<Swept>, TrainError> {
-        let usual = Layers::from(self.plan.config.clone()).over(ResolvedConfig::default()).config.epochs;
         let assignments = self.plan.assignments()?;
         let mut alive: Vec<usize> = (0..assignments.len()).collect();
         let mut trials: Vec<Trial> = Vec::new();
-        let rungs = self.plan.rungs(assignments.len(), self.plan.config.epochs.unwrap_or(usual));
+        let rungs = self.plan.rungs(assignments.len(), self.plan.epochs());
         for (rung, &epochs) in rungs.iter().enumerate() {
             for &i in &alive {
                 let Some(trial) = self.trial(i, assignments.len(), &assignments[i], epochs)? else {
@@ -191,7 +194,7 @@ impl Sweep<'_> {
                     }
                     Err(e) => return Err(self.in_plan(e)),
                 };
-                if let Some(e) = self.plan.metric.as_ref().and_then(|metric| session.check_metric(metric).err()) {
+                if let Err(e) = self.check_metrics(&session) {
                     drop(session);
                     let _ = fs::remove_dir_all(&dir);
                     return Err(self.in_plan(e));
@@ -209,14 +212,32 @@ impl Sweep<'_> {
         kept(&file, Trial { number, epochs, settings: shown, best, failure })
     }
 
+    /// Refuses metrics of the plan that its trials do not measure, all of them before the first trial unless trials have other tasks or data.
+    fn check_metrics(&self, session: &Session) -> Result<(), TrainError> {
+        let is_alike = ["task", "data"].iter().all(|name| !self.plan.space.contains_key(*name));
+        let others = self.plan.space.get("monitor").filter(|_| is_alike).map(Space::samples).unwrap_or_default();
+        let others = others.iter().map(toml::Value::as_str);
+        for monitor in others.chain([session.config().monitor.as_deref()]) {
+            for metric in monitor.into_iter().chain(self.plan.metric.as_deref()) {
+                session.check_metric(metric, monitor)?;
+            }
+        }
+        Ok(())
+    }
+
     /// A metric that does not exist is one of the plan.
     fn in_plan(&self, e: TrainError) -> TrainError {
         let TrainError::UnknownMetric { name, .. } = &e else { return e };
-        let setting = match self.plan.config.monitor.as_ref() == Some(name) {
-            true => "monitor",
-            false => "[sweep] metric",
+        let monitors = self.plan.space.get("monitor").map(Space::samples).unwrap_or_default();
+        let (tables, setting, said): (&[&str], _, _) = match () {
+            () if self.plan.config.monitor.as_ref() == Some(name) => (&[], "monitor", "monitor"),
+            () if monitors.iter().any(|monitor| monitor.as_str() == Some(name)) => {
+                (&plan::SPACE, "monitor", "[sweep.space] monitor")
+            }
+            () => (&["sweep"], "metric", "[sweep] metric"),
         };
-        TrainError::Config { path: self.file.to_path_buf(), reason: format!("{setting}: {e}") }
+        let line = Document::of(self.text).map_or(1, |document| document.line(tables, setting));
+        TrainError::Config { path: self.file.to_path_buf(), reason: format!("line {line}: {said}: {e}") }
     }
 
     /// The metric that trials are ranked by.
@@ -321,15 +342,4 @@ fn is_of_settings(e: &TrainError) -> bool {
             | Text(_)
             | ImageSize { .. }
     )
-}
-
-/// Data and weights of a plan as absolute paths, which mean the same wherever a sweep goes on.
-pub(crate) fn with_absolute_paths(config: &mut Config) {
-    let data = config.data.as_mut().filter(|data| *data != crate::data::MNIST);
-    let weights = config.weights.as_mut().filter(|weights| *weights != IMAGENET);
-    for place in data.into_iter().chain(weights) {
-        if let Ok(path) = std::path::absolute(text_path(place)) {
-            *place = striate_data::images::path_text(&path);
-        }
-    }
 }

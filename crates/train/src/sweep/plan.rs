@@ -1,18 +1,22 @@
 //! [`SweepPlan`]: what a sweep tries, from a TOML file.
 
+use super::check;
+use super::document::{Document, PATHS, is_word};
 use super::space::Space;
-use super::with_absolute_paths as absolute;
 use crate::config::{Config, Layers, ResolvedConfig, in_toml_terms, near};
 use crate::error::TrainError;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::Path;
+use striate_data::images::text_path;
 use striate_tensor::Generator;
 
 /// Tells draws of settings from other random numbers under the same seed.
 const STREAM: u64 = 0x7377_6565;
 /// The most runs that a grid may have: a slip of the hand is not to start a year of work.
 const MOST: usize = 10_000;
+/// The tables of a plan that lead to what its settings may be.
+pub(super) const SPACE: [&str; 2] = ["sweep", "space"];
 
 /// How settings are chosen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -69,7 +73,7 @@ struct Section {
     #[serde(default = "min_epochs")]
     min_epochs: usize,
     #[serde(default)]
-    space: BTreeMap<String, Space>,
+    space: toml::Table,
 }
 
 fn runs() -> usize {
@@ -90,57 +94,126 @@ impl SweepPlan {
     /// # Errors
     /// [`TrainError::Config`] with the line of what is wrong.
     pub fn parse(text: &str, path: &Path) -> Result<SweepPlan, TrainError> {
-        let bad = |reason: String| TrainError::Config { path: path.to_path_buf(), reason };
+        let document = Document::of(text);
+        let bad = |tables: &[&str], setting: &str, reason: String| {
+            let line = document.as_ref().map_or(1, |document| document.line(tables, setting));
+            TrainError::Config { path: path.to_path_buf(), reason: format!("line {line}: {reason}") }
+        };
         let (settings, sections) = parted(text);
-        let mut config = Config::parse(&settings, path).map_err(|e| match e {
-            TrainError::RecipeInFile { recipe, .. } => bad(format!(
+        let config = Config::parse(&settings, path).map_err(|e| match e {
+            TrainError::RecipeInFile { recipe, .. } => bad(&[], "recipe", format!(
                 "recipe = \"{recipe}\" only says where settings came from and brings none in: write its settings into this file"
             )),
             e => e,
         })?;
-        absolute(&mut config);
         let section = match toml::from_str::<Written>(&sections) {
             Ok(written) => written.sweep,
             Err(e) if e.message().contains("missing field `sweep`") => {
-                return Err(bad("there is no section [sweep], with what settings may be in [sweep.space]".into()));
+                let reason = "there is no section [sweep], with what settings may be in [sweep.space]".into();
+                return Err(TrainError::Config { path: path.to_path_buf(), reason });
             }
             Err(e) => {
                 let line = sections[..e.span().unwrap_or_default().start].matches('\n').count() + 1;
-                return Err(bad(format!("line {line}: {}", in_toml_terms(&e))));
+                let reason = format!("line {line}: {}", in_toml_terms(&e));
+                return Err(TrainError::Config { path: path.to_path_buf(), reason });
             }
         };
         let Section { method, runs, seed, metric, eta, min_epochs, space } = section;
-        if space.is_empty() {
-            return Err(bad("[sweep.space] says of no setting what it may be".into()));
-        }
-        let names = Config::names();
-        for (name, values) in &space {
-            let bad = |reason: String| bad(format!("line {}: [sweep.space] {reason}", line_of(&sections, name)));
-            if !names.contains(name) {
-                return Err(bad(format!("names '{name}', which is no setting{}", near(name))));
-            }
-            values.check().map_err(|reason| bad(format!("{name}: {reason}")))?;
-            if method == Method::Grid && matches!(values, Space::Range(_)) {
-                return Err(bad(format!("{name}: a grid takes a list of values, not a range")));
-            }
-            // Values of the wrong type, or that no run can have, are found before the first run.
-            for value in values.samples() {
-                check(&config, name, &value).map_err(|reason| bad(format!("{name}: {reason}")))?;
-            }
-        }
         for (name, number, least) in [("runs", runs, 1), ("eta", eta, 2), ("min_epochs", min_epochs, 1)] {
             if number < least {
-                return Err(bad(format!("[sweep] {name} is {number}, it must be at least {least}")));
+                return Err(bad(&["sweep"], name, format!("[sweep] {name} is {number}, it must be at least {least}")));
             }
         }
-        let plan = SweepPlan { config, method, runs, seed, metric, eta, min_epochs, space };
+        let bad_space = |name: &str, reason: String| bad(&SPACE, name, format!("[sweep.space] {reason}"));
+        if space.is_empty() {
+            return Err(bad_space("", "says of no setting what it may be".into()));
+        }
+        let mut plan = SweepPlan { config, method, runs, seed, metric, eta, min_epochs, space: BTreeMap::new() };
+        for (name, value) in by_whole_names(space) {
+            let space = plan.space_of(&name, value).map_err(|reason| bad_space(&name, reason))?;
+            if plan.space.insert(name.clone(), space).is_some() {
+                return Err(bad_space(&name, format!("{name} is there twice")));
+            }
+        }
+        plan.check_settings(&bad)?;
         let many = plan.grid_size().is_none_or(|n| n > MOST);
         if method == Method::Grid && many {
-            return Err(bad(format!(
-                "[sweep.space] has more than {MOST} combinations: draw some with method = \"random\""
-            )));
+            let reason = format!("has more than {MOST} combinations: draw some with method = \"random\"");
+            return Err(bad_space("", reason));
         }
         Ok(plan)
+    }
+
+    /// What a setting may be, by what the plan says of it; else why it cannot be that.
+    fn space_of(&self, name: &str, value: toml::Value) -> Result<Space, String> {
+        if !Config::names().iter().any(|known| known == name) {
+            let last = name.rsplit('.').next().unwrap_or(name);
+            return Err(format!("names '{name}', which is no setting{}", near(last)));
+        }
+        if name == "recipe" {
+            return Err("recipe: it only says where settings came from and brings none in".into());
+        }
+        if self.method == Method::Halving && name == "epochs" {
+            return Err("epochs: halving itself says how many epochs a trial has".into());
+        }
+        let space: Space = value.try_into().map_err(|e| format!("{name}: {}", in_toml_terms(&e)))?;
+        space.check().map_err(|reason| format!("{name}: {reason}"))?;
+        match space {
+            Space::Range(_) if self.method == Method::Grid => {
+                Err(format!("{name}: a grid takes a list of values, not a range"))
+            }
+            space => Ok(space),
+        }
+    }
+
+    /// Refuses values that no run can have. `bad` makes the error of a setting in the table that its first argument leads to.
+    fn check_settings(&self, bad: &dyn Fn(&[&str], &str, String) -> TrainError) -> Result<(), TrainError> {
+        for (name, space) in &self.space {
+            let bad = |reason: String| bad(&SPACE, name, format!("[sweep.space] {name}: {reason}"));
+            for value in space.samples() {
+                let found = check::fault(&self.config, &self.space, &[(name.clone(), value)]);
+                // Where it is another setting's, that one has to change.
+                if let Some((_, reason)) = found.map_err(|e| bad(of_value(e)))?.filter(|(of, _)| of == name) {
+                    return Err(bad(reason));
+                }
+            }
+        }
+        // What the plan itself says, with a value of the space in the place of each setting that has some.
+        let mut settings: Vec<(String, toml::Value)> = Vec::new();
+        while let Some((name, reason)) = check::fault(&self.config, &self.space, &settings)? {
+            match self.space.get(&name) {
+                None => return Err(bad(&[], &name, format!("{name}: {reason}"))),
+                Some(_) if settings.iter().any(|(known, _)| *known == name) => break,
+                Some(space) => settings.extend(space.samples().into_iter().take(1).map(|value| (name.clone(), value))),
+            }
+        }
+        if let [Some(first), _, ..] = self.rungs(self.runs, self.epochs())[..]
+            && let Some((name, reason)) = check::fault(&self.config.clone().epochs(first), &self.space, &settings)?
+            && !self.space.contains_key(&name)
+        {
+            let reason = format!("[sweep] min_epochs: of trials of {first} epochs {name}: {reason}");
+            return Err(bad(&["sweep"], "min_epochs", reason));
+        }
+        Ok(())
+    }
+
+    /// Refuses data and weights of the space that are not there, before the trials of others. `text` is that of the plan.
+    pub(super) fn check_paths(&self, text: &str, path: &Path) -> Result<(), TrainError> {
+        for name in PATHS {
+            let values = self.space.get(name).map(Space::samples).unwrap_or_default();
+            let mut places = values.iter().filter_map(toml::Value::as_str).filter(|place| !is_word(name, place));
+            if let Some(place) = places.find(|place| !text_path(place).exists()) {
+                let line = Document::of(text).map_or(1, |document| document.line(&SPACE, name));
+                let reason = format!("line {line}: [sweep.space] {name}: there is no {place}");
+                return Err(TrainError::Config { path: path.to_path_buf(), reason });
+            }
+        }
+        Ok(())
+    }
+
+    /// The epochs that a trial has if its settings say nothing else.
+    pub(crate) fn epochs(&self) -> usize {
+        Layers::from(self.config.clone()).over(ResolvedConfig::default()).config.epochs
     }
 
     fn grid_size(&self) -> Option<usize> {
@@ -210,46 +283,30 @@ fn parted(text: &str) -> (String, String) {
     (settings, sections)
 }
 
-/// Why a run of the plan's settings cannot have this value of a setting.
-fn check(config: &Config, name: &str, value: &toml::Value) -> Result<(), String> {
-    let own = as_config(&[(name.to_string(), value.clone())]).map_err(|e| match e {
-        TrainError::Config { reason, .. } => reason.trim_start_matches("line 1: ").to_string(),
+/// What a plan says of each setting, by its whole name: those of a section may stand in the section's own table.
+fn by_whole_names(space: toml::Table) -> Vec<(String, toml::Value)> {
+    let names = Config::names();
+    let mut all = Vec::new();
+    for (name, value) in space {
+        let is_section = names.iter().any(|whole| whole.split_once('.').is_some_and(|(section, _)| section == name));
+        match value {
+            toml::Value::Table(inner) if is_section => {
+                all.extend(inner.into_iter().map(|(setting, value)| (format!("{name}.{setting}"), value)));
+            }
+            value => all.push((name, value)),
+        }
+    }
+    all
+}
+
+/// What is wrong with a value, without the place that it was read from.
+fn of_value(e: TrainError) -> String {
+    match e {
+        TrainError::Config { reason, .. } => {
+            reason.split_once(": ").map_or(reason.clone(), |(_, reason)| reason.into())
+        }
         e => e.to_string(),
-    })?;
-    let resolved = Layers::default().add("plan", config.clone()).add("trial", own).over(ResolvedConfig::default());
-    match resolved.config.validate() {
-        Err(TrainError::Setting { name: of, got, need }) if of == name => Err(format!("{got} must be {need}")),
-        Err(TrainError::Unusable { name: of, got, reason }) if of == name => {
-            Err(format!("{got} cannot be used: {reason}"))
-        }
-        // Another setting may be what has to change with it.
-        _ => Ok(()),
     }
-}
-
-/// The line on which the space of a setting begins, or else its section.
-fn line_of(sections: &str, name: &str) -> usize {
-    let begins = |line: &str, text: &str| {
-        line.trim_start().strip_prefix(text).is_some_and(|rest| rest.trim_start().starts_with(['=', '.']))
-    };
-    let is_its = |line: &str| begins(line, name) || begins(line, &format!("\"{name}\""));
-    let in_space = |line: &str| line.trim_start().starts_with("[sweep.space");
-    let found = sections.lines().position(is_its).or_else(|| sections.lines().position(in_space));
-    found.unwrap_or(0) + 1
-}
-
-/// The text of a plan whose data and weights are those of the plan that was made of it.
-pub(super) fn with_absolute_paths(text: &str, plan: &SweepPlan) -> String {
-    let Ok(mut table) = text.parse::<toml::Table>() else { return text.into() };
-    let mut is_same = true;
-    for (name, place) in [("data", &plan.config.data), ("weights", &plan.config.weights)] {
-        if let (Some(written), Some(place)) = (table.get_mut(name), place)
-            && written.as_str() != Some(place)
-        {
-            (*written, is_same) = (place.clone().into(), false);
-        }
-    }
-    if is_same { text.into() } else { toml::to_string(&table).expect("what was read can be written") }
 }
 
 /// Settings by name as a configuration.
@@ -298,6 +355,23 @@ mod tests {
     }
 
     #[test]
+    fn settings_of_sections_are_written_as_in_toml() {
+        let text = "images.augment = [\"flip\"]\n[sweep.space.finetune]\nhead_lr = { min = 0.1, max = 0.2 }\n";
+        let plan = plan(&format!("[sweep]\nmethod = \"random\"\n[sweep.space]\n{text}")).unwrap();
+        assert_eq!(plan.space.keys().collect::<Vec<_>>(), ["finetune.head_lr", "images.augment"]);
+    }
+
+    #[test]
+    fn a_value_is_right_if_another_setting_makes_it_so() {
+        let text = |optimizers: &str| {
+            format!("optimizer = \"sgd\"\n[sweep.space]\nbetas = [[0.9, 0.99]]\noptimizer = {optimizers}\n")
+        };
+        assert!(plan(&text("[\"sgd\", \"adam\"]")).is_ok());
+        let line = plan(&text("[\"sgd\"]")).unwrap_err();
+        assert!(line.starts_with("s.toml: line 3: [sweep.space] betas: 0.9,0.99 cannot be used: "), "{line}");
+    }
+
+    #[test]
     fn random_trials_depend_on_seed_and_number_alone() {
         let text = |runs| {
             format!(
@@ -328,8 +402,14 @@ mod tests {
             ("[sweep.space]\nlearning = [1]\n", "line 2: [sweep.space] names 'learning', which is no setting"),
             ("[sweep.space]\nlr = []\n", "lr: the list has no values"),
             ("[sweep.space]\nlr = { min = 0.1, max = 1 }\n", "a grid takes a list"),
-            ("[sweep.space]\nlr = [\"fast\"]\n", "invalid type"),
-            ("[sweep]\nmethod = \"random\"\nruns = 0\n[sweep.space]\nlr = [0.1]\n", "runs is 0"),
+            ("[sweep.space]\nlr = [\"fast\"]\n", "line 2: [sweep.space] lr: invalid type"),
+            ("[sweep]\nmethod = \"random\"\nruns = 0\n[sweep.space]\nlr = [0.1]\n", "line 3: [sweep] runs is 0"),
+            ("recipe = \"fast\"\n[sweep.space]\nlr = [0.1]\n", "line 1: recipe = \"fast\" only says"),
+            ("[sweep.space]\n\"images.val\" = [0.2]\n[sweep.space.images]\nval = [0.3]\n", "images.val is there twice"),
+            (
+                "epochs = 40\n[finetune]\nfrom = \"resnet18\"\n[sweep]\nmethod = \"halving\"\nmin_epochs = 3\n[sweep.space]\nlr = [0.1]\n",
+                "line 6: [sweep] min_epochs: of trials of 3 epochs finetune.head_epochs: 30 must be at least 1",
+            ),
         ] {
             let got = plan(text).unwrap_err();
             assert!(got.starts_with("s.toml: ") && got.contains(said), "{got}");
