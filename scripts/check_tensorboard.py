@@ -1,49 +1,67 @@
 #!/usr/bin/env python3
-"""Reads event files that Striate wrote with TensorBoard itself:
+"""Reads with TensorBoard itself what `striate train --tensorboard` wrote, and compares every tag, step and value with the run's metrics.csv:
 
-    python3 scripts/check_tensorboard.py
+    python3 scripts/check_tensorboard.py RUN
 
-Needs cargo, and PyPI's tensorboard (2.21.0 is known to work) in the Python that runs it; without that it says so and checks nothing.
+A run that was killed and resumed has one file for each time; of steps that were done twice TensorBoard must show the later ones alone, once each.
+Needs PyPI's tensorboard (2.21.0 is known to work) in the Python that runs it.
 """
 
-import os
+import csv
+import math
 import pathlib
-import subprocess
 import sys
-import tempfile
-
-ROOT = pathlib.Path(__file__).resolve().parent.parent
-TEST = ["cargo", "test", "--quiet", "-p", "striate-train", "--test", "it", "--", "--ignored", "--exact", "tensorboard::files_for_tensorboard"]
 
 try:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
     from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 except ImportError as error:
-    print(f"skipped: {error}; pip install tensorboard==2.21.0")
-    sys.exit()
+    sys.exit(f"{error}; pip install tensorboard==2.21.0")
+
+# What metrics.csv has besides metrics.
+PLACE = ("steps", "epoch", "split")
+TRAINING = ("lr", "grad_norm")
 
 
-def main() -> None:
-    with tempfile.TemporaryDirectory() as events:
-        subprocess.run(TEST, cwd=ROOT, env={**os.environ, "EVENTS": events}, check=True, stdout=subprocess.DEVNULL)
-        files = sorted(pathlib.Path(events).iterdir())
-        # The loader compares checksums.
-        counts = [sum(1 for _ in EventFileLoader(str(file)).Load()) for file in files]
-        accumulator = EventAccumulator(events, size_guidance={"scalars": 0})
-        accumulator.Reload()
-        tags = accumulator.Tags()["scalars"]
-        loss = [(e.step, e.value, e.wall_time) for e in accumulator.Scalars("loss/train")]
-        accuracy = [(e.step, e.value) for e in accumulator.Scalars("accuracy/validation")]
-    # The second file says that steps from 61 on are superseded, and goes as far as step 79.
-    wanted = [(step, (1 if step <= 60 else 2) / (step + 1), 1.8e9 + step) for step in range(80)]
-    assert counts == [1 + 2 * 100, 2 + 2 * 19], counts
-    assert sorted(tags) == ["accuracy/validation", "loss/train"], tags
-    assert len(loss) == len(wanted), (len(loss), loss[-3:])
-    for (step, value, time), (step_wanted, value_wanted, time_wanted) in zip(loss, wanted):
-        assert (step, time) == (step_wanted, time_wanted) and abs(value - value_wanted) < 1e-6, (step, value, time)
-    assert accuracy == [(step, 0.0) for step in range(80)], accuracy[-3:]
-    print(f"TensorBoard reads {sum(counts)} events of {len(files)} files, and leaves out superseded steps")
+def expected(run: pathlib.Path) -> dict[str, dict[int, float]]:
+    """The values of each tag by step, as metrics.csv has them."""
+    tags: dict[str, dict[int, float]] = {}
+    with open(run / "metrics.csv", newline="") as file:
+        for row in csv.DictReader(file):
+            for name, value in row.items():
+                if name not in PLACE and value:
+                    tag = name if name in TRAINING else f"{row['split']}/{name}"
+                    assert int(row["steps"]) not in tags.setdefault(tag, {}), f"metrics.csv has {tag} of step {row['steps']} twice"
+                    tags[tag][int(row["steps"])] = float(value)
+    return tags
+
+
+def main(run: pathlib.Path) -> None:
+    directory = run / "tensorboard"
+    files = sorted(directory.iterdir())
+    # The loader compares checksums.
+    events = sum(1 for file in files for _ in EventFileLoader(str(file)).Load())
+    accumulator = EventAccumulator(str(directory), size_guidance={"scalars": 0})
+    accumulator.Reload()
+    wanted = expected(run)
+    tags = sorted(accumulator.Tags()["scalars"])
+    assert tags == sorted(wanted), f"TensorBoard has {tags}, metrics.csv {sorted(wanted)}"
+    shown = 0
+    for tag, values in wanted.items():
+        scalars = accumulator.Scalars(tag)
+        steps = [scalar.step for scalar in scalars]
+        assert steps == sorted(values), f"{tag}: TensorBoard has steps {steps}, metrics.csv {sorted(values)}"
+        for scalar in scalars:
+            # metrics.csv has six digits after the point, event files numbers of 32 bits.
+            is_same = math.isclose(scalar.value, values[scalar.step], rel_tol=1e-6, abs_tol=1e-6)
+            assert is_same, f"{tag} of step {scalar.step}: TensorBoard has {scalar.value}, metrics.csv {values[scalar.step]}"
+        shown += len(scalars)
+    # Each file begins with its version, and that of a resumed run with the step from which on it supersedes.
+    superseded = events - (2 * len(files) - 1) - shown
+    print(f"TensorBoard shows {shown} values of {len(tags)} tags in {len(files)} files as metrics.csv has them, and {superseded} superseded ones not")
 
 
 if __name__ == "__main__":
-    main()
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
+    main(pathlib.Path(sys.argv[1]))

@@ -1,8 +1,10 @@
 //! What a run's directory gets besides weights: pictures, its result, numbers for TensorBoard.
 
 use crate::common::*;
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 const LENET: [&str; 6] = ["train", "squares", "--model", "lenet", "--batch-size", "20"];
 
@@ -43,6 +45,75 @@ fn numbers_for_tensorboard_lie_in_the_run() {
     for flag in ["--tensorboard", "--ui"] {
         fail(d, &[&means[..], &[flag]].concat(), 1, &[flag, "prototype trains nothing"]);
     }
+}
+
+/// The Python that has TensorBoard; none if there is no such.
+fn python_with_tensorboard() -> Option<String> {
+    let named = std::env::var("STRIATE_TENSORBOARD_PYTHON").ok();
+    let python = named.clone().unwrap_or_else(|| "python3".into());
+    let has = Command::new(&python).args(["-c", "import tensorboard"]).output().is_ok_and(|o| o.status.success());
+    assert!(has || named.is_none(), "STRIATE_TENSORBOARD_PYTHON names {python}, which has no tensorboard");
+    has.then_some(python)
+}
+
+#[test]
+fn tensorboard_shows_what_metrics_csv_has() {
+    let Some(python) = python_with_tensorboard() else {
+        println!("skipped: python3 has no tensorboard (STRIATE_TENSORBOARD_PYTHON may name one that has)");
+        return;
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let d = dir.path();
+    idx_dir(d, 60, 20, 28);
+    let train = ["--epochs", "2", "--log-every", "1", "--tensorboard", "--quiet", "--out", "run"];
+    succeed(d, &[&LENET[..], &train].concat());
+    let check = || {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scripts/check_tensorboard.py");
+        let output = Command::new(&python).arg(script).arg(d.join("run")).output().unwrap();
+        assert!(output.status.success(), "{}", stderr(&output));
+        stdout(&output)
+    };
+    let rows = fs::read_to_string(d.join("run/metrics.csv")).unwrap();
+    let values: usize =
+        rows.lines().skip(1).map(|row| row.split(',').skip(3).filter(|cell| !cell.is_empty()).count()).sum();
+    let shown = check();
+    assert!(shown.contains(&format!("shows {values} values of ")), "{values}: {shown}");
+    assert!(shown.contains(" in 1 files ") && shown.contains(", and 0 superseded"), "{shown}");
+    // Killed in the third epoch after it was measured and before its checkpoint: its steps are done twice.
+    let checkpoint = fs::read(d.join("run/checkpoint.safetensors")).unwrap();
+    succeed(d, &["train", "--resume", "run", "--epochs", "3", "--quiet"]);
+    let of_third = fs::read_to_string(d.join("run/metrics.csv")).unwrap().len() - rows.len();
+    fs::write(d.join("run/checkpoint.safetensors"), checkpoint).unwrap();
+    succeed(d, &["train", "--resume", "run", "--quiet"]);
+    assert_eq!(fs::read_to_string(d.join("run/metrics.csv")).unwrap().len(), rows.len() + of_third);
+    let shown = check();
+    assert!(shown.contains(&format!("shows {} values of ", values / 2 * 3)), "{values}: {shown}");
+    assert!(shown.contains(" in 3 files ") && shown.contains(&format!(", and {} superseded", values / 2)), "{shown}");
+}
+
+/// A limit on the size of files is as good as a full disk for the only one that is large.
+#[cfg(unix)]
+#[test]
+fn metrics_that_no_longer_fit_end_nothing_and_leave_no_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let d = dir.path();
+    idx_dir(d, 60, 20, 28);
+    let train = "train squares --model 'flatten, linear' --batch-size 20 --epochs 1 --quiet --out run";
+    let program = env!("CARGO_BIN_EXE_striate");
+    let sh = |line: &str| Command::new("sh").arg("-c").arg(line).current_dir(d).output().unwrap();
+    assert!(sh(&format!("{program} {train}")).status.success());
+    let csv = d.join("run/metrics.csv");
+    let rows = fs::read_to_string(&csv).unwrap() + &"1,1,train,0.001,1.0,0.5,0.5,,,\n".repeat(100_000);
+    fs::write(&csv, &rows).unwrap();
+    let names = || fs::read_dir(d.join("run")).unwrap().map(|e| e.unwrap().file_name()).collect::<BTreeSet<_>>();
+    let before = names();
+    let output = sh(&format!("trap '' XFSZ; ulimit -f 1000; exec {program} train --resume run --epochs 2"));
+    let said = stdout(&output) + &stderr(&output);
+    assert!(output.status.success(), "{said}");
+    assert_eq!(said.matches("run/metrics.csv: ").count(), 1, "{said}");
+    assert!(said.contains("training goes on without it") && said.contains("Done in"), "{said}");
+    assert!(fs::read_to_string(&csv).unwrap() == rows, "it is as it was");
+    assert_eq!(names(), before);
 }
 
 #[test]

@@ -260,18 +260,3 @@ fn what_cannot_be_written_is_told_once() {
         assert!(notes[0].starts_with("cannot write for TensorBoard: ") && notes[0].ends_with("goes on without it"));
     }
 }
-
-#[test]
-#[ignore = "writes what scripts/check_tensorboard.py reads"]
-fn files_for_tensorboard() {
-    let dir = std::env::var_os("EVENTS").expect("EVENTS names a directory");
-    let values = |board: &mut TensorBoard, steps: std::ops::Range<i64>, factor: f32| {
-        for step in steps {
-            board.scalar("loss/train", step, factor / (step + 1) as f32, 1_800_000_000.0 + step as f64).unwrap();
-            board.scalar("accuracy/validation", step, 0.0, 1_800_000_000.0 + step as f64).unwrap();
-        }
-    };
-    // Killed after step 99; the last checkpoint was of step 60.
-    values(&mut TensorBoard::create(&dir).unwrap(), 0..100, 1.0);
-    values(&mut TensorBoard::resume(&dir, 60).unwrap(), 61..80, 2.0);
-}
