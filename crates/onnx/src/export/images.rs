@@ -1,11 +1,11 @@
-//! Convolutions, poolings and resizing as nodes of ONNX.
+//! Convolutions and poolings as nodes of ONNX.
 
-use crate::export::attributes::{float, int, ints, string};
+use crate::export::attributes::{int, ints, string};
 use crate::export::builder::Builder;
 use crate::export::ops::{reduce, slice};
 use striate_graph::{Dim, Node};
 use striate_tensor::op::Reduce;
-use striate_tensor::{Conv2dOptions, ConvTranspose2dOptions, Interpolation, Pool2dOptions, Tensor};
+use striate_tensor::{Conv2dOptions, ConvTranspose2dOptions, Pool2dOptions, Tensor};
 
 fn relu_if(b: &mut Builder, x: &str, relu: bool) -> String {
     if relu { b.node("Relu", &[x], vec![]) } else { x.to_string() }
@@ -178,47 +178,4 @@ pub(crate) fn adaptive_max_pool(b: &mut Builder, x: &str, out: &[usize; 2], node
         x = b.node("Concat", &names(&parts), vec![int("axis", 2 + d as i64)]);
     }
     x
-}
-
-pub(crate) fn resize(b: &mut Builder, x: &str, factor: Option<[f64; 2]>, mode: Interpolation, node: &Node) -> String {
-    let name = |align_corners: bool| if align_corners { "align_corners" } else { "half_pixel" };
-    let mut attributes = match mode {
-        Interpolation::Nearest => {
-            vec![
-                string("mode", "nearest"),
-                string("nearest_mode", "floor"),
-                string("coordinate_transformation_mode", "asymmetric"),
-            ]
-        }
-        Interpolation::NearestExact => vec![
-            string("mode", "nearest"),
-            string("nearest_mode", "round_prefer_ceil"),
-            string("coordinate_transformation_mode", "half_pixel"),
-        ],
-        Interpolation::Bilinear { align_corners } => {
-            vec![string("mode", "linear"), string("coordinate_transformation_mode", name(align_corners))]
-        }
-        Interpolation::Bicubic { align_corners } => {
-            vec![string("mode", "cubic"), string("coordinate_transformation_mode", name(align_corners))]
-        }
-    };
-    if matches!(mode, Interpolation::Bicubic { .. }) {
-        attributes.push(float("cubic_coeff_a", -0.75));
-    }
-    // By its corners an image is resized to whole sizes, whatever factor they come from.
-    let by_corners = matches!(
-        mode,
-        Interpolation::Bilinear { align_corners: true } | Interpolation::Bicubic { align_corners: true }
-    );
-    match factor.filter(|_| !by_corners) {
-        Some([h, w]) => {
-            let scales = b.constant(&Tensor::from_vec(vec![1.0f32, 1.0, h as f32, w as f32], [4]));
-            b.node("Resize", &[x, "", &scales], attributes)
-        }
-        None => {
-            let dims = b.graph.value(node.outputs[0]).dims.clone();
-            let sizes = b.sizes(&dims);
-            b.node("Resize", &[x, "", "", &sizes], attributes)
-        }
-    }
 }

@@ -7,6 +7,7 @@ mod nms;
 mod norms;
 mod ops;
 mod raw_images;
+mod resize;
 
 use crate::error::OnnxError;
 use crate::model::Model;

@@ -3,7 +3,7 @@
 use crate::error::Fault;
 use crate::export::attributes::{float, int, ints, string};
 use crate::export::builder::{Builder, as_i64};
-use crate::export::{images, norms};
+use crate::export::{images, norms, resize};
 use crate::tensor::data_type;
 use striate_graph::{Dim, Node};
 use striate_tensor::op::{Activation, Binary, Compare, Formula, GridSampleMode, GridSamplePadding, Reduce, Unary};
@@ -129,7 +129,7 @@ pub(crate) fn write(b: &mut Builder, node: &Node) -> Result<String, Fault> {
         Op::AvgPool2d { options } => images::avg_pool(b, &x, options, node),
         Op::AdaptiveAvgPool { output_size } => images::adaptive_avg_pool(b, &x, output_size, node),
         Op::AdaptiveMaxPool2d { output_size, .. } => images::adaptive_max_pool(b, &x, output_size, node),
-        Op::Interpolate { scale_factor, mode, .. } => images::resize(b, &x, *scale_factor, *mode, node),
+        Op::Interpolate { scale_factor, mode, .. } => resize::resize(b, &x, *scale_factor, *mode, node),
         Op::GridSample { mode, padding_mode, align_corners } => {
             let grid = b.value(node.inputs[1]);
             // Opset 20 has other names.

@@ -11,6 +11,10 @@ fn ints(name: &str, ints: &[i64]) -> AttributeProto {
     AttributeProto { name: Some(name.into()), ints: ints.to_vec(), ..AttributeProto::default() }
 }
 
+fn floats(name: &str, floats: &[f32]) -> AttributeProto {
+    AttributeProto { name: Some(name.into()), floats: floats.to_vec(), ..AttributeProto::default() }
+}
+
 fn constant(name: &str, list: &[i64]) -> NodeProto {
     with(node("Constant", &[], &[name]), ints("value_ints", list))
 }
@@ -60,6 +64,19 @@ fn images_that_shrink_are_filtered() {
         let close = got.len() == want.len() && got.iter().zip(want).all(|(a, b)| (a - b).abs() < 1e-5);
         assert!(close, "{mode}, {exclude_outside}: {got:?}, not {want:?}");
     }
+}
+
+/// Three pixels by a factor of 1.2 are three again, but not the same.
+#[test]
+fn an_image_that_keeps_its_size_is_filtered_by_its_factor() {
+    let resized = |mode: &str| {
+        let scales = with(node("Constant", &[], &["scales"]), floats("value_floats", &[1.0, 1.0, 1.0, 1.2]));
+        let resize = with(node("Resize", &["v", "", "scales"], &["y"]), text("mode", mode));
+        run(vec![constant("shape", &[1, 1, 1, 3]), node("Reshape", &["x", "shape"], &["v"]), scales, resize])
+    };
+    let close = |a: Vec<f32>, b: [f32; 3]| a.len() == 3 && a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-5);
+    assert!(close(resized("linear"), [1.0, -1.25, 0.9166667]), "{:?}", resized("linear"));
+    assert_eq!(resized("nearest"), [1.0, -2.0, 3.0]);
 }
 
 #[test]

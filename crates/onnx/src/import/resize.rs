@@ -16,28 +16,34 @@ struct Axis {
     part: [f64; 2],
 }
 
-/// Where output pixel `i` lies in the input, by the mode of the node.
-fn coordinate(mode: &str, axis: &Axis, i: usize) -> Result<f64, Fault> {
-    let (i, from, to) = (i as f64, axis.from as f64, axis.to as f64);
+/// Where output pixel `i` lies in the input, by the mode of the node; `round` is applied to what is computed on the way.
+fn coordinate(mode: &str, axis: &Axis, i: usize, round: fn(f64) -> f64) -> Result<f64, Fault> {
+    let (i, from, to, scale) = (i as f64, axis.from as f64, axis.to as f64, round(axis.scale));
     Ok(match mode {
-        "asymmetric" => i / axis.scale,
-        "half_pixel" => (i + 0.5) / axis.scale - 0.5,
+        "asymmetric" => round(i / scale),
+        "half_pixel" => round(round((i + 0.5) / scale) - 0.5),
         "pytorch_half_pixel" if axis.to == 1 => 0.0,
-        "pytorch_half_pixel" => (i + 0.5) / axis.scale - 0.5,
+        "pytorch_half_pixel" => round(round((i + 0.5) / scale) - 0.5),
         "half_pixel_symmetric" => {
-            let adjustment = to / (axis.scale * from);
-            from / 2.0 * (1.0 - adjustment) + (i + 0.5) / axis.scale - 0.5
+            let adjustment = round(to / round(scale * from));
+            let offset = round(from / 2.0 * round(1.0 - adjustment));
+            round(round(offset + round((i + 0.5) / scale)) - 0.5)
         }
         "align_corners" if axis.to == 1 => 0.0,
         // The length that the scales ask for, which need not be whole.
-        "align_corners" => i * (from - 1.0) / (axis.scale * from - 1.0),
+        "align_corners" => round(i * (from - 1.0) / round(scale * from - 1.0)),
         "tf_crop_and_resize" => {
-            let [start, end] = axis.part.map(|x| x * (from - 1.0));
-            if axis.to > 1 { start + i * (end - start) / (to - 1.0) } else { (start + end) / 2.0 }
+            let [start, end] = axis.part.map(|x| round(x * (from - 1.0)));
+            if axis.to > 1 { round(start + i * (end - start) / (to - 1.0)) } else { (start + end) / 2.0 }
         }
-        "tf_half_pixel_for_nn" => (i + 0.5) / axis.scale,
+        "tf_half_pixel_for_nn" => round((i + 0.5) / scale),
         other => return Err(Fault::new(format!("coordinates by '{other}' are not supported"))),
     })
+}
+
+/// As a runtime rounds that computes places in single precision.
+fn single(x: f64) -> f64 {
+    x as f32 as f64
 }
 
 pub(crate) fn resize(ctx: &Context) -> Result<Vec<Value>, Fault> {
@@ -48,7 +54,7 @@ pub(crate) fn resize(ctx: &Context) -> Result<Vec<Value>, Fault> {
     for axis in all.iter().filter(|_| crops) {
         ctx.fits(&[axis.to])?;
         let is_outside =
-            |i: usize| Ok(!(0.0..=(axis.from - 1) as f64).contains(&coordinate("tf_crop_and_resize", axis, i)?));
+            |i: usize| Ok(!(0.0..=(axis.from - 1) as f64).contains(&coordinate("tf_crop_and_resize", axis, i, |x| x)?));
         outside.push((axis.dim, (0..axis.to).map(is_outside).collect::<Result<Vec<bool>, Fault>>()?));
     }
     let mut y = resized(ctx, x, all)?;
@@ -75,7 +81,9 @@ fn resized(ctx: &Context, mut x: Value, axes: Vec<Axis>) -> Result<Value, Fault>
                 true => "floor",
                 false => given,
             };
-            let places = (0..axis.to).map(|i| nearest(rounding, coordinate(coordinates, &axis, i)?, axis.from));
+            // A place between two pixels belongs to the one that single precision makes it.
+            let place = |i: usize| nearest(rounding, coordinate(coordinates, &axis, i, single)?, axis.from);
+            let places = (0..axis.to).map(place);
             let places = places.collect::<Result<Vec<i64>, Fault>>()?;
             all.push((axis, places));
         }
@@ -99,7 +107,7 @@ fn resized(ctx: &Context, mut x: Value, axes: Vec<Axis>) -> Result<Value, Fault>
         ctx.fits(&[axis.from, axis.to])?;
         let mut rows = vec![0f64; axis.from * axis.to];
         for (i, row) in rows.chunks_mut(axis.from.max(1)).enumerate() {
-            let at = coordinate(coordinates, &axis, i)?;
+            let at = coordinate(coordinates, &axis, i, |x| x)?;
             let stretch = if stretches(&axis) { 1.0 / axis.scale } else { 1.0 };
             spread(ctx, mode, at, stretch, row)?;
         }
@@ -212,6 +220,8 @@ fn as_interpolation(ctx: &Context, x: &Value, axes: &[Axis], mode: &str, coordin
     };
     let keys = (ctx.float_or("cubic_coeff_a", -0.75) + 0.75).abs() < 1e-9 && ctx.int_or("exclude_outside", 0) == 0;
     let mode = match mode {
+        // The op leaves a dimension that keeps its size alone, whatever its factor.
+        "linear" if axes.iter().any(|a| a.to == a.from) => return None,
         "linear" => Interpolation::Bilinear { align_corners },
         "cubic" if keys => Interpolation::Bicubic { align_corners },
         _ => return None,
