@@ -42,10 +42,7 @@ impl Axis {
         }
         let fits = |scale: f32| self.factor.is_none() || (self.from as f32 * scale) as usize == self.to;
         let places = picks_pixels(mode).then(|| self.places(mode));
-        candidates
-            .into_iter()
-            .filter(|&s| fits(s))
-            .find(|&s| places.as_ref().is_none_or(|p| self.places_by(s, mode) == *p))
+        candidates.into_iter().filter(|&s| fits(s)).find(|&s| places.as_ref().is_none_or(|p| self.picks(p, s, mode)))
     }
 
     /// What the op makes of a column of `width` values a pixel, `[from, width]`.
@@ -67,13 +64,23 @@ impl Axis {
         self.column((0..n * n).map(|i| if i / n == i % n { 1.0 } else { 0.0 }).collect(), n, mode)
     }
 
-    /// The pixels that runtimes pick.
-    fn places_by(&self, scale: f32, mode: Interpolation) -> Vec<i64> {
-        let place = |i: f32| match mode {
-            Interpolation::NearestExact => ((i + 0.5) / scale - 0.5).round(),
-            _ => (i / scale).floor(),
-        };
-        (0..self.to).map(|i| (place(i as f32) as i64).clamp(0, self.from as i64 - 1)).collect()
+    /// Whether runtimes pick these pixels.
+    fn picks(&self, places: &[i64], scale: f32, mode: Interpolation) -> bool {
+        places.iter().enumerate().all(|(i, &place)| {
+            let i = i as f32;
+            let pixel = match mode {
+                Interpolation::NearestExact => {
+                    // They round in several ways here, which must not matter.
+                    let (at, single) = ((i as f64 + 0.5) / scale as f64, (i + 0.5) / scale);
+                    if at != single as f64 && (at - at.round()).abs() < 1e-5 * at.max(1.0) {
+                        return false;
+                    }
+                    at.floor()
+                }
+                _ => (i / scale).floor() as f64,
+            };
+            (pixel as i64).min(self.from as i64 - 1) == place
+        })
     }
 }
 
