@@ -38,16 +38,24 @@ impl MetricsCsv {
     /// The file with columns for these metrics. Of a run that goes on from a state it keeps the lines up to that: what came after will come again.
     ///
     /// # Errors
-    /// If it cannot be written: it is as it was then.
+    /// If it cannot be written. That of a run that goes on is as it was then.
     fn create(path: &Path, names: &[String], resumed: Option<&TrainState>) -> Result<Self, TrainError> {
+        let io = |e| TrainError::io("write", path, e);
         let header: Vec<&str> = COLUMNS.into_iter().chain(names.iter().map(String::as_str)).collect();
         let mut text = header.join(",") + "\n";
-        if let Some(state) = resumed {
-            let before = fs::read_to_string(path).unwrap_or_default();
-            before.lines().skip(1).filter(|row| is_up_to(row, state)).for_each(|row| text += &format!("{row}\n"));
-        }
-        write_atomic(path, text.as_bytes())?;
-        let file = OpenOptions::new().append(true).open(path).map_err(|e| TrainError::io("write", path, e))?;
+        let file = match resumed {
+            Some(state) => {
+                let before = fs::read_to_string(path).unwrap_or_default();
+                before.lines().skip(1).filter(|row| is_up_to(row, state)).for_each(|row| text += &format!("{row}\n"));
+                write_atomic(path, text.as_bytes())?;
+                OpenOptions::new().append(true).open(path).map_err(io)?
+            }
+            None => {
+                let mut file = File::create(path).map_err(io)?;
+                file.write_all(text.as_bytes()).map_err(io)?;
+                file
+            }
+        };
         Ok(MetricsCsv { path: path.to_path_buf(), file, names: names.to_vec() })
     }
 

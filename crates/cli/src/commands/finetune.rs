@@ -37,11 +37,11 @@ pub fn run(args: Finetune) -> Result<ExitCode, Failure> {
             show_config(&asked, &args.run).map_err(failure)?;
             return Ok(ExitCode::SUCCESS);
         }
-        if let Some(folds) = args.learning.folds {
-            return folds::run(&asked, folds as usize, &args.run, &stop).map_err(failure)?;
-        }
         if args.run.smoke {
             return smoke(&asked, &args.run, &stop, failure);
+        }
+        if let Some(folds) = folds::asked_for(args.learning.folds, &first) {
+            return folds::run(&asked, folds, &args.run, &stop).map_err(failure)?;
         }
         let session = start(&asked, &args.run).map_err(failure)?;
         return run_to_end(session, &args.run, &stop);

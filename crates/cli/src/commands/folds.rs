@@ -11,12 +11,18 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::atomic::AtomicBool;
 use striate::train::{
-    CrossValidation, Layers, RunsOutcome, Sink, Spread, TrainError, cross_validate, resume_cross_validation,
+    CrossValidation, Layers, ResolvedConfig, RunsOutcome, Sink, Spread, TrainError, cross_validate,
+    resume_cross_validation,
 };
 
 fn sink(args: &Run) -> Box<dyn Sink> {
     let inner = printer(args);
     if args.tensorboard { with_tensorboard(inner) } else { inner.unwrap_or_else(|| Box::new(())) }
+}
+
+/// How many folds are asked for: typed, or in a file of settings that is not of one fold.
+pub fn asked_for(typed: Option<u32>, settings: &ResolvedConfig) -> Option<usize> {
+    typed.map(|folds| folds as usize).or(settings.folds.filter(|_| settings.fold.is_none()))
 }
 
 /// Trains once for each fold. The outer error is the library's, of settings or data.
@@ -26,6 +32,9 @@ pub fn run(
     args: &Run,
     stop: &AtomicBool,
 ) -> Result<Result<ExitCode, Failure>, TrainError> {
+    if args.ui {
+        return Ok(Err("--ui shows one training, and folds are several: leave it out".into()));
+    }
     let mut sink = sink(args);
     let done = watched(args.quiet, |watch| cross_validate(asked, folds, args.out.as_deref(), watch, &mut sink, stop))?;
     Ok(end(done, args))

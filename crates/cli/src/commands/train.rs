@@ -36,14 +36,14 @@ pub fn run(args: Train) -> Result<ExitCode, Failure> {
                 show_config(&asked, &args.run).map_err(failure)?;
                 return Ok(ExitCode::SUCCESS);
             }
-            if let Some(folds) = args.learning.folds {
-                return folds::run(&asked, folds as usize, &args.run, &stop).map_err(failure)?;
-            }
             if let Some(steps) = args.overfit_one_batch {
                 return overfit(&asked, &args.run, steps as usize, &stop, failure);
             }
             if args.run.smoke {
                 return smoke(&asked, &args.run, &stop, failure);
+            }
+            if let Some(folds) = folds::asked_for(args.learning.folds, &first) {
+                return folds::run(&asked, folds, &args.run, &stop).map_err(failure)?;
             }
             start(&asked, &args.run).map_err(failure)?
         }

@@ -293,6 +293,7 @@ fn mistakes_of_a_sweep_are_found_before_its_first_run() {
         ("lr = -1.0\nlabel_smoothing = 2.0\n", &["line 5: label_smoothing: 2 must be at least 0 and below 1"]),
         ("schedule = \"cosin\"\n", &["line 4: schedule: 'cosin': there is no schedule", "cosine [MIN_LR]"]),
         ("[images]\nsize = 0\n", &["line 5: images.size: 0 must be from 1 to 4096"]),
+        ("folds = 2\n", &["line 4: folds: 2 cannot be used: one run holds one fold out"]),
         ("monitor = \"acuracy\"\n", &["line 4: monitor: there is no metric 'acuracy'", "loss, accuracy"]),
     ] {
         plan(&format!("{more}{lr}"));
@@ -354,6 +355,25 @@ fn a_sweep_goes_on_from_another_directory() {
         let kept = fs::read_to_string(out.join("sweep.toml")).unwrap();
         assert!(kept.starts_with("# All paths are relative.\n") && !kept.contains("\"start."), "{kept}");
     }
+}
+
+#[test]
+fn folds_may_be_asked_for_in_a_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let d = dir.path();
+    patches(d, 4);
+    let settings = "data = \"patches\"\nmodel = \"flatten, linear\"\nepochs = 1\nfolds = 2\n";
+    fs::write(d.join("folds.toml"), settings).unwrap();
+    let said = succeed(d, &["train", "--config", "folds.toml", "--out", "two"]);
+    assert!(said.contains("Over 2 folds: "), "{said}");
+    // What is typed wins, and the settings of a fold train it alone.
+    let said = succeed(d, &["train", "--config", "folds.toml", "--folds", "3", "--out", "three"]);
+    assert!(said.contains("Over 3 folds: "), "{said}");
+    succeed(d, &["train", "--config", "two/fold-2/config.toml", "--out", "second", "--quiet"]);
+    assert!(weights(&d.join("second/model.safetensors")) == weights(&d.join("two/fold-2/model.safetensors")));
+    fail(d, &["train", "--config", "folds.toml", "--ui", "--out", "ui"], 1, &["--ui shows one training"]);
+    assert!(!d.join("ui").exists());
+    succeed(d, &["train", "--config", "folds.toml", "--smoke", "--quiet"]);
 }
 
 #[test]

@@ -104,6 +104,14 @@ impl ResolvedConfig {
         self.images.validate()
     }
 
+    /// Refuses the settings of a cross-validation, which is several runs.
+    pub(crate) fn check_one_run(&self) -> Result<(), TrainError> {
+        match (self.folds, self.fold) {
+            (Some(folds), None) => unusable("folds", folds, "one run holds one fold out (fold says which)"),
+            _ => Ok(()),
+        }
+    }
+
     /// Checks that what is asked for has a meaning for the task.
     fn validate_task(&self) -> Result<(), TrainError> {
         const ONLY: &str = "it is for classification and multi-label";

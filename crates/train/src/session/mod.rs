@@ -82,6 +82,7 @@ impl Session {
         let Ready { resolved, mut data, preprocessing, network, short_name, started_from } =
             prepare(asked, Validation::Required, watch)?;
         let config = resolved.config;
+        config.check_one_run()?;
         if let Some(monitor) = &config.monitor {
             run::check_metric(&config, &data, monitor)?;
         }

@@ -1,7 +1,7 @@
 //! [`Session::smoke`]: a run of two batches, to see whether everything works.
 
 use super::Session;
-use crate::config::Layers;
+use crate::config::{Config, Layers, ResolvedConfig};
 use crate::data::Watch;
 use crate::error::TrainError;
 use crate::events::{Event, Finished, Sink, Started};
@@ -15,7 +15,8 @@ use striate_formats::write_atomic;
 const BATCHES: usize = 2;
 
 impl Session {
-    /// Runs every stage of a run on two batches: training, measuring, checkpoints and model files, which are read again. Images are looked at as in a run.
+    /// Runs every stage of a run on two batches: training, measuring, checkpoints and model files, which are read again. Images are looked at as in a run. Of a
+    /// cross-validation it is the first fold.
     ///
     /// It writes into `out`; without that into a temporary directory, which is removed, and of which no event and no error speaks.
     ///
@@ -28,6 +29,9 @@ impl Session {
         sink: &mut dyn Sink,
         stop: &AtomicBool,
     ) -> Result<Outcome, TrainError> {
+        let config = asked.over(ResolvedConfig::default()).config;
+        let first = Config { fold: config.folds.and(config.fold.or(Some(1))), ..Config::default() };
+        let asked = &asked.clone().add("folds", first);
         if let Some(out) = out {
             return through(asked, out, watch, sink, stop);
         }

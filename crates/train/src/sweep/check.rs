@@ -30,6 +30,7 @@ fn validate(config: &Config, own: &Config) -> Result<(), TrainError> {
     let layers = Layers::default().add("plan", config.clone()).add("trial", own.clone());
     let config = layers.over(ResolvedConfig::defaults_of(layers.task())).config;
     config.validate()?;
+    config.check_one_run()?;
     match Description::of(&config.model) {
         _ if [AUTO, GRAPH].contains(&config.model.as_str()) => Ok(()),
         None => {
