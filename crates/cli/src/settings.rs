@@ -4,9 +4,8 @@ use crate::args::{Images, Learning, Look, Run};
 use crate::commands::data_name;
 use crate::output::{Failure, say};
 use std::path::Path;
-use striate::data::images::{path_text, text_path};
-use striate::train::{Config, IMAGENET, ImageConfig, Layers, MNIST, Recipe, Resolved, TrainError};
-use striate::zoo::find;
+use striate::data::images::text_path;
+use striate::train::{Config, ImageConfig, Layers, MNIST, Recipe, Resolved, TrainError, absolute_path};
 
 /// What a setting of the command line is called where `--show-config` says where settings come from.
 const TYPED: &str = "typed";
@@ -29,11 +28,11 @@ pub fn file(path: &Path) -> Result<Config, Failure> {
     if let Some(data) = config.data.as_ref().filter(|data| *data != MNIST) {
         config.data = Some(data_name(&text_path(data))?);
     }
-    let weights = config.weights.iter_mut().filter(|weights| *weights != IMAGENET);
-    let from = config.finetune.iter_mut().flat_map(|finetune| &mut finetune.from).filter(|from| find(from).is_none());
-    for place in weights.chain(from) {
-        if let Ok(absolute) = std::path::absolute(text_path(place)) {
-            *place = path_text(&absolute);
+    let weights = config.weights.iter_mut().map(|weights| ("weights", weights));
+    let from = config.finetune.iter_mut().flat_map(|finetune| &mut finetune.from).map(|from| ("finetune.from", from));
+    for (setting, place) in weights.chain(from) {
+        if let Some(absolute) = absolute_path(setting, place) {
+            *place = absolute;
         }
     }
     Ok(config)

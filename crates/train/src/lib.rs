@@ -24,6 +24,7 @@ mod near_names;
 mod network;
 mod out_of_fold;
 mod overfit;
+mod paths;
 mod phase;
 pub mod plots;
 mod preview;
@@ -74,6 +75,7 @@ pub use metrics::{
 };
 pub use out_of_fold::{FoldHeldOut, OutOfFold};
 pub use overfit::{Overfit, OverfitVerdict};
+pub use paths::absolute_path;
 pub use preview::Preview;
 pub use published::{IMAGENET, MIRROR, cached_weights, resolve_weights, weights_url};
 pub use recipe::Recipe;

@@ -20,9 +20,9 @@ fn sink(args: &Run) -> Box<dyn Sink> {
     if args.tensorboard { with_tensorboard(inner) } else { inner.unwrap_or_else(|| Box::new(())) }
 }
 
-/// How many folds are asked for: typed, or in a file of settings that is not of one fold.
+/// How many folds are asked for: typed, or in a file of settings.
 pub fn asked_for(typed: Option<u32>, settings: &ResolvedConfig) -> Option<usize> {
-    typed.map(|folds| folds as usize).or(settings.folds.filter(|_| settings.fold.is_none()))
+    typed.map(|folds| folds as usize).or(settings.cross_validation())
 }
 
 /// Trains once for each fold. The outer error is the library's, of settings or data.

@@ -104,11 +104,16 @@ impl ResolvedConfig {
         self.images.validate()
     }
 
+    /// How many folds these settings ask for; none of one run, be it that of a fold.
+    pub fn cross_validation(&self) -> Option<usize> {
+        self.folds.filter(|_| self.fold.is_none())
+    }
+
     /// Refuses the settings of a cross-validation, which is several runs.
     pub(crate) fn check_one_run(&self) -> Result<(), TrainError> {
-        match (self.folds, self.fold) {
-            (Some(folds), None) => unusable("folds", folds, "one run holds one fold out (fold says which)"),
-            _ => Ok(()),
+        match self.cross_validation() {
+            Some(folds) => unusable("folds", folds, "one run holds one fold out (fold says which)"),
+            None => Ok(()),
         }
     }
 

@@ -30,7 +30,7 @@ impl Session {
         stop: &AtomicBool,
     ) -> Result<Outcome, TrainError> {
         let config = asked.over(ResolvedConfig::default()).config;
-        let first = Config { fold: config.folds.and(config.fold.or(Some(1))), ..Config::default() };
+        let first = Config { fold: config.cross_validation().map(|_| 1), ..Config::default() };
         let asked = &asked.clone().add("folds", first);
         if let Some(out) = out {
             return through(asked, out, watch, sink, stop);

@@ -1,24 +1,9 @@
 //! [`Document`]: the text of a plan, in which keys have their lines.
 
-use crate::data::MNIST;
-use crate::published::IMAGENET;
+use crate::paths::{PATHS, absolute_path};
 use std::ops::Range;
-use striate_data::images::{path_text, text_path};
-use striate_zoo::find;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
-
-/// The settings that are paths.
-pub(super) const PATHS: [&str; 3] = ["data", "weights", "finetune.from"];
-
-/// Whether a value of a setting that is a path is a word of its own: built-in data, published weights.
-pub(super) fn is_word(setting: &str, value: &str) -> bool {
-    match setting {
-        "data" => value == MNIST,
-        "weights" => value == IMAGENET,
-        _ => find(value).is_some(),
-    }
-}
 
 /// The text of a plan, and what stands where in it.
 pub(super) struct Document<'a> {
@@ -56,9 +41,8 @@ impl<'a> Document<'a> {
             for setting in PATHS {
                 let Some((_, value)) = entry(table, setting) else { continue };
                 for value in value.get_ref().as_array().map_or(vec![value], |all| all.iter().collect()) {
-                    let Some(path) = value.get_ref().as_str().filter(|path| !is_word(setting, path)) else { continue };
-                    let Ok(absolute) = std::path::absolute(text_path(path)) else { continue };
-                    let absolute = path_text(&absolute);
+                    let Some(path) = value.get_ref().as_str() else { continue };
+                    let Some(absolute) = absolute_path(setting, path) else { continue };
                     if absolute != path {
                         changes.push((value.span(), toml::Value::from(absolute).to_string()));
                     }

@@ -1,10 +1,11 @@
 //! [`SweepPlan`]: what a sweep tries, from a TOML file.
 
 use super::check;
-use super::document::{Document, PATHS, is_word};
+use super::document::Document;
 use super::space::Space;
 use crate::config::{Config, Layers, ResolvedConfig, in_toml_terms, near};
 use crate::error::TrainError;
+use crate::paths::{PATHS, is_word};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::Path;
