@@ -2,16 +2,18 @@
 //! what the program computes that wrote it.
 
 mod error;
+mod features;
 mod package;
 
 pub use error::EmbedError;
 
+use features::Features;
 use flate2::read::GzDecoder;
 use package::Package;
 use std::fs;
 use std::io;
 use std::path::Path;
-use striate_graph::{capture, passes};
+use striate_graph::{Graph, capture, passes};
 use striate_model::{Calibration, Model, ModelCard, Predictor, SelfTest, Training, save_graph, save_graph_half};
 use striate_tensor::DType;
 use tar::Archive;
@@ -48,23 +50,20 @@ pub fn write_crate(model: &Model, directory: &Path, half: bool) -> Result<(), Em
 
 fn fill(model: &Model, draft: &Path, package: &Package, half: bool) -> Result<(), EmbedError> {
     let failed = |cause: io::Error| EmbedError::Io { path: draft.to_path_buf(), cause };
+    let graph = stored(model);
+    let features = Features::of(&model.card, &graph, half).manifest();
     let mut runtime = Archive::new(GzDecoder::new(RUNTIME));
     // Cargo goes by the times of files.
     runtime.set_preserve_mtime(false);
     runtime.unpack(draft).map_err(failed)?;
-    for (name, content) in package.files(&model.card.classes, &MANIFEST) {
+    let manifest: Vec<_> =
+        MANIFEST.into_iter().chain(features.iter().map(|(place, text)| (*place, &text[..]))).collect();
+    for (name, content) in package.files(&model.card.classes, &manifest) {
         let path = draft.join(name);
         fs::create_dir_all(path.parent().expect("files of a crate are below it")).map_err(failed)?;
         fs::write(path, content).map_err(failed)?;
     }
     let file = draft.join("model.safetensors");
-    let [c, h, w] = model.card.preprocessing.output_shape();
-    // What can be folded is folded once; what is fused is fused when the program starts.
-    let mut graph = capture(&*model.network, &[1, c, h, w]);
-    passes::fold_constants(&mut graph);
-    passes::fold_batch_norm(&mut graph);
-    passes::flatten_channels_last(&mut graph);
-    passes::drop_dead(&mut graph);
     if let Some(value) = graph.values.iter().find(|value| value.spec.dtype == DType::F64) {
         let reason = format!("'{}' is f64, which a program that only runs models has no code for", value.name);
         return Err(EmbedError::NotWritten { path: file, reason });
@@ -82,6 +81,17 @@ fn fill(model: &Model, draft: &Path, package: &Package, half: bool) -> Result<()
         save_graph(&file, &card, &graph)?;
     }
     read()?.self_test().map_err(refuse)
+}
+
+/// The graph that a program embeds: what can be folded is folded once; what is fused is fused when the program starts.
+fn stored(model: &Model) -> Graph {
+    let [c, h, w] = model.card.preprocessing.output_shape();
+    let mut graph = capture(&*model.network, &[1, c, h, w]);
+    passes::fold_constants(&mut graph);
+    passes::fold_batch_norm(&mut graph);
+    passes::flatten_channels_last(&mut graph);
+    passes::drop_dead(&mut graph);
+    graph
 }
 
 /// The self-tests of a card with what weights of 16 bits give.

@@ -80,6 +80,6 @@ impl Elements for Flat<'_> {
             }
             element(bytes)
         };
-        Tensor::from_vec(self.bytes.as_chunks::<N>().0.iter().map(of).collect::<Vec<T>>(), self.shape)
+        Tensor::from_values(self.bytes.as_chunks::<N>().0.iter().map(of), self.shape)
     }
 }

@@ -63,7 +63,11 @@ fn scaled_image<Grey: PixelTrait, Colour: PixelTrait, T: Pod>(
     [width, height]: [usize; 2],
     filter: Filter,
 ) -> Image<T> {
-    let scale = if image.channels == 1 { scaled::<Grey, T> } else { scaled::<Colour, T> };
+    let scale = match image.channels {
+        1 => scaled::<Grey, T>,
+        _ if cfg!(feature = "colour") => scaled::<Colour, T>,
+        _ => panic!("Image: this build scales grey images alone (feature `colour` of striate-imaging)"),
+    };
     let data = scale(&image.data, [image.width, image.height], part, [width, height], filter);
     Image { width, height, channels: image.channels, data }
 }
@@ -80,6 +84,9 @@ impl Scale for u16 {
     const VERTICAL_FIRST: bool = false;
 
     fn scale(image: &Image<u16>, part: Part, width: usize, height: usize, filter: Filter) -> Image<u16> {
+        if !cfg!(feature = "deep") {
+            panic!("Image: this build scales images of 8 bits alone (feature `deep` of striate-imaging)");
+        }
         scaled_image::<U16, U16x3, u16>(image, part, [width, height], filter)
     }
 }

@@ -152,11 +152,13 @@ impl ModelCard {
     pub fn answers(&self, outputs: Tensor) -> Tensor {
         let calibration = self.calibration.as_ref().filter(|calibration| calibration.changes_probabilities());
         let outputs = match calibration {
-            Some(calibration) => {
-                let factors: Vec<f32> = calibration.temperatures.iter().map(|t| (1.0 / t) as f32).collect();
-                let n = factors.len();
-                outputs * &Tensor::from_vec(factors, [1, n])
-            }
+            Some(calibration) => match calibration.temperatures[..] {
+                [temperature] => outputs * (1.0 / temperature),
+                ref each => {
+                    let factors: Vec<f32> = each.iter().map(|t| (1.0 / t) as f32).collect();
+                    outputs * &Tensor::from_vec(factors, [1, each.len()])
+                }
+            },
             None => outputs,
         };
         self.task.answers(outputs)

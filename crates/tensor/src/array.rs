@@ -111,6 +111,11 @@ impl Array {
     /// # Panics
     /// If the number of values does not fit `shape`.
     pub fn from_slice<T: Element>(values: &[T], shape: Shape) -> Array {
+        Array::from_values(values.iter().copied(), shape)
+    }
+
+    /// As [`Array::from_slice`], from what gives the values.
+    pub fn from_values<T: Element>(values: impl ExactSizeIterator<Item = T>, shape: Shape) -> Array {
         let rows = Array::in_order(T::store(values), shape, &(0..shape.rank()).collect::<Vec<_>>());
         rows.dense()
     }

@@ -25,7 +25,7 @@ pub trait Element:
     /// The value as `f64`.
     fn to_f64(self) -> f64;
     #[doc(hidden)]
-    fn store(values: &[Self]) -> AlignedVec<Self::Stored>;
+    fn store(values: impl ExactSizeIterator<Item = Self>) -> AlignedVec<Self::Stored>;
     #[doc(hidden)]
     fn load(stored: &[Self::Stored]) -> Vec<Self>;
 }
@@ -53,8 +53,10 @@ macro_rules! stored {
                 fn to_f64(self) -> f64 {
                     CastTo::<f64>::cast(self)
                 }
-                fn store(values: &[Self]) -> AlignedVec<Self> {
-                    AlignedVec::from_slice(values)
+                fn store(values: impl ExactSizeIterator<Item = Self>) -> AlignedVec<Self> {
+                    let mut buffer = AlignedVec::unspecified(values.len());
+                    buffer.iter_mut().zip(values).for_each(|(stored, value)| *stored = value);
+                    buffer
                 }
                 fn load(stored: &[Self]) -> Vec<Self> {
                     stored.to_vec()
@@ -104,11 +106,9 @@ impl Element for bool {
     fn to_f64(self) -> f64 {
         f64::from(self)
     }
-    fn store(values: &[Self]) -> AlignedVec<Bool> {
+    fn store(values: impl ExactSizeIterator<Item = Self>) -> AlignedVec<Bool> {
         let mut buffer = AlignedVec::unspecified(values.len());
-        for (stored, &value) in buffer.iter_mut().zip(values) {
-            *stored = value.into();
-        }
+        buffer.iter_mut().zip(values).for_each(|(stored, value)| *stored = value.into());
         buffer
     }
     fn load(stored: &[Bool]) -> Vec<Self> {

@@ -43,7 +43,9 @@ pub use dtype::DType;
 pub use element::{Element, Stored};
 pub use gradcheck::{GradcheckError, gradcheck};
 pub use half::{bf16, f16};
-pub use op::{Conv2dOptions, ConvTranspose2dOptions, Interpolation, Op, PaddingMode, Pool2dOptions, Resize, Spec};
+pub use op::{
+    Conv2dOptions, ConvTranspose2dOptions, Family, Interpolation, Op, PaddingMode, Pool2dOptions, Resize, Spec,
+};
 pub use ops::batch_norm::BatchNorm;
 pub use ops::compare::Operand;
 pub use ops::conv_transpose::ConvTranspose1dOptions;

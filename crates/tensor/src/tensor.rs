@@ -48,6 +48,16 @@ impl Tensor {
         Array::from_slice(values, shape).into()
     }
 
+    /// As [`Tensor::from_vec`], from what gives the values one after the other.
+    ///
+    /// # Panics
+    /// If the number of values does not fit `shape`.
+    pub fn from_values<T: Element>(values: impl ExactSizeIterator<Item = T>, shape: impl Into<Shape>) -> Tensor {
+        let shape = shape.into();
+        assert!(values.len() == shape.numel(), "from_values: {} values do not fill shape {shape}", values.len());
+        Array::from_values(values, shape).into()
+    }
+
     /// A tensor of shape `[n, c, h, w]` from values in the order `[n, h, w, c]`, the order of an image file's pixels.
     ///
     /// # Panics

@@ -24,9 +24,12 @@ pub struct Conv2dShape {
 }
 
 impl Conv2dShape {
-    /// Whether every channel has a kernel of its own, and no other.
+    /// Whether every channel has a kernel of its own, and no other, and this build has kernels for that.
     pub(crate) fn is_depthwise(&self) -> bool {
-        self.groups > 1 && self.groups == self.in_channels && self.groups == self.out_channels
+        cfg!(feature = "depthwise")
+            && self.groups > 1
+            && self.groups == self.in_channels
+            && self.groups == self.out_channels
     }
 
     /// Output height and width: ⌊(in + padding - dilation · (kernel - 1) - 1) / stride⌋ + 1.

@@ -10,6 +10,7 @@ use crate::isa::{Kernel, dispatch};
 use crate::simd::Simd;
 use crate::strided::CHUNK;
 use crate::threads::parallel_chunks;
+use crate::training::TRAINING;
 use serde::{Deserialize, Serialize};
 
 /// A function of one number.
@@ -213,14 +214,6 @@ struct Assign<'a, T>(&'a mut [T]);
 
 impl<T: Float> WithUnary<T> for Assign<'_, T> {
     fn call(self, f: impl Fn(T) -> T + Copy + Sync) {
-        parallel_chunks(self.0, CHUNK, |_, x| dispatch(MapAssign { x, f }));
-    }
-}
-
-struct AssignHere<'a, T>(&'a mut [T]);
-
-impl<T: Float> WithUnary<T> for AssignHere<'_, T> {
-    fn call(self, f: impl Fn(T) -> T + Copy + Sync) {
         dispatch(MapAssign { x: self.0, f });
     }
 }
@@ -229,7 +222,7 @@ impl<T: Float> WithUnary<T> for AssignHere<'_, T> {
 pub(crate) fn unary_assign_here<T: Float>(op: Unary, x: &mut [T]) {
     match (VectorFn::of(op), T::as_f32_mut(x)) {
         (Some(f), Some(x)) => f.assign_here(x),
-        _ => with_unary(op, AssignHere(x)),
+        _ => with_unary(op, Assign(x)),
     }
 }
 
@@ -241,21 +234,18 @@ pub(crate) fn unary_assign_here<T: Float>(op: Unary, x: &mut [T]) {
 /// If the lengths differ.
 pub fn unary<T: Float>(op: Unary, x: &[T], out: &mut [T]) {
     assert_eq!(x.len(), out.len(), "{op:?}: {} inputs, {} outputs", x.len(), out.len());
-    match (VectorFn::of(op), T::as_f32(x), T::as_f32_mut(out)) {
-        (Some(f), Some(x), Some(out)) => parallel_chunks(out, CHUNK, |i, out| {
-            out.copy_from_slice(&x[i * CHUNK..][..out.len()]);
-            f.assign_here(out);
-        }),
-        _ => with_unary(op, Write { x, out }),
+    if TRAINING && VectorFn::of(op).is_none() {
+        return with_unary(op, Write { x, out });
     }
+    parallel_chunks(out, CHUNK, |i, out| {
+        out.copy_from_slice(&x[i * CHUNK..][..out.len()]);
+        unary_assign_here(op, out);
+    });
 }
 
 /// `x[i] = op(x[i])`.
 pub fn unary_assign<T: Float>(op: Unary, x: &mut [T]) {
-    match (VectorFn::of(op), T::as_f32_mut(x)) {
-        (Some(f), Some(x)) => parallel_chunks(x, CHUNK, |_, x| f.assign_here(x)),
-        _ => with_unary(op, Assign(x)),
-    }
+    parallel_chunks(x, CHUNK, |_, x| unary_assign_here(op, x));
 }
 
 #[cfg(test)]

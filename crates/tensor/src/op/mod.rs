@@ -6,6 +6,7 @@
 //! To add an op: a variant and its row here, its shape rule, meaning and gradient in `ops/`, its arithmetic in the
 //! backends.
 
+mod family;
 mod formula;
 mod fused;
 pub mod hints;
@@ -14,6 +15,7 @@ mod options;
 mod rule;
 mod spec;
 
+pub use family::Family;
 pub use formula::Formula;
 pub use fused::FusedConv2d;
 pub(crate) use fused::{count_of_chain, operands_of_chain};
@@ -413,29 +415,6 @@ pub enum Op {
     CrossEntropyGrad,
 }
 
-/// Which ops are computed alike: a backend has a file for each family.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Family {
-    /// Views, padding, picking by number, conversion: elements move, or change their type.
-    Shape,
-    /// Functions of single elements.
-    Elementwise,
-    /// Sums and choices along dimensions, and sorting.
-    Reduction,
-    /// Products of matrices.
-    Matrix,
-    /// Convolutions.
-    Convolution,
-    /// Poolings.
-    Pooling,
-    /// Images in another size or place.
-    Resampling,
-    /// Normalizations.
-    Normalization,
-    /// Softmax and cross-entropy.
-    Softmax,
-}
-
 macro_rules! ops {
     ($($pattern:pat => $name:expr, $family:ident, $operands:expr;)*) => {
         #[allow(unused_variables)]
@@ -481,16 +460,16 @@ ops! {
     Op::Permute { .. } => "permute", Shape, 1..=1;
     Op::Expand { .. } => "expand", Shape, 1..=1;
     Op::Narrow { .. } => "narrow", Shape, 1..=1;
-    Op::Cat { .. } => "cat", Shape, 1..=usize::MAX;
-    Op::Pad { .. } => "pad", Shape, 1..=1;
-    Op::PadGrad { .. } => "pad_grad", Shape, 1..=1;
-    Op::Cast { .. } => "to_dtype", Shape, 1..=1;
-    Op::Unary(f) => f.name(), Elementwise, 1..=1;
+    Op::Cat { .. } => "cat", Concatenation, 1..=usize::MAX;
+    Op::Pad { .. } => "pad", Concatenation, 1..=1;
+    Op::PadGrad { .. } => "pad_grad", Concatenation, 1..=1;
+    Op::Cast { .. } => "to_dtype", Conversion, 1..=1;
+    Op::Unary(f) => f.name(), Unary, 1..=1;
     Op::Binary(f) => f.name(), Elementwise, 2..=2;
     Op::Compare(f) => f.name(), Elementwise, 2..=2;
     Op::Where => "where", Elementwise, 3..=3;
     Op::Prelu => "prelu", Elementwise, 2..=2;
-    Op::IsFinite => "is_finite", Elementwise, 1..=1;
+    Op::IsFinite => "is_finite", Unary, 1..=1;
     Op::Reduce { op, .. } => op.name(), Reduction, 1..=1;
     Op::ArgMax { .. } => "argmax", Reduction, 1..=1;
     Op::ArgMin { .. } => "argmin", Reduction, 1..=1;
@@ -498,24 +477,24 @@ ops! {
     Op::CumSum { .. } => "cumsum", Reduction, 1..=1;
     Op::MatMul => "matmul", Matrix, 2..=2;
     Op::Linear => "linear", Matrix, 2..=3;
-    Op::Gather { .. } => "gather", Shape, 2..=2;
-    Op::ScatterAdd { .. } => "scatter_add", Shape, 2..=2;
-    Op::IndexSelect { .. } => "index_select", Shape, 2..=2;
-    Op::IndexAdd { .. } => "index_add", Shape, 2..=2;
+    Op::Gather { .. } => "gather", Indexing, 2..=2;
+    Op::ScatterAdd { .. } => "scatter_add", Indexing, 2..=2;
+    Op::IndexSelect { .. } => "index_select", Indexing, 2..=2;
+    Op::IndexAdd { .. } => "index_add", Indexing, 2..=2;
     Op::Conv2d { .. } => "conv2d", Convolution, 2..=3;
     Op::FusedConv2d(f) => "fused_conv2d", Convolution, f.operands()..=f.operands();
     Op::ConvChain(chain) => "conv_chain", Convolution, count_of_chain(chain)..=count_of_chain(chain);
     Op::Conv2dInputGrad { .. } => "conv2d_input_grad", Convolution, 2..=3;
     Op::Conv2dWeightGrad { .. } => "conv2d_weight_grad", Convolution, 2..=2;
-    Op::ConvTranspose2d { .. } => "conv_transpose2d", Convolution, 2..=3;
+    Op::ConvTranspose2d { .. } => "conv_transpose2d", TransposedConvolution, 2..=3;
     Op::MaxPool2d { .. } => "max_pool2d", Pooling, 1..=1;
     Op::MaxPool2dGrad { .. } => "max_pool2d_grad", Pooling, 2..=2;
     Op::AvgPool2d { .. } => "avg_pool2d", Pooling, 1..=1;
     Op::AvgPool2dGrad { .. } => "avg_pool2d_grad", Pooling, 1..=1;
-    Op::AdaptiveAvgPool { output_size } => adaptive_avg_pool(output_size), Pooling, 1..=1;
-    Op::AdaptiveAvgPoolGrad { .. } => "adaptive_avg_pool_grad", Pooling, 1..=1;
-    Op::AdaptiveMaxPool2d { .. } => "adaptive_max_pool2d", Pooling, 1..=1;
-    Op::AdaptiveMaxPool2dGrad { .. } => "adaptive_max_pool2d_grad", Pooling, 2..=2;
+    Op::AdaptiveAvgPool { output_size } => adaptive_avg_pool(output_size), AdaptivePooling, 1..=1;
+    Op::AdaptiveAvgPoolGrad { .. } => "adaptive_avg_pool_grad", AdaptivePooling, 1..=1;
+    Op::AdaptiveMaxPool2d { .. } => "adaptive_max_pool2d", AdaptivePooling, 1..=1;
+    Op::AdaptiveMaxPool2dGrad { .. } => "adaptive_max_pool2d_grad", AdaptivePooling, 2..=2;
     Op::Interpolate { .. } => "interpolate", Resampling, 1..=1;
     Op::InterpolateGrad { .. } => "interpolate_grad", Resampling, 1..=1;
     Op::GridSample { .. } => "grid_sample", Resampling, 2..=2;

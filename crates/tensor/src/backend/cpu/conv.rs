@@ -1,18 +1,16 @@
 //! Convolution.
 
-use super::{TRAINING, by_float, elementwise, no_such_op, pool, take, take_more, views};
+use super::{TRAINING, by_float, no_such_op, pool, take, take_more};
 use crate::array::Array;
 use crate::element::Stored;
-use crate::op::{Binary, Conv2dOptions, ConvTranspose2dOptions, FusedConv2d, Op, Pool2dOptions, Spec, as_clamp};
-use crate::ops::conv_transpose::convolution;
+use crate::op::{Conv2dOptions, FusedConv2d, Op, Pool2dOptions, as_clamp};
 use crate::shape::Shape;
 use striate_kernels::conv2d::{self as conv, Conv2dShape, Epilogue};
 use striate_kernels::elementwise::Clamp;
 use striate_kernels::{AlignedVec, Float, PackedWeight, Weights};
 
 /// The results of an op of this family.
-pub fn run(op: &Op, packed: Option<&PackedWeight>, inputs: Vec<Array>, outputs: &[Spec]) -> Vec<Array> {
-    let shape = outputs[0].shape;
+pub fn run(op: &Op, packed: Option<&PackedWeight>, inputs: Vec<Array>) -> Vec<Array> {
     let one = match op {
         Op::Conv2d { options, input_relu } => {
             let ([x, weight], bias) = take_more(inputs);
@@ -33,10 +31,6 @@ pub fn run(op: &Op, packed: Option<&PackedWeight>, inputs: Vec<Array>, outputs: 
         Op::Conv2dWeightGrad { options, input_relu, weight } if TRAINING => {
             let [x, g] = take(inputs);
             by_float!(x, "conv2d", |T| conv2d_weight_grad::<T>(&x, *input_relu, &g, *weight, options))
-        }
-        Op::ConvTranspose2d { options } => {
-            let ([x, weight], bias) = take_more(inputs);
-            conv_transpose2d(x, weight, bias, options, shape)
         }
         _ => no_such_op(op, "convolution"),
     };
@@ -146,7 +140,7 @@ fn conv2d_max_pool2<T: Stored + Float>(
     Array::from_buffer(out, shape)
 }
 
-fn conv2d_input_grad<T: Stored + Float>(
+pub(super) fn conv2d_input_grad<T: Stored + Float>(
     grad: &Array,
     weight: &Array,
     before_relu: Option<&Array>,
@@ -172,27 +166,4 @@ fn conv2d_weight_grad<T: Stored + Float>(
     let values = x.packed_default::<T>();
     conv::conv2d_weight_grad(&s, conv::Input { values: &values, relu }, &grad.packed_default(), &mut out);
     Array::from_buffer(out, weight)
-}
-
-fn conv_transpose2d(
-    x: Array,
-    weight: Array,
-    bias: Option<Array>,
-    options: &ConvTranspose2dOptions,
-    output: Shape,
-) -> Array {
-    let (o, beyond) = convolution(options);
-    let reached = output.with(2, output[2] - beyond[0]).with(3, output[3] - beyond[1]);
-    let mut y = by_float!(x, "conv_transpose2d", |T| conv2d_input_grad::<T>(&x, &weight, None, reached, &o));
-    if beyond != [0; 2] {
-        y = by_float!(y, "conv_transpose2d", |T| views::pad::<T>(
-            &y,
-            &[[0; 2], [0; 2], [0, beyond[0]], [0, beyond[1]]],
-            0.0
-        ));
-    }
-    match bias {
-        Some(b) => elementwise::binary(Binary::Add, y, views::reshape(b, Shape::from([1, output[1], 1, 1]))),
-        None => y,
-    }
 }

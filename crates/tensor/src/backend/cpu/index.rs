@@ -1,11 +1,26 @@
 //! Picking elements and slices by number.
 
-use super::views;
+use super::{by_number, no_such_op, take, views};
 use crate::array::Array;
+use crate::dtype::by_type;
 use crate::element::Stored;
+use crate::op::{Op, Spec};
 use crate::shape::Shape;
 use std::ops::AddAssign;
 use striate_kernels::{AlignedVec, index};
+
+/// The results of an op of this family.
+pub fn run(op: &Op, inputs: Vec<Array>, outputs: &[Spec]) -> Vec<Array> {
+    let shape = outputs[0].shape;
+    let [x, index] = take(inputs);
+    vec![match op {
+        Op::Gather { dim } => by_type!(x.dtype(), |T| gather::<T>(&x, *dim, &index)),
+        Op::ScatterAdd { dim, .. } => by_number!(x, "scatter_add", |T| scatter_add::<T>(&x, *dim, &index, shape)),
+        Op::IndexSelect { dim } => by_type!(x.dtype(), |T| index_select::<T>(&x, *dim, &index)),
+        Op::IndexAdd { dim, .. } => by_number!(x, "index_add", |T| index_add::<T>(&x, *dim, &index, shape)),
+        _ => no_such_op(op, "picking by number"),
+    }]
+}
 
 fn rows(rank: usize) -> Vec<usize> {
     (0..rank).collect()
@@ -21,7 +36,7 @@ fn trimmed(x: &Array, dim: usize, index: Shape) -> Array {
     (0..index.rank()).filter(|&d| d != dim).fold(x.clone(), |x, d| views::narrow(x, d, 0, index[d]))
 }
 
-pub fn gather<T: Stored>(x: &Array, dim: usize, index: &Array) -> Array {
+fn gather<T: Stored>(x: &Array, dim: usize, index: &Array) -> Array {
     let x = trimmed(x, dim, index.shape);
     let order = rows(x.shape.rank());
     let [outer, len, inner] = split(x.shape, dim);
@@ -31,7 +46,7 @@ pub fn gather<T: Stored>(x: &Array, dim: usize, index: &Array) -> Array {
     Array::in_order(out, index.shape, &order)
 }
 
-pub fn scatter_add<T: Stored + AddAssign>(grad: &Array, dim: usize, index: &Array, shape: Shape) -> Array {
+fn scatter_add<T: Stored + AddAssign>(grad: &Array, dim: usize, index: &Array, shape: Shape) -> Array {
     let order = rows(shape.rank());
     let small = (0..shape.rank()).map(|d| if d == dim { shape[d] } else { index.shape[d] }).collect::<Shape>();
     let [outer, len, inner] = split(small, dim);
@@ -43,7 +58,7 @@ pub fn scatter_add<T: Stored + AddAssign>(grad: &Array, dim: usize, index: &Arra
     views::pad::<T>(&sums, &padding, 0.0)
 }
 
-pub fn index_select<T: Stored>(x: &Array, dim: usize, index: &Array) -> Array {
+fn index_select<T: Stored>(x: &Array, dim: usize, index: &Array) -> Array {
     let order = rows(x.shape.rank());
     let [outer, len, inner] = split(x.shape, dim);
     let shape = x.shape.with(dim, index.shape[0]);
@@ -52,7 +67,7 @@ pub fn index_select<T: Stored>(x: &Array, dim: usize, index: &Array) -> Array {
     Array::in_order(out, shape, &order)
 }
 
-pub fn index_add<T: Stored + AddAssign>(grad: &Array, dim: usize, index: &Array, shape: Shape) -> Array {
+fn index_add<T: Stored + AddAssign>(grad: &Array, dim: usize, index: &Array, shape: Shape) -> Array {
     let order = rows(shape.rank());
     let [outer, len, inner] = split(shape, dim);
     let mut out = AlignedVec::zeroed(shape.numel());

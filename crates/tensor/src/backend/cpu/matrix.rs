@@ -1,9 +1,9 @@
 //! Matrix products.
 
-use super::{by_float, elementwise, take, take_more, views};
+use super::{by_float, take, take_more, views};
 use crate::array::Array;
 use crate::element::Stored;
-use crate::op::{Binary, Op, Spec};
+use crate::op::{Op, Spec};
 use crate::shape::Shape;
 use striate_kernels::gemm::{self, Matrix, batched_gemm, gemm};
 use striate_kernels::{AlignedVec, Float, PackedWeight, Weights};
@@ -44,7 +44,13 @@ fn matrix<T: Stored>(x: &Array) -> Matrix<'_, T> {
 pub fn linear<T: Stored + Float>(x: Array, weight: Array, bias: Option<Array>, packed: Option<&PackedWeight>) -> Array {
     let [rows, inputs, outputs] = [x.shape[0], x.shape[1], weight.shape[0]];
     if !weight.is_dense_in(&[0, 1]) {
-        return with_bias(matmul::<T>(x, views::permute(weight, &[1, 0])), bias);
+        let mut y = matmul::<T>(x, views::permute(weight, &[1, 0]));
+        if let Some(bias) = bias {
+            let bias = bias.packed_default::<T>();
+            let rows = y.make_mut::<T>().chunks_exact_mut(outputs.max(1));
+            rows.for_each(|row| row.iter_mut().zip(&bias[..]).for_each(|(y, b)| *y += *b));
+        }
+        return y;
     }
     let mut out = AlignedVec::unspecified(rows * outputs);
     let values = &weight.data::<T>()[..inputs * outputs];
@@ -86,11 +92,4 @@ fn as_rows(x: Array) -> Array {
     }
     let rows = shape[..rank - 1].iter().product();
     views::reshape(x, Shape::from([rows, shape[rank - 1]]))
-}
-
-fn with_bias(y: Array, bias: Option<Array>) -> Array {
-    match bias {
-        Some(bias) => elementwise::binary(Binary::Add, y, bias),
-        None => y,
-    }
 }

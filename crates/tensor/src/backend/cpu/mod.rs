@@ -1,16 +1,21 @@
 //! The CPU's side of the seam: each op calls a kernel, or is made of ops that have some. A file for each family or two.
 
+mod adaptive_pool;
 mod cast;
+mod concat;
 mod conv;
 mod conv_chain;
+mod conv_transpose;
 mod elementwise;
 mod index;
 mod matrix;
 mod norm;
 mod pool;
+mod reduction;
 mod resample;
 mod shape;
 mod softmax;
+mod unary;
 mod views;
 
 pub use conv_chain::is_one_pass;
@@ -18,6 +23,7 @@ pub use conv_chain::is_one_pass;
 use super::{Backend, Packed};
 use crate::array::Array;
 use crate::device::Device;
+use crate::dtype::DType;
 use crate::op::{Family, Op, Spec};
 use striate_kernels::optim::{self, Update};
 use striate_kernels::{PackedWeight, TRAINING, no_training};
@@ -52,12 +58,35 @@ macro_rules! by_number {
                 type $t = i64;
                 $body
             }
-            _ => by_float!($x, $op, |$t| $body),
+            _ => $crate::backend::cpu::by_float!($x, $op, |$t| $body),
         }
     };
 }
 
-use {by_float, by_number};
+/// `$body` with the Rust type of a [`comparable`] array.
+macro_rules! by_comparable {
+    ($x:expr, $op:expr, |$t:ident| $body:expr) => {
+        match $x.dtype() {
+            $crate::DType::U8 => {
+                type $t = u8;
+                $body
+            }
+            _ => $crate::backend::cpu::by_number!($x, $op, |$t| $body),
+        }
+    };
+}
+
+use {by_comparable, by_float, by_number};
+
+/// `x` in a type that holds every value of its own and has kernels that compare.
+fn comparable(x: Array) -> Array {
+    match x.dtype() {
+        DType::F16 | DType::BF16 => cast::cast(x, DType::F32),
+        DType::I32 | DType::I8 => cast::cast(x, DType::I64),
+        DType::Bool => cast::cast(x, DType::U8),
+        DType::F32 | DType::F64 | DType::I64 | DType::U8 => x,
+    }
+}
 
 /// Stops at an op that is none of its family's, or one of training where there is none.
 fn no_such_op(op: &Op, family: &str) -> ! {
@@ -86,19 +115,33 @@ fn take_more<const N: usize>(mut inputs: Vec<Array>) -> ([Array; N], Option<Arra
 
 /// The results of an op; `packed` is where the packed form of its weights is kept, if it is.
 fn run(op: &Op, packed: Option<&[PackedWeight; 3]>, inputs: Vec<Array>, outputs: &[Spec]) -> Vec<Array> {
-    match op.family() {
-        Family::Shape => shape::run(op, inputs, outputs),
-        Family::Elementwise | Family::Reduction => elementwise::run(op, inputs, outputs),
-        Family::Matrix => matrix::run(op, packed.map(|p| &p[0]), inputs, outputs),
-        Family::Convolution => match op {
-            Op::ConvChain(chain) => vec![conv_chain::run(chain, packed, inputs)],
-            _ => conv::run(op, packed.map(|p| &p[0]), inputs, outputs),
+    use Family as F;
+    // What a build leaves out is named behind a constant, so that the compiler leaves it out.
+    let run = match op.family() {
+        F::Shape => shape::run,
+        F::Unary => unary::run,
+        F::Pooling => pool::run,
+        F::Softmax => softmax::run,
+        F::Matrix => return matrix::run(op, packed.map(|p| &p[0]), inputs, outputs),
+        F::Convolution => match op {
+            Op::ConvChain(chain) => return vec![conv_chain::run(chain, packed, inputs)],
+            _ => return conv::run(op, packed.map(|p| &p[0]), inputs),
         },
-        Family::Pooling => pool::run(op, inputs, outputs),
-        Family::Resampling => resample::run(op, inputs, outputs),
-        Family::Normalization => norm::run(op, inputs, outputs),
-        Family::Softmax => softmax::run(op, inputs, outputs),
-    }
+        F::Concatenation if const { F::Concatenation.is_built() } => concat::run,
+        F::Indexing if const { F::Indexing.is_built() } => index::run,
+        F::Conversion if const { F::Conversion.is_built() } => cast::run,
+        F::Elementwise if const { F::Elementwise.is_built() } => elementwise::run,
+        F::Reduction if const { F::Reduction.is_built() } => reduction::run,
+        F::TransposedConvolution if const { F::TransposedConvolution.is_built() } => conv_transpose::run,
+        F::AdaptivePooling if const { F::AdaptivePooling.is_built() } => adaptive_pool::run,
+        F::Resampling if const { F::Resampling.is_built() } => resample::run,
+        F::Normalization if const { F::Normalization.is_built() } => norm::run,
+        family => {
+            let feature = family.feature().map_or("", |(name, _)| name);
+            panic!("{}: this build has no such op (feature `{feature}` of striate-tensor)", op.name())
+        }
+    };
+    run(op, inputs, outputs)
 }
 
 impl Backend for Cpu {

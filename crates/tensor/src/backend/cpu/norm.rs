@@ -1,7 +1,7 @@
 //! Normalization.
 
 use super::resample::{resampled, transposed};
-use super::{TRAINING, by_float, elementwise, no_such_op, take, views};
+use super::{TRAINING, by_float, elementwise, no_such_op, take, unary, views};
 use crate::array::Array;
 use crate::element::{Element, Stored};
 use crate::op::{Binary, Op, Spec, Unary, as_clamp};
@@ -242,12 +242,12 @@ impl LocalResponseNorm {
     /// k + alpha · mean of the squares.
     fn base(&self, x: Array) -> Array {
         let steps = [(1, self.window(x.shape[1]))];
-        let means = resampled(elementwise::unary(Unary::Square, x), &steps);
-        elementwise::unary(Unary::AddScalar(self.k), means)
+        let means = resampled(unary::unary(Unary::Square, x), &steps);
+        unary::unary(Unary::AddScalar(self.k), means)
     }
 
     fn apply(&self, x: Array) -> Array {
-        let divisor = elementwise::unary(Unary::PowScalar(self.beta), self.base(x.clone()));
+        let divisor = unary::unary(Unary::PowScalar(self.beta), self.base(x.clone()));
         elementwise::binary(Binary::Div, x, divisor)
     }
 
@@ -255,9 +255,9 @@ impl LocalResponseNorm {
     fn gradient(&self, g: Array, x: Array) -> Array {
         let mul = |a: Array, b: Array| elementwise::binary(Binary::Mul, a, b);
         let base = self.base(x.clone());
-        let direct = mul(g, elementwise::unary(Unary::PowScalar(-self.beta), base.clone()));
+        let direct = mul(g, unary::unary(Unary::PowScalar(-self.beta), base.clone()));
         let inner = elementwise::binary(Binary::Div, mul(direct.clone(), x.clone()), base);
-        let inner = elementwise::unary(Unary::MulScalar(-2.0 * self.beta), inner);
+        let inner = unary::unary(Unary::MulScalar(-2.0 * self.beta), inner);
         let steps = vec![(1, self.window(x.shape[1]))];
         elementwise::binary(Binary::Add, direct, mul(x, resampled(inner, &transposed(steps))))
     }

@@ -106,11 +106,11 @@ impl Backend for Reference {
 /// The results of `op`, the first of which has the shape `shape`, for operands `x` of which the first has the type `dtype`.
 fn compute(op: &Op, x: &[Grid], dtype: DType, shape: Shape) -> Vec<Grid> {
     let family = match op.family() {
-        Family::Shape => shape::compute,
-        Family::Elementwise => elementwise::compute,
+        Family::Shape | Family::Concatenation | Family::Indexing | Family::Conversion => shape::compute,
+        Family::Unary | Family::Elementwise => elementwise::compute,
         Family::Reduction | Family::Matrix => reduce::compute,
-        Family::Convolution => conv::compute,
-        Family::Pooling => pool::compute,
+        Family::Convolution | Family::TransposedConvolution => conv::compute,
+        Family::Pooling | Family::AdaptivePooling => pool::compute,
         Family::Resampling => resample::compute,
         Family::Normalization => norm::compute,
         Family::Softmax => loss::compute,

@@ -52,11 +52,11 @@ impl Case {
 /// The cases of a family: those of the file that computes it.
 fn cases(family: Family) -> Vec<Case> {
     match family {
-        Family::Shape => shape::cases::all(),
-        Family::Elementwise => elementwise::cases::all(),
+        Family::Shape | Family::Concatenation | Family::Indexing | Family::Conversion => shape::cases::all(),
+        Family::Unary | Family::Elementwise => elementwise::cases::all(),
         Family::Reduction | Family::Matrix => reduce::cases::all(),
-        Family::Convolution => conv::cases::all(),
-        Family::Pooling => pool::cases::all(),
+        Family::Convolution | Family::TransposedConvolution => conv::cases::all(),
+        Family::Pooling | Family::AdaptivePooling => pool::cases::all(),
         Family::Resampling => resample::cases::all(),
         Family::Normalization => norm::cases::all(),
         Family::Softmax => loss::cases::all(),
@@ -76,11 +76,17 @@ macro_rules! every_family {
 
 every_family! {
     shape_ops: Shape,
+    concatenations: Concatenation,
+    indexing: Indexing,
+    conversions: Conversion,
+    unary_ops: Unary,
     elementwise_ops: Elementwise,
     reductions: Reduction,
     products: Matrix,
     convolutions: Convolution,
+    transposed_convolutions: TransposedConvolution,
     poolings: Pooling,
+    adaptive_poolings: AdaptivePooling,
     resamplings: Resampling,
     normalizations: Normalization,
     softmaxes: Softmax,
