@@ -86,12 +86,7 @@ fn fill(model: &Model, draft: &Path, package: &Package, half: bool) -> Result<()
 /// The graph that a program embeds: what can be folded is folded once; what is fused is fused when the program starts.
 fn stored(model: &Model) -> Graph {
     let [c, h, w] = model.card.preprocessing.output_shape();
-    let mut graph = capture(&*model.network, &[1, c, h, w]);
-    passes::fold_constants(&mut graph);
-    passes::fold_batch_norm(&mut graph);
-    passes::flatten_channels_last(&mut graph);
-    passes::drop_dead(&mut graph);
-    graph
+    passes::simplify(capture(&*model.network, &[1, c, h, w]))
 }
 
 /// The self-tests of a card with what weights of 16 bits give.

@@ -29,7 +29,17 @@ use crate::graph::Graph;
 /// The graph with all passes applied: constants folded, functions that are written as several nodes made one op, transposes moved to where they cancel,
 /// what follows a convolution folded into its weight or fused into it, maps flattened in the order in which they lie in memory, and what nobody reads dropped. Its
 /// outputs agree with the graph's within rounding.
-pub fn optimize(mut graph: Graph) -> Graph {
+pub fn optimize(graph: Graph) -> Graph {
+    let mut graph = simplify(graph);
+    fuse_epilogues(&mut graph);
+    chain_convolutions(&mut graph);
+    drop_dead(&mut graph);
+    graph
+}
+
+/// The graph with those passes of [`optimize`] applied after which a file can still hold it. Those that are left join ops and compute nothing, so that a program that
+/// reads such a file needs no other ops than it has.
+pub fn simplify(mut graph: Graph) -> Graph {
     fold_constants(&mut graph);
     join_scalars(&mut graph);
     fuse_functions(&mut graph);
@@ -39,8 +49,6 @@ pub fn optimize(mut graph: Graph) -> Graph {
     fold_padding(&mut graph);
     flatten_channels_last(&mut graph);
     lower_prelu(&mut graph);
-    fuse_epilogues(&mut graph);
-    chain_convolutions(&mut graph);
     drop_dead(&mut graph);
     graph
 }
