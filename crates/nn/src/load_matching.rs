@@ -113,7 +113,10 @@ pub fn number_fault(name: &str, tensor: &Tensor) -> Option<String> {
     if tensor.is_finite() && !variance {
         return None;
     }
-    let values: Vec<f64> = tensor.detach().to_dtype(DType::F64).to_vec();
+    let values: Vec<f64> = match tensor.dtype() {
+        DType::F32 => tensor.to_vec::<f32>().into_iter().map(f64::from).collect(),
+        _ => tensor.detach().to_dtype(DType::F64).to_vec(),
+    };
     let count = |wrong: fn(f64) -> bool| values.iter().filter(|&&value| wrong(value)).count();
     let negative = if variance { count(|x| x < 0.0) } else { 0 };
     let kinds = [(count(f64::is_nan), "NaN"), (count(f64::is_infinite), "infinite"), (negative, "negative")];
