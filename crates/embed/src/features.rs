@@ -1,46 +1,32 @@
-//! Which parts of the runtime a network needs.
+//! Which features of the runtime a network needs.
 
 use std::collections::BTreeSet;
 use striate_graph::{Graph, passes};
 use striate_imaging::{Fit, Preprocessing};
 use striate_model::ModelCard;
-use striate_tensor::{DType, Family, Op};
+use striate_tensor::{Family, Op};
 
-/// Features of crates of the runtime. What they bring is left out of a program that lacks them.
-#[derive(Debug, PartialEq)]
-pub struct Features {
-    tensor: BTreeSet<&'static str>,
-    imaging: BTreeSet<&'static str>,
-}
-
-impl Features {
-    /// What is run of a graph as it is stored, and of what the program makes of it when it starts.
-    pub fn of(card: &ModelCard, graph: &Graph, half: bool) -> Features {
-        let optimized = passes::optimize(graph.clone());
-        let ops = || graph.nodes.iter().chain(&optimized.nodes).map(|node| &node.op);
-        let mut families: BTreeSet<Family> = ops().map(Op::family).collect();
-        let is_stored_small = |dtype| dtype != DType::F32;
-        if half || graph.values.iter().any(|value| is_stored_small(value.spec.dtype)) {
-            families.insert(Family::Conversion);
-        }
-        // One temperature for each of several labels.
-        if card.calibration.as_ref().is_some_and(|calibration| calibration.temperatures.len() > 1) {
-            families.insert(Family::Elementwise);
-        }
-        let mut tensor: BTreeSet<_> =
-            families.into_iter().filter_map(|family| family.feature()).map(|(name, _)| name).collect();
-        if ops().any(has_groups) {
-            tensor.insert("depthwise");
-        }
-        let Preprocessing { channels, fit, .. } = card.preprocessing;
-        let imaging = [("colour", channels > 1), ("deep", fit != Fit::Digit)];
-        Features { tensor, imaging: imaging.into_iter().filter(|(_, needed)| *needed).map(|(name, _)| name).collect() }
+/// What the manifest says of the features that a program needs for the graph that it stores and the optimized one that it runs, by the places where it stands.
+pub fn features(card: &ModelCard, graph: &Graph, half: bool) -> [(&'static str, String); 2] {
+    let optimized = passes::optimize(graph.clone());
+    let ops = || graph.nodes.iter().chain(&optimized.nodes).map(|node| &node.op);
+    let mut families: BTreeSet<Family> = ops().map(Op::family).collect();
+    if half {
+        families.insert(Family::Conversion);
     }
-
-    /// What a manifest says of them, by the places where it stands.
-    pub fn manifest(&self) -> [(&'static str, String); 2] {
-        [("{tensor}", list(&self.tensor)), ("{imaging}", list(&self.imaging))]
+    // One temperature for each of several labels.
+    if card.calibration.as_ref().is_some_and(|calibration| calibration.temperatures.len() > 1) {
+        families.insert(Family::Elementwise);
     }
+    let mut tensor: BTreeSet<_> =
+        families.into_iter().filter_map(|family| family.feature()).map(|(name, _)| name).collect();
+    if ops().any(has_groups) {
+        tensor.insert("depthwise");
+    }
+    let Preprocessing { channels, fit, .. } = card.preprocessing;
+    let imaging = [("colour", channels > 1), ("deep", fit != Fit::Digit)];
+    let imaging = imaging.into_iter().filter(|(_, needed)| *needed).map(|(name, _)| name).collect();
+    [("{tensor}", list(&tensor)), ("{imaging}", list(&imaging))]
 }
 
 fn list(names: &BTreeSet<&str>) -> String {
@@ -74,15 +60,15 @@ mod tests {
         Model { card, network }
     }
 
-    fn features(model: &Model, half: bool) -> [String; 2] {
-        Features::of(&model.card, &stored(model), half).manifest().map(|(_, names)| names)
+    fn names(model: &Model, half: bool) -> [String; 2] {
+        features(&model.card, &stored(model), half).map(|(_, names)| names)
     }
 
     #[test]
     fn a_network_brings_the_families_of_its_ops() {
-        assert_eq!(features(&model("mnist-net", 1, 28, Fit::Digit), false), ["", ""]);
-        assert_eq!(features(&model("mnist-net", 1, 28, Fit::Resize), true), ["\"conversion\"", "\"deep\""]);
-        let [tensor, imaging] = features(&model("mobilenet-v2", 3, 64, Fit::Resize), false);
+        assert_eq!(names(&model("mnist-net", 1, 28, Fit::Digit), false), ["", ""]);
+        assert_eq!(names(&model("mnist-net", 1, 28, Fit::Resize), true), ["\"conversion\"", "\"deep\""]);
+        let [tensor, imaging] = names(&model("mobilenet-v2", 3, 64, Fit::Resize), false);
         assert_eq!(
             (&tensor[..], &imaging[..]),
             ("\"adaptive-pooling\", \"depthwise\", \"elementwise\"", "\"colour\", \"deep\"")
@@ -109,11 +95,9 @@ mod tests {
 
             profile::start();
             let predictor = Predictor::from_bytes(&bytes, name).unwrap();
-            let mut image = tempfile::NamedTempFile::with_suffix(".png").unwrap();
-            Image::filled(100, 70, &vec![90; channels]).write_png(image.path()).unwrap();
-            let mut bytes = Vec::new();
-            std::io::Read::read_to_end(&mut image, &mut bytes).unwrap();
-            predictor.classify(&bytes, "image").unwrap();
+            let image = dir.path().join("image.png");
+            Image::filled(100, 70, &vec![90; channels]).write_png(&image).unwrap();
+            predictor.classify(&std::fs::read(&image).unwrap(), "image").unwrap();
             let ran = profile::stop().ops;
             assert!(!ran.is_empty());
             for op in ran {

@@ -7,7 +7,7 @@ mod package;
 
 pub use error::EmbedError;
 
-use features::Features;
+use features::features;
 use flate2::read::GzDecoder;
 use package::Package;
 use std::fs;
@@ -51,7 +51,7 @@ pub fn write_crate(model: &Model, directory: &Path, half: bool) -> Result<(), Em
 fn fill(model: &Model, draft: &Path, package: &Package, half: bool) -> Result<(), EmbedError> {
     let failed = |cause: io::Error| EmbedError::Io { path: draft.to_path_buf(), cause };
     let graph = stored(model);
-    let features = Features::of(&model.card, &graph, half).manifest();
+    let features = features(&model.card, &graph, half);
     let mut runtime = Archive::new(GzDecoder::new(RUNTIME));
     // Cargo goes by the times of files.
     runtime.set_preserve_mtime(false);

@@ -1,4 +1,4 @@
-//! The CPU's side of the seam: each op calls a kernel, or is made of ops that have some. A file for each family or two.
+//! The CPU's side of the seam: each op calls a kernel, or is made of ops that have some. A file for each family.
 
 mod adaptive_pool;
 mod cast;
