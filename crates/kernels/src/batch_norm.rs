@@ -2,7 +2,7 @@
 
 use crate::elementwise::{Clamp, NO_CLAMP, clamped};
 use crate::float::Float;
-use crate::isa::{Kernel, dispatch};
+use crate::isa::Kernel;
 use crate::memory::AlignedVec;
 use crate::reduce::{LANES, sum_columns};
 use crate::simd::Simd;
@@ -86,7 +86,7 @@ pub fn batch_norm_stats<T: Float>(rows: usize, c: usize, x: &[T], mean: &mut [T]
     let mut partials = AlignedVec::<f64>::unspecified(rows.div_ceil(per_task) * 2 * c);
     parallel_chunks(&mut partials, 2 * c, |i, partial| {
         let first = i * per_task;
-        dispatch(Moments { c, x: &x[first * c..rows.min(first + per_task) * c], partial })
+        T::dispatch(Moments { c, x: &x[first * c..rows.min(first + per_task) * c], partial })
     });
     for j in 0..c {
         let (mut n, mut m, mut squares) = (0.0, 0.0, 0.0);
@@ -176,8 +176,8 @@ pub fn batch_norm_apply<T: Float>(norm: &BatchNorm<T>, x: &[T], added: Option<&[
         let here = i * chunk..i * chunk + out.len();
         let x = &x[here.clone()];
         match added {
-            Some(added) => dispatch(Apply::<T, true> { x, added: &added[here], channels, out }),
-            None => dispatch(Apply::<T, false> { x, added: &[], channels, out }),
+            Some(added) => T::dispatch(Apply::<T, true> { x, added: &added[here], channels, out }),
+            None => T::dispatch(Apply::<T, false> { x, added: &[], channels, out }),
         }
     });
 }
@@ -349,7 +349,7 @@ pub fn batch_norm_grad<T: Float>(
     let mut partials = AlignedVec::<f64>::unspecified(rows.div_ceil(per_task) * 2 * c);
     parallel_chunks(&mut partials, 2 * c, |i, partial| {
         let part = i * per_task * c..rows.min((i + 1) * per_task) * c;
-        dispatch(GradSums { x: &x[part.clone()], grad: &grad[part], channels, partial })
+        T::dispatch(GradSums { x: &x[part.clone()], grad: &grad[part], channels, partial })
     });
     let (mut grad_mean, mut slope) = (vec![T::ZERO; c], vec![T::ZERO; c]);
     for j in 0..c {
@@ -367,11 +367,11 @@ pub fn batch_norm_grad<T: Float>(
     match place {
         GradPlace::Grad { x, grad } => parallel_chunks(grad, chunk, |i, place| {
             let other = &x[i * chunk..][..place.len()];
-            dispatch(GradApply::<_, false> { place, other, channels, grad_mean: &grad_mean, slope: &slope })
+            T::dispatch(GradApply::<_, false> { place, other, channels, grad_mean: &grad_mean, slope: &slope })
         }),
         GradPlace::Input { x, grad } => parallel_chunks(x, chunk, |i, place| {
             let other = &grad[i * chunk..][..place.len()];
-            dispatch(GradApply::<_, true> { place, other, channels, grad_mean: &grad_mean, slope: &slope })
+            T::dispatch(GradApply::<_, true> { place, other, channels, grad_mean: &grad_mean, slope: &slope })
         }),
     }
 }

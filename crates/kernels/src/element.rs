@@ -1,5 +1,7 @@
 //! What a buffer can hold.
 
+use crate::isa::{self, Kernel};
+use crate::simd::Portable;
 use half::{bf16, f16};
 use std::cmp::Ordering;
 use std::fmt;
@@ -10,10 +12,22 @@ use std::fmt;
 ///
 /// # Safety
 /// Implement it only for types for which all bit patterns, all zeros included, are valid.
-pub unsafe trait Element: Copy + Send + Sync + PartialEq + std::fmt::Debug + Default + 'static {}
+pub unsafe trait Element: Copy + Send + Sync + PartialEq + std::fmt::Debug + Default + 'static {
+    /// Runs a kernel whose numbers are of this type: compiled for the instruction set in use where that pays, which is `f32`, else in the one form that every machine runs.
+    #[doc(hidden)]
+    #[inline]
+    fn dispatch<K: Kernel>(kernel: K) -> K::Output {
+        kernel.run(Portable)
+    }
+}
 
 // SAFETY: all bit patterns of these are valid.
-unsafe impl Element for f32 {}
+unsafe impl Element for f32 {
+    #[inline]
+    fn dispatch<K: Kernel>(kernel: K) -> K::Output {
+        isa::dispatch(kernel)
+    }
+}
 // SAFETY: as above.
 unsafe impl Element for f64 {}
 // SAFETY: as above; it is a `u16` in memory.

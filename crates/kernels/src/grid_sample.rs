@@ -1,7 +1,7 @@
 //! Images sampled at places that a grid gives, and the gradients for both.
 
 use crate::float::Float;
-use crate::isa::{Kernel, dispatch};
+use crate::isa::Kernel;
 use crate::simd::Simd;
 use crate::strided::CHUNK;
 use crate::threads::parallel_chunks;
@@ -263,7 +263,7 @@ pub fn grid_sample<T: Float>(s: &GridSample, x: &[T], grid: &[T], out: &mut [T])
     }
     let per_task = (CHUNK / (4 * s.channels)).max(1);
     parallel_chunks(out, per_task * s.channels, |i, out| {
-        dispatch(Sampled { s, first: i * per_task, x, grid, out });
+        T::dispatch(Sampled { s, first: i * per_task, x, grid, out });
     });
 }
 
@@ -361,13 +361,13 @@ pub fn grid_sample_grad<T: Float>(
         // A task reads the whole grid of an image, so there are few to an image.
         let rows = (CHUNK / (w * c)).max(h.div_ceil(8)).max(1);
         parallel_chunks(grad_x, rows * w * c, |i, out| {
-            dispatch(Spread { s, first_row: i * rows, grad, grid, out });
+            T::dispatch(Spread { s, first_row: i * rows, grad, grid, out });
         });
     }
     if !grad_grid.is_empty() {
         let per_task = (CHUNK / (4 * c.max(1))).max(1);
         parallel_chunks(grad_grid, 2 * per_task, |i, out| {
-            dispatch(Moved { s, first: i * per_task, x, grad, grid, out });
+            T::dispatch(Moved { s, first: i * per_task, x, grad, grid, out });
         });
     }
 }

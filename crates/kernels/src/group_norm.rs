@@ -2,7 +2,7 @@
 //! normalization (Ba, Kiros and Hinton, 2016), with one channel a group instance normalization (Ulyanov et al., 2016).
 
 use crate::float::Float;
-use crate::isa::{Kernel, dispatch};
+use crate::isa::Kernel;
 use crate::memory::AlignedVec;
 use crate::reduce::{LANES, sum, sum_columns};
 use crate::simd::Simd;
@@ -173,7 +173,7 @@ pub fn group_norm<T: Float>(
     let parts = out.chunks_mut(size).zip(mean.chunks_mut(groups).zip(var.chunks_mut(groups)));
     parallel_parts(parts, |i, (out, (mean, var))| {
         let x = &x[i * size..][..out.len()];
-        dispatch(Forward { s: *s, eps, x, weight, bias, out, mean, var })
+        T::dispatch(Forward { s: *s, eps, x, weight, bias, out, mean, var })
     });
 }
 
@@ -282,7 +282,7 @@ pub fn group_norm_grad<T: Float>(
             let part = i * size..i * size + grad_x.len();
             let statistics = i * groups..mean.len().min((i + 1) * groups);
             let (x, grad, mean, var) = (&x[part.clone()], &grad[part], &mean[statistics.clone()], &var[statistics]);
-            dispatch(Backward { s: *s, eps, x, grad, mean, var, weight, grad_x, partial })
+            T::dispatch(Backward { s: *s, eps, x, grad, mean, var, weight, grad_x, partial })
         });
     }
     let total = |j: usize| T::from_f64(partials.chunks_exact(2 * c).map(|part| part[j]).sum::<f64>());

@@ -4,7 +4,7 @@ mod max_rows;
 
 use crate::Element;
 use crate::float::Float;
-use crate::isa::{Kernel, dispatch};
+use crate::isa::Kernel;
 use crate::simd::Simd;
 use crate::strided::{CHUNK, parallel_parts};
 use crate::threads::parallel_chunks;
@@ -263,7 +263,7 @@ pub fn max_pool2d<T: Float, I: WindowIndex>(s: &Pool2dShape, x: &[T], relu: bool
     let per_task = (CHUNK / (row * s.kernel[0] * s.kernel[1])).max(1);
     let parts = out.chunks_mut(per_task * row).zip(argmax.chunks_mut(per_task * row));
     parallel_parts(parts, |i, (out, argmax)| {
-        dispatch(MaxRows { s, relu, first: i * per_task, out_size, x, out, argmax })
+        T::dispatch(MaxRows { s, relu, first: i * per_task, out_size, x, out, argmax })
     });
 }
 
@@ -388,7 +388,7 @@ pub fn max_pool2d_grad<T: Float, I: WindowIndex>(s: &Pool2dShape, grad_out: &[T]
     let image = s.in_size[0] * s.in_size[1] * s.channels;
     let per_task = (CHUNK / image).max(1);
     parallel_chunks(grad_x, per_task * image, |i, grad_x| {
-        dispatch(MaxGradImages { s, first: i * per_task, out_size, tiled, grad_out, argmax, grad_x })
+        T::dispatch(MaxGradImages { s, first: i * per_task, out_size, tiled, grad_out, argmax, grad_x })
     });
 }
 
@@ -448,7 +448,7 @@ pub fn avg_pool2d<T: Float>(s: &Pool2dShape, count_include_pad: bool, x: &[T], o
     let row = out_size[1] * s.channels;
     let per_task = (CHUNK / (row * s.kernel[0] * s.kernel[1])).max(1);
     parallel_chunks(out, per_task * row, |i, out| {
-        dispatch(AvgRows { s, count_include_pad, first: i * per_task, out_size, x, out })
+        T::dispatch(AvgRows { s, count_include_pad, first: i * per_task, out_size, x, out })
     });
 }
 
@@ -499,7 +499,7 @@ pub fn avg_pool2d_grad<T: Float>(s: &Pool2dShape, count_include_pad: bool, grad_
     let image = s.in_size[0] * s.in_size[1] * s.channels;
     let per_task = (CHUNK / image).max(1);
     parallel_chunks(grad_x, per_task * image, |i, grad_x| {
-        dispatch(AvgGradImages { s, count_include_pad, first: i * per_task, out_size, grad_out, grad_x })
+        T::dispatch(AvgGradImages { s, count_include_pad, first: i * per_task, out_size, grad_out, grad_x })
     });
 }
 

@@ -6,7 +6,7 @@
 use crate::Element;
 use crate::copy::copy_strided;
 use crate::float::Float;
-use crate::isa::{Kernel, dispatch};
+use crate::isa::Kernel;
 use crate::memory::AlignedVec;
 use crate::simd::Simd;
 use crate::strided::{CHUNK, check, dense};
@@ -237,7 +237,7 @@ fn fold<T: Float, F: Fold>(
     let mut partials = AlignedVec::<f64>::unspecified(outer * column_parts * blocks * width);
     let per_task = (CHUNK / (rows.min(len) * width)).max(1);
     parallel_chunks(&mut partials, per_task * width, |i, partial| {
-        dispatch(Units::<T, F> { cut, first: i * per_task, x, partial, fold: std::marker::PhantomData })
+        T::dispatch(Units::<T, F> { cut, first: i * per_task, x, partial, fold: std::marker::PhantomData })
     });
     let partials = &partials[..];
     parallel_chunks(out, CHUNK, |i, out| {

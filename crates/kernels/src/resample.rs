@@ -1,7 +1,7 @@
 //! Sparse linear maps along one dimension: interpolation, padding with what is there, averages of uneven windows.
 
 use crate::float::Float;
-use crate::isa::{Kernel, dispatch};
+use crate::isa::Kernel;
 use crate::simd::Simd;
 use crate::strided::CHUNK;
 use crate::threads::parallel_chunks;
@@ -113,7 +113,7 @@ pub fn resample<T: Float>(outer: usize, inner: usize, taps: &Taps, x: &[T], out:
     }
     let per_row = inner * taps.entries.len().div_ceil(outputs).max(1);
     let per_task = (CHUNK / per_row).max(1);
-    parallel_chunks(out, per_task * inner, |i, out| dispatch(Rows { first: i * per_task, inner, taps, x, out }));
+    parallel_chunks(out, per_task * inner, |i, out| T::dispatch(Rows { first: i * per_task, inner, taps, x, out }));
 }
 
 #[cfg(test)]

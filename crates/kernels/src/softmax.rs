@@ -2,7 +2,7 @@
 
 use crate::elementwise::math::exp;
 use crate::float::Float;
-use crate::isa::{Kernel, dispatch};
+use crate::isa::Kernel;
 use crate::reduce::sum;
 use crate::simd::Simd;
 use crate::strided::CHUNK;
@@ -18,7 +18,7 @@ fn each_row<T: Float>(op: &str, rows: usize, cols: usize, inputs: &[&[T]], out: 
         return;
     }
     let per_task = (CHUNK / 8 / cols).max(1);
-    parallel_chunks(out, per_task * cols, |i, out| dispatch(Rows { first: i * per_task, cols, out, row }));
+    parallel_chunks(out, per_task * cols, |i, out| T::dispatch(Rows { first: i * per_task, cols, out, row }));
 }
 
 trait Row<T>: Copy + Sync {

@@ -4,7 +4,7 @@ use super::activation::{self, Activation};
 use super::visit::WithBinary;
 use crate::Element;
 use crate::float::Float;
-use crate::isa::{Kernel, dispatch};
+use crate::isa::Kernel;
 use crate::simd::Simd;
 use crate::strided::{CHUNK, Dim, check, collapse, dense, for_rows};
 use crate::threads::parallel_chunks;
@@ -186,7 +186,7 @@ struct Write<'a, A, O> {
 impl<A: Element, O: Element> WithBinary<A, O> for Write<'_, A, O> {
     fn call(self, f: impl Fn(A, A) -> O + Copy + Sync) {
         let Write { dims, a, b, out } = self;
-        parallel_chunks(out, CHUNK, |i, out| dispatch(Rows { dims: &dims, start: i * CHUNK, a, b, out, f }));
+        parallel_chunks(out, CHUNK, |i, out| A::dispatch(Rows { dims: &dims, start: i * CHUNK, a, b, out, f }));
     }
 }
 
@@ -261,7 +261,7 @@ struct Assign<'a, T> {
 impl<T: Element> Assign<'_, T> {
     fn each(self, f: impl Fn(T, T) -> T + Copy + Sync) {
         let Assign { dims, a, b, .. } = self;
-        parallel_chunks(a, CHUNK, |i, a| dispatch(RowsAssign { dims: &dims, start: i * CHUNK, a, b, f }));
+        parallel_chunks(a, CHUNK, |i, a| T::dispatch(RowsAssign { dims: &dims, start: i * CHUNK, a, b, f }));
     }
 }
 
@@ -359,7 +359,7 @@ pub fn select<T: Element>(shape: &[usize], cond: Operand<u8>, a: Operand<T>, b: 
     assert_eq!(out.len(), n, "where: shape {shape:?} needs {n} outputs, got {}", out.len());
     let dims = collapse(shape, [cond.strides, a.strides, b.strides]);
     let (cond, a, b) = (cond.data, a.data, b.data);
-    parallel_chunks(out, CHUNK, |i, out| dispatch(Select { dims: &dims, start: i * CHUNK, cond, a, b, out }));
+    parallel_chunks(out, CHUNK, |i, out| T::dispatch(Select { dims: &dims, start: i * CHUNK, cond, a, b, out }));
 }
 
 #[cfg(test)]

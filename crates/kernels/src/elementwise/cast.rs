@@ -108,7 +108,7 @@ impl<T: Float> Kernel for AllFinite<'_, T> {
 
 /// Where the first infinite or NaN value stands.
 pub fn first_non_finite<T: Float>(x: &[T]) -> Option<usize> {
-    x.chunks(4096).enumerate().find(|(_, part)| !dispatch(AllFinite(part))).map(|(i, part)| {
+    x.chunks(4096).enumerate().find(|(_, part)| !T::dispatch(AllFinite(part))).map(|(i, part)| {
         i * 4096 + part.iter().position(|x| !x.is_finite()).expect("a value of this part is not finite")
     })
 }

@@ -6,7 +6,7 @@ use super::math;
 use super::vector::VectorFn;
 use super::visit::WithUnary;
 use crate::float::Float;
-use crate::isa::{Kernel, dispatch};
+use crate::isa::Kernel;
 use crate::simd::Simd;
 use crate::strided::CHUNK;
 use crate::threads::parallel_chunks;
@@ -205,7 +205,7 @@ impl<T: Float> WithUnary<T> for Write<'_, T> {
     fn call(self, f: impl Fn(T) -> T + Copy + Sync) {
         parallel_chunks(self.out, CHUNK, |i, out| {
             let x = &self.x[i * CHUNK..][..out.len()];
-            dispatch(Map { x, out, f })
+            T::dispatch(Map { x, out, f })
         });
     }
 }
@@ -214,7 +214,7 @@ struct Assign<'a, T>(&'a mut [T]);
 
 impl<T: Float> WithUnary<T> for Assign<'_, T> {
     fn call(self, f: impl Fn(T) -> T + Copy + Sync) {
-        dispatch(MapAssign { x: self.0, f });
+        T::dispatch(MapAssign { x: self.0, f });
     }
 }
 

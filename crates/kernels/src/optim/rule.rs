@@ -1,7 +1,7 @@
 //! The loop that all updates share.
 
 use crate::float::Float;
-use crate::isa::{Kernel, dispatch};
+use crate::isa::Kernel;
 use crate::simd::Simd;
 use crate::strided::{CHUNK, parallel_parts};
 
@@ -30,7 +30,7 @@ impl<T: Float> Slices<'_, T> {
             let state = chunks.each_mut().map(|c| c.next().expect("all have one length"));
             Part { rule, param, grad, state }
         });
-        parallel_parts(parts, |_, part| dispatch(part));
+        parallel_parts(parts, |_, part| T::dispatch(part));
     }
 }
 
