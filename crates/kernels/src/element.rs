@@ -13,7 +13,7 @@ use std::fmt;
 /// # Safety
 /// Implement it only for types for which all bit patterns, all zeros included, are valid.
 pub unsafe trait Element: Copy + Send + Sync + PartialEq + std::fmt::Debug + Default + 'static {
-    /// Runs a kernel whose numbers are of this type: compiled for the instruction set in use where that pays, which is `f32`, else in the one form that every machine runs.
+    /// Runs a kernel on values of this type. Kernels on `f32` are compiled for each instruction set, those on other types once, for any machine.
     #[doc(hidden)]
     #[inline]
     fn dispatch<K: Kernel>(kernel: K) -> K::Output {
