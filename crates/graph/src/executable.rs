@@ -7,7 +7,7 @@ use crate::plan::MemoryPlan;
 use crate::run::RunError;
 use std::collections::HashMap;
 use striate_nn::Forward;
-use striate_tensor::{Array, Running, Tensor, backend};
+use striate_tensor::{Array, Running, Tensor, backend, reusing_larger_memory};
 
 /// A network for inference: its optimized graph, which nodes read which values last, and what each node's weights are packed to.
 ///
@@ -126,7 +126,8 @@ impl Executable {
             graph.check_positions(&graph.nodes[i], &operands)?;
             Ok(backend::run_packed(&graph.nodes[i].op_at(batch), self.packed[i].as_ref(), operands))
         };
-        let outputs = graph.evaluate(graph.arrays(inputs), &self.last_reads, step, watch)?;
+        let run = || graph.evaluate(graph.arrays(inputs), &self.last_reads, step, watch);
+        let outputs = reusing_larger_memory(run)?;
         Ok(outputs.into_iter().map(Tensor::from).collect())
     }
 }

@@ -48,6 +48,14 @@ impl Isa {
     }
 }
 
+/// Whether this machine has AVX-512 with instructions for `bf16` (AVX512_BF16).
+pub fn has_bf16() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    return Isa::Avx512.is_available() && is_x86_feature_detected!("avx512bf16");
+    #[cfg(not(target_arch = "x86_64"))]
+    false
+}
+
 /// What the environment asks for, found once.
 static DEFAULT: OnceLock<Isa> = OnceLock::new();
 

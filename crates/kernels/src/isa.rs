@@ -1,7 +1,7 @@
 //! Work that is compiled once for each instruction set.
 
 use crate::instruction_set::default_isa;
-pub use crate::instruction_set::{Isa, check_environment};
+pub use crate::instruction_set::{Isa, check_environment, has_bf16};
 use crate::settings::ComputeSettings;
 use crate::simd::{Portable, Simd};
 
@@ -52,10 +52,26 @@ pub fn dispatch_on<K: Kernel>(isa: Isa, kernel: K) -> K::Output {
     }
 }
 
+/// As [`dispatch_on`] AVX-512, with its instructions for `bf16`.
+///
+/// # Panics
+/// If this machine lacks them.
+#[inline]
+pub(crate) fn dispatch_bf16<K: Kernel>(kernel: K) -> K::Output {
+    assert!(has_bf16(), "this machine has no AVX512_BF16");
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: asserted above that this machine has it.
+    unsafe {
+        x86::avx512_bf16(kernel)
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    kernel.run(Portable)
+}
+
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     use super::Kernel;
-    use crate::simd::x86::{Avx2, Avx512};
+    use crate::simd::x86::{Avx2, Avx512, Avx512Bf16};
 
     #[target_feature(enable = "avx2,fma")]
     pub unsafe fn avx2<K: Kernel>(kernel: K) -> K::Output {
@@ -67,5 +83,11 @@ mod x86 {
     pub unsafe fn avx512<K: Kernel>(kernel: K) -> K::Output {
         // SAFETY: the caller has made sure that the machine has the features.
         kernel.run(unsafe { Avx512::new_unchecked() })
+    }
+
+    #[target_feature(enable = "avx2,fma,avx512f,avx512vl,avx512bw,avx512dq,avx512bf16")]
+    pub unsafe fn avx512_bf16<K: Kernel>(kernel: K) -> K::Output {
+        // SAFETY: the caller has made sure that the machine has the features.
+        kernel.run(unsafe { Avx512Bf16::new_unchecked() })
     }
 }

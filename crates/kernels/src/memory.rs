@@ -6,7 +6,8 @@
 use crate::Element;
 use memmap2::MmapMut;
 use std::alloc::{Layout, alloc_zeroed, dealloc};
-use std::collections::HashMap;
+use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
 use std::sync::{Arc, Mutex, Weak};
@@ -30,7 +31,8 @@ pub(crate) type NewBuffer = fn(usize) -> AlignedVec<f32>;
 
 #[derive(Default)]
 struct Pool {
-    idle: HashMap<usize, Vec<Chunk>>,
+    /// By capacity; no list is empty.
+    idle: BTreeMap<usize, Vec<Chunk>>,
     idle_bytes: usize,
     used_bytes: usize,
     /// The most that was in use at once.
@@ -38,13 +40,23 @@ struct Pool {
 }
 
 impl Pool {
-    /// An idle chunk of this size, which counts as used now.
-    fn take(&mut self, capacity: usize) -> Option<Chunk> {
-        self.used_bytes += capacity;
+    /// An idle chunk of a capacity from `capacity` to `most`, which counts as used now; if there is none, `capacity` does.
+    fn take(&mut self, capacity: usize, most: usize) -> Option<Chunk> {
+        let found = self.idle.range(capacity..=most).next().map(|(&found, _)| found);
+        self.used_bytes += found.unwrap_or(capacity);
         self.peak_bytes = self.peak_bytes.max(self.used_bytes);
-        let chunk = self.idle.get_mut(&capacity).and_then(Vec::pop)?;
-        self.idle_bytes -= capacity;
+        let chunk = self.take_idle(found?);
+        self.idle_bytes -= chunk.capacity;
         Some(chunk)
+    }
+
+    fn take_idle(&mut self, capacity: usize) -> Chunk {
+        let idle = self.idle.get_mut(&capacity).expect("the capacity of an idle chunk");
+        let chunk = idle.pop().expect("no list is empty");
+        if idle.is_empty() {
+            self.idle.remove(&capacity);
+        }
+        chunk
     }
 
     /// Takes back a chunk, and gives those up that are too much.
@@ -59,10 +71,8 @@ impl Pool {
     fn shrink(&mut self) {
         let limit = (self.peak_bytes + self.peak_bytes / 2).max(KEPT);
         while self.used_bytes + self.idle_bytes > limit {
-            let Some(chunk) = self.idle.values_mut().find_map(Vec::pop) else {
-                return;
-            };
-            self.idle_bytes -= chunk.capacity;
+            let Some(&capacity) = self.idle.keys().next() else { return };
+            self.idle_bytes -= self.take_idle(capacity).capacity;
         }
     }
 }
@@ -194,11 +204,32 @@ fn layout(capacity: usize) -> Layout {
     Layout::from_size_align(capacity, ALIGN).expect("buffer size overflows the address space")
 }
 
+/// With [`reusing_larger`] a buffer of [`MAPPED_FROM`] bytes or more may lie in one so many times as large.
+const LARGER: usize = 4;
+
+thread_local! {
+    static REUSES_LARGER: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Does `work`. Its large buffers lie in idle ones of up to four times their size where there are any: a pass through a network whose maps become smaller from
+/// layer to layer then needs hardly more memory than it has in use at once.
+pub fn reusing_larger<R>(work: impl FnOnce() -> R) -> R {
+    struct Restore(bool);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            REUSES_LARGER.set(self.0);
+        }
+    }
+    let _restore = Restore(REUSES_LARGER.replace(true));
+    work()
+}
+
 /// A chunk, and whether it holds zeros.
 fn acquire(capacity: usize) -> (Chunk, bool) {
     if capacity >= POOLED_FROM {
+        let larger = if capacity >= MAPPED_FROM && REUSES_LARGER.get() { LARGER } else { 1 };
         let recycled = pool(|pool| {
-            let chunk = pool.take(capacity);
+            let chunk = pool.take(capacity, larger * capacity);
             if chunk.is_none() {
                 pool.shrink();
             }
@@ -395,7 +426,7 @@ mod tests {
         for _ in 0..3 {
             let mut used = Vec::new();
             for capacity in SIZES {
-                used.push(pool.take(capacity).unwrap_or_else(|| {
+                used.push(pool.take(capacity, capacity).unwrap_or_else(|| {
                     fresh += 1;
                     pool.shrink();
                     Chunk::new(capacity)
@@ -406,7 +437,7 @@ mod tests {
         assert_eq!(fresh, SIZES.len());
         assert_eq!((pool.used_bytes, pool.idle_bytes), (0, SIZES.iter().sum()));
         // Buffers of other sizes take the place of those that nobody asks for.
-        assert!(pool.take(500 << 20).is_none());
+        assert!(pool.take(500 << 20, 500 << 20).is_none());
         pool.shrink();
         assert!(pool.used_bytes + pool.idle_bytes <= pool.peak_bytes + pool.peak_bytes / 2);
         pool.used_bytes = 0;
@@ -420,7 +451,7 @@ mod tests {
         let mut pool = Pool::default();
         let mut fresh = 0;
         let mut take = |pool: &mut Pool, megabytes: usize| {
-            pool.take(megabytes << 20).unwrap_or_else(|| {
+            pool.take(megabytes << 20, megabytes << 20).unwrap_or_else(|| {
                 fresh += 1;
                 pool.shrink();
                 Chunk::new(megabytes << 20)
@@ -435,6 +466,44 @@ mod tests {
             pool.give(whole);
         }
         assert_eq!(fresh, 3);
+    }
+
+    #[test]
+    fn the_smallest_chunk_that_is_large_enough_is_taken() {
+        let mut pool = Pool::default();
+        let take = |pool: &mut Pool, megabytes: usize| {
+            let capacity = megabytes << 20;
+            pool.take(capacity, LARGER * capacity).unwrap_or_else(|| Chunk::new(capacity))
+        };
+        let chunks = [16, 50, 100].map(|megabytes| take(&mut pool, megabytes));
+        chunks.into_iter().for_each(|chunk| pool.give(chunk));
+        let [a, b] = [30, 100].map(|megabytes| take(&mut pool, megabytes));
+        assert_eq!((a.capacity >> 20, b.capacity >> 20), (50, 100));
+        let fresh = take(&mut pool, 3);
+        assert_eq!(
+            (fresh.capacity >> 20, pool.used_bytes >> 20, pool.idle_bytes >> 20),
+            (3, 153, 16),
+            "16 is too large for 3"
+        );
+        [a, b, fresh].into_iter().for_each(|chunk| pool.give(chunk));
+        assert_eq!((pool.used_bytes, pool.idle_bytes >> 20), (0, 169));
+    }
+
+    #[test]
+    fn larger_buffers_are_reused_where_that_is_asked_for() {
+        const LEN: usize = (33 << 20) + 12345;
+        let large = AlignedVec::<u8>::unspecified(LEN);
+        let at = large.as_ptr();
+        drop(large);
+        let in_large = |len: usize| AlignedVec::<u8>::unspecified(len).as_ptr() == at;
+        assert!(!in_large(LEN / 2) && !reusing_larger(|| in_large(LEN / 5)), "one of five times the size is too large");
+        // Idle ones of other tests that are smaller come first.
+        let mut held = Vec::new();
+        let mut takes_large = || {
+            held.push(AlignedVec::<u8>::unspecified(LEN / 3));
+            held.last().is_some_and(|buffer| buffer.as_ptr() == at)
+        };
+        assert!(reusing_larger(|| (0..20).any(|_| takes_large())));
     }
 
     #[test]

@@ -2,18 +2,19 @@
 
 use crate::gemm::tile::Panels;
 use crate::memory::NewBuffer;
+use crate::settings::{ComputeSettings, Precision};
 use crate::{AlignedVec, Element, Float};
 use std::sync::OnceLock;
 
 /// What kernels make of the weight of one convolution or linear layer. It belongs to whoever runs the layer many times with the same values, and fills when
-/// they first run; one that runs with another instruction set later packs anew each time.
+/// they first run; one that runs with another instruction set or precision later packs anew each time.
 #[derive(Default)]
 pub struct PackedWeight {
     /// Kernels in another order, with the vector length that they are for.
     kernels: OnceLock<(usize, AlignedVec<f32>)>,
     /// Kernels transformed for tiles of 2 × 2 pixels, which are for fewer images than the others.
     small_tiles: OnceLock<(usize, AlignedVec<f32>)>,
-    panels: OnceLock<(usize, Vec<Panels>)>,
+    panels: OnceLock<((usize, Precision), Vec<Panels>)>,
 }
 
 impl PackedWeight {
@@ -40,15 +41,21 @@ impl PackedWeight {
         made_for(&self.small_tiles, lanes, make)
     }
 
-    pub(crate) fn panels(&self, lanes: usize, make: impl FnOnce(NewBuffer) -> Vec<Panels>) -> Option<&[Panels]> {
-        made_for(&self.panels, lanes, make).map(Vec::as_slice)
+    /// Panels for vectors of this length, and of this precision.
+    pub(crate) fn panels(
+        &self,
+        lanes: usize,
+        precision: Precision,
+        make: impl FnOnce(NewBuffer) -> Vec<Panels>,
+    ) -> Option<&[Panels]> {
+        made_for(&self.panels, (lanes, precision), make).map(Vec::as_slice)
     }
 }
 
-/// What `cell` keeps, made now if it is empty; none if that was made for other vectors.
-fn made_for<T>(cell: &OnceLock<(usize, T)>, lanes: usize, make: impl FnOnce(NewBuffer) -> T) -> Option<&T> {
-    let (own, kept) = cell.get_or_init(|| (lanes, make(AlignedVec::kept)));
-    (*own == lanes).then_some(kept)
+/// What `cell` keeps, made now if it is empty; none if that was made for another `kind`.
+fn made_for<K: Copy + PartialEq, T>(cell: &OnceLock<(K, T)>, kind: K, make: impl FnOnce(NewBuffer) -> T) -> Option<&T> {
+    let (own, kept) = cell.get_or_init(|| (kind, make(AlignedVec::kept)));
+    (*own == kind).then_some(kept)
 }
 
 /// The weight of an op, and where its packed form is kept, if it is.
@@ -62,6 +69,11 @@ impl<'a, T: Element> Weights<'a, T> {
     /// Values that are the same each time that `packed` comes with them.
     pub fn packed(values: &'a [T], packed: &'a PackedWeight) -> Self {
         Weights { values, packed: Some(packed) }
+    }
+
+    /// The precision that they are packed in.
+    pub(crate) fn precision(&self) -> Precision {
+        self.packed.map_or(Precision::F32, |_| ComputeSettings::current().precision)
     }
 
     /// The same, if they are `f32`.

@@ -1,27 +1,32 @@
 //! What this machine can do at most: multiply-adds in registers, and copies in memory.
 
-use crate::isa::{Kernel, dispatch};
+use crate::gemm::tile::{Bf16Pair, Factor, Single};
+use crate::isa::Kernel;
+use crate::settings::{ComputeSettings, Precision};
 use crate::simd::Simd;
+use crate::target::Target;
 use crate::threads::{num_threads, parallel_chunks, parallel_for};
 use std::hint::black_box;
+use std::marker::PhantomData;
 use std::time::Instant;
 
-/// Multiply-adds of vectors in `CHAINS` chains that do not wait for each other. Each number goes from 0 towards 2.
-struct MultiplyAdds<const CHAINS: usize> {
+/// Multiply-adds of vectors of `F` in `CHAINS` chains that do not wait for each other.
+struct MultiplyAdds<F, const CHAINS: usize> {
     rounds: u32,
+    factor: PhantomData<F>,
 }
 
-impl<const CHAINS: usize> Kernel for MultiplyAdds<CHAINS> {
+impl<F: Factor, const CHAINS: usize> Kernel for MultiplyAdds<F, CHAINS> {
     /// The sum of all numbers, and how many there are.
     type Output = (f32, usize);
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) -> (f32, usize) {
-        let (half, one) = (simd.splat(black_box(0.5)), simd.splat(black_box(1.0)));
+        let (x, y) = (simd.splat(black_box(F::of(0.5))), simd.splat(black_box(F::of(1.0))));
         let mut chains = [simd.splat(0.0); CHAINS];
         for _ in 0..self.rounds {
-            for x in &mut chains {
-                *x = simd.mul_add(*x, half, one);
+            for sum in &mut chains {
+                *sum = F::mul_add(simd, x, y, *sum);
             }
         }
         (chains.into_iter().map(|x| simd.sum(x)).sum(), CHAINS * S::LANES)
@@ -43,22 +48,27 @@ fn fastest(mut work: impl FnMut()) -> f64 {
     (0..RUNS).map(time).fold(f64::INFINITY, f64::min)
 }
 
-fn multiply_adds<const CHAINS: usize>() -> f64 {
-    let (_, numbers) = dispatch(MultiplyAdds::<CHAINS> { rounds: 1 });
+fn multiply_adds<F: Factor, const CHAINS: usize>() -> f64 {
+    let target = Target::current();
+    let work = |rounds| F::run(target, MultiplyAdds::<F, CHAINS> { rounds, factor: PhantomData });
+    let (_, numbers) = work(1);
     let tasks = TASKS_PER_THREAD * num_threads();
     let seconds = fastest(|| {
         parallel_for(tasks, |_| {
-            black_box(dispatch(MultiplyAdds::<CHAINS> { rounds: ROUNDS }));
+            black_box(work(ROUNDS));
         })
     });
-    2e-9 * (tasks * numbers) as f64 * f64::from(ROUNDS) / seconds
+    2e-9 * (tasks * numbers * F::COUNT) as f64 * f64::from(ROUNDS) / seconds
 }
 
-/// The most GFLOP/s of the instruction set in use on [`num_threads`] threads: multiply-adds that touch no memory, each of which counts
+/// The most GFLOP/s of the instruction set and [`Precision`] in use on [`num_threads`] threads: multiply-adds that touch no memory, each of which counts
 /// as two operations.
 pub fn gflops() -> f64 {
     // Twelve keep two units of latency five busy; six leave registers free where an instruction set has few or splits its vectors.
-    multiply_adds::<12>().max(multiply_adds::<6>())
+    match ComputeSettings::current().precision {
+        Precision::F32 => multiply_adds::<Single, 12>().max(multiply_adds::<Single, 6>()),
+        Precision::Bf16 => multiply_adds::<Bf16Pair, 12>(),
+    }
 }
 
 /// Numbers in each of the two arrays that are copied: far more than caches hold.
@@ -78,15 +88,19 @@ pub fn copy_bandwidth() -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::isa::{Isa, dispatch_on};
+    use crate::target::tests::{on_every_bf16_target, on_every_target};
 
     #[test]
     fn every_lane_of_every_chain_is_computed() {
-        for isa in Isa::available() {
-            let (sum, numbers) = dispatch_on(isa, MultiplyAdds::<12> { rounds: 2 });
-            assert_eq!(sum, 1.5 * numbers as f32, "{}", isa.name());
-            let (sum, numbers) = dispatch_on(isa, MultiplyAdds::<6> { rounds: 100 });
-            assert_eq!(sum, 2.0 * numbers as f32, "{}", isa.name());
+        fn check<F: Factor, const CHAINS: usize>(target: Target) {
+            let (sum, numbers) = F::run(target, MultiplyAdds::<F, CHAINS> { rounds: 3, factor: PhantomData });
+            assert_eq!(numbers, CHAINS * target.lanes());
+            assert_eq!(sum, 1.5 * (numbers * F::COUNT) as f32, "{target:?}");
         }
+        on_every_target(|target| {
+            check::<Single, 12>(target);
+            check::<Single, 6>(target);
+        });
+        on_every_bf16_target(check::<Bf16Pair, 12>);
     }
 }

@@ -1,7 +1,46 @@
 //! How kernels compute: settings of a thread and of the work that it starts.
 
-use crate::instruction_set::Isa;
+use crate::instruction_set::{Isa, default_isa, has_bf16};
 use std::cell::Cell;
+use std::str::FromStr;
+
+/// What the factors of products are rounded to; sums are of `f32`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Precision {
+    /// Nothing: they stay what they are.
+    #[default]
+    F32,
+    /// `bf16`, in convolutions and linear layers for which that is faster.
+    Bf16,
+}
+
+impl Precision {
+    /// The name that it is typed by.
+    pub fn name(self) -> &'static str {
+        match self {
+            Precision::F32 => "f32",
+            Precision::Bf16 => "bf16",
+        }
+    }
+
+    /// Why this machine does not compute so, if it does not.
+    pub fn check(self, isa: Isa) -> Result<(), String> {
+        match self {
+            Precision::Bf16 if isa != Isa::Avx512 => Err(format!("bf16 needs AVX-512, but kernels use {}", isa.name())),
+            Precision::Bf16 if !has_bf16() => Err("bf16 needs AVX512_BF16, which this machine lacks".into()),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl FromStr for Precision {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Precision, String> {
+        let all = [Precision::F32, Precision::Bf16];
+        all.into_iter().find(|p| p.name() == name).ok_or_else(|| format!("'{name}' is neither f32 nor bf16"))
+    }
+}
 
 /// How a thread's kernels compute.
 ///
@@ -30,11 +69,14 @@ pub struct ComputeSettings {
     /// largest error is about 1e-6 of the largest output, and one NaN or infinity in the input spreads to up to 4 × 4
     /// neighbouring outputs beyond those that it belongs to.
     pub winograd: bool,
+    /// What convolutions and linear layers round their factors to where their weights are packed, as in an executable. `f32` by default.
+    pub precision: Precision,
     /// The instruction set. By default the best that this machine has: see [`isa`](crate::isa::isa()).
     pub isa: Option<Isa>,
 }
 
-const DEFAULT: ComputeSettings = ComputeSettings { threads: None, winograd: true, isa: None };
+const DEFAULT: ComputeSettings =
+    ComputeSettings { threads: None, winograd: true, precision: Precision::F32, isa: None };
 
 thread_local! {
     static CURRENT: Cell<ComputeSettings> = const { Cell::new(DEFAULT) };
@@ -56,7 +98,7 @@ impl ComputeSettings {
     /// Makes them the calling thread's until `work` returns.
     ///
     /// # Panics
-    /// If the number of threads is zero, or this machine lacks the instruction set.
+    /// If the number of threads is zero, or this machine lacks the instruction set or the precision.
     pub fn scope<R>(self, work: impl FnOnce() -> R) -> R {
         struct Restore(ComputeSettings);
         impl Drop for Restore {
@@ -72,11 +114,15 @@ impl ComputeSettings {
     /// Makes them the calling thread's from now on.
     ///
     /// # Panics
-    /// If the number of threads is zero, or this machine lacks the instruction set.
+    /// If the number of threads is zero, or this machine lacks the instruction set or the precision.
     pub fn set(self) {
         assert!(self.threads != Some(0), "at least one thread is needed");
         if let Some(isa) = self.isa {
             assert!(isa.is_available(), "this machine cannot run {}", isa.name());
+        }
+        if self.precision != Precision::F32 {
+            let isa = self.isa.unwrap_or_else(default_isa);
+            self.precision.check(isa).unwrap_or_else(|message| panic!("{message}"));
         }
         self.adopt();
     }
@@ -96,7 +142,12 @@ mod tests {
 
     #[test]
     fn threads_do_not_see_each_others_settings() {
-        let portable = ComputeSettings { threads: Some(3), winograd: false, isa: Some(Isa::Portable) };
+        let portable = ComputeSettings {
+            threads: Some(3),
+            winograd: false,
+            isa: Some(Isa::Portable),
+            ..ComputeSettings::default()
+        };
         let two_threads = ComputeSettings { threads: Some(2), ..ComputeSettings::default() };
         let together = Barrier::new(2);
         let check = |own: ComputeSettings| {

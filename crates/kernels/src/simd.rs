@@ -2,6 +2,9 @@
 //!
 //! A kernel is written once, over [`Simd`], and compiled for each set by [`crate::isa::dispatch`].
 
+use crate::elementwise::f32_to_bf16;
+use half::bf16;
+
 /// The vector operations of one instruction set.
 ///
 /// A value of an implementing type proves that the machine has that instruction set.
@@ -112,6 +115,38 @@ pub trait Simd: Copy + Send + Sync + 'static {
             std::ptr::copy_nonoverlapping(lanes.as_ptr(), to, n);
         }
     }
+    /// Adds the products of pairs of `bf16` to `acc`. A lane of `x` and of `y` holds two numbers, the first in its lower half.
+    #[inline(always)]
+    fn dot_bf16(self, x: Self::F32, y: Self::F32, acc: Self::F32) -> Self::F32 {
+        let mut lanes = [[0.0f32; MAX_LANES]; 3];
+        // SAFETY: a vector has at most `MAX_LANES`.
+        unsafe {
+            self.store(lanes[0].as_mut_ptr(), x);
+            self.store(lanes[1].as_mut_ptr(), y);
+            self.store(lanes[2].as_mut_ptr(), acc);
+            for j in 0..Self::LANES {
+                let [x, y] = [lanes[0][j].to_bits(), lanes[1][j].to_bits()];
+                let (high, low) = (|bits| f32::from_bits(bits & 0xffff_0000), |bits| f32::from_bits(bits << 16));
+                lanes[2][j] = lanes[2][j] + high(x) * high(y) + low(x) * low(y);
+            }
+            self.load(lanes[2].as_ptr())
+        }
+    }
+    /// Writes `LANES` values rounded to `bf16`.
+    ///
+    /// # Safety
+    /// `to` must be valid for writing `LANES` values; it need not be aligned.
+    #[inline(always)]
+    unsafe fn store_bf16(self, to: *mut bf16, v: Self::F32) {
+        let mut lanes = [0.0f32; MAX_LANES];
+        // SAFETY: a vector has at most `MAX_LANES`; `LANES` values are the caller's promise.
+        unsafe {
+            self.store(lanes.as_mut_ptr(), v);
+            for j in 0..Self::LANES {
+                to.add(j).write_unaligned(f32_to_bf16(lanes[j]));
+            }
+        }
+    }
     /// The sum of all lanes, added in pairs.
     #[inline(always)]
     fn sum(self, v: Self::F32) -> f32 {
@@ -217,10 +252,11 @@ impl Simd for Portable {
 #[cfg(target_arch = "x86_64")]
 pub mod x86 {
     use super::Simd;
+    use half::bf16;
     use std::arch::x86_64::*;
 
     macro_rules! x86_simd {
-        ($name:ident, $lanes:literal, $vec:ty, $doc:literal, $splat:ident, $load:ident, $store:ident, $add:ident, $sub:ident, $mul:ident, $div:ident, $fma:ident, $max:ident, $min:ident, $scale:expr, $max_or_nan:expr, $unless:expr, $at_least:expr, $at_most:expr, $load_first:expr, $store_first:expr, $sum:expr, $better:expr, $bytes:expr) => {
+        ($name:ident, $lanes:literal, $vec:ty, $doc:literal, $splat:ident, $load:ident, $store:ident, $add:ident, $sub:ident, $mul:ident, $div:ident, $fma:ident, $max:ident, $min:ident, $scale:expr, $max_or_nan:expr, $unless:expr, $at_least:expr, $at_most:expr, $load_first:expr, $store_first:expr, $sum:expr, $better:expr, $bytes:expr $(, $bf16:tt)?) => {
             #[doc = $doc]
             #[derive(Clone, Copy, Debug)]
             pub struct $name(());
@@ -330,6 +366,17 @@ pub mod x86 {
                         unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), to, n) }
                     }
                 }
+                $(x86_simd! { $bf16 })?
+            }
+        };
+        (avx512_bf16) => {
+            #[inline(always)]
+            fn dot_bf16(self, x: __m512, y: __m512, acc: __m512) -> __m512 {
+                unsafe { _mm512_dpbf16_ps(acc, std::mem::transmute::<__m512, __m512bh>(x), std::mem::transmute::<__m512, __m512bh>(y)) }
+            }
+            #[inline(always)]
+            unsafe fn store_bf16(self, to: *mut bf16, v: __m512) {
+                unsafe { to.cast::<__m256bh>().write_unaligned(_mm512_cvtneps_pbh(v)) }
             }
         };
     }
@@ -363,11 +410,13 @@ pub mod x86 {
         },
         bytes_of_8
     );
+    macro_rules! avx512 {
+        ($name:ident, $doc:literal $(, $bf16:tt)?) => {
     x86_simd!(
-        Avx512,
+        $name,
         16,
         __m512,
-        "AVX-512.",
+        $doc,
         _mm512_set1_ps,
         _mm512_loadu_ps,
         _mm512_storeu_ps,
@@ -391,7 +440,12 @@ pub mod x86 {
             (_mm512_mask_mov_ps(best, better, x), _mm512_mask_mov_ps(at, better, k))
         },
         |v| std::mem::transmute::<__m128i, [u8; 16]>(_mm512_cvtepi32_epi8(_mm512_cvttps_epi32(v)))
+        $(, $bf16)?
     );
+    };
+    }
+    avx512!(Avx512, "AVX-512.");
+    avx512!(Avx512Bf16, "AVX-512 with AVX512_BF16.", avx512_bf16);
 
     /// In two factors, as 2^n may lie outside the range of normal numbers.
     ///

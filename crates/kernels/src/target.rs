@@ -46,6 +46,20 @@ impl Target {
             Target::Wide => kernel.run(tests::Wide),
         }
     }
+
+    /// As [`Target::run`], with the machine's instructions for `bf16`.
+    ///
+    /// # Panics
+    /// If it is not AVX-512, or this machine lacks them.
+    #[inline]
+    pub fn run_bf16<K: Kernel>(self, kernel: K) -> K::Output {
+        match self {
+            Target::Isa(Isa::Avx512) => isa::dispatch_bf16(kernel),
+            Target::Isa(isa) => panic!("{} has no instructions for bf16", isa.name()),
+            #[cfg(test)]
+            Target::Wide => kernel.run(tests::Wide),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -60,6 +74,15 @@ pub(crate) mod tests {
     /// Calls `check` once for each instruction set that this machine can run, and once with sixteen plain lanes.
     pub fn on_every_target(check: impl Fn(Target)) {
         for target in Isa::available().into_iter().map(Target::Isa).chain([Target::Wide]) {
+            FORCED.set(Some(target));
+            check(target);
+        }
+        FORCED.set(None);
+    }
+
+    /// As [`on_every_target`], for what computes with `bf16`.
+    pub fn on_every_bf16_target(check: impl Fn(Target)) {
+        for target in isa::has_bf16().then_some(Target::Isa(Isa::Avx512)).into_iter().chain([Target::Wide]) {
             FORCED.set(Some(target));
             check(target);
         }

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use striate_data::images::BadImage;
 use striate_model::{EvalSplit, ModelCard};
+use striate_tensor::ComputeSettings;
 use striate_train::{Evaluation, HeldOut, OutOfFold};
 
 /// What was measured, and on what.
@@ -19,6 +20,8 @@ pub struct About {
     pub outputs: Vec<String>,
     /// How an image becomes the network's input.
     pub preprocessing: String,
+    /// What the network computed in: `f32`, or `bf16` where the factors of convolutions and linear layers were rounded to it.
+    pub precision: &'static str,
     /// The data that was measured on.
     pub data: String,
     /// How many images were measured on.
@@ -126,6 +129,7 @@ impl About {
             task: card.task.name().to_string(),
             outputs: card.classes.clone(),
             preprocessing: card.preprocessing.describe(),
+            precision: ComputeSettings::current().precision.name(),
             data: String::new(),
             images: 0,
             measured_on: UNLABELLED,

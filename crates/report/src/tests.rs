@@ -9,6 +9,7 @@ pub fn about() -> About {
         network: "mnist-net".into(),
         task: "classification".into(),
         outputs: vec!["cat".into(), "<script>alert(1)</script>".into()],
+        precision: "f32",
         preprocessing: "grey 28×28".into(),
         data: "photos".into(),
         images: 3,

@@ -11,7 +11,7 @@ use std::time::Instant;
 use striate::graph::{Executable, capture};
 use striate::prelude::*;
 use striate::tensor::trim_memory;
-use striate::{isa, num_threads, set_num_threads, zoo};
+use striate::{ComputeSettings, Precision, isa, num_threads, set_num_threads, zoo};
 
 /// What each of `times` calls of `f` takes in milliseconds, after `warmup` others.
 fn milliseconds(warmup: usize, times: usize, mut f: impl FnMut()) -> Vec<f64> {
@@ -34,6 +34,9 @@ fn main() {
     let (batch, warmup, steps) = (number("--batch", 100), number("--warmup", 3), number("--steps", 10));
     let what = *options.get("--what").unwrap_or(&"train,infer");
     set_num_threads(number("--threads", num_threads()));
+    let precision: Precision =
+        options.get("--precision").map_or(Ok(Precision::F32), |v| v.parse()).expect("--precision");
+    ComputeSettings { precision, ..ComputeSettings::current() }.set();
     let sizes = |text: &&str| -> Vec<usize> { text.split('x').map(|n| n.parse().expect("a size")).collect() };
     let [c, h, w] = options.get("--input").map_or(vec![1, 28, 28], sizes).try_into().expect("--input takes CxHxW");
 
@@ -66,7 +69,7 @@ fn main() {
     };
     let line = json!({
         "net": name, "batch": batch, "threads": num_threads(), "version": env!("CARGO_PKG_VERSION"),
-        "isa": isa::isa().name(), "train_ms": train_ms, "infer_ms": infer_ms,
+        "isa": isa::isa().name(), "precision": precision.name(), "train_ms": train_ms, "infer_ms": infer_ms,
     });
     println!("{line}");
 }

@@ -57,8 +57,11 @@ pub use random::Generator;
 pub use shape::{MAX_RANK, Shape};
 pub use striate_kernels::AlignedVec;
 pub use striate_kernels::isa;
-pub use striate_kernels::memory::{held as memory_held, peak_during as peak_memory_during, trim as trim_memory};
+pub use striate_kernels::memory::{
+    held as memory_held, peak_during as peak_memory_during, reusing_larger as reusing_larger_memory,
+    trim as trim_memory,
+};
 pub use striate_kernels::peak;
-pub use striate_kernels::settings::ComputeSettings;
+pub use striate_kernels::settings::{ComputeSettings, Precision};
 pub use striate_kernels::threads::{Running, num_threads, set_num_threads};
 pub use tensor::Tensor;

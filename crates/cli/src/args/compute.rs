@@ -1,6 +1,8 @@
 //! What can be typed about the machine.
 
 use clap::{Args, value_parser};
+use striate::Precision;
+use striate::isa::check_environment;
 use striate::prelude::Device;
 
 /// Where and how fast to compute.
@@ -15,6 +17,21 @@ pub struct Compute {
     /// Compute 3×3 convolutions without Winograd's algorithm, which is faster and rounds a little more.
     #[arg(long)]
     pub no_winograd: bool,
+}
+
+/// As [`Compute`], for networks in use.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct Inference {
+    #[command(flatten)]
+    pub compute: Compute,
+    /// What convolutions and linear layers round images and weights to: bf16 is faster on a processor with AVX512_BF16, and has 8 bits of precision.
+    #[arg(long, value_name = "f32|bf16", default_value = "f32", value_parser = precision)]
+    pub precision: Precision,
+}
+
+fn precision(name: &str) -> Result<Precision, String> {
+    let precision: Precision = name.parse()?;
+    precision.check(check_environment()?).map(|()| precision)
 }
 
 fn device(name: &str) -> Result<Device, String> {

@@ -16,7 +16,7 @@ mod sweep;
 mod training;
 
 pub use calibrate::*;
-pub use compute::Compute;
+pub use compute::{Compute, Inference};
 pub use defaults::with_defaults;
 pub use explain::*;
 pub use images::*;

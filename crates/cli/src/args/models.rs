@@ -1,7 +1,7 @@
 //! What can be typed to use a trained model.
 
 use super::calibrate::fraction;
-use super::compute::Compute;
+use super::compute::Inference;
 use super::images::Columns;
 use super::report::{GroupArgs, RobustnessArgs};
 use clap::{Args, ValueEnum, value_parser};
@@ -52,7 +52,7 @@ pub struct Eval {
     #[arg(long)]
     pub all: bool,
     #[command(flatten)]
-    pub compute: Compute,
+    pub inference: Inference,
 }
 
 /// Classify images.
@@ -103,7 +103,7 @@ pub struct Predict {
     #[arg(long)]
     pub json: bool,
     #[command(flatten)]
-    pub compute: Compute,
+    pub inference: Inference,
 }
 
 /// List the ready networks: parameters, multiply-adds, size of images, and the accuracy of published weights.
@@ -197,7 +197,7 @@ pub struct RunFile {
     #[arg(long)]
     pub json: bool,
     #[command(flatten)]
-    pub compute: Compute,
+    pub inference: Inference,
 }
 
 /// The kinds of files that weights are written to.

@@ -1,6 +1,6 @@
 //! What can be typed to look at a network and to measure it.
 
-use super::compute::Compute;
+use super::compute::Inference;
 use clap::{Args, value_parser};
 use std::ffi::OsString;
 
@@ -59,5 +59,5 @@ pub struct Bench {
     #[arg(long)]
     pub json: bool,
     #[command(flatten)]
-    pub compute: Compute,
+    pub inference: Inference,
 }

@@ -30,7 +30,7 @@ mod smoke;
 pub mod sweep;
 pub mod train;
 
-use crate::args::{Compute, DataCommand};
+use crate::args::{Compute, DataCommand, Inference};
 use crate::output::Failure;
 use std::path::Path;
 use striate::ComputeSettings;
@@ -40,6 +40,12 @@ use striate::train::MNIST;
 fn set_up(compute: &Compute) {
     let threads = compute.threads.map(|n| n as usize);
     ComputeSettings { threads, winograd: !compute.no_winograd, ..ComputeSettings::current() }.set();
+}
+
+/// As [`set_up`], of a network in use.
+fn set_up_inference(inference: &Inference) {
+    set_up(&inference.compute);
+    ComputeSettings { precision: inference.precision, ..ComputeSettings::current() }.set();
 }
 
 /// Whether this means the data that is built in: a file or a folder of that name comes first.

@@ -45,7 +45,7 @@ impl Input {
 type Ready = Result<(Tensor, Prepared), String>;
 
 pub fn run(args: Predict) -> Result<ExitCode, Failure> {
-    super::set_up(&args.compute);
+    super::set_up_inference(&args.inference);
     let model = super::boxes::load(&args.boxes, &model_path(&args.model)?, |file| Ok(Predictor::load(file)?))?;
     let found = find(&args.images);
     if found.others > 0 {

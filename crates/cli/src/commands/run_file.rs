@@ -171,7 +171,7 @@ fn range(x: &Tensor) -> [f64; 3] {
 }
 
 pub fn run(args: RunFile) -> Result<ExitCode, Failure> {
-    super::set_up(&args.compute);
+    super::set_up_inference(&args.inference);
     let mut given = Given::read(&args.inputs)?;
     let (loaded, optional) = Loaded::read(&args.file, &mut given)?;
     if args.inputs.is_empty() && !loaded.inputs().is_empty() {

@@ -96,6 +96,43 @@ fn runs_without_winograd_keep_the_setting_and_measure_the_same() {
 }
 
 #[test]
+fn bf16_says_so_or_what_it_needs() {
+    let dir = tempfile::tempdir().unwrap();
+    let d = dir.path();
+    idx_dir(d, 60, 20, 28);
+    let net = "conv 16 5, relu, conv 40 1, relu, maxpool 2, flatten, linear 100, relu, linear";
+    succeed(d, &["train", "squares", "--model", net, "--epochs", "1", "--batch-size", "20", "--out", "run", "--quiet"]);
+    let eval = |more: &[&str]| -> serde_json::Value {
+        serde_json::from_str(&succeed(d, &[&["eval", "run", "--json"], more].concat())).unwrap()
+    };
+    let exact = eval(&[]);
+    assert_eq!(exact["precision"], "f32");
+    let with = |isa: &str| {
+        let output = striate(d).args(["eval", "run", "--precision", "bf16"]).env("STRIATE_ISA", isa).output().unwrap();
+        assert_eq!(output.status.code(), Some(2));
+        stderr(&output)
+    };
+    assert!(with("portable").contains("bf16 needs AVX-512, but kernels use portable"));
+    fail(d, &["eval", "run", "--precision", "f16"], 2, &["'f16' is neither f32 nor bf16"]);
+    if !striate::isa::has_bf16() {
+        println!("skipped: this machine has no AVX512_BF16");
+        fail(d, &["eval", "run", "--precision", "bf16"], 2, &["--precision", "bf16 needs AVX"]);
+        return;
+    }
+    let rounded = eval(&["--precision", "bf16"]);
+    assert_eq!(rounded["precision"], "bf16");
+    assert_eq!(rounded, eval(&["--precision", "bf16", "--threads", "1"]), "on any number of threads");
+    let loss = |measured: &serde_json::Value| measured["loss"].as_f64().unwrap();
+    let difference = (loss(&rounded) - loss(&exact)).abs();
+    assert!(difference > 0.0 && difference < 0.02 * loss(&exact), "{exact} {rounded}");
+    assert!(succeed(d, &["eval", "run", "--precision", "bf16"]).contains("test images), computed in bf16\n"));
+    succeed(d, &["eval", "run", "--precision", "bf16", "--report", "report"]);
+    let report: serde_json::Value = serde_json::from_slice(&fs::read(d.join("report/report.json")).unwrap()).unwrap();
+    assert_eq!(report["about"]["precision"], "bf16");
+    fail(d, &["bench", "--precision", "bf16"], 1, &["--precision is for --infer"]);
+}
+
+#[test]
 fn training_starts_from_weights_that_fit() {
     let dir = tempfile::tempdir().unwrap();
     let d = dir.path();

@@ -10,6 +10,7 @@ use crate::gemm::tile::{Panels, tile_cols};
 use crate::isa::Kernel;
 use crate::memory::NewBuffer;
 use crate::packed::Weights;
+use crate::settings::Precision;
 use crate::simd::Simd;
 use crate::target::Target;
 use crate::{AlignedVec, threads};
@@ -53,7 +54,7 @@ impl Pointwise<'_> {
         let [inputs, outputs] = self.channels;
         let pack =
             |new: NewBuffer| vec![Panels::from_columns(new, target.lanes(), inputs, outputs, self.weight.values)];
-        match self.weight.packed.and_then(|packed| packed.panels(target.lanes(), pack)) {
+        match self.weight.packed.and_then(|packed| packed.panels(target.lanes(), Precision::F32, pack)) {
             Some(panels) => run(&panels[0]),
             None => run(&pack(AlignedVec::unspecified)[0]),
         }

@@ -4,21 +4,25 @@
 
 use super::epilogue::{Epilogue, InRegisters};
 use super::input::Input;
+use super::patches::Patches;
 use super::shape::Conv2dShape;
 use super::window::{Band, Bands, Window};
-use crate::gemm::tile::{self, Panels, Prefetch, Walk};
+use crate::gemm::tile::{self, Bf16Pair, Factor, Panels, Prefetch, Single, Walk};
 use crate::isa::Kernel;
 use crate::memory::NewBuffer;
 use crate::packed::Weights;
-use crate::simd::{MAX_LANES, Simd};
+use crate::settings::Precision;
+use crate::simd::Simd;
 use crate::target::Target;
 use crate::{AlignedVec, threads};
+use std::marker::PhantomData;
 use std::ops::Range;
 
 /// Fewer tasks than this are split further.
 pub(super) const MIN_TASKS: usize = 8;
 
 /// A convolution as this algorithm sees it: the input gradient with stride 1 is one as well.
+#[derive(Clone, Copy)]
 pub(super) struct Correlation {
     pub batch: usize,
     pub in_channels: usize,
@@ -76,13 +80,33 @@ impl Correlation {
     }
 
     /// As [`Correlation::window`], with pixels `pixel` numbers apart.
-    fn window_apart<'a>(&self, input: Input<'a, f32>, band: Band, pixel: usize) -> Window<'a> {
+    pub fn window_apart<'a>(&self, input: Input<'a, f32>, band: Band, pixel: usize) -> Window<'a> {
         let len = self.in_size[0] * self.in_size[1] * self.in_channels;
         let corner = [(band.first * self.stride[0]) as isize - self.before[0], -self.before[1]];
-        let out = [band.rows, self.out_size[1]];
-        let size = [0, 1].map(|d| (out[d] - 1) * self.stride[d] + self.dilation[d] * (self.kernel[d] - 1) + 1);
+        let size = self.window_size(band);
         let images = Input { values: &input.values[band.image * len..][..band.images * len], ..input };
         Window::new(images, self.in_size, self.in_channels, pixel, corner, size)
+    }
+
+    /// Height and width of what of the input lies under a band.
+    pub fn window_size(&self, band: Band) -> [usize; 2] {
+        let out = [band.rows, self.out_size[1]];
+        [0, 1].map(|d| (out[d] - 1) * self.stride[d] + self.dilation[d] * (self.kernel[d] - 1) + 1)
+    }
+
+    /// Of a kernel of one pixel without padding: the input from a band's first pixel on, and where in it each pixel lies.
+    pub fn pixels<'a>(&self, input: &'a [f32], band: Band) -> (&'a [f32], Vec<usize>) {
+        let row_stride = self.in_size[1] * self.in_channels;
+        let start = (band.image * self.in_size[0] + band.first * self.stride[0]) * row_stride;
+        (&input[start..], self.pixel_offsets(band, self.in_channels, row_stride, self.in_size[0] * row_stride))
+    }
+
+    /// The same of a product whose operands are these factors.
+    fn of_factors<F: Factor>(&self) -> Correlation {
+        match F::PRECISION {
+            Precision::F32 => *self,
+            Precision::Bf16 => Correlation { in_channels: self.group()[0].div_ceil(2) * self.groups, ..*self },
+        }
     }
 
     /// Where the window of each output pixel of a band starts, in rows of pixels that are `pixel` numbers apart.
@@ -96,71 +120,6 @@ impl Correlation {
             }
         }
         offsets
-    }
-}
-
-/// Where the rows of a register tile lie a page apart they share few sets of the first-level cache, and conflict misses would follow.
-const PAGE: usize = 1024;
-
-/// What the patches of a band are read from.
-struct Patches<'a> {
-    from: Source<'a>,
-    /// Where each patch begins.
-    offsets: Vec<usize>,
-    /// The distance of two pixels, and of two rows.
-    pixel: usize,
-    row_stride: usize,
-}
-
-enum Source<'a> {
-    Window(Window<'a>),
-    Gathered(AlignedVec<f32>),
-}
-
-impl<'a> Patches<'a> {
-    fn of(c: &Correlation, input: Input<'a, f32>, band: Band, lanes: usize) -> Patches<'a> {
-        let channels = c.in_channels;
-        let moves = Patches::move_pixels(c, lanes);
-        let pixel = if moves { channels + MAX_LANES } else { channels };
-        if moves && c.kernel == [1, 1] && c.before == [0, 0] && !input.relu {
-            return Patches::gather(c, input.values, band, pixel);
-        }
-        let window = c.window_apart(input, band, pixel);
-        let row_stride = window.row_stride;
-        let offsets = c.pixel_offsets(band, pixel, row_stride, window.image_stride);
-        Patches { from: Source::Window(window), offsets, pixel, row_stride }
-    }
-
-    /// Only the pixels that are read.
-    fn gather(c: &Correlation, input: &[f32], band: Band, pixel: usize) -> Patches<'a> {
-        let row_stride = c.in_size[1] * c.in_channels;
-        let from = c.pixel_offsets(band, c.in_channels, row_stride, c.in_size[0] * row_stride);
-        let start = band.image * c.in_size[0] * row_stride + band.first * c.stride[0] * row_stride;
-        let mut values = AlignedVec::unspecified(from.len() * pixel);
-        for (at, to) in from.iter().zip(values.chunks_exact_mut(pixel)) {
-            to[..c.in_channels].copy_from_slice(&input[start + at..][..c.in_channels]);
-        }
-        let offsets = (0..from.len()).map(|p| p * pixel).collect();
-        Patches { from: Source::Gathered(values), offsets, pixel, row_stride: 0 }
-    }
-
-    /// Whether pixels are better moved to other distances.
-    fn move_pixels(c: &Correlation, lanes: usize) -> bool {
-        lanes == MAX_LANES && c.groups == 1 && (c.stride[1] * c.in_channels).is_multiple_of(PAGE)
-    }
-
-    /// Whether some band's are a copy.
-    fn are_copied(c: &Correlation, input: Input<f32>, lanes: usize) -> bool {
-        let whole = [0, 1].map(|d| (c.out_size[d] - 1) * c.stride[d] + c.dilation[d] * (c.kernel[d] - 1) + 1);
-        let reaches = |d: usize| c.before[d] > 0 || whole[d] as isize - c.before[d] > c.in_size[d] as isize;
-        input.relu || reaches(0) || reaches(1) || Patches::move_pixels(c, lanes)
-    }
-
-    fn data(&self) -> &[f32] {
-        match &self.from {
-            Source::Window(window) => window.data(),
-            Source::Gathered(values) => values,
-        }
     }
 }
 
@@ -178,28 +137,38 @@ pub fn forward(
     let [ci, co] = c.group();
     let depth = s.kernel[0] * s.kernel[1] * ci;
     let lanes = target.lanes();
+    let precision = if s.groups == 1 || ci.is_multiple_of(2) { weight.precision() } else { Precision::F32 };
+    let runs = [s.kernel[0] * s.kernel[1], ci];
     let pack = |new: NewBuffer| {
-        weight.values.chunks_exact(co * depth).map(|w| Panels::from_columns(new, lanes, depth, co, w)).collect()
+        let groups = weight.values.chunks_exact(co * depth);
+        match precision {
+            Precision::F32 => groups.map(|w| Panels::from_columns(new, lanes, depth, co, w)).collect(),
+            Precision::Bf16 => groups.map(|w| Panels::bf16_from_columns(new, lanes, runs, co, w)).collect(),
+        }
     };
-    match weight.packed.and_then(|packed| packed.panels(lanes, pack)) {
-        Some(panels) => correlate(target, &c, input, panels, bias, epilogue, None, output),
-        None => correlate(target, &c, input, &pack(AlignedVec::unspecified), bias, epilogue, None, output),
-    }
+    let own;
+    let panels = match weight.packed.and_then(|packed| packed.panels(lanes, precision, pack)) {
+        Some(panels) => panels,
+        None => {
+            own = pack(AlignedVec::unspecified);
+            &own
+        }
+    };
+    correlate_in(precision, target, &c, input, panels, bias, epilogue, output);
 }
 
 /// The product of `rows` rows, one after another, with a packed matrix of `outputs` columns: a convolution of pixels by themselves.
 pub(crate) fn pointwise(
     target: Target,
-    rows: usize,
+    [rows, inputs, outputs]: [usize; 3],
     x: &[f32],
     panels: &Panels,
-    outputs: usize,
     bias: Option<&[f32]>,
     output: &mut [f32],
 ) {
     let c = Correlation {
         batch: 1,
-        in_channels: panels.depth(),
+        in_channels: inputs,
         in_size: [rows, 1],
         out_channels: outputs,
         out_size: [rows, 1],
@@ -209,7 +178,24 @@ pub(crate) fn pointwise(
         groups: 1,
         before: [0, 0],
     };
-    correlate(target, &c, x.into(), std::slice::from_ref(panels), bias, Epilogue::NONE, None, output);
+    let all = std::slice::from_ref(panels);
+    correlate_in(panels.precision(), target, &c, x.into(), all, bias, Epilogue::NONE, output);
+}
+
+fn correlate_in(
+    precision: Precision,
+    target: Target,
+    c: &Correlation,
+    input: Input<f32>,
+    panels_of_groups: &[Panels],
+    bias: Option<&[f32]>,
+    epilogue: Epilogue<f32>,
+    output: &mut [f32],
+) {
+    match precision {
+        Precision::F32 => correlate::<Single>(target, c, input, panels_of_groups, bias, epilogue, None, output),
+        Precision::Bf16 => correlate::<Bf16Pair>(target, c, input, panels_of_groups, bias, epilogue, None, output),
+    }
 }
 
 /// As [`super::conv2d_input_grad`], for stride 1: the convolution with the kernel rotated by 180° and its channels
@@ -234,10 +220,10 @@ pub fn input_grad(
             })
         })
         .collect();
-    correlate(target, &c, grad_output.into(), &panels, None, Epilogue::NONE, before_relu, grad_input);
+    correlate::<Single>(target, &c, grad_output.into(), &panels, None, Epilogue::NONE, before_relu, grad_input);
 }
 
-fn correlate(
+fn correlate<F: Factor>(
     target: Target,
     c: &Correlation,
     input: Input<f32>,
@@ -258,11 +244,12 @@ fn correlate(
     let row = ow * c.out_channels;
     let lanes = target.lanes();
     // Several tasks of a band share what is copied for it.
-    let shares = splits > 1 && Patches::are_copied(c, input, lanes);
+    let shares = splits > 1 && Patches::are_copied::<F>(c, input, lanes);
     let mut shared: Vec<Option<Patches>> = (0..if shares { bands.len() } else { 0 }).map(|_| None).collect();
     threads::parallel_chunks(&mut shared, 1, |i, patches| {
-        patches[0] = Some(Patches::of(c, input, bands.get(i), lanes));
+        patches[0] = Some(Patches::of::<F>(c, input, bands.get(i), target));
     });
+    let factors = &c.of_factors::<F>();
     let out = threads::SendPtr(output.as_mut_ptr());
     threads::parallel_for(bands.len() * splits, |task| {
         let (band, split) = (bands.get(task / splits), task % splits);
@@ -270,22 +257,26 @@ fn correlate(
         let patches = match shared.get(task / splits) {
             Some(patches) => patches.as_ref().expect("all are made"),
             None => {
-                own = Patches::of(c, input, band, lanes);
+                own = Patches::of::<F>(c, input, band, target);
                 &own
             }
         };
         let (start, pixels) = ((band.image * oh + band.first) * row, band.images * band.rows * ow);
         let panels = |len: usize| len * split / splits..len * (split + 1) / splits;
-        target.run(Task {
-            c,
-            patches,
-            all: panels_of_groups,
-            panels: &panels,
-            bias,
-            epilogue: epilogue.part(start, pixels * c.out_channels),
-            before_relu: before_relu.map(|x| &x[start..][..pixels * c.out_channels]),
-            output: out.get().wrapping_add(start),
-        });
+        F::run(
+            target,
+            Task::<_, F> {
+                c: factors,
+                patches,
+                all: panels_of_groups,
+                panels: &panels,
+                bias,
+                epilogue: epilogue.part(start, pixels * c.out_channels),
+                before_relu: before_relu.map(|x| &x[start..][..pixels * c.out_channels]),
+                output: out.get().wrapping_add(start),
+                factor: PhantomData,
+            },
+        );
         if epilogue.activation.is_some() {
             activate(c, panels_of_groups, &panels, epilogue, pixels, out.get().wrapping_add(start));
         }
@@ -322,21 +313,23 @@ fn activate(
     }
 }
 
-struct Task<'a, F> {
+struct Task<'a, P, F> {
+    /// With channels of `F`.
     c: &'a Correlation,
     patches: &'a Patches<'a>,
     all: &'a [Panels],
     /// Which of a group's panels are this task's, given how many there are.
-    panels: &'a F,
+    panels: &'a P,
     bias: Option<&'a [f32]>,
     epilogue: Epilogue<'a, f32>,
     /// Where this is not above 0, the output becomes 0.
     before_relu: Option<&'a [f32]>,
     /// The band's pixels, of which this task writes the columns of its panels and nobody else does.
     output: *mut f32,
+    factor: PhantomData<F>,
 }
 
-impl<F: Fn(usize) -> Range<usize>> Kernel for Task<'_, F> {
+impl<P: Fn(usize) -> Range<usize>, F: Factor> Kernel for Task<'_, P, F> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
@@ -344,7 +337,7 @@ impl<F: Fn(usize) -> Range<usize>> Kernel for Task<'_, F> {
     }
 }
 
-impl<F: Fn(usize) -> Range<usize>> Task<'_, F> {
+impl<P: Fn(usize) -> Range<usize>, F: Factor> Task<'_, P, F> {
     /// In tiles of `R` rows, with as many of `LESS` as it takes to have no partial tile, and of `REST` where no more are left.
     #[inline(always)]
     fn all<S: Simd, const R: usize, const LESS: usize, const REST: usize>(self, simd: S) {
@@ -384,9 +377,9 @@ impl<F: Fn(usize) -> Range<usize>> Task<'_, F> {
                 unsafe {
                     let output = self.output.add(first);
                     if tile::is_narrow(S::LANES, cols) {
-                        job.tiles::<S, R, LESS, REST, 1>(simd, self.epilogue.in_registers(simd), output)
+                        job.tiles::<S, F, R, LESS, REST, 1>(simd, self.epilogue.in_registers(simd), output)
                     } else {
-                        job.tiles::<S, R, LESS, REST, 2>(simd, self.epilogue.in_registers(simd), output)
+                        job.tiles::<S, F, R, LESS, REST, 2>(simd, self.epilogue.in_registers(simd), output)
                     }
                 }
             }
@@ -411,7 +404,7 @@ impl Columns<'_> {
     /// # Safety
     /// `output` must be valid for writing `cols` values at a multiple of `out_stride` for each offset, which nobody else touches.
     #[inline(always)]
-    unsafe fn tiles<S: Simd, const R: usize, const LESS: usize, const REST: usize, const V: usize>(
+    unsafe fn tiles<S: Simd, F: Factor, const R: usize, const LESS: usize, const REST: usize, const V: usize>(
         &self,
         simd: S,
         epilogue: InRegisters<S>,
@@ -433,13 +426,13 @@ impl Columns<'_> {
             // SAFETY: the caller's promise, with what was asserted above.
             unsafe {
                 if pixels - q > REST && index < of_less {
-                    self.tile::<S, LESS, V>(simd, epilogue, bias, q, prefetch, output);
+                    self.tile::<S, F, LESS, V>(simd, epilogue, bias, q, prefetch, output);
                     q += LESS;
                 } else if pixels - q > REST {
-                    self.tile::<S, R, V>(simd, epilogue, bias, q, prefetch, output);
+                    self.tile::<S, F, R, V>(simd, epilogue, bias, q, prefetch, output);
                     q += R;
                 } else {
-                    self.tile::<S, REST, V>(simd, epilogue, bias, q, prefetch, output);
+                    self.tile::<S, F, REST, V>(simd, epilogue, bias, q, prefetch, output);
                     q += REST;
                 }
             }
@@ -452,7 +445,7 @@ impl Columns<'_> {
     /// # Safety
     /// As [`Columns::tiles`], with `b` a panel of `V` vectors for every step of the walk, `before_relu` and the residual as long as the output, and `q` a pixel.
     #[inline(always)]
-    unsafe fn tile<S: Simd, const R: usize, const V: usize>(
+    unsafe fn tile<S: Simd, F: Factor, const R: usize, const V: usize>(
         &self,
         simd: S,
         epilogue: InRegisters<S>,
@@ -479,8 +472,9 @@ impl Columns<'_> {
         // SAFETY: every offset plus the walk's last lies within `data`, as the caller asserts, and `b` has a row
         // of `V` vectors for every step of the walk; `before_relu` and the residual are as long as the output from here on.
         unsafe {
+            let (b, step) = (self.b.as_ptr(), V * S::LANES);
             let mut acc =
-                tile::multiply_prefetching(simd, &rows, self.walk, self.b.as_ptr(), V * S::LANES, [bias; R], prefetch);
+                tile::multiply_prefetching::<S, F, R, V>(simd, &rows, self.walk, b, step, [bias; R], prefetch);
             if let Some(x) = self.residual {
                 let x = tile::load::<S, R, V>(simd, x.as_ptr().add(at), self.out_stride, count, self.cols);
                 for r in 0..R {
@@ -574,9 +568,9 @@ impl Panelwise<'_, '_> {
             unsafe {
                 let output = product.output.as_mut_ptr().add(to);
                 if tile::is_narrow(S::LANES, cols) {
-                    job.tiles::<S, R, LESS, REST, 1>(simd, epilogue, output)
+                    job.tiles::<S, Single, R, LESS, REST, 1>(simd, epilogue, output)
                 } else {
-                    job.tiles::<S, R, LESS, REST, 2>(simd, epilogue, output)
+                    job.tiles::<S, Single, R, LESS, REST, 2>(simd, epilogue, output)
                 }
             }
         }

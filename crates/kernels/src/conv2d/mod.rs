@@ -11,6 +11,7 @@ mod epilogue;
 mod implicit;
 mod implicit_grad;
 mod input;
+mod patches;
 mod shape;
 mod window;
 mod winograd;
@@ -208,6 +209,8 @@ pub fn conv2d_weight_grad<'a, T: Float>(
     }
 }
 
+#[cfg(test)]
+mod bf16_tests;
 #[cfg(test)]
 mod block_tests;
 #[cfg(test)]

@@ -108,7 +108,7 @@ fn assert_close<T: Float>(what: &str, got: &[T], want: &[f64], tolerance: f64) {
     }
 }
 
-fn shapes() -> Vec<Conv2dShape> {
+pub(super) fn shapes() -> Vec<Conv2dShape> {
     let base = Conv2dShape {
         batch: 2,
         in_channels: 3,

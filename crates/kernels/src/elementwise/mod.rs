@@ -10,6 +10,7 @@ mod unary;
 mod vector;
 mod visit;
 
+pub(crate) use self::half::f32_to_bf16;
 pub use activation::Activation;
 pub use binary::{Binary, Compare, Operand, binary, binary_assign, binary_i64, compare, select};
 pub use cast::{CastTo, cast, first_non_finite};

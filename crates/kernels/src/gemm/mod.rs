@@ -7,7 +7,9 @@ mod split;
 pub(crate) mod tile;
 
 use crate::conv2d::pointwise;
+use crate::memory::NewBuffer;
 use crate::packed::Weights;
+use crate::settings::Precision;
 use crate::strided::CHUNK;
 use crate::target::Target;
 use crate::{Float, threads};
@@ -89,12 +91,15 @@ pub fn linear<'a, T: Float>(
     );
     check(rows, outputs, inputs, &x, &b, x.data.len(), b.data.len());
     assert!(bias.is_none_or(|b| b.len() == outputs), "linear: {outputs} columns, but the bias has another length");
-    if let (Some(panels), Some(x_data)) = (packed_panels(rows, inputs, outputs, &weight), T::as_f32(x.data))
+    let is_dense = x.col_stride == 1 && x.row_stride == inputs;
+    let precision = if is_dense { weight.precision() } else { Precision::F32 };
+    if let (Some(panels), Some(x_data)) =
+        (packed_panels([rows, inputs, outputs], &weight, precision), T::as_f32(x.data))
         && let Some(c) = T::as_f32_mut(c)
     {
-        if x.col_stride == 1 && x.row_stride == inputs {
-            let bias = bias.and_then(T::as_f32);
-            return pointwise(Target::current(), rows, &x_data[..rows * inputs], panels, outputs, bias, c);
+        if is_dense {
+            let (x, bias) = (&x_data[..rows * inputs], bias.and_then(T::as_f32));
+            return pointwise(Target::current(), [rows, inputs, outputs], x, panels, bias, c);
         }
         let x = Matrix { data: x_data, row_stride: x.row_stride, col_stride: x.col_stride };
         blocked::gemm(Target::current(), rows, outputs, inputs, x, Right::Packed(panels), c, false);
@@ -112,10 +117,9 @@ pub fn linear<'a, T: Float>(
 
 /// The packed weight, where [`dispatch`] would pack it too.
 fn packed_panels<'a, T: Float>(
-    rows: usize,
-    inputs: usize,
-    outputs: usize,
+    [rows, inputs, outputs]: [usize; 3],
     weight: &Weights<'a, T>,
+    precision: Precision,
 ) -> Option<&'a Panels> {
     /// Weights with more elements are packed at each product.
     const MAX_LEN: usize = 1 << 23;
@@ -125,7 +129,11 @@ fn packed_panels<'a, T: Float>(
         return None;
     }
     let lanes = Target::current().lanes();
-    packed?.panels(lanes, |new| vec![Panels::from_columns(new, lanes, inputs, outputs, values)])?.first()
+    let pack = |new: NewBuffer| match precision {
+        Precision::F32 => vec![Panels::from_columns(new, lanes, inputs, outputs, values)],
+        Precision::Bf16 => vec![Panels::bf16_from_columns(new, lanes, [1, inputs], outputs, values)],
+    };
+    packed?.panels(lanes, precision, pack)?.first()
 }
 
 fn check<T>(m: usize, n: usize, k: usize, a: &Matrix<T>, b: &Matrix<T>, a_len: usize, b_len: usize) {

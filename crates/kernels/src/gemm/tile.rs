@@ -5,8 +5,12 @@
 //! them out. The right operand comes as rows of adjacent columns: usually a packed panel.
 
 use crate::copy::transpose::transpose;
+use crate::elementwise::f32_to_bf16;
+use crate::isa::Kernel;
 use crate::memory::NewBuffer;
+use crate::settings::Precision;
 use crate::simd::{MAX_LANES, Simd};
+use crate::target::Target;
 use crate::{AlignedVec, threads};
 
 /// The most rows that a tile has on any instruction set.
@@ -53,6 +57,70 @@ impl Walk {
     }
 }
 
+/// What lies in the place of each `f32` of a product's operands.
+pub(crate) trait Factor: Send + Sync {
+    const PRECISION: Precision;
+    /// How many numbers.
+    const COUNT: usize;
+
+    /// All of them `x`.
+    fn of(x: f32) -> f32;
+
+    fn mul_add<S: Simd>(simd: S, x: S::F32, y: S::F32, acc: S::F32) -> S::F32;
+
+    /// Runs a kernel that multiplies them.
+    fn run<K: Kernel>(target: Target, kernel: K) -> K::Output;
+}
+
+/// An `f32`.
+pub(crate) struct Single;
+
+impl Factor for Single {
+    const PRECISION: Precision = Precision::F32;
+    const COUNT: usize = 1;
+
+    fn of(x: f32) -> f32 {
+        x
+    }
+
+    #[inline(always)]
+    fn mul_add<S: Simd>(simd: S, x: S::F32, y: S::F32, acc: S::F32) -> S::F32 {
+        simd.mul_add(x, y, acc)
+    }
+
+    fn run<K: Kernel>(target: Target, kernel: K) -> K::Output {
+        target.run(kernel)
+    }
+}
+
+/// Two `bf16` that follow each other in the sum.
+pub(crate) struct Bf16Pair;
+
+impl Bf16Pair {
+    fn join(first: f32, second: f32) -> f32 {
+        let bits = |x: f32| u32::from(f32_to_bf16(x).to_bits());
+        f32::from_bits(bits(first) | bits(second) << 16)
+    }
+}
+
+impl Factor for Bf16Pair {
+    const PRECISION: Precision = Precision::Bf16;
+    const COUNT: usize = 2;
+
+    fn of(x: f32) -> f32 {
+        Bf16Pair::join(x, x)
+    }
+
+    #[inline(always)]
+    fn mul_add<S: Simd>(simd: S, x: S::F32, y: S::F32, acc: S::F32) -> S::F32 {
+        simd.dot_bf16(x, y, acc)
+    }
+
+    fn run<K: Kernel>(target: Target, kernel: K) -> K::Output {
+        target.run_bf16(kernel)
+    }
+}
+
 /// `acc[r] + Σ rows[r][walk(p)] · b[p]` for each row `r`.
 ///
 /// # Safety
@@ -68,15 +136,15 @@ pub(crate) unsafe fn multiply<S: Simd, const R: usize, const V: usize>(
     acc: [[S::F32; V]; R],
 ) -> [[S::F32; V]; R] {
     // SAFETY: the caller's promise.
-    unsafe { multiply_each(simd, rows, walk, b, b_step, acc, || ()) }
+    unsafe { multiply_each::<S, Single, R, V>(simd, rows, walk, b, b_step, acc, || ()) }
 }
 
-/// As [`multiply`], and prefetches.
+/// As [`multiply`] for these factors, and prefetches.
 ///
 /// # Safety
 /// As [`multiply`].
 #[inline(always)]
-pub(crate) unsafe fn multiply_prefetching<S: Simd, const R: usize, const V: usize>(
+pub(crate) unsafe fn multiply_prefetching<S: Simd, F: Factor, const R: usize, const V: usize>(
     simd: S,
     rows: &[*const f32; R],
     walk: &Walk,
@@ -91,7 +159,7 @@ pub(crate) unsafe fn multiply_prefetching<S: Simd, const R: usize, const V: usiz
         at = at.wrapping_add(prefetch.step);
     };
     // SAFETY: the caller's promise.
-    unsafe { multiply_each(simd, rows, walk, b, b_step, acc, each) }
+    unsafe { multiply_each::<S, F, R, V>(simd, rows, walk, b, b_step, acc, each) }
 }
 
 /// What a product prefetches: the cache line at `from`, and at each further step of its walk the one `step` bytes after the last.
@@ -124,7 +192,7 @@ impl Prefetch {
 /// # Safety
 /// As [`multiply`].
 #[inline(always)]
-unsafe fn multiply_each<S: Simd, const R: usize, const V: usize>(
+unsafe fn multiply_each<S: Simd, F: Factor, const R: usize, const V: usize>(
     simd: S,
     rows: &[*const f32; R],
     walk: &Walk,
@@ -148,7 +216,7 @@ unsafe fn multiply_each<S: Simd, const R: usize, const V: usize>(
                     // SAFETY: the caller's promise about the rows.
                     let x = simd.splat(unsafe { *rows[r].add(at) });
                     for v in 0..V {
-                        acc[r][v] = simd.mul_add(x, y[v], acc[r][v]);
+                        acc[r][v] = F::mul_add(simd, x, y[v], acc[r][v]);
                     }
                 }
                 at += walk.step;
@@ -221,6 +289,7 @@ pub(crate) unsafe fn store<S: Simd, const R: usize, const V: usize>(
 /// All panels are [`tile_cols`] wide, except that the last has one vector if that is enough. Missing columns are zero.
 pub(crate) struct Panels {
     data: AlignedVec<f32>,
+    precision: Precision,
     lanes: usize,
     depth: usize,
     cols: usize,
@@ -256,6 +325,35 @@ impl Panels {
         })
     }
 
+    /// As [`Panels::from_columns`] in pairs of `bf16` ([`Bf16Pair`]). Each column has `runs` of `len` values, whose last pair is filled up with a zero where they
+    /// are an odd number; what it is multiplied by has pairs in the same places.
+    pub fn bf16_from_columns(
+        new: NewBuffer,
+        lanes: usize,
+        [runs, len]: [usize; 2],
+        cols: usize,
+        matrix: &[f32],
+    ) -> Panels {
+        assert!(matrix.len() >= cols * runs * len);
+        let depth = runs * len.div_ceil(2);
+        let mut panels = Panels::fill(new, lanes, depth, cols, |first, used, panel| {
+            let stored = panel.len() / depth;
+            panel.fill(0.0);
+            for (i, column) in matrix[first * runs * len..][..used * runs * len].chunks_exact(runs * len).enumerate() {
+                let pairs = column.chunks_exact(len).flat_map(|run| run.chunks(2));
+                for (pair, to) in pairs.zip(panel[i..].iter_mut().step_by(stored)) {
+                    *to = Bf16Pair::join(pair[0], pair.get(1).copied().unwrap_or(0.0));
+                }
+            }
+        });
+        panels.precision = Precision::Bf16;
+        panels
+    }
+
+    pub fn precision(&self) -> Precision {
+        self.precision
+    }
+
     /// `write` gets each panel's first column, how many of its columns are used, and its rows.
     fn fill(
         new: NewBuffer,
@@ -271,7 +369,7 @@ impl Panels {
                 write(j * width, width.min(cols - j * width), panel);
             });
         }
-        Panels { data, lanes, depth, cols }
+        Panels { data, precision: Precision::F32, lanes, depth, cols }
     }
 
     /// How many bytes they take.
@@ -279,7 +377,7 @@ impl Panels {
         4 * self.data.len()
     }
 
-    /// How many rows the matrix has.
+    /// How many rows the matrix has, in pairs where it is of pairs.
     pub fn depth(&self) -> usize {
         self.depth
     }

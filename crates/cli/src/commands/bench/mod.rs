@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 use striate::graph::{LayerTime, capture, time_layers};
 use striate::prelude::*;
-use striate::{ComputeSettings, isa, num_threads, peak, profile};
+use striate::{ComputeSettings, Precision, isa, num_threads, peak, profile};
 
 const CLASSES: usize = 10;
 /// Images in a batch, where nothing says how many.
@@ -33,11 +33,12 @@ impl Machine {
 
     fn say(&self) -> Result<(), Failure> {
         say(format_args!(
-            "This machine: {:.1} GFLOP/s on one thread, {:.1} on {} ({}, multiply-adds in registers); copy {:.1} GB/s, read and written",
+            "This machine: {:.1} GFLOP/s on one thread, {:.1} on {} ({}, multiply-adds of {} in registers); copy {:.1} GB/s, read and written",
             self.one_thread,
             self.all_threads,
             self.threads,
             isa::isa().name(),
+            ComputeSettings::current().precision.name(),
             self.copy
         ))?;
         Ok(())
@@ -45,7 +46,7 @@ impl Machine {
 
     fn json(&self) -> serde_json::Value {
         serde_json::json!({
-            "isa": isa::isa().name(), "threads": self.threads, "gflops_one_thread": self.one_thread,
+            "isa": isa::isa().name(), "precision": ComputeSettings::current().precision.name(), "threads": self.threads, "gflops_one_thread": self.one_thread,
             "gflops": self.all_threads, "copy_gb_per_s": self.copy,
         })
     }
@@ -104,7 +105,10 @@ fn step(network: &mut dyn Forward, input: &[usize]) -> Vec<(&'static str, f64)> 
 }
 
 pub fn run(args: Bench) -> Result<ExitCode, Failure> {
-    super::set_up(&args.compute);
+    super::set_up_inference(&args.inference);
+    if args.infer.is_none() && args.inference.precision != Precision::F32 {
+        return Err("--precision is for --infer: training computes in f32".into());
+    }
     if let Some(model) = &args.infer {
         return infer::run(&args, model);
     }

@@ -31,6 +31,7 @@ use striate::model::{ModelCard, Predictor, TaskCard};
 use striate::report::groups::{GroupOptions, Grouping, groups};
 use striate::report::{Certainty, HeldOutAnswers, LabelLogits, Number, Outcomes, Representations, TaskAnswers};
 use striate::train::{Evaluation, HeldOut, MeasuredBatch, Metric, Results, TrainError, evaluate_each, load_to_measure};
+use striate::{ComputeSettings, Precision};
 
 /// More classes or labels than these are not printed one by one, nor is the matrix.
 pub const MANY: usize = 20;
@@ -51,7 +52,7 @@ struct Measured<'a> {
 }
 
 pub fn run(args: Eval) -> Result<ExitCode, Failure> {
-    super::set_up(&args.compute);
+    super::set_up_inference(&args.inference);
     let file = model_path(&args.model)?;
     check_csv(&args, &file)?;
     boxes::check(&args)?;
@@ -302,6 +303,7 @@ impl Measured<'_> {
             "data": self.held_out.data.name,
             "images": self.evaluation.results.images(),
             "measured_on": self.held_out.split,
+            "precision": ComputeSettings::current().precision.name(),
             "learnt_from_left_out": self.held_out.left_out,
             "learnt_from_error_rate": self.held_out.error_rate,
             "unreadable": self.evaluation.bad.len(),
@@ -336,10 +338,14 @@ impl Measured<'_> {
 
     fn print(&self, all: bool) -> Result<(), Failure> {
         say(format_args!(
-            "{}: {} on {}",
+            "{}: {} on {}{}",
             shown_path(self.model),
             shown(&self.network),
-            held_out::described(self.held_out, self.evaluation.results.images())
+            held_out::described(self.held_out, self.evaluation.results.images()),
+            match ComputeSettings::current().precision {
+                Precision::F32 => "",
+                Precision::Bf16 => ", computed in bf16",
+            }
         ))?;
         let loss = self.evaluation.loss;
         match &self.evaluation.results {

@@ -4,7 +4,7 @@ use super::kernels::kernel_panel;
 use super::output::Output;
 use super::tiles::{Grid, Images, point_stride, transform_input};
 use super::transform::{Tile, Two};
-use crate::gemm::tile::{self, Prefetch, Walk, tile_cols};
+use crate::gemm::tile::{self, Prefetch, Single, Walk, tile_cols};
 use crate::isa::Kernel;
 use crate::simd::Simd;
 use crate::target::Target;
@@ -141,7 +141,15 @@ unsafe fn rows<S: Simd, const R: usize, const V: usize>(
     let (walk, zeros) = (Walk::run(b.len() / (V * S::LANES), 1), [[simd.splat(0.0); V]; R]);
     // SAFETY: the caller's promise, and the walk has as many steps as the panel rows.
     unsafe {
-        let acc = tile::multiply_prefetching(simd, &rows, &walk, b.as_ptr(), V * S::LANES, zeros, prefetch);
+        let acc = tile::multiply_prefetching::<S, Single, _, _>(
+            simd,
+            &rows,
+            &walk,
+            b.as_ptr(),
+            V * S::LANES,
+            zeros,
+            prefetch,
+        );
         tile::store(simd, &acc, to, V * S::LANES, count, V * S::LANES);
     }
 }
