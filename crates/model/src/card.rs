@@ -8,10 +8,12 @@ use crate::task::TaskCard;
 use serde::{Deserialize, Deserializer, Serialize};
 use striate_imaging::{Image, Preprocessing, Split};
 use striate_nn::{Forward, Pass};
-use striate_tensor::Tensor;
+use striate_tensor::{ComputeSettings, Precision, Tensor};
 
 /// How far, as a fraction of the largest output, a self-test may be off: instruction sets round differently.
 const SELF_TEST_TOLERANCE: f32 = 1e-3;
+/// The same of a network that computes in `bf16`, whose factors have 8 bits of precision.
+const BF16_TOLERANCE: f32 = 0.1;
 
 fn whole() -> f64 {
     1.0
@@ -171,12 +173,27 @@ impl ModelCard {
             let got = logits(self.preprocessing.apply(&image).0);
             let got = thinned(got.map_err(|e| format!("self-test {} cannot be run: {e}", i + 1))?.to_vec());
             let scale = test.output.iter().fold(1.0f32, |m, x| m.max(x.abs()));
-            let close = |a: &f32, b: &f32| (a - b).abs() <= SELF_TEST_TOLERANCE * scale;
             if !got.iter().all(|x| x.is_finite()) {
                 return Err(format!("self-test {} gives numbers that are infinite or NaN", i + 1));
             }
-            if got.len() != test.output.len() || !got.iter().zip(&test.output).all(|(a, b)| close(a, b)) {
-                return Err(format!("self-test {} gives other outputs than it did when the model was written", i + 1));
+            let is_close = |tolerance: f32| {
+                let close = |(a, b): (&f32, &f32)| (a - b).abs() <= tolerance * scale;
+                got.len() == test.output.len() && got.iter().zip(&test.output).all(close)
+            };
+            match ComputeSettings::current().precision {
+                Precision::Bf16 if !is_close(BF16_TOLERANCE) => {
+                    return Err(format!(
+                        "self-test {} gives outputs in bf16 that are too far from those in f32: leave out --precision bf16",
+                        i + 1
+                    ));
+                }
+                Precision::F32 if !is_close(SELF_TEST_TOLERANCE) => {
+                    return Err(format!(
+                        "self-test {} gives other outputs than it did when the model was written",
+                        i + 1
+                    ));
+                }
+                _ => {}
             }
         }
         Ok(())
