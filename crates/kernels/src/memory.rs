@@ -211,8 +211,8 @@ thread_local! {
     static REUSES_LARGER: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Does `work`. Its large buffers lie in idle ones of up to four times their size where there are any: a pass through a network whose maps become smaller from
-/// layer to layer then needs hardly more memory than it has in use at once.
+/// Does `work`. Its large buffers lie in idle ones of up to four times their size where there are any: in a network whose maps become smaller from layer to
+/// layer, later maps then lie in the memory of earlier ones.
 pub fn reusing_larger<R>(work: impl FnOnce() -> R) -> R {
     struct Restore(bool);
     impl Drop for Restore {

@@ -141,10 +141,7 @@ pub fn forward(
     let runs = [s.kernel[0] * s.kernel[1], ci];
     let pack = |new: NewBuffer| {
         let groups = weight.values.chunks_exact(co * depth);
-        match precision {
-            Precision::F32 => groups.map(|w| Panels::from_columns(new, lanes, depth, co, w)).collect(),
-            Precision::Bf16 => groups.map(|w| Panels::bf16_from_columns(new, lanes, runs, co, w)).collect(),
-        }
+        groups.map(|w| Panels::in_precision(precision, new, lanes, runs, co, w)).collect()
     };
     let own;
     let panels = match weight.packed.and_then(|packed| packed.panels(lanes, precision, pack)) {
@@ -154,7 +151,7 @@ pub fn forward(
             &own
         }
     };
-    correlate_in(precision, target, &c, input, panels, bias, epilogue, output);
+    correlate_panels(target, &c, input, panels, bias, epilogue, output);
 }
 
 /// The product of `rows` rows, one after another, with a packed matrix of `outputs` columns: a convolution of pixels by themselves.
@@ -179,11 +176,11 @@ pub(crate) fn pointwise(
         before: [0, 0],
     };
     let all = std::slice::from_ref(panels);
-    correlate_in(panels.precision(), target, &c, x.into(), all, bias, Epilogue::NONE, output);
+    correlate_panels(target, &c, x.into(), all, bias, Epilogue::NONE, output);
 }
 
-fn correlate_in(
-    precision: Precision,
+/// [`correlate`] in the precision of the panels.
+fn correlate_panels(
     target: Target,
     c: &Correlation,
     input: Input<f32>,
@@ -192,7 +189,7 @@ fn correlate_in(
     epilogue: Epilogue<f32>,
     output: &mut [f32],
 ) {
-    match precision {
+    match panels_of_groups[0].precision() {
         Precision::F32 => correlate::<Single>(target, c, input, panels_of_groups, bias, epilogue, None, output),
         Precision::Bf16 => correlate::<Bf16Pair>(target, c, input, panels_of_groups, bias, epilogue, None, output),
     }

@@ -129,10 +129,7 @@ fn packed_panels<'a, T: Float>(
         return None;
     }
     let lanes = Target::current().lanes();
-    let pack = |new: NewBuffer| match precision {
-        Precision::F32 => vec![Panels::from_columns(new, lanes, inputs, outputs, values)],
-        Precision::Bf16 => vec![Panels::bf16_from_columns(new, lanes, [1, inputs], outputs, values)],
-    };
+    let pack = |new: NewBuffer| vec![Panels::in_precision(precision, new, lanes, [1, inputs], outputs, values)];
     packed?.panels(lanes, precision, pack)?.first()
 }
 

@@ -325,15 +325,24 @@ impl Panels {
         })
     }
 
-    /// As [`Panels::from_columns`] in pairs of `bf16` ([`Bf16Pair`]). Each column has `runs` of `len` values, whose last pair is filled up with a zero where they
-    /// are an odd number; what it is multiplied by has pairs in the same places.
-    pub fn bf16_from_columns(
+    /// As [`Panels::from_columns`], of columns that have `runs` of `len` values.
+    pub fn in_precision(
+        precision: Precision,
         new: NewBuffer,
         lanes: usize,
         [runs, len]: [usize; 2],
         cols: usize,
         matrix: &[f32],
     ) -> Panels {
+        match precision {
+            Precision::F32 => Panels::from_columns(new, lanes, runs * len, cols, matrix),
+            Precision::Bf16 => Panels::bf16_from_columns(new, lanes, [runs, len], cols, matrix),
+        }
+    }
+
+    /// As [`Panels::from_columns`] in pairs of `bf16` ([`Bf16Pair`]). Each column has `runs` of `len` values, whose last pair is filled up with a zero where they
+    /// are an odd number; what it is multiplied by has pairs in the same places.
+    fn bf16_from_columns(new: NewBuffer, lanes: usize, [runs, len]: [usize; 2], cols: usize, matrix: &[f32]) -> Panels {
         assert!(matrix.len() >= cols * runs * len);
         let depth = runs * len.div_ceil(2);
         let mut panels = Panels::fill(new, lanes, depth, cols, |first, used, panel| {

@@ -46,8 +46,8 @@ impl Machine {
 
     fn json(&self) -> serde_json::Value {
         serde_json::json!({
-            "isa": isa::isa().name(), "precision": ComputeSettings::current().precision.name(), "threads": self.threads, "gflops_one_thread": self.one_thread,
-            "gflops": self.all_threads, "copy_gb_per_s": self.copy,
+            "isa": isa::isa().name(), "precision": ComputeSettings::current().precision.name(),
+            "threads": self.threads, "gflops_one_thread": self.one_thread, "gflops": self.all_threads, "copy_gb_per_s": self.copy,
         })
     }
 }
