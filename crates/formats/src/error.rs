@@ -204,8 +204,8 @@ impl FormatError {
         FormatError::Damaged { path: path.to_path_buf(), reason: reason.to_string() }
     }
 
-    pub(crate) fn truncated(path: &Path, need: u64, got: usize) -> FormatError {
-        FormatError::Truncated { path: path.to_path_buf(), need, got: got as u64 }
+    pub(crate) fn truncated(path: &Path, need: u64, got: u64) -> FormatError {
+        FormatError::Truncated { path: path.to_path_buf(), need, got }
     }
 }
 

@@ -31,7 +31,7 @@ pub fn from_bytes(bytes: &[u8], path: &Path) -> Result<Tensor, FormatError> {
     let (shape, kind, big_endian) = interpret(&header, path)?;
     let need = (shape.iter().product::<usize>() * kind.size()) as u64;
     if (data.len() as u64) < need {
-        return Err(FormatError::truncated(path, need + start as u64, bytes.len()));
+        return Err(FormatError::truncated(path, need + start as u64, bytes.len() as u64));
     }
     if data.len() as u64 > need {
         return Err(FormatError::damaged(path, format!("{} bytes follow the array", data.len() as u64 - need)));
@@ -63,7 +63,7 @@ fn header(bytes: &[u8], path: &Path) -> Result<(NpyHeader, usize), FormatError> 
         let reason = "it does not begin as one".to_string();
         return Err(FormatError::NotThisFormat { path: path.to_path_buf(), format: "npy", reason });
     }
-    let cut_short = |need: usize| FormatError::truncated(path, need as u64, bytes.len());
+    let cut_short = |need: usize| FormatError::truncated(path, need as u64, bytes.len() as u64);
     let (start, length) = match bytes.get(6) {
         None => return Err(cut_short(10)),
         Some(1) => {

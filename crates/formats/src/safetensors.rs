@@ -2,14 +2,15 @@
 
 use crate::atomic::write_atomic;
 use crate::elements::{self, Flat, Kind};
-use crate::error::{FormatError, read_file};
+use crate::error::FormatError;
 use crate::names::shown;
 use crate::unreadable::Unreadable;
 use crate::values::{check_shape, to_le_bytes};
-use safetensors::tensor::{Dtype, Metadata, SafeTensors, TensorView};
+use safetensors::tensor::{Dtype, Metadata, TensorInfo};
 use serde::Serialize;
 use std::collections::BTreeMap;
-use std::io::{self, Write};
+use std::fs::File;
+use std::io::{self, Read, Write};
 use std::path::Path;
 use striate_tensor::{DType, Tensor};
 
@@ -26,12 +27,21 @@ pub struct Contents {
     pub metadata: BTreeMap<String, String>,
 }
 
-/// Reads a safetensors file.
+/// Reads a safetensors file, one tensor after another.
 ///
 /// # Errors
 /// If the file cannot be read, is not a safetensors file, is cut short or damaged, or holds a tensor of a type that is not supported.
 pub fn read(path: &Path) -> Result<Contents, FormatError> {
-    from_bytes(&read_file(path)?, path)
+    let failed = |source| FormatError::Read { path: path.to_path_buf(), source };
+    let mut file = File::open(path).map_err(failed)?;
+    let about = file.metadata().map_err(failed)?;
+    if about.is_file() {
+        return whole(readable(file, about.len(), path)?, path);
+    }
+    // How much a pipe holds is known once it has been read.
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes).map_err(failed)?;
+    from_bytes(&bytes, path)
 }
 
 /// Reads the bytes of a safetensors file; `path` is what errors call it.
@@ -39,59 +49,84 @@ pub fn read(path: &Path) -> Result<Contents, FormatError> {
 /// # Errors
 /// As [`read`].
 pub fn from_bytes(bytes: &[u8], path: &Path) -> Result<Contents, FormatError> {
-    let (contents, unreadable) = readable(bytes, path)?;
+    whole(readable(bytes, bytes.len() as u64, path)?, path)
+}
+
+fn whole((contents, unreadable): (Contents, Vec<Unreadable>), path: &Path) -> Result<Contents, FormatError> {
     match unreadable.into_iter().next() {
         Some(odd) => Err(odd.error(path)),
         None => Ok(contents),
     }
 }
 
-/// What can be read of the bytes of a safetensors file, and the tensors that are of other types.
-pub(crate) fn readable(bytes: &[u8], path: &Path) -> Result<(Contents, Vec<Unreadable>), FormatError> {
+/// What can be read of a safetensors file of `length` bytes, and the tensors that are of other types.
+pub(crate) fn readable(
+    mut file: impl Read,
+    length: u64,
+    path: &Path,
+) -> Result<(Contents, Vec<Unreadable>), FormatError> {
     let not_this =
         |reason: String| FormatError::NotThisFormat { path: path.to_path_buf(), format: "safetensors", reason };
-    let damaged = |e: safetensors::SafeTensorError| FormatError::damaged(path, e);
-    let Some((size, rest)) = bytes.split_first_chunk::<8>() else {
+    let mut next = |bytes: &mut Vec<u8>, size: u64| {
+        bytes.clear();
+        bytes.reserve_exact(size as usize);
+        let read = file.by_ref().take(size).read_to_end(bytes);
+        read.map_err(|source| FormatError::Read { path: path.to_path_buf(), source })
+    };
+    let mut bytes = Vec::new();
+    next(&mut bytes, 8)?;
+    let Some(size) = bytes.first_chunk::<8>() else {
         return Err(not_this(format!("it has only {} bytes", bytes.len())));
     };
     let size = u64::from_le_bytes(*size);
     // Any header begins with a brace: what does not is of another kind, and its "size" means nothing.
-    match rest.first() {
+    next(&mut bytes, 1)?;
+    match bytes.first() {
         Some(b'{') => {}
         Some(_) => return Err(not_this("it does not begin with a header".into())),
-        None => return Err(FormatError::truncated(path, size.saturating_add(8), bytes.len())),
+        None => return Err(FormatError::truncated(path, size.saturating_add(8), length)),
     }
     if size > HEADER_LIMIT {
         return Err(FormatError::HeaderTooLarge { path: path.to_path_buf(), bytes: size, limit: HEADER_LIMIT });
     }
-    let Some((header, data)) = rest.split_at_checked(size as usize) else {
-        return Err(FormatError::truncated(path, 8 + size, bytes.len()));
-    };
-    let metadata: Metadata = serde_json::from_slice(header).map_err(|e| FormatError::damaged(path, e))?;
-    // Before the crate adds up lengths that may be near the largest number there is.
-    let need = metadata.tensors().values().map(|t| t.data_offsets.1).max().unwrap_or(0) as u64;
-    if need > data.len() as u64 {
-        return Err(FormatError::truncated(path, need.saturating_add(8 + size), bytes.len()));
+    let start = 8 + size;
+    if start > length {
+        return Err(FormatError::truncated(path, start, length));
     }
-    let file = SafeTensors::deserialize(bytes).map_err(damaged)?;
-    let (mut tensors, mut unreadable) = (Vec::with_capacity(file.len()), Vec::new());
-    for name in metadata.offset_keys() {
-        let view = file.tensor(&name).map_err(damaged)?;
-        match tensor(path, &name, &view)? {
+    next(&mut bytes, size.saturating_sub(1))?;
+    bytes.insert(0, b'{');
+    // It checks that the tensors lie one after another, each as long as its shape and type need.
+    let header: Metadata = serde_json::from_slice(&bytes).map_err(|e| FormatError::damaged(path, e))?;
+    let end = start.saturating_add(header.data_len() as u64);
+    if end > length {
+        return Err(FormatError::truncated(path, end, length));
+    }
+    if end < length {
+        return Err(FormatError::damaged(path, format!("{} bytes after its last tensor", length - end)));
+    }
+    let (mut tensors, mut unreadable) = (Vec::new(), Vec::new());
+    for name in header.offset_keys() {
+        let info = header.info(&name).expect("a name of the header");
+        let (begin, end) = info.data_offsets;
+        let got = next(&mut bytes, (end - begin) as u64)?;
+        if got < end - begin {
+            return Err(FormatError::truncated(path, start + end as u64, start + (begin + got) as u64));
+        }
+        match tensor(path, &name, info, &bytes)? {
             Some(tensor) => tensors.push((name, tensor)),
             None => {
-                let (shape, dtype) = (Some(view.shape().to_vec()), format!("{:?}", view.dtype()));
+                let (shape, dtype) = (Some(info.shape.clone()), format!("{:?}", info.dtype));
                 unreadable.push(Unreadable { name, dtype, shape });
             }
         }
     }
-    let metadata = metadata.metadata().clone().unwrap_or_default().into_iter().collect();
+    let metadata = header.metadata().clone().unwrap_or_default().into_iter().collect();
     Ok((Contents { tensors, metadata }, unreadable))
 }
 
-/// The tensor of a view; `None` if no tensor can hold its type.
-fn tensor(path: &Path, name: &str, view: &TensorView) -> Result<Option<Tensor>, FormatError> {
-    let kind = match view.dtype() {
+/// The tensor of these bytes; `None` if no tensor can hold its type.
+fn tensor(path: &Path, name: &str, info: &TensorInfo, bytes: &[u8]) -> Result<Option<Tensor>, FormatError> {
+    let kind = match info.dtype {
         Dtype::F64 => Kind::F64,
         Dtype::F32 => Kind::F32,
         Dtype::F16 => Kind::F16,
@@ -106,9 +141,9 @@ fn tensor(path: &Path, name: &str, view: &TensorView) -> Result<Option<Tensor>, 
         Dtype::BOOL => Kind::Bool,
         _ => return Ok(None),
     };
-    let sizes: Vec<u64> = view.shape().iter().map(|&size| size as u64).collect();
+    let sizes: Vec<u64> = info.shape.iter().map(|&size| size as u64).collect();
     let shape = check_shape(path, &shown(name), &sizes)?;
-    Ok(elements::read(kind, Flat { bytes: view.data(), shape: &shape, big_endian: false }))
+    Ok(elements::read(kind, Flat { bytes, shape: &shape, big_endian: false }))
 }
 
 fn json(value: &impl Serialize) -> String {
@@ -265,7 +300,7 @@ mod tests {
         let (tensors, metadata) = sample();
         let bytes = bytes_of(&tensors, &metadata);
         assert_eq!(bytes, bytes_of(&sample().0, &sample().1));
-        let file = SafeTensors::deserialize(&bytes).unwrap();
+        let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
         assert_eq!(file.tensor("conv.weight").unwrap().shape(), [2, 3, 2, 5]);
         assert_eq!(file.tensor("conv.weight").unwrap().data()[..4], (-7.5f32).to_le_bytes());
         let none = bytes_of(&BTreeMap::new(), &BTreeMap::new());
@@ -281,6 +316,43 @@ mod tests {
         }
         assert!(matches!(refused(&bytes[..bytes.len() - 1]), FormatError::Truncated { .. }));
         assert!(matches!(refused(&[&bytes[..], b"x"].concat()), FormatError::Damaged { .. }));
+    }
+
+    #[test]
+    fn a_file_that_becomes_shorter_while_it_is_read_is_refused() {
+        let (tensors, metadata) = sample();
+        let bytes = bytes_of(&tensors, &metadata);
+        let header = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+        for length in 0..bytes.len() {
+            let error = readable(&bytes[..length], bytes.len() as u64, Path::new("x")).err().expect("it is refused");
+            if length >= 8 + header {
+                assert!(
+                    matches!(error, FormatError::Truncated { got, .. } if got == length as u64),
+                    "{length}: {error}"
+                );
+            }
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_pipe_is_read_to_its_end() {
+        let dir = tempfile::tempdir().unwrap();
+        let pipe = dir.path().join("pipe");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        let (tensors, metadata) = sample();
+        let bytes = bytes_of(&tensors, &metadata);
+        for read_it in [
+            |path: &Path| read(path).map(|c| c.tensors.len()),
+            |path: &Path| crate::read_weights(path).map(|w| w.tensors.len()),
+        ] {
+            let writer = std::thread::spawn({
+                let (pipe, bytes) = (pipe.clone(), bytes.clone());
+                move || std::fs::write(pipe, bytes).unwrap()
+            });
+            assert_eq!(read_it(&pipe).unwrap(), tensors.len());
+            writer.join().unwrap();
+        }
     }
 
     #[test]

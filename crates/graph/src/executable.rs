@@ -1,13 +1,13 @@
 //! A graph made ready to run: optimized, with a plan of its memory.
 
 use crate::capture;
-use crate::graph::{Graph, Node, Origin};
+use crate::graph::{Batch, Graph, Node, Origin};
 use crate::passes::optimize;
 use crate::plan::MemoryPlan;
 use crate::run::RunError;
 use std::collections::HashMap;
 use striate_nn::Forward;
-use striate_tensor::{Array, Running, Tensor, backend, reusing_larger_memory};
+use striate_tensor::{Array, Running, Spec, Tensor, backend, reusing_larger_memory, trim_memory};
 
 /// A network for inference: its optimized graph, which nodes read which values last, and what each node's weights are packed to.
 ///
@@ -42,7 +42,8 @@ impl Executable {
     }
 
     /// A graph as it is, without passes.
-    pub(crate) fn as_is(graph: Graph) -> Executable {
+    pub(crate) fn as_is(mut graph: Graph) -> Executable {
+        hold_packed(&mut graph);
         let last_reads = graph.last_reads();
         // A weight that is computed differs from run to run.
         let has_constant_weight = |node: &&Node| node.inputs.get(1).is_some_and(|&id| graph.value(id).is_known());
@@ -61,9 +62,10 @@ impl Executable {
         MemoryPlan::of(&self.graph, batch)
     }
 
-    /// Bytes of packed weights, which are made when a node first runs.
+    /// Bytes of weights that are packed: those that are held so alone, and those that nodes make when they first run.
     pub fn packed_bytes(&self) -> usize {
-        self.packed.iter().flatten().map(backend::Packed::bytes).sum()
+        let held = self.graph.values.iter().filter_map(|v| v.tensor.as_ref()?.array().packed_bytes());
+        self.packed.iter().flatten().map(backend::Packed::bytes).chain(held).sum()
     }
 
     /// Whether it takes these inputs.
@@ -131,3 +133,33 @@ impl Executable {
         Ok(outputs.into_iter().map(Tensor::from).collect())
     }
 }
+
+/// Bytes of weights given up after which idle memory goes back to the system.
+const TRIM: usize = 1 << 20;
+
+/// Packs the weights that one node alone reads, and it packed alone, in the place of the values that they have.
+fn hold_packed(graph: &mut Graph) {
+    let (uses, mut given_up) = (graph.uses(), 0);
+    let fewest = match graph.batch {
+        Batch::Any(_) => 1,
+        Batch::Fixed(n, _) => n,
+    };
+    for node in &graph.nodes {
+        let specs: Vec<Spec> = node.inputs.iter().map(|&id| graph.values[id.0].spec_at(fewest)).collect();
+        for (at, id) in node.inputs.iter().enumerate().filter(|(_, id)| uses[id] == 1) {
+            let Some(weight) = &mut graph.values[id.0].tensor else { continue };
+            if let Some(packed) = backend::Packed::alone(&node.op, &specs, at, weight.array()) {
+                given_up += packed.memory().1;
+                *weight = packed.into();
+            }
+            if given_up >= TRIM {
+                given_up = 0;
+                trim_memory();
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "executable_tests.rs"]
+mod tests;

@@ -183,6 +183,15 @@ impl Graph {
         uses
     }
 
+    /// Counts one use less of a value, and gives up the elements of one that nothing uses any more. One that was added after the count is used once.
+    pub(crate) fn read_once(&mut self, id: ValueId, uses: &mut HashMap<ValueId, usize>) {
+        let left = uses.entry(id).or_insert(1);
+        *left -= 1;
+        if *left == 0 {
+            self.values[id.0].tensor = None;
+        }
+    }
+
     /// Adds a node at the end, and gives its first result.
     ///
     /// # Panics

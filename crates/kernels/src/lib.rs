@@ -39,5 +39,5 @@ mod training;
 pub use element::{Bool, Element};
 pub use float::Float;
 pub use memory::AlignedVec;
-pub use packed::{PackedWeight, Weights};
+pub use packed::{PackedMatrix, PackedWeight, Weights};
 pub use training::{TRAINING, no_training};

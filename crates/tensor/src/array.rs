@@ -14,7 +14,7 @@ use std::any::Any;
 use std::borrow::Cow;
 use std::ops::Deref;
 use std::sync::Arc;
-use striate_kernels::{AlignedVec, Bool, copy};
+use striate_kernels::{AlignedVec, Bool, PackedMatrix, copy};
 
 /// Where an array's elements are.
 #[derive(Clone)]
@@ -37,6 +37,8 @@ pub enum Storage {
     U8(Arc<AlignedVec<u8>>),
     /// Truth values in this process's memory.
     Bool(Arc<AlignedVec<Bool>>),
+    /// `f32` in this process's memory, as kernels read a weight; shown in the default layout.
+    Packed(Arc<PackedMatrix>),
     /// Somewhere that only another backend knows.
     Remote(Arc<dyn Remote>),
 }
@@ -155,6 +157,7 @@ impl Array {
             Storage::I8(_) => DType::I8,
             Storage::U8(_) => DType::U8,
             Storage::Bool(_) => DType::Bool,
+            Storage::Packed(_) => DType::F32,
             Storage::Remote(r) => r.dtype(),
         }
     }
@@ -180,6 +183,7 @@ impl Array {
             Storage::I8(b) => of(b),
             Storage::U8(b) => of(b),
             Storage::Bool(b) => of(b),
+            Storage::Packed(m) => (Arc::as_ptr(m) as usize, m.bytes()),
             Storage::Remote(_) => (0, 0),
         }
     }
@@ -208,9 +212,32 @@ impl Array {
         }
     }
 
-    /// The array in this process's memory.
+    /// This weight, outputs × inputs in rank 2 or as a kernel of 1×1, held packed for the settings of this thread and in no other form.
+    pub(crate) fn to_packed(&self) -> Array {
+        let sizes = [self.shape[0], self.shape[1]];
+        assert_eq!(self.shape.numel(), sizes[0] * sizes[1], "{} is no matrix", self.shape);
+        let matrix = PackedMatrix::new(sizes, &self.packed_default::<f32>());
+        let strides = self.shape.strides_in(memory_order(self.shape.rank()));
+        Array { storage: Storage::Packed(Arc::new(matrix)), shape: self.shape, strides, offset: 0 }
+    }
+
+    /// The weight, if it is held packed alone.
+    pub(crate) fn as_packed(&self) -> Option<&PackedMatrix> {
+        match &self.storage {
+            Storage::Packed(matrix) => Some(matrix),
+            _ => None,
+        }
+    }
+
+    /// How many bytes a weight takes that is held packed alone; none of others.
+    pub fn packed_bytes(&self) -> Option<usize> {
+        self.as_packed().map(PackedMatrix::bytes)
+    }
+
+    /// The array in this process's memory, in a form that every kernel reads.
     pub fn to_cpu(&self) -> Cow<'_, Array> {
         match &self.storage {
+            Storage::Packed(matrix) => Cow::Owned(Array::from_buffer(matrix.values(), self.shape)),
             Storage::Remote(r) => Cow::Owned(r.download(self.shape)),
             _ => Cow::Borrowed(self),
         }
@@ -272,7 +299,7 @@ impl Array {
     }
 
     /// The array in its default layout, copied only if it is not in it yet.
-    pub(crate) fn dense(self) -> Array {
+    pub fn dense(self) -> Array {
         if matches!(self.storage, Storage::Remote(_)) || self.is_dense_in(memory_order(self.shape.rank())) {
             return self;
         }

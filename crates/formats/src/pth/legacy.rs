@@ -54,7 +54,7 @@ impl<'a> Legacy<'a> {
             let size = sizes
                 .get(key)
                 .ok_or_else(|| FormatError::damaged(path, format!("nothing refers to its storage {}", shown(key))))?;
-            let truncated = |need: usize| FormatError::truncated(path, need as u64, bytes.len());
+            let truncated = |need: usize| FormatError::truncated(path, need as u64, bytes.len() as u64);
             let numel = bytes[at..].first_chunk().ok_or_else(|| truncated(at.saturating_add(8)))?;
             at += 8;
             let length = usize::try_from(u64::from_le_bytes(*numel)).ok().and_then(|numel| numel.checked_mul(*size));

@@ -7,7 +7,7 @@ use striate_tensor::{DType, Op, Tensor};
 /// convolution, transposed convolution or linear layer before it, if nobody else reads that one's result (Jacob et al., 2018, section 3.2). The new
 /// weights are computed in `f64`.
 pub fn fold_batch_norm(graph: &mut Graph) {
-    let uses = graph.uses();
+    let mut uses = graph.uses();
     let mut layers: HashMap<ValueId, usize> = HashMap::new();
     let mut nodes: Vec<Option<Node>> = Vec::new();
     for mut node in std::mem::take(&mut graph.nodes) {
@@ -18,7 +18,11 @@ pub fn fold_batch_norm(graph: &mut Graph) {
                 Scales::of(graph, nodes[place].as_ref().expect("each layer is folded once"), &node, side)
         {
             let layer = nodes[place].take().expect("each layer is folded once");
+            let weight = layer.inputs[1];
             node = scales.into_layer(graph, layer, node);
+            if node.inputs[1] != weight {
+                graph.read_once(weight, &mut uses);
+            }
         }
         if is_foldable(graph, &node) {
             layers.insert(node.outputs[0], nodes.len());
@@ -97,12 +101,15 @@ impl Scales {
         let (dtype, rank) = (weight.dtype(), weight.rank());
         let [channel, _] = channels(graph, &layer);
         let wide: Vec<usize> = (0..rank).map(|d| if d == channel { self.scale.numel() } else { 1 }).collect();
-        let folded = (weight.to_dtype(DType::F64) * self.scale.clone().reshape(wide)).to_dtype(dtype);
+        let is_one = self.scale.to_vec::<f64>().iter().all(|&s| s == 1.0);
+        let folded =
+            (!is_one).then(|| (weight.to_dtype(DType::F64) * self.scale.clone().reshape(wide)).to_dtype(dtype));
         let shift = match layer.inputs.get(2) {
             Some(&bias) => known(bias).to_dtype(DType::F64) * self.scale + self.shift,
             None => self.shift,
         };
-        let inputs = vec![layer.inputs[0], graph.add_constant(folded), graph.add_constant(shift.to_dtype(dtype))];
+        let weight = folded.map_or(layer.inputs[1], |folded| graph.add_constant(folded));
+        let inputs = vec![layer.inputs[0], weight, graph.add_constant(shift.to_dtype(dtype))];
         Node { inputs, outputs: node.outputs, ..layer }
     }
 }

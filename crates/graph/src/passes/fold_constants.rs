@@ -1,11 +1,12 @@
 use crate::graph::{Graph, Node, Origin};
-use striate_tensor::backend;
+use striate_tensor::{Op, backend};
 
 /// Results that are larger than what they come from by more elements than this are computed in each run: they would only take memory.
 const GROWTH: usize = 1 << 16;
 
-/// Computes once what depends on parameters, buffers and constants alone.
+/// Computes once what depends on parameters, buffers and constants alone. What only that depended on is given up at once.
 pub fn fold_constants(graph: &mut Graph) {
+    let mut uses = graph.uses();
     for node in std::mem::take(&mut graph.nodes) {
         if !is_constant(graph, &node) {
             graph.nodes.push(node);
@@ -15,7 +16,12 @@ pub fn fold_constants(graph: &mut Graph) {
         let results = backend::run(&node.op, node.inputs.iter().map(operand).collect());
         for (id, y) in node.outputs.iter().zip(results) {
             let value = &mut graph.values[id.0];
+            // A view would keep all that it shows a part of, and run slower; a broadcast one takes no memory.
+            let y = if matches!(node.op, Op::Expand { .. }) { y } else { y.dense() };
             (value.origin, value.tensor) = (Origin::Constant, Some(y.into()));
+        }
+        for id in &node.inputs {
+            graph.read_once(*id, &mut uses);
         }
     }
 }

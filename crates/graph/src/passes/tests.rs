@@ -5,6 +5,7 @@ use striate_nn::{
     BatchNorm1d, BatchNorm2d, Conv2d, Entry, EntryMut, Flatten, Forward, Linear, MaxPool2d, Module, Pass, ReLU,
     Sequential, SiLU,
 };
+use striate_tensor::op::Binary;
 use striate_tensor::{DType, Generator, Op, Tensor};
 
 #[path = "rewrite_tests.rs"]
@@ -159,6 +160,36 @@ fn constants_are_folded_and_dead_nodes_dropped() {
     assert_eq!(names(&all), ["square", "mul", "exp", "linear"]);
     let graph = check(&net, &[2, 4], fold_constants, &["linear"]);
     assert_eq!(graph.values.len(), 3, "{graph}");
+}
+
+#[test]
+fn what_is_folded_is_given_up() {
+    let net = Scaled { layer: Linear::new(4, 3, &mut Generator::new(0)) };
+    let mut graph = capture(&net, &[2, 4]);
+    fold_constants(&mut graph);
+    let known: Vec<&str> = graph.values.iter().filter(|v| v.is_known()).map(|v| v.name.as_str()).collect();
+    let folded = graph.value(graph.nodes.last().unwrap().inputs[1]);
+    assert_eq!(known, ["layer.bias", &folded.name], "{graph}");
+    let mut graph = capture(&shaken(normalized(&mut Generator::new(0))), &[2, 3, 6, 6]);
+    fold_batch_norm(&mut graph);
+    let before: Vec<&str> =
+        graph.values_of(Origin::Parameter).filter(|v| v.is_known()).map(|v| v.name.as_str()).collect();
+    assert!(!before.contains(&"0.weight"), "{before:?}");
+}
+
+fn normalized(rng: &mut Generator) -> Sequential {
+    Sequential::new().add(Conv2d::new(3, 8, 3, rng)).add(BatchNorm2d::new(8))
+}
+
+#[test]
+fn a_bias_that_is_added_leaves_the_weight_as_it_is() {
+    let mut graph = capture(&Linear::new(4, 3, &mut Generator::new(0)), &[2, 4]);
+    let weight = graph.nodes[0].inputs[1];
+    let (sum, shift) = (graph.outputs[0], graph.add_constant(Tensor::ones([3], DType::F32)));
+    graph.outputs[0] = graph.append(Op::Binary(Binary::Add), &[sum, shift]);
+    fold_batch_norm(&mut graph);
+    assert_eq!(names(&graph), ["linear"]);
+    assert_eq!(graph.nodes[0].inputs[1], weight);
 }
 
 #[test]

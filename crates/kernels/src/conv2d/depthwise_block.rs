@@ -44,13 +44,16 @@ impl Pointwise<'_> {
     fn check(&self, pixels: usize) {
         let [inputs, outputs] = self.channels;
         assert!(
-            self.weight.values.len() == inputs * outputs && self.bias.is_none_or(|b| b.len() == outputs),
+            self.weight.len() == inputs * outputs && self.bias.is_none_or(|b| b.len() == outputs),
             "depthwise_block: a pointwise convolution from {inputs} to {outputs} channels has a weight or a bias of other sizes"
         );
         self.epilogue.check(pixels * outputs);
     }
 
     fn with_panels<R>(&self, target: Target, run: impl FnOnce(&Panels) -> R) -> R {
+        if let Some(panels) = self.weight.held_panels() {
+            return run(panels);
+        }
         let [inputs, outputs] = self.channels;
         let pack =
             |new: NewBuffer| vec![Panels::from_columns(new, target.lanes(), inputs, outputs, self.weight.values)];

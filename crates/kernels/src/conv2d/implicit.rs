@@ -144,7 +144,8 @@ pub fn forward(
         groups.map(|w| Panels::in_precision(precision, new, lanes, runs, co, w)).collect()
     };
     let own;
-    let panels = match weight.packed.and_then(|packed| packed.panels(lanes, precision, pack)) {
+    let held = weight.held_panels().map(std::slice::from_ref);
+    let panels = match held.or_else(|| weight.packed?.panels(lanes, precision, pack)) {
         Some(panels) => panels,
         None => {
             own = pack(AlignedVec::unspecified);

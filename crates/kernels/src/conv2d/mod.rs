@@ -59,7 +59,8 @@ pub fn conv2d_fused<'a, T: Float>(
     output: &mut [T],
 ) {
     let (input, weight) = (input.into(), weight.into());
-    s.check("conv2d", input.values.len(), weight.values.len(), output.len());
+    s.check("conv2d", input.values.len(), weight.len(), output.len());
+    assert!(weight.matrix.is_none() || s.is_pointwise(), "conv2d: a matrix is no weight for {s:?}");
     if let Some(bias) = bias {
         assert!(
             bias.len() == s.out_channels,
@@ -69,7 +70,7 @@ pub fn conv2d_fused<'a, T: Float>(
         );
     }
     epilogue.check(output.len());
-    if weight.values.is_empty() {
+    if weight.len() == 0 {
         // Without channels nothing is summed.
         output.fill(T::ZERO);
         if let Some(bias) = bias {

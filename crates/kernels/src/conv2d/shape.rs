@@ -64,6 +64,11 @@ impl Conv2dShape {
         })
     }
 
+    /// Whether it multiplies each pixel that it reads by one matrix, outputs × inputs.
+    pub fn is_pointwise(&self) -> bool {
+        self.kernel == [1; 2] && self.padding == [[0; 2]; 2] && self.groups == 1
+    }
+
     /// Elements of the input.
     pub fn input_len(&self) -> usize {
         self.batch * self.in_size[0] * self.in_size[1] * self.in_channels

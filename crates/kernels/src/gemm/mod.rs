@@ -83,13 +83,13 @@ pub fn linear<'a, T: Float>(
     c: &mut [T],
 ) {
     let weight = weight.into();
-    let b = Matrix::row_major(weight.values, inputs).t();
     assert!(
         c.len() == rows * outputs,
         "linear: the result is {rows}×{outputs}, but its slice has {} elements",
         c.len()
     );
-    check(rows, outputs, inputs, &x, &b, x.data.len(), b.data.len());
+    let b = Matrix::row_major(weight.values, inputs).t();
+    check(rows, outputs, inputs, &x, &b, x.data.len(), weight.len());
     assert!(bias.is_none_or(|b| b.len() == outputs), "linear: {outputs} columns, but the bias has another length");
     let is_dense = x.col_stride == 1 && x.row_stride == inputs;
     let precision = if is_dense { weight.precision() } else { Precision::F32 };
@@ -104,6 +104,7 @@ pub fn linear<'a, T: Float>(
         let x = Matrix { data: x_data, row_stride: x.row_stride, col_stride: x.col_stride };
         blocked::gemm(Target::current(), rows, outputs, inputs, x, Right::Packed(panels), c, false);
     } else {
+        assert!(weight.matrix.is_none(), "linear: a weight of f32 for rows of another type");
         dispatch(rows, outputs, inputs, x, b, c, false);
     }
     if let Some(bias) = bias.filter(|b| !b.is_empty()) {
@@ -115,17 +116,24 @@ pub fn linear<'a, T: Float>(
     }
 }
 
-/// The packed weight, where [`dispatch`] would pack it too.
+/// Whether [`linear`] reads a packed weight for this many rows and more. Where it does not [`dispatch`] would not pack it, either.
+pub fn reads_packed(rows: usize, inputs: usize, outputs: usize) -> bool {
+    /// Weights with more elements are packed at each product.
+    const MAX_LEN: usize = 1 << 23;
+    rows * inputs * outputs > TINY && !dot::pays(rows, outputs, inputs) && inputs * outputs <= MAX_LEN
+}
+
+/// The packed weight, where it is read.
 fn packed_panels<'a, T: Float>(
     [rows, inputs, outputs]: [usize; 3],
     weight: &Weights<'a, T>,
     precision: Precision,
 ) -> Option<&'a Panels> {
-    /// Weights with more elements are packed at each product.
-    const MAX_LEN: usize = 1 << 23;
-    let Weights { values, packed } = weight.as_f32()?;
-    let packs = rows * inputs * outputs > TINY && !dot::pays(rows, outputs, inputs);
-    if !packs || values.len() > MAX_LEN {
+    let Weights { values, packed, .. } = weight.as_f32()?;
+    if let Some(panels) = weight.held_panels() {
+        return Some(panels);
+    }
+    if !reads_packed(rows, inputs, outputs) {
         return None;
     }
     let lanes = Target::current().lanes();

@@ -15,6 +15,7 @@ use crate::shape::Shape;
 use std::ops::Deref;
 use std::sync::Arc;
 use striate_kernels::PackedWeight;
+use striate_kernels::settings::{ComputeSettings, Precision};
 
 pub use striate_kernels::optim::{AdagradStep, AdamStep, LambStep, LionStep, NAdamStep, RmsPropStep, SgdStep, Update};
 
@@ -111,6 +112,15 @@ impl Packed {
     /// A place to keep it, if `op` has weights that packing helps.
     pub fn of(op: &Op) -> Option<Packed> {
         matches!(op, Op::Conv2d { .. } | Op::FusedConv2d(_) | Op::ConvChain(_) | Op::Linear).then(Packed::default)
+    }
+
+    /// The weight `inputs[at]` of `op` held packed and in no other form, if that is all that `op` reads of it, however many samples there are: `specs` are those
+    /// of the operands where they are fewest.
+    pub fn alone(op: &Op, specs: &[Spec], at: usize, weight: &Array) -> Option<Array> {
+        let is_plain = weight.device() == Device::Cpu && weight.dtype() == DType::F32 && weight.as_packed().is_none();
+        let reads =
+            is_plain && ComputeSettings::current().precision == Precision::F32 && cpu::reads_packed(op, specs, at);
+        reads.then(|| weight.to_packed())
     }
 
     /// How many bytes it takes.

@@ -1,5 +1,6 @@
 //! Convolution.
 
+use super::weights::Weight;
 use super::{TRAINING, by_float, no_such_op, pool, take, take_more};
 use crate::array::Array;
 use crate::element::Stored;
@@ -7,7 +8,7 @@ use crate::op::{Conv2dOptions, FusedConv2d, Op, Pool2dOptions, as_clamp};
 use crate::shape::Shape;
 use striate_kernels::conv2d::{self as conv, Conv2dShape, Epilogue};
 use striate_kernels::elementwise::Clamp;
-use striate_kernels::{AlignedVec, Float, PackedWeight, Weights};
+use striate_kernels::{AlignedVec, Float, PackedWeight};
 
 /// The results of an op of this family.
 pub fn run(op: &Op, packed: Option<&PackedWeight>, inputs: Vec<Array>) -> Vec<Array> {
@@ -35,19 +36,6 @@ pub fn run(op: &Op, packed: Option<&PackedWeight>, inputs: Vec<Array>) -> Vec<Ar
         _ => no_such_op(op, "convolution"),
     };
     vec![one]
-}
-
-/// A weight, and where its packed form is kept, if it is.
-#[derive(Clone, Copy)]
-struct Weight<'a> {
-    array: &'a Array,
-    packed: Option<&'a PackedWeight>,
-}
-
-impl<'a> Weight<'a> {
-    fn kernels<T: Stored>(&self, values: &'a [T]) -> Weights<'a, T> {
-        self.packed.map_or(values.into(), |packed| Weights::packed(values, packed))
-    }
 }
 
 pub(super) fn conv_shape(input: Shape, weight: Shape, o: &Conv2dOptions) -> Conv2dShape {
@@ -79,14 +67,7 @@ fn conv2d<T: Stored + Float>(
     let bias = bias.map(|b| b.packed_default::<T>());
     let values = x.packed_default::<T>();
     let input = conv::Input { values: &values, relu };
-    conv::conv2d_fused(
-        &s,
-        input,
-        weight.kernels(&weight.array.packed_default::<T>()),
-        bias.as_deref(),
-        epilogue,
-        &mut out,
-    );
+    conv::conv2d_fused(&s, input, weight.of_values(&weight.values::<T>()), bias.as_deref(), epilogue, &mut out);
     Array::from_buffer(out, Shape::from([s.batch, s.out_channels, h, w]))
 }
 
@@ -129,14 +110,7 @@ fn conv2d_max_pool2<T: Stored + Float>(
     let bias = bias.map(|b| b.packed_default::<T>());
     let values = x.packed_default::<T>();
     let input = conv::Input { values: &values, relu };
-    conv::conv2d_max_pool2(
-        &s,
-        input,
-        weight.kernels(&weight.array.packed_default::<T>()),
-        bias.as_deref(),
-        clamp,
-        &mut out,
-    );
+    conv::conv2d_max_pool2(&s, input, weight.of_values(&weight.values::<T>()), bias.as_deref(), clamp, &mut out);
     Array::from_buffer(out, shape)
 }
 

@@ -2,6 +2,7 @@
 
 use super::by_float;
 use super::conv::{conv_shape, fused_conv2d};
+use super::weights::Weight;
 use crate::array::{Array, Packed};
 use crate::dtype::DType;
 use crate::op::{FusedConv2d, Spec, as_clamp, operands_of_chain};
@@ -62,8 +63,8 @@ pub fn run(chain: &[FusedConv2d], packed: Option<&[PackedWeight; 3]>, inputs: Ve
 struct Values<'a> {
     f: &'a FusedConv2d,
     shape: Shape,
-    weight: Packed<'a, f32>,
-    packed: Option<&'a PackedWeight>,
+    weight: Weight<'a>,
+    values: Packed<'a, f32>,
     bias: Option<Packed<'a, f32>>,
     residual: Option<Packed<'a, f32>>,
 }
@@ -71,18 +72,19 @@ struct Values<'a> {
 impl<'a> Values<'a> {
     fn of(f: &'a FusedConv2d, operands: &'a [Array], packed: Option<&'a PackedWeight>) -> Values<'a> {
         let (bias, rest) = operands[1..].split_at(usize::from(f.bias));
+        let weight = Weight { array: &operands[0], packed };
         Values {
             f,
             shape: operands[0].shape,
-            weight: operands[0].packed_default(),
-            packed,
+            weight,
+            values: weight.values(),
             bias: bias.first().map(Array::packed_default),
             residual: rest.first().map(Array::packed_default),
         }
     }
 
     fn weights(&self) -> Weights<'_, f32> {
-        self.packed.map_or((&self.weight[..]).into(), |packed| Weights::packed(&self.weight, packed))
+        self.weight.of_values(&self.values)
     }
 
     fn epilogue(&self) -> Epilogue<'_, f32> {

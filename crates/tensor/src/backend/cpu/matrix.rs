@@ -1,12 +1,13 @@
 //! Matrix products.
 
+use super::weights::Weight;
 use super::{by_float, take, take_more, views};
 use crate::array::Array;
 use crate::element::Stored;
 use crate::op::{Op, Spec};
 use crate::shape::Shape;
 use striate_kernels::gemm::{self, Matrix, batched_gemm, gemm};
-use striate_kernels::{AlignedVec, Float, PackedWeight, Weights};
+use striate_kernels::{AlignedVec, Float, PackedWeight};
 
 /// The results of an op of this family.
 pub fn run(op: &Op, packed: Option<&PackedWeight>, inputs: Vec<Array>, outputs: &[Spec]) -> Vec<Array> {
@@ -53,10 +54,10 @@ pub fn linear<T: Stored + Float>(x: Array, weight: Array, bias: Option<Array>, p
         return y;
     }
     let mut out = AlignedVec::unspecified(rows * outputs);
-    let values = &weight.data::<T>()[..inputs * outputs];
-    let weight = packed.map_or(values.into(), |packed| Weights::packed(values, packed));
+    let weight = Weight { array: &weight, packed };
+    let values = weight.values::<T>();
     let bias = bias.as_ref().map(|b| b.packed_default::<T>());
-    gemm::linear(rows, inputs, outputs, matrix::<T>(&x), weight, bias.as_deref(), &mut out);
+    gemm::linear(rows, inputs, outputs, matrix::<T>(&x), weight.of_values(&values), bias.as_deref(), &mut out);
     Array::from_buffer(out, Shape::from([rows, outputs]))
 }
 

@@ -17,8 +17,10 @@ mod shape;
 mod softmax;
 mod unary;
 mod views;
+mod weights;
 
 pub use conv_chain::is_one_pass;
+pub use weights::reads_packed;
 
 use super::{Backend, Packed};
 use crate::array::Array;
@@ -116,6 +118,9 @@ fn take_more<const N: usize>(mut inputs: Vec<Array>) -> ([Array; N], Option<Arra
 /// The results of an op; `packed` is where the packed form of its weights is kept, if it is.
 fn run(op: &Op, packed: Option<&[PackedWeight; 3]>, inputs: Vec<Array>, outputs: &[Spec]) -> Vec<Array> {
     use Family as F;
+    let reads_packed = matches!(op.family(), F::Convolution) || matches!(op, Op::Linear);
+    let as_it_is = |x: &Array| x.as_packed().is_none_or(|matrix| reads_packed && matrix.fits());
+    let inputs = inputs.into_iter().map(|x| if as_it_is(&x) { x } else { x.to_cpu().into_owned() }).collect();
     // What a build leaves out is named behind a constant, so that the compiler leaves it out.
     let run = match op.family() {
         F::Shape => shape::run,
