@@ -236,9 +236,11 @@ fn correlate<F: Factor>(
         return;
     }
     let bands = Bands::of_channels(c.batch, c.out_size, MIN_TASKS, c.in_channels);
-    // Small outputs are split by columns as well, so that there is work for several threads.
+    // Small outputs are split by columns as well, so that there is work for several threads. The one that has the smaller bands takes over a part of the others',
+    // which must be small for that.
     let widest = panels_of_groups.iter().map(Panels::len).max().unwrap_or(0);
-    let splits = MIN_TASKS.div_ceil(bands.len()).min(widest).max(1);
+    let tasks = if bands.are_even() { MIN_TASKS } else { 2 * MIN_TASKS };
+    let splits = tasks.div_ceil(bands.len()).min(widest).max(1);
     let row = ow * c.out_channels;
     let lanes = target.lanes();
     // Several tasks of a band share what is copied for it.

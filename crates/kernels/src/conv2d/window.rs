@@ -61,6 +61,11 @@ impl Bands {
         self.batch.div_ceil(self.images) * self.per_image()
     }
 
+    /// Whether all have as many rows.
+    pub fn are_even(&self) -> bool {
+        self.height.is_multiple_of(self.rows)
+    }
+
     pub fn get(&self, task: usize) -> Band {
         let (image, first) = (task / self.per_image() * self.images, task % self.per_image() * self.rows);
         Band { image, images: self.images.min(self.batch - image), first, rows: self.rows.min(self.height - first) }
