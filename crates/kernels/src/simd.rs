@@ -115,6 +115,11 @@ pub trait Simd: Copy + Send + Sync + 'static {
             std::ptr::copy_nonoverlapping(lanes.as_ptr(), to, n);
         }
     }
+    /// `a * b + c` in the lower half of the lanes, as [`Simd::mul_add`]; the upper ones are not specified.
+    #[inline(always)]
+    fn mul_add_lower(self, a: Self::F32, b: Self::F32, c: Self::F32) -> Self::F32 {
+        self.mul_add(a, b, c)
+    }
     /// Adds the products of pairs of `bf16` to `acc`. A lane of `x` and of `y` holds two numbers, the first in its lower half.
     #[inline(always)]
     fn dot_bf16(self, x: Self::F32, y: Self::F32, acc: Self::F32) -> Self::F32 {
@@ -256,7 +261,7 @@ pub mod x86 {
     use std::arch::x86_64::*;
 
     macro_rules! x86_simd {
-        ($name:ident, $lanes:literal, $vec:ty, $doc:literal, $splat:ident, $load:ident, $store:ident, $add:ident, $sub:ident, $mul:ident, $div:ident, $fma:ident, $max:ident, $min:ident, $scale:expr, $max_or_nan:expr, $unless:expr, $at_least:expr, $at_most:expr, $load_first:expr, $store_first:expr, $sum:expr, $better:expr, $bytes:expr $(, $bf16:tt)?) => {
+        ($name:ident, $lanes:literal, $vec:ty, $doc:literal, $splat:ident, $load:ident, $store:ident, $add:ident, $sub:ident, $mul:ident, $div:ident, $fma:ident, $max:ident, $min:ident, $scale:expr, $max_or_nan:expr, $unless:expr, $at_least:expr, $at_most:expr, $load_first:expr, $store_first:expr, $sum:expr, $better:expr, $bytes:expr $(, $more:tt)?) => {
             #[doc = $doc]
             #[derive(Clone, Copy, Debug)]
             pub struct $name(());
@@ -366,10 +371,18 @@ pub mod x86 {
                         unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), to, n) }
                     }
                 }
-                $(x86_simd! { $bf16 })?
+                $(x86_simd! { $more })?
+            }
+        };
+        (avx512) => {
+            #[inline(always)]
+            fn mul_add_lower(self, a: __m512, b: __m512, c: __m512) -> __m512 {
+                let half = |v| unsafe { _mm512_castps512_ps256(v) };
+                unsafe { _mm512_castps256_ps512(_mm256_fmadd_ps(half(a), half(b), half(c))) }
             }
         };
         (avx512_bf16) => {
+            x86_simd! { avx512 }
             #[inline(always)]
             fn dot_bf16(self, x: __m512, y: __m512, acc: __m512) -> __m512 {
                 unsafe { _mm512_dpbf16_ps(acc, std::mem::transmute::<__m512, __m512bh>(x), std::mem::transmute::<__m512, __m512bh>(y)) }
@@ -411,40 +424,40 @@ pub mod x86 {
         bytes_of_8
     );
     macro_rules! avx512 {
-        ($name:ident, $doc:literal $(, $bf16:tt)?) => {
-    x86_simd!(
-        $name,
-        16,
-        __m512,
-        $doc,
-        _mm512_set1_ps,
-        _mm512_loadu_ps,
-        _mm512_storeu_ps,
-        _mm512_add_ps,
-        _mm512_sub_ps,
-        _mm512_mul_ps,
-        _mm512_div_ps,
-        _mm512_fmadd_ps,
-        _mm512_max_ps,
-        _mm512_min_ps,
-        _mm512_scalef_ps,
-        |a, b| _mm512_mask_mov_ps(_mm512_max_ps(a, b), _mm512_cmp_ps_mask::<_CMP_UNORD_Q>(a, a), a),
-        |x, v| _mm512_maskz_mov_ps(_mm512_cmp_ps_mask::<_CMP_NLE_UQ>(x, _mm512_setzero_ps()), v),
-        |low, v| _mm512_mask_mov_ps(v, _mm512_cmp_ps_mask::<_CMP_LE_OQ>(v, low), low),
-        |high, v| _mm512_mask_mov_ps(v, _mm512_cmp_ps_mask::<_CMP_GE_OQ>(v, high), high),
-        |from, n| _mm512_maskz_loadu_ps(first_of_16(n), from),
-        |to, v, n| _mm512_mask_storeu_ps(to, first_of_16(n), v),
-        |v| sum_of_8(_mm256_add_ps(_mm512_castps512_ps256(v), _mm512_extractf32x8_ps::<1>(v))),
-        |best, at, x, k| {
-            let better = _mm512_cmp_ps_mask::<_CMP_GT_OQ>(x, best) | _mm512_cmp_ps_mask::<_CMP_UNORD_Q>(x, x);
-            (_mm512_mask_mov_ps(best, better, x), _mm512_mask_mov_ps(at, better, k))
-        },
-        |v| std::mem::transmute::<__m128i, [u8; 16]>(_mm512_cvtepi32_epi8(_mm512_cvttps_epi32(v)))
-        $(, $bf16)?
-    );
-    };
+        ($name:ident, $doc:literal, $more:tt) => {
+            x86_simd!(
+                $name,
+                16,
+                __m512,
+                $doc,
+                _mm512_set1_ps,
+                _mm512_loadu_ps,
+                _mm512_storeu_ps,
+                _mm512_add_ps,
+                _mm512_sub_ps,
+                _mm512_mul_ps,
+                _mm512_div_ps,
+                _mm512_fmadd_ps,
+                _mm512_max_ps,
+                _mm512_min_ps,
+                _mm512_scalef_ps,
+                |a, b| _mm512_mask_mov_ps(_mm512_max_ps(a, b), _mm512_cmp_ps_mask::<_CMP_UNORD_Q>(a, a), a),
+                |x, v| _mm512_maskz_mov_ps(_mm512_cmp_ps_mask::<_CMP_NLE_UQ>(x, _mm512_setzero_ps()), v),
+                |low, v| _mm512_mask_mov_ps(v, _mm512_cmp_ps_mask::<_CMP_LE_OQ>(v, low), low),
+                |high, v| _mm512_mask_mov_ps(v, _mm512_cmp_ps_mask::<_CMP_GE_OQ>(v, high), high),
+                |from, n| _mm512_maskz_loadu_ps(first_of_16(n), from),
+                |to, v, n| _mm512_mask_storeu_ps(to, first_of_16(n), v),
+                |v| sum_of_8(_mm256_add_ps(_mm512_castps512_ps256(v), _mm512_extractf32x8_ps::<1>(v))),
+                |best, at, x, k| {
+                    let better = _mm512_cmp_ps_mask::<_CMP_GT_OQ>(x, best) | _mm512_cmp_ps_mask::<_CMP_UNORD_Q>(x, x);
+                    (_mm512_mask_mov_ps(best, better, x), _mm512_mask_mov_ps(at, better, k))
+                },
+                |v| std::mem::transmute::<__m128i, [u8; 16]>(_mm512_cvtepi32_epi8(_mm512_cvttps_epi32(v))),
+                $more
+            );
+        };
     }
-    avx512!(Avx512, "AVX-512.");
+    avx512!(Avx512, "AVX-512.", avx512);
     avx512!(Avx512Bf16, "AVX-512 with AVX512_BF16.", avx512_bf16);
 
     /// In two factors, as 2^n may lie outside the range of normal numbers.

@@ -376,11 +376,7 @@ impl<P: Fn(usize) -> Range<usize>, F: Factor> Task<'_, P, F> {
                 // task's.
                 unsafe {
                     let output = self.output.add(first);
-                    if tile::is_narrow(S::LANES, cols) {
-                        job.tiles::<S, F, R, LESS, REST, 1>(simd, self.epilogue.in_registers(simd), output)
-                    } else {
-                        job.tiles::<S, F, R, LESS, REST, 2>(simd, self.epilogue.in_registers(simd), output)
-                    }
+                    job.product::<S, F, R, LESS, REST>(simd, self.epilogue.in_registers(simd), output);
                 }
             }
         }
@@ -404,7 +400,37 @@ impl Columns<'_> {
     /// # Safety
     /// `output` must be valid for writing `cols` values at a multiple of `out_stride` for each offset, which nobody else touches.
     #[inline(always)]
-    unsafe fn tiles<S: Simd, F: Factor, const R: usize, const LESS: usize, const REST: usize, const V: usize>(
+    unsafe fn product<S: Simd, F: Factor, const R: usize, const LESS: usize, const REST: usize>(
+        &self,
+        simd: S,
+        epilogue: InRegisters<S>,
+        output: *mut f32,
+    ) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            match (tile::is_narrow(S::LANES, self.cols), tile::ends_in_half(S::LANES, self.cols)) {
+                (true, true) => self.tiles::<S, F, F::InLowerHalf, R, LESS, REST, 1>(simd, epilogue, output),
+                (true, false) => self.tiles::<S, F, F, R, LESS, REST, 1>(simd, epilogue, output),
+                (false, true) => self.tiles::<S, F, F::InLowerHalf, R, LESS, REST, 2>(simd, epilogue, output),
+                (false, false) => self.tiles::<S, F, F, R, LESS, REST, 2>(simd, epilogue, output),
+            }
+        }
+    }
+
+    /// In tiles of `V` vectors of columns, with the factors `L` in the last.
+    ///
+    /// # Safety
+    /// As [`Columns::product`].
+    #[inline(always)]
+    unsafe fn tiles<
+        S: Simd,
+        F: Factor,
+        L: Factor,
+        const R: usize,
+        const LESS: usize,
+        const REST: usize,
+        const V: usize,
+    >(
         &self,
         simd: S,
         epilogue: InRegisters<S>,
@@ -426,13 +452,13 @@ impl Columns<'_> {
             // SAFETY: the caller's promise, with what was asserted above.
             unsafe {
                 if pixels - q > REST && index < of_less {
-                    self.tile::<S, F, LESS, V>(simd, epilogue, bias, q, prefetch, output);
+                    self.tile::<S, F, L, LESS, V>(simd, epilogue, bias, q, prefetch, output);
                     q += LESS;
                 } else if pixels - q > REST {
-                    self.tile::<S, F, R, V>(simd, epilogue, bias, q, prefetch, output);
+                    self.tile::<S, F, L, R, V>(simd, epilogue, bias, q, prefetch, output);
                     q += R;
                 } else {
-                    self.tile::<S, F, REST, V>(simd, epilogue, bias, q, prefetch, output);
+                    self.tile::<S, F, L, REST, V>(simd, epilogue, bias, q, prefetch, output);
                     q += REST;
                 }
             }
@@ -445,7 +471,7 @@ impl Columns<'_> {
     /// # Safety
     /// As [`Columns::tiles`], with `b` a panel of `V` vectors for every step of the walk, `before_relu` and the residual as long as the output, and `q` a pixel.
     #[inline(always)]
-    unsafe fn tile<S: Simd, F: Factor, const R: usize, const V: usize>(
+    unsafe fn tile<S: Simd, F: Factor, L: Factor, const R: usize, const V: usize>(
         &self,
         simd: S,
         epilogue: InRegisters<S>,
@@ -474,7 +500,7 @@ impl Columns<'_> {
         unsafe {
             let (b, step) = (self.b.as_ptr(), V * S::LANES);
             let mut acc =
-                tile::multiply_prefetching::<S, F, R, V>(simd, &rows, self.walk, b, step, [bias; R], prefetch);
+                tile::multiply_prefetching::<S, F, L, R, V>(simd, &rows, self.walk, b, step, [bias; R], prefetch);
             if let Some(x) = self.residual {
                 let x = tile::load::<S, R, V>(simd, x.as_ptr().add(at), self.out_stride, count, self.cols);
                 for r in 0..R {
@@ -567,11 +593,7 @@ impl Panelwise<'_, '_> {
             // SAFETY: the output has `cols` values at each pixel from `to` on, as asserted, and is borrowed exclusively; every pixel has `depth` values.
             unsafe {
                 let output = product.output.as_mut_ptr().add(to);
-                if tile::is_narrow(S::LANES, cols) {
-                    job.tiles::<S, Single, R, LESS, REST, 1>(simd, epilogue, output)
-                } else {
-                    job.tiles::<S, Single, R, LESS, REST, 2>(simd, epilogue, output)
-                }
+                job.product::<S, Single, R, LESS, REST>(simd, epilogue, output);
             }
         }
     }

@@ -62,6 +62,8 @@ pub(crate) trait Factor: Send + Sync {
     const PRECISION: Precision;
     /// How many numbers.
     const COUNT: usize;
+    /// The same in a vector of which the lower half is wanted.
+    type InLowerHalf: Factor;
 
     /// All of them `x`.
     fn of(x: f32) -> f32;
@@ -78,6 +80,7 @@ pub(crate) struct Single;
 impl Factor for Single {
     const PRECISION: Precision = Precision::F32;
     const COUNT: usize = 1;
+    type InLowerHalf = SingleInLowerHalf;
 
     fn of(x: f32) -> f32 {
         x
@@ -86,6 +89,28 @@ impl Factor for Single {
     #[inline(always)]
     fn mul_add<S: Simd>(simd: S, x: S::F32, y: S::F32, acc: S::F32) -> S::F32 {
         simd.mul_add(x, y, acc)
+    }
+
+    fn run<K: Kernel>(target: Target, kernel: K) -> K::Output {
+        target.run(kernel)
+    }
+}
+
+/// As [`Single`]; of the results the lower half of the lanes is specified.
+pub(crate) struct SingleInLowerHalf;
+
+impl Factor for SingleInLowerHalf {
+    const PRECISION: Precision = Precision::F32;
+    const COUNT: usize = 1;
+    type InLowerHalf = SingleInLowerHalf;
+
+    fn of(x: f32) -> f32 {
+        x
+    }
+
+    #[inline(always)]
+    fn mul_add<S: Simd>(simd: S, x: S::F32, y: S::F32, acc: S::F32) -> S::F32 {
+        simd.mul_add_lower(x, y, acc)
     }
 
     fn run<K: Kernel>(target: Target, kernel: K) -> K::Output {
@@ -106,6 +131,7 @@ impl Bf16Pair {
 impl Factor for Bf16Pair {
     const PRECISION: Precision = Precision::Bf16;
     const COUNT: usize = 2;
+    type InLowerHalf = Bf16Pair;
 
     fn of(x: f32) -> f32 {
         Bf16Pair::join(x, x)
@@ -136,15 +162,15 @@ pub(crate) unsafe fn multiply<S: Simd, const R: usize, const V: usize>(
     acc: [[S::F32; V]; R],
 ) -> [[S::F32; V]; R] {
     // SAFETY: the caller's promise.
-    unsafe { multiply_each::<S, Single, R, V>(simd, rows, walk, b, b_step, acc, || ()) }
+    unsafe { multiply_each::<S, Single, Single, R, V>(simd, rows, walk, b, b_step, acc, || ()) }
 }
 
-/// As [`multiply`] for these factors, and prefetches.
+/// As [`multiply`] for these factors, `L` in the last vector of columns, and prefetches.
 ///
 /// # Safety
 /// As [`multiply`].
 #[inline(always)]
-pub(crate) unsafe fn multiply_prefetching<S: Simd, F: Factor, const R: usize, const V: usize>(
+pub(crate) unsafe fn multiply_prefetching<S: Simd, F: Factor, L: Factor, const R: usize, const V: usize>(
     simd: S,
     rows: &[*const f32; R],
     walk: &Walk,
@@ -159,7 +185,7 @@ pub(crate) unsafe fn multiply_prefetching<S: Simd, F: Factor, const R: usize, co
         at = at.wrapping_add(prefetch.step);
     };
     // SAFETY: the caller's promise.
-    unsafe { multiply_each::<S, F, R, V>(simd, rows, walk, b, b_step, acc, each) }
+    unsafe { multiply_each::<S, F, L, R, V>(simd, rows, walk, b, b_step, acc, each) }
 }
 
 /// What a product prefetches: the cache line at `from`, and at each further step of its walk the one `step` bytes after the last.
@@ -187,12 +213,12 @@ impl Prefetch {
     }
 }
 
-/// As [`multiply`], calling `each` at every step of the walk.
+/// As [`multiply_prefetching`], calling `each` at every step of the walk.
 ///
 /// # Safety
 /// As [`multiply`].
 #[inline(always)]
-unsafe fn multiply_each<S: Simd, F: Factor, const R: usize, const V: usize>(
+unsafe fn multiply_each<S: Simd, F: Factor, L: Factor, const R: usize, const V: usize>(
     simd: S,
     rows: &[*const f32; R],
     walk: &Walk,
@@ -216,7 +242,11 @@ unsafe fn multiply_each<S: Simd, F: Factor, const R: usize, const V: usize>(
                     // SAFETY: the caller's promise about the rows.
                     let x = simd.splat(unsafe { *rows[r].add(at) });
                     for v in 0..V {
-                        acc[r][v] = F::mul_add(simd, x, y[v], acc[r][v]);
+                        acc[r][v] = if v + 1 < V {
+                            F::mul_add(simd, x, y[v], acc[r][v])
+                        } else {
+                            L::mul_add(simd, x, y[v], acc[r][v])
+                        };
                     }
                 }
                 at += walk.step;
@@ -408,6 +438,11 @@ impl Panels {
 /// `V` for a panel with `cols` used columns.
 pub(crate) const fn is_narrow(lanes: usize, cols: usize) -> bool {
     cols <= lanes
+}
+
+/// Whether the last vector of a panel with `cols` used columns has no more than half of them, where vectors of half the length take less time.
+pub(crate) const fn ends_in_half(lanes: usize, cols: usize) -> bool {
+    lanes == MAX_LANES && cols > 0 && (cols - 1) % lanes < lanes / 2
 }
 
 const _: () = assert!(tile_rows(MAX_LANES) == MAX_ROWS);
