@@ -221,6 +221,11 @@ impl Array {
         Array { storage: Storage::Packed(Arc::new(matrix)), shape: self.shape, strides, offset: 0 }
     }
 
+    /// Whether nobody else holds the elements, and they are `f32` in this process's memory.
+    pub(crate) fn is_sole_f32(&self) -> bool {
+        matches!(&self.storage, Storage::F32(buffer) if Arc::strong_count(buffer) == 1)
+    }
+
     /// The weight, if it is held packed alone.
     pub(crate) fn as_packed(&self) -> Option<&PackedMatrix> {
         match &self.storage {

@@ -114,13 +114,11 @@ impl Packed {
         matches!(op, Op::Conv2d { .. } | Op::FusedConv2d(_) | Op::ConvChain(_) | Op::Linear).then(Packed::default)
     }
 
-    /// The weight `inputs[at]` of `op` held packed and in no other form, if that is all that `op` reads of it, however many samples there are: `specs` are those
-    /// of the operands where they are fewest.
+    /// The weight of `op` at operand `at` held packed and in no other form, if that is all that `op` reads of it, however many samples there are, and if nobody
+    /// else holds its values: `specs` are those of the operands where samples are fewest.
     pub fn alone(op: &Op, specs: &[Spec], at: usize, weight: &Array) -> Option<Array> {
-        let is_plain = weight.device() == Device::Cpu && weight.dtype() == DType::F32 && weight.as_packed().is_none();
-        let reads =
-            is_plain && ComputeSettings::current().precision == Precision::F32 && cpu::reads_packed(op, specs, at);
-        reads.then(|| weight.to_packed())
+        let is_f32 = ComputeSettings::current().precision == Precision::F32;
+        (is_f32 && weight.is_sole_f32() && cpu::reads_packed(op, specs, at)).then(|| weight.to_packed())
     }
 
     /// How many bytes it takes.

@@ -118,9 +118,7 @@ fn take_more<const N: usize>(mut inputs: Vec<Array>) -> ([Array; N], Option<Arra
 /// The results of an op; `packed` is where the packed form of its weights is kept, if it is.
 fn run(op: &Op, packed: Option<&[PackedWeight; 3]>, inputs: Vec<Array>, outputs: &[Spec]) -> Vec<Array> {
     use Family as F;
-    let reads_packed = matches!(op.family(), F::Convolution) || matches!(op, Op::Linear);
-    let as_it_is = |x: &Array| x.as_packed().is_none_or(|matrix| reads_packed && matrix.fits());
-    let inputs = inputs.into_iter().map(|x| if as_it_is(&x) { x } else { x.to_cpu().into_owned() }).collect();
+    let inputs = if inputs.iter().any(|x| x.as_packed().is_some()) { weights::readable(op, inputs) } else { inputs };
     // What a build leaves out is named behind a constant, so that the compiler leaves it out.
     let run = match op.family() {
         F::Shape => shape::run,
