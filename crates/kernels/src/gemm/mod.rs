@@ -116,14 +116,14 @@ pub fn linear<'a, T: Float>(
     }
 }
 
-/// Whether [`linear`] reads a packed weight for this many rows and more. Where it does not [`dispatch`] would not pack it, either.
+/// Whether [`linear`] reads a packed weight for this many rows and more.
 pub fn reads_packed(rows: usize, inputs: usize, outputs: usize) -> bool {
     /// Weights with more elements are packed at each product.
     const MAX_LEN: usize = 1 << 23;
     rows * inputs * outputs > TINY && !dot::pays(rows, outputs, inputs) && inputs * outputs <= MAX_LEN
 }
 
-/// The packed weight, where it is read.
+/// The packed weight, where it is read: where [`dispatch`] would pack it too.
 fn packed_panels<'a, T: Float>(
     [rows, inputs, outputs]: [usize; 3],
     weight: &Weights<'a, T>,
