@@ -2,7 +2,7 @@
 
 use crate::atomic::write_atomic;
 use crate::elements::{self, Flat, Kind};
-use crate::error::FormatError;
+use crate::error::{FormatError, read_file};
 use crate::names::shown;
 use crate::unreadable::Unreadable;
 use crate::values::{check_shape, to_le_bytes};
@@ -32,16 +32,14 @@ pub struct Contents {
 /// # Errors
 /// If the file cannot be read, is not a safetensors file, is cut short or damaged, or holds a tensor of a type that is not supported.
 pub fn read(path: &Path) -> Result<Contents, FormatError> {
-    let failed = |source| FormatError::Read { path: path.to_path_buf(), source };
-    let mut file = File::open(path).map_err(failed)?;
-    let about = file.metadata().map_err(failed)?;
-    if about.is_file() {
-        return whole(readable(file, about.len(), path)?, path);
-    }
     // How much a pipe holds is known once it has been read.
-    let mut bytes = Vec::new();
-    file.read_to_end(&mut bytes).map_err(failed)?;
-    from_bytes(&bytes, path)
+    if !path.is_file() {
+        return from_bytes(&read_file(path)?, path);
+    }
+    let failed = |source| FormatError::Read { path: path.to_path_buf(), source };
+    let file = File::open(path).map_err(failed)?;
+    let length = file.metadata().map_err(failed)?.len();
+    whole(readable(file, length, path)?, path)
 }
 
 /// Reads the bytes of a safetensors file; `path` is what errors call it.

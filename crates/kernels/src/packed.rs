@@ -136,9 +136,17 @@ impl<'a, T: Element> Weights<'a, T> {
         self.matrix.map_or(self.values.len(), PackedMatrix::len)
     }
 
-    /// The panels of what is held packed alone.
-    pub(crate) fn held_panels(&self) -> Option<&'a Panels> {
-        self.matrix.map(|matrix| &matrix.panels)
+    /// Panels that outlive this product: the matrix's, or those that are kept, made now if there are none.
+    pub(crate) fn panels(
+        &self,
+        lanes: usize,
+        precision: Precision,
+        make: impl FnOnce(NewBuffer) -> Vec<Panels>,
+    ) -> Option<&'a [Panels]> {
+        match self.matrix {
+            Some(matrix) => Some(std::slice::from_ref(&matrix.panels)),
+            None => self.packed?.panels(lanes, precision, make),
+        }
     }
 
     /// The precision that they are packed in.

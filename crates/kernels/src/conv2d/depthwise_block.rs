@@ -51,13 +51,10 @@ impl Pointwise<'_> {
     }
 
     fn with_panels<R>(&self, target: Target, run: impl FnOnce(&Panels) -> R) -> R {
-        if let Some(panels) = self.weight.held_panels() {
-            return run(panels);
-        }
         let [inputs, outputs] = self.channels;
         let pack =
             |new: NewBuffer| vec![Panels::from_columns(new, target.lanes(), inputs, outputs, self.weight.values)];
-        match self.weight.packed.and_then(|packed| packed.panels(target.lanes(), Precision::F32, pack)) {
+        match self.weight.panels(target.lanes(), Precision::F32, pack) {
             Some(panels) => run(&panels[0]),
             None => run(&pack(AlignedVec::unspecified)[0]),
         }

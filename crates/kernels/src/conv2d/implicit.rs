@@ -144,8 +144,7 @@ pub fn forward(
         groups.map(|w| Panels::in_precision(precision, new, lanes, runs, co, w)).collect()
     };
     let own;
-    let held = weight.held_panels().map(std::slice::from_ref);
-    let panels = match held.or_else(|| weight.packed?.panels(lanes, precision, pack)) {
+    let panels = match weight.panels(lanes, precision, pack) {
         Some(panels) => panels,
         None => {
             own = pack(AlignedVec::unspecified);
@@ -409,15 +408,15 @@ impl Columns<'_> {
         // SAFETY: the caller's promise.
         unsafe {
             match (tile::is_narrow(S::LANES, self.cols), tile::ends_in_half(S::LANES, self.cols)) {
-                (true, true) => self.tiles::<S, F, F::InLowerHalf, R, LESS, REST, 1>(simd, epilogue, output),
-                (true, false) => self.tiles::<S, F, F, R, LESS, REST, 1>(simd, epilogue, output),
-                (false, true) => self.tiles::<S, F, F::InLowerHalf, R, LESS, REST, 2>(simd, epilogue, output),
-                (false, false) => self.tiles::<S, F, F, R, LESS, REST, 2>(simd, epilogue, output),
+                (true, true) => self.tiles::<S, F, true, R, LESS, REST, 1>(simd, epilogue, output),
+                (true, false) => self.tiles::<S, F, false, R, LESS, REST, 1>(simd, epilogue, output),
+                (false, true) => self.tiles::<S, F, true, R, LESS, REST, 2>(simd, epilogue, output),
+                (false, false) => self.tiles::<S, F, false, R, LESS, REST, 2>(simd, epilogue, output),
             }
         }
     }
 
-    /// In tiles of `V` vectors of columns, with the factors `L` in the last.
+    /// In tiles of `V` vectors of columns; with `HALF` no column is in the upper half of the last.
     ///
     /// # Safety
     /// As [`Columns::product`].
@@ -425,7 +424,7 @@ impl Columns<'_> {
     unsafe fn tiles<
         S: Simd,
         F: Factor,
-        L: Factor,
+        const HALF: bool,
         const R: usize,
         const LESS: usize,
         const REST: usize,
@@ -452,13 +451,13 @@ impl Columns<'_> {
             // SAFETY: the caller's promise, with what was asserted above.
             unsafe {
                 if pixels - q > REST && index < of_less {
-                    self.tile::<S, F, L, LESS, V>(simd, epilogue, bias, q, prefetch, output);
+                    self.tile::<S, F, HALF, LESS, V>(simd, epilogue, bias, q, prefetch, output);
                     q += LESS;
                 } else if pixels - q > REST {
-                    self.tile::<S, F, L, R, V>(simd, epilogue, bias, q, prefetch, output);
+                    self.tile::<S, F, HALF, R, V>(simd, epilogue, bias, q, prefetch, output);
                     q += R;
                 } else {
-                    self.tile::<S, F, L, REST, V>(simd, epilogue, bias, q, prefetch, output);
+                    self.tile::<S, F, HALF, REST, V>(simd, epilogue, bias, q, prefetch, output);
                     q += REST;
                 }
             }
@@ -471,7 +470,7 @@ impl Columns<'_> {
     /// # Safety
     /// As [`Columns::tiles`], with `b` a panel of `V` vectors for every step of the walk, `before_relu` and the residual as long as the output, and `q` a pixel.
     #[inline(always)]
-    unsafe fn tile<S: Simd, F: Factor, L: Factor, const R: usize, const V: usize>(
+    unsafe fn tile<S: Simd, F: Factor, const HALF: bool, const R: usize, const V: usize>(
         &self,
         simd: S,
         epilogue: InRegisters<S>,
@@ -500,7 +499,7 @@ impl Columns<'_> {
         unsafe {
             let (b, step) = (self.b.as_ptr(), V * S::LANES);
             let mut acc =
-                tile::multiply_prefetching::<S, F, L, R, V>(simd, &rows, self.walk, b, step, [bias; R], prefetch);
+                tile::multiply_prefetching::<S, F, HALF, R, V>(simd, &rows, self.walk, b, step, [bias; R], prefetch);
             if let Some(x) = self.residual {
                 let x = tile::load::<S, R, V>(simd, x.as_ptr().add(at), self.out_stride, count, self.cols);
                 for r in 0..R {

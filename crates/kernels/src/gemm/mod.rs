@@ -129,16 +129,13 @@ fn packed_panels<'a, T: Float>(
     weight: &Weights<'a, T>,
     precision: Precision,
 ) -> Option<&'a Panels> {
-    let Weights { values, packed, .. } = weight.as_f32()?;
-    if let Some(panels) = weight.held_panels() {
-        return Some(panels);
-    }
-    if !reads_packed(rows, inputs, outputs) {
+    let weight = weight.as_f32()?;
+    if weight.matrix.is_none() && !reads_packed(rows, inputs, outputs) {
         return None;
     }
     let lanes = Target::current().lanes();
-    let pack = |new: NewBuffer| vec![Panels::in_precision(precision, new, lanes, [1, inputs], outputs, values)];
-    packed?.panels(lanes, precision, pack)?.first()
+    let pack = |new: NewBuffer| vec![Panels::in_precision(precision, new, lanes, [1, inputs], outputs, weight.values)];
+    weight.panels(lanes, precision, pack)?.first()
 }
 
 fn check<T>(m: usize, n: usize, k: usize, a: &Matrix<T>, b: &Matrix<T>, a_len: usize, b_len: usize) {

@@ -62,13 +62,16 @@ pub(crate) trait Factor: Send + Sync {
     const PRECISION: Precision;
     /// How many numbers.
     const COUNT: usize;
-    /// The same in a vector of which the lower half is wanted.
-    type InLowerHalf: Factor;
-
     /// All of them `x`.
     fn of(x: f32) -> f32;
 
     fn mul_add<S: Simd>(simd: S, x: S::F32, y: S::F32, acc: S::F32) -> S::F32;
+
+    /// As [`Factor::mul_add`] in the lower half of the lanes; the upper ones are not specified.
+    #[inline(always)]
+    fn mul_add_lower<S: Simd>(simd: S, x: S::F32, y: S::F32, acc: S::F32) -> S::F32 {
+        Self::mul_add(simd, x, y, acc)
+    }
 
     /// Runs a kernel that multiplies them.
     fn run<K: Kernel>(target: Target, kernel: K) -> K::Output;
@@ -80,7 +83,6 @@ pub(crate) struct Single;
 impl Factor for Single {
     const PRECISION: Precision = Precision::F32;
     const COUNT: usize = 1;
-    type InLowerHalf = SingleInLowerHalf;
 
     fn of(x: f32) -> f32 {
         x
@@ -91,25 +93,8 @@ impl Factor for Single {
         simd.mul_add(x, y, acc)
     }
 
-    fn run<K: Kernel>(target: Target, kernel: K) -> K::Output {
-        target.run(kernel)
-    }
-}
-
-/// As [`Single`]; of the results the lower half of the lanes is specified.
-pub(crate) struct SingleInLowerHalf;
-
-impl Factor for SingleInLowerHalf {
-    const PRECISION: Precision = Precision::F32;
-    const COUNT: usize = 1;
-    type InLowerHalf = SingleInLowerHalf;
-
-    fn of(x: f32) -> f32 {
-        x
-    }
-
     #[inline(always)]
-    fn mul_add<S: Simd>(simd: S, x: S::F32, y: S::F32, acc: S::F32) -> S::F32 {
+    fn mul_add_lower<S: Simd>(simd: S, x: S::F32, y: S::F32, acc: S::F32) -> S::F32 {
         simd.mul_add_lower(x, y, acc)
     }
 
@@ -131,7 +116,6 @@ impl Bf16Pair {
 impl Factor for Bf16Pair {
     const PRECISION: Precision = Precision::Bf16;
     const COUNT: usize = 2;
-    type InLowerHalf = Bf16Pair;
 
     fn of(x: f32) -> f32 {
         Bf16Pair::join(x, x)
@@ -162,15 +146,15 @@ pub(crate) unsafe fn multiply<S: Simd, const R: usize, const V: usize>(
     acc: [[S::F32; V]; R],
 ) -> [[S::F32; V]; R] {
     // SAFETY: the caller's promise.
-    unsafe { multiply_each::<S, Single, Single, R, V>(simd, rows, walk, b, b_step, acc, || ()) }
+    unsafe { multiply_each::<S, Single, false, R, V>(simd, rows, walk, b, b_step, acc, || ()) }
 }
 
-/// As [`multiply`] for these factors, `L` in the last vector of columns, and prefetches.
+/// As [`multiply`] for these factors, and prefetches. With `HALF` only the lower half of the last vector of columns is computed.
 ///
 /// # Safety
 /// As [`multiply`].
 #[inline(always)]
-pub(crate) unsafe fn multiply_prefetching<S: Simd, F: Factor, L: Factor, const R: usize, const V: usize>(
+pub(crate) unsafe fn multiply_prefetching<S: Simd, F: Factor, const HALF: bool, const R: usize, const V: usize>(
     simd: S,
     rows: &[*const f32; R],
     walk: &Walk,
@@ -185,7 +169,7 @@ pub(crate) unsafe fn multiply_prefetching<S: Simd, F: Factor, L: Factor, const R
         at = at.wrapping_add(prefetch.step);
     };
     // SAFETY: the caller's promise.
-    unsafe { multiply_each::<S, F, L, R, V>(simd, rows, walk, b, b_step, acc, each) }
+    unsafe { multiply_each::<S, F, HALF, R, V>(simd, rows, walk, b, b_step, acc, each) }
 }
 
 /// What a product prefetches: the cache line at `from`, and at each further step of its walk the one `step` bytes after the last.
@@ -218,7 +202,7 @@ impl Prefetch {
 /// # Safety
 /// As [`multiply`].
 #[inline(always)]
-unsafe fn multiply_each<S: Simd, F: Factor, L: Factor, const R: usize, const V: usize>(
+unsafe fn multiply_each<S: Simd, F: Factor, const HALF: bool, const R: usize, const V: usize>(
     simd: S,
     rows: &[*const f32; R],
     walk: &Walk,
@@ -242,10 +226,10 @@ unsafe fn multiply_each<S: Simd, F: Factor, L: Factor, const R: usize, const V: 
                     // SAFETY: the caller's promise about the rows.
                     let x = simd.splat(unsafe { *rows[r].add(at) });
                     for v in 0..V {
-                        acc[r][v] = if v + 1 < V {
-                            F::mul_add(simd, x, y[v], acc[r][v])
+                        acc[r][v] = if HALF && v + 1 == V {
+                            F::mul_add_lower(simd, x, y[v], acc[r][v])
                         } else {
-                            L::mul_add(simd, x, y[v], acc[r][v])
+                            F::mul_add(simd, x, y[v], acc[r][v])
                         };
                     }
                 }

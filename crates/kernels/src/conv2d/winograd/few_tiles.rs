@@ -141,7 +141,7 @@ unsafe fn rows<S: Simd, const R: usize, const V: usize>(
     let (walk, zeros) = (Walk::run(b.len() / (V * S::LANES), 1), [[simd.splat(0.0); V]; R]);
     // SAFETY: the caller's promise, and the walk has as many steps as the panel rows.
     unsafe {
-        let acc = tile::multiply_prefetching::<S, Single, Single, _, _>(
+        let acc = tile::multiply_prefetching::<S, Single, false, _, _>(
             simd,
             &rows,
             &walk,

@@ -32,12 +32,9 @@ pub fn reads_packed(op: &Op, specs: &[Spec], at: usize) -> bool {
 /// The operands with those unpacked that are held packed and that `op` would read in another form.
 pub(super) fn readable(op: &Op, operands: Vec<Array>) -> Vec<Array> {
     let specs: Vec<Spec> = operands.iter().map(Array::spec).collect();
-    let is_read = |(at, x): (usize, &Array)| x.as_packed().is_none_or(|m| m.fits() && reads_packed(op, &specs, at));
-    operands
-        .iter()
-        .enumerate()
-        .map(|(at, x)| if is_read((at, x)) { x.clone() } else { x.to_cpu().into_owned() })
-        .collect()
+    let is_read = |at: usize, x: &Array| x.as_packed().is_none_or(|m| m.fits() && reads_packed(op, &specs, at));
+    let unpack = |(at, x)| if is_read(at, &x) { x } else { x.to_cpu().into_owned() };
+    operands.into_iter().enumerate().map(unpack).collect()
 }
 
 /// A weight, and where its packed form is kept, if it is.
