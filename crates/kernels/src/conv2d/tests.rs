@@ -220,7 +220,9 @@ fn agrees_with_the_definition() {
 #[test]
 fn many_channels_take_their_own_way() {
     let base = &shapes()[0];
-    for (batch, in_size) in [(1, [3, 3]), (0, [7, 8]), (4, [7, 8]), (7, [7, 8])] {
+    let sizes =
+        [(1, [3, 3]), (0, [7, 8]), (4, [7, 8]), (7, [7, 8]), (1, [7, 7]), (5, [6, 1]), (2, [14, 13]), (3, [10, 5])];
+    for (batch, in_size) in sizes {
         let padding = [[1, 1], [1, 1]];
         let s = Conv2dShape { batch, in_channels: 130, out_channels: 193, padding, in_size, ..base.clone() };
         let (input, weight) = (noise(s.input_len(), 1), noise(s.weight_len(), 2));

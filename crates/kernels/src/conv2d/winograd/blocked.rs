@@ -52,10 +52,9 @@ impl Block<'_> {
         let mut points = AlignedVec::<f32>::unspecified(POINTS * point);
         let mut products = AlignedVec::<f32>::unspecified(POINTS * point_stride(BLOCK * width));
         for t in 0..self.count {
-            let (n, at) = self.grid.get(self.first + t);
-            let corner = [at[0] as isize - self.before[0], at[1] as isize - self.before[1]];
             let to = &mut points[t * channels..];
-            transform_input::<S, Four>(simd, &self.images, n, corner, &zeros, to, point);
+            let place = self.grid.get(self.first + t);
+            transform_input::<S, Four>(simd, &self.images, &place, self.before, &zeros, to, point);
         }
         for column in (0..self.to.channels()).step_by(width) {
             let cols = width.min(self.to.channels() - column);

@@ -96,12 +96,11 @@ impl Part<'_> {
         for first in (self.first..self.end).step_by(BLOCK) {
             let count = BLOCK.min(self.end - first);
             for t in 0..count {
-                let (n, at) = self.grid.get(first + t);
-                let corner = [at[0] as isize - self.before[0], at[1] as isize - self.before[1]];
+                let place = self.grid.get(first + t);
                 let to = &mut inputs[t * in_stride..];
-                transform_input::<S, Four>(simd, &self.input, n, corner, &zeros, to, in_point);
+                transform_input::<S, Four>(simd, &self.input, &place, self.before, &zeros, to, in_point);
                 let to = &mut grads[t * out_stride..];
-                transform_output_grad(simd, &self.grad, n, at, &zeros, to, out_point);
+                transform_output_grad::<S, Four>(simd, &self.grad, &place, &zeros, to, out_point);
             }
             for p in 0..POINTS {
                 for column in (0..ci).step_by(width) {

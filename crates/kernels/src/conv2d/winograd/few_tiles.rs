@@ -60,10 +60,9 @@ impl Block<'_> {
         let mut points = AlignedVec::<f32>::unspecified(Two::POINTS * point);
         let mut products = AlignedVec::<f32>::unspecified(Two::POINTS * point_stride(self.count * width));
         for t in 0..self.count {
-            let (n, at) = self.grid.get(self.first + t);
-            let corner = [at[0] as isize - self.before[0], at[1] as isize - self.before[1]];
             let to = &mut points[t * row..];
-            transform_input::<S, Two>(simd, &self.images, n, corner, &zeros, to, point);
+            let place = self.grid.get(self.first + t);
+            transform_input::<S, Two>(simd, &self.images, &place, self.before, &zeros, to, point);
         }
         for column in self.panels.clone().map(|panel| panel * width) {
             let cols = width.min(self.to.channels() - column);

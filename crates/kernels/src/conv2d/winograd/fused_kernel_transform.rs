@@ -2,12 +2,12 @@
 //! to memory and reading them again takes longer than the product. Here a task makes those that it needs next, and they never leave
 //! its cache; so do the sums of the weight gradient.
 
-use super::groups::{GROUP, Grads, Inputs, TILES, group_len};
+use super::groups::{GROUP, Grads, Inputs, TILES, TileProduct, among, group_len, multiply_all};
 use super::kernel_grad::KernelGrad;
 use super::kernels::{KernelPanel, Kernels};
 use super::output::Output;
 use super::tiles::{Grid, Images, POINTS, point_stride, tile_stride};
-use super::transform::Four;
+use super::transform::FourOrThree;
 use crate::gemm::tile::{self, MAX_ROWS, Walk, tile_cols};
 use crate::isa::Kernel;
 use crate::simd::Simd;
@@ -48,15 +48,14 @@ pub(super) fn correlate(target: Target, images: Images, before: [isize; 2], grid
     threads::parallel_for(to.channels().div_ceil(width), |panel| {
         let first = panel * width;
         let cols = width.min(to.channels() - first);
-        target.run(Panel { ci: images.channels, tiles: grid.len(), points: &points, kernels, first, cols, to: &to });
+        target.run(Panel { ci: images.channels, grid, points: &points, kernels, first, cols, to: &to });
     });
 }
 
 /// A few output channels of all tiles.
 struct Panel<'a> {
     ci: usize,
-    /// How many.
-    tiles: usize,
+    grid: Grid,
     /// group × point × tile × input channel
     points: &'a [f32],
     kernels: Kernels<'a>,
@@ -71,20 +70,15 @@ impl Kernel for Panel<'_> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        if S::LANES == 16 { self.all::<S, MAX_ROWS>(simd) } else { self.all::<S, 6>(simd) }
+        if tile::is_narrow(S::LANES, self.cols) { self.columns::<S, 1>(simd) } else { self.columns::<S, 2>(simd) }
     }
 }
 
 impl Panel<'_> {
     #[inline(always)]
-    fn all<S: Simd, const R: usize>(&self, simd: S) {
-        if tile::is_narrow(S::LANES, self.cols) { self.columns::<S, R, 1>(simd) } else { self.columns::<S, R, 2>(simd) }
-    }
-
-    #[inline(always)]
-    fn columns<S: Simd, const R: usize, const V: usize>(&self, simd: S) {
+    fn columns<S: Simd, const V: usize>(&self, simd: S) {
         let width = V * S::LANES;
-        let product = point_stride(self.tiles * width);
+        let product = point_stride(self.grid.len() * width);
         let mut transformed = AlignedVec::<f32>::unspecified(POINTS * point_stride(DEPTH.min(self.ci) * width));
         let mut products = AlignedVec::<f32>::unspecified(POINTS * product);
         for start in (0..self.ci).step_by(DEPTH) {
@@ -97,54 +91,17 @@ impl Panel<'_> {
                 first: self.first,
                 channels: self.cols,
                 panel,
-                tile: PhantomData::<Four>,
+                tile: PhantomData::<FourOrThree>,
             }
             .run(simd);
             for point in 0..POINTS {
                 let kernels = &transformed[point * point_stride(depth * width)..][..depth * width];
                 let products = &mut products[point * product..][..product];
-                self.add::<S, R, V>(simd, point, start, kernels, products);
+                let mut sums = Part { panel: self, point, start, kernels, products };
+                multiply_all::<S, V>(simd, self.grid.at_point(point), &mut sums);
             }
         }
         self.write::<S, V>(simd, &products, product);
-    }
-
-    /// Adds what some input channels from `start` on give at one point.
-    #[inline(always)]
-    fn add<S: Simd, const R: usize, const V: usize>(
-        &self,
-        simd: S,
-        point: usize,
-        start: usize,
-        kernels: &[f32],
-        products: &mut [f32],
-    ) {
-        let (stride, width, tiles) = (tile_stride(self.ci), V * S::LANES, self.tiles);
-        let depth = kernels.len() / width;
-        let len = point_stride(GROUP * stride);
-        assert!(self.points.len() >= tiles.div_ceil(GROUP) * POINTS * len && GROUP.is_multiple_of(R));
-        assert!(start + depth <= stride && products.len() >= tiles * width);
-        let walk = Walk::run(depth, 1);
-        for t in (0..tiles).step_by(R) {
-            let count = R.min(tiles - t);
-            // Rows of one register tile belong to one group.
-            let from = (t / GROUP * POINTS + point) * len + t % GROUP * stride + start;
-            let mut rows = [self.points.as_ptr(); R];
-            for r in 0..R {
-                rows[r] = self.points.as_ptr().wrapping_add(from + r.min(count - 1) * stride);
-            }
-            // SAFETY: each row is one tile's channels at this point, from `start` on, within the lengths asserted above; the kernels have
-            // a row of `V` vectors for each, and the products one for each tile.
-            unsafe {
-                let to = products.as_mut_ptr().add(t * width);
-                let mut acc = [[simd.splat(0.0); V]; R];
-                if start > 0 {
-                    acc = tile::load::<S, R, V>(simd, to, width, count, width);
-                }
-                let acc = tile::multiply(simd, &rows, &walk, kernels.as_ptr(), width, acc);
-                tile::store(simd, &acc, to, width, count, width);
-            }
-        }
     }
 
     /// Transforms the products back.
@@ -152,13 +109,53 @@ impl Panel<'_> {
     fn write<S: Simd, const V: usize>(&self, simd: S, products: &[f32], product: usize) {
         let width = V * S::LANES;
         let bias = self.to.bias::<S, V>(simd, self.first, self.cols);
-        for t in 0..self.tiles {
+        for t in 0..self.grid.len() {
             let Some(to) = self.to.tile(t, self.first, self.cols) else { continue };
             for v in 0..V {
                 let from = &products[t * width + v * S::LANES..];
                 // SAFETY: these channels are this task's.
-                unsafe { to.write::<S, Four>(simd, from, product, v * S::LANES, bias[v]) };
+                unsafe { to.write::<S, FourOrThree>(simd, from, product, v * S::LANES, bias[v]) };
             }
+        }
+    }
+}
+
+/// What some input channels give at one point.
+struct Part<'a> {
+    panel: &'a Panel<'a>,
+    point: usize,
+    /// The first input channel.
+    start: usize,
+    /// input channel × output channel
+    kernels: &'a [f32],
+    /// tile × output channel: the sums over the input channels before these
+    products: &'a mut [f32],
+}
+
+impl TileProduct for Part<'_> {
+    #[inline(always)]
+    fn multiply<S: Simd, const R: usize, const V: usize>(&mut self, simd: S, first: usize, count: usize) {
+        let Part { panel, point, start, kernels, .. } = *self;
+        let (stride, width, group) = (tile_stride(panel.ci), V * S::LANES, first / GROUP);
+        let (depth, len) = (kernels.len() / width, point_stride(GROUP * stride));
+        assert!(panel.points.len() >= (group + 1) * POINTS * len && (1..=R).contains(&count));
+        assert!(first % GROUP + count <= GROUP && start + depth <= stride);
+        assert!(self.products.len() >= (first + count) * width);
+        let from = (group * POINTS + point) * len + first % GROUP * stride + start;
+        let mut rows = [panel.points.as_ptr(); R];
+        for r in 0..R {
+            rows[r] = panel.points.as_ptr().wrapping_add(from + r.min(count - 1) * stride);
+        }
+        // SAFETY: each row is one tile's channels at this point, from `start` on, within the lengths asserted above; the kernels have
+        // a row of `V` vectors for each, and the products one for each tile.
+        unsafe {
+            let to = self.products.as_mut_ptr().add(first * width);
+            let mut acc = [[simd.splat(0.0); V]; R];
+            if start > 0 {
+                acc = tile::load::<S, R, V>(simd, to, width, count, width);
+            }
+            let acc = tile::multiply(simd, &rows, &Walk::run(depth, 1), kernels.as_ptr(), width, acc);
+            tile::store(simd, &acc, to, width, count, width);
         }
     }
 }
@@ -182,7 +179,7 @@ pub(super) fn weight_grad(
     });
     threads::parallel_chunks(grad_weight, ROWS * 9 * ci, |task, kernels| {
         let first = task * ROWS;
-        target.run(Sums { ci, co, tiles: grid.len(), first, points: &points, grad_points: &grad_points, kernels });
+        target.run(Sums { ci, co, grid, first, points: &points, grad_points: &grad_points, kernels });
     });
 }
 
@@ -190,8 +187,7 @@ pub(super) fn weight_grad(
 struct Sums<'a> {
     ci: usize,
     co: usize,
-    /// How many.
-    tiles: usize,
+    grid: Grid,
     /// The first output channel.
     first: usize,
     /// group × point × tile × input channel
@@ -241,25 +237,26 @@ impl Sums<'_> {
     fn add<S: Simd, const R: usize, const V: usize>(&self, simd: S, point: usize, column: usize, sums: &mut [f32]) {
         let [in_stride, out_stride] = [self.ci, self.co].map(tile_stride);
         let [in_len, out_len] = [in_stride, out_stride].map(|row| point_stride(GROUP * row));
-        let (rows, groups, width) = (self.kernels.len() / (9 * self.ci), self.tiles.div_ceil(GROUP), V * S::LANES);
+        let (rows, groups, width) = (self.kernels.len() / (9 * self.ci), self.grid.len().div_ceil(GROUP), V * S::LANES);
         assert!(self.points.len() >= groups * POINTS * in_len && column + width <= in_stride);
         assert!(self.grad_points.len() >= groups * POINTS * out_len && self.first + rows <= self.co);
         assert!(rows <= ROWS && sums.len() >= (rows - 1) * COLUMNS + width);
+        let tiles = self.grid.at_point(point);
         for o in (0..rows).step_by(R) {
             let count = R.min(rows - o);
             let mut acc = [[simd.splat(0.0); V]; R];
-            for g in 0..groups {
-                let at = g * POINTS + point;
+            for g in tiles.start / GROUP..tiles.end.div_ceil(GROUP) {
+                let (at, tiles) = (g * POINTS + point, among(&tiles, g * GROUP, GROUP));
                 let mut channels = [self.grad_points.as_ptr(); R];
                 for r in 0..R {
-                    let channel = self.first + o + r.min(count - 1);
+                    let channel = tiles.start * out_stride + self.first + o + r.min(count - 1);
                     channels[r] = self.grad_points.as_ptr().wrapping_add(at * out_len + channel);
                 }
-                let walk = Walk::run(GROUP.min(self.tiles - g * GROUP), out_stride);
+                let walk = Walk::run(tiles.len(), out_stride);
                 // SAFETY: each row is one channel of a group's tiles at this point, and as many rows of `V` vectors of input
                 // channels are there, within the lengths asserted above.
                 unsafe {
-                    let b = self.points.as_ptr().add(at * in_len + column);
+                    let b = self.points.as_ptr().add(at * in_len + tiles.start * in_stride + column);
                     acc = tile::multiply(simd, &channels, &walk, b, in_stride, acc);
                 }
             }

@@ -1,7 +1,7 @@
 //! The last step of the weight gradient: from the sums at all points to the kernels' gradients.
 
 use super::tiles::POINTS;
-use super::transform;
+use super::transform::{self, Half};
 use crate::isa::Kernel;
 use crate::simd::Simd;
 
@@ -30,7 +30,7 @@ impl Kernel for KernelGrad<'_> {
         assert!(self.sums.len() >= last + self.columns && ci >= self.first + self.columns);
         for first in (0..self.columns).step_by(S::LANES) {
             let lanes = S::LANES.min(self.columns - first);
-            let mut half = [[simd.splat(0.0); 6]; 3];
+            let mut half = Half::<S, 3, 6>::new();
             for j in 0..6 {
                 let mut column = [simd.splat(0.0); 6];
                 for i in 0..6 {
@@ -44,13 +44,11 @@ impl Kernel for KernelGrad<'_> {
                         column[i] = simd.add(column[i], sum);
                     }
                 }
-                let column = transform::kernel_grad(simd, column);
-                for y in 0..3 {
-                    half[y][j] = column[y];
-                }
+                half.set_column(j, &transform::kernel_grad(simd, column));
             }
             for y in 0..3 {
-                let row = transform::kernel_grad(simd, half[y]);
+                // SAFETY: all columns are set.
+                let row = transform::kernel_grad(simd, unsafe { half.row(simd, y, 6) });
                 for x in 0..3 {
                     // SAFETY: as many of the kernel's input channels are left, as asserted.
                     unsafe {

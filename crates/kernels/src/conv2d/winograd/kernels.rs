@@ -1,7 +1,7 @@
 //! The transforms of kernels, laid out as right operands of the products.
 
 use super::tiles::point_stride;
-use super::transform::Tile;
+use super::transform::{Half, Tile};
 use crate::copy::transpose::transpose;
 use crate::gemm::tile::tile_cols;
 use crate::isa::Kernel;
@@ -121,7 +121,7 @@ impl<F: Tile> Kernel for KernelPanel<'_, F> {
             }
             for i in 0..count {
                 for o in (0..stored).step_by(S::LANES) {
-                    let mut half = [[simd.splat(0.0); 3]; 6];
+                    let mut half = Half::<S, 6, 3>::new();
                     for x in 0..3 {
                         let mut column = [simd.splat(0.0); 3];
                         for y in 0..3 {
@@ -133,13 +133,11 @@ impl<F: Tile> Kernel for KernelPanel<'_, F> {
                             // SAFETY: the slice that is taken first is as long as the vector.
                             column[y] = unsafe { simd.load(from[..S::LANES].as_ptr()) };
                         }
-                        let column = F::kernel(simd, column);
-                        for j in 0..F::SIZE {
-                            half[j][x] = column[j];
-                        }
+                        half.set_column(x, &F::kernel(simd, column));
                     }
                     for y in 0..F::SIZE {
-                        let row = F::kernel(simd, half[y]);
+                        // SAFETY: all columns are set.
+                        let row = F::kernel(simd, unsafe { half.row(simd, y, 3) });
                         for x in 0..F::SIZE {
                             let to = (y * F::SIZE + x) * point + (start + i) * stored + o;
                             // SAFETY: the panel has `inputs * stored` numbers at each point, as asserted.

@@ -1,7 +1,7 @@
 //! Where a Winograd convolution's result goes, and the way back from the products to pixels.
 
-use super::tiles::Grid;
-use super::transform::Tile;
+use super::tiles::{Grid, Place};
+use super::transform::{Half, Tile};
 use crate::conv2d::epilogue::Epilogue;
 use crate::gemm::tile;
 use crate::simd::Simd;
@@ -88,7 +88,7 @@ impl<'a> Output<'a> {
     pub fn tile(&self, t: usize, first: usize, cols: usize) -> Option<OutputTile<'a>> {
         let part = if self.pool { 2 } else { 1 };
         let ([h, w], c) = (self.size, self.channels);
-        let (n, at) = self.grid.get(t);
+        let Place { n, at, short, size } = self.grid.get(t);
         let [y, x] = [at[0] / part, at[1] / part];
         assert!(n < self.grid.batch && first + cols <= c);
         if y >= h || x >= w {
@@ -101,7 +101,8 @@ impl<'a> Output<'a> {
             residual: self.epilogue.residual.map(|x| x[start..].as_ptr()),
             row_stride: w * c,
             pixel_stride: c,
-            size: [(self.grid.step / part).min(h - y), (self.grid.step / part).min(w - x)],
+            size: [(size[0] / part).min(h - y), (size[1] / part).min(w - x)],
+            short,
             channels: cols,
             epilogue: self.epilogue,
             pool: self.pool,
@@ -117,6 +118,7 @@ pub(super) struct OutputTile<'a> {
     row_stride: usize,
     pixel_stride: usize,
     size: [usize; 2],
+    short: [bool; 2],
     channels: usize,
     epilogue: Epilogue<'a, f32>,
     pool: bool,
@@ -132,7 +134,7 @@ impl OutputTile<'_> {
     pub unsafe fn write<S: Simd, F: Tile>(&self, simd: S, from: &[f32], stride: usize, first: usize, bias: S::F32) {
         assert!(first < self.channels);
         let lanes = S::LANES.min(self.channels - first);
-        let pixels = back::<S, F>(simd, from, stride);
+        let pixels = back::<S, F>(simd, from, stride, self.short);
         for i in 0..F::STEP {
             for j in 0..F::STEP {
                 if i >= self.size[0] || j >= self.size[1] {
@@ -178,23 +180,21 @@ impl OutputTile<'_> {
 
 /// Transforms one vector of channels back; point p is at `from[p * stride]`.
 #[inline(always)]
-fn back<S: Simd, F: Tile>(simd: S, from: &[f32], stride: usize) -> [[S::F32; 4]; 4] {
+fn back<S: Simd, F: Tile>(simd: S, from: &[f32], stride: usize, short: [bool; 2]) -> [[S::F32; 4]; 4] {
     assert!(from.len() >= (F::POINTS - 1) * stride + S::LANES);
-    let mut half = [[simd.splat(0.0); 6]; 4];
+    let mut half = Half::<S, 4, 6>::new();
     for j in 0..F::SIZE {
         let mut column = [simd.splat(0.0); 6];
         for i in 0..F::SIZE {
             // SAFETY: asserted above.
             column[i] = unsafe { simd.load(from.as_ptr().add((i * F::SIZE + j) * stride)) };
         }
-        let column = F::output(simd, column);
-        for i in 0..F::STEP {
-            half[i][j] = column[i];
-        }
+        half.set_column(j, &F::output(simd, column, short[0]));
     }
     let mut pixels = [[simd.splat(0.0); 4]; 4];
     for i in 0..F::STEP {
-        pixels[i] = F::output(simd, half[i]);
+        // SAFETY: as many columns are set.
+        pixels[i] = F::output(simd, unsafe { half.row(simd, i, F::SIZE) }, short[1]);
     }
     pixels
 }

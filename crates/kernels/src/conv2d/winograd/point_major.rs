@@ -1,17 +1,18 @@
 //! The algorithm for many channels: point after point over many tiles, so that each transformed kernel, of which there are too
 //! many for a cache, is read once for all of them.
 
-use super::groups::{GROUP, Grads, Inputs, TILES, group_len};
+use super::groups::{GROUP, Grads, Inputs, TileProduct, among, group_len, multiply_all, pass_len};
 use super::kernel_grad::KernelGrad;
 use super::kernels::kernel_panel;
 use super::output::Output;
 use super::tiles::{Grid, Images, POINTS, point_stride, tile_stride};
-use super::transform::Four;
+use super::transform::FourOrThree;
 use crate::gemm::tile::{self, MAX_ROWS, Walk, tile_cols};
 use crate::isa::Kernel;
 use crate::simd::Simd;
 use crate::target::Target;
 use crate::{AlignedVec, threads};
+use std::ops::Range;
 
 /// Output channels of a task of the weight gradient.
 const ROWS: usize = 64;
@@ -27,11 +28,12 @@ pub(super) fn is_profitable(ci: usize, co: usize) -> bool {
 pub(super) fn correlate(target: Target, images: Images, before: [isize; 2], grid: Grid, kernels: &[f32], to: Output) {
     let [in_stride, out_stride] = [images.channels, to.channels()].map(tile_stride);
     let [in_group, out_group] = [in_stride, out_stride].map(group_len);
-    let room = TILES.min(grid.len()).div_ceil(GROUP);
+    let pass = pass_len(grid.len());
+    let room = pass.min(grid.len()).div_ceil(GROUP);
     let mut points = AlignedVec::<f32>::unspecified(room * in_group);
     let mut products = AlignedVec::<f32>::unspecified(room * out_group);
-    for first in (0..grid.len()).step_by(TILES) {
-        let count = TILES.min(grid.len() - first);
+    for first in (0..grid.len()).step_by(pass) {
+        let count = pass.min(grid.len() - first);
         let groups = count.div_ceil(GROUP);
         let points = &mut points[..groups * in_group];
         threads::parallel_chunks(points, in_group, |g, points| {
@@ -40,8 +42,8 @@ pub(super) fn correlate(target: Target, images: Images, before: [isize; 2], grid
         });
         let write = threads::SendPtr(products.as_mut_ptr());
         threads::parallel_for(POINTS, |point| {
-            let products = write.get();
-            target.run(Products { ci: images.channels, co: to.channels(), point, count, points, kernels, products });
+            let (tiles, products) = (among(&grid.at_point(point), first, count), write.get());
+            target.run(Products { ci: images.channels, co: to.channels(), point, tiles, points, kernels, products });
         });
         threads::parallel_for(groups, |g| {
             let products = &products[g * out_group..][..out_group];
@@ -50,13 +52,12 @@ pub(super) fn correlate(target: Target, images: Images, before: [isize; 2], grid
     }
 }
 
-/// All tiles times all kernels at one point.
+/// Some tiles times all kernels at one point.
 struct Products<'a> {
     ci: usize,
     co: usize,
     point: usize,
-    /// How many tiles.
-    count: usize,
+    tiles: Range<usize>,
     /// group × point × tile × input channel
     points: &'a [f32],
     /// panel × point × input channel × output channel
@@ -69,52 +70,51 @@ impl Kernel for Products<'_> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        if S::LANES == 16 { self.all::<S, MAX_ROWS>(simd) } else { self.all::<S, 6>(simd) }
-    }
-}
-
-impl Products<'_> {
-    #[inline(always)]
-    fn all<S: Simd, const R: usize>(self, simd: S) {
         let width = tile_cols(S::LANES);
         for column in (0..self.co).step_by(width) {
             let stored = width.min(self.co - column).next_multiple_of(S::LANES);
-            let panel = kernel_panel::<Four>(self.kernels, self.ci, column, width);
+            let panel = kernel_panel::<FourOrThree>(self.kernels, self.ci, column, width);
             let kernels = &panel[self.point * point_stride(self.ci * stored)..];
+            let mut columns = Columns { all: &self, kernels, column };
             if tile::is_narrow(S::LANES, stored) {
-                self.columns::<S, R, 1>(simd, kernels, column)
+                multiply_all::<S, 1>(simd, self.tiles.clone(), &mut columns)
             } else {
-                self.columns::<S, R, 2>(simd, kernels, column)
+                multiply_all::<S, 2>(simd, self.tiles.clone(), &mut columns)
             }
         }
     }
+}
 
+/// The output channels of one panel.
+struct Columns<'a> {
+    all: &'a Products<'a>,
+    /// input channel × output channel
+    kernels: &'a [f32],
+    /// The first output channel.
+    column: usize,
+}
+
+impl TileProduct for Columns<'_> {
     #[inline(always)]
-    fn columns<S: Simd, const R: usize, const V: usize>(&self, simd: S, kernels: &[f32], column: usize) {
-        let [in_stride, out_stride] = [self.ci, self.co].map(tile_stride);
-        let width = V * S::LANES;
-        let groups = self.count.div_ceil(GROUP);
-        assert!(kernels.len() >= self.ci * width && column + width <= out_stride);
+    fn multiply<S: Simd, const R: usize, const V: usize>(&mut self, simd: S, first: usize, count: usize) {
+        let Columns { all, kernels, column } = *self;
+        let [in_stride, out_stride] = [all.ci, all.co].map(tile_stride);
         let [in_point, out_point] = [in_stride, out_stride].map(|row| point_stride(GROUP * row));
-        assert!(self.points.len() >= groups * POINTS * in_point && GROUP.is_multiple_of(R));
-        let walk = Walk::run(self.ci, 1);
-        let zero = [[simd.splat(0.0); V]; R];
-        for t in (0..self.count).step_by(R) {
-            let count = R.min(self.count - t);
-            // Rows of one register tile belong to one group.
-            let (point, first) = (t / GROUP * POINTS + self.point, t % GROUP);
-            let mut rows = [self.points.as_ptr(); R];
-            for r in 0..R {
-                let row = first + r.min(count - 1);
-                rows[r] = self.points.as_ptr().wrapping_add(point * in_point + row * in_stride);
-            }
-            // SAFETY: each row is one tile's channels at this point, and the kernels have `ci` rows, within the lengths
-            // asserted above; the products have room for the same tiles, and those at this point are this task's.
-            unsafe {
-                let acc = tile::multiply(simd, &rows, &walk, kernels.as_ptr(), width, zero);
-                let to = self.products.add(point * out_point + first * out_stride + column);
-                tile::store(simd, &acc, to, out_stride, count, width);
-            }
+        let (width, point, first) = (V * S::LANES, first / GROUP * POINTS + all.point, first % GROUP);
+        assert!(kernels.len() >= all.ci * width && column + width <= out_stride);
+        assert!(all.points.len() >= (point + 1) * in_point && first + count <= GROUP && (1..=R).contains(&count));
+        let mut rows = [all.points.as_ptr(); R];
+        for r in 0..R {
+            let row = first + r.min(count - 1);
+            rows[r] = all.points.as_ptr().wrapping_add(point * in_point + row * in_stride);
+        }
+        // SAFETY: each row is one tile's channels at this point, and the kernels have `ci` rows, within the lengths
+        // asserted above; the products have room for the same tiles, and those at this point are this task's.
+        unsafe {
+            let walk = Walk::run(all.ci, 1);
+            let acc = tile::multiply(simd, &rows, &walk, kernels.as_ptr(), width, [[simd.splat(0.0); V]; R]);
+            let to = all.products.add(point * out_point + first * out_stride + column);
+            tile::store(simd, &acc, to, out_stride, count, width);
         }
     }
 }
@@ -140,7 +140,7 @@ impl Kernel for Outputs<'_> {
                 let [bias] = self.to.bias::<S, 1>(simd, first, S::LANES.min(channels - first));
                 let from = &self.products[t * stride + first..];
                 // SAFETY: the tile is this task's.
-                unsafe { to.write::<S, Four>(simd, from, point_stride(GROUP * stride), first, bias) };
+                unsafe { to.write::<S, FourOrThree>(simd, from, point_stride(GROUP * stride), first, bias) };
             }
         }
     }
@@ -158,7 +158,8 @@ pub(super) fn weight_grad(
     let (ci, co) = (input.channels, grad.channels);
     let [in_stride, out_stride] = [ci, co].map(tile_stride);
     let [in_group, out_group] = [in_stride, out_stride].map(group_len);
-    let room = TILES.min(grid.len()).div_ceil(GROUP);
+    let pass = pass_len(grid.len());
+    let room = pass.min(grid.len()).div_ceil(GROUP);
     let mut points = AlignedVec::<f32>::unspecified(room * in_group);
     let mut grad_points = AlignedVec::<f32>::unspecified(room * out_group);
     // point × output channel, in whole tasks × input channel
@@ -168,8 +169,8 @@ pub(super) fn weight_grad(
     if grid.len() == 0 {
         sums.fill(0.0);
     }
-    for first in (0..grid.len()).step_by(TILES) {
-        let count = TILES.min(grid.len() - first);
+    for first in (0..grid.len()).step_by(pass) {
+        let count = pass.min(grid.len() - first);
         let groups = count.div_ceil(GROUP);
         let points = &mut points[..groups * in_group];
         let grad_points = &mut grad_points[..groups * out_group];
@@ -182,8 +183,8 @@ pub(super) fn weight_grad(
         });
         threads::parallel_chunks(&mut sums, task_len, |task, sums| {
             let (point, row) = (task / blocks, task % blocks * ROWS);
-            let rows = ROWS.min(co - row);
-            target.run(Sums { ci, co, point, row, rows, count, points, grad_points, sums, fresh: first == 0 });
+            let (rows, tiles) = (ROWS.min(co - row), among(&grid.at_point(point), first, count));
+            target.run(Sums { ci, co, point, row, rows, tiles, points, grad_points, sums, fresh: first == 0 });
         });
     }
     threads::parallel_chunks(grad_weight, 9 * ci, |o, kernel| {
@@ -192,7 +193,7 @@ pub(super) fn weight_grad(
     });
 }
 
-/// What all tiles add to some output channels' kernels at one point.
+/// What some tiles add to some output channels' kernels at one point.
 struct Sums<'a> {
     ci: usize,
     co: usize,
@@ -200,8 +201,7 @@ struct Sums<'a> {
     /// The first output channel, and how many.
     row: usize,
     rows: usize,
-    /// How many tiles.
-    count: usize,
+    tiles: Range<usize>,
     /// group × point × tile × input channel
     points: &'a [f32],
     /// group × point × tile × output channel
@@ -237,10 +237,10 @@ impl Sums<'_> {
     #[inline(always)]
     fn columns<S: Simd, const R: usize, const V: usize>(&mut self, simd: S, column: usize, cols: usize) {
         let [in_stride, out_stride] = [self.ci, self.co].map(tile_stride);
-        let groups = self.count.div_ceil(GROUP);
+        let groups = self.tiles.start / GROUP..self.tiles.end.div_ceil(GROUP);
         let [in_point, out_point] = [in_stride, out_stride].map(|row| point_stride(GROUP * row));
-        assert!(self.points.len() >= groups * POINTS * in_point && column + V * S::LANES <= in_stride);
-        assert!(self.grad_points.len() >= groups * POINTS * out_point && self.row + self.rows <= self.co);
+        assert!(self.points.len() >= groups.end * POINTS * in_point && column + V * S::LANES <= in_stride);
+        assert!(self.grad_points.len() >= groups.end * POINTS * out_point && self.row + self.rows <= self.co);
         assert!(self.sums.len() >= (self.rows - 1) * self.ci + column + cols && cols <= V * S::LANES);
         for o in (0..self.rows).step_by(R) {
             let count = R.min(self.rows - o);
@@ -252,15 +252,15 @@ impl Sums<'_> {
                 if !self.fresh {
                     acc = tile::load::<S, R, V>(simd, to, self.ci, count, cols);
                 }
-                for g in 0..groups {
-                    let point = g * POINTS + self.point;
+                for g in groups.clone() {
+                    let (point, tiles) = (g * POINTS + self.point, among(&self.tiles, g * GROUP, GROUP));
                     let mut rows = [self.grad_points.as_ptr(); R];
                     for r in 0..R {
-                        let channel = self.row + o + r.min(count - 1);
-                        rows[r] = self.grad_points.as_ptr().add(point * out_point + channel);
+                        let at = tiles.start * out_stride + self.row + o + r.min(count - 1);
+                        rows[r] = self.grad_points.as_ptr().add(point * out_point + at);
                     }
-                    let b = self.points.as_ptr().add(point * in_point + column);
-                    let walk = Walk::run(GROUP.min(self.count - g * GROUP), out_stride);
+                    let b = self.points.as_ptr().add(point * in_point + tiles.start * in_stride + column);
+                    let walk = Walk::run(tiles.len(), out_stride);
                     acc = tile::multiply(simd, &rows, &walk, b, in_stride, acc);
                 }
                 tile::store(simd, &acc, to, self.ci, count, cols);

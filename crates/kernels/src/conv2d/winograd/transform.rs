@@ -1,4 +1,4 @@
-//! The transforms of F(4×4, 3×3) and F(2×2, 3×3): Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks" (2015).
+//! The transforms of F(4×4, 3×3), F(3×3, 3×3) and F(2×2, 3×3): Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks" (2015).
 //!
 //! With the matrices of that paper an output tile is Aᵀ[(G g Gᵀ) ⊙ (Bᵀ d B)]A for a kernel g and an input tile d that is larger by 2,
 //! so with 4 × 4 pixels the gradient of g is Gᵀ[(A y Aᵀ) ⊙ (Bᵀ d B)]G for the gradient y of the 4 × 4 output tile.
@@ -7,8 +7,12 @@
 //! paper's are 0, ±1 and ±2. Here they are 0, ±P and ±Q, chosen for a smaller rounding error (Barabasz, Anderson, Soodhalter and Gregg, "Error
 //! Analysis and Improving the Accuracy of Winograd Convolution for Deep Neural Networks", 2020); the constants of A and B are
 //! exact in `f32`.
+//!
+//! Three pixels in a direction need one point less than four. They leave out -Q, and what differs between the rows of G for the other points
+//! is a factor, which goes into Bᵀ here: so both sizes share their transformed kernels.
 
 use crate::simd::Simd;
+use std::mem::MaybeUninit;
 
 /// A size of tiles, with its transforms. Arrays have room for the larger size.
 pub(super) trait Tile: Copy + Send + Sync {
@@ -19,17 +23,33 @@ pub(super) trait Tile: Copy + Send + Sync {
     /// Elements of a transformed tile.
     const POINTS: usize = Self::SIZE * Self::SIZE;
 
+    /// Whether a tile may be short: one output pixel less in a direction, and nothing at point [`LEFT_OUT`] there.
+    const SHORTENS: bool = false;
+
     /// G g
     fn kernel<S: Simd>(s: S, g: [S::F32; 3]) -> [S::F32; 6];
     /// Bᵀ d
-    fn input<S: Simd>(s: S, d: [S::F32; 6]) -> [S::F32; 6];
+    fn input<S: Simd>(s: S, d: [S::F32; 6], short: bool) -> [S::F32; 6];
     /// Aᵀ m
-    fn output<S: Simd>(s: S, m: [S::F32; 6]) -> [S::F32; 4];
+    fn output<S: Simd>(s: S, m: [S::F32; 6], short: bool) -> [S::F32; 4];
 }
+
+/// A size that weight gradients have, too.
+pub(super) trait TileGrad: Tile {
+    /// A y
+    fn output_grad<S: Simd>(s: S, y: [S::F32; 4], short: bool) -> [S::F32; 6];
+}
+
+/// The index of -Q among the points.
+pub(super) const LEFT_OUT: usize = 4;
 
 /// 4 × 4 pixels.
 #[derive(Clone, Copy)]
 pub(super) struct Four;
+
+/// 4 pixels in each direction, or 3 where the tile is short.
+#[derive(Clone, Copy)]
+pub(super) struct FourOrThree;
 
 /// 2 × 2 pixels.
 #[derive(Clone, Copy)]
@@ -43,12 +63,44 @@ impl Tile for Four {
         kernel(s, g)
     }
     #[inline(always)]
-    fn input<S: Simd>(s: S, d: [S::F32; 6]) -> [S::F32; 6] {
+    fn input<S: Simd>(s: S, d: [S::F32; 6], _: bool) -> [S::F32; 6] {
         input(s, d)
     }
     #[inline(always)]
-    fn output<S: Simd>(s: S, m: [S::F32; 6]) -> [S::F32; 4] {
+    fn output<S: Simd>(s: S, m: [S::F32; 6], _: bool) -> [S::F32; 4] {
         output(s, m)
+    }
+}
+
+impl TileGrad for Four {
+    #[inline(always)]
+    fn output_grad<S: Simd>(s: S, y: [S::F32; 4], _: bool) -> [S::F32; 6] {
+        output_grad(s, y)
+    }
+}
+
+impl Tile for FourOrThree {
+    const STEP: usize = 4;
+    const SHORTENS: bool = true;
+
+    #[inline(always)]
+    fn kernel<S: Simd>(s: S, g: [S::F32; 3]) -> [S::F32; 6] {
+        kernel(s, g)
+    }
+    #[inline(always)]
+    fn input<S: Simd>(s: S, d: [S::F32; 6], short: bool) -> [S::F32; 6] {
+        if short { short_input(s, d) } else { input(s, d) }
+    }
+    #[inline(always)]
+    fn output<S: Simd>(s: S, m: [S::F32; 6], short: bool) -> [S::F32; 4] {
+        if short { short_output(s, m) } else { output(s, m) }
+    }
+}
+
+impl TileGrad for FourOrThree {
+    #[inline(always)]
+    fn output_grad<S: Simd>(s: S, y: [S::F32; 4], short: bool) -> [S::F32; 6] {
+        if short { short_output_grad(s, y) } else { output_grad(s, y) }
     }
 }
 
@@ -64,15 +116,48 @@ impl Tile for Two {
         [g0, s.add(even, odd), s.sub(even, odd), g2, zero, zero]
     }
     #[inline(always)]
-    fn input<S: Simd>(s: S, d: [S::F32; 6]) -> [S::F32; 6] {
+    fn input<S: Simd>(s: S, d: [S::F32; 6], _: bool) -> [S::F32; 6] {
         let zero = s.splat(0.0);
         [s.sub(d[0], d[2]), s.add(d[1], d[2]), s.sub(d[2], d[1]), s.sub(d[1], d[3]), zero, zero]
     }
     #[inline(always)]
-    fn output<S: Simd>(s: S, m: [S::F32; 6]) -> [S::F32; 4] {
+    fn output<S: Simd>(s: S, m: [S::F32; 6], _: bool) -> [S::F32; 4] {
         let zero = s.splat(0.0);
         let [sum, difference] = [s.add(m[1], m[2]), s.sub(m[1], m[2])];
         [s.add(m[0], sum), s.sub(difference, m[3]), zero, zero]
+    }
+}
+
+/// A tile whose columns are transformed and whose rows are not yet. Nothing is there before it is written: to fill it for every vector of
+/// channels would cost a tenth of the transform.
+pub(super) struct Half<S: Simd, const ROWS: usize, const COLUMNS: usize>([[MaybeUninit<S::F32>; COLUMNS]; ROWS]);
+
+impl<S: Simd, const ROWS: usize, const COLUMNS: usize> Half<S, ROWS, COLUMNS> {
+    #[inline(always)]
+    pub fn new() -> Self {
+        Half([[MaybeUninit::uninit(); COLUMNS]; ROWS])
+    }
+
+    /// Writes the first elements of a column.
+    #[inline(always)]
+    pub fn set_column(&mut self, j: usize, column: &[S::F32]) {
+        for (row, &x) in self.0.iter_mut().zip(column) {
+            row[j].write(x);
+        }
+    }
+
+    /// The first `columns` elements of row `i`, and zeros.
+    ///
+    /// # Safety
+    /// These columns must have been set, as far down as this row.
+    #[inline(always)]
+    pub unsafe fn row(&self, simd: S, i: usize, columns: usize) -> [S::F32; COLUMNS] {
+        let mut row = [simd.splat(0.0); COLUMNS];
+        for j in 0..columns {
+            // SAFETY: the caller's promise.
+            row[j] = unsafe { self.0[i][j].assume_init() };
+        }
+        row
     }
 }
 
@@ -154,7 +239,7 @@ fn output<S: Simd>(s: S, m: [S::F32; 6]) -> [S::F32; 4] {
 
 /// A y
 #[inline(always)]
-pub(super) fn output_grad<S: Simd>(s: S, y: [S::F32; 4]) -> [S::F32; 6] {
+fn output_grad<S: Simd>(s: S, y: [S::F32; 4]) -> [S::F32; 6] {
     let (p2, q2) = (s.splat(P2 as f32), s.splat(Q2 as f32));
     let (p_even, p_odd) = (s.mul_add(p2, y[2], y[0]), s.mul_add(p2, y[3], y[1]));
     let (q_even, q_odd) = (s.mul_add(q2, y[2], y[0]), s.mul_add(q2, y[3], y[1]));
@@ -166,4 +251,39 @@ pub(super) fn output_grad<S: Simd>(s: S, y: [S::F32; 4]) -> [S::F32; 6] {
         s.mul_add(s.splat(-Q as f32), q_odd, q_even),
         y[3],
     ]
+}
+
+/// Bᵀ d of three pixels, whose rows are multiplied by x + Q for the point x.
+#[inline(always)]
+fn short_input<S: Simd>(s: S, d: [S::F32; 6]) -> [S::F32; 6] {
+    let c = |x: f64| s.splat(x as f32);
+    // Of d: the polynomials with zeros at all points but one, from its last coefficient to its first.
+    let zero = s.mul_add(c(P2 * Q2), d[0], s.mul_add(c(-P2 * Q), d[1], s.mul_add(c(-Q2), d[2], s.mul(c(Q), d[3]))));
+    let p = s.mul_add(c(-P * Q), d[1], s.mul_add(c(P - Q), d[2], d[3]));
+    let minus_p = s.mul_add(c(P * Q), d[1], s.mul_add(c(-P - Q), d[2], d[3]));
+    let q = s.mul_add(c(-P2), d[1], d[3]);
+    let infinity = s.mul_add(c(P2 * Q), d[1], s.mul_add(c(-P2), d[2], s.mul_add(c(-Q), d[3], d[4])));
+    [zero, s.mul(c(Q + P), p), s.mul(c(Q - P), minus_p), s.mul(c(2.0 * Q), q), s.splat(0.0), infinity]
+}
+
+/// Aᵀ m of three pixels.
+#[inline(always)]
+fn short_output<S: Simd>(s: S, m: [S::F32; 6]) -> [S::F32; 4] {
+    let c = |x: f64| s.splat(x as f32);
+    let (even, odd) = (s.add(m[1], m[2]), s.sub(m[1], m[2]));
+    [
+        s.add(m[0], s.add(even, m[3])),
+        s.mul_add(c(P), odd, s.mul(c(Q), m[3])),
+        s.mul_add(c(P2), even, s.mul_add(c(Q2), m[3], m[5])),
+        s.splat(0.0),
+    ]
+}
+
+/// A y of three pixels.
+#[inline(always)]
+fn short_output_grad<S: Simd>(s: S, y: [S::F32; 4]) -> [S::F32; 6] {
+    let c = |x: f64| s.splat(x as f32);
+    let p_even = s.mul_add(c(P2), y[2], y[0]);
+    let q = s.mul_add(c(Q), y[1], s.mul_add(c(Q2), y[2], y[0]));
+    [y[0], s.mul_add(c(P), y[1], p_even), s.mul_add(c(-P), y[1], p_even), q, s.splat(0.0), y[2]]
 }
