@@ -2,7 +2,7 @@
 
 use super::kernels::kernel_panel;
 use super::output::Output;
-use super::tiles::{Grid, Images, POINTS, point_stride, transform_input};
+use super::tiles::{Grid, Images, POINTS, point_stride, prefetch_input, transform_input};
 use super::transform::Four;
 use crate::gemm::tile::{self, MAX_ROWS, Walk, tile_cols};
 use crate::isa::Kernel;
@@ -54,6 +54,9 @@ impl Block<'_> {
         for t in 0..self.count {
             let to = &mut points[t * channels..];
             let place = self.grid.get(self.first + t);
+            if t + 1 < self.count {
+                prefetch_input(simd, &self.images, &self.grid.get(self.first + t + 1), self.before);
+            }
             transform_input::<S, Four>(simd, &self.images, &place, self.before, &zeros, to, point);
         }
         for column in (0..self.to.channels()).step_by(width) {
@@ -88,6 +91,8 @@ impl Block<'_> {
         let walk = Walk::run(ci, 1);
         let zero = [[simd.splat(0.0); V]; R];
         for p in 0..POINTS {
+            let [start, end] = [p, p + 1].map(|p| self.first + self.count * p / POINTS);
+            self.to.prefetch(simd, start..end, [column, cols]);
             for t in (0..self.count).step_by(R) {
                 let count = R.min(self.count - t);
                 let mut rows = [points.as_ptr(); R];

@@ -2,7 +2,9 @@
 //! gradient, summed over tiles.
 
 use super::kernel_grad::KernelGrad;
-use super::tiles::{Grid, Images, POINTS, point_stride, transform_input, transform_output_grad};
+use super::tiles::{
+    Grid, Images, POINTS, point_stride, prefetch_input, prefetch_output_grad, transform_input, transform_output_grad,
+};
 use super::transform::Four;
 use crate::gemm::tile::{self, MAX_ROWS, Walk, tile_cols};
 use crate::isa::Kernel;
@@ -97,6 +99,11 @@ impl Part<'_> {
             let count = BLOCK.min(self.end - first);
             for t in 0..count {
                 let place = self.grid.get(first + t);
+                if t + 1 < count {
+                    let next = self.grid.get(first + t + 1);
+                    prefetch_input(simd, &self.input, &next, self.before);
+                    prefetch_output_grad(simd, &self.grad, &next);
+                }
                 let to = &mut inputs[t * in_stride..];
                 transform_input::<S, Four>(simd, &self.input, &place, self.before, &zeros, to, in_point);
                 let to = &mut grads[t * out_stride..];

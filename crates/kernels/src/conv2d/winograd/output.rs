@@ -1,12 +1,13 @@
 //! Where a Winograd convolution's result goes, and the way back from the products to pixels.
 
-use super::tiles::{Grid, Place};
+use super::tiles::{FETCHED_FROM, Grid, Place};
 use super::transform::{Half, Tile};
 use crate::conv2d::epilogue::Epilogue;
 use crate::gemm::tile;
 use crate::simd::Simd;
 use crate::threads::SendPtr;
 use std::marker::PhantomData;
+use std::ops::Range;
 
 /// The result, of which tasks write the tiles and channels that are theirs.
 pub(super) struct Output<'a> {
@@ -18,6 +19,7 @@ pub(super) struct Output<'a> {
     before_relu: Option<&'a [f32]>,
     pool: bool,
     values: SendPtr<f32>,
+    len: usize,
     borrowed: PhantomData<&'a mut [f32]>,
 }
 
@@ -39,8 +41,8 @@ impl<'a> Output<'a> {
         assert!(before_relu.is_none_or(|x| x.len() == values.len() && !pool));
         assert!(epilogue.residual.is_none_or(|x| x.len() == values.len() && !pool) && epilogue.activation.is_none());
         assert!(bias.is_none_or(|b| b.len() == channels));
-        let values = SendPtr(values.as_mut_ptr());
-        Output { grid, size, channels, bias, epilogue, before_relu, pool, values, borrowed: PhantomData }
+        let (values, len) = (SendPtr(values.as_mut_ptr()), values.len());
+        Output { grid, size, channels, bias, epilogue, before_relu, pool, values, len, borrowed: PhantomData }
     }
 
     /// How many channels it has.
@@ -79,6 +81,28 @@ impl<'a> Output<'a> {
                 let from = &products[(t * V + v) * S::LANES..];
                 // SAFETY: the caller's promise; the output is borrowed as long as this is there.
                 unsafe { to.write::<S, F>(simd, from, stride, v * S::LANES, bias[v]) };
+            }
+        }
+    }
+
+    /// Fetches what [`Output::write_panel`] will read and write of these tiles, so that a product passes while they are on their way.
+    #[inline(always)]
+    pub fn prefetch<S: Simd>(&self, simd: S, tiles: Range<usize>, [first, cols]: [usize; 2]) {
+        if self.len < FETCHED_FROM {
+            return;
+        }
+        for t in tiles {
+            let Some(to) = self.tile(t, first, cols) else { continue };
+            for i in 0..to.size[0] {
+                for j in 0..to.size[1] {
+                    for channel in (0..cols).step_by(16) {
+                        let offset = i * to.row_stride + j * to.pixel_stride + channel;
+                        simd.prefetch(to.at.wrapping_add(offset).cast());
+                        for other in [to.residual, to.before_relu].into_iter().flatten() {
+                            simd.prefetch(other.wrapping_add(offset).cast());
+                        }
+                    }
+                }
             }
         }
     }

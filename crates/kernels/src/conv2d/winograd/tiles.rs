@@ -9,6 +9,9 @@ use std::ops::Range;
 /// Elements of a transformed tile, of the larger ones.
 pub(super) const POINTS: usize = Four::POINTS;
 
+/// Fewer values than these are in a cache already, so that to fetch them only takes time.
+pub(super) const FETCHED_FROM: usize = 1 << 17;
+
 /// The distance between points whose tiles have `values` numbers in all: an odd number of cache lines, for otherwise the 36 points
 /// of a tile share few sets of the first-level cache, which means conflict misses.
 pub(super) const fn point_stride(values: usize) -> usize {
@@ -129,6 +132,37 @@ fn pixels(images: &Images, n: usize, corner: [isize; 2], size: [usize; 2], zeros
         }
     }
     at
+}
+
+/// Fetches the pixels of an input tile that the tile to its left does not have, so that they come while that one is transformed.
+#[inline(always)]
+pub(super) fn prefetch_input<S: Simd>(simd: S, images: &Images, place: &Place, before: [isize; 2]) {
+    let [y, x] = place.corner(before);
+    prefetch(simd, images, place.n, [y, x + 2], [place.size[0] + 2, place.size[1]]);
+}
+
+/// As [`prefetch_input`], of the output's gradient.
+#[inline(always)]
+pub(super) fn prefetch_output_grad<S: Simd>(simd: S, images: &Images, place: &Place) {
+    prefetch(simd, images, place.n, place.corner([0, 0]), place.size);
+}
+
+/// Fetches what of the `size` pixels at `corner` lies in image `n`.
+#[inline(always)]
+fn prefetch<S: Simd>(simd: S, images: &Images, n: usize, corner: [isize; 2], size: [usize; 2]) {
+    let ([h, w], c) = (images.size, images.channels);
+    if images.data.values.len() < FETCHED_FROM {
+        return;
+    }
+    let (y0, y1) = overlap(corner[0], size[0], h);
+    let (x0, x1) = overlap(corner[1], size[1], w);
+    for y in y0..y1 {
+        let row = (n * h + (y as isize + corner[0]) as usize) * w;
+        let [start, end] = [x0, x1].map(|x| (row as isize + corner[1] + x as isize) * c as isize);
+        for at in (start..end).step_by(16) {
+            simd.prefetch(images.data.values.as_ptr().wrapping_offset(at).cast());
+        }
+    }
 }
 
 /// Writes the transform of an input tile: point p of channel c goes to `to[p * stride + c]`. `zeros` has a 0 for each channel.
