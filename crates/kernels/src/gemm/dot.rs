@@ -81,33 +81,43 @@ impl Kernel for Block<'_> {
 impl Block<'_> {
     #[inline(always)]
     fn all<S: Simd, const R: usize, const C: usize>(self, simd: S) {
+        for first in (0..self.depth).step_by(BLOCK_DEPTH) {
+            for row in (0..self.rows).step_by(R) {
+                // One row alone takes as long as its columns take to be read, if no others are computed in vain.
+                if self.rows - row == 1 {
+                    self.rows::<S, 1, 8>(simd, row, first)
+                } else {
+                    self.rows::<S, R, C>(simd, row, first)
+                }
+            }
+        }
+    }
+
+    /// At most `R` rows from `row` on, and the terms of one block from `first` on.
+    #[inline(always)]
+    fn rows<S: Simd, const R: usize, const C: usize>(&self, simd: S, row: usize, first: usize) {
+        let (rows, depth) = (R.min(self.rows - row), BLOCK_DEPTH.min(self.depth - first));
+        let accumulate = self.accumulate || first > 0;
         assert!((self.rows - 1) * self.a_stride + self.depth <= self.a.len());
         assert!((self.cols - 1) * self.b_stride + self.depth <= self.b.len());
-        for first in (0..self.depth).step_by(BLOCK_DEPTH) {
-            let depth = BLOCK_DEPTH.min(self.depth - first);
-            let accumulate = self.accumulate || first > 0;
-            for row in (0..self.rows).step_by(R) {
-                let rows = R.min(self.rows - row);
-                for col in (0..self.cols).step_by(C) {
-                    let cols = C.min(self.cols - col);
-                    let mut a = [self.a.as_ptr(); R];
-                    for r in 0..R {
-                        a[r] = a[r].wrapping_add((row + r.min(rows - 1)) * self.a_stride + first);
-                    }
-                    let mut b = [self.b.as_ptr(); C];
-                    for j in 0..C {
-                        b[j] = b[j].wrapping_add((col + j.min(cols - 1)) * self.b_stride + first);
-                    }
-                    // SAFETY: every row and column has `depth` values from `first` on, as asserted above.
-                    let dots = unsafe { dots(simd, &a, &b, depth) };
-                    for r in 0..rows {
-                        for j in 0..cols {
-                            // SAFETY: `c` is valid for `rows` × `cols` values of this block.
-                            unsafe {
-                                let c = self.c.add((row + r) * self.c_stride + col + j);
-                                *c = if accumulate { *c + dots[r][j] } else { dots[r][j] };
-                            }
-                        }
+        for col in (0..self.cols).step_by(C) {
+            let cols = C.min(self.cols - col);
+            let mut a = [self.a.as_ptr(); R];
+            for r in 0..R {
+                a[r] = a[r].wrapping_add((row + r.min(rows - 1)) * self.a_stride + first);
+            }
+            let mut b = [self.b.as_ptr(); C];
+            for j in 0..C {
+                b[j] = b[j].wrapping_add((col + j.min(cols - 1)) * self.b_stride + first);
+            }
+            // SAFETY: every row and column has `depth` values from `first` on, as asserted above.
+            let dots = unsafe { dots(simd, &a, &b, depth) };
+            for r in 0..rows {
+                for j in 0..cols {
+                    // SAFETY: `c` is valid for `rows` × `cols` values of this block.
+                    unsafe {
+                        let c = self.c.add((row + r) * self.c_stride + col + j);
+                        *c = if accumulate { *c + dots[r][j] } else { dots[r][j] };
                     }
                 }
             }

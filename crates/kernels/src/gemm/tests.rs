@@ -17,7 +17,7 @@ fn reference_gemm<T: Float>(m: usize, n: usize, k: usize, a: Matrix<T>, b: Matri
     (0..m * n).map(|i| (0..k).map(|p| at(&a, i / n, p) * at(&b, p, i % n)).sum()).collect()
 }
 
-const SIZES: [[usize; 3]; 16] = [
+const SIZES: [[usize; 3]; 18] = [
     [1, 1, 1],
     [3, 17, 5],
     [17, 3, 1],
@@ -25,6 +25,8 @@ const SIZES: [[usize; 3]; 16] = [
     [4, 0, 4],
     [4, 4, 0],
     [1, 300, 40],
+    [1, 3, 130],
+    [1, 53, 1700],
     [300, 1, 40],
     [13, 31, 129],
     [121, 33, 64],
@@ -62,6 +64,25 @@ fn agrees_with_the_definition() {
                         assert!(close(added[i], w + 2.0), "{target:?} {m}×{n}×{k} element {i} added");
                     }
                 }
+            }
+        }
+    });
+}
+
+#[test]
+fn a_row_has_the_same_bits_alone_and_beside_others() {
+    on_every_target(|_| {
+        for [n, k] in [[53, 1700], [10, 128], [300, 770]] {
+            let (x, weight) = (noise(7 * k, 1), noise(n * k, 2));
+            let product = |rows: &[f32]| {
+                let m = rows.len() / k;
+                let mut c = vec![f32::NAN; m * n];
+                gemm(m, n, k, Matrix::row_major(rows, k), Matrix::row_major(&weight, k).t(), &mut c, false);
+                c
+            };
+            let together = product(&x);
+            for (row, want) in x.chunks_exact(k).zip(together.chunks_exact(n)) {
+                assert!(product(row) == want, "{n} columns, {k} terms");
             }
         }
     });

@@ -128,8 +128,8 @@ impl Tile for Two {
     }
 }
 
-/// A tile whose columns are transformed and whose rows are not yet. Nothing is there before it is written: to fill it for every vector of
-/// channels would cost a tenth of the transform.
+/// A tile whose columns are transformed and whose rows are not yet. It is not filled at first, which would be a call of `memset` for each
+/// vector of channels.
 pub(super) struct Half<S: Simd, const ROWS: usize, const COLUMNS: usize>([[MaybeUninit<S::F32>; COLUMNS]; ROWS]);
 
 impl<S: Simd, const ROWS: usize, const COLUMNS: usize> Half<S, ROWS, COLUMNS> {
@@ -257,7 +257,7 @@ fn output_grad<S: Simd>(s: S, y: [S::F32; 4]) -> [S::F32; 6] {
 #[inline(always)]
 fn short_input<S: Simd>(s: S, d: [S::F32; 6]) -> [S::F32; 6] {
     let c = |x: f64| s.splat(x as f32);
-    // Of d: the polynomials with zeros at all points but one, from its last coefficient to its first.
+    // Each row has the coefficients of the polynomial that is 0 at all points but its own; the first has its factor already.
     let zero = s.mul_add(c(P2 * Q2), d[0], s.mul_add(c(-P2 * Q), d[1], s.mul_add(c(-Q2), d[2], s.mul(c(Q), d[3]))));
     let p = s.mul_add(c(-P * Q), d[1], s.mul_add(c(P - Q), d[2], d[3]));
     let minus_p = s.mul_add(c(P * Q), d[1], s.mul_add(c(-P - Q), d[2], d[3]));
