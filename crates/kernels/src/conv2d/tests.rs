@@ -261,7 +261,9 @@ fn winograd_is_as_accurate_as_documented() {
 #[test]
 fn the_number_of_threads_changes_no_bit() {
     let depthwise = Conv2dShape { in_channels: 32, out_channels: 32, groups: 32, ..mnist_shape() };
-    for s in [mnist_shape(), Conv2dShape { in_channels: 1, out_channels: 32, ..mnist_shape() }, depthwise] {
+    let one = Conv2dShape { in_channels: 1, out_channels: 32, ..mnist_shape() };
+    let many = Conv2dShape { in_channels: 130, out_channels: 193, in_size: [14, 13], batch: 3, ..mnist_shape() };
+    for s in [mnist_shape(), one, many, depthwise] {
         let (input, weight) = (to_f32(&noise(s.input_len(), 1)), to_f32(&noise(s.weight_len(), 2)));
         let (bias, grad) = (to_f32(&noise(s.out_channels, 3)), to_f32(&noise(s.output_len(), 4)));
         let results = [1, 2, 5].map(|n| {
