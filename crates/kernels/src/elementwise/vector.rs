@@ -96,8 +96,8 @@ fn gelu<S: Simd>(simd: S, x: S::F32, density: S::F32) -> S::F32 {
 /// SiLU or GELU.
 struct Here<'a, const SILU: bool>(&'a mut [f32]);
 
-/// Values that go through each step together on AVX2. Steps of one value wait for each other, and they are so many that a processor sees few of the next
-/// value's behind them. With AVX-512 they are fewer, for half as many vectors.
+/// Values that go through each step together, where vectors are shorter than those of AVX-512. Steps of one value wait for each other, and they are so
+/// many that a processor sees few of the next value's behind them.
 const TOGETHER: usize = 256;
 
 impl<const SILU: bool> Kernel for Here<'_, SILU> {
@@ -153,5 +153,39 @@ fn step_by_step<S: Simd, const SILU: bool>(simd: S, values: &mut [f32], [powers,
             let (value, e) = (simd.load(x.add(at)), simd.load(rests.add(at)));
             simd.store(x.add(at), function::<S, SILU>(simd, value, e));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::target::tests::on_every_target;
+
+    #[test]
+    fn a_value_has_the_same_bits_alone_and_among_many() {
+        let mut values: Vec<f32> = (0..1000).map(|i| (i as f32 - 500.0) * 0.31).collect();
+        for (at, x) in [(3, f32::NAN), (255, f32::INFINITY), (256, f32::NEG_INFINITY), (700, -0.0), (999, 1e30)] {
+            values[at] = x;
+        }
+        on_every_target(|target| {
+            for function in [VectorFn::Silu, VectorFn::Gelu] {
+                let alone: Vec<u32> = values
+                    .iter()
+                    .map(|&x| {
+                        let mut one = [x];
+                        function.assign_here(&mut one);
+                        one[0].to_bits()
+                    })
+                    .collect();
+                for len in [1, 17, 255, 256, 257, 511, 1000] {
+                    let mut many = values[..len].to_vec();
+                    function.assign_here(&mut many);
+                    for (i, x) in many.iter().enumerate() {
+                        let same = x.to_bits() == alone[i] || x.is_nan() && f32::from_bits(alone[i]).is_nan();
+                        assert!(same, "{target:?}: value {i} of {len}, {x}");
+                    }
+                }
+            }
+        });
     }
 }
