@@ -9,6 +9,8 @@ use crate::threads::parallel_chunks;
 
 /// Rows of a large transpose that one task takes.
 const ROWS: usize = 32;
+/// Fewer elements are not worth a task of their own.
+const SMALL: usize = 2048;
 
 /// Copies a strided operand into `out`, dense and row-major over `shape`. A stride of 0 repeats elements.
 ///
@@ -27,7 +29,13 @@ pub fn copy_strided<T: Element>(shape: &[usize], src: &[T], src_strides: &[usize
         let (images, image_stride) = outer.first().map_or((1, 0), |d| (d.size, d.strides[0]));
         return transpose_images(images, image_stride, rows.size, cols.size, cols.strides[0], src, out);
     }
-    parallel_chunks(out, CHUNK, |i, out| copy_rows(&dims, i * CHUNK, src, out));
+    let chunk = chunk_of(n);
+    parallel_chunks(out, chunk, |i, out| copy_rows(&dims, i * chunk, src, out));
+}
+
+/// How many of `len` elements a task takes, so that there are several.
+fn chunk_of(len: usize) -> usize {
+    (len / 8).clamp(SMALL, CHUNK)
 }
 
 fn copy_rows<T: Element>(dims: &[Dim<2>], start: usize, src: &[T], out: &mut [T]) {
@@ -56,6 +64,15 @@ fn transpose_images<T: Element>(
     src: &[T],
     out: &mut [T],
 ) {
+    let image = rows * cols;
+    if (1..SMALL).contains(&image) && images > 1 {
+        let per_task = SMALL.div_ceil(image);
+        return parallel_chunks(out, per_task * image, |task, out| {
+            for (i, out) in out.chunks_exact_mut(image).enumerate() {
+                transpose::transpose(cols, stride, &src[(task * per_task + i) * image_stride..], out);
+            }
+        });
+    }
     // Parts of a fixed number of rows, none of which lies in two images.
     let per_part = if images == 1 || rows.is_multiple_of(ROWS) { ROWS } else { rows };
     let parts_per_image = rows.div_ceil(per_part);
@@ -94,7 +111,7 @@ fn into_strided<T: Element>(
     if outer.strides[1] < inner_span {
         return rows(&dims, 0, len, 0, dst);
     }
-    let per_part = CHUNK.div_ceil(inner);
+    let per_part = chunk_of(len).div_ceil(inner);
     parallel_parts(dst.chunks_mut(per_part * outer.strides[1]).take(outer.size.div_ceil(per_part)), |i, dst| {
         let first = i * per_part;
         let count = per_part.min(outer.size - first);
@@ -153,7 +170,7 @@ mod tests {
     }
 
     /// Shapes and source strides.
-    const CASES: [(&[usize], &[usize]); 14] = [
+    const CASES: [(&[usize], &[usize]); 18] = [
         (&[], &[]),
         (&[1, 1], &[5, 3]),
         (&[17], &[1]),
@@ -162,11 +179,15 @@ mod tests {
         (&[3, 17], &[1, 3]),
         (&[40, 33], &[1, 40]),
         (&[2, 64, 19], &[64 * 19, 1, 64]),
+        (&[784, 58, 2], &[116, 1, 58]),
+        (&[45, 58, 3], &[200, 1, 60]),
+        (&[70, 7, 3, 61], &[1300, 183, 61, 1]),
         (&[3, 5, 16, 9], &[720, 1, 45, 5]),
         (&[3, 16, 9, 5], &[720, 9, 1, 144]),
         (&[2, 3, 4, 5], &[1, 2, 6, 24]),
         (&[2, 3, 4], &[0, 1, 3]),
         (&[0, 3], &[3, 1]),
+        (&[2, 0, 3], &[9, 1, 3]),
         (&[2, 3, 40_000], &[3, 1, 6]),
     ];
 

@@ -12,6 +12,7 @@ use crate::shape::Shape;
 use half::{bf16, f16};
 use std::any::Any;
 use std::borrow::Cow;
+use std::cmp::Reverse;
 use std::ops::Deref;
 use std::sync::Arc;
 use striate_kernels::{AlignedVec, Bool, PackedMatrix, copy};
@@ -315,9 +316,25 @@ impl Array {
         by_type!(self.dtype(), |T| copied::<T>(&self))
     }
 
+    /// An order of the dimensions in which memory runs through them without gaps, the default one if it does, or none.
+    pub(crate) fn dense_order(&self) -> Option<Cow<'static, [usize]>> {
+        let default = memory_order(self.shape.rank());
+        if self.is_dense_in(default) {
+            return Some(default.into());
+        }
+        let mut order = default.to_vec();
+        order.sort_by_key(|&d| Reverse(self.strides[d]));
+        self.is_dense_in(&order).then(|| order.into())
+    }
+
     /// The elements to write to, in the default layout, if nobody else holds them and they lie so.
     pub(crate) fn exclusive<T: Stored>(&mut self) -> Option<&mut [T]> {
-        if !self.is_dense_in(memory_order(self.shape.rank())) {
+        self.exclusive_in(memory_order(self.shape.rank()))
+    }
+
+    /// As [`Array::exclusive`], dense in row-major order of the dimensions taken in `order`.
+    pub(crate) fn exclusive_in<T: Stored>(&mut self, order: &[usize]) -> Option<&mut [T]> {
+        if !self.is_dense_in(order) {
             return None;
         }
         let (offset, n) = (self.offset, self.shape.numel());

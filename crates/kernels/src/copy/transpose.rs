@@ -15,11 +15,25 @@ pub(crate) fn transpose<T: Element>(cols: usize, stride: usize, src: &[T], out: 
     assert_eq!(out.len(), rows * cols, "transpose: {} outputs are no whole rows of {cols}", out.len());
     let need = (cols - 1) * stride + rows;
     assert!(rows == 0 || need <= src.len(), "transpose: needs {need} elements, got {}", src.len());
+    if rows > 0 && cols < TILE {
+        return few_columns(cols, stride, src, out);
+    }
     let (whole_rows, whole_cols) = whole_tiles(rows, cols, stride, src, out);
     for r in 0..rows {
         for c in if r < whole_rows { whole_cols } else { 0 }..cols {
             out[r * cols + c] = src[c * stride + r];
         }
+    }
+}
+
+/// As [`transpose`], column after column; two of them, as in a shuffle of channels, side by side.
+fn few_columns<T: Element>(cols: usize, stride: usize, src: &[T], out: &mut [T]) {
+    if cols == 2 {
+        let pairs = out.chunks_exact_mut(2).zip(src.iter().zip(&src[stride..]));
+        return pairs.for_each(|(to, (&x, &y))| (to[0], to[1]) = (x, y));
+    }
+    for c in 0..cols {
+        out[c..].iter_mut().step_by(cols).zip(&src[c * stride..]).for_each(|(to, &x)| *to = x);
     }
 }
 
@@ -110,7 +124,17 @@ mod tests {
 
     #[test]
     fn matches_the_reference() {
-        for (rows, cols, stride) in [(1, 1, 1), (8, 8, 8), (3, 17, 5), (17, 3, 17), (40, 33, 41), (64, 19, 64)] {
+        for (rows, cols, stride) in [
+            (1, 1, 1),
+            (8, 8, 8),
+            (3, 17, 5),
+            (17, 3, 17),
+            (58, 2, 58),
+            (5, 2, 9),
+            (33, 7, 40),
+            (40, 33, 41),
+            (64, 19, 64),
+        ] {
             let x: Vec<f32> = (0..(cols - 1) * stride + rows).map(|i| i as f32).collect();
             let mut out = vec![-1.0; rows * cols];
             transpose(cols, stride, &x, &mut out);

@@ -1,7 +1,7 @@
 //! Functions of one element, and whether all are finite.
 
 use super::{by_float, no_such_op, take};
-use crate::array::Array;
+use crate::array::{Array, memory_order};
 use crate::dtype::DType;
 use crate::op::{Op, Spec, Unary};
 use half::{bf16, f16};
@@ -26,15 +26,17 @@ fn is_finite(x: &Array) -> bool {
     }
 }
 
+/// In the order of memory that `x` has, so that what follows a permutation moves nothing.
 pub fn unary(op: Unary, x: Array) -> Array {
-    let mut x = x.dense();
+    let order = x.dense_order().unwrap_or_else(|| memory_order(x.shape.rank()).into());
+    let mut x = x;
     by_float!(x, "elementwise function", |T| {
-        if let Some(values) = x.exclusive::<T>() {
+        if let Some(values) = x.exclusive_in::<T>(&order) {
             ew::unary_assign(op, values);
             return x;
         }
         let mut out = AlignedVec::unspecified(x.shape.numel());
-        ew::unary(op, &x.packed_default::<T>(), &mut out);
-        Array::from_buffer(out, x.shape)
+        ew::unary(op, &x.packed::<T>(&order), &mut out);
+        Array::in_order(out, x.shape, &order)
     })
 }

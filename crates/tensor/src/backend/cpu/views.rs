@@ -4,6 +4,7 @@ use crate::array::{Array, memory_order};
 use crate::dtype::by_type;
 use crate::element::Stored;
 use crate::shape::Shape;
+use std::ops::Range;
 use striate_kernels::{AlignedVec, copy};
 
 pub fn permute(mut x: Array, order: &[usize]) -> Array {
@@ -35,56 +36,82 @@ pub fn narrow(mut x: Array, dim: usize, start: usize, len: usize) -> Array {
     x
 }
 
-/// The strides that give `x`'s elements, in row-major order, the shape `shape`; none if that takes a copy.
-fn reshaped_strides(x: &Array, shape: Shape) -> Option<Shape> {
-    let old: Vec<(usize, usize)> =
-        x.shape.iter().zip(x.strides.iter()).filter(|(n, _)| **n != 1).map(|(&n, &s)| (n, s)).collect();
-    let mut strides = shape.row_major();
-    let mut d = 0;
-    let mut i = 0;
+/// The smallest runs of these dimensions, none of size 1, that fill runs of the dimensions of `shape`, which has as many elements: what each covers of both.
+fn matching_runs(old: &[usize], shape: Shape) -> Vec<[Range<usize>; 2]> {
+    let mut all = Vec::new();
+    let (mut i, mut d) = (0, 0);
     while i < old.len() {
-        // The smallest run of old dimensions, from `i` on, that fills a run of new dimensions, from `d` on.
-        let (first, mut have, mut want) = (d, old[i].0, 1);
-        let begin = i;
-        loop {
+        let (begin, first, mut have, mut want) = (i, d, old[i], 1);
+        while want != have {
             if want < have {
-                if d == shape.rank() {
-                    return None;
-                }
                 want *= shape[d];
                 d += 1;
-            } else if have < want {
-                i += 1;
-                if i == old.len() {
-                    return None;
-                }
-                have *= old[i].0;
             } else {
-                break;
+                i += 1;
+                have *= old[i];
             }
         }
-        // The old run must be evenly spaced.
-        if old[begin..=i].windows(2).any(|w| w[0].1 != w[1].0 * w[1].1) {
+        i += 1;
+        all.push([begin..i, first..d]);
+    }
+    all
+}
+
+/// The dimensions of `x` that have more than one element.
+fn wide_dims(x: &Array) -> Vec<usize> {
+    (0..x.shape.rank()).filter(|&d| x.shape[d] != 1).collect()
+}
+
+fn sizes_of(x: &Array, dims: &[usize]) -> Vec<usize> {
+    dims.iter().map(|&d| x.shape[d]).collect()
+}
+
+/// The strides that give `x`'s elements, in row-major order, the shape `shape`; none if that takes a copy.
+fn reshaped_strides(x: &Array, shape: Shape) -> Option<Shape> {
+    let wide = wide_dims(x);
+    let mut strides = shape.row_major();
+    for [old, new] in matching_runs(&sizes_of(x, &wide), shape) {
+        let run = &wide[old];
+        let is_even = |w: &[usize]| x.strides[w[0]] == x.shape[w[1]] * x.strides[w[1]];
+        if !run.windows(2).all(is_even) {
             return None;
         }
-        let mut step = old[i].1;
-        for k in (first..d).rev() {
-            strides[k] = step;
-            step *= shape[k];
+        let mut step = x.strides[run[run.len() - 1]];
+        for d in new.rev() {
+            strides[d] = step;
+            step *= shape[d];
         }
-        i += 1;
     }
     Some(strides)
 }
 
+/// The order of `x`'s dimensions in which its elements, reshaped to `shape`, lie in the default layout; none if there is no such order.
+fn order_for(x: &Array, shape: Shape) -> Option<Vec<usize>> {
+    let wide = wide_dims(x);
+    let mut runs = matching_runs(&sizes_of(x, &wide), shape);
+    let memory: Vec<usize> = memory_order(shape.rank()).iter().copied().filter(|&d| shape[d] != 1).collect();
+    let place = |d: usize| memory.iter().position(|&m| m == d);
+    let places = |new: &Range<usize>| new.clone().filter_map(place).collect::<Vec<_>>();
+    if runs.iter().any(|[_, new]| places(new).windows(2).any(|w| w[1] != w[0] + 1)) {
+        return None;
+    }
+    runs.sort_by_key(|[_, new]| places(new).first().copied());
+    let narrow = (0..x.shape.rank()).filter(|d| !wide.contains(d));
+    Some(narrow.chain(runs.into_iter().flat_map(|[old, _]| wide[old].to_vec())).collect())
+}
+
+/// Shares `x`'s memory where the elements can be reached by strides; else they are copied to the default layout where one strided copy does it.
 pub fn reshape(x: Array, shape: Shape) -> Array {
     if x.shape == shape {
         return x;
     }
-    if x.shape.numel() > 0
-        && let Some(strides) = reshaped_strides(&x, shape)
-    {
-        return Array { strides, shape, ..x };
+    if x.shape.numel() > 0 {
+        if let Some(strides) = reshaped_strides(&x, shape) {
+            return Array { strides, shape, ..x };
+        }
+        if let Some(order) = order_for(&x, shape) {
+            return by_type!(x.dtype(), |T| Array::from_buffer(x.packed::<T>(&order).into_buffer(), shape));
+        }
     }
     let rows: Vec<usize> = (0..x.shape.rank()).collect();
     let order: Vec<usize> = (0..shape.rank()).collect();
@@ -165,6 +192,35 @@ mod tests {
         let x = numbers(&[6, 4]);
         let y = reshape(x.clone(), Shape::from([2, 3, 4]));
         assert!(std::ptr::eq(x.data::<i64>().as_ptr(), y.data::<i64>().as_ptr()));
+    }
+
+    #[test]
+    fn a_reshape_that_copies_gives_the_default_layout_where_one_copy_can() {
+        let shuffle = |x: Array| {
+            let [n, c, h, w] = [x.shape[0], x.shape[1], x.shape[2], x.shape[3]];
+            let groups = permute(reshape(x, Shape::from([n, 2, c / 2, h, w])), &[0, 2, 1, 3, 4]);
+            reshape(groups, Shape::from([n, c, h, w]))
+        };
+        let pixels = |x: Array| {
+            let [n, c, h, w] = [x.shape[0], x.shape[1], x.shape[2], x.shape[3]];
+            let apart = permute(reshape(x, Shape::from([n, c / 6, 2, 3, h, w])), &[0, 1, 4, 2, 5, 3]);
+            reshape(apart, Shape::from([n, c / 6, 2 * h, 3 * w]))
+        };
+        let tokens = |x: Array| {
+            let [n, c, h, w] = [x.shape[0], x.shape[1], x.shape[2], x.shape[3]];
+            reshape(reshape(x, Shape::from([n, c, h * w])), Shape::from([n, c, w, h]))
+        };
+        for shape in [[1, 6, 1, 1], [1, 6, 2, 3], [2, 6, 5, 4], [3, 36, 17, 1], [2, 12, 1, 7]] {
+            let x = numbers(&shape);
+            let plain = Array::in_order(AlignedVec::from_slice(&x.to_vec::<i64>()), x.shape, &[0, 1, 2, 3]);
+            for f in [&shuffle as &dyn Fn(Array) -> Array, &pixels, &tokens] {
+                let y = f(x.clone());
+                assert_eq!(y.to_vec::<i64>(), f(plain.clone()).to_vec::<i64>(), "{shape:?}");
+                assert!(y.is_dense_in(memory_order(4)), "{shape:?}");
+            }
+        }
+        let merged = reshape(numbers(&[2, 3, 4, 5]), Shape::from([2, 12, 5, 1]));
+        assert_eq!(merged.to_vec::<i64>(), (0..120).collect::<Vec<_>>());
     }
 
     #[test]
