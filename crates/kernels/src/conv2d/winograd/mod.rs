@@ -30,7 +30,7 @@ use crate::target::Target;
 use kernels::Kernels;
 use output::Output;
 use tiles::{Grid, Images, POINTS};
-use transform::{Four, FourOrThree, Tile, Two};
+use transform::{Four, FourOrThree, Two};
 
 /// With fewer channels the transforms cost more than the multiplications they save.
 const MIN_CHANNELS: usize = 16;
@@ -49,8 +49,10 @@ pub fn applies(s: &Conv2dShape) -> bool {
 
 /// Whether the algorithm pays where transformed kernels are kept: for few tiles, which read more of them than of anything else.
 pub fn applies_kept(s: &Conv2dShape) -> bool {
-    let few = s.batch * s.out_size().iter().map(|n| n.div_ceil(Four::STEP)).product::<usize>() <= FEW;
-    can(s) && few && s.batch > 0 && point_major::is_profitable(s.in_channels, s.out_channels)
+    can(s)
+        && Grid::of::<Four>(s.batch, s.out_size()).len() <= FEW
+        && s.batch > 0
+        && point_major::is_profitable(s.in_channels, s.out_channels)
 }
 
 /// Whether the algorithm serves this shape.
