@@ -137,7 +137,7 @@ impl Executable {
 /// Bytes of weights given up after which idle memory goes back to the system.
 const TRIM: usize = 1 << 20;
 
-/// Packs the weights that one node alone reads, and it packed alone, in the place of their values; but those whose values a network holds, too, stay as they are.
+/// Packs the weights that one node alone reads, and reads only packed, in the place of their values; but those whose values a network holds, too, stay as they are.
 fn hold_packed(graph: &mut Graph) {
     let (uses, mut given_up) = (graph.uses(), 0);
     let fewest = match graph.batch {

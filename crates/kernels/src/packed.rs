@@ -122,7 +122,7 @@ impl<'a, T: Element> Weights<'a, T> {
         Weights { packed: Some(packed), ..values.into() }
     }
 
-    /// What is held packed alone.
+    /// What is held only packed.
     ///
     /// # Panics
     /// If it does not [fit](PackedMatrix::fits).

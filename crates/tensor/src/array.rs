@@ -227,7 +227,7 @@ impl Array {
         matches!(&self.storage, Storage::F32(buffer) if Arc::strong_count(buffer) == 1)
     }
 
-    /// The weight, if it is held packed alone.
+    /// The weight, if it is held only packed.
     pub(crate) fn as_packed(&self) -> Option<&PackedMatrix> {
         match &self.storage {
             Storage::Packed(matrix) => Some(matrix),
@@ -235,7 +235,7 @@ impl Array {
         }
     }
 
-    /// How many bytes a weight takes that is held packed alone; none of others.
+    /// How many bytes a weight takes that is held only packed; none of others.
     pub fn packed_bytes(&self) -> Option<usize> {
         self.as_packed().map(PackedMatrix::bytes)
     }

@@ -85,9 +85,9 @@ impl Block<'_> {
             for row in (0..self.rows).step_by(R) {
                 // One row alone takes as long as its columns take to be read, if no others are computed in vain.
                 if self.rows - row == 1 {
-                    self.rows::<S, 1, 8>(simd, row, first)
+                    self.block::<S, 1, 8>(simd, row, first)
                 } else {
-                    self.rows::<S, R, C>(simd, row, first)
+                    self.block::<S, R, C>(simd, row, first)
                 }
             }
         }
@@ -95,7 +95,7 @@ impl Block<'_> {
 
     /// At most `R` rows from `row` on, and the terms of one block from `first` on.
     #[inline(always)]
-    fn rows<S: Simd, const R: usize, const C: usize>(&self, simd: S, row: usize, first: usize) {
+    fn block<S: Simd, const R: usize, const C: usize>(&self, simd: S, row: usize, first: usize) {
         let (rows, depth) = (R.min(self.rows - row), BLOCK_DEPTH.min(self.depth - first));
         let accumulate = self.accumulate || first > 0;
         assert!((self.rows - 1) * self.a_stride + self.depth <= self.a.len());

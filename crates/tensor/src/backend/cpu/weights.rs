@@ -45,7 +45,7 @@ pub(super) struct Weight<'a> {
 }
 
 impl<'a> Weight<'a> {
-    /// The elements in the default layout; none of a weight that is held packed alone.
+    /// The elements in the default layout; none of a weight that is held only packed.
     pub fn values<T: Stored>(&self) -> Packed<'a, T> {
         self.array.as_packed().map_or_else(|| self.array.packed_default(), |_| Packed::Borrowed(&[]))
     }
