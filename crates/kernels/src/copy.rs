@@ -64,22 +64,16 @@ fn transpose_images<T: Element>(
     src: &[T],
     out: &mut [T],
 ) {
-    let image = rows * cols;
-    if (1..SMALL).contains(&image) && images > 1 {
-        let per_task = SMALL.div_ceil(image);
-        return parallel_chunks(out, per_task * image, |task, out| {
-            for (i, out) in out.chunks_exact_mut(image).enumerate() {
-                transpose::transpose(cols, stride, &src[(task * per_task + i) * image_stride..], out);
-            }
-        });
-    }
     // Parts of a fixed number of rows, none of which lies in two images.
     let per_part = if images == 1 || rows.is_multiple_of(ROWS) { ROWS } else { rows };
-    let parts_per_image = rows.div_ceil(per_part);
-    parallel_chunks(out, per_part * cols, |i, out| {
-        let (image, part) = (i / parts_per_image, i % parts_per_image);
-        let src = &src[image * image_stride + part * per_part..];
-        transpose::transpose(cols, stride, src, out);
+    let (parts_per_image, len) = (rows.div_ceil(per_part), per_part * cols);
+    let per_task = SMALL.div_ceil(len.max(1));
+    parallel_chunks(out, per_task * len, |task, out| {
+        for (i, out) in out.chunks_mut(len).enumerate() {
+            let part = task * per_task + i;
+            let (image, part) = (part / parts_per_image, part % parts_per_image);
+            transpose::transpose(cols, stride, &src[image * image_stride + part * per_part..], out);
+        }
     });
 }
 

@@ -12,7 +12,6 @@ use crate::shape::Shape;
 use half::{bf16, f16};
 use std::any::Any;
 use std::borrow::Cow;
-use std::cmp::Reverse;
 use std::ops::Deref;
 use std::sync::Arc;
 use striate_kernels::{AlignedVec, Bool, PackedMatrix, copy};
@@ -322,8 +321,11 @@ impl Array {
         if self.is_dense_in(default) {
             return Some(default.into());
         }
-        let mut order = default.to_vec();
-        order.sort_by_key(|&d| Reverse(self.strides[d]));
+        let (mut rest, mut order) = (default.to_vec(), Vec::with_capacity(default.len()));
+        // The first of the largest strides; a sort would be more code than all else here.
+        while let Some(i) = (0..rest.len()).rev().max_by_key(|&i| self.strides[rest[i]]) {
+            order.push(rest.remove(i));
+        }
         self.is_dense_in(&order).then(|| order.into())
     }
 

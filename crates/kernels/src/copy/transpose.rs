@@ -15,25 +15,16 @@ pub(crate) fn transpose<T: Element>(cols: usize, stride: usize, src: &[T], out: 
     assert_eq!(out.len(), rows * cols, "transpose: {} outputs are no whole rows of {cols}", out.len());
     let need = (cols - 1) * stride + rows;
     assert!(rows == 0 || need <= src.len(), "transpose: needs {need} elements, got {}", src.len());
-    if rows > 0 && cols < TILE {
-        return few_columns(cols, stride, src, out);
+    // As in a shuffle of channels.
+    if cols == 2 {
+        let pairs = out.chunks_exact_mut(2).zip(src.iter().zip(&src[stride.min(src.len())..]));
+        return pairs.for_each(|(to, (&x, &y))| (to[0], to[1]) = (x, y));
     }
     let (whole_rows, whole_cols) = whole_tiles(rows, cols, stride, src, out);
     for r in 0..rows {
         for c in if r < whole_rows { whole_cols } else { 0 }..cols {
             out[r * cols + c] = src[c * stride + r];
         }
-    }
-}
-
-/// As [`transpose`], column after column; two of them, as in a shuffle of channels, side by side.
-fn few_columns<T: Element>(cols: usize, stride: usize, src: &[T], out: &mut [T]) {
-    if cols == 2 {
-        let pairs = out.chunks_exact_mut(2).zip(src.iter().zip(&src[stride..]));
-        return pairs.for_each(|(to, (&x, &y))| (to[0], to[1]) = (x, y));
-    }
-    for c in 0..cols {
-        out[c..].iter_mut().step_by(cols).zip(&src[c * stride..]).for_each(|(to, &x)| *to = x);
     }
 }
 

@@ -88,16 +88,21 @@ fn reshaped_strides(x: &Array, shape: Shape) -> Option<Shape> {
 /// The order of `x`'s dimensions in which its elements, reshaped to `shape`, lie in the default layout; none if there is no such order.
 fn order_for(x: &Array, shape: Shape) -> Option<Vec<usize>> {
     let wide = wide_dims(x);
-    let mut runs = matching_runs(&sizes_of(x, &wide), shape);
+    let runs = matching_runs(&sizes_of(x, &wide), shape);
+    let mut order: Vec<usize> = (0..x.shape.rank()).filter(|d| x.shape[*d] == 1).collect();
     let memory: Vec<usize> = memory_order(shape.rank()).iter().copied().filter(|&d| shape[d] != 1).collect();
-    let place = |d: usize| memory.iter().position(|&m| m == d);
-    let places = |new: &Range<usize>| new.clone().filter_map(place).collect::<Vec<_>>();
-    if runs.iter().any(|[_, new]| places(new).windows(2).any(|w| w[1] != w[0] + 1)) {
-        return None;
+    let mut at = 0;
+    while at < memory.len() {
+        let [old, new] = runs.iter().find(|[_, new]| new.contains(&memory[at]))?;
+        for d in new.clone().filter(|&d| shape[d] != 1) {
+            if memory.get(at) != Some(&d) {
+                return None;
+            }
+            at += 1;
+        }
+        order.extend_from_slice(&wide[old.clone()]);
     }
-    runs.sort_by_key(|[_, new]| places(new).first().copied());
-    let narrow = (0..x.shape.rank()).filter(|d| !wide.contains(d));
-    Some(narrow.chain(runs.into_iter().flat_map(|[old, _]| wide[old].to_vec())).collect())
+    Some(order)
 }
 
 /// Shares `x`'s memory where the elements can be reached by strides; else they are copied to the default layout where one strided copy does it.
@@ -105,17 +110,17 @@ pub fn reshape(x: Array, shape: Shape) -> Array {
     if x.shape == shape {
         return x;
     }
+    let rows = |rank: usize| (0..rank).collect::<Vec<_>>();
+    let mut orders = (rows(x.shape.rank()), rows(shape.rank()));
     if x.shape.numel() > 0 {
         if let Some(strides) = reshaped_strides(&x, shape) {
             return Array { strides, shape, ..x };
         }
         if let Some(order) = order_for(&x, shape) {
-            return by_type!(x.dtype(), |T| Array::from_buffer(x.packed::<T>(&order).into_buffer(), shape));
+            orders = (order, memory_order(shape.rank()).to_vec());
         }
     }
-    let rows: Vec<usize> = (0..x.shape.rank()).collect();
-    let order: Vec<usize> = (0..shape.rank()).collect();
-    by_type!(x.dtype(), |T| Array::in_order(x.packed::<T>(&rows).into_buffer(), shape, &order))
+    by_type!(x.dtype(), |T| Array::in_order(x.packed::<T>(&orders.0).into_buffer(), shape, &orders.1))
 }
 
 /// Copies `x` into the part of `out` (default layout of `shape`) that starts at `start`.
