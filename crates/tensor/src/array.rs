@@ -315,18 +315,18 @@ impl Array {
         by_type!(self.dtype(), |T| copied::<T>(&self))
     }
 
-    /// An order of the dimensions in which memory runs through them without gaps, the default one if it does, or none.
-    pub(crate) fn dense_order(&self) -> Option<Cow<'static, [usize]>> {
+    /// The order of the dimensions in which the array is dense; the default one if it is dense in that, or in none.
+    pub(crate) fn dense_order(&self) -> Cow<'static, [usize]> {
         let default = memory_order(self.shape.rank());
         if self.is_dense_in(default) {
-            return Some(default.into());
+            return default.into();
         }
         let (mut rest, mut order) = (default.to_vec(), Vec::with_capacity(default.len()));
-        // The first of the largest strides; a sort would be more code than all else here.
+        // By descending strides. A sort would be more machine code than all else here.
         while let Some(i) = (0..rest.len()).rev().max_by_key(|&i| self.strides[rest[i]]) {
             order.push(rest.remove(i));
         }
-        self.is_dense_in(&order).then(|| order.into())
+        if self.is_dense_in(&order) { order.into() } else { default.into() }
     }
 
     /// The elements to write to, in the default layout, if nobody else holds them and they lie so.

@@ -15,7 +15,7 @@ pub(crate) fn transpose<T: Element>(cols: usize, stride: usize, src: &[T], out: 
     assert_eq!(out.len(), rows * cols, "transpose: {} outputs are no whole rows of {cols}", out.len());
     let need = (cols - 1) * stride + rows;
     assert!(rows == 0 || need <= src.len(), "transpose: needs {need} elements, got {}", src.len());
-    // As in a shuffle of channels.
+    // As in a channel shuffle of two groups.
     if cols == 2 {
         let pairs = out.chunks_exact_mut(2).zip(src.iter().zip(&src[stride.min(src.len())..]));
         return pairs.for_each(|(to, (&x, &y))| (to[0], to[1]) = (x, y));

@@ -35,11 +35,11 @@ pub fn run(op: &Op, inputs: Vec<Array>, _outputs: &[Spec]) -> Vec<Array> {
     vec![one]
 }
 
-/// The order of the dimensions in memory of what comes of these arrays: their own where those of its shape agree on one, so that what follows a permutation moves
-/// nothing.
+/// The order of the dimensions in which the result of these arrays is stored: the one in which all operands of its shape are dense, if there is one, so that a
+/// permutation before an elementwise op costs no transpose.
 fn order_of(arrays: &[&Array], shape: Shape) -> Cow<'static, [usize]> {
     let mut whole = arrays.iter().filter(|a| a.shape == shape);
-    let first = whole.next().and_then(|a| a.dense_order());
+    let first = whole.next().map(|a| a.dense_order());
     first.filter(|order| whole.all(|a| a.is_dense_in(order))).unwrap_or_else(|| memory_order(shape.rank()).into())
 }
 

@@ -1,7 +1,7 @@
 //! Functions of one element, and whether all are finite.
 
 use super::{by_float, no_such_op, take};
-use crate::array::{Array, memory_order};
+use crate::array::Array;
 use crate::dtype::DType;
 use crate::op::{Op, Spec, Unary};
 use half::{bf16, f16};
@@ -26,10 +26,9 @@ fn is_finite(x: &Array) -> bool {
     }
 }
 
-/// In the order of memory that `x` has, so that what follows a permutation moves nothing.
-pub fn unary(op: Unary, x: Array) -> Array {
-    let order = x.dense_order().unwrap_or_else(|| memory_order(x.shape.rank()).into());
-    let mut x = x;
+/// The result keeps the order in which `x` is dense, so that a permutation before it costs no transpose.
+pub fn unary(op: Unary, mut x: Array) -> Array {
+    let order = x.dense_order();
     by_float!(x, "elementwise function", |T| {
         if let Some(values) = x.exclusive_in::<T>(&order) {
             ew::unary_assign(op, values);

@@ -105,22 +105,21 @@ fn order_for(x: &Array, shape: Shape) -> Option<Vec<usize>> {
     Some(order)
 }
 
-/// Shares `x`'s memory where the elements can be reached by strides; else they are copied to the default layout where one strided copy does it.
+/// A view of `x` where strides can express it; else a copy, in the default layout where one strided copy gives that.
 pub fn reshape(x: Array, shape: Shape) -> Array {
     if x.shape == shape {
         return x;
     }
-    let rows = |rank: usize| (0..rank).collect::<Vec<_>>();
-    let mut orders = (rows(x.shape.rank()), rows(shape.rank()));
-    if x.shape.numel() > 0 {
-        if let Some(strides) = reshaped_strides(&x, shape) {
-            return Array { strides, shape, ..x };
-        }
-        if let Some(order) = order_for(&x, shape) {
-            orders = (order, memory_order(shape.rank()).to_vec());
-        }
+    let is_empty = x.shape.numel() == 0;
+    if !is_empty && let Some(strides) = reshaped_strides(&x, shape) {
+        return Array { strides, shape, ..x };
     }
-    by_type!(x.dtype(), |T| Array::in_order(x.packed::<T>(&orders.0).into_buffer(), shape, &orders.1))
+    let rows = |rank: usize| (0..rank).collect::<Vec<_>>();
+    let (from, to) = match if is_empty { None } else { order_for(&x, shape) } {
+        Some(order) => (order, memory_order(shape.rank()).to_vec()),
+        None => (rows(x.shape.rank()), rows(shape.rank())),
+    };
+    by_type!(x.dtype(), |T| Array::in_order(x.packed::<T>(&from).into_buffer(), shape, &to))
 }
 
 /// Copies `x` into the part of `out` (default layout of `shape`) that starts at `start`.
